@@ -1,0 +1,110 @@
+"""`langchain-mix demo`: what ChatMix does, shown on a server in the box.
+
+Owns: the story of the demo. Refuses to know: anything that a user of the package could not do as well.
+"""
+
+from __future__ import annotations
+
+import json
+from importlib import resources
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+from rich.rule import Rule
+
+from langchain_mix.chat_models import ChatMix
+from langchain_mix.client import Mix
+from langchain_mix.emulator import MixEmulator
+from langchain_mix.pointer import Pointer, read_pointer
+
+_FILES = ("sales.csv", "report.md")
+_QUESTIONS = ("Which region has the highest revenue in sales.csv?", "What does report.md say about late deliveries?")
+_BRANCHES = (("original", "North"), ("fork", "South"))
+_SHOWN_CHARS = 160
+
+
+def run_demo(console: Console) -> None:
+    """Runs the demo.
+
+    Args:
+        console: Where to show it.
+
+    Raises:
+        MixError: Something of it failed.
+        OSError: No port can be had.
+    """
+    with MixEmulator(api="0.7") as server, Mix(server_url=server.url) as mix:
+        console.print(f"A Mix server in the box (API {server.api}) listens on {server.url}.", style="dim")
+        _upload(console, mix)
+        model = ChatMix(server_url=server.url, title="Demo")
+        pointers = [_ask(console, model, question) for question in _QUESTIONS]
+        _fork(console, mix, pointers[-1])
+        console.print(Rule("That was all of it: no server, no key"))
+        console.print("Next: [bold]langchain-mix serve[/], then ChatMix(server_url='http://localhost:8088').")
+
+
+def _upload(console: Console, mix: Mix) -> None:
+    console.print(Rule("Files"))
+    session = mix.sessions.create(title="Demo files")
+    with Progress(console=console, transient=True) as progress:
+        for name in progress.track(_FILES, description="Uploading"):
+            content = resources.files("langchain_mix.cli").joinpath("demo_files", name).read_bytes()
+            info = mix.files.upload_session_file(id=session.id, file={"file_name": name, "content": content})
+            console.print(f"Uploaded [bold]{info.name}[/], {info.size} bytes.")
+    mix.sessions.delete(id=session.id)
+
+
+def _ask(console: Console, model: ChatMix, question: str) -> Pointer:
+    console.print(Rule("ChatMix.stream"))
+    console.print(f"[bold]You:[/] {question}", highlight=False)
+    pointer: Pointer | None = None
+    shown = ""
+    for chunk in model.stream(question):
+        for block in chunk.content_blocks:
+            shown = _show(console, dict(block), shown)
+        pointer = read_pointer(chunk.response_metadata) or pointer
+    console.print()
+    if pointer is None:
+        raise ValueError("The reply does not tell in which session it stands.")
+    return pointer
+
+
+def _show(console: Console, block: dict[str, Any], before: str) -> str:
+    """Shows a piece of a reply; returns its kind, so that the next one knows whether to start a line."""
+    kind = str(block["type"])
+    if kind != before and before in {"text", "reasoning"}:
+        console.print()
+    match kind:
+        case "reasoning":
+            start = "[thinking] " if kind != before else ""
+            console.print(start + block["reasoning"], end="", style="dim italic", markup=False, highlight=False)
+        case "text":
+            console.print(block["text"], end="", markup=False, highlight=False)
+        case "server_tool_call":
+            arguments = json.dumps(block["args"], ensure_ascii=False)[:_SHOWN_CHARS]
+            console.print(f"[tool] {block['name']} {arguments}", style="cyan", markup=False, highlight=False)
+        case "server_tool_result":
+            told = str(block.get("output") or block.get("extras", {}).get("progress", ""))[:_SHOWN_CHARS]
+            console.print(f"  -> {block.get('status', '')}: {told}", style="green", markup=False, highlight=False)
+        case _:
+            pass
+    return kind
+
+
+def _fork(console: Console, mix: Mix, pointer: Pointer) -> None:
+    console.print(Rule("Fork: one past, two futures"))
+    fork = mix.sessions.fork(id=pointer.session_id, message_index=pointer.row_count, title="Demo fork")
+    sessions = dict(zip(("original", "fork"), (pointer.session_id, fork.id), strict=True))
+    for branch, region in _BRANCHES:
+        _say(console, mix, branch, sessions[branch], f"Remember: my favourite region is {region}.")
+    for branch, _ in _BRANCHES:
+        _say(console, mix, branch, sessions[branch], "What is my favourite region?")
+    for branch, _ in _BRANCHES:
+        _say(console, mix, branch, sessions[branch], "What was my first message?")
+
+
+def _say(console: Console, mix: Mix, branch: str, session_id: str, text: str) -> None:
+    console.print(f"[bold]You, on the {branch}:[/] {text}", highlight=False)
+    result = mix.turn(session_id, text).run()
+    console.print(result.text.strip(), markup=False, highlight=False)

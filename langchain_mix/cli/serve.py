@@ -1,0 +1,44 @@
+"""`langchain-mix serve`: the Mix server in the box.
+
+Owns: telling where it listens, and stopping it. Refuses to know: how it serves.
+"""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+
+from rich.console import Console
+
+from langchain_mix.emulator import MixEmulator
+from langchain_mix.protocol.api import parse_api
+
+
+def run_server(console: Console, *, api: str, port: int, agent: str, data: Path | None) -> None:
+    """Serves until Ctrl-C or SIGTERM.
+
+    Args:
+        console: Where to tell what happens.
+        api: The generation to speak.
+        port: The port, 0 for a free one.
+        agent: Who answers.
+        data: Where sessions and files are kept, or None to forget them.
+
+    Raises:
+        MixConfigurationError: There is no such generation.
+        ValueError: There is no such agent.
+        OSError: The port is taken.
+    """
+    version = parse_api(api)
+    stop = threading.Event()
+    before = {s: signal.signal(s, lambda *_: stop.set()) for s in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with MixEmulator(api=str(version or "0.8"), agent=agent, data_dir=data, port=port) as emulator:
+            console.print(f"Mix API {emulator.api} on [bold]{emulator.url}[/] (agent: {agent}). Ctrl-C stops it.")
+            console.print("For development and tests only; it listens on this machine.", style="dim")
+            stop.wait()
+            console.print("Stopped.")
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

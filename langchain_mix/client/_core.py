@@ -1,0 +1,224 @@
+"""What both shells share: a call becomes a request, an answer a reply, and what they show of the server is remembered.
+
+Owns: requests, headers, logging, what is known of the server, and the decision what to do after an attempt.
+Refuses to know: how anything is sent or waited for (`_sync.py`, `_async.py`).
+"""
+
+from __future__ import annotations
+
+import logging
+import random
+import ssl
+import threading
+import time
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass
+from functools import cache
+from http import HTTPStatus
+from typing import Any, Final, TypeVar
+
+import httpx
+
+from langchain_mix import errors
+from langchain_mix._version import __version__
+from langchain_mix.client._settings import CONNECT_TIMEOUT, TURN_TIMEOUT, CallOptions, Settings
+from langchain_mix.protocol.api import Knowledge
+from langchain_mix.protocol.call import Call, Reply, error_from
+from langchain_mix.protocol.retry import RETRIED_STATUSES, next_wait, retry_after
+
+T = TypeVar("T")
+
+CALL_LIMITS: Final = httpx.Limits(max_connections=200, max_keepalive_connections=50)
+STREAM_LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20)
+"""Open streams hold their connections; in one pool with the calls they would leave none for these."""
+
+_SECRET_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "x-api-key", "cookie", "set-cookie"})
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Send the call now and answer with its reply or its error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Wait this many seconds."""
+
+    seconds: float
+
+
+class Core:
+    """A client's settings and what it has learned of its server. Safe to share between threads and event loops."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Starts with what the settings say of the server."""
+        self.settings = settings
+        self._known = settings.known
+        self._lock = threading.Lock()
+
+    @property
+    def known(self) -> Knowledge:
+        """The generations the server may be."""
+        return self._known
+
+    def learn(self, known: Knowledge) -> None:
+        """Takes what was seen of the server. What a user has said of it stands."""
+        if len(self.settings.known) > 1:
+            with self._lock:
+                self._known = self._known.narrow(known)
+
+    def sending(self, call: Call[T], options: CallOptions) -> Generator[Attempt | Wait, Reply | errors.MixError | None, T]:
+        """Decides how often a call is sent: the same for both shells.
+
+        Args:
+            call: The call.
+            options: How this one is sent.
+
+        Yields:
+            `Attempt`, to be answered with the reply or the error, and `Wait`.
+
+        Returns:
+            The result.
+
+        Raises:
+            MixError: The last attempt failed, or the only one of a call that must not be sent twice.
+        """
+        policy = options.retries or self.settings.retry
+        started, attempt = time.monotonic(), 0
+        while True:
+            outcome = yield Attempt()
+            attempt += 1
+            wait = None
+            if call.idempotent and outcome is not None and self._is_worth_another(outcome, policy.retry_connection_errors):
+                wait = next_wait(
+                    policy,
+                    attempt=attempt,
+                    elapsed=time.monotonic() - started,
+                    asked=retry_after(outcome.headers, time.time()),
+                    chance=random.random(),  # noqa: S311  # Jitter is no secret.
+                )
+            if wait is None:
+                return self.result(call, outcome)
+            self.settings.logger.debug("%s failed (attempt %d); again in %.2f s", call, attempt, wait)
+            yield Wait(wait)
+
+    @staticmethod
+    def _is_worth_another(outcome: Reply | errors.MixError, connection_errors: bool) -> bool:  # noqa: FBT001
+        if isinstance(outcome, errors.MixError):
+            return connection_errors and isinstance(outcome, errors.MixNetworkError)
+        # Mix: a 500 about rows that do not exist says "unknown session" and would say it again.
+        return outcome.status in RETRIED_STATUSES and b"no rows in result set" not in outcome.body
+
+    def result(self, call: Call[T], outcome: Reply | errors.MixError | None) -> T:
+        """Reads the outcome of the last attempt and remembers what it shows of the server.
+
+        Raises:
+            MixError: It is one, or stands for one.
+        """
+        if isinstance(outcome, errors.MixError):
+            raise outcome
+        if outcome is None:
+            raise AssertionError("An attempt is answered with its outcome.")
+        result = call.result(outcome)
+        if call.shows is not None:
+            self.learn(Knowledge(call.shows(result)))
+        return result
+
+    def request(self, client: httpx.Client | httpx.AsyncClient, call: Call[Any], options: CallOptions) -> httpx.Request:
+        """Makes the request for a call.
+
+        Raises:
+            MixConfigurationError: Its headers or its URL cannot be sent.
+        """
+        headers = {"User-Agent": f"langchain-mix/{__version__}", "Accept": "application/json", **self.settings.headers}
+        headers |= options.http_headers or {}
+        seconds = options.timeout_ms / 1000 if options.timeout_ms is not None else self.settings.timeout
+        if call.patient and options.timeout_ms is None:
+            seconds = max(seconds, TURN_TIMEOUT)
+        content: dict[str, Any] = {}
+        if call.upload is not None:
+            part = call.upload
+            content["files"] = {"file": (part.name, part.content, part.content_type)}
+        elif call.body is not None:
+            content["json"] = call.body
+        try:
+            return client.build_request(
+                call.method,
+                str(self.settings.url) + call.path,
+                params=dict(call.query) or None,
+                headers=headers,
+                timeout=httpx.Timeout(seconds, connect=min(CONNECT_TIMEOUT, seconds)),
+                **content,
+            )
+        except (httpx.InvalidURL, ValueError, TypeError) as problem:
+            raise errors.MixConfigurationError(f"{call} cannot be sent: {problem}.") from None
+
+    def stream_request(
+        self,
+        client: httpx.Client | httpx.AsyncClient,
+        call: Call[Any],
+        *,
+        http_headers: Mapping[str, str] | None = None,
+    ) -> httpx.Request:
+        """Makes the request that opens an event stream."""
+        headers = {"Accept": "text/event-stream", "Cache-Control": "no-cache, no-transform", **(http_headers or {})}
+        request = self.request(client, call, CallOptions(http_headers=headers))
+        timeout = httpx.Timeout(self.settings.timeout, connect=min(CONNECT_TIMEOUT, self.settings.timeout))
+        request.extensions["timeout"] = timeout.as_dict()
+        return request
+
+    def stay(self, request: httpx.Request, liveness: float | None) -> None:
+        """Lets a stream whose head has arrived be silent for longer; the head itself comes at once or not at all.
+
+        The HTTP library looks into this mapping again when the body is read.
+        """
+        request.extensions["timeout"]["read"] = liveness or self.settings.liveness
+
+    @staticmethod
+    def refused_stream(call: Call[Any], reply: Reply) -> errors.MixResponseError:
+        """Makes the error for an answer that is no event stream."""
+        error = error_from(call, reply)
+        if reply.status == HTTPStatus.OK:
+            error.message = f"The server answered with {reply.headers.get('content-type') or 'nothing'}, not with events."
+        return error
+
+    @staticmethod
+    def size_of(response: httpx.Response) -> int | None:
+        """The size of a body that is still to be read, in bytes, if the server tells it."""
+        length = response.headers.get("content-length", "")
+        plain = not response.headers.get("content-encoding")
+        return int(length) if plain and length.isascii() and length.isdigit() else None
+
+    def log_request(self, call: Call[Any], request: httpx.Request) -> None:
+        """Logs a request without its secrets: header values that authenticate, bodies that hold a credential."""
+        if not self.settings.logger.isEnabledFor(logging.DEBUG):
+            return
+        shown = {k: "<hidden>" if k in _SECRET_HEADERS else v for k, v in request.headers.items()}
+        body: Any = "<hidden>" if call.secret else call.body
+        if call.upload is not None:
+            body = f"<file {call.upload.name!r}>"
+        self.settings.logger.debug("-> %s %s headers=%s body=%s", call, dict(call.query), shown, body)
+
+    def log_reply(self, call: Call[Any], reply: Reply) -> None:
+        """Logs a reply: status and size, never the body."""
+        self.settings.logger.debug("<- %s %d, %d bytes", call, reply.status, len(reply.body))
+
+
+def reply_of(response: httpx.Response) -> Reply:
+    """Reads an answer whose body has arrived."""
+    return Reply(response.status_code, {k.lower(): v for k, v in response.headers.items()}, response.content)
+
+
+def tls_for(url: httpx.URL) -> ssl.SSLContext:
+    """The TLS context for this server, made once and only where TLS is spoken: loading certificates costs 20 ms."""
+    return _trusting() if url.scheme == "https" else _trusting_nobody()
+
+
+@cache
+def _trusting() -> ssl.SSLContext:
+    return httpx.create_ssl_context()
+
+
+@cache
+def _trusting_nobody() -> ssl.SSLContext:
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

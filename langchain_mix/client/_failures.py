@@ -1,0 +1,82 @@
+"""Failures of the HTTP library, told as errors of this package.
+
+Owns: what a failure of httpx says about whether the request arrived. Refuses to know: retries and turns.
+
+The documentation of Mix tells users to catch `httpx.ConnectError`, `httpx.TimeoutException` and `httpx.RequestError`, so
+these errors are that too.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import httpx
+
+from langchain_mix import errors
+
+
+class ConnectError(errors.MixConnectionError, httpx.ConnectError):
+    """No connection to the server; nothing was sent."""
+
+
+class ConnectionLost(errors.MixConnectionError, httpx.TransportError):
+    """The connection broke while the request was under way."""
+
+
+class RequestTimeout(errors.MixTimeoutError, httpx.TimeoutException):
+    """The server did not answer in time."""
+
+
+class BrokenStream(errors.MixStreamError, httpx.TransportError):
+    """An event stream broke."""
+
+
+class InvalidUrl(errors.MixConfigurationError, httpx.RequestError):
+    """The URL cannot be requested."""
+
+
+def failure_of(problem: Exception, *, sent: str, idempotent: bool, server: str) -> errors.MixError:
+    """Makes the error for what httpx raised while a request was sent or its answer read.
+
+    Args:
+        problem: The exception.
+        sent: Method and path of the request.
+        idempotent: Whether the request may be sent again without harm.
+        server: The server's base URL, without credentials.
+
+    Returns:
+        The error, still without its cause.
+    """
+    words = str(problem) or type(problem).__name__
+    again = "It can be sent again." if idempotent else "Read the server's state before you send it again."
+    error: errors.MixError
+    if isinstance(problem, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError):
+        hint = f"Is a Mix server running at {server}? `langchain-mix serve` starts one for development."
+        error = ConnectError(f"No connection to {server}: {words}", sent=sent, hint=hint)
+    elif isinstance(problem, httpx.TimeoutException):
+        error = RequestTimeout(f"No answer in time: {words}", sent=sent, acted="unknown", hint=again)
+    elif isinstance(problem, httpx.UnsupportedProtocol | httpx.InvalidURL | httpx.LocalProtocolError):
+        error = InvalidUrl(f"The request cannot be made: {words}", sent=sent, hint="Check the URL and the headers.")
+    elif isinstance(problem, httpx.DecodingError | httpx.TooManyRedirects):
+        error = errors.MixNotAServerError(f"The answer cannot be read: {words}", sent=sent, acted="unknown", hint=again)
+    else:
+        error = ConnectionLost(f"The connection broke: {words}", sent=sent, acted="unknown", hint=again)
+    if isinstance(problem, httpx.RequestError) and isinstance(error, httpx.RequestError):
+        error.request = _request_of(problem)
+    return error
+
+
+def broken_stream(problem: Exception | None, *, sent: str) -> errors.MixStreamError:
+    """Makes the error for an event stream that ended or broke."""
+    if problem is None:
+        return BrokenStream("The server closed the event stream.", sent=sent)
+    if isinstance(problem, httpx.TimeoutException):
+        return BrokenStream("Nothing came on the event stream for too long, not even a heartbeat.", sent=sent)
+    return BrokenStream(f"The event stream broke: {problem or type(problem).__name__}", sent=sent)
+
+
+def _request_of(problem: httpx.RequestError) -> Any:
+    try:
+        return problem.request
+    except RuntimeError:  # httpx: the exception was raised before there was a request.
+        return None

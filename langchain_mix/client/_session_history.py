@@ -1,0 +1,157 @@
+"""What a session has been through: copied, taken back, exported.
+
+Owns: these operations of `Mix.sessions`. Refuses to know: the other ones (`sessions.py`).
+"""
+
+# ruff: noqa: A002  # `id` is what the documentation of Mix calls these arguments.
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from langchain_mix.client._operations import Operations
+from langchain_mix.client._settings import CallOptions
+from langchain_mix.protocol import calls, flows
+from langchain_mix.protocol.models import ExportSession, SessionData
+from langchain_mix.protocol.retry import RetryConfig
+
+
+class SessionHistory(Operations):
+    """Operations on the past of a session."""
+
+    def fork(
+        self,
+        *,
+        id: str,
+        message_index: int,
+        title: str | None = None,
+        retries: RetryConfig | None = None,
+        timeout_ms: int | None = None,
+        http_headers: Mapping[str, str] | None = None,
+    ) -> SessionData:
+        """Copies the beginning of a session into a new one (Mix before 0.8).
+
+        Prompt, callbacks and files are not copied.
+
+        Args:
+            id: The session.
+            message_index: How many stored messages to copy, counted from the first; rows of role `tool` count too.
+            title: The new session's title; the server's default is `Forked Session`.
+            retries: Accepted for symmetry; this call is never sent twice.
+            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
+            http_headers: Headers to add.
+
+        Returns:
+            The new session. Its counters are 0, whatever was copied.
+
+        Raises:
+            MixInputError: The index is negative.
+            MixNotFoundError: There is no such session.
+            MixUnsupportedError: This generation of the server has no such operation.
+            MixError: It failed; the type tells whose fault it is.
+        """
+        return self._sync.run(
+            flows.fork_session(self.known, id, message_index, title), CallOptions(retries, timeout_ms, http_headers)
+        )
+
+    async def fork_async(
+        self,
+        *,
+        id: str,
+        message_index: int,
+        title: str | None = None,
+        retries: RetryConfig | None = None,
+        timeout_ms: int | None = None,
+        http_headers: Mapping[str, str] | None = None,
+    ) -> SessionData:
+        """Does what `fork` does, asynchronously."""
+        return await self._async.run(
+            flows.fork_session(self.known, id, message_index, title), CallOptions(retries, timeout_ms, http_headers)
+        )
+
+    def rewind_session(
+        self,
+        *,
+        id: str,
+        message_id: str,
+        cleanup_media: bool = False,
+        retries: RetryConfig | None = None,
+        timeout_ms: int | None = None,
+        http_headers: Mapping[str, str] | None = None,
+    ) -> SessionData:
+        """Deletes every message after one; that one and all before it stay.
+
+        A turn that runs meanwhile goes on and appends after it.
+
+        Args:
+            id: The session.
+            message_id: The last message to keep, of any role.
+            cleanup_media: Whether private files of the session that are younger are deleted too.
+            retries: Accepted for symmetry; this call is never sent twice.
+            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
+            http_headers: Headers to add.
+
+        Returns:
+            The session.
+
+        Raises:
+            MixInputError: The message id is empty.
+            MixNotFoundError: There is no such session or message.
+            MixError: It failed; the type tells whose fault it is.
+        """
+        return self._sync.send(
+            calls.rewind_session(id, message_id, cleanup_media=cleanup_media),
+            CallOptions(retries, timeout_ms, http_headers),
+        )
+
+    async def rewind_session_async(
+        self,
+        *,
+        id: str,
+        message_id: str,
+        cleanup_media: bool = False,
+        retries: RetryConfig | None = None,
+        timeout_ms: int | None = None,
+        http_headers: Mapping[str, str] | None = None,
+    ) -> SessionData:
+        """Does what `rewind_session` does, asynchronously."""
+        return await self._async.send(
+            calls.rewind_session(id, message_id, cleanup_media=cleanup_media),
+            CallOptions(retries, timeout_ms, http_headers),
+        )
+
+    def export_session(
+        self,
+        *,
+        id: str,
+        retries: RetryConfig | None = None,
+        timeout_ms: int | None = None,
+        http_headers: Mapping[str, str] | None = None,
+    ) -> ExportSession:
+        """Reads the whole transcript of a session.
+
+        Args:
+            id: The session.
+            retries: When this call is sent again; None for the client's policy.
+            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
+            http_headers: Headers to add.
+
+        Returns:
+            The transcript, oldest message first. It never tells the results of tools.
+
+        Raises:
+            MixNotFoundError: There is no such session.
+            MixError: It failed; the type tells whose fault it is.
+        """
+        return self._sync.send(calls.export_session(id), CallOptions(retries, timeout_ms, http_headers))
+
+    async def export_session_async(
+        self,
+        *,
+        id: str,
+        retries: RetryConfig | None = None,
+        timeout_ms: int | None = None,
+        http_headers: Mapping[str, str] | None = None,
+    ) -> ExportSession:
+        """Does what `export_session` does, asynchronously."""
+        return await self._async.send(calls.export_session(id), CallOptions(retries, timeout_ms, http_headers))

@@ -1,0 +1,155 @@
+"""What a client was told: where the server is and how to treat it.
+
+Owns: reading and checking options and environment variables. Refuses to know: how requests are sent.
+"""
+
+from __future__ import annotations
+
+import base64
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import httpx
+
+from langchain_mix import errors
+from langchain_mix.protocol.api import UNKNOWN, Knowledge, parse_api
+from langchain_mix.protocol.retry import RetryConfig
+
+DEFAULT_URL: Final = "http://localhost:8088"
+"""Where every example of the Mix documentation expects the server."""
+
+CONNECT_TIMEOUT: Final = 5.0
+REQUEST_TIMEOUT: Final = 30.0
+TURN_TIMEOUT: Final = 660.0
+"""Mix cuts every answer after 10 minutes; who waits a minute longer waits for nothing."""
+
+LIVENESS: Final = 100.0
+"""Heartbeats come every 45 seconds; after two of them and some more the stream is dead."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallOptions:
+    """How one call is sent.
+
+    Attributes:
+        retries: The retry policy, or None for the client's.
+        timeout_ms: Time without progress after which it fails, in milliseconds, or None for the client's.
+        http_headers: Headers to add.
+    """
+
+    retries: RetryConfig | None = None
+    timeout_ms: int | None = None
+    http_headers: Mapping[str, str] | None = None
+
+
+DEFAULT_OPTIONS: Final = CallOptions()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """How a client treats its server.
+
+    Attributes:
+        url: The base URL, without a slash at its end.
+        retry: The retry policy.
+        timeout: Seconds without progress after which a request fails.
+        liveness: Seconds without a byte after which an event stream is dead.
+        headers: Headers of every request.
+        logger: Where requests are logged at DEBUG level.
+        known: The generations the server may be.
+    """
+
+    url: httpx.URL
+    retry: RetryConfig = field(default_factory=RetryConfig)
+    timeout: float = REQUEST_TIMEOUT
+    liveness: float = LIVENESS
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    logger: logging.Logger
+    known: Knowledge = UNKNOWN
+
+    @property
+    def server(self) -> str:
+        """The base URL, for messages. It holds no credentials."""
+        return str(self.url).rstrip("/")
+
+
+def read_settings(
+    *,
+    server_url: str | None,
+    url_params: Mapping[str, str] | None,
+    server_idx: int | None,
+    retry_config: RetryConfig | None,
+    timeout_ms: int | None,
+    debug_logger: logging.Logger | None,
+    headers: Mapping[str, str] | None,
+    api: str,
+) -> Settings:
+    """Checks what a user passed to `Mix` and adds what the environment says.
+
+    Args:
+        server_url: The base URL; the environment variable `MIX_SERVER_URL`, then port 8088 of this machine stand in.
+        url_params: Values for `{name}` parts of the URL.
+        server_idx: Index into the documented servers, of which there is one.
+        retry_config: The retry policy, or None for the default.
+        timeout_ms: Time without progress after which a request fails, in milliseconds, or None for 30,000.
+        debug_logger: Where to log requests; with `MIX_DEBUG=true` the logger `langchain_mix` does by itself.
+        headers: Headers of every request.
+        api: `"auto"` or the server's generation.
+
+    Returns:
+        The settings.
+
+    Raises:
+        MixConfigurationError: Something of it cannot work.
+    """
+    if server_idx not in {None, 0}:
+        raise errors.MixConfigurationError(f"server_idx={server_idx}: there is one documented server, with index 0.")
+    if timeout_ms is not None and timeout_ms <= 0:
+        raise errors.MixConfigurationError(f"timeout_ms={timeout_ms} must be above 0.")
+    version = parse_api(api)
+    url = _read_url(server_url or os.environ.get("MIX_SERVER_URL") or DEFAULT_URL, url_params or {})
+    return Settings(
+        url=url.copy_with(username=None, password=None),
+        retry=retry_config or RetryConfig(),
+        timeout=timeout_ms / 1000 if timeout_ms is not None else REQUEST_TIMEOUT,
+        headers=_credentials_of(url) | dict(headers or {}),
+        logger=debug_logger or _default_logger(),
+        known=UNKNOWN if version is None else Knowledge([version]),
+    )
+
+
+def _read_url(text: str, params: Mapping[str, str]) -> httpx.URL:
+    try:
+        filled = text.format(**params) if params else text
+        url = httpx.URL(filled.strip().rstrip("/"))
+    except (httpx.InvalidURL, KeyError, IndexError, ValueError) as problem:
+        raise errors.MixConfigurationError(
+            f"The server URL {text!r} cannot be read: {problem}.", hint="It looks like 'http://localhost:8088'."
+        ) from None
+    if url.scheme not in {"http", "https"} or not url.host:
+        raise errors.MixConfigurationError(
+            f"The server URL {text!r} is no HTTP address.", hint="It looks like 'http://localhost:8088'."
+        )
+    if url.query or url.fragment:
+        raise errors.MixConfigurationError(f"The server URL {text!r} has a query or a fragment; pass the base URL only.")
+    return url
+
+
+def _credentials_of(url: httpx.URL) -> dict[str, str]:
+    # A header instead of a part of the URL, which would stand in every log and error.
+    if not url.username:
+        return {}
+    pair = f"{url.username}:{url.password}".encode()
+    return {"Authorization": "Basic " + base64.b64encode(pair).decode()}
+
+
+def _default_logger() -> logging.Logger:
+    logger = logging.getLogger("langchain_mix")
+    if os.environ.get("MIX_DEBUG", "").lower() in {"1", "true", "yes", "on"}:
+        logger.setLevel(logging.DEBUG)
+        if not logger.handlers:
+            logger.addHandler(logging.StreamHandler())
+    return logger

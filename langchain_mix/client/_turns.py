@@ -1,0 +1,214 @@
+"""What both shells share of driving a turn: options in, calls out.
+
+Owns: which calls a turn's effects stand for. Refuses to know: how they are sent (`_sync_turn.py`, `_async_turn.py`).
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import os
+import socket
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeVar
+
+import httpx
+
+from langchain_mix import errors
+from langchain_mix.client._settings import CallOptions
+from langchain_mix.protocol import calls
+from langchain_mix.protocol.api import Knowledge
+from langchain_mix.protocol.call import Call
+from langchain_mix.protocol.events import SSENotificationEventData, SSEPermissionEventData
+from langchain_mix.protocol.guard import guarded
+from langchain_mix.protocol.models import SendMessageResponse, SessionData
+from langchain_mix.protocol.turn import Turn
+from langchain_mix.protocol.turn.steps import Answered
+from langchain_mix.protocol.turn.transcript import Transcript, from_export, from_messages
+
+Said = TypeVar("Said")
+
+Verdict = bool | None
+"""Grant, deny, or leave unanswered."""
+
+PermissionPolicy = (
+    Literal["deny", "allow", "ignore"] | Callable[[SSEPermissionEventData], Verdict | Awaitable[Verdict]]
+)
+"""How permission requests are answered. `"ignore"` leaves them to someone else, or to the server's denial after 30 s."""
+
+NotificationAnswer = str | None
+NotificationPolicy = Callable[[SSENotificationEventData], NotificationAnswer | Awaitable[NotificationAnswer]]
+"""How notifications are answered: with a text, a choice, `""` to acknowledge, or None to leave it to someone else."""
+
+CANCEL_OPTIONS: Final = CallOptions(timeout_ms=2_000)
+"""A cancel on the way out is short: who gives up does not want to wait."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TurnRequest:
+    """A turn as a user asks for it. See `Mix.turn` for the fields."""
+
+    session_id: str
+    text: str
+    plan_mode: bool | None = None
+    thinking_level: str | None = None
+    max_steps: int | None = None
+    command: bool = False
+    timeout: float | None = None
+    permissions: PermissionPolicy = "deny"
+    on_notification: NotificationPolicy | None = None
+    multitask_strategy: Literal["reject", "enqueue"] = "reject"
+    cost_before: float | None = None
+
+    def __post_init__(self) -> None:
+        """Checks what can be checked before anything is sent."""
+        if self.timeout is not None and self.timeout <= 0:
+            raise errors.MixInputError(f"timeout={self.timeout} must be above 0 seconds.")
+        if self.multitask_strategy not in {"reject", "enqueue"}:
+            raise errors.MixInputError(f"multitask_strategy={self.multitask_strategy!r} is 'reject' or 'enqueue'.")
+        if not callable(self.permissions) and self.permissions not in {"deny", "allow", "ignore"}:
+            raise errors.MixInputError(f"permissions={self.permissions!r} is 'deny', 'allow', 'ignore' or a function.")
+
+    def sent_text(self, known: Knowledge) -> str:
+        """The text as it goes out."""
+        return self.text if self.command else guarded(self.text, known)
+
+    def turn(self, known: Knowledge, stale_error: str) -> Turn:
+        """The machine that runs it."""
+        return Turn(
+            self.session_id,
+            self.sent_text(known),
+            known=known,
+            command=self.command,
+            stale_error=stale_error,
+            cost_before=self.cost_before,
+        )
+
+    def message_call(self, known: Knowledge) -> Call[Any]:
+        """The one call that sends the message."""
+        text = self.sent_text(known)
+        checked = calls.send_message(
+            known,
+            self.session_id,
+            text=text,
+            plan_mode=self.plan_mode,
+            thinking_level=self.thinking_level,
+            max_steps=self.max_steps,
+        )
+        if known.agreed("stream_write") is not True:
+            return checked
+        # Mix 0.5 shows a turn on the stream only if the message came that way.
+        return calls.write_stream_message(known, self.session_id, json.dumps(dict(checked.body or {}), ensure_ascii=False))
+
+
+class Deadline:
+    """The time allowed for a turn."""
+
+    def __init__(self, seconds: float | None) -> None:
+        """Starts counting; None allows any time."""
+        self._end = None if seconds is None else time.monotonic() + seconds
+
+    def left(self) -> float | None:
+        """Seconds left, not negative, or None for any time."""
+        return None if self._end is None else max(self._end - time.monotonic(), 0.0)
+
+    def options(self) -> CallOptions:
+        """How the message is sent: its answer is not waited for beyond the deadline."""
+        left = self.left()
+        return CallOptions() if left is None else CallOptions(timeout_ms=max(int(left * 1000), 1))
+
+
+def decided_now(said: Said | Awaitable[Said]) -> Said:
+    """What a policy said in synchronous code.
+
+    Raises:
+        MixInputError: It is an async function.
+    """
+    if isinstance(said, Awaitable):
+        if inspect.iscoroutine(said):
+            said.close()
+        raise errors.MixInputError("An async policy needs an async turn.", hint="Use `turn_async`.")
+    return said
+
+
+def reading(session_id: str, *, export: bool) -> Call[Any]:
+    """The call that reads a session's stored messages."""
+    return calls.export_session(session_id) if export else calls.list_messages(session_id)
+
+
+def transcript_of(result: Any, *, export: bool) -> Transcript:
+    """What that call gave."""
+    return from_export(result) if export else from_messages(result)
+
+
+def answer_of(result: Any) -> Answered:
+    """The signal for the result of `message_call`."""
+    return Answered(result if isinstance(result, SendMessageResponse) else None)
+
+
+def runs_beside(known: Knowledge) -> bool:
+    """Whether the message must be sent beside the stream, since its answer may wait for the turn (Mix 0.6)."""
+    return known.agreed("stream_write") is not True and known.agreed("send_waits") is not False
+
+
+def liveness_of(known: Knowledge, usual: float, longest: float) -> float:
+    """How long a stream may be silent, in seconds. Mix 0.5 sends no heartbeats while a turn runs."""
+    return usual if known.agreed("heartbeat_in_turn") is not False else max(usual, longest)
+
+
+def verdict_call(request: SSEPermissionEventData, verdict: Verdict) -> Call[Any] | None:
+    """The call that answers a permission request, or None if it is left unanswered."""
+    if verdict is None:
+        return None
+    # A verdict that is neither yes nor no is a no.
+    return calls.grant_permission(request.id) if verdict is True else calls.deny_permission(request.id)
+
+
+def fixed_verdict(policy: PermissionPolicy) -> tuple[bool, Verdict]:
+    """Whether the policy is a fixed one, and its verdict."""
+    match policy:
+        case "allow":
+            return True, True
+        case "deny":
+            return True, False
+        case "ignore":
+            return True, None
+        case _:
+            return False, None
+
+
+def notification_call(
+    known: Knowledge, notification: SSENotificationEventData, answer: NotificationAnswer
+) -> Call[Any] | None:
+    """The call that answers a notification, or None if it is left unanswered."""
+    if answer is None:
+        return None
+    kind = notification.response_type or "acknowledge"
+    return calls.respond_to_notification(known, notification.id, kind, answer or None)
+
+
+def subagent_session(sessions: Iterable[SessionData], parent_call: str) -> str:
+    """The session of the sub-agent that a Task call runs, or empty."""
+    return next((s.id for s in sessions if s.parent_tool_call_id == parent_call), "")
+
+
+def interrupt(response: httpx.Response) -> None:
+    """Ends the reading of a stream from outside: what has arrived is still read, then the stream ends.
+
+    httpx fixes a stream's timeouts when it opens it, so that neither a deadline nor another thread's news could wake
+    its reader otherwise.
+    """
+    stream = response.extensions.get("network_stream")
+    sock = stream.get_extra_info("socket") if stream is not None else None
+    if sock is None:
+        return
+    try:
+        # A duplicate, since event loops hand out sockets that refuse to be shut down.
+        with socket.socket(fileno=os.dup(sock.fileno())) as own:
+            own.shutdown(socket.SHUT_RD)
+    except OSError:
+        return  # It has ended by itself.
+
+

@@ -1,0 +1,274 @@
+"""Messages: sending one and reading what was said.
+
+Owns: their operations. Refuses to know: how a turn runs (`Mix.turn`) and what is in an answer (`protocol/sending.py`).
+"""
+
+# ruff: noqa: A002  # `id` is what the documentation of Mix calls these arguments.
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Literal
+
+from langchain_mix.client._async_turn import AsyncTurnStream
+from langchain_mix.client._operations import Operations
+from langchain_mix.client._option_views import AsyncOptionsView, SyncOptionsView
+from langchain_mix.client._settings import CallOptions
+from langchain_mix.client._slots import SLOTS
+from langchain_mix.client._sync_turn import TurnStream
+from langchain_mix.client._turns import PermissionPolicy, TurnRequest
+from langchain_mix.protocol import calls, flows, sending
+from langchain_mix.protocol.models import BackendMessage, SendMessageResponse, ThinkingLevel
+from langchain_mix.protocol.retry import RetryConfig
+
+
+class Messages(Operations):
+    """Sends, lists and searches messages."""
+
+    def get_history(
+        self,
+        *,
+        limit: int | None = None,
+        offset: int | None = None,
+        retries: RetryConfig | None = None,
+        timeout_ms: int | None = None,
+        http_headers: Mapping[str, str] | None = None,
+    ) -> list[BackendMessage]:
+        """Lists what users said in all sessions, newest first.
+
+        Args:
+            limit: How many, at least 1; the server's default is 50.
+            offset: How many to skip.
+            retries: When this call is sent again; None for the client's policy.
+            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
+            http_headers: Headers to add.
+
+        Returns:
+            The messages.
+
+        Raises:
+            MixInputError: A number for which the server would silently take its default.
+            MixError: It failed; the type tells whose fault it is.
+        """
+        return self._sync.send(
+            calls.message_history(limit=limit, offset=offset), CallOptions(retries, timeout_ms, http_headers)
+        )
+
+    async def get_history_async(
+        self,
+        *,
+        limit: int | None = None,
+        offset: int | None = None,
+        retries: RetryConfig | None = None,
+        timeout_ms: int | None = None,
+        http_headers: Mapping[str, str] | None = None,
+    ) -> list[BackendMessage]:
+        """Does what `get_history` does, asynchronously."""
+        return await self._async.send(
+            calls.message_history(limit=limit, offset=offset), CallOptions(retries, timeout_ms, http_headers)
+        )
+
+    def list_session(
+        self,
+        *,
+        id: str,
+        retries: RetryConfig | None = None,
+        timeout_ms: int | None = None,
+        http_headers: Mapping[str, str] | None = None,
+    ) -> list[BackendMessage]:
+        """Lists the messages of a session, oldest first.
+
+        Args:
+            id: The session.
+            retries: When this call is sent again; None for the client's policy.
+            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
+            http_headers: Headers to add.
+
+        Returns:
+            The messages. An unknown session has none.
+
+        Raises:
+            MixError: It failed; the type tells whose fault it is.
+        """
+        return self._sync.send(calls.list_messages(id), CallOptions(retries, timeout_ms, http_headers))
+
+    async def list_session_async(
+        self,
+        *,
+        id: str,
+        retries: RetryConfig | None = None,
+        timeout_ms: int | None = None,
+        http_headers: Mapping[str, str] | None = None,
+    ) -> list[BackendMessage]:
+        """Does what `list_session` does, asynchronously."""
+        return await self._async.send(calls.list_messages(id), CallOptions(retries, timeout_ms, http_headers))
+
+    def send(
+        self,
+        *,
+        id: str,
+        text: str,
+        max_steps: int | None = None,
+        plan_mode: bool | None = None,
+        thinking_level: ThinkingLevel | str | None = None,
+        wait: bool = True,
+        command: bool = False,
+        permissions: PermissionPolicy = "ignore",
+        multitask_strategy: Literal["reject", "enqueue"] = "reject",
+        timeout: float | None = None,
+        retries: RetryConfig | None = None,
+        timeout_ms: int | None = None,
+        http_headers: Mapping[str, str] | None = None,
+    ) -> SendMessageResponse:
+        """Sends a message and waits for the answer. The same on every generation; a message is never sent twice.
+
+        Args:
+            id: The session.
+            text: The message, not empty. One that looks like a server command is guarded by a word in front of it.
+            max_steps: After how many steps the turn ends with an error (Mix 0.8).
+            plan_mode: Whether the agent may only read and plan.
+            thinking_level: How much the model may think (Mix 0.7).
+            wait: Whether to wait for the end of the turn. If not, the result is what the server answers at once: on
+                Mix 0.6.5 and later only that it works on the message.
+            command: The text is meant as a server command, such as `/help`. Its answer is that of the command.
+            permissions: How permission requests are answered; see `Mix.turn`. The default leaves them to whoever
+                watches the session's event stream, and the server denies after 30 s. Without `wait` nobody answers
+                here.
+            multitask_strategy: What to do if the session runs another turn of this process: `"reject"` raises
+                `MixSessionBusy`, `"enqueue"` waits for it. Without `wait` it is not checked.
+            timeout: Seconds that the whole turn may take before it is cancelled; None for any time. It goes with
+                `wait`.
+            retries: When reading calls of the turn are sent again; the message never is.
+            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
+            http_headers: Headers to add to every request of the turn.
+
+        Returns:
+            With `wait` the finished message: `assistant_response` is the last text, `tool_calls` and `reasoning` are
+            those of the whole turn, tokens and cost where the server tells them; `status` is `"complete"`.
+
+        Raises:
+            MixInputError: An argument that the server would refuse, or misread.
+            MixUnsupportedError: This generation of the server does not know an argument.
+            MixAuthenticationError: The server holds no usable credential of a model provider.
+            MixTurnError: The turn did not end well; the subclass tells how, and `turn` what is known of it.
+            MixError: It failed otherwise; the type tells whose fault it is.
+        """
+        options = CallOptions(retries, timeout_ms, http_headers)
+        if not wait:
+            bare = sending.send_message(
+                self.known,
+                id,
+                text,
+                command=command,
+                plan_mode=plan_mode,
+                thinking_level=thinking_level,
+                max_steps=max_steps,
+            )
+            return self._sync.run(bare, options)
+        request = TurnRequest(
+            session_id=id,
+            text=text,
+            plan_mode=plan_mode,
+            thinking_level=thinking_level,
+            max_steps=max_steps,
+            command=command,
+            timeout=timeout,
+            permissions=permissions,
+            multitask_strategy=multitask_strategy,
+        )
+        shell = SyncOptionsView(self._sync, options)
+        if _may_go_direct(request):
+            shell.run(flows.learn_turns(self.known, id))
+            if self.known().agreed("stream_write") is True:
+                with self._slot(id):
+                    direct = sending.send_and_read(
+                        self.known,
+                        id,
+                        text,
+                        command=command,
+                        plan_mode=plan_mode,
+                        thinking_level=thinking_level,
+                        max_steps=max_steps,
+                    )
+                    return shell.run(direct)
+        return sending.message_of(TurnStream(shell, request).run())
+
+    async def send_async(
+        self,
+        *,
+        id: str,
+        text: str,
+        max_steps: int | None = None,
+        plan_mode: bool | None = None,
+        thinking_level: ThinkingLevel | str | None = None,
+        wait: bool = True,
+        command: bool = False,
+        permissions: PermissionPolicy = "ignore",
+        multitask_strategy: Literal["reject", "enqueue"] = "reject",
+        timeout: float | None = None,  # noqa: ASYNC109  # The server is told of the cancel.
+        retries: RetryConfig | None = None,
+        timeout_ms: int | None = None,
+        http_headers: Mapping[str, str] | None = None,
+    ) -> SendMessageResponse:
+        """Does what `send` does, asynchronously."""
+        options = CallOptions(retries, timeout_ms, http_headers)
+        if not wait:
+            bare = sending.send_message(
+                self.known,
+                id,
+                text,
+                command=command,
+                plan_mode=plan_mode,
+                thinking_level=thinking_level,
+                max_steps=max_steps,
+            )
+            return await self._async.run(bare, options)
+        request = TurnRequest(
+            session_id=id,
+            text=text,
+            plan_mode=plan_mode,
+            thinking_level=thinking_level,
+            max_steps=max_steps,
+            command=command,
+            timeout=timeout,
+            permissions=permissions,
+            multitask_strategy=multitask_strategy,
+        )
+        shell = AsyncOptionsView(self._async, options)
+        if _may_go_direct(request):
+            await shell.run(flows.learn_turns(self.known, id))
+            if self.known().agreed("stream_write") is True:
+                with self._slot(id):
+                    direct = sending.send_and_read(
+                        self.known,
+                        id,
+                        text,
+                        command=command,
+                        plan_mode=plan_mode,
+                        thinking_level=thinking_level,
+                        max_steps=max_steps,
+                    )
+                    return await shell.run(direct)
+        return sending.message_of(await AsyncTurnStream(shell, request).run())
+
+    @contextmanager
+    def _slot(self, session_id: str) -> Iterator[None]:
+        ticket = SLOTS.enter((self._sync.core.settings.server, session_id), _nobody_waits, wait=False)
+        try:
+            yield
+        finally:
+            SLOTS.leave(ticket)
+
+
+def _may_go_direct(request: TurnRequest) -> bool:
+    """Whether nothing but the answer is needed of the turn.
+
+    Mix 0.5 answers a message with the text of its whole turn. A turn on a stream of ours would run once more on every
+    other stream of the session that is open.
+    """
+    return request.permissions == "ignore" and request.timeout is None and request.multitask_strategy == "reject"
+
+
+def _nobody_waits() -> None:
+    """A slot that is taken is refused, not waited for."""

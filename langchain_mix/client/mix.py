@@ -1,0 +1,318 @@
+"""`Mix`: one client of one server.
+
+Owns: what users hold in their hands: sub-clients, turns, and the end of connections.
+Refuses to know: any single operation (the sub-clients) and how turns are driven (`_sync_turn.py`, `_async_turn.py`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from functools import cached_property
+from types import TracebackType
+from typing import Literal, Self
+
+import httpx
+
+from langchain_mix.client._async import AsyncTransport
+from langchain_mix.client._async_turn import AsyncTurnStream
+from langchain_mix.client._core import Core
+from langchain_mix.client._settings import read_settings
+from langchain_mix.client._sync import SyncTransport
+from langchain_mix.client._sync_turn import TurnStream
+from langchain_mix.client._turns import NotificationPolicy, PermissionPolicy, TurnRequest
+from langchain_mix.client.authentication import Authentication
+from langchain_mix.client.files import Files
+from langchain_mix.client.health import Health
+from langchain_mix.client.internal import Internal
+from langchain_mix.client.messages import Messages
+from langchain_mix.client.notifications import Notifications
+from langchain_mix.client.permissions import Permissions
+from langchain_mix.client.preferences import Preferences
+from langchain_mix.client.sessions import Sessions
+from langchain_mix.client.streaming import Streaming
+from langchain_mix.client.system import System
+from langchain_mix.client.tools import Tools
+from langchain_mix.protocol.api import ApiVersion, Knowledge
+from langchain_mix.protocol.models import ThinkingLevel
+from langchain_mix.protocol.retry import RetryConfig
+
+
+class Mix:
+    """A client of a Mix server, for synchronous and asynchronous code, both at the same time if need be.
+
+    Every operation `op()` has an asynchronous twin `op_async()`. Use it as context manager, sync or async, or call
+    `close` or `aclose` at the end. It may be shared between threads and between event loops.
+    """
+
+    def __init__(  # noqa: PLR0917  # The order is the documented one.
+        self,
+        server_idx: int | None = None,
+        server_url: str | None = None,
+        url_params: Mapping[str, str] | None = None,
+        client: httpx.Client | None = None,
+        async_client: httpx.AsyncClient | None = None,
+        retry_config: RetryConfig | None = None,
+        timeout_ms: int | None = None,
+        debug_logger: logging.Logger | None = None,
+        *,
+        api: str = "auto",
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        """Prepares a client; nothing is sent and no connection opened yet.
+
+        Args:
+            server_idx: Index into the documented servers, of which there is one; the URL says more.
+            server_url: The server's base URL. None for the environment variable `MIX_SERVER_URL`, and without that for
+                `http://localhost:8088`. A user name and a password in it become a header.
+            url_params: Values for `{name}` parts of the URL.
+            client: Your own HTTP client for synchronous operations. It is never closed here.
+            async_client: Your own HTTP client for asynchronous operations. It is never closed here.
+            retry_config: When calls that do no more when sent twice are sent again; None for up to five attempts
+                within a minute.
+            timeout_ms: Time without progress after which a request fails, in milliseconds; None for 30,000.
+            debug_logger: Where requests are logged, at level DEBUG and without secrets; None for the logger
+                `langchain_mix`, which writes to standard error if the environment variable `MIX_DEBUG` is `true`.
+            api: The server's API generation: `"0.5"`, `"0.6"`, `"0.6.5"`, `"0.7"`, `"0.8"` or `"next"`. `"auto"` learns
+                it from replies that are needed anyway.
+            headers: Headers of every request, such as those that a proxy in front of the server demands.
+
+        Raises:
+            MixConfigurationError: The URL is malformed, the generation is unknown, or a number is out of range.
+        """
+        settings = read_settings(
+            server_url=server_url,
+            url_params=url_params,
+            server_idx=server_idx,
+            retry_config=retry_config,
+            timeout_ms=timeout_ms,
+            debug_logger=debug_logger,
+            headers=headers,
+            api=api,
+        )
+        self._core = Core(settings)
+        self._sync = SyncTransport(self._core, client)
+        self._async = AsyncTransport(self._core, async_client)
+
+    def __repr__(self) -> str:
+        """Which server it talks to."""
+        return f"Mix({self.server_url!r})"
+
+    # What is known
+
+    @property
+    def server_url(self) -> str:
+        """The server's base URL, without credentials and without a slash at its end."""
+        return self._core.settings.server
+
+    @property
+    def api(self) -> ApiVersion | None:
+        """The server's API generation; None while it is not known yet."""
+        return self._core.known.version
+
+    @property
+    def known(self) -> Knowledge:
+        """The API generations the server may be, as far as its replies have shown."""
+        return self._core.known
+
+    # Life
+
+    def close(self) -> None:
+        """Closes the connections of synchronous operations. The next one opens new ones."""
+        self._sync.close()
+
+    async def aclose(self) -> None:
+        """Closes the connections of synchronous operations and those of the running event loop."""
+        await self._async.close()
+        self._sync.close()
+
+    def __enter__(self) -> Self:
+        """Keeps the client open until the block ends."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Closes it."""
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        """Keeps the client open until the block ends."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Closes it."""
+        await self.aclose()
+
+    # Turns
+
+    def turn(
+        self,
+        session_id: str,
+        text: str,
+        *,
+        plan_mode: bool | None = None,
+        thinking_level: ThinkingLevel | str | None = None,
+        max_steps: int | None = None,
+        command: bool = False,
+        timeout: float | None = None,
+        permissions: PermissionPolicy = "deny",
+        on_notification: NotificationPolicy | None = None,
+        multitask_strategy: Literal["reject", "enqueue"] = "reject",
+        cost_before: float | None = None,
+    ) -> TurnStream:
+        """Sends a message and tells all that happens until its turn is over.
+
+        Nothing is sent before the first update is asked for. Leaving early, by `close`, a `with` block or an exception
+        in the loop, cancels the turn at the server. A message is sent at most once: if its answer or the stream is
+        lost, the stored messages decide what became of it.
+
+        Iterating yields, in the order in which things happen (see `langchain_mix.client.updates`): `Accepted`,
+        `ThinkingDelta`, `TextDelta`, `TextRestated`, `ToolCallStarted`, `ToolCallDelta`, `ToolCalled`, `ToolRunning`,
+        `ToolFinished`, `ToolOutput`, `PermissionRequested`, `NotificationReceived`, `SubagentUpdate` and `Progress`.
+        All `TextDelta` of a message together are its text, each piece exactly once.
+
+        Args:
+            session_id: The session.
+            text: The message, not empty. One that looks like a server command is guarded by a word in front of it.
+            plan_mode: Whether the agent may only read and plan; None for the server's default, no.
+            thinking_level: How much the model may think (Mix 0.7): `off`, `basic`, `medium` or `maximum`.
+            max_steps: After how many steps the turn ends with an error (Mix 0.8).
+            command: The text is meant as a server command, such as `/help`.
+            timeout: Seconds that the turn may take before it is cancelled; None for any time.
+            permissions: How the agent's requests to run a tool are answered: `"deny"`, `"allow"`, `"ignore"` to leave
+                them to somebody else, or a function that gets the request and returns True, False or None for the same.
+                The server denies by itself after 30 s. A function that raises denies, and ends the turn.
+            on_notification: A function that gets a notification (Mix 0.8) and returns the answer: a text, a choice,
+                `""` to acknowledge, or None to leave it to somebody else. Without it, all are left.
+            multitask_strategy: What to do if the session runs another turn of this process: `"reject"` raises
+                `MixSessionBusy`, `"enqueue"` waits for it.
+            cost_before: The session's cost before the turn in US dollars, if you know it; before Mix 0.8 only the
+                difference tells what the turn has cost.
+
+        Returns:
+            The turn, not begun. `run()` runs all of it; `result` is what is known of it.
+
+        Raises:
+            MixInputError: An argument is out of range. More are raised by the iteration:
+                `MixInputError` (the server would refuse or misread the text), `MixUnsupportedError` (this generation
+                does not know an argument), `MixSessionBusy`, `MixNotFoundError` (no such session),
+                `MixAuthenticationError` (no provider credential), `MixNetworkError` (no connection), `MixAgentError`
+                (the agent failed), `MixTurnCancelled`, `MixTurnTimeout`, `MixTurnInterrupted` (Mix 0.5 and 0.6: the
+                stream broke, and that cancels the turn), `MixStreamError` (the stream is lost while the turn goes on),
+                `MixTextGap`, `MixOutcomeUnknown` (nothing tells whether the message arrived). `turn` of each is what is
+                known.
+        """
+        request = TurnRequest(
+            session_id=session_id,
+            text=text,
+            plan_mode=plan_mode,
+            thinking_level=thinking_level,
+            max_steps=max_steps,
+            command=command,
+            timeout=timeout,
+            permissions=permissions,
+            on_notification=on_notification,
+            multitask_strategy=multitask_strategy,
+            cost_before=cost_before,
+        )
+        return TurnStream(self._sync, request)
+
+    def turn_async(
+        self,
+        session_id: str,
+        text: str,
+        *,
+        plan_mode: bool | None = None,
+        thinking_level: ThinkingLevel | str | None = None,
+        max_steps: int | None = None,
+        command: bool = False,
+        timeout: float | None = None,
+        permissions: PermissionPolicy = "deny",
+        on_notification: NotificationPolicy | None = None,
+        multitask_strategy: Literal["reject", "enqueue"] = "reject",
+        cost_before: float | None = None,
+    ) -> AsyncTurnStream:
+        """Does what `turn` does, asynchronously. Policies may be async functions.
+
+        Returns:
+            The turn, not begun: iterate over it with `async for`, or `await` its `run()`.
+        """
+        request = TurnRequest(
+            session_id=session_id,
+            text=text,
+            plan_mode=plan_mode,
+            thinking_level=thinking_level,
+            max_steps=max_steps,
+            command=command,
+            timeout=timeout,
+            permissions=permissions,
+            on_notification=on_notification,
+            multitask_strategy=multitask_strategy,
+            cost_before=cost_before,
+        )
+        return AsyncTurnStream(self._async, request)
+
+    # Sub-clients
+
+    @cached_property
+    def authentication(self) -> Authentication:
+        """Credentials of model providers."""
+        return Authentication(self._sync, self._async)
+
+    @cached_property
+    def sessions(self) -> Sessions:
+        """Sessions: create, list, fork, rewind, export, delete."""
+        return Sessions(self._sync, self._async)
+
+    @cached_property
+    def messages(self) -> Messages:
+        """Messages: send, list, history."""
+        return Messages(self._sync, self._async)
+
+    @cached_property
+    def files(self) -> Files:
+        """Files of sessions: upload, list, read, delete."""
+        return Files(self._sync, self._async)
+
+    @cached_property
+    def streaming(self) -> Streaming:
+        """Event streams as they are."""
+        return Streaming(self._sync, self._async)
+
+    @cached_property
+    def permissions(self) -> Permissions:
+        """Answers to permission requests."""
+        return Permissions(self._sync, self._async)
+
+    @cached_property
+    def notifications(self) -> Notifications:
+        """Answers to notifications (Mix 0.8)."""
+        return Notifications(self._sync, self._async)
+
+    @cached_property
+    def preferences(self) -> Preferences:
+        """Preferences of the whole server."""
+        return Preferences(self._sync, self._async)
+
+    @cached_property
+    def system(self) -> System:
+        """The server about itself."""
+        return System(self._sync, self._async)
+
+    @cached_property
+    def health(self) -> Health:
+        """The state of OAuth tokens; see also `authentication`."""
+        return Health(self._sync, self._async)
+
+    @cached_property
+    def internal(self) -> Internal:
+        """Upkeep of OAuth tokens; see also `authentication`."""
+        return Internal(self._sync, self._async)
+
+    @cached_property
+    def tools(self) -> Tools:
+        """The server's tools."""
+        return Tools(self._sync, self._async)

@@ -1,0 +1,211 @@
+"""A brain that says what a test wrote down.
+
+Owns: the script, and finding the place in it.
+Refuses to know: anything between two calls. The place is read off the conversation, so that a fork, a rewind or a
+restart of the server goes on where the conversation stands.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from langchain_mix.emulator.agents.base import (
+    Fail,
+    Gate,
+    Line,
+    Piece,
+    Raw,
+    Request,
+    Text,
+    Thinking,
+    ToolUse,
+    Usage,
+    Wait,
+)
+
+DEFAULT_TEXT = "This is a fake response for testing"
+"""What is said where the script says nothing, as the server's own tests have it."""
+
+_PIECES = (Thinking, Text, ToolUse, Usage, Fail, Raw, Wait)
+
+Reply = tuple[Piece, ...]
+Turn = tuple[Reply, ...]
+Part = Piece | str | Sequence["Piece | str"]
+ReplySource = Piece | str | Iterable[Part]
+TurnSource = str | Piece | Turn
+
+
+def say(text: str, *, chunk: int = 10) -> Reply:
+    """Answers with a text.
+
+    Args:
+        text: The whole of it.
+        chunk: Bytes of UTF-8 per piece; no character is cut in two.
+
+    Returns:
+        The pieces.
+
+    Raises:
+        ValueError: If `chunk` is not positive.
+    """
+    if chunk < 1:
+        raise ValueError("chunk must be at least 1 byte")
+    return tuple(Text(part) for part in _cut(text, chunk))
+
+
+def think(text: str, *, chunk: int = 0) -> Reply:
+    """Reasons.
+
+    Args:
+        text: The whole of it.
+        chunk: Bytes of UTF-8 per piece; 0 makes one piece.
+
+    Returns:
+        The pieces.
+    """
+    return tuple(Thinking(part) for part in _cut(text, chunk)) if chunk else (Thinking(text),)
+
+
+def use(
+    name: str,
+    arguments: Mapping[str, Any] | None = None,
+    *,
+    result: str | None = None,
+    failure: str | None = None,
+    ask: bool | None = None,
+    id: str = "",  # noqa: A002  The wire's word.
+    raw_input: str | None = None,
+    until: Gate | None = None,
+) -> ToolUse:
+    """Calls a tool of the server.
+
+    Args:
+        name: PascalCase.
+        arguments: Its input.
+        result: What it gives, without running it. None runs the real tool.
+        failure: The text it fails with, without running it.
+        ask: Whether permission is asked first; None leaves it to the tool.
+        id: Of the call; empty lets the server make one.
+        raw_input: What goes on the wire instead of the JSON of `arguments`.
+        until: The tool runs until this is open.
+
+    Returns:
+        The piece.
+    """
+    return ToolUse(
+        name=name,
+        input=dict(arguments or {}),
+        id=id,
+        result=result,
+        failure=failure,
+        ask=ask,
+        raw_input=raw_input,
+        until=until,
+    )
+
+
+def turn(*replies: ReplySource) -> Turn:
+    """Puts the model replies of one turn together; every reply but the last should call a tool.
+
+    Args:
+        *replies: Each a text, a piece, or a sequence of texts, pieces and what `say` and `think` give.
+
+    Returns:
+        The turn.
+    """
+    return tuple(tuple(_pieces(reply)) for reply in replies)
+
+
+class Script:
+    """Replays turns: the first for the first user row of a session, the second for the second, and so on.
+
+    Attributes:
+        requests: Every request it got, oldest first.
+    """
+
+    def __init__(
+        self,
+        *turns: TurnSource,
+        loop: bool = False,
+        subagent: Sequence[TurnSource] | Mapping[str, Sequence[TurnSource]] = (),
+        default: str = DEFAULT_TEXT,
+    ) -> None:
+        """Writes a script.
+
+        Args:
+            *turns: What `turn` gives; a bare text or piece is a turn of one reply.
+            loop: Whether it starts again when it has run out.
+            subagent: The turns of sub-agents. A mapping chooses by a text that the first prompt contains.
+            default: What is said when the script has run out.
+        """
+        self._turns = tuple(_turn(source) for source in turns)
+        self._loop = loop
+        by_prompt = subagent if isinstance(subagent, Mapping) else {"": subagent}
+        self._subagents = {prompt: tuple(_turn(source) for source in sources) for prompt, sources in by_prompt.items()}
+        self._default: Reply = say(default)
+        self.requests: list[Request] = []
+
+    async def reply(self, request: Request) -> AsyncIterator[Piece]:
+        """Says what the script has for this place of the conversation."""
+        self.requests.append(request)
+        for piece in self._reply(request):
+            yield piece
+
+    def _reply(self, request: Request) -> Reply:
+        turns = self._subagent_turns(request) if request.is_subagent else self._turns
+        number, step = position(request.lines)
+        if self._loop and turns:
+            number %= len(turns)
+        if number >= len(turns) or step >= len(turns[number]):
+            return self._default
+        return turns[number][step]
+
+    def _subagent_turns(self, request: Request) -> tuple[Turn, ...]:
+        prompt = next((line.text for line in request.lines if line.role == "user"), "")
+        return next((turns for key, turns in self._subagents.items() if key in prompt), ())
+
+
+def position(lines: Sequence[Line]) -> tuple[int, int]:
+    """Finds where a conversation stands.
+
+    Args:
+        lines: All of it.
+
+    Returns:
+        Number of the turn, and number of the reply within it, both from 0.
+    """
+    turns = steps = 0
+    for line in lines:
+        if line.role == "user":
+            turns, steps = turns + 1, 0
+        elif line.role == "assistant":
+            steps += 1
+    return max(turns - 1, 0), steps
+
+
+def _turn(source: TurnSource) -> Turn:
+    return source if isinstance(source, tuple) else turn(source)
+
+
+def _pieces(source: ReplySource | Part) -> Iterator[Piece]:
+    if isinstance(source, str):
+        yield from say(source)
+    elif isinstance(source, _PIECES):
+        yield source
+    else:
+        for part in source:
+            yield from _pieces(part)
+
+
+def _cut(text: str, size: int) -> Iterator[str]:
+    part, used = "", 0
+    for char in text:
+        length = len(char.encode("utf-8", "surrogatepass"))
+        if part and used + length > size:
+            yield part
+            part, used = "", 0
+        part += char
+        used += length
+    if part:
+        yield part

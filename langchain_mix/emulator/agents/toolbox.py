@@ -1,0 +1,116 @@
+"""The server's tools on real files.
+
+Owns: which tool a name means, and which calls need permission.
+Refuses to know: `Task` and `Notify`, which need sessions and clients and so belong to whoever runs the turn.
+
+Nothing here runs a command or opens a connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from langchain_mix.emulator.agents.base import Ask, Outcome, Request
+from langchain_mix.emulator.agents.tools import media, planning, reading, searching, writing
+from langchain_mix.emulator.agents.tools.arguments import ToolError, text
+from langchain_mix.emulator.agents.tools.places import Places
+
+Arguments = Mapping[str, Any]
+
+_ALIASES = {"showmedia": "show", "read": "readtext", "websearch": "search"}
+_NO_COMMANDS = "The emulator runs no commands and no code. Nothing was executed."
+_NO_NETWORK = "no network: the emulator searches and fetches nothing"
+
+
+def tool_key(name: str) -> str:
+    """Brings a tool's name into one form: `todo_write`, `TodoWrite` and `todowrite` are the same tool."""
+    key = name.replace("_", "").lower()
+    return _ALIASES.get(key, key)
+
+
+class FileToolbox:
+    """Runs the tools for files, media, todo lists and plans; refuses commands and the network."""
+
+    def __init__(self, *, search_seconds: float = 10.0) -> None:
+        """Makes a toolbox, which holds no state and serves any number of sessions.
+
+        Args:
+            search_seconds: How long one Grep may take before it gives what it has.
+        """
+        self._tools: dict[str, Callable[[Arguments, Places], str]] = {
+            "readtext": reading.read_text,
+            "glob": searching.glob,
+            "grep": lambda arguments, places: searching.grep(arguments, places, seconds=search_seconds),
+            "readmedia": media.read_media,
+            "show": media.show,
+            "write": writing.write,
+            "edit": writing.edit,
+            "todowrite": lambda arguments, _: planning.write_todos(arguments),
+            "exitplanmode": lambda arguments, _: planning.exit_plan_mode(arguments),
+            "bash": lambda _, __: _refuse(_NO_COMMANDS),
+            "pythonexecution": lambda _, __: _refuse(_NO_COMMANDS),
+            "search": lambda _, __: _refuse(_NO_NETWORK),
+            "webfetch": lambda _, __: _refuse(_NO_NETWORK),
+        }
+
+    def asks(self, name: str, arguments: Arguments, request: Request) -> Ask | None:
+        """Tells what permission a call needs: Write, Edit and Bash ask; calls that are refused anyway do not.
+
+        Args:
+            name: Of the tool, in any spelling.
+            arguments: Of the call.
+            request: Whose directories count.
+
+        Returns:
+            The question, or None.
+        """
+        key = tool_key(name)
+        if not _allowed(key, request):
+            return None
+        if key == "bash":
+            return _ask_bash(arguments, request)
+        ask = {"write": writing.ask_write, "edit": writing.ask_edit}.get(key)
+        return ask(arguments, Places.of(request)) if ask else None
+
+    async def run(self, name: str, arguments: Arguments, request: Request) -> Outcome:
+        """Runs a tool on a worker thread.
+
+        Args:
+            name: Of the tool, in any spelling.
+            arguments: Of the call.
+            request: Whose directories and tools count.
+
+        Returns:
+            What it gave; an error result for wrong arguments and for tools that the turn has not.
+
+        Raises:
+            OSError: If the disk fails.
+        """
+        key = tool_key(name)
+        tool = self._tools.get(key)
+        if tool is None or not _allowed(key, request):
+            return Outcome(f"Tool not found: {name}", is_error=True)
+        try:
+            return Outcome(await asyncio.to_thread(tool, arguments, Places.of(request)))
+        except ToolError as error:
+            return Outcome(str(error), is_error=True)
+
+
+def _allowed(key: str, request: Request) -> bool:
+    return any(tool_key(name) == key for name in request.tools)
+
+
+def _ask_bash(arguments: Arguments, request: Request) -> Ask | None:
+    try:
+        command = text(arguments, "command")
+    except ToolError:
+        return None
+    words = f"Execute command: {command}"  # Mix 0.8: description and action both begin with these words.
+    params = {"command": command, "timeout": arguments.get("timeout") or 0}
+    return Ask(description=words, action=words, path=str(request.workspace), params=params)
+
+
+def _refuse(reason: str) -> str:
+    raise ToolError(reason)

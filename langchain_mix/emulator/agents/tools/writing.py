@@ -1,0 +1,146 @@
+"""The tools Write and Edit.
+
+Owns: changing files, whole or not at all, and the words that ask for permission.
+Refuses to know: where it may write, and who answers the question.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from langchain_mix.emulator.agents.base import Ask
+from langchain_mix.emulator.agents.tools import arguments as args
+from langchain_mix.emulator.agents.tools.arguments import ToolError
+from langchain_mix.emulator.agents.tools.places import Places
+
+MAX_WRITTEN_BYTES = 16 * 1024 * 1024
+MAX_COMPARED_LINES = 4000
+MAX_ASKED_CHARS = 20_000
+
+
+def write(arguments: Mapping[str, Any], places: Places) -> str:
+    """Runs Write: `content` becomes the file at `file_path`.
+
+    Raises:
+        ToolError: If the place is not allowed or the text cannot be stored.
+    """
+    path, old, new = _written(arguments, places)
+    if path.exists() and old == new:
+        return f"File {path} already contains this exact content. No changes made."
+    _store(path, new)
+    return f"File successfully written: {path} ({_changes(old, new)})"
+
+
+def ask_write(arguments: Mapping[str, Any], places: Places) -> Ask | None:
+    """Words the question before a Write; a call that is refused anyway asks nothing."""
+    try:
+        path, old, new = _written(arguments, places)
+    except ToolError:
+        return None
+    verb = "Overwrite" if path.exists() else "Create"
+    return _ask(f"{verb} file {path}", "write", path, old, new)
+
+
+def edit(arguments: Mapping[str, Any], places: Places) -> str:
+    """Runs Edit: `old_string`, which must occur once in `file_path`, becomes `new_string`.
+
+    An empty `old_string` makes a new file.
+
+    Raises:
+        ToolError: If the text occurs not at all or more than once, or the place is not allowed.
+    """
+    path, old, new = _edited(arguments, places)
+    _store(path, new)
+    return f"Content replaced in file: {path} ({_changes(old, new)})"
+
+
+def ask_edit(arguments: Mapping[str, Any], places: Places) -> Ask | None:
+    """Words the question before an Edit; a call that is refused anyway asks nothing."""
+    try:
+        path, old, new = _edited(arguments, places)
+    except ToolError:
+        return None
+    return _ask(f"Replace content in file {path}", "write", path, old, new)
+
+
+def _written(arguments: Mapping[str, Any], places: Places) -> tuple[Path, str, str]:
+    path = places.target(args.text(arguments, "file_path"))
+    new = _storable(args.text(arguments, "content", empty=True))
+    old = path.read_bytes().decode("utf-8", "replace") if path.exists() else ""
+    return path, old, new
+
+
+def _edited(arguments: Mapping[str, Any], places: Places) -> tuple[Path, str, str]:
+    path = places.target(args.text(arguments, "file_path"))
+    before = args.text(arguments, "old_string", empty=True)
+    after = args.text(arguments, "new_string", empty=True)
+    if before == "":
+        if path.exists():
+            raise ToolError(f"file already exists: {path}")
+        return path, "", _storable(after)
+    if not path.exists():
+        raise ToolError(f"File not found: {path}")
+    try:
+        old = path.read_bytes().decode("utf-8")
+    except UnicodeDecodeError:
+        raise ToolError(f"not a UTF-8 text file: {path}") from None
+    occurrences = old.count(before)
+    if occurrences == 0:
+        raise ToolError(
+            "old_string not found in file. Make sure it matches exactly, including whitespace and line breaks"
+        )
+    if occurrences > 1:
+        raise ToolError(f"old_string appears {occurrences} times in the file. Provide more context for a unique match")
+    return path, old, _storable(old.replace(before, after))
+
+
+def _storable(text: str) -> str:
+    try:
+        size = len(text.encode("utf-8"))
+    except UnicodeEncodeError:
+        raise ToolError("content is not valid Unicode") from None
+    if size > MAX_WRITTEN_BYTES:
+        raise ToolError(f"content is larger than {MAX_WRITTEN_BYTES} bytes")
+    return text
+
+
+def _store(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=".write-")
+    except (FileExistsError, NotADirectoryError):
+        raise ToolError(f"a part of the path is a file: {path}") from None
+    temporary = Path(name)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(text.encode("utf-8"))
+        temporary.replace(path)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def _diff(old: str, new: str) -> list[str]:
+    """Compares two texts; large ones as a whole, because comparing them line by line would take too long."""
+    before, after = old.splitlines(), new.splitlines()
+    if len(before) + len(after) > MAX_COMPARED_LINES:
+        return [*(f"-{line}" for line in before), *(f"+{line}" for line in after)]
+    return list(difflib.unified_diff(before, after, lineterm="", n=3))[2:]
+
+
+def _changes(old: str, new: str) -> str:
+    diff = _diff(old, new)
+    return f"+{sum(line.startswith('+') for line in diff)} -{sum(line.startswith('-') for line in diff)} lines"
+
+
+def _ask(description: str, action: str, path: Path, old: str, new: str) -> Ask:
+    diff = "\n".join(_diff(old, new))
+    if len(diff) > MAX_ASKED_CHARS:
+        diff = diff[:MAX_ASKED_CHARS] + "\n… (diff cut)"
+    params = {"file_path": str(path), "diff": diff}
+    return Ask(description=description, action=action, path=str(path.parent), params=params)

@@ -1,0 +1,107 @@
+"""Files of a session: list, upload, read, delete, thumbnails.
+
+Owns: multipart bodies, ranges, media types and headers. Refuses to know: where files are kept (`world/`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import mimetypes
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response, StreamingResponse
+
+from langchain_mix.emulator.media_types import SNIFFED_BYTES, sniffed
+from langchain_mix.emulator.multipart import file_part
+from langchain_mix.emulator.mux import Route
+from langchain_mix.emulator.replies import REST_HEADERS, empty, json_reply
+from langchain_mix.emulator.service import Service, base_url, parameter
+from langchain_mix.emulator.thumbnails import is_media, make_thumbnail
+from langchain_mix.emulator.world import PlainError
+
+_PRIVATE_HEADERS: Final = {
+    "Cache-Control": "no-cache, no-store, must-revalidate",
+    "Pragma": "no-cache",
+    "Expires": "0",
+}
+_CHUNK: Final = 64 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class FileRoutes:
+    """The handlers.
+
+    Attributes:
+        service: The server's parts.
+    """
+
+    service: Service
+
+    def routes(self) -> list[Route]:
+        """All generations have all of them."""
+        return [
+            Route("GET", "/api/sessions/{id}/files", self.list),
+            Route("POST", "/api/sessions/{id}/files/upload", self.upload),
+            Route("GET", "/api/sessions/{id}/files/{filename}", self.get),
+            Route("DELETE", "/api/sessions/{id}/files/{filename}", self.delete),
+        ]
+
+    async def list(self, request: Request) -> Response:
+        """All uploads, whichever session they were sent to (Q27)."""
+        return json_reply(self.service.world.list_files(parameter(request, "id"), base_url(request)))
+
+    async def upload(self, request: Request) -> Response:
+        """Stores an upload; what is larger than memory allows is spooled to disk while it arrives."""
+        world, session_id = self.service.world, parameter(request, "id")
+        if not world.session_exists(session_id):
+            # Tells a malformed id (400) from an unknown one (404).
+            world.list_files(session_id, "")
+        async with file_part(request) as part:
+            info = await asyncio.to_thread(world.upload, session_id, part.filename, part.content, base_url(request))
+        return json_reply(info, 201)
+
+    async def get(self, request: Request) -> Response:
+        """A file, or its thumbnail."""
+        world = self.service.world
+        path, kind = world.find_file(parameter(request, "id"), parameter(request, "filename"))
+        if thumb := request.query_params.get("thumb"):
+            return await _thumbnail(path, thumb, request.query_params.get("time"))
+        if kind == "private":
+            media = mimetypes.guess_type(path.name)[0] or sniffed(await asyncio.to_thread(_beginning, path))
+            return FileResponse(path, headers={**REST_HEADERS, **_PRIVATE_HEADERS}, media_type=media)
+        name = path.name.replace("\\", "\\\\").replace('"', '\\"')
+        disposition = f'inline; filename="{name}"'.encode().decode("latin-1")
+        headers = {**REST_HEADERS, "Content-Disposition": disposition}
+        media = sniffed(await asyncio.to_thread(_beginning, path))
+        return StreamingResponse(_copied(path), headers=headers, media_type=media)
+
+    async def delete(self, request: Request) -> Response:
+        """Deletes an upload for all sessions (Q27)."""
+        self.service.world.delete_file(parameter(request, "id"), parameter(request, "filename"))
+        return empty(204)
+
+
+async def _thumbnail(path: Path, spec: str, at: str | None) -> Response:
+    if not is_media(path):
+        raise PlainError(400, "Thumbnails only supported for video and image files")
+    try:
+        image = await asyncio.to_thread(make_thumbnail, path, spec, float(at or 1.0))
+    except ValueError as error:
+        raise PlainError(500, f"Thumbnail generation failed: {error}") from error
+    return Response(image, headers={**REST_HEADERS, "Cache-Control": "public, max-age=86400"}, media_type="image/jpeg")
+
+
+def _beginning(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return file.read(SNIFFED_BYTES)
+
+
+async def _copied(path: Path) -> AsyncIterator[bytes]:
+    """The bytes of a file, read beside the event loop."""
+    with await asyncio.to_thread(path.open, "rb") as file:
+        while chunk := await asyncio.to_thread(file.read, _CHUNK):
+            yield chunk

@@ -1,0 +1,106 @@
+"""Everything around sessions: credentials, preferences, tools, commands, MCP, health.
+
+Owns: their routes. Refuses to know: what they answer (`world/`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from langchain_mix.emulator.mux import Handler, Route
+from langchain_mix.emulator.replies import json_reply
+from langchain_mix.emulator.service import Service, parameter
+from langchain_mix.emulator.strict import lenient_object
+from langchain_mix.protocol.api import ApiVersion
+
+_DOC: Final = (
+    "<!doctype html><title>Mix API</title><p>This is the emulator of a Mix server. "
+    'The API is described at the <a href="https://github.com/recreate-run/mix">Mix project</a>.'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SystemRoutes:
+    """The handlers.
+
+    Attributes:
+        service: The server's parts.
+    """
+
+    service: Service
+
+    def routes(self) -> list[Route]:
+        """Those that the generation has."""
+        world = self.service.world
+        caps = world.caps
+        routes = [
+            Route("GET", "/health", _shows(world.health)),
+            Route("GET", "/api/system/info", _shows(world.system_info)),
+            Route("GET", "/api/mcp", _shows(world.mcp)),
+            Route("GET", "/api/commands", _shows(world.commands)),
+            Route("GET", "/api/commands/{name}", _does(world.command, "name")),
+            Route("POST", "/api/auth/api-key", _takes(world.store_api_key)),
+            Route("GET", "/api/auth/status", _shows(world.auth_status)),
+            Route("GET", "/api/auth/validate", _shows(world.validate_preferred)),
+            Route("POST", "/api/auth/oauth-callback", _takes(world.finish_oauth)),
+            Route("POST", "/api/auth/oauth/{provider}", _does(world.start_oauth, "provider")),
+            Route("DELETE", "/api/auth/{provider}", _does(world.delete_credentials, "provider")),
+        ]
+        if caps.oauth_health:
+            routes.append(Route("GET", "/health/auth", _shows(world.oauth_health)))
+            routes.append(Route("POST", "/internal/auth/refresh-tokens", _shows(world.refresh_tokens)))
+        if caps.tools_status:
+            routes.append(Route("GET", "/api/tools/status", _shows(world.tools_status)))
+        if caps.llm_tools:
+            routes.append(Route("GET", "/api/tools", _shows(world.llm_tools)))
+            routes.append(Route("GET", "/api/tools/credentials-status", _shows(world.credentials_status)))
+        if caps.preferences:
+            routes.append(Route("GET", "/api/preferences", _shows(world.get_preferences)))
+            routes.append(Route("POST", "/api/preferences", _takes(world.update_preferences)))
+            routes.append(Route("POST", "/api/preferences/reset", _shows(world.reset_preferences)))
+            routes.append(Route("GET", "/api/preferences/providers", _shows(world.providers)))
+        if world.api in {ApiVersion.V0_8, ApiVersion.NEXT}:
+            # Q39: on the server, in no specification.
+            routes.append(Route("GET", "/doc", _doc))
+            routes.append(Route("GET", "/api/v1/tunnel/active", _shows(_no_tunnels)))
+        return routes
+
+
+def _shows(read: Callable[[], Any]) -> Handler:
+    """A handler that answers with what a function gives."""
+
+    async def handler(_: Request) -> Response:
+        return json_reply(read())
+
+    return handler
+
+
+def _takes(act: Callable[[dict[str, Any]], Any]) -> Handler:
+    """A handler that hands a body of any keys to a function."""
+
+    async def handler(request: Request) -> Response:
+        return json_reply(act(lenient_object(await request.body())))
+
+    return handler
+
+
+def _does(act: Callable[[str], Any], name: str) -> Handler:
+    """A handler that hands a segment of the path to a function."""
+
+    async def handler(request: Request) -> Response:
+        return json_reply(act(parameter(request, name)))
+
+    return handler
+
+
+async def _doc(_: Request) -> Response:
+    return Response(_DOC.encode(), media_type="text/html; charset=utf-8")
+
+
+def _no_tunnels() -> dict[str, Any]:
+    return {"active_tunnels": [], "count": 0}

@@ -1,0 +1,187 @@
+"""All turns of a server.
+
+Owns: which turns run, starting, cancelling and awaiting them, and the sub-agents that turns start.
+Refuses to know: HTTP, and what happens inside a turn.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final
+
+from langchain_mix.emulator.activity import Activity
+from langchain_mix.emulator.agents.base import Brain, Toolbox
+from langchain_mix.emulator.audience import Audience, SessionStreams
+from langchain_mix.emulator.callbacks import Callbacks
+from langchain_mix.emulator.hub import Hub
+from langchain_mix.emulator.permissions import Questions
+from langchain_mix.emulator.tool_runs import ToolFailed, ToolRuns
+from langchain_mix.emulator.turns import CANCELLED, Ending, Order, Turn
+from langchain_mix.emulator.vocabulary import Vocabulary
+from langchain_mix.emulator.world import World
+from langchain_mix.emulator.world.records import SessionFacts
+
+_TITLE_CHARACTERS: Final = 40
+
+
+class Running:
+    """A turn and its task."""
+
+    def __init__(self, turn: Turn) -> None:
+        """Starts the turn."""
+        self.turn = turn
+        self.task = asyncio.create_task(turn.run())
+
+    def cancel(self) -> None:
+        """Ends the turn as a user's cancel does; a second time changes nothing."""
+        if not self.task.cancelling():
+            self.task.cancel()
+
+    async def ended(self) -> Ending:
+        """Waits for the end without ending the turn when the waiter is cancelled."""
+        return await asyncio.shield(self.task)
+
+
+class Runner:
+    """Starts turns and knows those that run."""
+
+    def __init__(
+        self,
+        *,
+        world: World,
+        hub: Hub,
+        brain: Brain,
+        toolbox: Toolbox,
+        questions: Questions,
+        activity: Activity,
+        retitle: bool,
+    ) -> None:
+        """Begins without turns.
+
+        Args:
+            world: Sessions and rows.
+            hub: The open streams.
+            brain: Who answers.
+            toolbox: The server's tools.
+            questions: Where tools ask the user.
+            activity: Where running turns are counted.
+            retitle: Whether a session's first message gives it a new title (Q30).
+        """
+        self._world = world
+        self._hub = hub
+        self._brain = brain
+        self._activity = activity
+        self._retitle = retitle
+        self._running: dict[str, list[Running]] = {}
+        self._tools = ToolRuns(world, toolbox, questions, Callbacks(world, self._follow), self._delegate)
+
+    def start(self, order: Order, audience: Audience | None = None) -> Running:
+        """Stores a message and starts the turn that answers it, whatever else runs in the session (Q9).
+
+        Args:
+            order: What is asked; its session exists.
+            audience: Who hears it; None is everyone who streams the session.
+
+        Returns:
+            The running turn.
+        """
+        facts = self._world.session_facts(order.session_id)
+        if self._retitle and not self._world.rows(order.session_id):
+            title = " ".join(order.text.split())[:_TITLE_CHARACTERS]
+            self._world.set_title(order.session_id, title or facts.title)
+        return self._start(order, facts, audience or self.streams(facts))
+
+    def streams(self, facts: SessionFacts) -> Audience:
+        """Those who stream a session; a sub-agent's turns go to its parent's streams."""
+        caps = self._world.caps
+        session_id = facts.parent_id if facts.type == "subagent" else facts.id
+        return SessionStreams(self._hub, session_id, lambda: self.count(session_id), caps.errors_twice)
+
+    def count(self, session_id: str) -> int:
+        """How many turns of a session run."""
+        return len(self._running.get(session_id, ()))
+
+    def latest(self, session_id: str) -> Running | None:
+        """The turn of a session that was started last, if it still runs."""
+        return next(reversed(self._running.get(session_id, ())), None)
+
+    def cancel(self, session_id: str) -> None:
+        """Cancels the latest turn of a session, and no earlier one (Q9)."""
+        if (running := self.latest(session_id)) is not None:
+            running.cancel()
+
+    def save(self) -> None:
+        """Stores what all replies hold so far, so that whoever reads now reads the current state."""
+        for turns in self._running.values():
+            for running in turns:
+                running.turn.save()
+
+    async def idle(self, session_id: str, seconds: float) -> None:
+        """Waits until a session's turns have ended, or the time is over."""
+        tasks = [running.task for running in self._running.get(session_id, ())]
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
+
+    async def close(self) -> None:
+        """Cancels all turns and waits for their ends."""
+        everyone = [running for turns in self._running.values() for running in turns]
+        for running in everyone:
+            running.cancel()
+        if everyone:
+            await asyncio.wait([running.task for running in everyone])
+
+    def _start(self, order: Order, facts: SessionFacts, audience: Audience) -> Running:
+        parent_call = facts.parent_tool_call if facts.type == "subagent" else ""
+        turn = Turn(
+            order=order,
+            facts=facts,
+            world=self._world,
+            brain=self._brain,
+            audience=audience,
+            words=Vocabulary(self._world.api, parent_call),
+            run_tools=self._tools.run,
+        )
+        turn.begin()
+        running = Running(turn)
+        self._running.setdefault(order.session_id, []).append(running)
+        self._activity.changed("turns", 1)
+        running.task.add_done_callback(lambda _: self._ended(running))
+        return running
+
+    def _ended(self, running: Running) -> None:
+        turns = self._running[running.turn.session_id]
+        turns.remove(running)
+        if not turns:
+            del self._running[running.turn.session_id]
+        self._activity.changed("turns", -1)
+
+    async def _delegate(self, turn: Turn, call_id: str, given: Mapping[str, Any]) -> str:
+        """Does a Task call."""
+        title = f"Subagent: {given.get('description') or 'task'}"
+        _, text, error = await self._follow(turn, title, call_id, str(given.get("prompt") or ""))
+        if error is not None:
+            raise ToolFailed(error)
+        return text
+
+    async def _follow(self, turn: Turn, title: str, call_id: str, prompt: str) -> tuple[str, str, str | None]:
+        """Has a sub-agent follow a prompt in a session of its own."""
+        body: dict[str, Any] = {"title": title}
+        if self._world.caps.browser_mode:
+            body["browserMode"] = turn.facts.browser_mode or "local-browser-service"
+        session = self._world.create_session(
+            body, parent=turn.session_id, parent_tool_call=call_id, subagent_type="general-purpose"
+        )
+        facts = self._world.session_facts(str(session["id"]))
+        audience = SessionStreams(self._hub, turn.session_id, lambda: self.count(turn.session_id), errors_twice=False)
+        order = Order(session_id=facts.id, text=prompt, thinking_level=turn.order.thinking_level)
+        running = self._start(order, facts, audience)
+        try:
+            ending = await asyncio.shield(running.task)
+        except asyncio.CancelledError:
+            running.cancel()
+            await asyncio.wait([running.task])
+            raise
+        text = ending.row.text if ending.row is not None else ""
+        error = CANCELLED if ending.kind == "cancelled" else ending.error
+        return facts.id, text, error

@@ -1,0 +1,358 @@
+"""A Mix server in the box.
+
+Owns: the options of an emulator, its life from start to stop, and what tests may ask it.
+Refuses to know: how requests are answered.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Final, Self
+
+from starlette.types import ASGIApp
+
+from langchain_mix.emulator.activity import Activity, RequestRecord
+from langchain_mix.emulator.agents import Brain, FileToolbox, make_brain
+from langchain_mix.emulator.app import Api, Recorder
+from langchain_mix.emulator.fault_gate import FaultGate
+from langchain_mix.emulator.faults import Faults
+from langchain_mix.emulator.hub import Hub
+from langchain_mix.emulator.mux import Mux
+from langchain_mix.emulator.permissions import Questions
+from langchain_mix.emulator.replies import cors_headers
+from langchain_mix.emulator.routes_files import FileRoutes
+from langchain_mix.emulator.routes_messages import MessageRoutes
+from langchain_mix.emulator.routes_sessions import SessionRoutes
+from langchain_mix.emulator.routes_stream import StreamRoutes
+from langchain_mix.emulator.routes_system import SystemRoutes
+from langchain_mix.emulator.runner import Runner
+from langchain_mix.emulator.service import Service
+from langchain_mix.emulator.serving import Closer, Serving, loopback_socket
+from langchain_mix.emulator.streams import Stage
+from langchain_mix.emulator.transports import Transports
+from langchain_mix.emulator.world import World
+from langchain_mix.protocol.api import ApiVersion
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
+
+_WAIT: Final = 10.0
+
+
+class MixEmulator:
+    """A Mix server of any generation, on a real socket of this machine, without Mix and without an API key.
+
+    It is for development and tests. It never executes commands. Use it as context manager, sync or async:
+
+        with MixEmulator(api="0.8") as server:
+            print(server.url)
+
+    Attributes:
+        api: The generation.
+        brain: Who answers for the agent.
+        faults: What goes wrong; may be changed while it runs.
+    """
+
+    def __init__(
+        self,
+        api: str = "0.8",
+        agent: str | Brain | BaseChatModel = "offline",
+        *,
+        faults: Faults | None = None,
+        data_dir: str | Path | None = None,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        auth_required: bool = False,
+        heartbeat: float = 45.0,
+        permission_timeout: float = 30.0,
+        queue_size: int = 50,
+        stream_limit: float = 600.0,
+        delete_wait: float = 10.0,
+        utc_offset: timedelta = timedelta(0),
+        retitle: bool = False,
+    ) -> None:
+        """Chooses what the server is like. Nothing runs before `start`.
+
+        Args:
+            api: The generation: `0.5`, `0.6`, `0.6.5`, `0.7`, `0.8` or `next`.
+            agent: Who answers: `"offline"`, `"model:<provider:name>"`, a brain such as `Script`, or a chat model.
+            faults: What goes wrong.
+            data_dir: Where sessions and files are kept; a temporary directory, removed by `stop`, if None.
+            host: A loopback address.
+            port: The port; 0 takes a free one, which `restart` keeps.
+            auth_required: Whether messages need a stored provider credential, as on the real server.
+            heartbeat: Seconds between the heartbeats of a stream.
+            permission_timeout: Seconds after which a permission is denied.
+            queue_size: Events that wait for a slow reader before more are dropped.
+            stream_limit: Seconds after which a stream, or an answer that is still awaited, is cut.
+            delete_wait: Seconds that deleting a session waits for its turns (Mix 0.8).
+            utc_offset: The server's time zone, which its timestamps show.
+            retitle: Whether a session's first message gives it a new title, as the server's model does.
+
+        Raises:
+            ValueError: The generation or the agent does not exist, or the host can be reached from elsewhere.
+        """
+        self.api = ApiVersion(api)
+        self.brain = make_brain(agent)
+        self.faults = faults if faults is not None else Faults()
+        self._data_dir = Path(data_dir) if data_dir is not None else None
+        self._host = host
+        self._port = port
+        self._auth_required = auth_required
+        self._heartbeat = heartbeat
+        self._permission_timeout = permission_timeout
+        self._queue_size = queue_size
+        self._stream_limit = stream_limit
+        self._delete_wait = delete_wait
+        self._utc_offset = utc_offset
+        self._retitle = retitle
+        self._activity = Activity()
+        self._life = threading.RLock()
+        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self._world: World | None = None
+        self._serving: Serving | None = None
+        loopback_socket(host, 0).close()
+
+    # Life
+
+    def start(self) -> Self:
+        """Starts the server and waits until it answers. A running one goes on.
+
+        Raises:
+            OSError: The port is taken.
+        """
+        with self._life:
+            if self._serving is None:
+                try:
+                    self._begin()
+                except BaseException:
+                    self.stop()
+                    raise
+        return self
+
+    def stop(self) -> None:
+        """Ends all connections and turns at once, and removes a temporary data directory. May be called twice."""
+        with self._life:
+            try:
+                self._end()
+            finally:
+                if self._temporary is not None:
+                    self._temporary.cleanup()
+                    self._temporary = None
+
+    def restart(self) -> None:
+        """Stops and starts again: same port, same data. All connections break; turns end where they are."""
+        with self._life:
+            self._end()
+            self._begin()
+        self._activity.changed("restarts", 1)
+
+    def __enter__(self) -> Self:
+        """Starts."""
+        return self.start()
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stops."""
+        self.stop()
+
+    async def __aenter__(self) -> Self:
+        """Starts, beside the running loop."""
+        return await asyncio.to_thread(self.start)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Stops, beside the running loop."""
+        await asyncio.to_thread(self.stop)
+
+    # Questions
+
+    @property
+    def url(self) -> str:
+        """Where it listens.
+
+        Raises:
+            RuntimeError: It does not run.
+        """
+        self._running()
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._port}"
+
+    @property
+    def data_dir(self) -> Path:
+        """Where sessions and files are kept.
+
+        Raises:
+            RuntimeError: They are kept in a temporary directory and it does not run.
+        """
+        if self._data_dir is not None:
+            return self._data_dir
+        if self._temporary is None:
+            raise RuntimeError("The emulator does not run.")
+        return Path(self._temporary.name)
+
+    @property
+    def world(self) -> World:
+        """What is stored. `restart` opens it anew.
+
+        Raises:
+            RuntimeError: It does not run.
+        """
+        self._running()
+        if self._world is None:
+            raise RuntimeError("The emulator does not run.")
+        return self._world
+
+    @property
+    def requests(self) -> list[RequestRecord]:
+        """All requests so far, oldest first; those before a restart too."""
+        return self._activity.requests
+
+    def forget_requests(self) -> None:
+        """Empties `requests`."""
+        self._activity.forget_requests()
+
+    @property
+    def connections(self) -> int:
+        """TCP connections that are open now."""
+        return self._activity.count("connections")
+
+    @property
+    def streams(self) -> int:
+        """Event streams that are open now."""
+        return self._activity.count("streams")
+
+    @property
+    def turns(self) -> int:
+        """Turns that run now, those of sub-agents included."""
+        return self._activity.count("turns")
+
+    @property
+    def restarts(self) -> int:
+        """Restarts so far."""
+        return self._activity.count("restarts")
+
+    def wait_until(self, condition: Callable[[], bool], timeout: float = _WAIT) -> None:
+        """Waits until something holds; it is asked again whenever a request, a connection, a stream or a turn changes.
+
+        Args:
+            condition: What to wait for, such as `lambda: server.streams == 0`.
+            timeout: How long to wait at most, in seconds.
+
+        Raises:
+            TimeoutError: It does not hold by then.
+        """
+        self._activity.wait_until(condition, timeout)
+
+    def wait_idle(self, timeout: float = _WAIT) -> None:
+        """Waits until no turn runs.
+
+        Args:
+            timeout: How long to wait at most, in seconds.
+
+        Raises:
+            TimeoutError: One still runs.
+        """
+        self.wait_until(lambda: self.turns == 0, timeout)
+
+    # Parts
+
+    def _running(self) -> Serving:
+        if self._serving is None:
+            raise RuntimeError("The emulator does not run.")
+        return self._serving
+
+    def _begin(self) -> None:
+        if self._data_dir is None and self._temporary is None:
+            self._temporary = tempfile.TemporaryDirectory(prefix="mix-emulator-")
+        sock = loopback_socket(self._host, self._port)
+        try:
+            self._world = World(self.api, self.data_dir, utc_offset=self._utc_offset)
+        except BaseException:
+            sock.close()
+            raise
+        self._world.auth_required = self._auth_required
+        self._port = sock.getsockname()[1]
+        self._serving = Serving(sock, Transports(self._activity), self._open)
+
+    def _end(self) -> None:
+        serving, self._serving = self._serving, None
+        world, self._world = self._world, None
+        try:
+            if serving is not None:
+                serving.stop()
+        finally:
+            if world is not None:
+                world.close()
+
+    def _open(self, transports: Transports) -> tuple[ASGIApp, Closer]:
+        """Puts the parts together, inside the server's event loop."""
+        world = self._world
+        if world is None:
+            raise RuntimeError("The emulator does not run.")
+        hub = Hub()
+        questions = Questions(hub, permission_timeout=self._permission_timeout)
+        runner = Runner(
+            world=world,
+            hub=hub,
+            brain=self.brain,
+            toolbox=FileToolbox(),
+            questions=questions,
+            activity=self._activity,
+            retitle=self._retitle,
+        )
+        stage = Stage(
+            hub=hub,
+            faults=self.faults,
+            activity=self._activity,
+            transports=transports,
+            heartbeat=self._heartbeat,
+            limit=self._stream_limit,
+            heartbeat_in_turn=world.caps.heartbeat_in_turn,
+            left=runner.cancel if world.caps.close_cancels else _ignore,
+        )
+        service = Service(
+            world=world,
+            hub=hub,
+            stage=stage,
+            runner=runner,
+            questions=questions,
+            limit=self._stream_limit,
+            delete_wait=self._delete_wait,
+        )
+        routes = [
+            *SessionRoutes(service).routes(),
+            *MessageRoutes(service).routes(),
+            *FileRoutes(service).routes(),
+            *StreamRoutes(service, self._queue_size).routes(),
+            *SystemRoutes(service).routes(),
+        ]
+        api = Api(Mux(routes), cors_headers(world.caps))
+        app = Recorder(FaultGate(api, self.faults, transports, self._restart_beside), self._activity)
+
+        async def close() -> None:
+            hub.close()
+            await runner.close()
+
+        return app, close
+
+    def _restart_beside(self) -> None:
+        """Restarts from within the server, whose own thread cannot wait for its own end."""
+        threading.Thread(target=self._restart_if_running, name="mix-emulator-restart", daemon=True).start()
+
+    def _restart_if_running(self) -> None:
+        with self._life:
+            if self._serving is not None:
+                self.restart()
+
+
+def _ignore(_: str) -> None:
+    """From Mix 0.6.5 on, a stream's end changes nothing."""

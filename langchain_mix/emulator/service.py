@@ -1,0 +1,73 @@
+"""What the handlers of all routes work on.
+
+Owns: the parts of one running server, and the few things several handlers do.
+Refuses to know: routes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from starlette.requests import Request
+
+from langchain_mix.emulator.hub import Hub
+from langchain_mix.emulator.permissions import Questions
+from langchain_mix.emulator.runner import Runner
+from langchain_mix.emulator.streams import Stage
+from langchain_mix.emulator.vocabulary import session_created
+from langchain_mix.emulator.world import World
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """The parts of a server.
+
+    Attributes:
+        world: What is stored.
+        hub: The open streams.
+        stage: What all streams share.
+        runner: The turns.
+        questions: The open permissions and notifications.
+        limit: Seconds after which an answer that is not complete is cut (Q11).
+        delete_wait: Seconds that deleting a session waits for its turns (Mix 0.8).
+    """
+
+    world: World
+    hub: Hub
+    stage: Stage
+    runner: Runner
+    questions: Questions
+    limit: float
+    delete_wait: float
+
+    def announce(self, session_id: str) -> None:
+        """Tells all streams of a new session."""
+        facts = self.world.session_facts(session_id)
+        self.hub.broadcast(session_created(facts.id, facts.title, facts.created_at))
+
+
+def parameter(request: Request, name: str) -> str:
+    """A decoded segment of the request's path."""
+    value: str = request.path_params[name]
+    return value
+
+
+def base_url(request: Request) -> str:
+    """What the server takes for its own address: the Host header (Q28)."""
+    forwarded = request.headers.get("x-forwarded-proto", "").lower() == "https"
+    return f"{'https' if forwarded else 'http'}://{request.headers.get('host', '')}"
+
+
+def number(text: str | None, default: int, *, least: int) -> int:
+    """A query parameter as number; the default if it is none, or too small."""
+    try:
+        value = int(text or "")
+    except ValueError:
+        return default
+    return value if least <= value < 2**63 else default
+
+
+def only(fields: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
+    """The entries whose key the generation knows."""
+    return {key: value for key, value in fields.items() if key in known}

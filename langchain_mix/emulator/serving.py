@@ -1,0 +1,141 @@
+"""An ASGI app on a real socket, in a thread of its own.
+
+Owns: the socket, the thread, the event loop, starting and stopping.
+Refuses to know: what the app does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import socket
+import threading
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Final
+
+from starlette.types import ASGIApp
+from uvicorn.config import Config
+from uvicorn.server import ServerState
+
+from langchain_mix.emulator.transports import TrackedProtocol, Transports
+
+_IDLE_SECONDS: Final = 900
+"""Mix closes idle connections after 15 minutes."""
+_STOP_SECONDS: Final = 5.0
+"""How long a request may take to notice that its connection is gone."""
+
+Closer = Callable[[], Awaitable[None]]
+"""Ends what an app does beside answering requests."""
+Opener = Callable[[Transports], tuple[ASGIApp, Closer]]
+"""Makes the app, inside the event loop, and what closes it again."""
+
+
+def loopback_socket(host: str, port: int) -> socket.socket:
+    """A listening socket on this machine only.
+
+    Args:
+        host: A loopback address, or `localhost`.
+        port: The port; 0 takes a free one.
+
+    Returns:
+        The socket.
+
+    Raises:
+        ValueError: The host can be reached from elsewhere.
+        OSError: The port is taken.
+    """
+    address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
+    if not address.is_loopback:
+        raise ValueError(f"The emulator serves this machine only; {host!r} is no loopback address.")
+    family = socket.AF_INET6 if address.version == 6 else socket.AF_INET  # noqa: PLR2004
+    # asyncio sets TCP_NODELAY only on sockets that say they are TCP; without it every burst waits 40 ms.
+    sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((str(address), port))
+        sock.listen(2048)
+        sock.setblocking(False)  # noqa: FBT003
+    except OSError:
+        sock.close()
+        raise
+    return sock
+
+
+class Serving:
+    """A server that runs from construction until `stop`."""
+
+    def __init__(self, sock: socket.socket, transports: Transports, opener: Opener) -> None:
+        """Starts the thread and waits until requests are answered.
+
+        Args:
+            sock: The listening socket; closed by `stop`, or if the start fails.
+            transports: Where connections are noted.
+            opener: Makes the app.
+
+        Raises:
+            BaseException: Whatever the opener raised.
+        """
+        self._sock = sock
+        self._transports = transports
+        self._opener = opener
+        self._ready = threading.Event()
+        self._failure: BaseException | None = None
+        self._loop = asyncio.new_event_loop()
+        self._stopping = asyncio.Event()
+        self._thread = threading.Thread(target=self._run, name=f"mix-emulator-{sock.getsockname()[1]}", daemon=True)
+        self._thread.start()
+        self._ready.wait()
+        if self._failure is not None:
+            self.stop()
+
+    def stop(self) -> None:
+        """Ends all connections and waits for the thread. May be called twice.
+
+        Raises:
+            BaseException: What had ended the server before.
+        """
+        # A loop that is closed has nothing left to stop.
+        with suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._stopping.set)
+        self._thread.join()
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+
+    def _run(self) -> None:
+        try:
+            with asyncio.Runner(loop_factory=lambda: self._loop) as runner:
+                runner.run(self._serve())
+        except BaseException as error:  # noqa: BLE001  It is raised in the thread that waits for the start.
+            self._failure = error
+        finally:
+            self._sock.close()
+            self._ready.set()
+
+    async def _serve(self) -> None:
+        app, close = self._opener(self._transports)
+        # uvicorn's protocol without its process management: that handles signals and stops by polling.
+        config = Config(
+            app, loop="asyncio", lifespan="off", ws="none", log_config=None, timeout_keep_alive=_IDLE_SECONDS
+        )
+        config.load()
+        state = ServerState()
+        server = await self._loop.create_server(
+            lambda: TrackedProtocol(
+                self._transports, config=config, server_state=state, app_state={}, _loop=self._loop
+            ),
+            sock=self._sock,
+        )
+        self._ready.set()
+        await self._stopping.wait()
+        server.close()
+        self._transports.abort_all()
+        await close()
+        if state.tasks:
+            _, late = await asyncio.wait(set(state.tasks), timeout=_STOP_SECONDS)
+            for task in late:
+                task.cancel()
+            if late:
+                await asyncio.wait(late)
+        await server.wait_closed()

@@ -1,0 +1,177 @@
+"""Request bodies, decoded as Go's encoding/json decodes them into a struct.
+
+Owns: which JSON a body may be, and Go's words for what it may not be.
+Refuses to know: what the fields mean and whether their values are allowed.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NoReturn
+
+from langchain_mix.emulator.world.errors import WorldError, invalid
+from langchain_mix.emulator.world.shapes import well_formed
+
+GoType = Literal["string", "int", "bool", "slice", "any"]
+_SPACE: Final = " \t\r\n"
+_GO_NAMES: Final[Mapping[GoType, str]] = {
+    "string": "string",
+    "int": "int",
+    "bool": "bool",
+    "slice": "[]json.RawMessage",
+    "any": "interface {}",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """The Go struct that a handler decodes into.
+
+    Attributes:
+        name: Its name, as error texts show it.
+        fields: Its JSON keys and their types.
+        strict: Whether unknown keys are refused (`DisallowUnknownFields`).
+    """
+
+    name: str
+    fields: Mapping[str, GoType]
+    strict: bool = True
+
+    def decode(self, raw: bytes) -> dict[str, Any]:
+        """Decodes a request body. Data after the first JSON value is ignored, and so is the content type.
+
+        Args:
+            raw: The body.
+
+        Returns:
+            The fields that the body sets, under the struct's own spelling of their keys. A null sets nothing.
+
+        Raises:
+            WorldError: 400 about the field `body`, with Go's text.
+        """
+        value = first_value(raw)
+        if value is None:
+            return {}
+        if not isinstance(value, dict):
+            _refuse(f"json: cannot unmarshal {_kind(value)} into Go value of type api.{self.name}")
+        found: dict[str, Any] = {}
+        for key, item in value.items():
+            field = self._field(key)
+            if field is None:
+                if self.strict:
+                    _refuse(f'json: unknown field "{key}"')
+            elif item is not None:
+                found[field] = self._checked(field, item)
+        return found
+
+    def _field(self, key: str) -> str | None:
+        """Go prefers the exact key and takes one that differs in case alone."""
+        if key in self.fields:
+            return key
+        return next((field for field in self.fields if field.casefold() == key.casefold()), None)
+
+    def _checked(self, field: str, item: Any) -> Any:
+        go_type = self.fields[field]
+        if not _fits(item, go_type):
+            shown = f"number {item}" if go_type == "int" and _kind(item) == "number" else _kind(item)
+            name = f"{self.name}.{field}"
+            _refuse(f"json: cannot unmarshal {shown} into Go struct field {name} of type {_GO_NAMES[go_type]}")
+        return item
+
+
+def first_value(raw: bytes) -> Any:
+    """Reads the first JSON value of a body.
+
+    Args:
+        raw: The body; invalid UTF-8 becomes U+FFFD.
+
+    Returns:
+        The value, without lone surrogates.
+
+    Raises:
+        WorldError: 400 about the field `body`: there is none, or it is not JSON.
+    """
+    text = raw.decode(errors="replace").lstrip(_SPACE)
+    if not text:
+        _refuse("EOF")
+    try:
+        value, _ = json.JSONDecoder(parse_constant=_no_constant).raw_decode(text)
+    except json.JSONDecodeError as error:
+        _refuse(_go_syntax_error(text, error))
+    except (ValueError, RecursionError) as error:
+        _refuse(str(error) if isinstance(error, ValueError) else "exceeded max depth")
+    return _whole(value)
+
+
+def _refuse(text: str) -> NoReturn:
+    raise invalid("body", f"invalid JSON: {text}")
+
+
+def _no_constant(name: str) -> NoReturn:
+    raise ValueError(f"invalid character '{name[0]}' looking for beginning of value")
+
+
+def _go_syntax_error(text: str, error: json.JSONDecodeError) -> str:
+    if error.pos >= len(text.rstrip(_SPACE)) or error.msg.startswith("Unterminated"):
+        return "unexpected EOF"
+    where = {
+        "Expecting ',' delimiter": "after object key:value pair or array element",
+        "Expecting ':' delimiter": "after object key",
+        "Expecting property name enclosed in double quotes": "looking for beginning of object key string",
+        "Invalid control character at": "in string literal",
+    }.get(error.msg, "looking for beginning of value")
+    return f"invalid character {text[error.pos]!r} {where}"
+
+
+def _kind(value: Any) -> str:
+    kinds = {bool: "bool", int: "number", float: "number", str: "string", list: "array", dict: "object"}
+    return kinds.get(type(value), "value")
+
+
+def _fits(item: Any, go_type: GoType) -> bool:
+    match go_type:
+        case "string":
+            return isinstance(item, str)
+        case "int":
+            return isinstance(item, int) and not isinstance(item, bool) and -(2**63) <= item < 2**63
+        case "bool":
+            return isinstance(item, bool)
+        case "slice":
+            return isinstance(item, list)
+        case "any":
+            return True
+
+
+def _whole(value: Any) -> Any:
+    """The value with every lone surrogate replaced by U+FFFD, as Go does; nothing stored or sent can hold one."""
+    if isinstance(value, str):
+        return value if value.isascii() else well_formed(value)
+    if isinstance(value, list):
+        return [_whole(item) for item in value]
+    if isinstance(value, dict):
+        return {_whole(key): _whole(item) for key, item in value.items()}
+    return value
+
+
+def lenient_object(raw: bytes, *, kind: str = "INVALID_JSON") -> dict[str, Any]:
+    """Reads the body of a handler that takes any object and ignores what it does not know.
+
+    Args:
+        raw: The body.
+        kind: The error's type.
+
+    Returns:
+        The object.
+
+    Raises:
+        WorldError: 400 of that type.
+    """
+    try:
+        value = first_value(raw)
+    except WorldError as error:
+        raise WorldError(400, kind, "Invalid JSON in request body") from error
+    if not isinstance(value, dict):
+        raise WorldError(400, kind, "Invalid JSON in request body")
+    return value

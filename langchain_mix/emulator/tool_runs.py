@@ -1,0 +1,147 @@
+"""A batch of tool calls: run in parallel, told while they run, stored in call order.
+
+Owns: permissions and notifications of tools, sub-agents, execution events, and the tool row.
+Refuses to know: how a turn goes on afterwards, and what single tools do.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from langchain_mix.emulator.agents.base import Ask, Outcome, Request, Toolbox, ToolUse
+from langchain_mix.emulator.callbacks import Callbacks
+from langchain_mix.emulator.lines import arguments
+from langchain_mix.emulator.permissions import Notice, Questions
+from langchain_mix.emulator.tool_names import available, canonical
+from langchain_mix.emulator.turns import Turn
+from langchain_mix.emulator.vocabulary import Call
+from langchain_mix.emulator.world import Row, World
+from langchain_mix.emulator.world.shapes import well_formed
+
+DENIED: Final = (
+    "The user doesn't want to proceed with this tool use. The tool was not run and nothing was changed. "
+    "Ask the user how to go on."
+)
+_NOTICE_EXPIRED: Final = "Notification request timed out - user did not respond in time"
+_log = logging.getLogger(__name__)
+
+Delegate = Callable[[Turn, str, Mapping[str, Any]], Awaitable[str]]
+"""Has a sub-agent do a Task call of a turn and gives its last words."""
+
+
+class ToolFailed(Exception):
+    """A tool broke, or was not allowed: no error *result* but none at all.
+
+    Attributes:
+        cause: Why, as the execution event tells it.
+        output: The result that is stored nevertheless. Mix stores an empty one, except for a denial.
+    """
+
+    def __init__(self, cause: str, output: str = "") -> None:
+        """Says why.
+
+        Args:
+            cause: Why.
+            output: The result that is stored.
+        """
+        super().__init__(cause)
+        self.cause = cause
+        self.output = output
+
+
+@dataclass(frozen=True, slots=True)
+class ToolRuns:
+    """Runs the tools of all turns.
+
+    Attributes:
+        world: Where results are stored.
+        toolbox: The tools.
+        questions: Where the user is asked.
+        callbacks: What follows on results.
+        delegate: Has a sub-agent do a Task call.
+    """
+
+    world: World
+    toolbox: Toolbox
+    questions: Questions
+    callbacks: Callbacks
+    delegate: Delegate
+
+    async def run(self, turn: Turn, uses: list[ToolUse], calls: list[Call]) -> None:
+        """Runs the calls of one model reply in parallel and stores their results in call order.
+
+        Args:
+            turn: The turn.
+            uses: The calls.
+            calls: The same as events name them.
+        """
+        pairs = list(zip(uses, calls, strict=True))
+        outcomes = await asyncio.gather(*(self._one(turn, use, call) for use, call in pairs))
+        results = [
+            {"call_id": call.id, "name": call.name, "output": well_formed(outcome.output), "is_error": outcome.is_error}
+            for call, outcome in zip(calls, outcomes, strict=True)
+        ]
+        self.world.append_row(turn.session_id, Row(role="tool", tool_results=results))
+        await self.callbacks.run(turn, results)
+
+    async def _one(self, turn: Turn, use: ToolUse, call: Call) -> Outcome:
+        tools = available(turn.words.api, plan_mode=turn.order.plan_mode, is_subagent=turn.is_subagent)
+        scripted = use.result is not None or use.failure is not None
+        if not scripted and canonical(use.name) not in tools:
+            # Mix: an unknown tool has no execution events at all.
+            return Outcome(f"Tool not found: {call.name}", is_error=True)
+        began = time.monotonic()
+        await turn.tell(turn.words.execution_start(call))
+        cause: str | None = None
+        try:
+            outcome = await self._execute(turn, use, call)
+        except ToolFailed as failed:
+            cause, outcome = failed.cause, Outcome(failed.output)
+        except Exception as error:  # noqa: BLE001  A tool that breaks is told of, and the turn goes on.
+            _log.exception("Tool %s of session %s broke.", call.name, turn.session_id)
+            cause, outcome = str(error) or type(error).__name__, Outcome("")
+        await turn.tell(turn.words.execution_complete(call, time.monotonic() - began, cause))
+        return outcome
+
+    async def _execute(self, turn: Turn, use: ToolUse, call: Call) -> Outcome:
+        given = arguments(call.input)
+        request = turn.request()
+        await self._permit(turn, use, call, given, request)
+        if use.until is not None:
+            await use.until.passed()
+        if use.failure is not None:
+            raise ToolFailed(use.failure)
+        if use.result is not None:
+            return Outcome(use.result)
+        match canonical(use.name):
+            case "Task":
+                return Outcome(await self.delegate(turn, call.id, given))
+            case "Notify":
+                return await self._notify(turn, given)
+            case name:
+                return await self.toolbox.run(name, given, request)
+
+    async def _permit(self, turn: Turn, use: ToolUse, call: Call, given: Mapping[str, Any], request: Request) -> None:
+        if use.ask is False:
+            return
+        ask = self.toolbox.asks(canonical(use.name), given, request)
+        if ask is None and use.ask:
+            title = f"Use tool {call.name}"
+            ask = Ask(description=title, action=title, path=str(request.workspace), params=given)
+        if ask is not None and not await self.questions.permitted(turn.session_id, call.name, ask):
+            raise ToolFailed("permission denied", DENIED)
+
+    async def _notify(self, turn: Turn, given: Mapping[str, Any]) -> Outcome:
+        try:
+            notice = Notice.parse(given)
+        except ValueError as error:
+            return Outcome(f"Error: {error}", is_error=True)
+        response = await self.questions.noticed(turn.session_id, notice)
+        if response is None:
+            return Outcome(_NOTICE_EXPIRED, is_error=True)
+        return Outcome(f"User response: {response.get('value') or response.get('type', '')}")

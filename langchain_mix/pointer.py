@@ -1,0 +1,64 @@
+"""Where in which session a message stands.
+
+Owns: the pointer that travels in a message's `response_metadata["mix"]`, so that LangGraph's state, any store and any
+user code carry it for free. Refuses to know: who writes it and what is done with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+KEY = "mix"
+"""The key in `response_metadata`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pointer:
+    """A place in a session.
+
+    Attributes:
+        server: The server's base URL.
+        session_id: The session.
+        message_id: The assistant row that the message is.
+        user_message_id: The row of the user's message before it; empty if unknown.
+        row_count: Rows in the session up to and with this message; a fork at this index copies them. -1 if unknown.
+        digest: Hash of the conversation up to and with this message; empty if it was not taken.
+    """
+
+    server: str
+    session_id: str
+    message_id: str = ""
+    user_message_id: str = ""
+    row_count: int = -1
+    digest: str = ""
+
+    def as_metadata(self) -> dict[str, Any]:
+        """The pointer as plain data."""
+        return asdict(self)
+
+
+def read_pointer(response_metadata: Mapping[str, Any]) -> Pointer | None:
+    """Reads the pointer of a message.
+
+    Args:
+        response_metadata: Of the message.
+
+    Returns:
+        The pointer, or None if there is none that can be read.
+    """
+    found = response_metadata.get(KEY)
+    if not isinstance(found, Mapping) or not found.get("session_id"):
+        return None
+    try:
+        return Pointer(
+            server=str(found.get("server", "")),
+            session_id=str(found["session_id"]),
+            message_id=str(found.get("message_id", "")),
+            user_message_id=str(found.get("user_message_id", "")),
+            row_count=int(found.get("row_count", -1)),
+            digest=str(found.get("digest", "")),
+        )
+    except (TypeError, ValueError):
+        return None

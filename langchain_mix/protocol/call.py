@@ -1,0 +1,252 @@
+"""A request as a value, and the reply to it.
+
+Owns: what a request is, how ids become path segments, and how a reply becomes a result or an error.
+Refuses to know: which endpoints exist (`calls.py`) and how requests travel (`client/`).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Generator, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import IO, Any, Final, Generic, TypeAlias, TypeVar
+from urllib.parse import quote
+
+from pydantic import TypeAdapter, ValidationError
+
+from langchain_mix import errors
+from langchain_mix.protocol.api import ApiVersion
+
+T = TypeVar("T")
+E = TypeVar("E", bound=errors.MixError)
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What came back: the whole answer to a call.
+
+    Attributes:
+        status: The HTTP status.
+        headers: The headers, names in lower case.
+        body: The body as received.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        """The body as text; bytes that are no UTF-8 show as U+FFFD."""
+        return self.body.decode(errors="replace")
+
+
+@dataclass(frozen=True, slots=True)
+class FilePart:
+    """A file on its way to the server.
+
+    Attributes:
+        name: The name to send; the server may change it.
+        content: The bytes, or an open binary file that is read while it is sent.
+        content_type: Its media type.
+    """
+
+    name: str
+    content: bytes | IO[bytes]
+    content_type: str = "application/octet-stream"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call(Generic[T]):
+    """One request, not yet sent.
+
+    Attributes:
+        method: The HTTP method.
+        segments: The path, one unencoded segment each.
+        decode: Turns a successful reply into the result.
+        query: Query parameters, in order.
+        body: What is sent as JSON, or None for no body.
+        upload: The file that is sent as multipart form, or None.
+        idempotent: Whether sending it twice does no more than sending it once. Only such calls are ever retried.
+        statuses: The statuses that mean success.
+        shows: What a result tells of the server's generation.
+        patient: The server may take as long as a whole turn to answer.
+        secret: The body holds a credential and is never logged.
+    """
+
+    method: str
+    segments: tuple[str, ...]
+    decode: Callable[[Reply], T]
+    query: tuple[tuple[str, str], ...] = ()
+    body: Mapping[str, Any] | None = field(default=None, repr=False)
+    upload: FilePart | None = None
+    idempotent: bool = False
+    statuses: tuple[int, ...] = (200,)
+    shows: Callable[[T], Iterable[ApiVersion]] | None = None
+    patient: bool = False
+    secret: bool = False
+    path: str = field(init=False, default="")
+
+    def __post_init__(self) -> None:
+        """Encodes the path once."""
+        object.__setattr__(self, "path", "".join("/" + encode_segment(s) for s in self.segments))
+
+    def __str__(self) -> str:
+        """Method and path, as errors and logs show it."""
+        return f"{self.method} {self.path}"
+
+    def result(self, reply: Reply) -> T:
+        """Reads the reply.
+
+        Args:
+            reply: What the server answered.
+
+        Returns:
+            The result.
+
+        Raises:
+            ErrorResponse: The server refused or failed, in its own words; a subclass tells the status.
+            MixDefaultError: The same without the server's JSON.
+            ResponseValidationError: The server said yes, but in a form that cannot be read.
+        """
+        if reply.status not in self.statuses:
+            raise error_from(self, reply)
+        return self.decode(reply)
+
+
+Flow: TypeAlias = Generator[Call[Any], Any, T]
+"""Several calls in a row, and a result. A shell sends each yielded call and gives back its result, or throws its error."""
+
+
+def ask(call: Call[T]) -> Flow[T]:
+    """One call as a step of a flow: `session = yield from ask(get_session(id))`."""
+    result: T = yield call
+    return result
+
+
+def encode_segment(segment: str) -> str:
+    """Makes one path segment of an id or a file name; nothing in it can lead to another path.
+
+    Args:
+        segment: The id or the name as it is.
+
+    Returns:
+        The segment, percent-encoded; `.` and `..` too, which servers and proxies would otherwise resolve.
+
+    Raises:
+        MixInputError: It is empty, which would address another resource, or no valid text.
+    """
+    if not segment:
+        raise errors.MixInputError("An id or a name in the path of a request is empty.", hint="Pass the id itself.")
+    try:
+        encoded = quote(segment, safe="")
+    except UnicodeEncodeError:
+        raise errors.MixInputError(f"{segment!r} is no valid text (lone surrogate).") from None
+    return encoded.replace(".", "%2E") if not segment.strip(".") else encoded
+
+
+def json_as(adapter: TypeAdapter[T]) -> Callable[[Reply], T]:
+    """Makes a decoder that validates the JSON body with `adapter` and raises `ResponseValidationError`."""
+
+    def decode(reply: Reply) -> T:
+        try:
+            # Invalid UTF-8 is shown as U+FFFD rather than refused: one odd byte in a text must not cost the reply.
+            return adapter.validate_json(reply.text)
+        except ValidationError as problem:
+            first = problem.errors(include_url=False, include_input=False)[0]
+            where = ".".join(map(str, first["loc"])) or "the body"
+            raise _describe(
+                errors.ResponseValidationError(
+                    f"The server answered {reply.status} with a body this client cannot read: {where}: {first['msg']}.",
+                    acted="yes",
+                    hint="The whole body is in `.body`. If the server is newer than this client, update langchain-mix.",
+                ),
+                reply,
+            ) from None
+
+    return decode
+
+
+def nothing(_: Reply) -> None:
+    """Decoder of replies without content."""
+
+
+def content(reply: Reply) -> bytes:
+    """Decoder of replies whose body is the result."""
+    return reply.body
+
+
+def error_from(call: Call[Any], reply: Reply) -> errors.MixResponseError:
+    """Makes the error that an unsuccessful reply stands for.
+
+    Args:
+        call: What was sent.
+        reply: What came back.
+
+    Returns:
+        An `ErrorResponse` (by status one of its subclasses) for the server's JSON errors, else a `MixDefaultError`.
+    """
+    acted: errors.Acted = "unknown" if reply.status >= 500 and not call.idempotent else "no"
+    if (data := _envelope(reply)) is not None:
+        kind, hint = _kind_of(data.error, reply.status)
+        if kind is errors.MixNotFoundError or "browserMode" in data.error.message:
+            acted = "no"
+        error: errors.MixResponseError = kind(data.error.message, sent=str(call), acted=acted, hint=hint, data=data)
+    elif "html" in reply.headers.get("content-type", "") or reply.text.lstrip()[:9].lower().startswith(("<!doctype", "<html")):
+        error = errors.MixNotAServerError(
+            f"A web page came back with status {reply.status}, not an answer of a Mix server.",
+            sent=str(call),
+            acted=acted,
+            hint="Check the URL and whether a proxy stands in between.",
+        )
+    else:
+        words = " ".join(reply.text.split())[:200] or "an empty body"
+        hint = "This server has no such operation; its generation may lack it." if _unrouted(reply) else ""
+        if 200 <= reply.status < 400:
+            hint = "Check the URL: a redirect or an unexpected success is no answer of a Mix server."
+        error = errors.MixDefaultError(
+            f"The server answered {reply.status}: {words}", sent=str(call), acted=acted, hint=hint
+        )
+    return _describe(error, reply)
+
+
+def _unrouted(reply: Reply) -> bool:
+    # Mix: a path without a route is a plain-text 404, a missing resource is a JSON one.
+    return reply.status in {404, 405} and not reply.text.lstrip().startswith("{")
+
+
+def _envelope(reply: Reply) -> errors.ErrorResponseData | None:
+    try:
+        payload = json.loads(reply.text)
+    except (ValueError, RecursionError):
+        return None
+    inner = payload.get("error") if isinstance(payload, dict) else None
+    if not isinstance(inner, dict) or not isinstance(inner.get("message"), str):
+        return None
+    code = inner.get("code")
+    return errors.ErrorResponseData(
+        errors.RESTError(code if isinstance(code, int) else reply.status, inner["message"], str(inner.get("type", "")))
+    )
+
+
+def _kind_of(error: errors.RESTError, status: int) -> tuple[type[errors.ErrorResponse], str]:
+    # Mix 0.6.5 and 0.8: an unknown session is a 500 that speaks of SQL, elsewhere a 404.
+    if status == 404 or (status >= 500 and "no rows in result set" in error.message):
+        return errors.MixNotFoundError, ""
+    if status == 401:
+        return errors.MixAuthenticationError, "Store a provider key with `mix.authentication.store_api_key(...)`."
+    if "json: unknown field" in error.message:
+        return errors.MixBadRequestError, "The server is older than this field; pass `api=` the server's generation."
+    if status < 500:
+        return errors.MixBadRequestError, ""
+    return errors.MixInternalError, ""
+
+
+def _describe(error: E, reply: Reply) -> E:
+    error.status_code = reply.status
+    error.headers = {k: "<hidden>" if k in _HIDDEN else v for k, v in reply.headers.items()}
+    error.body = reply.text
+    return error
+
+
+_HIDDEN: Final = frozenset({"set-cookie", "authorization", "proxy-authorization", "x-api-key"})

@@ -1,0 +1,163 @@
+"""Calls on the credentials that the server holds.
+
+Owns: paths and rules of keys and logins. Refuses to know: where users keep their keys.
+"""
+
+from __future__ import annotations
+
+from langchain_mix.protocol.api import Knowledge, having, require
+from langchain_mix.protocol.call import Call
+from langchain_mix.protocol.calls._inputs import filled
+from langchain_mix.protocol.calls._replies import reads
+from langchain_mix.protocol.models.auth import (
+    DeleteCredentialsResponse,
+    GetAuthStatusResponse,
+    GetOAuthHealthResponse,
+    HandleOAuthCallbackResponse,
+    RefreshOAuthTokensResponse,
+    StartOAuthFlowResponse,
+    StoreAPIKeyResponse,
+    ValidatePreferredProviderResponse,
+)
+
+
+def store_api_key(provider: str, api_key: str) -> Call[StoreAPIKeyResponse]:
+    """Stores a key on the server, which checks its form alone.
+
+    Args:
+        provider: See `Provider`.
+        api_key: The key.
+
+    Returns:
+        The call.
+
+    Raises:
+        MixInputError: An argument is empty.
+    """
+    return Call(
+        method="POST",
+        segments=("api", "auth", "api-key"),
+        body={"provider": filled("provider", provider), "api_key": filled("api_key", api_key)},
+        decode=reads(StoreAPIKeyResponse),
+        idempotent=True,
+        secret=True,
+    )
+
+
+def delete_credentials(provider: str) -> Call[DeleteCredentialsResponse]:
+    """Deletes what the server holds for a provider. The answer is the same if it holds nothing.
+
+    Args:
+        provider: See `Provider`.
+
+    Returns:
+        The call.
+    """
+    return Call(
+        method="DELETE", segments=("api", "auth", provider), decode=reads(DeleteCredentialsResponse), idempotent=True
+    )
+
+
+def get_auth_status() -> Call[GetAuthStatusResponse]:
+    """Asks which model providers have a credential.
+
+    Returns:
+        The call.
+    """
+    return Call(method="GET", segments=("api", "auth", "status"), decode=reads(GetAuthStatusResponse), idempotent=True)
+
+
+def validate_preferred_provider() -> Call[ValidatePreferredProviderResponse]:
+    """Asks whether the preferred provider has a credential.
+
+    Returns:
+        The call.
+    """
+    return Call(
+        method="GET",
+        segments=("api", "auth", "validate"),
+        decode=reads(ValidatePreferredProviderResponse),
+        idempotent=True,
+    )
+
+
+def start_oauth_flow(provider: str) -> Call[StartOAuthFlowResponse]:
+    """Starts a login; only `anthropic` has one.
+
+    Args:
+        provider: See `Provider`.
+
+    Returns:
+        The call.
+    """
+    return Call(method="POST", segments=("api", "auth", "oauth", provider), decode=reads(StartOAuthFlowResponse))
+
+
+def handle_oauth_callback(provider: str, code: str, state: str) -> Call[HandleOAuthCallbackResponse]:
+    """Finishes a login.
+
+    Args:
+        provider: See `Provider`.
+        code: The code that the provider showed to the user; it can be used once.
+        state: The state that starting the login gave.
+
+    Returns:
+        The call.
+
+    Raises:
+        MixInputError: An argument is empty.
+    """
+    return Call(
+        method="POST",
+        segments=("api", "auth", "oauth-callback"),
+        body={
+            "provider": filled("provider", provider),
+            "code": filled("code", code),
+            "state": filled("state", state),
+        },
+        decode=reads(HandleOAuthCallbackResponse),
+        secret=True,
+    )
+
+
+def get_oauth_health(known: Knowledge) -> Call[GetOAuthHealthResponse]:
+    """Asks for the state of the server's tokens (Mix 0.6.6 and later).
+
+    Args:
+        known: The generations the server may be.
+
+    Returns:
+        The call.
+
+    Raises:
+        MixUnsupportedError: No generation the server may be has this.
+    """
+    require(known, "oauth_health", "The health of OAuth tokens")
+    return Call(
+        method="GET",
+        segments=("health", "auth"),
+        decode=reads(GetOAuthHealthResponse),
+        idempotent=True,
+        shows=lambda _: having("oauth_health"),
+    )
+
+
+def refresh_oauth_tokens(known: Knowledge) -> Call[RefreshOAuthTokensResponse]:
+    """Lets the server refresh all its tokens (Mix 0.6.6 and later).
+
+    Args:
+        known: The generations the server may be.
+
+    Returns:
+        The call.
+
+    Raises:
+        MixUnsupportedError: No generation the server may be has this.
+    """
+    require(known, "oauth_health", "Refreshing OAuth tokens")
+    return Call(
+        method="POST",
+        segments=("internal", "auth", "refresh-tokens"),
+        decode=reads(RefreshOAuthTokensResponse),
+        shows=lambda _: having("oauth_health"),
+    )

@@ -1,0 +1,128 @@
+"""Calls on files of sessions.
+
+Owns: paths and rules of uploads, downloads and thumbnails.
+Refuses to know: file systems and what is in a file.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from http import HTTPStatus
+from typing import Final
+
+from langchain_mix.errors import MixInputError
+from langchain_mix.protocol.call import Call, FilePart, Reply, content, nothing
+from langchain_mix.protocol.calls._inputs import filled
+from langchain_mix.protocol.calls._replies import reads
+from langchain_mix.protocol.models.files import FileInfo
+
+_THUMB: Final = re.compile(r"[wh]?([0-9]{1,9})")
+_THUMB_PIXELS: Final = range(16, 1025)
+_LAST_SECOND: Final = 86_400
+
+
+def list_files(session_id: str) -> Call[list[FileInfo]]:
+    """Lists the uploaded files, which all sessions share; a session's private files are not listed.
+
+    Args:
+        session_id: The session.
+
+    Returns:
+        The call.
+    """
+    return Call(
+        method="GET",
+        segments=("api", "sessions", session_id, "files"),
+        decode=reads(list[FileInfo]),
+        idempotent=True,
+    )
+
+
+def upload_file(session_id: str, part: FilePart) -> Call[FileInfo]:
+    """Uploads a file. One of the same name is overwritten, in all sessions.
+
+    Args:
+        session_id: The session.
+        part: The file.
+
+    Returns:
+        The call. The name in its result may differ from the one sent, and is the one to use.
+
+    Raises:
+        MixInputError: The file has no name.
+    """
+    filled("file name", part.name)
+    return Call(
+        method="POST",
+        segments=("api", "sessions", session_id, "files", "upload"),
+        upload=part,
+        decode=reads(FileInfo),
+        statuses=(201,),
+    )
+
+
+def download_file(
+    session_id: str, filename: str, *, thumb: str | None = None, time: float | None = None
+) -> Call[bytes]:
+    """Reads a file, or a small picture of an image or video.
+
+    Args:
+        session_id: The session; its private files come before uploads of the same name.
+        filename: The file's name on the server.
+        thumb: The size of the picture in pixels, 16 to 1024: `N` for both sides, `wN` for the width, `hN` for
+            the height.
+        time: Where in a video the picture is taken, in seconds, 0 to 86,400; the server's default is 1.
+
+    Returns:
+        The call.
+
+    Raises:
+        MixInputError: The size or the time is out of range.
+    """
+    query: list[tuple[str, str]] = []
+    if thumb is not None:
+        size = _THUMB.fullmatch(thumb)
+        if size is None or int(size[1]) not in _THUMB_PIXELS:
+            raise MixInputError(
+                f"`thumb` is {thumb!r}; it is a number of pixels from 16 to 1024, perhaps after `w` or `h`.",
+                hint="Use '100', 'w200' or 'h200', for example.",
+            )
+        query.append(("thumb", thumb))
+    if time is not None:
+        if not 0 <= time <= _LAST_SECOND:  # Refuses NaN too.
+            raise MixInputError(f"`time` is {time}; it is 0 to 86,400 seconds.")
+        query.append(("time", str(time)))
+    return Call(
+        method="GET",
+        segments=("api", "sessions", session_id, "files", filename),
+        query=tuple(query),
+        decode=content,
+        idempotent=True,
+    )
+
+
+def delete_file(session_id: str, filename: str) -> Call[None]:
+    """Deletes an uploaded file, for all sessions. A file that is gone already is no error.
+
+    Args:
+        session_id: The session.
+        filename: The file's name on the server.
+
+    Returns:
+        The call.
+    """
+    call = Call(
+        method="DELETE",
+        segments=("api", "sessions", session_id, "files", filename),
+        decode=nothing,
+        statuses=(204,),
+        idempotent=True,
+    )
+
+    def gone(reply: Reply) -> None:
+        # Where uploads live decides whether Mix answers 204 or 404 for a missing file; a missing session is an error.
+        if not (reply.status == HTTPStatus.NOT_FOUND and "File with ID" in reply.text):
+            call.result(reply)
+
+    return replace(call, decode=gone, statuses=(204, 404))

@@ -1,0 +1,219 @@
+"""Calls on messages and event streams.
+
+Owns: sending, listing and streaming: paths, bodies and rules.
+Refuses to know: turns (`turn.py`) and the events on a stream (`events.py`).
+"""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+from langchain_mix.errors import ErrorResponseData, MixAuthenticationError, MixInputError, RESTError
+from langchain_mix.protocol.api import ALL, ApiVersion, Knowledge, having, require
+from langchain_mix.protocol.call import Call, Reply, nothing
+from langchain_mix.protocol.calls._inputs import filled, one_of, strict_body
+from langchain_mix.protocol.calls._replies import reads
+from langchain_mix.protocol.models.messages import (
+    COMPLETE,
+    PROCESSING,
+    BackendMessage,
+    SendMessageResponse,
+    StreamMessageResponse,
+)
+from langchain_mix.protocol.models.options import ThinkingLevel
+
+
+def send_message(
+    known: Knowledge,
+    session_id: str,
+    *,
+    text: str,
+    plan_mode: bool | None = None,
+    thinking_level: str | None = None,
+    max_steps: int | None = None,
+) -> Call[SendMessageResponse]:
+    """Sends a message, which starts a turn. None means: not sent.
+
+    A server that runs a turn of this session already starts a second one beside it. A text whose first character after
+    spaces is `/` is a slash command to the server.
+
+    Args:
+        known: The generations the server may be.
+        session_id: The session.
+        text: The message, not empty.
+        plan_mode: Whether the agent may only read and plan.
+        thinking_level: See `ThinkingLevel` (Mix 0.7).
+        max_steps: After how many steps the turn ends with an error (Mix 0.8).
+
+    Returns:
+        The call. Its result has status `"processing"` if the turn runs on, else it is the answer. It raises
+        `MixAuthenticationError` also where Mix 0.5 and 0.6 say with a 200 that no provider credential works.
+
+    Raises:
+        MixInputError: The text is empty or the thinking level unknown.
+        MixUnsupportedError: No generation the server may be knows an argument.
+    """
+    fields = {
+        "text": filled("text", text),
+        "plan_mode": plan_mode,
+        "thinking_level": None if thinking_level is None else one_of("thinking_level", thinking_level, ThinkingLevel),
+        "max_steps": max_steps,
+    }
+    return Call(
+        method="POST",
+        segments=("api", "sessions", session_id, "messages"),
+        body=strict_body(known, "message_fields", fields),
+        decode=_read_sent,
+        statuses=(200, 202),
+        shows=_shown_by_sent,
+        patient=known.agreed("send_waits") is not False,
+    )
+
+
+def list_messages(session_id: str) -> Call[list[BackendMessage]]:
+    """Lists the messages of a session, oldest first. An unknown session has none.
+
+    Args:
+        session_id: The session.
+
+    Returns:
+        The call.
+    """
+    return Call(
+        method="GET",
+        segments=("api", "sessions", session_id, "messages"),
+        decode=reads(list[BackendMessage]),
+        idempotent=True,
+    )
+
+
+def message_history(*, limit: int | None = None, offset: int | None = None) -> Call[list[BackendMessage]]:
+    """Lists what users said in all sessions, newest first.
+
+    Args:
+        limit: How many, at least 1; the server's default is 50.
+        offset: How many to skip.
+
+    Returns:
+        The call.
+
+    Raises:
+        MixInputError: A number for which the server would silently take its default.
+    """
+    if limit is not None and limit < 1:
+        raise MixInputError(
+            f"`limit` is {limit}; it is 1 or more.", hint="Leave it out for the server's default of 50."
+        )
+    if offset is not None and offset < 0:
+        raise MixInputError(f"`offset` is {offset}; it is 0 or more.")
+    return Call(
+        method="GET",
+        segments=("api", "messages", "history"),
+        query=tuple((key, str(value)) for key, value in (("limit", limit), ("offset", offset)) if value is not None),
+        decode=reads(list[BackendMessage]),
+        idempotent=True,
+    )
+
+
+def event_stream(session_id: str) -> Call[None]:
+    """Opens the event stream of a session. Its body has no end and is read by whoever sends this.
+
+    Args:
+        session_id: The session. The server answers 200 for unknown ones too, with an error as the only event.
+
+    Returns:
+        The call.
+
+    Raises:
+        MixInputError: The session id is empty.
+    """
+    return Call(
+        method="GET",
+        segments=("stream",),
+        query=(("sessionId", filled("session_id", session_id)),),
+        decode=nothing,
+        idempotent=True,
+    )
+
+
+def write_stream_message(known: Knowledge, session_id: str, content: str) -> Call[StreamMessageResponse]:
+    """Hands a message to the open event streams of a session (Mix 0.5).
+
+    Each open stream runs the message as a turn of its own; with none open it is lost, and the answer is the same.
+    A text that starts with `/` is a slash command, one that starts with `!` a shell command that it runs unasked.
+
+    Args:
+        known: The generations the server may be.
+        session_id: The session.
+        content: The message: plain text, or a JSON object with `text` and perhaps `plan_mode`.
+
+    Returns:
+        The call.
+
+    Raises:
+        MixInputError: The content is empty.
+        MixUnsupportedError: No generation the server may be has this.
+    """
+    require(known, "stream_write", "Writing to the event stream")
+    filled("content", content)
+    # Mix 0.5 closes the stream without a word if the content is no JSON.
+    inner = content if _is_message(content) else json.dumps({"text": content}, ensure_ascii=False)
+    return Call(
+        method="POST",
+        segments=("stream", session_id, "message"),
+        body={"content": inner},
+        decode=reads(StreamMessageResponse),
+        shows=lambda _: having("stream_write"),
+    )
+
+
+def probe_stream_write(session_id: str) -> Call[bool]:
+    """Asks whether this server takes messages by its event streams (Mix 0.5), without sending one.
+
+    Args:
+        session_id: Any session.
+
+    Returns:
+        The call. Mix 0.5 answers a GET of that path with 405, servers without it with 404.
+    """
+    return Call(
+        method="GET",
+        segments=("stream", session_id, "message"),
+        decode=lambda reply: reply.status == HTTPStatus.METHOD_NOT_ALLOWED,
+        statuses=(404, 405),
+        shows=lambda written: having("stream_write", value=written),
+        idempotent=True,
+    )
+
+
+def _is_message(content: str) -> bool:
+    try:
+        parsed: Any = json.loads(content)
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(parsed, dict) and isinstance(parsed.get("text"), str)
+
+
+def _read_sent(reply: Reply) -> SendMessageResponse:
+    sent = reads(SendMessageResponse)(reply)
+    if sent.lacks_credential:
+        words = sent.assistant_response or "The server holds no usable credential of a model provider."
+        error = MixAuthenticationError(
+            words,
+            acted="unknown",
+            hint="Store a provider key with `mix.authentication.store_api_key(...)`.",
+            data=ErrorResponseData(RESTError(401, words, "unauthorized")),
+        )
+        error.status_code = reply.status
+        error.body = reply.text
+        raise error
+    if not sent.status:
+        sent.status = PROCESSING if reply.status == HTTPStatus.ACCEPTED else COMPLETE
+    return sent
+
+
+def _shown_by_sent(sent: SendMessageResponse) -> tuple[ApiVersion, ...]:
+    # Slash commands are answered with 200 in every generation.
+    return ALL if sent.is_command else having("send_waits", value=not sent.accepted)

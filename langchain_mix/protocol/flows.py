@@ -1,0 +1,216 @@
+"""Procedures of several calls.
+
+Owns: what to ask a server, in which order, and what its refusals mean. Refuses to know: how calls are sent.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, Final, Literal, TypeVar
+
+from pydantic.alias_generators import to_snake
+
+from langchain_mix.errors import (
+    MixBadRequestError,
+    MixDefaultError,
+    MixError,
+    MixInternalError,
+    MixNotAServerError,
+    MixUnsupportedError,
+)
+from langchain_mix.protocol import calls
+from langchain_mix.protocol.api import ALL, CAPABILITIES, ApiVersion, Feature, Knowledge, having
+from langchain_mix.protocol.call import Call, Flow, ask
+from langchain_mix.protocol.models import (
+    Callback,
+    GetAvailableProvidersResponse,
+    GetOAuthHealthResponse,
+    GetPreferencesResponse,
+    GetToolCredentialsStatusResponse,
+    GetToolsStatusResponse,
+    ListLLMToolsResponse,
+    RefreshOAuthTokensResponse,
+    ResetPreferencesResponse,
+    SessionData,
+    UpdatePreferencesResponse,
+)
+
+T = TypeVar("T")
+
+Known = Callable[[], Knowledge]
+"""What is known of the server now; it grows with every reply."""
+
+_UNROUTED: Final = frozenset({"404 page not found", "Method Not Allowed"})
+"""Mix: what the router says where there is no route. Missing resources are told in JSON."""
+
+_UNKNOWN_FIELD: Final = re.compile(r'json: unknown field "([^"]+)"')
+
+
+def create_session(known: Known, **fields: Any) -> Flow[SessionData]:
+    """Creates a session on a server of any generation.
+
+    Mix 0.8 demands a browser mode, which older servers refuse. While the generation is not known the session is asked
+    for without one; a server that demands it says so and has done nothing.
+
+    Args:
+        known: What is known of the server.
+        **fields: As in `calls.create_session`.
+
+    Returns:
+        The flow.
+    """
+    try:
+        return (yield from ask(calls.create_session(known(), **fields)))
+    except MixInternalError as refusal:
+        undecided = known().agreed("browser_mode") is None and not fields.get("browser_mode")
+        if not undecided or "browserMode" not in refusal.error.message:
+            raise
+    newer = known().narrow(having("browser_mode"))
+    return (yield from ask(calls.create_session(newer, **fields)))
+
+
+def learn_turns(known: Known, session_id: str) -> Flow[None]:
+    """Learns how this server runs a turn: no call if that is known, at most two, once per server.
+
+    Args:
+        known: What is known of the server.
+        session_id: A session to look at.
+
+    Returns:
+        The flow; none of its calls changes anything.
+    """
+    if known().agreed("user_message_created") is None:
+        yield from ask(calls.get_session(session_id))
+    if known().agreed("stream_write") is None:
+        yield from ask(calls.probe_stream_write(session_id))
+
+
+def start_session(known: Known, **fields: Any) -> Flow[SessionData]:
+    """Creates a session; says so if the server turns out not to know an argument.
+
+    Args:
+        known: What is known of the server.
+        **fields: As in `calls.create_session`.
+
+    Returns:
+        The flow.
+    """
+    return (yield from explained(create_session(known, **fields), "session_fields"))
+
+
+def fork_session(known: Known, session_id: str, message_index: int, title: str | None) -> Flow[SessionData]:
+    """Copies the beginning of a session; see `calls.fork_session`."""
+    call = calls.fork_session(known(), session_id, message_index, title)
+    return (yield from _offered(known, call, "fork", "Forking a session"))
+
+
+def update_session_callbacks(
+    known: Known, session_id: str, callbacks: Sequence[Callback | Mapping[str, Any]]
+) -> Flow[SessionData]:
+    """Replaces the callbacks of a session; see `calls.update_session_callbacks`."""
+    call = calls.update_session_callbacks(known(), session_id, callbacks)
+    return (yield from _offered(known, call, "callbacks", "Setting callbacks"))
+
+
+def respond_to_notification(known: Known, notification_id: str, response_type: str, value: str | None) -> Flow[None]:
+    """Answers a notification; see `calls.respond_to_notification`."""
+    call = calls.respond_to_notification(known(), notification_id, response_type, value)
+    return (yield from _offered(known, call, "notifications", "Responding to a notification"))
+
+
+def get_oauth_health(known: Known) -> Flow[GetOAuthHealthResponse]:
+    """Asks for the state of the server's tokens."""
+    call = calls.get_oauth_health(known())
+    return (yield from _offered(known, call, "oauth_health", "The health of OAuth tokens"))
+
+
+def refresh_oauth_tokens(known: Known) -> Flow[RefreshOAuthTokensResponse]:
+    """Lets the server refresh its tokens."""
+    call = calls.refresh_oauth_tokens(known())
+    return (yield from _offered(known, call, "oauth_health", "Refreshing OAuth tokens"))
+
+
+def get_preferences(known: Known) -> Flow[GetPreferencesResponse]:
+    """Reads the preferences."""
+    return (yield from _offered(known, calls.get_preferences(known()), "preferences", "Preferences"))
+
+
+def update_preferences(known: Known, **fields: Any) -> Flow[UpdatePreferencesResponse]:
+    """Changes preferences; see `calls.update_preferences`."""
+    return (yield from _offered(known, calls.update_preferences(known(), **fields), "preferences", "Preferences"))
+
+
+def get_available_providers(known: Known) -> Flow[dict[str, GetAvailableProvidersResponse]]:
+    """Lists the providers."""
+    return (yield from _offered(known, calls.get_available_providers(known()), "preferences", "Preferences"))
+
+
+def reset_preferences(known: Known) -> Flow[ResetPreferencesResponse]:
+    """Sets all preferences to defaults."""
+    return (yield from _offered(known, calls.reset_preferences(known()), "preferences", "Preferences"))
+
+
+def list_llm_tools(known: Known) -> Flow[ListLLMToolsResponse]:
+    """Lists the tools of the model."""
+    return (yield from _offered(known, calls.list_llm_tools(known()), "llm_tools", "The list of tools"))
+
+
+def get_tool_credentials_status(known: Known) -> Flow[GetToolCredentialsStatusResponse]:
+    """Asks which tools have their credentials."""
+    call = calls.get_tool_credentials_status(known())
+    return (yield from _offered(known, call, "llm_tools", "The status of tools' credentials"))
+
+
+def get_tools_status(known: Known) -> Flow[GetToolsStatusResponse]:
+    """Asks which tools are ready."""
+    return (yield from _offered(known, calls.get_tools_status(known()), "tools_status", "The status of tools"))
+
+
+def _offered(known: Known, call: Call[T], feature: Feature, what: str) -> Flow[T]:
+    """Sends a call that some generations have no route for, and tells that apart from other refusals."""
+    try:
+        return (yield from ask(call))
+    except MixDefaultError as refusal:
+        if refusal.body.strip() not in _UNROUTED or isinstance(refusal, MixNotAServerError):
+            raise
+        try:
+            # A wrong base URL is answered the same way. Only a Mix server lists sessions, and they show its generation.
+            yield from ask(calls.list_sessions(known()))
+        except MixError:
+            raise refusal from None
+        if known().agreed(feature) is True:
+            raise
+        raise MixUnsupportedError(
+            f"{what} does not exist on this Mix server.",
+            sent=str(call),
+            hint=f"It exists on API {_names(having(feature))}.",
+        ) from refusal
+
+
+def explained(flow: Flow[T], accepts: Literal["session_fields", "message_fields"]) -> Flow[T]:
+    """Runs a flow and tells which generations know a field that the server refused; it has done nothing then.
+
+    Args:
+        flow: The flow.
+        accepts: The capability that lists the fields.
+
+    Returns:
+        The flow.
+    """
+    try:
+        return (yield from flow)
+    except MixBadRequestError as refusal:
+        field = _UNKNOWN_FIELD.search(refusal.error.message)
+        able = [v for v in ALL if field is not None and field[1] in getattr(CAPABILITIES[v], accepts)]
+        if field is None or not able:
+            raise
+        raise MixUnsupportedError(
+            f"`{to_snake(field[1])}` does not exist on this Mix server.",
+            sent=refusal.sent,
+            hint=f"It exists on API {_names(able)}.",
+        ) from refusal
+
+
+def _names(versions: Iterable[ApiVersion]) -> str:
+    return ", ".join(versions)

@@ -1,0 +1,205 @@
+"""Procedures around one message, without a turn on a stream.
+
+Owns: sending a message bare, writing it to streams, and how a finished turn looks as one message.
+Refuses to know: turns while they run (`turn/`) and how calls are sent.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+from langchain_mix.errors import MixError, MixInputError, MixInternalError
+from langchain_mix.protocol import calls
+from langchain_mix.protocol.call import Flow, ask
+from langchain_mix.protocol.flows import Known, explained
+from langchain_mix.protocol.guard import guarded
+from langchain_mix.protocol.models import (
+    COMPLETE,
+    SendMessageResponse,
+    StreamMessageResponse,
+    ToolCallData,
+)
+from langchain_mix.protocol.turn.outcomes import failed_answer
+from langchain_mix.protocol.turn.transcript import StoredRow, from_messages
+from langchain_mix.protocol.turn.updates import ToolCall, TurnResult
+
+
+def send_message(
+    known: Known,
+    session_id: str,
+    text: str,
+    *,
+    command: bool = False,
+    plan_mode: bool | None = None,
+    thinking_level: str | None = None,
+    max_steps: int | None = None,
+) -> Flow[SendMessageResponse]:
+    """Sends a message and takes the answer of the server as it is.
+
+    Args:
+        known: What is known of the server.
+        session_id: The session.
+        text: The message.
+        command: The text is meant as a server command; else it is guarded.
+        plan_mode: As in `calls.send_message`.
+        thinking_level: As in `calls.send_message`.
+        max_steps: As in `calls.send_message`.
+
+    Returns:
+        The flow.
+    """
+    call = calls.send_message(
+        known(),
+        session_id,
+        text=text if command else guarded(text, known()),
+        plan_mode=plan_mode,
+        thinking_level=thinking_level,
+        max_steps=max_steps,
+    )
+    return (yield from explained(ask(call), "message_fields"))
+
+
+def send_and_read(
+    known: Known,
+    session_id: str,
+    text: str,
+    *,
+    command: bool = False,
+    plan_mode: bool | None = None,
+    thinking_level: str | None = None,
+    max_steps: int | None = None,
+) -> Flow[SendMessageResponse]:
+    """Sends a message to a server that answers when the turn is over, and reads what the answer leaves out.
+
+    Mix 0.5 answers with the text alone, in the user's name.
+
+    Args:
+        known: What is known of the server.
+        session_id: The session.
+        text: The message.
+        command: The text is meant as a server command; else it is guarded.
+        plan_mode: As in `calls.send_message`.
+        thinking_level: As in `calls.send_message`.
+        max_steps: As in `calls.send_message`.
+
+    Returns:
+        The flow.
+    """
+    try:
+        answer = yield from send_message(
+            known,
+            session_id,
+            text,
+            command=command,
+            plan_mode=plan_mode,
+            thinking_level=thinking_level,
+            max_steps=max_steps,
+        )
+    except MixInternalError as error:
+        if "agent processing" not in error.error.message:
+            raise
+        raise failed_answer(error) from error
+    answer.role, answer.session_id, answer.status = "assistant", session_id, COMPLETE
+    if answer.is_command:
+        return answer
+    try:
+        rows = yield from ask(calls.list_messages(session_id))
+    except MixError:
+        return answer  # The turn is over and its text is here; only the tools that led to it are not known.
+    _, own = from_messages(rows).turn_of("", answer.user_input or text)
+    if own and own[-1].id == answer.id:
+        _fill(answer, own)
+    return answer
+
+
+def write_stream_message(
+    known: Known, session_id: str, content: str, *, command: bool = False
+) -> Flow[StreamMessageResponse]:
+    """Hands a message to the open streams of a session (Mix 0.5), or sends it the way that took the place of that.
+
+    Args:
+        known: What is known of the server.
+        session_id: The session.
+        content: The message: plain text, or a JSON object with `text` and perhaps `plan_mode`.
+        command: The text is meant as a server command; else it is guarded.
+
+    Returns:
+        The flow.
+    """
+    if known().agreed("stream_write") is None:
+        yield from ask(calls.probe_stream_write(session_id))
+    message = _message_in(content)
+    text = message["text"] if command else guarded(message["text"], known())
+    if known().agreed("stream_write") is True:
+        inner = json.dumps({**message, "text": text}, ensure_ascii=False)
+        return (yield from ask(calls.write_stream_message(known(), session_id, inner)))
+    lost = [key for key, value in message.items() if value and key not in {"text", "plan_mode"}]
+    if lost:
+        raise MixInputError(f"`{lost[0]}` in the content is not taken by this server.", hint="Upload files instead.")
+    plan_mode = message.get("plan_mode")
+    sent = yield from send_message(known, session_id, text, command=True, plan_mode=plan_mode)
+    return StreamMessageResponse(session_id=sent.session_id or session_id, status=sent.status)
+
+
+def message_of(result: TurnResult) -> SendMessageResponse:
+    """Shows a finished turn as one message: the last text, and the tools and the reasoning of all.
+
+    Args:
+        result: The turn.
+
+    Returns:
+        The message, with status `"complete"`.
+    """
+    usage = result.usage
+    name = result.sent_text.split(maxsplit=1)[0].lstrip("/") if result.command and result.sent_text.strip() else ""
+    return SendMessageResponse(
+        # Mix names the answer of a command after it.
+        id=result.message_id or (f"cmd-{name}" if result.command else ""),
+        session_id=result.session_id,
+        role="assistant",
+        user_input=result.sent_text,
+        assistant_response=result.text,
+        reasoning=_joined(m.thinking for m in result.messages),
+        reasoning_duration=round(result.reasoning_duration) or None,
+        tool_calls=[_tool_call(c) for c in result.tool_calls],
+        input_tokens=usage.input_tokens if usage else None,
+        output_tokens=usage.output_tokens if usage else None,
+        cache_creation_tokens=usage.cache_creation_tokens if usage else None,
+        cache_read_tokens=usage.cache_read_tokens if usage else None,
+        cost=usage.cost if usage else None,
+        model=result.model or None,
+        status=COMPLETE,
+    )
+
+
+def _message_in(content: str) -> dict[str, Any]:
+    try:
+        parsed = json.loads(content)
+    except (ValueError, RecursionError):
+        return {"text": content}
+    return parsed if isinstance(parsed, dict) and isinstance(parsed.get("text"), str) else {"text": content}
+
+
+def _fill(answer: SendMessageResponse, rows: list[StoredRow]) -> None:
+    answer.assistant_response = answer.assistant_response or rows[-1].text
+    answer.reasoning = _joined(r.thinking for r in rows)
+    answer.tool_calls = [_tool_call(c) for r in rows for c in r.tool_calls]
+
+
+def _joined(texts: Iterable[str]) -> str | None:
+    return "\n\n".join(t for t in texts if t) or None
+
+
+def _tool_call(call: ToolCall) -> ToolCallData:
+    failed = call.is_error if call.output is not None else (True if call.status == "failed" else None)
+    return ToolCallData(
+        id=call.id,
+        name=call.name,
+        input=call.input,
+        type="tool_use",
+        finished=call.status in {"succeeded", "failed"} or call.output is not None,
+        result=call.output,
+        is_error=failed,
+    )

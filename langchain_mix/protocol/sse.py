@@ -1,0 +1,165 @@
+"""Server-Sent Events: bytes to events and events to bytes, by the WHATWG algorithm.
+
+Owns: the framing of the wire. Refuses to know: what an event means (`events.py`), and where bytes come from.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from langchain_mix.errors import MixStreamError
+
+MAX_EVENT_BYTES = 256 * 1024 * 1024
+"""Above this a stream is not a stream of events any more but an attack or a fault."""
+
+_BOM = b"\xef\xbb\xbf"
+_RETRY_DIGITS = 18
+"""More milliseconds than these digits can hold are no time; Python refuses to read a number of thousands of digits."""
+
+
+@dataclass(slots=True)
+class ServerSentEvent:
+    """One event as it stands on the wire.
+
+    Attributes:
+        event: Its name; `"message"` when the wire gives none.
+        data: Its data lines, joined by newlines.
+        id: The last id the stream has given, `""` before the first.
+        retry: The reconnection time the event asks for, in milliseconds.
+    """
+
+    event: str = "message"
+    data: str = ""
+    id: str = ""
+    retry: int | None = None
+
+
+@dataclass(slots=True)
+class SSEDecoder:
+    """Turns the bytes of one stream into events. Chunk boundaries never matter.
+
+    The work is linear in the bytes fed, and memory is bounded by the largest event. An event that the stream ends
+    in the middle of is dropped, as the standard demands; `pending` tells that there was one.
+
+    Args:
+        max_event_bytes: Size of an event, in bytes, above which the stream is refused.
+    """
+
+    max_event_bytes: int = MAX_EVENT_BYTES
+    _tail: list[bytes] = field(default_factory=list)
+    _held: int = 0
+    _data: list[str] = field(default_factory=list)
+    _size: int = 0
+    _event: str = ""
+    _id: str = ""
+    _retry: int | None = None
+    _started: bool = False
+    _after_cr: bool = False
+
+    @property
+    def pending(self) -> bool:
+        """Whether bytes of an unfinished event are held."""
+        return bool(self._tail or self._data or self._event)
+
+    def feed(self, chunk: bytes) -> list[ServerSentEvent]:
+        """Takes the next bytes of the stream.
+
+        Args:
+            chunk: Any number of bytes, cut anywhere.
+
+        Returns:
+            The events that are complete now, in order.
+
+        Raises:
+            MixStreamError: An event is larger than `max_event_bytes`.
+        """
+        if self._after_cr and chunk:
+            # A CR ends its line at once; the LF of a CRLF that was cut in two ends nothing more.
+            self._after_cr = False
+            chunk = chunk.removeprefix(b"\n")
+        if not chunk:
+            return []
+        if self._tail:
+            if b"\n" not in chunk and b"\r" not in chunk and self._started:
+                self._hold(chunk)
+                return []
+            self._tail.append(chunk)
+            chunk = b"".join(self._tail)
+            self._tail.clear()
+            self._held = 0
+        if not self._started:
+            if len(chunk) < len(_BOM) and _BOM.startswith(chunk):
+                self._hold(chunk)
+                return []
+            self._started = True
+            chunk = chunk.removeprefix(_BOM)
+        events: list[ServerSentEvent] = []
+        self._after_cr = chunk.endswith(b"\r")
+        lines = chunk.splitlines(keepends=True)  # On bytes: CR, LF and CRLF, nothing else.
+        del chunk  # It may be as large as the largest event, and the lines are a copy.
+        for line in lines:
+            text = line.rstrip(b"\r\n")
+            if len(text) == len(line):
+                self._hold(line)
+            elif text:
+                self._field(text)
+            elif (event := self._dispatch()) is not None:
+                events.append(event)
+        return events
+
+    def _hold(self, piece: bytes) -> None:
+        self._tail.append(piece)
+        self._held += len(piece)
+        self._check()
+
+    def _check(self) -> None:
+        if self._size + self._held > self.max_event_bytes:
+            raise MixStreamError(
+                f"The server sent an event of more than {self.max_event_bytes} bytes.",
+                hint="Read the session's messages for what the agent did; raise the limit if such events are expected.",
+            )
+
+    def _field(self, line: bytes) -> None:
+        name, _, value = line.partition(b":")
+        if value[:1] == b" ":
+            value = value[1:]  # One name for both, since each may be as large as the largest event.
+        if name == b"data":
+            self._size += len(value) + 1  # With its newline: empty lines take memory too.
+            self._check()
+            self._data.append(value.decode(errors="replace"))
+        elif name == b"event":
+            self._event = value.decode(errors="replace")
+        elif name == b"id":
+            if b"\0" not in value:
+                self._id = value.decode(errors="replace")
+        elif name == b"retry" and value.isdigit() and len(value) <= _RETRY_DIGITS:
+            self._retry = int(value)
+
+    def _dispatch(self) -> ServerSentEvent | None:
+        data, event, retry = self._data, self._event, self._retry
+        self._data, self._event, self._retry, self._size = [], "", None, 0
+        if not data:
+            return None
+        return ServerSentEvent(event or "message", data[0] if len(data) == 1 else "\n".join(data), self._id, retry)
+
+
+def encode(event: ServerSentEvent) -> bytes:
+    """Writes an event the way Mix does: id, event, data and retry, one line each, then a blank line.
+
+    Args:
+        event: The event. Newlines in its data become data lines of their own.
+
+    Returns:
+        The bytes for the wire.
+
+    Raises:
+        ValueError: The name or the id holds a line break, or the id a NUL, so no reader could get it back.
+    """
+    if any(c in event.event + event.id for c in "\r\n") or "\0" in event.id:
+        raise ValueError("The name and the id of an event are single lines without NUL.")
+    lines = [f"id: {event.id}"] if event.id else []
+    lines.append(f"event: {event.event}")
+    lines += [f"data: {line}" for line in event.data.replace("\r\n", "\n").replace("\r", "\n").split("\n")]
+    if event.retry is not None:
+        lines.append(f"retry: {event.retry}")
+    return ("\n".join(lines) + "\n\n").encode()

@@ -1,0 +1,136 @@
+"""The ways in which a turn does not end well, as errors.
+
+Owns: what the server's words mean, and what to do next. Refuses to know: when a turn ends (`state.py`).
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from langchain_mix import errors
+from langchain_mix.protocol.events import SSEErrorEventData
+from langchain_mix.protocol.turn.transcript import StoredRow, Transcript, usage_of
+from langchain_mix.protocol.turn.updates import TurnResult, Usage
+
+_SIGN_IN: Final = ("⚠️ Authentication required. Please go to settings", "⚠️ Not authenticated with")
+_LOGIN: Final = "⚠️ Authentication required. Please use the /login command"
+_KEEP: Final = "The session holds what was said so far; the partial reply is in `.turn`."
+
+
+def is_sign_in_notice(text: str) -> bool:
+    """Whether this is the text that a server without a provider credential answers a message with."""
+    return text.startswith(_SIGN_IN)
+
+
+def agent_error(data: SSEErrorEventData) -> errors.MixTurnError:
+    """The error that an `error` event stands for."""
+    error = agent_error_text(data.error)
+    error.data = data.model_dump(by_alias=True)
+    return error
+
+
+def agent_error_text(text: str) -> errors.MixTurnError:
+    """The error that the text of an `error` event stands for."""
+    if text in {"request cancelled by user", "context canceled"}:
+        return errors.MixTurnCancelled("The turn was cancelled.", acted="yes", hint=_KEEP)
+    hint = _KEEP
+    if text.startswith("maximum iteration limit"):
+        hint = "Send a message such as `go on` to continue, or allow more `max_steps`. " + _KEEP
+    elif "401" in text or "authentication" in text.lower():
+        hint = "Renew the provider's key with `mix.authentication.store_api_key(...)`. " + _KEEP
+    elif "rate limit" in text.lower() or "rate_limit" in text:
+        hint = "The provider limits the rate; wait before sending again. " + _KEEP
+    return errors.MixAgentError(text or "The agent failed without a word.", acted="yes", hint=hint)
+
+
+def echo_of(error: errors.MixError) -> str:
+    """The text with which the server may tell the same failure once more (Mix 0.6.5 on)."""
+    text = error.data.get("error", "") if isinstance(error.data, dict) else ""
+    if "401" in text or "authentication" in text:
+        return _LOGIN + " to authenticate with Claude API key."
+    return text
+
+
+def failed_answer(error: errors.ErrorResponse) -> errors.MixTurnError:
+    """The agent failed and the message's own answer tells it (Mix 0.6)."""
+    failure = agent_error_text(error.error.message)
+    failure.sent, failure.status_code, failure.body = error.sent, error.status_code, error.body
+    return failure
+
+
+def stored_failure(state: Literal["cancelled", "failed", "running", "finished"], text: str) -> errors.MixTurnError:
+    """The stored messages show that the turn did not end well."""
+    if state == "cancelled":
+        return errors.MixTurnCancelled("The turn was cancelled.", acted="yes", hint=_KEEP)
+    return agent_error_text(text or "The agent failed; its error was lost on the way.")
+
+
+def interrupted(error: errors.MixError) -> errors.MixTurnInterrupted:
+    """The stream broke on a server that then cancels the turn."""
+    return errors.MixTurnInterrupted(
+        f"The stream broke, and this server cancels the turn then: {error.message}",
+        acted="yes",
+        hint="Send a message such as `go on` to continue. " + _KEEP,
+    )
+
+
+def left_running(error: errors.MixError) -> errors.MixStreamError:
+    """The stream cannot be had back; the server goes on alone."""
+    return errors.MixStreamError(
+        f"The stream broke and could not be opened again: {error.message}",
+        acted="yes",
+        hint="The turn goes on at the server. Do not send it again; read the session's messages for its end. " + _KEEP,
+    )
+
+
+def expired(seconds: float, *, sent: bool) -> errors.MixTurnTimeout:
+    """The turn's budget is used up."""
+    if not sent:
+        return errors.MixTurnTimeout(f"No stream stood within {seconds:g} s; nothing was sent.", acted="no")
+    return errors.MixTurnTimeout(f"The turn took longer than {seconds:g} s and was cancelled.", acted="yes", hint=_KEEP)
+
+
+def refused_stream(session_id: str, text: str) -> errors.MixError:
+    """The server opens no stream for this session."""
+    if text.startswith("Invalid session ID"):
+        # Mix: an unknown session is not a 404 here but a 200 with this event.
+        error: errors.MixError = errors.MixNotFoundError(
+            f"Session with ID '{session_id}' not found",
+            sent="GET /stream",
+            data=errors.ErrorResponseData(errors.RESTError(404, text, "not_found")),
+        )
+        return error
+    return errors.MixAgentError(text, sent="GET /stream", acted="no")
+
+
+def session_deleted(session_id: str) -> errors.MixTurnError:
+    """Somebody deleted the session while its turn ran."""
+    return errors.MixTurnCancelled(f"Session {session_id} was deleted while its turn ran.", acted="yes")
+
+
+def unknown_outcome(lost: errors.MixError) -> errors.MixOutcomeUnknown:
+    """The answer was lost and nothing shows that the message arrived."""
+    return errors.MixOutcomeUnknown(
+        f"The answer to the message was lost ({lost.message}), and nothing shows that the server took it.",
+        sent=lost.sent,
+        acted="unknown",
+        hint="Read the session's messages before sending it again.",
+    )
+
+
+def complete_result(
+    result: TurnResult, transcript: Transcript, rows: list[StoredRow], cost_before: float | None
+) -> None:
+    """Adds what the stored messages tell of the whole turn: tokens, cost, model, the place in the session."""
+    result.row_count = len(transcript.rows)
+    result.model = next((r.model for r in reversed(rows) if r.model), "")
+    result.usage = usage_of(rows)
+    if result.usage is None and transcript.last_call is not None and rows:
+        last = transcript.last_call
+        cost = None if cost_before is None or last.cost is None else max(last.cost - cost_before, 0.0)
+        result.usage = Usage(
+            input_tokens=last.input_tokens,
+            output_tokens=last.output_tokens,
+            cost=cost,
+            whole_turn=len(rows) == 1,
+        )

@@ -1,0 +1,91 @@
+"""What the stored messages do to a turn: they decide what was said and whether it is over.
+
+Owns: the rules of reading them. Refuses to know: events (`stream.py`) and answers (`answers.py`).
+"""
+
+from __future__ import annotations
+
+from langchain_mix import errors
+from langchain_mix.protocol.turn import outcomes
+from langchain_mix.protocol.turn.state import Blind, Effects, Phase, State
+from langchain_mix.protocol.turn.steps import Emit, Read
+from langchain_mix.protocol.turn.transcript import StoredRow, Transcript, outcome_of, up_to_call
+
+
+def read(state: State, signal: Read) -> Effects:
+    """Takes the stored messages, or the reason why they cannot be read."""
+    if signal.transcript is None:
+        return _unread(state, signal.error)
+    user, rows = signal.transcript.turn_of(state.user_id, state.text)
+    resume_at, state.resume_at = state.resume_at, ""
+    if state.result.contended:
+        ids = state.narration.ids | ({state.complete.message_id} if state.complete else set())
+        rows = [r for r in signal.transcript.rows if r.role == "assistant" and r.id in ids]
+    if state.phase is Phase.CLOSING:
+        state.user_id = state.user_id or (user.id if user else "")
+        state.result.verified = user is not None or bool(rows)
+        return _settle_all(state, signal.transcript, rows)
+    if user is None or (state.lost_answer is not None and not state.user_id):
+        return _absent(state)
+    outcome = outcome_of(rows)
+    if outcome == "running":
+        return _still_running(state, rows, resume_at)
+    state.user_id, state.phase = user.id, Phase.CLOSING
+    if outcome != "finished" and state.failure is None:
+        state.failure = outcomes.stored_failure(outcome, state.early_error)
+    if state.known.agreed("tool_results") is False:
+        state.result.verified = True
+        return _settle_all(state, signal.transcript, rows)
+    return (state.final_read(),)  # This was the export; the message listing tells results and tokens too.
+
+
+def _settle_all(state: State, transcript: Transcript, rows: list[StoredRow]) -> Effects:
+    updates = state.narration.settle(rows)
+    outcomes.complete_result(state.result, transcript, rows, state.cost_before)
+    return tuple(Emit(u) for u in updates) + _end(state)
+
+
+def _still_running(state: State, rows: list[StoredRow], resume_at: str) -> Effects:
+    if state.early_error and not rows and not state.touched:
+        state.doubts += 1
+        if state.doubts > 1:  # For a whole heartbeat nothing came but this error: it is this turn's.
+            return state.end_with(outcomes.agent_error_text(state.early_error))
+    if state.blind is Blind.NO:
+        return ()
+    if state.blind is Blind.UNTIL_END:
+        # A message that has called its tools is complete, and so is one with a reason for its end.
+        return tuple(Emit(u) for u in state.narration.settle([r for r in rows if r.finish_reason or r.tool_calls]))
+    # The rows may be ahead of the stream, which will tell the later ones itself.
+    known = up_to_call(rows, resume_at)
+    if known:
+        state.blind = Blind.NO
+    return tuple(Emit(u) for u in state.narration.settle(known))
+
+
+def _absent(state: State) -> Effects:
+    """The session does not provably hold the message."""
+    if state.lost_answer is None:
+        return ()
+    state.doubts += 1
+    if state.doubts == 1:
+        return ()  # It may still be under way; the next heartbeat asks again.
+    return state.fail(outcomes.unknown_outcome(state.lost_answer))
+
+
+def _unread(state: State, error: errors.MixError | None) -> Effects:
+    if state.phase is Phase.CLOSING:
+        return _end(state)
+    if isinstance(error, errors.MixNotFoundError):
+        return state.fail(error)
+    return ()  # The next heartbeat asks again.
+
+
+def _end(state: State) -> Effects:
+    if state.failure is not None:
+        return state.fail(state.failure)
+    if state.complete is None:
+        return state.finish()
+    # The stored messages agree with this, or could not be read: then it alone tells the end of the last message.
+    late = state.narration.settle_last(state.complete)
+    state.result.reasoning_duration = state.complete.reasoning_duration
+    return tuple(Emit(u) for u in late) + state.finish()

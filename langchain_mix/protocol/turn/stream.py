@@ -1,0 +1,272 @@
+"""What the events of a stream do to a turn.
+
+Owns: one rule per event. Refuses to know: answers to requests (`answers.py`) and stored messages (`settling.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from langchain_mix.protocol import events as ev
+from langchain_mix.protocol.api import seen_in_event
+from langchain_mix.protocol.tools import same_tool
+from langchain_mix.protocol.turn import outcomes
+from langchain_mix.protocol.turn.state import Blind, Effects, Phase, State
+from langchain_mix.protocol.turn.steps import Ask, Emit, Notify, Reconcile, Send, Unwatch, Watch
+from langchain_mix.protocol.turn.transcript import same_text
+from langchain_mix.protocol.turn.updates import (
+    Accepted,
+    NotificationReceived,
+    PermissionRequested,
+    Progress,
+    SubagentUpdate,
+    TextDelta,
+    ThinkingDelta,
+    Update,
+)
+
+_ASK_STORED: Final[Effects] = (Reconcile(export=True),)
+
+
+def hear(state: State, event: ev.Event) -> Effects:
+    """Takes an event.
+
+    Args:
+        state: The turn.
+        event: What came on its stream.
+
+    Returns:
+        What to do now.
+    """
+    rule = _RULES.get(type(event))
+    return rule(state, event) if rule is not None else ()
+
+
+def _nested(parent_id: str, update: Update) -> Effects:
+    return (Emit(SubagentUpdate(parent_id, update)),)
+
+
+def _connected(state: State, _: ev.SSEConnectedEvent | ev.UnknownEvent) -> Effects:
+    state.reopens, state.resume_at = 0, ""
+    if state.phase is Phase.OPENING:
+        state.phase, state.sent = Phase.RUNNING, True
+        return (Send(),)
+    if state.phase is not Phase.RUNNING:
+        return ()
+    if state.blind is Blind.NO:
+        state.blind = Blind.UNTIL_TOOL
+    return (Emit(Progress("reopened")), *_ASK_STORED)
+
+
+def _heartbeat(state: State, _: ev.SSEHeartbeatEvent) -> Effects:
+    # A full queue drops events, the last one too (Mix 0.6 on). A heartbeat is when to ask whether that happened.
+    return _ASK_STORED if state.phase is Phase.RUNNING else ()
+
+
+def _thinking(state: State, event: ev.SSEThinkingEvent) -> Effects:
+    data = event.data
+    if data.parent_tool_call_id:
+        return _nested(data.parent_tool_call_id, ThinkingDelta(data.assistant_message_id or "", data.content))
+    if not state.is_own(data.assistant_message_id) or state.blind is not Blind.NO:
+        return ()
+    return (Emit(state.narration.thinking(data)),)
+
+
+def _content(state: State, event: ev.SSEContentEvent) -> Effects:
+    data = event.data
+    if data.parent_tool_call_id:
+        return _nested(data.parent_tool_call_id, TextDelta(data.assistant_message_id or "", data.content))
+    if not state.is_own(data.assistant_message_id) or state.blind is not Blind.NO:
+        return ()
+    return (Emit(state.narration.text(data)),)
+
+
+def _tool(state: State, event: Any) -> Effects:
+    data: ev.AgentEventData = event.data
+    state.narrow(seen_in_event(event.event, {}))
+    if data.parent_tool_call_id:
+        return tuple(Emit(SubagentUpdate(data.parent_tool_call_id, u)) for u in state.narration.tool(data))
+    if not state.is_own(data.assistant_message_id) or _someone_elses(state, data.assistant_message_id):
+        return ()
+    return tuple(Emit(u) for u in state.narration.tool(data))
+
+
+def _someone_elses(state: State, message_id: str | None) -> bool:
+    """Whether a message that makes tool calls may belong to another turn that runs at the same time."""
+    return state.blind is Blind.UNTIL_END and message_id not in state.narration.ids
+
+
+def _told_on(state: State, call_id: str) -> Effects:
+    """After a break: what the stream tells of this call's message and of those before it is stored, and the next one
+    has not begun. So what is missing can be told now, and what follows as it comes.
+    """
+    if state.blind is not Blind.UNTIL_TOOL:
+        return ()
+    state.resume_at = call_id
+    return _ASK_STORED
+
+
+def _execution_start(state: State, event: ev.SSEToolExecutionStartEvent) -> Effects:
+    data = event.data
+    if not _own_run(state, data):
+        return ()
+    update = state.narration.running(data)
+    if update is None:
+        return ()
+    if data.parent_tool_call_id:
+        return _nested(data.parent_tool_call_id, update)
+    return (*_told_on(state, data.tool_call_id), Emit(update))
+
+
+def _own_run(state: State, data: ev.SSEToolExecutionStartEventData | ev.SSEToolExecutionCompleteEventData) -> bool:
+    if data.parent_tool_call_id:
+        return True
+    return state.is_own(None) and (state.blind is not Blind.UNTIL_END or state.narration.knows(data.tool_call_id))
+
+
+def _execution_complete(state: State, event: ev.SSEToolExecutionCompleteEvent) -> Effects:
+    data = event.data
+    if not _own_run(state, data):
+        return ()
+    update = state.narration.finished(data)
+    if update is None:
+        return ()
+    if data.parent_tool_call_id:
+        return _nested(data.parent_tool_call_id, update)
+    over: Effects = (Unwatch(update.id),) if same_tool(update.name, "Task") else ()
+    return (*_told_on(state, data.tool_call_id), Emit(update), *over)
+
+
+def _permission(state: State, event: ev.SSEPermissionEvent) -> Effects:
+    # Written past the queue, so it may come before anything else of the turn.
+    return (Emit(PermissionRequested(event.data)), Ask(event.data)) if state.sent else ()
+
+
+def _notification(state: State, event: ev.SSENotificationEvent) -> Effects:
+    state.narrow(seen_in_event(event.event, {}))
+    return (Emit(NotificationReceived(event.data)), Notify(event.data)) if state.sent else ()
+
+
+def _user_message(state: State, event: ev.SSEUserMessageCreatedEvent) -> Effects:
+    data = event.data
+    state.narrow(seen_in_event(event.event, {}))
+    if data.parent_tool_call_id:
+        # A sub-agent has got its prompt, so that its session exists. Its permission requests reach no other stream.
+        return (*_nested(data.parent_tool_call_id, Accepted(data.message_id)), Watch(data.parent_tool_call_id))
+    if state.phase is not Phase.RUNNING:
+        return ()
+    if not state.user_id and same_text(data.content, state.text):
+        state.user_id, state.lost_answer = data.message_id, None
+        state.ours = state.accepted = state.touched = True
+        return (Emit(Accepted(data.message_id)),)
+    if data.message_id == state.user_id or not state.user_id:
+        return ()
+    # Mix has no busy check: another client's turn now runs over the same history, and both tell their events on every
+    # stream, some of them twice. From here on only the stored messages can be trusted.
+    state.foreign_turns += 1
+    state.result.contended, state.blind = True, Blind.UNTIL_END
+    return (Emit(Progress("foreign_turn", {"messageId": data.message_id, "content": data.content})),)
+
+
+def _complete(state: State, event: ev.SSECompleteEvent) -> Effects:
+    data = event.data
+    if data.parent_tool_call_id or state.phase is not Phase.RUNNING:
+        return ()
+    if state.command and not data.message_id:
+        state.narration.answer(data.content)  # Mix 0.5: a command's answer is no message.
+        return state.finish(command=True)
+    if not state.is_own(None):
+        return _ASK_STORED if state.accepted else ()
+    if data.message_id in state.foreign_ids:
+        return ()
+    if state.result.contended and data.message_id not in state.narration.ids:
+        # The turn that began first is taken to end first.
+        state.complete = state.complete or data
+        if not state.all_ended(data.message_id):
+            return ()
+    else:
+        state.complete = data
+    state.phase = Phase.CLOSING
+    return (state.final_read(),)
+
+
+def _error(state: State, event: ev.SSEErrorEvent) -> Effects:
+    data = event.data
+    if data.parent_tool_call_id:
+        return _nested(data.parent_tool_call_id, Progress("subagent_error", {"error": data.error}))
+    if state.phase is Phase.OPENING:
+        return state.fail(outcomes.refused_stream(state.session_id, data.error))
+    if state.phase is not Phase.RUNNING:
+        # Mix 0.6.5 on: every error comes twice.
+        state.stale_error = "" if data.error == state.stale_error else state.stale_error
+        return ()
+    if outcomes.is_sign_in_notice(data.error) and state.known.agreed("stream_write") is not True:
+        # Told to all streams of a session when anyone's message is refused; ours is refused in its own answer.
+        return (Emit(Progress("sign_in_notice", {"error": data.error})),)
+    if not state.touched and data.error and data.error == state.stale_error:
+        state.stale_error = ""
+        return ()
+    if not state.is_own(None):
+        state.early_error = data.error
+        return _ASK_STORED if state.accepted else ()
+    if state.result.contended:
+        return _contended_error(state, data)
+    return state.end_with(outcomes.agent_error(data))
+
+
+def _contended_error(state: State, data: ev.SSEErrorEventData) -> Effects:
+    if not state.all_ended("error: " + data.error):
+        return _ASK_STORED
+    if state.complete is None:
+        return state.end_with(outcomes.agent_error(data))
+    state.phase = Phase.CLOSING
+    return (state.final_read(),)
+
+
+def _rate_limit(_: State, event: ev.SSERateLimitErrorEvent) -> Effects:
+    # Progress, not an end: an `error` follows when the server gives up.
+    return (Emit(Progress("rate_limit", event.data.model_dump(by_alias=True, exclude_defaults=True))),)
+
+
+def _summarize(state: State, event: ev.SSESummarizeEvent) -> Effects:
+    return (Emit(Progress("summarize", event.data.model_dump(by_alias=True))),) if state.sent else ()
+
+
+def _session_deleted(state: State, event: ev.SSESessionDeletedEvent) -> Effects:
+    if event.data.session_id != state.session_id:
+        return ()
+    return state.fail(outcomes.session_deleted(state.session_id))
+
+
+def _unknown(state: State, event: ev.UnknownEvent) -> Effects:
+    if event.event == "connected":
+        return _connected(state, event)  # What it says does not matter, that it came does.
+    if event.event in {"complete", "error"}:
+        # It ends a turn, but cannot be read: the stored messages can.
+        return _ASK_STORED if state.phase is Phase.RUNNING else ()
+    return (Emit(Progress(event.event, {"data": event.data, "raw": event.raw, "reason": event.reason})),)
+
+
+_RULES: Final[Mapping[type, Callable[[State, Any], Effects]]] = {
+    ev.SSEConnectedEvent: _connected,
+    ev.SSEHeartbeatEvent: _heartbeat,
+    ev.SSEThinkingEvent: _thinking,
+    ev.SSEContentEvent: _content,
+    ev.SSEToolEvent: _tool,
+    ev.SSEToolParameterDeltaEvent: _tool,
+    ev.SSEToolUseStartEvent: _tool,
+    ev.SSEToolUseParameterDeltaEvent: _tool,
+    ev.SSEToolUseParameterStreamingCompleteEvent: _tool,
+    ev.SSEToolExecutionStartEvent: _execution_start,
+    ev.SSEToolExecutionCompleteEvent: _execution_complete,
+    ev.SSEPermissionEvent: _permission,
+    ev.SSENotificationEvent: _notification,
+    ev.SSEUserMessageCreatedEvent: _user_message,
+    ev.SSECompleteEvent: _complete,
+    ev.SSEErrorEvent: _error,
+    ev.SSERateLimitErrorEvent: _rate_limit,
+    ev.SSESummarizeEvent: _summarize,
+    ev.SSESessionDeletedEvent: _session_deleted,
+    ev.UnknownEvent: _unknown,
+}

@@ -1,0 +1,184 @@
+"""A session's stored messages, in one form whichever listing they come from.
+
+Owns: what rows say about a turn: which are its own, whether it is over, what it cost.
+Refuses to know: what was seen of it on a stream (`reconcile.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from langchain_mix.protocol.models import BackendMessage, ExportSession, ExportToolCall, ToolCallData
+from langchain_mix.protocol.turn.updates import ToolCall, Usage
+
+Outcome = Literal["running", "finished", "cancelled", "failed"]
+
+
+@dataclass(slots=True)
+class StoredRow:
+    """One stored row.
+
+    Attributes:
+        id: Its id.
+        role: `user`, `assistant` or `tool`.
+        text: Its text.
+        thinking: Its reasoning.
+        tool_calls: Calls of an assistant row.
+        finish_reason: Why the model stopped; empty while it has not, None where the listing does not tell.
+        usage: Its tokens, where the listing tells them.
+        model: The model, where the listing tells it.
+    """
+
+    id: str
+    role: str
+    text: str
+    thinking: str
+    tool_calls: list[ToolCall]
+    finish_reason: str | None
+    usage: Usage | None
+    model: str
+
+
+@dataclass(slots=True)
+class Transcript:
+    """All rows of a session, oldest first.
+
+    Attributes:
+        rows: The rows.
+        last_call: Tokens of the session's last model call and the cost of the whole session, where the listing tells.
+    """
+
+    rows: list[StoredRow]
+    last_call: Usage | None = None
+
+    def turn_of(self, user_id: str, text: str) -> tuple[StoredRow | None, list[StoredRow]]:
+        """Finds the rows of a turn.
+
+        Args:
+            user_id: The row of the user's message, or empty if the server did not tell.
+            text: The message as it was sent. Mix may have appended to it (plan mode).
+
+        Returns:
+            The user's row, or None if it is not there, and the assistant rows up to the next user row.
+        """
+        start = -1
+        for i, row in enumerate(self.rows):
+            if row.role == "user" and (row.id == user_id if user_id else same_text(row.text, text)):
+                start = i
+        if start < 0:
+            return None, []
+        own: list[StoredRow] = []
+        for row in self.rows[start + 1 :]:
+            if row.role == "user":
+                break
+            if row.role == "assistant":
+                own.append(row)
+        return self.rows[start], own
+
+
+def same_text(stored: str, sent: str) -> bool:
+    """Whether a stored or announced user text is the one that was sent.
+
+    Mix: plan mode appends a `<system-reminder>` block after a blank line, stores it and announces it.
+    """
+    stored, sent = stored.strip(), sent.strip()
+    return stored == sent or (stored.startswith(sent) and stored[len(sent) :].lstrip().startswith("<system-reminder>"))
+
+
+def up_to_call(rows: list[StoredRow], call_id: str) -> list[StoredRow]:
+    """The rows up to the one that made a tool call; none if it is not stored."""
+    at = next((i for i, row in enumerate(rows) if any(c.id == call_id for c in row.tool_calls)), -1)
+    return rows[: at + 1]
+
+
+def outcome_of(rows: list[StoredRow]) -> Outcome:
+    """Tells from the assistant rows of a turn whether it is over.
+
+    A listing that tells no finish reasons (GET messages) counts a last row with text and without open calls as the end;
+    only ask it after a terminal event. The export tells them, so it can be asked at any time.
+    """
+    if not rows:
+        return "running"
+    last = rows[-1]
+    match last.finish_reason:
+        case "canceled":
+            return "cancelled"
+        case "error" | "permission_denied":
+            return "failed"
+        case "" | "tool_use":
+            return "running"
+        case None:
+            return "running" if last.tool_calls or not last.text else "finished"
+        case _:
+            return "finished"
+
+
+def from_messages(messages: Iterable[BackendMessage]) -> Transcript:
+    """Reads GET /api/sessions/{id}/messages."""
+    return Transcript([_from_message(m) for m in messages])
+
+
+def from_export(export: ExportSession) -> Transcript:
+    """Reads GET /api/sessions/{id}/export, which tells finish reasons and counters but never results."""
+    rows = [
+        StoredRow(
+            m.id,
+            m.role,
+            m.content,
+            m.reasoning or "",
+            [_call(c) for c in m.tool_calls],
+            m.finish_reason or "",
+            None,
+            m.model or "",
+        )
+        for m in export.messages
+    ]
+    usage = Usage(
+        input_tokens=export.prompt_tokens,
+        output_tokens=export.completion_tokens,
+        cost=export.cost,
+        whole_turn=False,
+    )
+    return Transcript(rows, usage)
+
+
+def _from_message(m: BackendMessage) -> StoredRow:
+    counted = m.input_tokens or m.output_tokens or m.cache_creation_tokens or m.cache_read_tokens or m.cost
+    usage = Usage(
+        input_tokens=m.input_tokens or 0,
+        output_tokens=m.output_tokens or 0,
+        cache_creation_tokens=m.cache_creation_tokens or 0,
+        cache_read_tokens=m.cache_read_tokens or 0,
+        cost=m.cost or 0.0,
+    )
+    text = m.user_input or m.assistant_response or ""
+    return StoredRow(
+        m.id,
+        m.role,
+        text,
+        m.reasoning or "",
+        [_call(c) for c in m.tool_calls],
+        None,
+        usage if counted else None,
+        m.model or "",
+    )
+
+
+def _call(c: ToolCallData | ExportToolCall) -> ToolCall:
+    return ToolCall(id=c.id, name=c.name, input=c.input, output=c.result, is_error=bool(c.is_error))
+
+
+def usage_of(rows: Iterable[StoredRow]) -> Usage | None:
+    """Adds up what the rows of a turn tell of their tokens; None if none tells."""
+    total: Usage | None = None
+    for row in rows:
+        if row.usage is not None:
+            total = total or Usage(cost=0.0)
+            total.input_tokens += row.usage.input_tokens
+            total.output_tokens += row.usage.output_tokens
+            total.cache_creation_tokens += row.usage.cache_creation_tokens
+            total.cache_read_tokens += row.usage.cache_read_tokens
+            total.cost = (total.cost or 0.0) + (row.usage.cost or 0.0)
+    return total

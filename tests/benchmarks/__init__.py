@@ -1,0 +1,1 @@
+"""What the client costs, measured beside what else could be used: `python -m tests.benchmarks`."""

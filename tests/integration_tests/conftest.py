@@ -1,0 +1,28 @@
+"""What all integration tests share."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left() -> Iterator[None]:
+    """Every test ends with the threads it began with."""
+    before = set(threading.enumerate())
+    yield
+    left = [t for t in threading.enumerate() if t not in before and not t.name.startswith(("asyncio_", "ThreadPool"))]
+    for thread in left:
+        thread.join(2.0)
+    left = [t for t in left if t.is_alive()]
+    assert not left, f"threads left: {left}"
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_left_to_the_collector() -> Iterator[None]:
+    """A ResourceWarning of this test is raised in this test, not in a later one."""
+    yield
+    gc.collect(1)

@@ -1,0 +1,47 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
+
+from langchain_mix.emulator import agents
+from langchain_mix.emulator.agents import Script, make_brain
+from langchain_mix.emulator.agents.model import ModelBrain
+from langchain_mix.emulator.agents.offline import OfflineAgent
+
+
+def test_makes_each_kind() -> None:
+    assert isinstance(make_brain("offline"), OfflineAgent)
+    script = Script("x")
+    assert make_brain(script) is script
+    assert isinstance(make_brain(GenericFakeChatModel(messages=iter([]))), ModelBrain)
+
+
+@pytest.mark.parametrize("spec", ["", "online", "model:", "model: ", "Offline", 3, None, object()])
+def test_names_the_choices(spec: object) -> None:
+    with pytest.raises(ValueError, match='"offline"'):
+        make_brain(spec)  # type: ignore[arg-type]
+
+
+def test_says_when_langchain_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "langchain.chat_models", None)
+    with pytest.raises(ImportError, match="pip install langchain"):
+        make_brain("model:openai:x")
+
+
+def test_every_public_name_is_there() -> None:
+    for name in agents.__all__:
+        assert getattr(agents, name) is not None
+    with pytest.raises(AttributeError):
+        agents.nothing  # noqa: B018
+
+
+def test_scripts_load_neither_langchain_nor_pillow() -> None:
+    code = (
+        "import sys; from langchain_mix.emulator.agents import Script, make_brain; make_brain(Script('x'));"
+        "print([m for m in ('langchain_core', 'PIL', 'starlette') if m in sys.modules])"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert shown.stdout.strip() == "[]"

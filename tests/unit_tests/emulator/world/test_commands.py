@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from langchain_mix.emulator.world import World, WorldError
+from langchain_mix.protocol.api import ALL
+
+NAMES = ["auth-code", "clear", "help", "login", "logout", "mcp", "sessions", "status"]
+
+
+def run(world: World, text: str) -> dict[str, Any]:
+    answer = world.run_command(text)
+    assert answer is not None
+    return json.loads(answer["assistantResponse"])  # type: ignore[no-any-return]
+
+
+def test_the_listing_is_sorted_and_says_what_kind(world: World) -> None:
+    commands = world.commands()
+    assert [c["name"] for c in commands] == NAMES
+    assert all(list(c) == ["name", "description", "type"] and c["type"] == "builtin" for c in commands)
+    assert world.command("help") == commands[2]
+    with pytest.raises(WorldError) as caught:
+        world.command("nope")
+    assert (caught.value.status, caught.value.message) == (404, "Command with ID 'nope' not found")
+
+
+@pytest.mark.parametrize("text", ["hello", "", " ", "!ls", "\n/help", "\t/help", "a /help"])
+def test_other_texts_are_no_commands(world: World, text: str) -> None:
+    assert world.run_command(text) is None
+
+
+@pytest.mark.parametrize("text", ["/help", "   /help", "/help with words"])
+def test_q16_the_answer_of_a_command(world: World, text: str) -> None:
+    answer = world.run_command(text)
+    assert answer is not None
+    assert list(answer) == ["id", "sessionId", "role", "userInput", "assistantResponse"]
+    assert {k: answer[k] for k in ("id", "sessionId", "role", "userInput")} == {
+        "id": "cmd-help",
+        "sessionId": "",
+        "role": "assistant",
+        "userInput": text,
+    }
+    body = json.loads(answer["assistantResponse"])
+    assert body["type"] == "help"
+    assert [c["name"] for c in body["commands"]] == NAMES
+    assert all(set(c) == {"name", "description", "usage"} for c in body["commands"])
+
+
+@pytest.mark.parametrize(
+    ("text", "name"), [("/", ""), ("/ help", ""), ("/home/x.txt please", "home/x.txt"), ("/Help", "Help")]
+)
+def test_q15_paths_are_unknown_commands(world: World, text: str, name: str) -> None:
+    with pytest.raises(WorldError) as caught:
+        world.run_command(text)
+    assert (caught.value.status, caught.value.type) == (404, "not_found")
+    assert caught.value.message == f"Command '{name}' not found. Available commands: [{' '.join(NAMES)}]"
+
+
+@pytest.mark.parametrize("api", ALL)
+def test_clear_makes_a_session(make_world: Callable[..., World], api: str) -> None:
+    world = make_world(api)
+    body = run(world, "/clear")
+    (session,) = world.list_sessions(False)
+    assert list(body) == ["type", "action", "message", "command", "sessionId", "sessionTitle"]
+    assert (body["type"], body["action"], body["sessionId"], body["sessionTitle"]) == (
+        "session_switch",
+        "switch",
+        session["id"],
+        "New Session",
+    )
+    assert session.get("browserMode") == ("local-browser-service" if world.caps.browser_mode else None)
+
+
+def test_sessions_and_mcp(world: World, new_session: Callable[..., str]) -> None:
+    session = new_session(world, "<one>")
+    assert run(world, "/sessions")["sessions"][0]["id"] == session
+    answer = world.run_command("/sessions")
+    assert answer is not None
+    assert "\\u003cone\\u003e" in answer["assistantResponse"]
+    assert run(world, "/mcp")["servers"] == world.mcp() == []
+
+
+def test_signing_in_and_out(world: World) -> None:
+    with pytest.raises(WorldError) as caught:
+        world.run_command("/auth-code abc")
+    assert (caught.value.status, caught.value.type) == (500, "internal_error")
+    assert caught.value.message.startswith("Internal error during executing command: ")
+    assert run(world, "/login")["auth_url"].startswith("https://")
+    with pytest.raises(WorldError):
+        world.run_command("/auth-code")
+    assert run(world, "/auth-code abc")["status"] == "success"
+    assert run(world, "/status")["providers"]["anthropic"]["authenticated"] is True
+    run(world, "/logout")
+    assert run(world, "/status")["providers"]["anthropic"]["authenticated"] is False

@@ -1,0 +1,138 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from langchain_mix.emulator.world import World, WorldError
+from langchain_mix.emulator.world.creation import cut_title
+from langchain_mix.protocol.api import ALL
+
+BROWSER = {"browserMode": "local-browser-service"}
+
+
+def refused(world: World, body: dict[str, Any]) -> WorldError:
+    with pytest.raises(WorldError) as caught:
+        world.create_session(body)
+    return caught.value
+
+
+@pytest.mark.parametrize("api", ALL)
+@pytest.mark.parametrize("body", [{}, {"title": ""}, {"title": None}])
+def test_a_title_is_needed(make_world: Callable[..., World], api: str, body: dict[str, Any]) -> None:
+    world = make_world(api)
+    error = refused(world, body | BROWSER)
+    assert (error.status, error.type) == (400, "validation_error")
+    assert error.message.startswith("Validation error for field 'title':")
+    assert world.list_sessions(True) == []
+
+
+@pytest.mark.parametrize("api", ["0.5", "0.7"])
+def test_blanks_are_a_title(make_world: Callable[..., World], api: str) -> None:
+    assert make_world(api).create_session({"title": "  "})["title"] == "  "
+
+
+@pytest.mark.parametrize(
+    ("title", "cut"),
+    [("x" * 20, "x" * 20), ("x" * 21, "x" * 17 + "..."), ("ü😀" * 11, ("ü😀" * 11)[:17] + "...")],
+)
+def test_q30_titles_are_cut_to_twenty_characters(title: str, cut: str) -> None:
+    assert cut_title(title, 20) == cut
+    assert cut_title(title, None) == title
+
+
+def test_q30_only_the_newer_generations_cut(make_world: Callable[..., World], tmp_path: Any) -> None:
+    long = "A title of more than twenty characters"
+    assert make_world("0.7", tmp_path / "old").create_session({"title": long})["title"] == long
+    assert (
+        make_world("0.8", tmp_path / "new").create_session({"title": long} | BROWSER)["title"] == "A title of more t..."
+    )
+
+
+def test_prompt_modes(world: World) -> None:
+    error = refused(world, {"title": "t", "promptMode": "prepend"} | BROWSER)
+    assert (error.status, error.type) == (400, "validation_error")
+    assert error.message.endswith("promptMode must be 'default', 'append', or 'replace'")
+    for mode, kept in [("default", ""), ("", ""), ("append", "p"), ("replace", "p")]:
+        made = world.create_session({"title": "t", "promptMode": mode, "customSystemPrompt": "p"} | BROWSER)
+        facts = world.session_facts(made["id"])
+        assert (facts.prompt_mode, facts.system_prompt) == (mode or "default", kept)
+
+
+@pytest.mark.parametrize(("mode", "limit"), [("append", 51200), ("replace", 102400)])
+def test_prompts_are_limited_in_bytes(world: World, mode: str, limit: int) -> None:
+    fits = "é" * (limit // 2)
+    made = world.create_session({"title": "t", "promptMode": mode, "customSystemPrompt": fits} | BROWSER)
+    assert world.session_facts(made["id"]).system_prompt == fits
+    error = refused(world, {"title": "t", "promptMode": mode, "customSystemPrompt": fits + "x" * 1024} | BROWSER)
+    size, limit_kb = limit // 1024 + 1, limit // 1024
+    assert error.message.endswith(f"Custom prompt size ({size}KB) exceeds {mode} mode limit of {limit_kb}KB")
+    assert error.status == 400
+
+
+def test_the_default_mode_ignores_the_size(world: World) -> None:
+    made = world.create_session({"title": "t", "customSystemPrompt": "x" * 200_000} | BROWSER)
+    assert world.session_facts(made["id"]).system_prompt == ""
+
+
+@pytest.mark.parametrize("extra", [{"sessionType": "subagent"}, {"sessionType": "forked"}, {"subagentType": "x"}])
+def test_only_main_sessions_are_created(world: World, extra: dict[str, Any]) -> None:
+    error = refused(world, {"title": "t"} | BROWSER | extra)
+    assert (error.status, error.type) == (400, "validation_error")
+    assert world.create_session({"title": "t", "sessionType": "main", "subagentType": ""} | BROWSER)
+
+
+@pytest.mark.parametrize("api", ["0.8", "next"])
+@pytest.mark.parametrize(
+    ("extra", "words"),
+    [
+        ({}, "browserMode is required"),
+        ({"browserMode": "netscape"}, "invalid browserMode"),
+        ({"browserMode": "remote-cdp-websocket"}, "cdpUrl is required"),
+        ({"browserMode": "remote-cdp-websocket", "cdpUrl": "http://x"}, "must start with ws"),
+        ({"browserMode": "local-browser-service", "cdpUrl": "ws://x"}, "only allowed"),
+    ],
+)
+def test_q19_browser_problems_are_internal_errors(
+    make_world: Callable[..., World], api: str, extra: dict[str, Any], words: str
+) -> None:
+    world = make_world(api)
+    error = refused(world, {"title": "t"} | extra)
+    assert (error.status, error.type) == (500, "internal_error")
+    assert error.message.startswith("Internal error during creating session: ")
+    assert words in error.message
+    assert world.list_sessions(True) == []
+
+
+@pytest.mark.parametrize("url", ["ws://h/1", "wss://h/1"])
+def test_a_remote_browser_keeps_its_address(world: World, url: str) -> None:
+    made = world.create_session({"title": "t", "browserMode": "remote-cdp-websocket", "cdpUrl": url})
+    assert made["cdpUrl"] == url
+    assert world.session_facts(made["id"]).browser_mode == "remote-cdp-websocket"
+
+
+@pytest.mark.parametrize(
+    ("extra", "accepted"),
+    [
+        ({}, True),
+        ({"provider": "openai"}, True),
+        ({"modelId": "gpt-5", "provider": "openai"}, True),
+        ({"modelId": "brand-new", "provider": "openai"}, True),
+        ({"modelId": "gpt-5"}, False),
+        ({"modelId": "gpt-5", "provider": "anthropic"}, False),
+        ({"provider": "nobody"}, False),
+    ],
+)
+def test_models_go_with_their_provider(make_world: Callable[..., World], extra: dict[str, Any], accepted: bool) -> None:
+    world = make_world("next")
+    body = {"title": "t"} | BROWSER | extra
+    if accepted:
+        made = world.create_session(body)
+        assert {key: made[key] for key in extra} == extra
+    else:
+        assert refused(world, body).status == 400
+
+
+def test_mistyped_values_are_refused(world: World) -> None:
+    assert "cannot unmarshal number" in refused(world, {"title": 3} | BROWSER).message

@@ -1,0 +1,88 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from langchain_mix.emulator.world import World, WorldError
+
+DEFAULTS = {
+    "preferred_provider": "anthropic",
+    "main_agent_model": "claude-sonnet-4-5",
+    "main_agent_max_tokens": 4096,
+    "main_agent_reasoning_effort": "",
+    "sub_agent_model": "claude-sonnet-4-5",
+    "sub_agent_max_tokens": 2048,
+    "sub_agent_reasoning_effort": "",
+    "created_at": 1_760_000_000,
+    "updated_at": 1_760_000_000,
+}
+
+
+def test_defaults_are_present_and_prefer_nobody_yet(world: World) -> None:
+    body = world.get_preferences()
+    assert body["preferences"] == DEFAULTS | {"preferred_provider": ""}
+    assert list(body["preferences"]) == list(DEFAULTS)
+    assert body["available_providers"] == world.providers()
+    assert set(world.providers()) == {"anthropic", "openai", "openrouter"}
+    assert set(world.providers()["openai"]) == {"display_name", "models"}
+
+
+def test_an_update_is_partial_and_echoed(world: World, clock: Any) -> None:
+    clock.now += 60
+    changed = world.update_preferences({"preferred_provider": "openai"})
+    assert changed == DEFAULTS | {"preferred_provider": "openai", "updated_at": 1_760_000_060}
+    assert world.get_preferences()["preferences"] == changed
+    assert world.update_preferences({"unknown": 1, "main_agent_model": None}) == changed
+
+
+def test_a_model_resets_tokens_and_effort_of_its_agent(world: World) -> None:
+    body = {"main_agent_model": "gpt-5", "main_agent_max_tokens": 100, "main_agent_reasoning_effort": "high"}
+    changed = world.update_preferences(body)
+    assert {key: changed[key] for key in body} == body
+    changed = world.update_preferences({"main_agent_model": "gpt-5-mini"})
+    assert (changed["main_agent_max_tokens"], changed["main_agent_reasoning_effort"]) == (4096, "")
+    changed = world.update_preferences({"sub_agent_model": "gpt-5-mini"})
+    assert changed["sub_agent_max_tokens"] == 2048
+
+
+def test_tokens_and_effort_without_a_model_are_ignored(world: World) -> None:
+    changed = world.update_preferences({"main_agent_max_tokens": 7, "sub_agent_reasoning_effort": "low"})
+    assert (changed["main_agent_max_tokens"], changed["sub_agent_reasoning_effort"]) == (4096, "")
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ({"preferred_provider": "nobody"}, "INVALID_PROVIDER"),
+        ({"preferred_provider": ""}, "INVALID_PROVIDER"),
+        ({"main_agent_model": "x"}, "INVALID_MODEL"),
+        ({"sub_agent_model": ""}, "INVALID_MODEL"),
+        ({"main_agent_max_tokens": 0}, "INVALID_TOKEN_COUNT"),
+        ({"sub_agent_max_tokens": -1}, "INVALID_TOKEN_COUNT"),
+        ({"main_agent_reasoning_effort": "extreme"}, "INVALID_REASONING_EFFORT"),
+        ({"main_agent_max_tokens": "7"}, "INVALID_JSON"),
+        ({"main_agent_max_tokens": 2**64}, "INVALID_JSON"),
+        ({"main_agent_model": 7}, "INVALID_JSON"),
+    ],
+)
+def test_bad_values_change_nothing(world: World, body: dict[str, Any], kind: str) -> None:
+    before = world.get_preferences()
+    with pytest.raises(WorldError) as caught:
+        world.update_preferences({"preferred_provider": "openai"} | body)
+    assert (caught.value.status, caught.value.type) == (400, kind)
+    assert world.get_preferences() == before
+
+
+def test_reset_restores_the_defaults(world: World, clock: Any) -> None:
+    world.update_preferences({"preferred_provider": "openai", "main_agent_model": "gpt-5"})
+    assert world.reset_preferences() == DEFAULTS
+    assert world.get_preferences()["preferences"] == DEFAULTS
+
+
+def test_preferences_survive_a_restart(make_world: Callable[..., World]) -> None:
+    first = make_world()
+    changed = first.update_preferences({"preferred_provider": "openrouter"})
+    first.close()
+    assert make_world().get_preferences()["preferences"] == changed
