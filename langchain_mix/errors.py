@@ -27,6 +27,7 @@ The type alone tells whose fault it is::
         ├── MixTurnTimeout               it took longer than allowed
         ├── MixTextGap                   text that was already shown lacks a part; the whole is in `.turn`
         ├── MixSessionBusy               the session runs another turn of this process
+        ├── MixHistoryDiverged           the session does not hold the conversation as it was given
         └── MixOutcomeUnknown            nothing tells whether the server took the message
 
 Every error says what was sent, whether the server may have acted on it, and what to do next.
@@ -238,6 +239,13 @@ class MixTextGap(MixTurnError):
 
 class MixSessionBusy(MixTurnError):
     """The session already runs a turn of this process, and turns of one session never overlap."""
+
+
+class MixHistoryDiverged(MixTurnError):
+    """The session does not hold the conversation as it was given, and the turn was not to go on elsewhere.
+
+    It was edited, trimmed or branched, or the session moved on. Nothing was sent.
+    """
 
 
 class MixOutcomeUnknown(MixTurnError):

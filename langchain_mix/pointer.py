@@ -25,6 +25,8 @@ class Pointer:
         user_message_id: The row of the user's message before it; empty if unknown.
         row_count: Rows in the session up to and with this message; a fork at this index copies them. -1 if unknown.
         digest: Hash of the conversation up to and with this message; empty if it was not taken.
+        setup: Hash of the setup text (system prompt, client tools, response format) that the session was given last, by
+            its own prompt, which never changes, or in a message; empty for none.
     """
 
     server: str
@@ -33,6 +35,7 @@ class Pointer:
     user_message_id: str = ""
     row_count: int = -1
     digest: str = ""
+    setup: str = ""
 
     def as_metadata(self) -> dict[str, Any]:
         """The pointer as plain data."""
@@ -59,6 +62,7 @@ def read_pointer(response_metadata: Mapping[str, Any]) -> Pointer | None:
             user_message_id=str(found.get("user_message_id", "")),
             row_count=int(found.get("row_count", -1)),
             digest=str(found.get("digest", "")),
+            setup=str(found.get("setup", "")),
         )
     except (TypeError, ValueError):
         return None

@@ -51,7 +51,8 @@ class ChatMix(BaseChatModel):
             stand in.
         api: The server's generation, or `"auto"` to learn it from its replies.
         system_prompt: Added to the session's prompt, before the system messages of a call.
-        prompt_mode: `"append"` puts the prompt after the agent's own (50 KB at most), `"replace"` in its place (100 KB).
+        prompt_mode: `"append"` puts the prompt after the agent's own (50 KB at most), `"replace"` in its
+            place (100 KB).
         title: Title of the sessions. Servers may change it.
         plan_mode: Whether the agent may only read and plan.
         thinking_level: `"off"`, `"basic"`, `"medium"` or `"maximum"` (Mix 0.7 on).

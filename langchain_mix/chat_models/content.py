@@ -69,7 +69,7 @@ class ReplyWriter:
         message = AIMessageChunk(content=[block], id=self._id, response_metadata=_METADATA)
         return ChatGenerationChunk(message=message)
 
-    def _block(self, update: Update) -> dict[str, Any] | None:
+    def _block(self, update: Update) -> dict[str, Any] | None:  # noqa: PLR0911  # One case per update.
         match update:
             case TextDelta():
                 return {"type": "text", "text": update.text, "index": self._running("text", update.message_id)}

@@ -138,7 +138,12 @@ class AsyncTransport:
             return final
 
     async def open_stream(
-        self, call: Call[None], *, liveness: float | None = None, http_headers: Mapping[str, str] | None = None
+        self,
+        call: Call[None],
+        *,
+        liveness: float | None = None,
+        http_headers: Mapping[str, str] | None = None,
+        seconds: float | None = None,
     ) -> AsyncEventStream:
         """Opens an event stream. Its head has arrived when this returns.
 
@@ -146,6 +151,7 @@ class AsyncTransport:
             call: From `calls.event_stream`.
             liveness: Seconds without a byte after which the stream is dead, or None for the client's.
             http_headers: Headers to add.
+            seconds: How long to wait for the head at most, or None for the client's timeout.
 
         Returns:
             The stream, to be closed.
@@ -154,7 +160,7 @@ class AsyncTransport:
             MixError: The server cannot be reached, or refuses.
         """
         client = self._clients().streams
-        request = self.core.stream_request(client, call, http_headers=http_headers)
+        request = self.core.stream_request(client, call, http_headers=http_headers, seconds=seconds)
         self.core.log_request(call, request)
         try:
             response = await client.send(request, stream=True, follow_redirects=False)

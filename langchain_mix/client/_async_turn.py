@@ -2,8 +2,8 @@
 
 Owns: carrying out a turn's effects. Refuses to know: what they are for (`protocol/turn/`).
 
-Everything happens in the caller's task, with two exceptions: the message of Mix 0.6, whose answer comes when the turn is
-over, and the streams of sub-agents. No task group and no context variable is held across a `yield`.
+Everything happens in the caller's task, with two exceptions: the message of Mix 0.6, whose answer comes when the turn
+is over, and the streams of sub-agents. No task group and no context variable is held across a `yield`.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from langchain_mix.client._turns import (
     Deadline,
     TurnRequest,
     answer_of,
+    ends_turn,
     fixed_verdict,
     interrupt,
     liveness_of,
@@ -32,6 +33,7 @@ from langchain_mix.client._turns import (
     runs_beside,
     subagent_session,
     transcript_of,
+    unanswered,
     verdict_call,
 )
 from langchain_mix.protocol import calls, flows
@@ -56,7 +58,7 @@ from langchain_mix.protocol.turn.steps import (
     Unwatch,
     Watch,
 )
-from langchain_mix.protocol.turn.updates import Progress, TurnResult, Update
+from langchain_mix.protocol.turn.updates import TurnResult, Update
 
 Said = TypeVar("Said")
 
@@ -151,12 +153,13 @@ class _Drive:
         finally:
             if deadline is not None:
                 deadline.cancel()
-            # Leaving takes a request or two even when this task is being cancelled; it is short, and then the
-            # cancellation goes on.
-            await _shielded(self._end())
-            self._core.learn(self._turn.known)
-            SLOTS.remember(self._key, self._turn.stale_error)
-            SLOTS.leave(ticket)
+            # Leaving takes a request or two even in a cancelled task; it is short, and then the cancellation goes on.
+            try:
+                await _shielded(self._end())
+            finally:
+                self._core.learn(self._turn.known)
+                SLOTS.remember(self._key, self._turn.stale_error)
+                SLOTS.leave(ticket)
 
     async def _enter(self) -> Ticket:
         loop = asyncio.get_running_loop()
@@ -181,7 +184,8 @@ class _Drive:
         try:
             if stream is not None:
                 async for event in stream:
-                    if self._answers or self._problems or self._expired.is_set():
+                    answered = self._answers and not ends_turn(self._answers[-1])
+                    if answered or self._problems or self._expired.is_set():
                         async for update in self._news():
                             yield update
                     for effect in step(Received(event)):
@@ -205,12 +209,11 @@ class _Drive:
         """What happened beside the stream."""
         if self._problems:
             raise self._problems.pop()
+        if self._clock.over:  # Before the answers: the message's own is not waited for any longer either.
+            async for update in self._carry_out(self._turn.step(Expired(self._clock.seconds))):
+                yield update
         while self._answers:
             async for update in self._carry_out(self._turn.step(self._answers.pop())):
-                yield update
-        if self._expired.is_set() and self._request.timeout is not None:
-            self._expired.clear()
-            async for update in self._carry_out(self._turn.step(Expired(self._request.timeout))):
                 yield update
 
     async def _carry_out(self, effects: tuple[Effect, ...]) -> AsyncGenerator[Update, None]:  # noqa: C901, PLR0912
@@ -225,12 +228,10 @@ class _Drive:
                     following = self._turn.step(await self._read(effect))
                 case Reopen():
                     following = await self._reopen(effect.attempt)
-                case Ask():
-                    unanswered = await self._decide(effect.request)
-                    if unanswered is not None:
-                        yield unanswered
-                case Notify():
-                    await self._answer_notification(effect.notification)
+                case Ask() | Notify():
+                    update = await self._decide(effect)
+                    if update is not None:
+                        yield update
                 case Watch():
                     self._watch(effect.parent_id)
                 case Unwatch():
@@ -249,19 +250,20 @@ class _Drive:
         if self._stream is not None:
             await self._stream.close()
         liveness = liveness_of(self._turn.known, self._core.settings.liveness, TURN_TIMEOUT)
+        dropped: errors.MixError | None = None
         try:
             self._stream = await self._transport.open_stream(
-                calls.event_stream(self._request.session_id), liveness=liveness
+                calls.event_stream(self._request.session_id), liveness=liveness, seconds=self._clock.left()
             )
         except errors.MixError as error:
-            self._stream = None
-            return self._turn.step(Dropped(error))
-        return ()
+            self._stream, dropped = None, error
+        if self._clock.over:  # There was no stream yet that the timer could have interrupted.
+            return self._turn.step(Expired(self._clock.seconds))
+        return () if dropped is None else self._turn.step(Dropped(dropped))
 
     async def _reopen(self, attempt: int) -> tuple[Effect, ...]:
-        wait = reopen_wait(attempt, random.random())  # noqa: S311  # Jitter is no secret.
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._expired.wait(), wait)
+            await asyncio.wait_for(self._expired.wait(), reopen_wait(attempt, random.random()))  # noqa: S311
         return await self._open()
 
     async def _send(self) -> tuple[Effect, ...]:
@@ -280,8 +282,7 @@ class _Drive:
     async def _send_beside(self, stream: AsyncEventStream | None) -> None:
         answer = await self._post()
         self._answers.append(answer)
-        ended = answer.error is not None or (answer.reply is not None and not answer.reply.accepted)
-        if ended and stream is not None:
+        if ends_turn(answer) and stream is not None:
             interrupt(stream.response)
 
     def _expire(self) -> None:
@@ -292,16 +293,19 @@ class _Drive:
     async def _read(self, effect: Reconcile) -> Read:
         call = reading(self._request.session_id, export=effect.export)
         try:
-            return Read(transcript_of(await self._transport.send(call), export=effect.export))
+            return Read(transcript_of(await self._transport.send(call, self._clock.reading()), export=effect.export))
         except errors.MixError as error:
             return Read(error=error)
 
-    async def _decide(self, request: SSEPermissionEventData) -> Update | None:
+    async def _decide(self, effect: Ask | Notify) -> Update | None:
         try:
-            await self._answer(request)
+            if isinstance(effect, Ask):
+                await self._answer(effect.request)
+            else:
+                await self._answer_notification(effect.notification)
         except errors.MixNetworkError as error:
-            # The server denies by itself after 30 s, and the turn goes on without the tool.
-            return Progress("permission_unanswered", {"id": request.id, "error": str(error)})
+            # The server stops waiting by itself, and the turn goes on.
+            return unanswered(effect, error)
         return None
 
     async def _answer(self, request: SSEPermissionEventData) -> None:
@@ -352,7 +356,8 @@ class _Drive:
     async def _unwatch(self, parent_id: str) -> None:
         task = self._watches.pop(parent_id, None)
         if task is not None:
-            await _stopped(task)
+            task.cancel()
+            await asyncio.wait([task])
 
     async def _cancel(self) -> None:
         with suppress(errors.MixError):  # Cancelling is a courtesy; the turn ends for its user either way.
@@ -375,11 +380,6 @@ async def _decided(said: Said | Awaitable[Said]) -> Said:
     return await said if isinstance(said, Awaitable) else said
 
 
-async def _stopped(task: asyncio.Task[None]) -> None:
-    task.cancel()
-    await asyncio.wait([task])
-
-
 async def _shielded(work: Awaitable[Said]) -> Said:
     """Finishes short work even if the task is cancelled meanwhile; the cancellation then goes on."""
     task = asyncio.ensure_future(work)
@@ -391,7 +391,7 @@ async def _shielded(work: Awaitable[Said]) -> Said:
             if task.cancelled():
                 raise
             cancelled = cancellation
-        except BaseException:  # noqa: BLE001, S110  # Told by `task.result()` below.
+        except BaseException:  # noqa: BLE001  # Told by `task.result()` below.
             break
     if cancelled is not None:
         raise cancelled

@@ -24,9 +24,12 @@ from langchain_mix._version import __version__
 from langchain_mix.client._settings import CONNECT_TIMEOUT, TURN_TIMEOUT, CallOptions, Settings
 from langchain_mix.protocol.api import Knowledge
 from langchain_mix.protocol.call import Call, Reply, error_from
-from langchain_mix.protocol.retry import RETRIED_STATUSES, next_wait, retry_after
+from langchain_mix.protocol.retry import RETRIED_STATUSES, RetryConfig, next_wait, retry_after
 
 T = TypeVar("T")
+
+Outcome = Reply | errors.MixError
+"""How an attempt went."""
 
 CALL_LIMITS: Final = httpx.Limits(max_connections=200, max_keepalive_connections=50)
 STREAM_LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20)
@@ -67,7 +70,7 @@ class Core:
             with self._lock:
                 self._known = self._known.narrow(known)
 
-    def sending(self, call: Call[T], options: CallOptions) -> Generator[Attempt | Wait, Reply | errors.MixError | None, T]:
+    def sending(self, call: Call[T], options: CallOptions) -> Generator[Attempt | Wait, Outcome | None, T]:
         """Decides how often a call is sent: the same for both shells.
 
         Args:
@@ -89,7 +92,7 @@ class Core:
             outcome = yield Attempt()
             attempt += 1
             wait = None
-            if call.idempotent and outcome is not None and self._is_worth_another(outcome, policy.retry_connection_errors):
+            if call.idempotent and outcome is not None and _is_worth_another(outcome, policy):
                 wait = next_wait(
                     policy,
                     attempt=attempt,
@@ -101,13 +104,6 @@ class Core:
                 return self.result(call, outcome)
             self.settings.logger.debug("%s failed (attempt %d); again in %.2f s", call, attempt, wait)
             yield Wait(wait)
-
-    @staticmethod
-    def _is_worth_another(outcome: Reply | errors.MixError, connection_errors: bool) -> bool:  # noqa: FBT001
-        if isinstance(outcome, errors.MixError):
-            return connection_errors and isinstance(outcome, errors.MixNetworkError)
-        # Mix: a 500 about rows that do not exist says "unknown session" and would say it again.
-        return outcome.status in RETRIED_STATUSES and b"no rows in result set" not in outcome.body
 
     def result(self, call: Call[T], outcome: Reply | errors.MixError | None) -> T:
         """Reads the outcome of the last attempt and remembers what it shows of the server.
@@ -159,11 +155,13 @@ class Core:
         call: Call[Any],
         *,
         http_headers: Mapping[str, str] | None = None,
+        seconds: float | None = None,
     ) -> httpx.Request:
-        """Makes the request that opens an event stream."""
+        """Makes the request that opens an event stream, whose head comes within so many seconds or not at all."""
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-cache, no-transform", **(http_headers or {})}
         request = self.request(client, call, CallOptions(http_headers=headers))
-        timeout = httpx.Timeout(self.settings.timeout, connect=min(CONNECT_TIMEOUT, self.settings.timeout))
+        longest = self.settings.timeout if seconds is None else min(max(seconds, 0.001), self.settings.timeout)
+        timeout = httpx.Timeout(longest, connect=min(CONNECT_TIMEOUT, longest))
         request.extensions["timeout"] = timeout.as_dict()
         return request
 
@@ -179,7 +177,8 @@ class Core:
         """Makes the error for an answer that is no event stream."""
         error = error_from(call, reply)
         if reply.status == HTTPStatus.OK:
-            error.message = f"The server answered with {reply.headers.get('content-type') or 'nothing'}, not with events."
+            kind = reply.headers.get("content-type") or "nothing"
+            error.message = f"The server answered with {kind}, not with events."
         return error
 
     @staticmethod
@@ -202,6 +201,13 @@ class Core:
     def log_reply(self, call: Call[Any], reply: Reply) -> None:
         """Logs a reply: status and size, never the body."""
         self.settings.logger.debug("<- %s %d, %d bytes", call, reply.status, len(reply.body))
+
+
+def _is_worth_another(outcome: Outcome, policy: RetryConfig) -> bool:
+    if isinstance(outcome, errors.MixError):
+        return policy.retry_connection_errors and isinstance(outcome, errors.MixNetworkError)
+    # Mix: a 500 about rows that do not exist says "unknown session" and would say it again.
+    return outcome.status in RETRIED_STATUSES and b"no rows in result set" not in outcome.body
 
 
 def reply_of(response: httpx.Response) -> Reply:

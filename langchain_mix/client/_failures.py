@@ -2,8 +2,8 @@
 
 Owns: what a failure of httpx says about whether the request arrived. Refuses to know: retries and turns.
 
-The documentation of Mix tells users to catch `httpx.ConnectError`, `httpx.TimeoutException` and `httpx.RequestError`, so
-these errors are that too.
+The documentation of Mix tells users to catch `httpx.ConnectError`, `httpx.TimeoutException` and `httpx.RequestError`,
+so these errors are that too.
 """
 
 from __future__ import annotations

@@ -33,6 +33,15 @@ def merged(outer: CallOptions, inner: CallOptions) -> CallOptions:
     )
 
 
+def _for_stream(
+    outer: CallOptions, headers: Mapping[str, str] | None, seconds: float | None
+) -> tuple[dict[str, str], float | None]:
+    """The same for the head of a stream, whose options are two arguments."""
+    if seconds is None and outer.timeout_ms is not None:
+        seconds = outer.timeout_ms / 1000
+    return {**(outer.http_headers or {}), **(headers or {})}, seconds
+
+
 class SyncOptionsView(SyncTransport):
     """A synchronous shell that adds options. It borrows everything else, and there is nothing to close."""
 
@@ -47,11 +56,16 @@ class SyncOptionsView(SyncTransport):
         return self._transport.send(call, merged(self._options, options))
 
     def open_stream(
-        self, call: Call[None], *, liveness: float | None = None, http_headers: Mapping[str, str] | None = None
+        self,
+        call: Call[None],
+        *,
+        liveness: float | None = None,
+        http_headers: Mapping[str, str] | None = None,
+        seconds: float | None = None,
     ) -> EventStream:
         """Opens an event stream."""
-        headers = {**(self._options.http_headers or {}), **(http_headers or {})}
-        return self._transport.open_stream(call, liveness=liveness, http_headers=headers)
+        headers, seconds = _for_stream(self._options, http_headers, seconds)
+        return self._transport.open_stream(call, liveness=liveness, http_headers=headers, seconds=seconds)
 
 
 class AsyncOptionsView(AsyncTransport):
@@ -68,8 +82,13 @@ class AsyncOptionsView(AsyncTransport):
         return await self._transport.send(call, merged(self._options, options))
 
     async def open_stream(
-        self, call: Call[None], *, liveness: float | None = None, http_headers: Mapping[str, str] | None = None
+        self,
+        call: Call[None],
+        *,
+        liveness: float | None = None,
+        http_headers: Mapping[str, str] | None = None,
+        seconds: float | None = None,
     ) -> AsyncEventStream:
         """Opens an event stream."""
-        headers = {**(self._options.http_headers or {}), **(http_headers or {})}
-        return await self._transport.open_stream(call, liveness=liveness, http_headers=headers)
+        headers, seconds = _for_stream(self._options, http_headers, seconds)
+        return await self._transport.open_stream(call, liveness=liveness, http_headers=headers, seconds=seconds)

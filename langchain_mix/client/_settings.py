@@ -134,7 +134,7 @@ def _read_url(text: str, params: Mapping[str, str]) -> httpx.URL:
             f"The server URL {text!r} is no HTTP address.", hint="It looks like 'http://localhost:8088'."
         )
     if url.query or url.fragment:
-        raise errors.MixConfigurationError(f"The server URL {text!r} has a query or a fragment; pass the base URL only.")
+        raise errors.MixConfigurationError(f"The server URL {text!r} has a query or a fragment; pass the base only.")
     return url
 
 

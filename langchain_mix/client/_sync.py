@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -18,6 +19,7 @@ from langchain_mix import errors
 from langchain_mix.client._core import CALL_LIMITS, STREAM_LIMITS, Core, Wait, reply_of, tls_for
 from langchain_mix.client._failures import broken_stream, failure_of
 from langchain_mix.client._settings import DEFAULT_OPTIONS, CallOptions
+from langchain_mix.client._turns import interrupt
 from langchain_mix.protocol.call import Call, Flow, Reply
 from langchain_mix.protocol.event_reader import parse_event
 from langchain_mix.protocol.events import Event
@@ -44,18 +46,24 @@ class SyncTransport:
         self._calls = client
         self._streams = client
         self._lock = threading.Lock()
+        self._open: weakref.WeakSet[EventStream] = weakref.WeakSet()
 
     def _call_client(self) -> httpx.Client:
         with self._lock:
             if self._calls is None:
-                self._calls = httpx.Client(limits=CALL_LIMITS, verify=tls_for(self.core.settings.url))
+                self._calls = self._own_client(CALL_LIMITS)
             return self._calls
 
     def _stream_client(self) -> httpx.Client:
         with self._lock:
             if self._streams is None:
-                self._streams = httpx.Client(limits=STREAM_LIMITS, verify=tls_for(self.core.settings.url))
+                self._streams = self._own_client(STREAM_LIMITS)
             return self._streams
+
+    def _own_client(self, limits: httpx.Limits) -> httpx.Client:
+        client = httpx.Client(limits=limits, verify=tls_for(self.core.settings.url))
+        weakref.finalize(self, client.close)  # Chat models are dropped, not closed.
+        return client
 
     def close(self) -> None:
         """Closes the connections. The next call opens new ones."""
@@ -63,6 +71,9 @@ class SyncTransport:
             return
         with self._lock:
             clients, self._calls, self._streams = (self._calls, self._streams), None, None
+            streams = list(self._open)
+        for stream in streams:
+            stream.interrupt()  # Who reads it in another thread would not notice that it is closed.
         for client in clients:
             if client is not None:
                 client.close()
@@ -133,7 +144,12 @@ class SyncTransport:
             return final
 
     def open_stream(
-        self, call: Call[None], *, liveness: float | None = None, http_headers: Mapping[str, str] | None = None
+        self,
+        call: Call[None],
+        *,
+        liveness: float | None = None,
+        http_headers: Mapping[str, str] | None = None,
+        seconds: float | None = None,
     ) -> EventStream:
         """Opens an event stream. Its head has arrived when this returns.
 
@@ -141,6 +157,7 @@ class SyncTransport:
             call: From `calls.event_stream`.
             liveness: Seconds without a byte after which the stream is dead, or None for the client's.
             http_headers: Headers to add.
+            seconds: How long to wait for the head at most, or None for the client's timeout.
 
         Returns:
             The stream, to be closed.
@@ -149,7 +166,7 @@ class SyncTransport:
             MixError: The server cannot be reached, or refuses.
         """
         client = self._stream_client()
-        request = self.core.stream_request(client, call, http_headers=http_headers)
+        request = self.core.stream_request(client, call, http_headers=http_headers, seconds=seconds)
         self.core.log_request(call, request)
         try:
             response = client.send(request, stream=True, follow_redirects=False)
@@ -161,7 +178,10 @@ class SyncTransport:
             response.close()
             raise
         self.core.stay(request, liveness)
-        return EventStream(call, response)
+        stream = EventStream(call, response)
+        with self._lock:
+            self._open.add(stream)
+        return stream
 
     def _check_head(self, call: Call[None], response: httpx.Response) -> None:
         if response.status_code == httpx.codes.OK and "event-stream" in response.headers.get("content-type", ""):
@@ -256,6 +276,10 @@ class EventStream:
     def __next__(self) -> Event:
         """The next event."""
         return next(self._events)
+
+    def interrupt(self) -> None:
+        """Ends the reading from another thread: what has arrived is still read, then the stream ends."""
+        interrupt(self.response)
 
     def close(self) -> None:
         """Closes the stream. On Mix 0.5 and 0.6 that cancels a running turn of the session."""

@@ -24,6 +24,7 @@ from langchain_mix.client._turns import (
     TurnRequest,
     answer_of,
     decided_now,
+    ends_turn,
     fixed_verdict,
     interrupt,
     liveness_of,
@@ -32,6 +33,7 @@ from langchain_mix.client._turns import (
     runs_beside,
     subagent_session,
     transcript_of,
+    unanswered,
     verdict_call,
 )
 from langchain_mix.client._settings import TURN_TIMEOUT
@@ -57,7 +59,7 @@ from langchain_mix.protocol.turn.steps import (
     Unwatch,
     Watch,
 )
-from langchain_mix.protocol.turn.updates import Progress, TurnResult, Update
+from langchain_mix.protocol.turn.updates import TurnResult, Update
 
 
 class TurnStream:
@@ -149,10 +151,12 @@ class _Drive:
         finally:
             if deadline is not None:
                 deadline.cancel()
-            self._end()
-            self._core.learn(self._turn.known)
-            SLOTS.remember(self._key, self._turn.stale_error)
-            SLOTS.leave(ticket)
+            try:
+                self._end()
+            finally:
+                self._core.learn(self._turn.known)
+                SLOTS.remember(self._key, self._turn.stale_error)
+                SLOTS.leave(ticket)
 
     def _enter(self) -> Ticket:
         free = threading.Event()
@@ -171,7 +175,7 @@ class _Drive:
         problem: errors.MixError | None = None
         try:
             for event in stream or ():
-                if self._answers or self._expired or self._problems:
+                if (self._answers and not ends_turn(self._answers[-1])) or self._expired or self._problems:
                     yield from self._news()
                 for effect in step(Received(event)):
                     if type(effect) is Emit:
@@ -191,11 +195,10 @@ class _Drive:
         """What happened beside the stream."""
         if self._problems:
             raise self._problems.pop()
+        if self._clock.over:  # Before the answers: the message's own is not waited for any longer either.
+            yield from self._carry_out(self._turn.step(Expired(self._clock.seconds)))
         while self._answers:
             yield from self._carry_out(self._turn.step(self._answers.pop()))
-        if self._expired and self._request.timeout is not None:
-            self._expired = False
-            yield from self._carry_out(self._turn.step(Expired(self._request.timeout)))
 
     def _carry_out(self, effects: tuple[Effect, ...]) -> Iterator[Update]:  # noqa: C901  # One case per effect.
         for effect in effects:
@@ -209,10 +212,8 @@ class _Drive:
                 case Reopen():
                     self._stop_waiting.wait(reopen_wait(effect.attempt, random.random()))  # noqa: S311
                     yield from self._carry_out(self._open())
-                case Ask():
-                    yield from self._decide(effect.request)
-                case Notify():
-                    self._answer_notification(effect.notification)
+                case Ask() | Notify():
+                    yield from self._decide(effect)
                 case Watch():
                     self._watch(effect.parent_id)
                 case Unwatch():
@@ -228,14 +229,16 @@ class _Drive:
         if self._stream is not None:
             self._stream.close()
         liveness = liveness_of(self._turn.known, self._core.settings.liveness, TURN_TIMEOUT)
+        dropped: errors.MixError | None = None
         try:
             self._stream = self._transport.open_stream(
-                calls.event_stream(self._request.session_id), liveness=liveness
+                calls.event_stream(self._request.session_id), liveness=liveness, seconds=self._clock.left()
             )
         except errors.MixError as error:
-            self._stream = None
-            return self._turn.step(Dropped(error))
-        return ()
+            self._stream, dropped = None, error
+        if self._clock.over:  # There was no stream yet that the timer could have interrupted.
+            return self._turn.step(Expired(self._clock.seconds))
+        return () if dropped is None else self._turn.step(Dropped(dropped))
 
     def _send(self) -> Iterator[Update]:
         if runs_beside(self._turn.known):
@@ -254,8 +257,7 @@ class _Drive:
     def _send_beside(self, stream: EventStream | None) -> None:
         answer = self._post()
         self._answers.append(answer)
-        ended = answer.error is not None or (answer.reply is not None and not answer.reply.accepted)
-        if ended and stream is not None:
+        if ends_turn(answer) and stream is not None:
             interrupt(stream.response)
 
     def _expire(self) -> None:
@@ -268,16 +270,19 @@ class _Drive:
     def _read(self, effect: Reconcile) -> Read:
         call = reading(self._request.session_id, export=effect.export)
         try:
-            return Read(transcript_of(self._transport.send(call), export=effect.export))
+            return Read(transcript_of(self._transport.send(call, self._clock.reading()), export=effect.export))
         except errors.MixError as error:
             return Read(error=error)
 
-    def _decide(self, request: SSEPermissionEventData) -> Iterator[Update]:
+    def _decide(self, effect: Ask | Notify) -> Iterator[Update]:
         try:
-            self._answer(request)
+            if isinstance(effect, Ask):
+                self._answer(effect.request)
+            else:
+                self._answer_notification(effect.notification)
         except errors.MixNetworkError as error:
-            # The server denies by itself after 30 s, and the turn goes on without the tool.
-            yield Progress("permission_unanswered", {"id": request.id, "error": str(error)})
+            # The server stops waiting by itself, and the turn goes on.
+            yield unanswered(effect, error)
 
     def _answer(self, request: SSEPermissionEventData) -> None:
         fixed, verdict = fixed_verdict(self._request.permissions)

@@ -24,9 +24,11 @@ from langchain_mix.protocol.call import Call
 from langchain_mix.protocol.events import SSENotificationEventData, SSEPermissionEventData
 from langchain_mix.protocol.guard import guarded
 from langchain_mix.protocol.models import SendMessageResponse, SessionData
-from langchain_mix.protocol.turn import Turn
-from langchain_mix.protocol.turn.steps import Answered
+from langchain_mix.protocol.retry import BackoffStrategy, RetryConfig
+from langchain_mix.protocol.turn.machine import Turn
+from langchain_mix.protocol.turn.steps import Answered, Ask, Notify
 from langchain_mix.protocol.turn.transcript import Transcript, from_export, from_messages
+from langchain_mix.protocol.turn.updates import Progress
 
 Said = TypeVar("Said")
 
@@ -36,14 +38,17 @@ Verdict = bool | None
 PermissionPolicy = (
     Literal["deny", "allow", "ignore"] | Callable[[SSEPermissionEventData], Verdict | Awaitable[Verdict]]
 )
-"""How permission requests are answered. `"ignore"` leaves them to someone else, or to the server's denial after 30 s."""
+"""How permission requests are answered. `"ignore"` leaves them to someone else, or to the server's denial in 30 s."""
 
 NotificationAnswer = str | None
 NotificationPolicy = Callable[[SSENotificationEventData], NotificationAnswer | Awaitable[NotificationAnswer]]
 """How notifications are answered: with a text, a choice, `""` to acknowledge, or None to leave it to someone else."""
 
-CANCEL_OPTIONS: Final = CallOptions(timeout_ms=2_000)
-"""A cancel on the way out is short: who gives up does not want to wait."""
+_LEAVING_MS: Final = 2_000
+_LEAVING: Final = RetryConfig(backoff=BackoffStrategy(50, 50, 1.0, _LEAVING_MS), max_attempts=2)
+
+CANCEL_OPTIONS: Final = CallOptions(_LEAVING, _LEAVING_MS)
+"""A cancel on the way out is short: who gives up does not want to wait. Once more at most, for a stale connection."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,7 +105,8 @@ class TurnRequest:
         if known.agreed("stream_write") is not True:
             return checked
         # Mix 0.5 shows a turn on the stream only if the message came that way.
-        return calls.write_stream_message(known, self.session_id, json.dumps(dict(checked.body or {}), ensure_ascii=False))
+        content = json.dumps(dict(checked.body or {}), ensure_ascii=False)
+        return calls.write_stream_message(known, self.session_id, content)
 
 
 class Deadline:
@@ -108,11 +114,24 @@ class Deadline:
 
     def __init__(self, seconds: float | None) -> None:
         """Starts counting; None allows any time."""
+        self.seconds = seconds or 0.0
         self._end = None if seconds is None else time.monotonic() + seconds
 
     def left(self) -> float | None:
         """Seconds left, not negative, or None for any time."""
         return None if self._end is None else max(self._end - time.monotonic(), 0.0)
+
+    @property
+    def over(self) -> bool:
+        """Whether the time is up."""
+        return self.left() == 0.0
+
+    def reading(self) -> CallOptions:
+        """How the stored messages are read: at the end of the time allowed not for much longer."""
+        left = self.left()
+        if left is None or left * 1000 > _LEAVING_MS:
+            return CallOptions()
+        return CallOptions(_LEAVING, _LEAVING_MS)
 
     def options(self) -> CallOptions:
         """How the message is sent: its answer is not waited for beyond the deadline."""
@@ -146,6 +165,17 @@ def transcript_of(result: Any, *, export: bool) -> Transcript:
 def answer_of(result: Any) -> Answered:
     """The signal for the result of `message_call`."""
     return Answered(result if isinstance(result, SendMessageResponse) else None)
+
+
+def ends_turn(answer: Answered) -> bool:
+    """Whether nothing of the turn follows on the message's answer, so that the stream need not be read any longer.
+
+    What has arrived by then is read first: Mix 0.6 answers beside the stream, and may be heard before its events. A lost
+    answer ends nothing; the stream tells more, and on Mix 0.6 closing it would cancel the turn.
+    """
+    if answer.error is not None:
+        return answer.error.acted == "no" or isinstance(answer.error, errors.ErrorResponse)
+    return answer.reply is not None and not answer.reply.accepted
 
 
 def runs_beside(known: Knowledge) -> bool:
@@ -187,6 +217,13 @@ def notification_call(
         return None
     kind = notification.response_type or "acknowledge"
     return calls.respond_to_notification(known, notification.id, kind, answer or None)
+
+
+def unanswered(effect: Ask | Notify, error: errors.MixError) -> Progress:
+    """What tells that an answer could not be sent."""
+    if isinstance(effect, Ask):
+        return Progress("permission_unanswered", {"id": effect.request.id, "error": str(error)})
+    return Progress("notification_unanswered", {"id": effect.notification.id, "error": str(error)})
 
 
 def subagent_session(sessions: Iterable[SessionData], parent_call: str) -> str:

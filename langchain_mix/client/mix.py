@@ -172,7 +172,8 @@ class Mix:
         Iterating yields, in the order in which things happen (see `langchain_mix.client.updates`): `Accepted`,
         `ThinkingDelta`, `TextDelta`, `TextRestated`, `ToolCallStarted`, `ToolCallDelta`, `ToolCalled`, `ToolRunning`,
         `ToolFinished`, `ToolOutput`, `PermissionRequested`, `NotificationReceived`, `SubagentUpdate` and `Progress`.
-        All `TextDelta` of a message together are its text, each piece exactly once.
+        All `TextDelta` of a message together are its text, each piece exactly once. Should the server have dropped a
+        piece from the middle, `TextRestated` has the whole text.
 
         Args:
             session_id: The session.
@@ -202,7 +203,7 @@ class Mix:
                 `MixAuthenticationError` (no provider credential), `MixNetworkError` (no connection), `MixAgentError`
                 (the agent failed), `MixTurnCancelled`, `MixTurnTimeout`, `MixTurnInterrupted` (Mix 0.5 and 0.6: the
                 stream broke, and that cancels the turn), `MixStreamError` (the stream is lost while the turn goes on),
-                `MixTextGap`, `MixOutcomeUnknown` (nothing tells whether the message arrived). `turn` of each is what is
+                `MixOutcomeUnknown` (nothing tells whether the message arrived). `turn` of each is what is
                 known.
         """
         request = TurnRequest(

@@ -99,9 +99,8 @@ class Sessions(SessionHistory):
             callbacks: What the session does after tools (Mix 0.7).
             cdp_url: The DevTools URL of a remote browser, `ws://` or `wss://`, for `BrowserMode.REMOTE_CDP_WEBSOCKET`
                 alone.
-            custom_system_prompt: The session's own prompt. The server ignores it unless `prompt_mode` says what to do
-                with it.
-            prompt_mode: How that prompt stands to the server's own.
+            custom_system_prompt: The session's own prompt.
+            prompt_mode: How that prompt stands to the server's own. None appends it: by itself the server ignores it.
             session_type: `main`, the only type that can be created (Mix 0.7).
             subagent_type: None; sub-agents are created by the server alone.
             model_id: The session's own model (Mix next).

@@ -39,8 +39,8 @@ class Streaming(Operations):
             session_id: The session. For an unknown one, the only event is an error.
             last_event_id: Sent as `Last-Event-ID`. No server replays events, so that this changes nothing.
             retries: Accepted for symmetry; a stream is opened at the first attempt or not at all.
-            timeout_ms: Time without a byte after which the stream counts as dead, in milliseconds; None for the
-                client's 100 s. Heartbeats come every 45 s.
+            timeout_ms: Time without a byte after which the stream counts as dead, in milliseconds; None for 100 s, and
+                for the client's timeout until the server has answered at all. Heartbeats come every 45 s.
             http_headers: Headers to add.
 
         Returns:
@@ -53,6 +53,7 @@ class Streaming(Operations):
         return self._sync.open_stream(
             calls.event_stream(session_id),
             liveness=_seconds(timeout_ms),
+            seconds=_seconds(timeout_ms),
             http_headers=_headers(http_headers, last_event_id),
         )
 
@@ -69,6 +70,7 @@ class Streaming(Operations):
         return await self._async.open_stream(
             calls.event_stream(session_id),
             liveness=_seconds(timeout_ms),
+            seconds=_seconds(timeout_ms),
             http_headers=_headers(http_headers, last_event_id),
         )
 

@@ -60,6 +60,8 @@ class FaultGate:
         if not fault.before:
             await self.app(scope, receive, _swallow)
         if isinstance(fault, CloseConnection):
+            if fault.before:
+                await _heard_out(receive)
             self.transports.reset(scope["client"])
             await NoAnswer()(scope, receive, send)
             return
@@ -67,6 +69,12 @@ class FaultGate:
         headers = [(b"content-type", fault.content_type.encode("latin-1")), *extra]
         await send({"type": "http.response.start", "status": fault.status, "headers": headers})
         await send({"type": "http.response.body", "body": fault.body.encode()})
+
+
+async def _heard_out(receive: Receive) -> None:
+    """Reads a request to its end: it has arrived whole, and nothing comes of it."""
+    while (message := await receive())["type"] == "http.request" and message.get("more_body"):
+        continue
 
 
 async def _swallow(_: Message) -> None:

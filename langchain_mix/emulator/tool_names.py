@@ -16,7 +16,7 @@ READ_ONLY: Final = frozenset(
 )
 """The tools of plan mode."""
 
-_CORE: Final = (
+_CORE: Final[tuple[str, ...]] = (
     "Bash",
     "ReadText",
     "Glob",
@@ -70,7 +70,7 @@ def available(api: ApiVersion, *, plan_mode: bool, is_subagent: bool) -> tuple[s
         Their PascalCase names.
     """
     caps = CAPABILITIES[api]
-    names = list(_CORE)
+    names: list[str] = list(_CORE)
     if caps.subagents and not is_subagent:
         names.append("Task")
     if caps.notifications:

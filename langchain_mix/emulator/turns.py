@@ -21,7 +21,7 @@ from langchain_mix.emulator.audience import Audience
 from langchain_mix.emulator.lines import conversation
 from langchain_mix.emulator.tool_names import available, spelled
 from langchain_mix.emulator.vocabulary import LOGIN_TEXT, STREAM_LOGIN_TEXT, Call, Event, Vocabulary
-from langchain_mix.emulator.world import Row, ToolCallRecord, World
+from langchain_mix.emulator.world import Row, ToolCallRecord, World, WorldError
 from langchain_mix.emulator.world.records import SessionFacts
 from langchain_mix.emulator.world.shapes import well_formed
 from langchain_mix.protocol.api import ApiVersion
@@ -161,6 +161,9 @@ class Turn:
             return await self._fail(AgentError(CANCELLED), "cancelled")
         except AgentError as error:
             return await self._fail(error, "failed")
+        except WorldError as error:
+            # The session was deleted while the turn ran.
+            return await self._fail(AgentError(f"failed to process events: {error.message}"), "failed")
         except Exception as error:  # noqa: BLE001  Whatever breaks ends the turn with an error event.
             _log.exception("A turn of session %s broke.", self.session_id)
             return await self._fail(AgentError(f"failed to process events: {error}"), "failed")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
+from http import HTTPStatus
 from typing import IO, Any, Final, Generic, TypeAlias, TypeVar
 from urllib.parse import quote
 
@@ -19,6 +20,9 @@ from langchain_mix.protocol.api import ApiVersion
 
 T = TypeVar("T")
 E = TypeVar("E", bound=errors.MixError)
+
+_BROKEN: Final = HTTPStatus.INTERNAL_SERVER_ERROR
+"""The first of the statuses with which a server says that it failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,11 +119,11 @@ class Call(Generic[T]):
 
 
 Flow: TypeAlias = Generator[Call[Any], Any, T]
-"""Several calls in a row, and a result. A shell sends each yielded call and gives back its result, or throws its error."""
+"""Several calls in a row, and a result. A shell sends each yielded call and gives back its result or its error."""
 
 
 def ask(call: Call[T]) -> Flow[T]:
-    """One call as a step of a flow: `session = yield from ask(get_session(id))`."""
+    """Makes one call a step of a flow, as in `session = yield from ask(get_session(id))`."""
     result: T = yield call
     return result
 
@@ -186,13 +190,13 @@ def error_from(call: Call[Any], reply: Reply) -> errors.MixResponseError:
     Returns:
         An `ErrorResponse` (by status one of its subclasses) for the server's JSON errors, else a `MixDefaultError`.
     """
-    acted: errors.Acted = "unknown" if reply.status >= 500 and not call.idempotent else "no"
+    acted: errors.Acted = "unknown" if reply.status >= _BROKEN and not call.idempotent else "no"
     if (data := _envelope(reply)) is not None:
         kind, hint = _kind_of(data.error, reply.status)
         if kind is errors.MixNotFoundError or "browserMode" in data.error.message:
             acted = "no"
         error: errors.MixResponseError = kind(data.error.message, sent=str(call), acted=acted, hint=hint, data=data)
-    elif "html" in reply.headers.get("content-type", "") or reply.text.lstrip()[:9].lower().startswith(("<!doctype", "<html")):
+    elif _is_page(reply):
         error = errors.MixNotAServerError(
             f"A web page came back with status {reply.status}, not an answer of a Mix server.",
             sent=str(call),
@@ -202,12 +206,17 @@ def error_from(call: Call[Any], reply: Reply) -> errors.MixResponseError:
     else:
         words = " ".join(reply.text.split())[:200] or "an empty body"
         hint = "This server has no such operation; its generation may lack it." if _unrouted(reply) else ""
-        if 200 <= reply.status < 400:
+        if reply.status < HTTPStatus.BAD_REQUEST:
             hint = "Check the URL: a redirect or an unexpected success is no answer of a Mix server."
         error = errors.MixDefaultError(
             f"The server answered {reply.status}: {words}", sent=str(call), acted=acted, hint=hint
         )
     return _describe(error, reply)
+
+
+def _is_page(reply: Reply) -> bool:
+    start = reply.text.lstrip()[:9].lower()
+    return "html" in reply.headers.get("content-type", "") or start.startswith(("<!doctype", "<html"))
 
 
 def _unrouted(reply: Reply) -> bool:
@@ -231,13 +240,13 @@ def _envelope(reply: Reply) -> errors.ErrorResponseData | None:
 
 def _kind_of(error: errors.RESTError, status: int) -> tuple[type[errors.ErrorResponse], str]:
     # Mix 0.6.5 and 0.8: an unknown session is a 500 that speaks of SQL, elsewhere a 404.
-    if status == 404 or (status >= 500 and "no rows in result set" in error.message):
+    if status == HTTPStatus.NOT_FOUND or (status >= _BROKEN and "no rows in result set" in error.message):
         return errors.MixNotFoundError, ""
-    if status == 401:
+    if status == HTTPStatus.UNAUTHORIZED:
         return errors.MixAuthenticationError, "Store a provider key with `mix.authentication.store_api_key(...)`."
     if "json: unknown field" in error.message:
         return errors.MixBadRequestError, "The server is older than this field; pass `api=` the server's generation."
-    if status < 500:
+    if status < _BROKEN:
         return errors.MixBadRequestError, ""
     return errors.MixInternalError, ""
 

@@ -193,11 +193,11 @@ class SSESessionDeletedEventData(EventData):
     session_id: str = ""
 
 
-D = TypeVar("D", bound=EventData, covariant=True)
+D_co = TypeVar("D_co", bound=EventData, covariant=True)
 
 
 @dataclass(slots=True)
-class SSEEvent(Generic[D]):
+class SSEEvent(Generic[D_co]):
     """An event of the stream.
 
     Attributes:
@@ -207,7 +207,7 @@ class SSEEvent(Generic[D]):
         retry: Reconnection time in milliseconds, if given.
     """
 
-    data: D
+    data: D_co
     id: str = ""
     event: str = ""
     retry: int | None = None

@@ -1,13 +1,13 @@
 """When to send an idempotent call again, and how long to wait before.
 
-Owns: the retry policy, as numbers in and numbers out. Refuses to know: clocks, chance and calls; the caller brings them.
+Owns: the retry policy, as numbers in and numbers out. Refuses to know: clocks, chance, calls; the caller brings them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import Final
 
@@ -108,5 +108,5 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
     except (ValueError, TypeError, OverflowError):
         return None
     if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=timezone.utc)
-    return max((moment - datetime.fromtimestamp(now, timezone.utc)).total_seconds(), 0.0)
+        moment = moment.replace(tzinfo=UTC)
+    return max((moment - datetime.fromtimestamp(now, UTC)).total_seconds(), 0.0)

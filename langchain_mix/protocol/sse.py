@@ -77,22 +77,10 @@ class SSEDecoder:
             # A CR ends its line at once; the LF of a CRLF that was cut in two ends nothing more.
             self._after_cr = False
             chunk = chunk.removeprefix(b"\n")
+        if chunk and (self._tail or not self._started):
+            chunk = self._joined(chunk)
         if not chunk:
             return []
-        if self._tail:
-            if b"\n" not in chunk and b"\r" not in chunk and self._started:
-                self._hold(chunk)
-                return []
-            self._tail.append(chunk)
-            chunk = b"".join(self._tail)
-            self._tail.clear()
-            self._held = 0
-        if not self._started:
-            if len(chunk) < len(_BOM) and _BOM.startswith(chunk):
-                self._hold(chunk)
-                return []
-            self._started = True
-            chunk = chunk.removeprefix(_BOM)
         events: list[ServerSentEvent] = []
         self._after_cr = chunk.endswith(b"\r")
         lines = chunk.splitlines(keepends=True)  # On bytes: CR, LF and CRLF, nothing else.
@@ -106,6 +94,23 @@ class SSEDecoder:
             elif (event := self._dispatch()) is not None:
                 events.append(event)
         return events
+
+    def _joined(self, chunk: bytes) -> bytes:
+        """Puts a chunk behind what is held; empty if it must be held as well."""
+        if self._tail:
+            if self._started and b"\n" not in chunk and b"\r" not in chunk:
+                self._hold(chunk)
+                return b""
+            chunk = b"".join((*self._tail, chunk))
+            self._tail.clear()
+            self._held = 0
+        if not self._started:
+            if len(chunk) < len(_BOM) and _BOM.startswith(chunk):
+                self._hold(chunk)
+                return b""
+            self._started = True
+            chunk = chunk.removeprefix(_BOM)
+        return chunk
 
     def _hold(self, piece: bytes) -> None:
         self._tail.append(piece)

@@ -2,13 +2,13 @@
 
 Run it from the root of the repository, on a quiet machine with at least two processors:
 
-    python -m tests.benchmarks                     all of it, in about two minutes
-    python -m tests.benchmarks --only streams      one part; the parts are those of `--help`
+    python -m tests.benchmarks                     all of it, in about three minutes
+    python -m tests.benchmarks --only streams      one part; `--help` names the parts
     python -m tests.benchmarks --quick             fewer repetitions, for a first look
     python -m tests.benchmarks --strict            exit with 1 if a budget is missed
 
-Ratios are what counts: both sides of one are measured in the same run, by turns. Times are processor time of this
-process; the server has a process of its own.
+Both sides of a ratio are measured in the same run, by turns. Times are processor time of this process, except for the
+first token; the server has a process of its own.
 """
 
 from __future__ import annotations
@@ -18,50 +18,37 @@ import platform
 import sys
 import time
 from collections.abc import Callable
-from importlib import import_module
 from importlib.metadata import version
+from typing import Final, NamedTuple
 
-from tests.benchmarks import server
+from tests.benchmarks import chat_model, first_token, imports, large_events, request_counts, streams
 from tests.benchmarks.measure import Figure, table
+from tests.benchmarks.server import serving
 
 
-def _streams(url: str, quick: bool) -> list[Figure]:
-    figures: list[Figure] = import_module("tests.benchmarks.streams").measure(url, 3 if quick else 9)
-    return figures
+class Part(NamedTuple):
+    """A part of the benchmarks.
+
+    Attributes:
+        title: What its figures have in common.
+        measure: Measures them, given the server's URL and how often.
+        often: Repetitions.
+        quick: Repetitions for a first look.
+    """
+
+    title: str
+    measure: Callable[[str, int], list[Figure]]
+    often: int
+    quick: int
 
 
-def _large(url: str, quick: bool) -> list[Figure]:
-    figures: list[Figure] = import_module("tests.benchmarks.large_events").measure(url, 1 if quick else 5)
-    return figures
-
-
-def _first_token(url: str, quick: bool) -> list[Figure]:
-    figures: list[Figure] = import_module("tests.benchmarks.first_token").measure(url, 10 if quick else 60)
-    return figures
-
-
-def _chat_model(url: str, quick: bool) -> list[Figure]:
-    figures: list[Figure] = import_module("tests.benchmarks.chat_model").measure(url, 3 if quick else 9)
-    return figures
-
-
-def _requests(url: str, quick: bool) -> list[Figure]:
-    figures: list[Figure] = import_module("tests.benchmarks.requests").measure()
-    return figures
-
-
-def _imports(url: str, quick: bool) -> list[Figure]:
-    figures: list[Figure] = import_module("tests.benchmarks.imports").measure(3 if quick else 9)
-    return figures
-
-
-PARTS: dict[str, tuple[str, Callable[[str, bool], list[Figure]]]] = {
-    "streams": ("Raw typed events, each", _streams),
-    "large": ("One large event", _large),
-    "first-token": ("First token, after the server's first byte of it", _first_token),
-    "chat-model": ("A chunk of an answer", _chat_model),
-    "requests": ("Requests", _requests),
-    "imports": ("Imports", _imports),
+PARTS: Final = {
+    "streams": Part("Raw typed events, each", streams.measure, 9, 3),
+    "large": Part("One large event", large_events.measure, 5, 1),
+    "first-token": Part("First token, after the server's first byte of it", first_token.measure, 60, 10),
+    "chat-model": Part("A chunk of an answer", chat_model.measure, 9, 3),
+    "requests": Part("Requests", lambda _url, _often: request_counts.measure(), 1, 1),
+    "imports": Part("Imports", lambda _url, often: imports.measure(often), 9, 3),
 }
 
 
@@ -76,20 +63,19 @@ def main(arguments: list[str] | None = None) -> int:
     """
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description="What the client costs.")
     parser.add_argument("--only", action="append", choices=PARTS, help="measure this part; may be given several times")
-    parser.add_argument("--quick", action="store_true", help="fewer repetitions")
+    parser.add_argument("--quick", action="store_true", help="fewer repetitions, for a first look")
     parser.add_argument("--strict", action="store_true", help="exit with 1 if a budget is missed")
     options = parser.parse_args(arguments)
     sections: dict[str, list[Figure]] = {}
     started = time.monotonic()
-    with server.serving() as url:
-        for name in options.only or PARTS:
-            title, part = PARTS[name]
-            print(f"{title} …", file=sys.stderr)
-            sections[title] = part(url, options.quick)
+    with serving() as url:
+        for part in (PARTS[name] for name in options.only or PARTS):
+            print(f"{part.title} …", file=sys.stderr)
+            sections[part.title] = part.measure(url, part.quick if options.quick else part.often)
     print(_machine())
     print(table(sections))
-    missed = [f.what for figures in sections.values() for f in figures if f.kept is False]
-    print(f"\n{len(missed)} budgets missed; {time.monotonic() - started:.0f} s.")
+    missed = [figure for figures in sections.values() for figure in figures if figure.kept is False]
+    print(f"\nBudgets missed: {len(missed)}. It took {time.monotonic() - started:.0f} s.")
     return 1 if missed and options.strict else 0
 
 

@@ -43,9 +43,7 @@ class BareModel(BaseChatModel):
         if not self.blocks:
             return ChatGenerationChunk(message=AIMessageChunk(content=text, id=MESSAGE_ID))
         block = {"type": "text", "text": text, "index": 0}
-        return ChatGenerationChunk(
-            message=AIMessageChunk(content=[block], id=MESSAGE_ID, response_metadata=_METADATA)
-        )
+        return ChatGenerationChunk(message=AIMessageChunk(content=[block], id=MESSAGE_ID, response_metadata=_METADATA))
 
     def _stream(self, messages: list[BaseMessage], *args: Any, **kwargs: Any) -> Iterator[ChatGenerationChunk]:
         if self.wire is None:

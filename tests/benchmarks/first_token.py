@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import statistics
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Final
 
 from langchain_mix import ChatMix
@@ -23,7 +23,7 @@ _WARM: Final = 3
 
 def _since(text: str) -> float:
     """Milliseconds since the server wrote this text, which begins with its clock; the clock is the machine's."""
-    return (time.monotonic_ns() - int(text.split()[0])) / 1e6
+    return (time.monotonic_ns() - int(text.split(maxsplit=1)[0])) / 1e6
 
 
 def _turn(mix: Mix) -> float:
@@ -74,7 +74,7 @@ def measure(url: str, repetitions: int) -> list[Figure]:
     """
     model = ChatMix(server_url=url, api="0.8", title=_PLAN)
     with Mix(server_url=url, api="0.8") as mix, asyncio.Runner() as runner:
-        ways = {
+        ways: dict[str, Callable[[], float]] = {
             "mix.turn": lambda: _turn(mix),
             "mix.turn_async": lambda: runner.run(_aturn(mix)),
             "ChatMix.stream": lambda: _chunk(model.stream("go")),

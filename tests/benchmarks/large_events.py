@@ -7,56 +7,38 @@ Refuses to know: streams of small events.
 from __future__ import annotations
 
 import json
-import resource
 import statistics
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
 
 from tests.benchmarks.measure import Figure, Stopwatch
+from tests.benchmarks.ours import Ours
+from tests.benchmarks.streams import Reader
+from tests.benchmarks.yardsticks import OfficialSdk, RawHttpx, split
 
 _MIB: Final = 1024 * 1024
 _SIZES: Final = (2 * _MIB, 16 * _MIB)
 _OFFICIAL: Final = _MIB
 """The official SDK looks at every byte again with every piece that comes, which is quadratic."""
+_STATUS: Final = Path("/proc/self/status")
 _WARM: Final = "big.1000.0"
 
 
-def _ours(url: str) -> Any:
-    from tests.benchmarks.ours import Ours
+class WholeBody(RawHttpx):
+    """Joins the pieces once; splitting all that has come so far with every piece would be quadratic."""
 
-    return Ours(url)
-
-
-def _httpx(url: str) -> Any:
-    from tests.benchmarks.yardsticks import RawHttpx
-
-    class WholeBody(RawHttpx):
-        """Joins the pieces once; splitting what has come so far with every piece would be quadratic."""
-
-        def events(self, session_id: str) -> Any:
-            from contextlib import contextmanager
-
-            from tests.benchmarks.yardsticks import split
-
-            @contextmanager
-            def whole() -> Any:
-                with self._client.stream("GET", self._url, params={"sessionId": session_id}) as response:
-                    yield split(iter([b"".join(response.iter_bytes())]))
-
-            return whole()
-
-    return WholeBody(url)
+    @contextmanager
+    def events(self, session_id: str) -> Iterator[Iterator[Any]]:
+        """The events of a session."""
+        with self._client.stream("GET", self._url, params={"sessionId": session_id}) as response:
+            yield split(iter([b"".join(response.iter_bytes())]))
 
 
-def _official(url: str) -> Any:
-    from tests.benchmarks.yardsticks import OfficialSdk
-
-    return OfficialSdk(url)
-
-
-_READERS: Final[dict[str, Callable[[str], Any]]] = {"ours": _ours, "httpx": _httpx, "sdk": _official}
+_READERS: Final[dict[str, Callable[[str], Reader]]] = {"ours": Ours, "httpx": WholeBody, "sdk": OfficialSdk}
 
 
 def _length(event: Any) -> int:
@@ -64,7 +46,7 @@ def _length(event: Any) -> int:
     return len(data if isinstance(data, str) else data.content)
 
 
-def _read(reader: Any, session_id: str) -> int:
+def _read(reader: Reader, session_id: str) -> int:
     with reader.events(session_id) as events:
         return max(_length(event) for event in events if _has_content(event))
 
@@ -74,7 +56,10 @@ def _has_content(event: Any) -> bool:
 
 
 def _peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024  # Linux tells KiB.
+    # Linux only; `getrusage` would tell the peak of the process that started this one.
+    if not _STATUS.exists():
+        return 0
+    return int(_STATUS.read_text(encoding="ascii").partition("VmHWM:")[2].split(maxsplit=1)[0]) * 1024
 
 
 def in_this_process(name: str, url: str, size: int) -> dict[str, float]:
@@ -137,10 +122,10 @@ def _told(name: str, size: int, run: dict[str, float]) -> list[Figure]:
     note = f"wall {run['wall'] * 1e3:.0f} ms"
     if name == "sdk":
         note += "; grows with the square of the size, so that larger ones are left out"
-    return [
-        Figure(what, run["cpu"] * 1e3, "ms", note=note),
-        Figure(f"{what}, memory", run["peak"] / size, "x", note="peak over the size of the event"),
-    ]
+    figures = [Figure(what, run["cpu"] * 1e3, "ms", note=note)]
+    if run["peak"]:
+        figures.append(Figure(f"{what}, memory", run["peak"] / size, "x", note="peak over the size of the event"))
+    return figures
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 
 class Cost(NamedTuple):
@@ -32,7 +32,7 @@ class Stopwatch:
 
     cost: Cost
 
-    def __enter__(self) -> Stopwatch:
+    def __enter__(self) -> Self:
         """Starts."""
         self._wall, self._cpu = time.perf_counter(), time.process_time()
         return self
@@ -115,6 +115,8 @@ def table(sections: Mapping[str, Sequence[Figure]]) -> str:
         for figure in figures:
             verdict = {None: "", True: "ok", False: "MISSED"}[figure.kept]
             value = f"{figure.value:.4g}" if figure.value < 1e4 else f"{figure.value:.0f}"
-            line = f"  {figure.what:<{width}}  {value:>8} {figure.unit:<5} {figure.budget:>9} {verdict:<7} {figure.note}"
+            line = (
+                f"  {figure.what:<{width}}  {value:>8} {figure.unit:<5} {figure.budget:>9} {verdict:<7} {figure.note}"
+            )
             lines.append(line.rstrip())
     return "\n".join(lines)

@@ -22,7 +22,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from http import HTTPStatus
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 MESSAGE_ID: Final = "5b3a4cef-19d6-4347-9599-d1e19533d01d"
@@ -57,7 +57,7 @@ class Session:
     """A session: its open stream and its stored text."""
 
     plan: Plan
-    messages: queue.SimpleQueue[str | None] = field(default_factory=queue.SimpleQueue)
+    messages: queue.SimpleQueue[str] = field(default_factory=queue.SimpleQueue)
     user_text: str = ""
     text: str = ""
 
@@ -69,7 +69,7 @@ def event(number: int, name: str, data: dict[str, Any]) -> bytes:
 
 
 def content(number: int, text: str) -> bytes:
-    """An event of one piece of text, about 124 bytes of it."""
+    """An event of one piece of text: 140 bytes, of which the id of the message takes a third."""
     return event(number, "content", {"type": "content", "content": text, "assistantMessageId": MESSAGE_ID})
 
 
@@ -111,8 +111,12 @@ class Wire(socketserver.ThreadingTCPServer):
 class Connection(socketserver.StreamRequestHandler):
     """One connection and its requests."""
 
-    server: Wire
     disable_nagle_algorithm = True  # An event that waits for another one would be measured as latency.
+
+    @property
+    def wire(self) -> Wire:
+        """The server of this connection."""
+        return cast("Wire", self.server)
 
     def handle(self) -> None:
         """Answers requests until the client goes away."""
@@ -136,28 +140,30 @@ class Connection(socketserver.StreamRequestHandler):
             return self._stream(parse_qs(url.query)["sessionId"][0])
         parts = [unquote(p) for p in url.path.strip("/").split("/")]
         if parts == ["api", "sessions"] and method == "POST":
-            self.server.created += 1
-            session_id = f"{json.loads(body)['title']}.{self.server.created}"
-            self.server.session(session_id)
+            self.wire.created += 1
+            session_id = f"{json.loads(body)['title']}.{self.wire.created}"
+            self.wire.session(session_id)
             self._reply(HTTPStatus.CREATED, _shown(session_id))
         elif len(parts) == 3 and method == "GET":
             self._reply(HTTPStatus.OK, _shown(parts[2]))
         elif parts[-1:] == ["messages"] and method == "POST":
             self._reply(HTTPStatus.ACCEPTED, {"sessionId": parts[2], "status": "processing"})
-            self.server.session(parts[2]).messages.put(json.loads(body)["text"])
+            self.wire.session(parts[2]).messages.put(json.loads(body)["text"])
         elif parts[-1:] == ["messages"]:
-            self._reply(HTTPStatus.OK, _rows(parts[2], self.server.session(parts[2])))
+            self._reply(HTTPStatus.OK, _rows(parts[2], self.wire.session(parts[2])))
         else:
             self._reply(HTTPStatus.NOT_FOUND, {"error": {"code": 404, "message": target, "type": "not_found"}})
         return True
 
     def _reply(self, status: HTTPStatus, value: Any) -> None:
         body = json.dumps(value).encode()
-        head = f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+        head = (
+            f"HTTP/1.1 {status.value} {status.phrase}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}"
+        )
         self.wfile.write(head.encode() + b"\r\n\r\n" + body)
 
     def _stream(self, session_id: str) -> bool:
-        session = self.server.session(session_id)
+        session = self.wire.session(session_id)
         session.messages = queue.SimpleQueue()
         write = self.wfile.write
         write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nTransfer-Encoding: chunked\r\n\r\n")
@@ -171,10 +177,7 @@ class Connection(socketserver.StreamRequestHandler):
         return True
 
     def _turn(self, session: Session) -> None:
-        text = session.messages.get()
-        if text is None:
-            return
-        session.user_text = text
+        session.user_text = text = session.messages.get()
         write = self.wfile.write
         opening = {"type": "user_message_created", "messageId": USER_ID, "content": text}
         write(chunk(event(2, "user_message_created", opening)))
@@ -203,7 +206,15 @@ def _shown(session_id: str) -> dict[str, Any]:
     counters = dict.fromkeys(("userMessageCount", "assistantMessageCount", "toolCallCount"), 0)
     tokens = {"promptTokens": 0, "completionTokens": 0, "cost": 0}
     created = {"createdAt": "2026-02-12T12:00:00Z"}
-    return {"id": session_id, "title": "", "sessionType": "main", "browserMode": _BROWSER, **counters, **tokens, **created}
+    return {
+        "id": session_id,
+        "title": "",
+        "sessionType": "main",
+        "browserMode": _BROWSER,
+        **counters,
+        **tokens,
+        **created,
+    }
 
 
 def _rows(session_id: str, session: Session) -> list[dict[str, Any]]:

@@ -27,6 +27,7 @@ class Reader(Protocol):
 
     def events(self, session_id: str) -> AbstractContextManager[Iterator[Any]]:
         """The events, once the stream is open."""
+        ...
 
     def close(self) -> None:
         """Closes the connections."""
@@ -37,6 +38,7 @@ class AsyncReader(Protocol):
 
     def events(self, session_id: str) -> AbstractAsyncContextManager[AsyncIterator[Any]]:
         """The events, once the stream is open."""
+        ...
 
     async def close(self) -> None:
         """Closes the connections."""
@@ -125,10 +127,13 @@ def _figures(results: dict[str, dict[str, Cost]]) -> list[Figure]:
         for name, cost in costs.items():
             note = f"wall {cost.wall * 1e6:.1f} µs"
             figures.append(Figure(f"{_TITLES[kind]}: {name}", cost.cpu * 1e6, "µs", note=note))
-        # Only events that come one by one have a budget: it was set on them.
-        most = 1.6 if kind != "bulk" else None
+        # The budget was set on this one. Where a reader waits for each event, most of the time is the system's, and a
+        # reader that is held up finds several at once.
+        most = 1.6 if kind == "alone" else None
         for ours, other in (("ours", "httpx"), ("ours async", "httpx async")):
-            figures.append(Figure(f"{_TITLES[kind]}: {ours} / {other}", costs[ours].cpu / costs[other].cpu, "x", most=most))
+            figures.append(
+                Figure(f"{_TITLES[kind]}: {ours} / {other}", costs[ours].cpu / costs[other].cpu, "x", most=most)
+            )
         if "sdk" in costs:
             figures.append(Figure(f"{_TITLES[kind]}: sdk / ours", costs["sdk"].cpu / costs["ours"].cpu, "x", least=60))
     return figures

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from importlib import import_module
 from importlib.util import find_spec
 from typing import Any
 
@@ -86,9 +87,9 @@ class HttpxSse:
     @contextmanager
     def events(self, session_id: str) -> Iterator[Iterator[Any]]:
         """The events of a session."""
-        from httpx_sse import connect_sse
-
-        with connect_sse(self._client, "GET", self._url, params={"sessionId": session_id}) as source:
+        with import_module("httpx_sse").connect_sse(
+            self._client, "GET", self._url, params={"sessionId": session_id}
+        ) as source:
             yield (event.json() for event in source.iter_sse())
 
     def close(self) -> None:
@@ -105,7 +106,8 @@ class OfficialSdk:
     @contextmanager
     def events(self, session_id: str) -> Iterator[Iterator[Any]]:
         """The events of a session."""
-        with self._mix.streaming.stream_events(session_id=session_id).result as stream:
+        result: Any = self._mix.streaming.stream_events(session_id=session_id).result
+        with result as stream:
             yield iter(stream)
 
     def close(self) -> None:

@@ -50,7 +50,7 @@ class ToolUse:
     failure: str | None = None
     ask: bool | None = None
     raw_input: str | None = None
-    until: "Gate | None" = None
+    until: Gate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +71,8 @@ class Fail:
 
     Attributes:
         message: The provider's words, as the server would put them on the stream.
-        kind: `"rate_limit"` sends the undocumented `rate_limit_error` event before the error, as the server does when the
-            provider's text contains that word; `"auth"` is a 401 of the provider.
+        kind: `"rate_limit"` sends the undocumented `rate_limit_error` event before the error, as the server does when
+            the provider's text contains that word; `"auth"` is a 401 of the provider.
     """
 
     message: str
@@ -226,8 +226,8 @@ class Brain(Protocol):
     def reply(self, request: Request) -> AsyncIterator[Piece]:
         """Gives one model reply.
 
-        The runner runs the tools that the pieces call, all in parallel, and asks again with their results, until a reply
-        calls none. Closing the iterator means that the turn was cancelled.
+        The runner runs the tools that the pieces call, all in parallel, and asks again with their results, until a
+        reply calls none. Closing the iterator means that the turn was cancelled.
         """
         ...
 

@@ -8,7 +8,7 @@ restart of the server goes on where the conversation stands.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from langchain_mix.emulator.agents.base import (
     Fail,
@@ -33,7 +33,7 @@ Reply = tuple[Piece, ...]
 Turn = tuple[Reply, ...]
 Part = Piece | str | Sequence["Piece | str"]
 ReplySource = Piece | str | Iterable[Part]
-TurnSource = str | Piece | Turn
+TurnSource = str | Piece | Reply | Turn
 
 
 def say(text: str, *, chunk: int = 10) -> Reply:
@@ -134,7 +134,7 @@ class Script:
         """Writes a script.
 
         Args:
-            *turns: What `turn` gives; a bare text or piece is a turn of one reply.
+            *turns: What `turn` gives; a bare text or piece, or what `say` and `think` give, is a turn of one reply.
             loop: Whether it starts again when it has run out.
             subagent: The turns of sub-agents. A mapping chooses by a text that the first prompt contains.
             default: What is said when the script has run out.
@@ -185,7 +185,9 @@ def position(lines: Sequence[Line]) -> tuple[int, int]:
 
 
 def _turn(source: TurnSource) -> Turn:
-    return source if isinstance(source, tuple) else turn(source)
+    if isinstance(source, tuple) and all(isinstance(reply, tuple) for reply in source):
+        return cast("Turn", source)
+    return turn(cast("ReplySource", source))  # One reply, perhaps as `say` and `think` give it.
 
 
 def _pieces(source: ReplySource | Part) -> Iterator[Piece]:

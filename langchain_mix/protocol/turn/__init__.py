@@ -1,8 +1,5 @@
 """A turn as a state machine, and all it tells.
 
-`machine.py` is the entrance; `stream.py`, `answers.py` and `settling.py` hold the rules, by what happens.
+`machine.py` is the entrance; `stream.py`, `answers.py` and `settling.py` hold the rules, by what happens. Nothing is
+imported here: who only names updates does not load the machine.
 """
-
-from langchain_mix.protocol.turn.machine import Turn
-
-__all__ = ["Turn"]

@@ -75,10 +75,10 @@ def dropped(state: State, error: errors.MixError) -> Effects:
     return (Reopen(state.reopens),)
 
 
-def expired(state: State, seconds: float) -> Effects:
-    """Takes the end of the time allowed."""
+def expired(state: State, seconds: float, *, quiet: bool = False) -> Effects:
+    """Takes the end of the time allowed for the turn, or for its silence."""
     if state.phase is Phase.OPENING:
         return state.fail(outcomes.expired(seconds, sent=False))
     if state.phase is Phase.CLOSING:
         return ()
-    return (Cancel(), *state.end_with(outcomes.expired(seconds, sent=True)))
+    return (Cancel(), *state.end_with(outcomes.expired(seconds, sent=True, quiet=quiet)))

@@ -1,6 +1,6 @@
 """`Turn`: signals in, effects out.
 
-Owns: the machine that the shells drive. Refuses to know: clocks, sockets, threads and event loops; the shells have them.
+Owns: the machine that the shells drive. Refuses to know: clocks, sockets, threads, event loops; the shells have them.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ class Turn:
         command: bool = False,
         stale_error: str = "",
         cost_before: float | None = None,
+        rows_before: int | None = None,
     ) -> None:
         """Prepares a turn; nothing is sent before the stream says `connected`.
 
@@ -39,6 +40,8 @@ class Turn:
             stale_error: Text of an error that ended the session's last turn and may be told once more (Mix 0.6.5 on).
             cost_before: The session's cost before the turn in US dollars, if known; before Mix 0.8 only the difference
                 tells what a turn has cost.
+            rows_before: The rows of the session before the turn, if known: an earlier message with the same words can
+                then never be taken for this one.
         """
         self._state = State(
             session_id=session_id,
@@ -47,6 +50,7 @@ class Turn:
             command=command,
             stale_error=stale_error,
             cost_before=cost_before,
+            rows_before=rows_before,
         )
 
     @property
@@ -93,4 +97,4 @@ class Turn:
             return settling.read(state, signal)
         if isinstance(signal, Dropped):
             return answers.dropped(state, signal.error)
-        return answers.expired(state, signal.seconds)
+        return answers.expired(state, signal.seconds, quiet=signal.quiet)

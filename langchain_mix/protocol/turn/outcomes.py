@@ -83,10 +83,16 @@ def left_running(error: errors.MixError) -> errors.MixStreamError:
     )
 
 
-def expired(seconds: float, *, sent: bool) -> errors.MixTurnTimeout:
-    """The turn's budget is used up."""
+def expired(seconds: float, *, sent: bool, quiet: bool = False) -> errors.MixTurnTimeout:
+    """The turn's budget is used up, or nothing has happened in it for too long."""
     if not sent:
         return errors.MixTurnTimeout(f"No stream stood within {seconds:g} s; nothing was sent.", acted="no")
+    if quiet:
+        return errors.MixTurnTimeout(
+            f"Nothing happened in the turn for {seconds:g} s, longer than any tool may run; it was cancelled.",
+            acted="yes",
+            hint="The server may have been restarted. " + _KEEP,
+        )
     return errors.MixTurnTimeout(f"The turn took longer than {seconds:g} s and was cancelled.", acted="yes", hint=_KEEP)
 
 

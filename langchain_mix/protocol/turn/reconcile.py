@@ -19,6 +19,7 @@ from langchain_mix.protocol.turn.updates import (
     ThinkingDelta,
     ToolCall,
     ToolCalled,
+    ToolFinished,
     ToolOutput,
     Update,
 )
@@ -114,6 +115,9 @@ def _tools(calls: dict[str, ToolCall], row: StoredRow) -> list[Update]:
         if not call.input and (stored.input or not call.name):
             call.name, call.input = call.name or stored.name, stored.input
             updates.append(ToolCalled(call.id, call.name, call.input, row.id))
+        if stored.output is not None and call.status in {"called", "running"}:
+            call.status = "failed" if stored.is_error else "succeeded"  # Its end was told by an event that was lost.
+            updates.append(ToolFinished(call.id, call.name, not stored.is_error, ""))
         if stored.output is not None and call.output is None:
             call.output, call.is_error = stored.output, stored.is_error
             updates.append(ToolOutput(call.id, call.output, call.is_error))
@@ -124,14 +128,14 @@ def _keep_what_is_not_stored(seen: list[Seen], settled: list[Seen], calls: dict[
     by_id = {m.id: m for m in seen if m.id}
     last = settled[-1]
     matched = [m for m in seen if not m.id or m.id in {r.id for r in settled}]
+    # Without ids only the whole can be compared; what is more than stored belongs to the last message.
+    last.text.append(_rest(matched, settled, "text"))
     for mine in settled:
         theirs = by_id.pop(mine.id, None)
         if theirs is not None:
             mine.thinking = _longer(theirs.thinking, mine.thinking)
             if mine is last:  # The others are complete: what follows them is not theirs.
                 mine.text = _longer(theirs.text, mine.text)
-    # Without ids only the whole can be compared; what is more than stored belongs to the last message.
-    last.text.append(_rest(matched, settled, "text"))
     last.thinking.append(_rest(matched, settled, "thinking"))
     settled += by_id.values()
     kept = {i for m in settled for i in m.calls}

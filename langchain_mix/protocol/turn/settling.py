@@ -8,15 +8,25 @@ from __future__ import annotations
 from langchain_mix import errors
 from langchain_mix.protocol.turn import outcomes
 from langchain_mix.protocol.turn.state import Blind, Effects, Phase, State
-from langchain_mix.protocol.turn.steps import Emit, Read
+from langchain_mix.protocol.turn.steps import Emit, Read, Reconcile
 from langchain_mix.protocol.turn.transcript import StoredRow, Transcript, outcome_of, up_to_call
 
 
 def read(state: State, signal: Read) -> Effects:
     """Takes the stored messages, or the reason why they cannot be read."""
+    held, state.held = state.held, ()
+    effects = _read(state, signal)
+    return (*effects, *held) if state.phase is Phase.RUNNING else (*held, *effects)
+
+
+def _read(state: State, signal: Read) -> Effects:
     if signal.transcript is None:
         return _unread(state, signal.error)
-    user, rows = signal.transcript.turn_of(state.user_id, state.text)
+    if state.counting:
+        return _count(state, signal.transcript)
+    user, rows = signal.transcript.turn_of(
+        state.user_id, state.text, rows_before=state.rows_before or 0, told=state.narration.ids
+    )
     resume_at, state.resume_at = state.resume_at, ""
     if state.result.contended:
         ids = state.narration.ids | ({state.complete.message_id} if state.complete else set())
@@ -30,6 +40,11 @@ def read(state: State, signal: Read) -> Effects:
     outcome = outcome_of(rows)
     if outcome == "running":
         return _still_running(state, rows, resume_at)
+    certain = state.user_id or state.touched or state.rows_before is not None
+    if not certain and state.candidate not in {user.id, rows[-1].id}:
+        # It may be an earlier turn with the same words, and this one not stored yet. The next heartbeat shows.
+        state.candidate = user.id
+        return ()
     state.user_id, state.phase = user.id, Phase.CLOSING
     if outcome != "finished" and state.failure is None:
         state.failure = outcomes.stored_failure(outcome, state.early_error)
@@ -40,9 +55,21 @@ def read(state: State, signal: Read) -> Effects:
 
 
 def _settle_all(state: State, transcript: Transcript, rows: list[StoredRow]) -> Effects:
-    updates = state.narration.settle(rows)
+    effects: Effects = tuple(Emit(u) for u in state.narration.settle(rows))
     outcomes.complete_result(state.result, transcript, rows, state.cost_before)
-    return tuple(Emit(u) for u in updates) + _end(state)
+    if isinstance(state.failure, errors.MixTurnInterrupted) and transcript.last_call and outcome_of(rows) == "finished":
+        state.failure = None  # The turn was over before the break could cancel it.
+    if state.result.usage is None and transcript.last_call is None and rows and state.failure is None:
+        # Mix 0.8.0 tells no tokens per message; the session's counters are in the export.
+        state.counting = True
+        return (*effects, Reconcile(export=True))
+    return effects + _end(state)
+
+
+def _count(state: State, transcript: Transcript) -> Effects:
+    _, rows = transcript.turn_of(state.user_id, state.text, told=state.narration.ids)
+    outcomes.complete_result(state.result, transcript, rows, state.cost_before)
+    return _end(state)
 
 
 def _still_running(state: State, rows: list[StoredRow], resume_at: str) -> Effects:

@@ -59,6 +59,7 @@ class State:
         command: The text is meant as a server command.
         stale_error: Text of an error of the turn before that may come once more; after the turn, of this one's.
         cost_before: The session's cost before the turn, if known.
+        rows_before: The session's rows before the turn, if known.
         user_id: The row of the user's message, once told.
         sent: The message was sent, or is being sent.
         accepted: The server has taken it.
@@ -69,8 +70,11 @@ class State:
         ends: Ends seen that may be anyone's: last messages and errors.
         early_error: An error that came before anything else of this turn.
         resume_at: The call at which a stream that broke may be told on, if one has just been heard of.
+        held: What waits until the stored messages were read.
         lost_answer: Why the message's answer was lost.
         doubts: How often the stored messages gave no answer.
+        candidate: A message that may be this turn's, or that of an earlier turn with the same words.
+        counting: All that is missing are the session's counters.
         failure: With what the turn will end.
         complete: The server's own account of the end.
     """
@@ -81,6 +85,7 @@ class State:
     command: bool = False
     stale_error: str = ""
     cost_before: float | None = None
+    rows_before: int | None = None
     phase: Phase = Phase.OPENING
     blind: Blind = Blind.NO
     narration: Narration = field(default_factory=Narration)
@@ -95,8 +100,11 @@ class State:
     ends: set[str] = field(default_factory=set)
     early_error: str = ""
     resume_at: str = ""
+    held: Effects = ()
     lost_answer: errors.MixError | None = None
     doubts: int = 0
+    candidate: str = ""
+    counting: bool = False
     reopens: int = 0
     failure: errors.MixError | None = None
     complete: SSECompleteEventData | None = None
@@ -138,8 +146,9 @@ class State:
         return self.result
 
     def final_read(self) -> Reconcile:
-        """Which listing ends the turn: Mix 0.8 tells results and tokens among the messages, before it only the export
-        tells finish reasons and counters.
+        """Which listing ends the turn.
+
+        Mix 0.8 tells results and tokens among the messages; before it only the export tells reasons and counters.
         """
         return Reconcile(export=self.known.agreed("tool_results") is False)
 

@@ -48,9 +48,10 @@ class Dropped:
 
 @dataclass(slots=True)
 class Expired:
-    """The time allowed for the turn is over."""
+    """The time allowed is over: for the turn, or for its silence (`quiet`)."""
 
     seconds: float
+    quiet: bool = False
 
 
 Signal = Received | Answered | Read | Dropped | Expired

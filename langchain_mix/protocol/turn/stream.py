@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from langchain_mix.protocol import events as ev
 from langchain_mix.protocol.api import seen_in_event
-from langchain_mix.protocol.tools import same_tool
+from langchain_mix.protocol.tool_names import same_tool
 from langchain_mix.protocol.turn import outcomes
 from langchain_mix.protocol.turn.state import Blind, Effects, Phase, State
 from langchain_mix.protocol.turn.steps import Ask, Emit, Notify, Reconcile, Send, Unwatch, Watch
@@ -97,13 +97,12 @@ def _someone_elses(state: State, message_id: str | None) -> bool:
     return state.blind is Blind.UNTIL_END and message_id not in state.narration.ids
 
 
-def _told_on(state: State, call_id: str) -> Effects:
-    """After a break: what the stream tells of this call's message and of those before it is stored, and the next one
-    has not begun. So what is missing can be told now, and what follows as it comes.
-    """
+def _told_on(state: State, call_id: str, effects: Effects) -> Effects:
+    # After a break: the messages up to the one that made this call are stored, and the next one has not begun. So what
+    # is missing can be told now, then this, and what follows as it comes.
     if state.blind is not Blind.UNTIL_TOOL:
-        return ()
-    state.resume_at = call_id
+        return effects
+    state.resume_at, state.held = call_id, effects
     return _ASK_STORED
 
 
@@ -116,7 +115,7 @@ def _execution_start(state: State, event: ev.SSEToolExecutionStartEvent) -> Effe
         return ()
     if data.parent_tool_call_id:
         return _nested(data.parent_tool_call_id, update)
-    return (*_told_on(state, data.tool_call_id), Emit(update))
+    return _told_on(state, data.tool_call_id, (Emit(update),))
 
 
 def _own_run(state: State, data: ev.SSEToolExecutionStartEventData | ev.SSEToolExecutionCompleteEventData) -> bool:
@@ -135,7 +134,7 @@ def _execution_complete(state: State, event: ev.SSEToolExecutionCompleteEvent) -
     if data.parent_tool_call_id:
         return _nested(data.parent_tool_call_id, update)
     over: Effects = (Unwatch(update.id),) if same_tool(update.name, "Task") else ()
-    return (*_told_on(state, data.tool_call_id), Emit(update), *over)
+    return _told_on(state, data.tool_call_id, (Emit(update), *over))
 
 
 def _permission(state: State, event: ev.SSEPermissionEvent) -> Effects:
@@ -177,6 +176,7 @@ def _complete(state: State, event: ev.SSECompleteEvent) -> Effects:
         state.narration.answer(data.content)  # Mix 0.5: a command's answer is no message.
         return state.finish(command=True)
     if not state.is_own(None):
+        state.candidate = data.message_id  # If it answers this turn's message, the stored messages say so.
         return _ASK_STORED if state.accepted else ()
     if data.message_id in state.foreign_ids:
         return ()
@@ -201,6 +201,10 @@ def _error(state: State, event: ev.SSEErrorEvent) -> Effects:
         # Mix 0.6.5 on: every error comes twice.
         state.stale_error = "" if data.error == state.stale_error else state.stale_error
         return ()
+    return _running_error(state, data)
+
+
+def _running_error(state: State, data: ev.SSEErrorEventData) -> Effects:
     if outcomes.is_sign_in_notice(data.error) and state.known.agreed("stream_write") is not True:
         # Told to all streams of a session when anyone's message is refused; ours is refused in its own answer.
         return (Emit(Progress("sign_in_notice", {"error": data.error})),)

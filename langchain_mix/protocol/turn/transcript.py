@@ -6,7 +6,7 @@ Refuses to know: what was seen of it on a stream (`reconcile.py`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -53,29 +53,32 @@ class Transcript:
     rows: list[StoredRow]
     last_call: Usage | None = None
 
-    def turn_of(self, user_id: str, text: str) -> tuple[StoredRow | None, list[StoredRow]]:
+    def turn_of(
+        self, user_id: str, text: str, *, rows_before: int = 0, told: Collection[str] = ()
+    ) -> tuple[StoredRow | None, list[StoredRow]]:
         """Finds the rows of a turn.
 
         Args:
             user_id: The row of the user's message, or empty if the server did not tell.
             text: The message as it was sent. Mix may have appended to it (plan mode).
+            rows_before: Rows that the session is known to have had before the turn.
+            told: Messages that the stream has told of as the turn's own.
 
         Returns:
-            The user's row, or None if it is not there, and the assistant rows up to the next user row.
+            The user's row, or None if it is not there, and the turn's assistant rows: those up to the next user row, and
+            up to the last one in `told` (Mix 0.7: a callback may store a user row in the middle of a turn).
         """
         start = -1
         for i, row in enumerate(self.rows):
-            if row.role == "user" and (row.id == user_id if user_id else same_text(row.text, text)):
+            mine = row.id == user_id if user_id else i >= rows_before and same_text(row.text, text)
+            if row.role == "user" and mine:
                 start = i
         if start < 0:
             return None, []
-        own: list[StoredRow] = []
-        for row in self.rows[start + 1 :]:
-            if row.role == "user":
-                break
-            if row.role == "assistant":
-                own.append(row)
-        return self.rows[start], own
+        after = self.rows[start + 1 :]
+        end = next((i for i, row in enumerate(after) if row.role == "user"), len(after))
+        end = max(end, *(i + 1 for i, row in enumerate(after) if row.id in told), 0)
+        return self.rows[start], [row for row in after[:end] if row.role == "assistant"]
 
 
 def same_text(stored: str, sent: str) -> bool:

@@ -233,7 +233,7 @@ class TurnResult:
         usage: Tokens and cost, or None if unknown.
         model: The model that answered, or empty if unknown.
         reasoning_duration: Seconds of reasoning in the last message, 0 if unknown.
-        row_count: Rows in the session after the turn, -1 if unknown. It is the index at which a fork copies all of them.
+        row_count: Rows in the session after the turn, -1 if unknown. A fork at this index copies all of them.
         verified: Whether the stored messages were read and agree with this.
         contended: Whether another client's turn ran in the session at the same time.
         command: Whether this is the answer of a server command, which leaves no rows.

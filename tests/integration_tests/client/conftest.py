@@ -5,19 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import pytest
 
-from langchain_mix.client._async import AsyncTransport
-from langchain_mix.client._async_turn import AsyncTurnStream
-from langchain_mix.client._core import Core
-from langchain_mix.client._settings import CallOptions, Settings, read_settings
-from langchain_mix.client._sync import SyncTransport
-from langchain_mix.client._sync_turn import TurnStream
-from langchain_mix.client._turns import TurnRequest
-from langchain_mix.emulator import MixEmulator, RequestRecord, Script
+from langchain_mix.client import Mix
+from langchain_mix.client._settings import CallOptions
+from langchain_mix.emulator import Faults, MixEmulator, RequestRecord, Script
 from langchain_mix.protocol.call import Call
 from langchain_mix.protocol.retry import BackoffStrategy, RetryConfig
 from langchain_mix.protocol.turn.updates import TextDelta, TextRestated, TurnResult, Update
@@ -68,13 +63,13 @@ class SyncShell:
 
     name = "sync"
 
-    def __init__(self, core: Core) -> None:
-        self.core = core
-        self.transport = SyncTransport(core)
+    def __init__(self, mix: Mix) -> None:
+        self.mix = mix
+        self.transport = mix._sync
 
     def turn(self, session: str, text: str, watch: Watcher | None = None, **options: Any) -> Outcome:
         """Runs a turn to its end, whatever that is."""
-        stream = TurnStream(self.transport, TurnRequest(session_id=session, text=text, **options))
+        stream = self.mix.turn(session, text, **options)
         updates: list[Update] = []
         error: BaseException | None = None
         try:
@@ -102,7 +97,7 @@ class SyncShell:
 
     def close(self) -> None:
         """Closes everything."""
-        self.transport.close()
+        self.mix.close()
 
 
 class AsyncShell:
@@ -110,9 +105,9 @@ class AsyncShell:
 
     name = "async"
 
-    def __init__(self, core: Core) -> None:
-        self.core = core
-        self.transport = AsyncTransport(core)
+    def __init__(self, mix: Mix) -> None:
+        self.mix = mix
+        self.transport = mix._async
         self.runner = asyncio.Runner()
 
     def turn(self, session: str, text: str, watch: Watcher | None = None, **options: Any) -> Outcome:
@@ -120,7 +115,7 @@ class AsyncShell:
         return self.runner.run(self._turn(session, text, watch, options))
 
     async def _turn(self, session: str, text: str, watch: Watcher | None, options: dict[str, Any]) -> Outcome:
-        stream = AsyncTurnStream(self.transport, TurnRequest(session_id=session, text=text, **options))
+        stream = self.mix.turn_async(session, text, **options)
         updates: list[Update] = []
         error: BaseException | None = None
         try:
@@ -164,9 +159,12 @@ class AsyncShell:
     def close(self) -> None:
         """Closes everything."""
         try:
-            self.runner.run(self.transport.close())
+            self.runner.run(self.mix.aclose())
         finally:
             self.runner.close()
+
+
+Shell = SyncShell | AsyncShell
 
 
 async def no_task_is_left() -> None:
@@ -180,8 +178,13 @@ class Lab:
     """A server and a client of it."""
 
     server: MixEmulator
-    shell: SyncShell | AsyncShell
+    shell: Shell
     sessions: list[str] = field(default_factory=list)
+
+    @property
+    def mix(self) -> Mix:
+        """The client."""
+        return self.shell.mix
 
     @property
     def api(self) -> str:
@@ -229,20 +232,19 @@ class Lab:
 Labs = Callable[..., Lab]
 
 
-def settings_for(url: str, api: str, *, liveness: float = 10.0, timeout: float = 10.0) -> Settings:
-    """Settings of a client whose waits suit tests."""
-    read = read_settings(
-        server_url=url,
-        url_params=None,
-        server_idx=None,
-        retry_config=QUICK,
-        timeout_ms=int(timeout * 1000),
-        debug_logger=None,
-        headers=None,
-        api=api,
-    )
-    fields = ("url", "retry", "timeout", "headers", "logger", "known")
-    return Settings(liveness=liveness, **{name: getattr(read, name) for name in fields})
+def client_of(url: str, api: str = "auto", *, liveness: float = 10.0, timeout: float = 10.0) -> Mix:
+    """A client whose waits suit tests."""
+    mix = Mix(server_url=url, api=api, retry_config=QUICK, timeout_ms=int(timeout * 1000))
+    mix._core.settings = replace(mix._core.settings, liveness=liveness)
+    return mix
+
+
+def open_gates(faults: Faults) -> None:
+    """Lets go what faults have held up, so that the server can stop at once."""
+    for fault in list(faults._times):
+        for gate in (getattr(fault, "gate", None), getattr(fault, "until", None)):
+            if gate is not None:
+                gate.open()
 
 
 @pytest.fixture
@@ -262,9 +264,8 @@ def labs() -> Iterator[Labs]:
             **options: Any,
         ) -> Lab:
             server = stack.enter_context(MixEmulator(api, agent or Script(), **options))
-            core = Core(settings_for(server.url, client_api or api, liveness=liveness, timeout=timeout))
-            kind = SyncShell if shell == "sync" else AsyncShell
-            lab = Lab(server, kind(core))
+            mix = client_of(server.url, client_api or api, liveness=liveness, timeout=timeout)
+            lab = Lab(server, SyncShell(mix) if shell == "sync" else AsyncShell(mix))
             made.append(lab)
             return lab
 
@@ -272,6 +273,7 @@ def labs() -> Iterator[Labs]:
             yield make
         finally:
             for lab in made:
+                open_gates(lab.server.faults)
                 lab.shell.close()
         for lab in made:
             lab.server.wait_until(lambda lab=lab: lab.server.streams == 0 and lab.server.connections == 0)
@@ -287,3 +289,20 @@ def shell(request: pytest.FixtureRequest) -> str:
 def api(request: pytest.FixtureRequest) -> str:
     """Each generation."""
     return str(request.param)
+
+
+@pytest.fixture
+def clients() -> Iterator[Callable[..., Shell]]:
+    """Makes clients of servers that are no emulators: `clients("sync", url)`."""
+    made: list[Shell] = []
+
+    def make(shell: str, url: str, api: str = "0.8", **options: Any) -> Shell:
+        mix = client_of(url, api, **options)
+        made.append(SyncShell(mix) if shell == "sync" else AsyncShell(mix))
+        return made[-1]
+
+    try:
+        yield make
+    finally:
+        for client in made:
+            client.close()

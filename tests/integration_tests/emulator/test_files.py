@@ -121,7 +121,9 @@ def test_names_of_other_scripts(files):
     assert files.get(name).content == "ü".encode()
 
 
-@pytest.mark.parametrize("name", ["..", "../x", "../../etc/passwd", "a/../../x", "..\\x", "/etc/passwd", "\0", "x" * 300])
+@pytest.mark.parametrize(
+    "name", ["..", "../x", "../../etc/passwd", "a/../../x", "..\\x", "/etc/passwd", "\0", "x" * 300]
+)
 def test_hostile_names_lead_nowhere(wire, files, name):
     reply = files.get(name)
     assert reply.status_code in {400, 404, 500}

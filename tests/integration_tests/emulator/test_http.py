@@ -23,7 +23,9 @@ def raw(wire, request: bytes) -> bytes:
     return answer
 
 
-@pytest.mark.parametrize("path", ["/", "/api", "/api/sessions/", "/api/sessions/a/b", "/api/sessions/a/nothing", "/favicon.ico"])
+@pytest.mark.parametrize(
+    "path", ["/", "/api", "/api/sessions/", "/api/sessions/a/b", "/api/sessions/a/nothing", "/favicon.ico"]
+)
 def test_unknown_paths_are_gos_404(wire, path):
     reply = wire.http.get(path)
     assert (reply.status_code, reply.text) == (404, "404 page not found\n")
@@ -103,7 +105,10 @@ def test_json_is_escaped_as_go_does(wire):
         (b"{title:1}", "invalid character 't' looking for beginning of object key string"),
         (b'{"title":"a" "b"}', "invalid character '\"' after object key:value pair"),
         (b'{"title": NaN}', "invalid character 'N' looking for beginning of value"),
-        (b'{"title": 7}', "json: cannot unmarshal number into Go struct field CreateSessionRequest.title of type string"),
+        (
+            b'{"title": 7}',
+            "json: cannot unmarshal number into Go struct field CreateSessionRequest.title of type string",
+        ),
         (b"[1]", "json: cannot unmarshal array into Go value of type api.CreateSessionRequest"),
         (b'{"title":"a","color":"red"}', 'json: unknown field "color"'),
         (b"[" * 100_000, ""),
@@ -187,6 +192,7 @@ def test_a_body_that_nobody_reads_does_not_spoil_the_connection(make):
         assert wire.http.post("/nothing", content=b"x" * 2_000_000).status_code == 404
     assert wire.http.get("/health").status_code == 200
     assert wire.server.connections == 1
+    assert [record.size for record in wire.server.requests if record.path == "/nothing"] == [2_000_000] * 3
 
 
 def test_requests_are_recorded(wire):

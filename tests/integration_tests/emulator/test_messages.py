@@ -128,9 +128,9 @@ def test_q15_q16_slash_commands_are_200_everywhere_and_leave_no_trace(wire):
     assert list(reply.json()) == ["id", "sessionId", "role", "userInput", "assistantResponse"]
     assert (reply.json()["id"], reply.json()["sessionId"]) == ("cmd-help", "")
     assert json.loads(reply.json()["assistantResponse"])["type"] == "help"
-    status, kind, message = wire.error(wire.post(session, "/tmp/x.txt please read"))
+    status, kind, message = wire.error(wire.post(session, "/etc/hosts please read"))
     assert (status, kind) == (404, "not_found")
-    assert message.startswith("Command 'tmp/x.txt' not found. Available commands: [")
+    assert message.startswith("Command 'etc/hosts' not found. Available commands: [")
     assert wire.post(session, "/").status_code == 404
     assert wire.rows(session) == []
     assert stream.rest() == []
@@ -199,6 +199,23 @@ def test_whoever_reads_during_a_turn_sees_all_of_it_so_far(make):
     gate.open()
     wire.server.wait_idle()
     assert wire.rows(session)[-1]["userInput"] == "half of it"
+
+
+@pytest.mark.parametrize("path", ["messages", "export"])
+def test_a_brain_that_takes_its_time_is_read_up_to_date(make, path):
+    gate = Gate()
+
+    class Slow:
+        async def reply(self, request):
+            yield Text("half")
+            await gate.passed()
+
+    wire = make("0.8", Slow())
+    session = wire.session()
+    wire.post(session, "hi")
+    assert gate.reached.wait(5)
+    assert "half" in wire.http.get(f"/api/sessions/{session}/{path}").text
+    gate.open()
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,13 @@ def test_slash_commands_complete_without_a_message(old):
     assert stream.turn()[-1].data["content"] == "one"
 
 
+def test_the_command_clear_announces_its_session(old):
+    stream = old.open(old.session())
+    write(old, stream.session, text="/clear")
+    heard = {event.name: event.data for event in (stream.next(), stream.next())}
+    assert json.loads(heard["complete"]["content"])["sessionId"] == heard["session_created"]["sessionId"]
+
+
 def test_missing_credentials_have_a_type(make):
     wire = make("0.5", auth_required=True)
     session = wire.session()

@@ -45,12 +45,18 @@ def test_the_exact_bytes_of_events(make):
     stream.turn()
     user, assistant = wire.rows(session)
     assert stream.raw.decode().split("\n\n")[1:] == [
-        "id: 2\nevent: user_message_created\n"
-        f'data: {{"type":"user_message_created","messageId":"{user["id"]}","content":"go"}}\nretry: 30000',
-        "id: 3\nevent: content\n"
-        f'data: {{"type":"content","content":"\\u003cü\\u003e","assistantMessageId":"{assistant["id"]}"}}\nretry: 30000',
-        "id: 4\nevent: complete\n"
-        f'data: {{"type":"complete","content":"\\u003cü\\u003e","messageId":"{assistant["id"]}","done":true}}\nretry: 30000',
+        (
+            "id: 2\nevent: user_message_created\n"
+            f'data: {{"type":"user_message_created","messageId":"{user["id"]}","content":"go"}}\nretry: 30000'
+        ),
+        (
+            "id: 3\nevent: content\n"
+            f'data: {{"type":"content","content":"\\u003cü\\u003e","assistantMessageId":"{assistant["id"]}"}}\nretry: 30000'
+        ),
+        (
+            "id: 4\nevent: complete\n"
+            f'data: {{"type":"complete","content":"\\u003cü\\u003e","messageId":"{assistant["id"]}","done":true}}\nretry: 30000'
+        ),
         "",
     ]
 

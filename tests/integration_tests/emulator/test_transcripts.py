@@ -302,7 +302,10 @@ def test_a_401_of_the_provider(make, api):
 
 
 def test_q4_success_goes_by_words(make):
-    uses = (ToolUse(name="error_counter", id="T1", result="fine"), ToolUse(name="Glob", id="T2", failure="disk on fire"))
+    uses = (
+        ToolUse(name="error_counter", id="T1", result="fine"),
+        ToolUse(name="Glob", id="T2", failure="disk on fire"),
+    )
     wire = make("0.8", Script(turn(uses, say("Done."))))
     session = wire.session()
     ends = {e.data["toolCallId"]: e.data for e in wire.turn(session) if e.name == "tool_execution_complete"}
@@ -396,7 +399,9 @@ def test_cancel_reaches_the_latest_turn_only_q9(make):
 
 
 def test_usage_is_ten_and_twenty_unless_told(make):
-    wire = make("0.8", Script(turn(say("a")), turn((Text("b"), Usage(input_tokens=7, output_tokens=9, cost=0.5, model="m")))))
+    wire = make(
+        "0.8", Script(turn(say("a")), turn((Text("b"), Usage(input_tokens=7, output_tokens=9, cost=0.5, model="m"))))
+    )
     session = wire.session()
     wire.turn(session)
     wire.turn(session)
@@ -446,7 +451,9 @@ def test_messages_to_a_sub_agents_session_are_heard_on_the_parents_stream(make):
     wire = make("0.8", Script(turn((task,), say("Done.")), subagent=(turn(say("inner")), turn(say("again")))))
     session = wire.session()
     wire.turn(session)
-    child = next(s for s in wire.http.get("/api/sessions?includeSubagents=true").json() if s["sessionType"] == "subagent")
+    child = next(
+        s for s in wire.http.get("/api/sessions?includeSubagents=true").json() if s["sessionType"] == "subagent"
+    )
     own, parent = wire.open(child["id"]), wire.open(session)
     assert wire.post(child["id"], "once more").status_code == 202
     heard = parent.rest()

@@ -165,11 +165,12 @@ def promises() -> Callable[[dict[str, Any]], set[str]]:
 
 
 @pytest.fixture
-def surface(serve: Serve) -> dict[str, bool]:
+async def surface(serve: Serve) -> dict[str, bool]:
     """Every public operation of the SDK, and whether it has an async twin."""
+    mix = (await serve()).mix
     found: dict[str, bool] = {}
     for group in Mix._sub_sdk_map:
-        members = vars(type(getattr(Mix(server_url="http://127.0.0.1:9", client=httpx.Client()), group)))
+        members = vars(type(getattr(mix, group)))
         names = [name for name, member in members.items() if inspect.isfunction(member) and not name.startswith("_")]
         found |= {f"{group}.{name}": f"{name}_async" in names for name in names if not name.endswith("_async")}
     return found

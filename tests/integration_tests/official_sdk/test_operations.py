@@ -145,7 +145,9 @@ async def test_a_session_with_tools_and_reasoning_is_exported(official):
     sdk = await official(script)
     session = await sdk.session()
     await sdk.turn(session, "look around")
-    exported = await sdk("sessions.export_session", id=session)
+    answer = await sdk("sessions.export_session", id=session)
+    assert answer.headers["content-disposition"] == [f"attachment; filename=session_{session}_transcript.json"]
+    exported = answer.result
     assert isinstance(exported, models.ExportSession)
     assert [message.role for message in exported.messages] == ["user", "assistant", "tool", "assistant"]
     asked, looked, found, said = exported.messages
@@ -254,10 +256,10 @@ async def test_a_slash_command_is_answered_with_200_which_the_sdk_takes_for_a_fa
     answer = json.loads(failure.value.body)
     assert (answer["id"], answer["sessionId"]) == ("cmd-help", "")
     with pytest.raises(errors.ErrorResponse) as unknown:
-        await sdk("messages.send", id=session, text="/tmp/a.txt please")
+        await sdk("messages.send", id=session, text="/notes/a.txt please")
     status, kind, message = told(unknown)
     assert (status, kind) == (404, "not_found")
-    assert message.startswith("Command 'tmp/a.txt' not found. Available commands: [")
+    assert message.startswith("Command 'notes/a.txt' not found. Available commands: [")
 
 
 async def test_without_a_credential_a_message_is_a_401_that_the_sdk_knows_no_body_of(official):
@@ -539,7 +541,7 @@ async def test_answers_to_questions_that_nobody_asked(sdk):
 @pytest.mark.operations("streaming.stream_events")
 async def test_a_stream_tells_a_turn(sdk):
     heard = await sdk.turn(await sdk.session(), "What is 2 + 3?")
-    assert [event.event for event in heard][0] == "user_message_created"
+    assert heard[0].event == "user_message_created"
     assert heard[-1].event == "complete"
     assert "".join(event.data.content for event in heard if event.event == "content") == heard[-1].data.content
 

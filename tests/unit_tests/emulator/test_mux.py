@@ -26,7 +26,14 @@ MUX = Mux(
 
 
 async def ask(method, path):
-    scope = {"type": "http", "method": method, "raw_path": path.encode(), "query_string": b"", "headers": [], "path": path}
+    scope = {
+        "type": "http",
+        "method": method,
+        "raw_path": path.encode(),
+        "query_string": b"",
+        "headers": [],
+        "path": path,
+    }
     scope["server"] = ("x", 80)
     return await MUX.answer(Request(scope))
 

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from contextlib import suppress
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -67,10 +69,8 @@ def test_nothing_that_cannot_be_stored_comes_through():
 
 @given(st.binary())
 def test_no_body_breaks_the_decoder(raw):
-    try:
-        BODY.decode(raw)
-    except WorldError as error:
-        assert error.status == 400
+    with suppress(WorldError):
+        assert isinstance(BODY.decode(raw), dict)
 
 
 @pytest.mark.parametrize("raw", [b"", b"[]", b"nonsense", b"[" * 10_000])

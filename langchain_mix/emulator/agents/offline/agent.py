@@ -13,7 +13,9 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 
 from langchain_mix.emulator.agents.base import Piece, Request, Text, Thinking, ToolUse, Usage
 from langchain_mix.emulator.agents.offline.arithmetic import arithmetic
+from langchain_mix.emulator.agents.offline.assignment import plain
 from langchain_mix.emulator.agents.offline.changes import replace_text, write_file
+from langchain_mix.emulator.agents.offline.client_tools import follow_form, follow_tools
 from langchain_mix.emulator.agents.offline.conversation import Act, Conversation, Move, Say, Strategy
 from langchain_mix.emulator.agents.offline.errands import delegate, keep_todos, present_plan, run_command
 from langchain_mix.emulator.agents.offline.facts import facts
@@ -27,6 +29,9 @@ from langchain_mix.emulator.agents.offline.table_answers import answer_from_tabl
 
 MODEL = "offline"
 MAX_STEPS = 100
+
+PROTOCOLS: tuple[Strategy, ...] = (follow_tools, follow_form)
+"""Tried before all others, on the conversation with its blocks; what they say is sent to the letter."""
 
 STRATEGIES: tuple[Strategy, ...] = (
     only_answer,
@@ -69,6 +74,11 @@ class OfflineAgent:
     def _move(self, talk: Conversation) -> Move:
         if len(talk.steps) >= MAX_STEPS:
             return Say(f"I stopped after {MAX_STEPS} tool calls without an answer.")
+        asked = (protocol(talk) for protocol in PROTOCOLS)
+        move = next((found for found in asked if found is not None), None)
+        if move is not None:
+            return move
+        talk = plain(talk)
         moves = (strategy(talk) for strategy in self._strategies)
         move = next((found for found in moves if found is not None), None) or honest(talk)
         return formed(talk, move) if isinstance(move, Say) else move

@@ -14,9 +14,9 @@ from langchain_mix.protocol.api import ALL, CAPABILITIES, ApiVersion, Knowledge
 from langchain_mix.protocol.event_reader import parse_event
 from langchain_mix.protocol.models import BackendMessage, ExportSession, SendMessageResponse
 from langchain_mix.protocol.sse import ServerSentEvent, SSEDecoder, encode
-from langchain_mix.protocol.turn import Turn
 from langchain_mix.protocol.turn import steps as st
 from langchain_mix.protocol.turn import updates as up
+from langchain_mix.protocol.turn.machine import Turn
 from langchain_mix.protocol.turn.transcript import Transcript, from_export, from_messages
 
 
@@ -63,7 +63,13 @@ class Row:
 def transcript(rows: Iterable[Row], version: ApiVersion, *, export: bool, cost: float = 0.0) -> Transcript:
     """Reads rows through the payloads, as the client does."""
     if export:
-        body = {"id": "S", "promptTokens": 7, "completionTokens": 9, "cost": cost, "messages": [r.exported() for r in rows]}
+        body = {
+            "id": "S",
+            "promptTokens": 7,
+            "completionTokens": 9,
+            "cost": cost,
+            "messages": [r.exported() for r in rows],
+        }
         return from_export(ExportSession.model_validate_json(json.dumps(body)))
     return from_messages(BackendMessage.model_validate_json(json.dumps(r.listed(version))) for r in rows)
 
@@ -84,6 +90,7 @@ class Bench:
     command: bool = False
     stale_error: str = ""
     cost_before: float | None = None
+    rows_before: int | None = None
     rows: list[Row] = field(default_factory=list)
     cost: float = 0.0
     unreadable: errors.MixError | None = None
@@ -102,6 +109,7 @@ class Bench:
             command=self.command,
             stale_error=self.stale_error,
             cost_before=self.cost_before,
+            rows_before=self.rows_before,
         )
 
     def step(self, signal: st.Signal) -> list[st.Effect]:

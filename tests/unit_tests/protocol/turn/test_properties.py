@@ -53,9 +53,9 @@ class Delivery:
     answer_at: int
 
 
-REPLIES = st.lists(
-    st.builds(Reply, PIECES, PIECES, st.integers(0, 2)), min_size=1, max_size=4
-).map(lambda rs: [*(replace(r, tools=max(r.tools, 1)) for r in rs[:-1]), replace(rs[-1], tools=0)])
+REPLIES = st.lists(st.builds(Reply, PIECES, PIECES, st.integers(0, 2)), min_size=1, max_size=4).map(
+    lambda rs: [*(replace(r, tools=max(r.tools, 1)) for r in rs[:-1]), replace(rs[-1], tools=0)]
+)
 
 
 def deliveries(*, cuts: int) -> st.SearchStrategy[Delivery]:
@@ -112,9 +112,7 @@ class Script:
         for call_id, *_ in calls:
             self._tell("tool_execution_start", toolName="", progress="Executing Bash tool", toolCallId=call_id)
         for call_id, *_ in reversed(calls):
-            self._tell(
-                "tool_execution_complete", toolName="", progress="Completed", success=True, toolCallId=call_id
-            )
+            self._tell("tool_execution_complete", toolName="", progress="Completed", success=True, toolCallId=call_id)
         self._grown(row, calls=[(i, name, a, f"out {i}") for i, name, a, _ in calls])
         self.rows.append(self._row("tool", f"R{n}"))
 
@@ -251,7 +249,7 @@ def test_a_stream_that_breaks_and_is_reopened_changes_no_text(
 @settings(max_examples=40)
 @given(replies=REPLIES, delivery=deliveries(cuts=0), at=st.integers(0, 60))
 def test_a_break_that_cancels_the_turn_says_so_and_keeps_what_is_stored(
-    api: str, replies: list[Reply], delivery: Delivery, at: int, bench: Any, row: Any
+    *, api: str, replies: list[Reply], delivery: Delivery, at: int, bench: Any, row: Any
 ) -> None:
     script = Script(api, replies, row)
     delivery.cuts = [(at, 0)]
@@ -283,6 +281,7 @@ NOVEL = st.text("xyz_", min_size=1, max_size=8).map("new_".__add__)
     field=st.tuples(NOVEL, JSON),
 )
 def test_unknown_events_and_fields_anywhere_change_nothing(
+    *,
     api: str,
     replies: list[Reply],
     delivery: Delivery,
@@ -374,7 +373,12 @@ def test_no_order_of_signals_sends_twice_raises_or_speaks_after_the_end(
 
 
 SEEN = st.lists(
-    st.builds(lambda i, t, h: (i, t, h), st.sampled_from(["", "A", "B", "C"]), st.text("ab ", max_size=4), st.text("xy", max_size=3)),
+    st.builds(
+        lambda i, t, h: (i, t, h),
+        st.sampled_from(["", "A", "B", "C"]),
+        st.text("ab ", max_size=4),
+        st.text("xy", max_size=3),
+    ),
     max_size=4,
     unique_by=lambda m: m[0] or object(),
 )
@@ -391,7 +395,14 @@ ROWS = st.lists(
 def stored(rows: list[Any]) -> list[StoredRow]:
     return [
         StoredRow(
-            name, "assistant", text, thinking, [ToolCall(id=c, name="Bash", input="{}", output="o") for c in calls], None, None, ""
+            name,
+            "assistant",
+            text,
+            thinking,
+            [ToolCall(id=c, name="Bash", input="{}", output="o") for c in calls],
+            None,
+            None,
+            "",
         )
         for name, (text, thinking, calls) in zip("ABC", rows, strict=False)
     ]

@@ -1,0 +1,329 @@
+"""Calls of the application's tools in what an agent writes.
+
+Owns: the grammar of `tool_protocol.py`, read piece by piece as the reply streams. Text passes at once, but for what may
+be the beginning of a block; a call is told when its block is complete, since nothing else tells whether it is one.
+Refuses to know: messages, chunks and what tools do. No text is lost: what is no valid call comes out as text or as an
+invalid call with what was written.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+from langchain_mix.chat_models.json_text import read_json, unfenced
+
+_OPEN, _CLOSE = "<tool_calls>", "</tool_calls>"
+_INDENT = 3  # Four spaces make a code block of a line, as in Markdown.
+_FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)", re.DOTALL)
+_BEGINS = re.compile(r" {0,3}<tool_calls>[ \t]*(?P<next>\r?\n|[\[{])?")
+_STOPS = {True: re.compile(r'["\\]'), False: re.compile(r'["<]')}
+_ESCAPE = 2  # Characters of a backslash and what it escapes, as far as the end of a string is concerned.
+_ARGUMENTS = ("args", "arguments", "parameters")
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """Prose, to be shown."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallStarted:
+    """A valid call; its arguments follow.
+
+    Attributes:
+        index: Counts the calls of the reply, invalid ones included.
+        id: Made here: the agent gives its calls none.
+        name: One of the tools.
+    """
+
+    index: int
+    id: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallArguments:
+    """The arguments of a started call, as the JSON of an object."""
+
+    index: int
+    fragment: str
+
+
+@dataclass(frozen=True, slots=True)
+class InvalidCall:
+    """Something that was meant as a call.
+
+    Attributes:
+        index: Counts the calls of the reply.
+        id: Made here.
+        name: The tool, if one can be read; it may not exist.
+        raw: What was written.
+        error: What is wrong with it.
+    """
+
+    index: int
+    id: str
+    name: str | None
+    raw: str
+    error: str
+
+    @property
+    def chunk_args(self) -> str:
+        """`raw` for the `args` of a `ToolCallChunk`, as a JSON string.
+
+        LangChain completes broken JSON in chunks; raw text that begins like an object would become a valid call.
+        """
+        return json.dumps(self.raw, ensure_ascii=False)
+
+
+Piece = Text | CallStarted | CallArguments | InvalidCall
+
+
+def new_call_id() -> str:
+    """Makes an id that no other call has."""
+    return f"call_{uuid4().hex}"
+
+
+class ToolCallParser:
+    """Reads one reply. The pieces do not depend on how the reply is cut, but for the cuts between `Text`s."""
+
+    def __init__(self, names: Collection[str], make_id: Callable[[], str] = new_call_id) -> None:
+        """Starts a reply.
+
+        Args:
+            names: The tools that may be called.
+            make_id: Makes the ids of calls.
+        """
+        self._names = frozenset(names)
+        self._make_id = make_id
+        self._calls = 0
+        self._blocks = 0
+        self._held = ""  # Text that may begin a block; in a block, what may begin its end.
+        self._line: list[str] | None = []  # What of the line is out; None where only the line's end matters.
+        self._fence = ""
+        self._body: list[str] | None = None
+        self._in_string = False
+        self._blank = ""  # White space behind a block, of no interest unless text follows.
+
+    def feed(self, text: str) -> list[Piece]:
+        """Takes a piece of the reply.
+
+        Args:
+            text: Of any length, cut anywhere.
+
+        Returns:
+            What is certain now.
+        """
+        return _joined(self._read(text))
+
+    def finish(self) -> list[Piece]:
+        """Ends the reply.
+
+        Returns:
+            What is left. A block that is not closed is a call if its JSON is complete.
+        """
+        return _joined(self._end())
+
+    def _read(self, text: str) -> Iterator[Piece]:
+        rest = self._held + text
+        self._held = ""
+        while rest:
+            before = len(rest)
+            if self._body is None:
+                rest = yield from self._prose(rest)
+            else:
+                rest = yield from self._block(rest)
+            if len(rest) == before:  # What is left is undecided until more comes.
+                self._held = rest
+                return
+
+    def _prose(self, rest: str) -> Generator[Piece, None, str]:
+        """Passes one line or what there is of it; gives back what is not dealt with."""
+        if self._line == [] and not self._fence:
+            verdict = _opening(rest)
+            if verdict is None:
+                return rest
+            if verdict:
+                self._body, self._in_string = [], False
+                return rest[verdict:]
+        line, newline, rest = rest.partition("\n")
+        yield from self._text(line + newline)
+        self._passed(line, ended=bool(newline))
+        return rest
+
+    def _passed(self, line: str, *, ended: bool) -> None:
+        if self._line is None:
+            self._line = None if not ended else []
+            return
+        self._line.append(line)
+        if ended:
+            self._fence = _fence_after(self._fence, "".join(self._line))
+            self._line = []
+
+    def _text(self, text: str) -> Iterator[Piece]:
+        if self._blocks and not text.strip():
+            self._blank += text
+        else:
+            yield Text(self._blank + text)
+            self._blank = ""
+
+    def _block(self, rest: str) -> Generator[Piece, None, str]:
+        """Goes on in a block to its end, which is where the tag stands outside of JSON's strings."""
+        body = self._body
+        if body is None:
+            return rest
+        at = 0
+        while stop := _STOPS[self._in_string].search(rest, at):
+            start, mark = stop.start(), stop[0]
+            ahead = rest[start : start + (_ESCAPE if mark == "\\" else len(_CLOSE))]
+            if mark == '"':
+                self._in_string, at = not self._in_string, start + 1
+            elif ahead == mark or (start + len(ahead) == len(rest) and ahead != _CLOSE and _CLOSE.startswith(ahead)):
+                body.append(rest[:start])  # An escape or an end that is not complete.
+                return rest[start:]
+            elif ahead == _CLOSE:
+                body.append(rest[:start])
+                yield from self._closed("".join(body))
+                return rest[start + len(_CLOSE) :]
+            else:
+                at = start + (_ESCAPE if mark == "\\" else 1)
+        body.append(rest)
+        return ""
+
+    def _closed(self, body: str) -> Iterator[Piece]:
+        yield from self._calls_of(body)
+        self._body, self._line = None, None
+        self._blocks += 1
+
+    def _end(self) -> Iterator[Piece]:
+        while self._body is not None:
+            body = "".join([*self._body, self._held])
+            self._held = ""
+            inside, close, rest = body.partition(_CLOSE)
+            if close:  # A quotation mark without its fellow hid the end of the block.
+                yield from self._closed(inside)
+                yield from self._read(rest)
+            else:
+                yield from self._cut_off(body)
+        held, self._held = self._held, ""
+        if held:
+            yield from self._text(held)
+
+    def _cut_off(self, body: str) -> Iterator[Piece]:
+        try:
+            _entries(body)
+        except ValueError:
+            yield self._invalid(None, body, f"The reply ends before {_CLOSE}.")
+        else:
+            yield from self._calls_of(body)
+        self._body = None
+
+    def _calls_of(self, body: str) -> Iterator[Piece]:
+        if self._blocks:
+            # What follows a block was written without its results.
+            yield self._invalid(None, body, "A reply may ask for calls in one block only.")
+            return
+        try:
+            entries = _entries(body)
+        except ValueError as error:
+            yield self._invalid(None, body, f"The block holds no JSON array of calls: {error}.")
+            return
+        for entry in entries:
+            yield from self._call(entry)
+
+    def _call(self, entry: Any) -> Iterator[Piece]:
+        try:
+            name, arguments = self._checked(entry)
+        except (TypeError, ValueError) as error:
+            named = entry.get("name") if isinstance(entry, Mapping) else None
+            known = named if isinstance(named, str) else None
+            yield self._invalid(known, json.dumps(entry, ensure_ascii=False), str(error))
+            return
+        index = self._next()
+        yield CallStarted(index, self._make_id(), name)
+        yield CallArguments(index, json.dumps(arguments, ensure_ascii=False))
+
+    def _checked(self, entry: Any) -> tuple[str, dict[str, Any]]:
+        if not isinstance(entry, Mapping):
+            raise TypeError("A call is an object with a name and args.")
+        name = entry.get("name")
+        if not isinstance(name, str) or name not in self._names:
+            raise ValueError(f"There is no tool {name!r}; there are {', '.join(sorted(self._names)) or 'none'}.")
+        return name, _arguments(entry)
+
+    def _invalid(self, name: str | None, raw: str, error: str) -> InvalidCall:
+        return InvalidCall(self._next(), self._make_id(), name, raw, error)
+
+    def _next(self) -> int:
+        self._calls += 1
+        return self._calls - 1
+
+
+def _opening(line: str) -> int | None:
+    """Tells how long the beginning of a block is at the top of `line`: 0 if there is none, None if more is needed."""
+    bare = line.lstrip(" ")
+    if len(line) - len(bare) > _INDENT:
+        return 0
+    if len(bare) < len(_OPEN):
+        return None if _OPEN.startswith(bare) else 0
+    match = _BEGINS.match(line)
+    if match is None:
+        return 0
+    if match["next"] in ("[", "{"):
+        return match.end() - 1
+    if match["next"]:
+        return match.end()
+    return None if line[match.end() :] in ("", "\r") else 0
+
+
+def _fence_after(fence: str, line: str) -> str:
+    """Gives the fence of the code block that is open behind a line; empty if none is."""
+    match = _FENCE.fullmatch(line)
+    if match is None:
+        return fence
+    mark, info = match[1], match[2]
+    if not fence:
+        return "" if mark[0] == "`" and "`" in info else mark
+    return "" if mark[0] == fence[0] and len(mark) >= len(fence) and not info.strip() else fence
+
+
+def _entries(body: str) -> list[Any]:
+    value = read_json(unfenced(body))
+    entries = [value] if isinstance(value, dict) else value
+    if not isinstance(entries, list) or not entries:
+        raise ValueError("it holds no call")
+    return entries
+
+
+def _arguments(entry: Mapping[str, Any]) -> dict[str, Any]:
+    given = [entry[key] for key in _ARGUMENTS if key in entry]
+    if len(given) > 1:
+        raise ValueError("The call has its arguments twice.")
+    arguments = given[0] if given else None
+    if isinstance(arguments, str):
+        try:
+            arguments = read_json(arguments or "{}")
+        except ValueError as error:
+            raise ValueError(f"The arguments are no JSON: {error}.") from None
+    if arguments is None:
+        return {}
+    if not isinstance(arguments, dict):
+        raise TypeError("The arguments are no object.")
+    return arguments
+
+
+def _joined(pieces: Iterator[Piece]) -> list[Piece]:
+    joined: list[Piece] = []
+    for piece in pieces:
+        if isinstance(piece, Text) and joined and isinstance(joined[-1], Text):
+            joined[-1] = Text(joined[-1].text + piece.text)
+        else:
+            joined.append(piece)
+    return joined

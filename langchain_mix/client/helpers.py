@@ -1,0 +1,355 @@
+"""The helpers of the official client: `query`, `send_with_callbacks`, `StreamingSession`.
+
+Owns: these ways of following a turn. Refuses to know: how a turn runs; they are thin layers over `Mix.turn_async`.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
+from types import TracebackType
+from typing import Any, Self, TypeAlias, TypedDict, Unpack
+
+from langchain_mix import errors
+from langchain_mix.client._stream_events import StreamEvent, complete_event, error_event, event_of
+from langchain_mix.client._turns import PermissionPolicy, Verdict
+from langchain_mix.client.mix import Mix
+from langchain_mix.protocol.events import SSENotificationEventData, SSEPermissionEventData
+from langchain_mix.protocol.models import BrowserMode, Callback, PromptMode, SessionData, ThinkingLevel
+from langchain_mix.protocol.turn.updates import TextRestated, TurnResult, Update
+
+__all__ = ["StreamEvent", "StreamingSession", "query", "send_with_callbacks"]
+
+Told: TypeAlias = Callable[[str], object]
+"""A callback that gets a text; what it returns is awaited if it can be."""
+
+Shown: TypeAlias = Callable[[Any], object]
+"""A callback that gets the data of an event; what it returns is awaited if it can be."""
+
+
+class TurnOptions(TypedDict, total=False):
+    """What `Mix.turn` takes besides, for the helpers.
+
+    Attributes:
+        plan_mode: Whether the agent may only read and plan.
+        thinking_level: How much the model may think (Mix 0.7).
+        max_steps: After how many steps the turn ends with an error (Mix 0.8).
+        timeout: Seconds that the turn may take before it is cancelled.
+    """
+
+    plan_mode: bool | None
+    thinking_level: ThinkingLevel | str | None
+    max_steps: int | None
+    timeout: float | None
+
+
+class SendOptions(TurnOptions, total=False):
+    """What `send_with_callbacks` takes besides the message. See there."""
+
+    on_thinking: Told | None
+    on_content: Told | None
+    on_tool: Shown | None
+    on_tool_execution_start: Shown | None
+    on_tool_execution_complete: Shown | None
+    on_error: Told | None
+    on_permission: Shown | None
+    on_complete: Callable[[], object] | None
+    on_notification: Shown | None
+
+
+async def query(
+    mix: Mix,
+    session_id: str,
+    message: str,
+    *,
+    permissions: PermissionPolicy | None = None,
+    **options: Unpack[TurnOptions],
+) -> AsyncGenerator[StreamEvent, None]:
+    """Sends a message and yields what happens until its turn is over.
+
+    Leaving the loop early cancels the turn.
+
+    Args:
+        mix: The client.
+        session_id: The session.
+        message: The message.
+        permissions: How permission requests are answered; see `Mix.turn`. None leaves those that are yielded as
+            `permission` events to you, with `mix.permissions.grant_async(id=event.data.id)` for example, and denies
+            those of sub-agents, which are not yielded. The server denies after 30 s.
+        **options: See `TurnOptions`.
+
+    Yields:
+        The events; the last one is `complete` or `error`.
+
+    Raises:
+        MixError: The turn did not end well. The `error` event was yielded before.
+    """
+    policy = permissions if permissions is not None else _left_to_the_reader(session_id)
+    async with mix.turn_async(session_id, message, permissions=policy, **options) as turn:
+        updates = aiter(turn)
+        while True:
+            try:
+                update = await anext(updates, None)
+            except errors.MixError as error:
+                yield error_event(error.message)
+                raise
+            if update is None:
+                break
+            event = event_of(update)
+            if event is not None:
+                yield _with_prompt(event, message)
+    yield complete_event(turn.result)
+
+
+async def send_with_callbacks(
+    mix: Mix,
+    session_id: str,
+    message: str,
+    *,
+    on_thinking: Told | None = None,
+    on_content: Told | None = None,
+    on_tool: Shown | None = None,
+    on_tool_execution_start: Shown | None = None,
+    on_tool_execution_complete: Shown | None = None,
+    on_error: Told | None = None,
+    on_permission: Shown | None = None,
+    on_complete: Callable[[], object] | None = None,
+    on_notification: Shown | None = None,
+    **options: Unpack[TurnOptions],
+) -> None:
+    """Sends a message and tells callbacks what happens until its turn is over.
+
+    Callbacks may be plain or async functions. One that raises ends the turn, and its exception is raised here. Text and
+    reasoning are those of the session's own agent, each piece exactly once; tools of sub-agents are told too.
+
+    Args:
+        mix: The client.
+        session_id: The session.
+        message: The message.
+        on_thinking: Gets each piece of reasoning.
+        on_content: Gets each piece of the answer.
+        on_tool: Gets each tool call once its arguments are complete: `id`, `name`, `input`.
+        on_tool_execution_start: Gets each start of a tool: `tool_call_id`, `tool_name`, `progress`.
+        on_tool_execution_complete: Gets each end of a tool, with `success` besides.
+        on_error: Gets the words of the error that ends the turn, which is then not raised.
+        on_permission: Gets each permission request, and answers it: by granting or denying it (`mix.permissions`), or
+            by returning True or False. Without this callback every request is denied at once.
+        on_complete: Called at the end of a turn that ended well.
+        on_notification: Gets each notification (Mix 0.8), and answers it: by responding (`mix.notifications`), or by
+            returning a text.
+        **options: See `TurnOptions`.
+
+    Raises:
+        MixTextGap: The server dropped a piece of text that `on_content` should have got; `turn` has the whole text.
+        MixError: The turn did not end well otherwise. Neither is raised if there is an `on_error`.
+    """
+    listeners: Mapping[str, Callable[..., object] | None] = {
+        "tool": on_tool,
+        "tool_execution_start": on_tool_execution_start,
+        "tool_execution_complete": on_tool_execution_complete,
+    }
+    gap = False
+    async with mix.turn_async(
+        session_id,
+        message,
+        permissions="deny" if on_permission is None else _asking(on_permission),
+        on_notification=None if on_notification is None else _answering(on_notification),
+        **options,
+    ) as turn:
+        updates = aiter(turn)
+        while True:
+            try:
+                update: Update | None = await anext(updates, None)
+            except errors.MixError as error:
+                return await _fail(error, on_error)
+            if update is None:
+                break
+            gap = gap or isinstance(update, TextRestated)
+            event = event_of(update)
+            if event is None:
+                continue
+            if event.type == "thinking":
+                await _call(on_thinking, event.data.content)
+            elif event.type == "content":
+                await _call(on_content, event.data.content)
+            else:
+                await _call(listeners.get(event.type), event.data)
+    if gap and on_content is not None:
+        return await _fail(_text_gap(turn.result), on_error)
+    return await _call(on_complete)
+
+
+class StreamingSession:
+    """A session that lives as long as an `async with` block, and ways to talk in it.
+
+    Attributes:
+        mix: The client.
+        title: The session's title.
+    """
+
+    def __init__(
+        self,
+        mix: Mix,
+        title: str,
+        custom_system_prompt: str | None = None,
+        *,
+        prompt_mode: PromptMode | str | None = None,
+        browser_mode: BrowserMode | str | None = None,
+        cdp_url: str | None = None,
+        callbacks: Sequence[Callback | Mapping[str, Any]] | None = None,
+        delete: bool = True,
+    ) -> None:
+        """Prepares a session; the block creates it.
+
+        Args:
+            mix: The client.
+            title: The title.
+            custom_system_prompt: The session's own prompt.
+            prompt_mode: How it stands to the server's own. None appends it.
+            browser_mode: Which browser the session's web tools drive (Mix 0.8).
+            cdp_url: The DevTools URL of a remote browser.
+            callbacks: What the session does after tools (Mix 0.7).
+            delete: Whether the end of the block deletes the session, its messages and its private files.
+        """
+        self.mix = mix
+        self.title = title
+        self._fields: dict[str, Any] = {
+            "custom_system_prompt": custom_system_prompt,
+            "prompt_mode": prompt_mode,
+            "browser_mode": browser_mode,
+            "cdp_url": cdp_url,
+            "callbacks": callbacks,
+        }
+        self._delete = delete
+        self._session: SessionData | None = None
+
+    async def __aenter__(self) -> Self:
+        """Creates the session."""
+        self._session = await self.mix.sessions.create_async(title=self.title, **self._fields)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Deletes the session."""
+        if not self._delete:
+            return
+        try:
+            await self.mix.sessions.delete_async(id=self.id)
+        except errors.MixNotFoundError:
+            return  # Somebody else has deleted it.
+        except errors.MixError as problem:
+            if error is None:
+                raise
+            error.add_note(f"Besides, session {self.id} could not be deleted: {problem}")
+
+    @property
+    def id(self) -> str:
+        """The session's id.
+
+        Raises:
+            MixUsageError: The block has not begun.
+        """
+        return self.session.id
+
+    @property
+    def session(self) -> SessionData:
+        """The session as it was created.
+
+        Raises:
+            MixUsageError: The block has not begun.
+        """
+        if self._session is None:
+            raise errors.MixUsageError("There is no session yet.", hint="Use `async with StreamingSession(...)`.")
+        return self._session
+
+    async def query(
+        self, message: str, *, permissions: PermissionPolicy | None = None, **options: Unpack[TurnOptions]
+    ) -> AsyncGenerator[StreamEvent, None]:
+        """Sends a message and yields what happens; see `query`.
+
+        Args:
+            message: The message.
+            permissions: How permission requests are answered.
+            **options: See `TurnOptions`.
+
+        Yields:
+            The events; the last one is `complete` or `error`.
+
+        Raises:
+            MixError: The turn did not end well.
+        """
+        events = query(self.mix, self.id, message, permissions=permissions, **options)
+        async with aclosing(events):
+            async for event in events:
+                yield event
+
+    async def send(self, message: str, **options: Unpack[SendOptions]) -> None:
+        """Sends a message and tells callbacks what happens; see `send_with_callbacks`.
+
+        Args:
+            message: The message.
+            **options: The callbacks, and what is in `TurnOptions`.
+
+        Raises:
+            MixError: The turn did not end well, and there is no `on_error`.
+        """
+        await send_with_callbacks(self.mix, self.id, message, **options)
+
+
+async def _call(callback: Callable[..., object] | None, *arguments: Any) -> None:
+    if callback is not None:
+        said = callback(*arguments)
+        if inspect.isawaitable(said):
+            await said
+
+
+async def _fail(error: errors.MixError, on_error: Told | None) -> None:
+    if on_error is None:
+        raise error
+    await _call(on_error, error.message)
+
+
+def _text_gap(result: TurnResult) -> errors.MixTextGap:
+    error = errors.MixTextGap(
+        "The server dropped a piece of the text while it streamed.",
+        acted="yes",
+        hint="The turn is complete: the whole text is in `.turn`. Do not send the message again.",
+    )
+    error.turn = result
+    return error
+
+
+def _with_prompt(event: StreamEvent, message: str) -> StreamEvent:
+    if event.type == "user_message_created":
+        event.data.content = message
+    return event
+
+
+def _left_to_the_reader(session_id: str) -> Callable[[SSEPermissionEventData], Verdict]:
+    def policy(request: SSEPermissionEventData) -> Verdict:
+        # Nobody would see the request of a sub-agent, which then would wait for half a minute.
+        return None if request.session_id == session_id else False
+
+    return policy
+
+
+def _asking(on_permission: Shown) -> Callable[[SSEPermissionEventData], Awaitable[Verdict]]:
+    async def policy(request: SSEPermissionEventData) -> Verdict:
+        said = on_permission(request)
+        if inspect.isawaitable(said):
+            said = await said
+        return said if isinstance(said, bool) else None
+
+    return policy
+
+
+def _answering(on_notification: Shown) -> Callable[[SSENotificationEventData], Awaitable[str | None]]:
+    async def policy(notification: SSENotificationEventData) -> str | None:
+        said = on_notification(notification)
+        if inspect.isawaitable(said):
+            said = await said
+        return said if isinstance(said, str) else None
+
+    return policy

@@ -1,0 +1,111 @@
+"""The command line, run as its users run it: as a process."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+
+import httpx
+import pytest
+
+from langchain_mix import MixEmulator
+from langchain_mix.client import Mix
+
+COMMAND = [sys.executable, "-m", "langchain_mix"]
+PLAIN = {**os.environ, "NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "200", "PYTHONUNBUFFERED": "1"}
+
+
+def run(*arguments):
+    return subprocess.run([*COMMAND, *arguments], capture_output=True, text=True, env=PLAIN, timeout=60, check=False)
+
+
+def test_demo_shows_thinking_tools_answers_and_both_branches():
+    ran = run("demo")
+    assert ran.returncode == 0, ran.stderr
+    told = ran.stdout
+    assert "Uploaded sales.csv" in told
+    assert "Uploaded report.md" in told
+    assert "[thinking]" in told
+    assert re.search(r"\[tool\] ReadText .*sales\.csv", told)
+    assert re.search(r"-> success: Completed ReadText tool", told)
+    assert "North** has the highest total revenue: **20947.4" in told
+    assert re.search(r"report\.md:\d+", told)
+    original, fork = told.index("favourite region is **North**"), told.index("favourite region is **South**")
+    assert original < fork
+    assert told.count("was:") == 2, "both branches know what was said before the fork"
+    assert not ran.stderr
+
+
+@pytest.fixture
+def served(tmp_path):
+    server = subprocess.Popen(
+        [*COMMAND, "serve", "--api", "0.7", "--port", "0", "--data", str(tmp_path / "data")],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=PLAIN,
+    )
+    try:
+        line = server.stdout.readline()
+        yield server, re.search(r"http://[\w.:]+", line)[0]
+    finally:
+        server.kill()
+        server.communicate()
+
+
+def test_serve_answers_and_stops_on_ctrl_c(served):
+    server, url = served
+    assert httpx.get(url + "/health").json()["status"] == "ok"
+    with Mix(server_url=url) as mix:
+        session = mix.sessions.create(title="T")
+        assert "4" in mix.messages.send(id=session.id, text="What is 2+2?").assistant_response
+        assert mix.sessions.fork(id=session.id, message_index=1).session_type == "forked"
+    server.send_signal(signal.SIGINT)
+    out, err = server.communicate(timeout=20)
+    assert server.returncode == 0, err
+    assert "Stopped." in out
+    assert "Traceback" not in err
+
+
+def test_serve_stops_with_an_open_stream(served):
+    server, url = served
+    with Mix(server_url=url) as mix:
+        session = mix.sessions.create(title="T")
+        with mix.streaming.stream_events(session_id=session.id) as stream:
+            assert next(stream).event == "connected"
+            server.send_signal(signal.SIGTERM)
+            server.communicate(timeout=20)
+    assert server.returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says"),
+    [
+        (["serve", "--api", "9.9"], 2, "9.9"),
+        (["serve", "--agent", "nobody", "--port", "0"], 2, "nobody"),
+        (["serve", "--port", "99999"], 2, "--port"),
+        (["nonsense"], 2, "nonsense"),
+    ],
+)
+def test_misuse_is_told_without_a_traceback(arguments, code, says):
+    ran = run(*arguments)
+    assert ran.returncode == code
+    assert says in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+def test_a_taken_port_is_told():
+    with MixEmulator() as emulator:
+        ran = run("serve", "--port", emulator.url.rsplit(":", 1)[1])
+    assert ran.returncode != 0
+    assert "Traceback" not in ran.stderr
+    assert "use" in ran.stderr.lower()
+
+
+def test_version():
+    from langchain_mix import __version__
+
+    assert run("--version").stdout.strip() == f"langchain-mix {__version__}"

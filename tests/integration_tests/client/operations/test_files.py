@@ -1,0 +1,127 @@
+"""Uploads and downloads, sync and async, on every generation."""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from PIL import Image
+
+from langchain_mix.client import (
+    File,
+    RetryConfig,
+    errors,
+)
+from langchain_mix.emulator import (
+    CloseConnection,
+)
+
+pytestmark = pytest.mark.timeout(20)
+
+ALL = ("0.5", "0.6", "0.6.5", "0.7", "0.8", "next")
+
+
+@pytest.mark.parametrize("api", ALL)
+def test_files(users: Any, api: str, tmp_path: Path) -> None:
+    user = users(api)
+    session = user.session()
+    (tmp_path / "of a path.txt").write_bytes(b"path")
+    sources: list[dict[str, Any]] = [
+        {"file": {"file_name": "mapping.txt", "content": b"mapping", "content_type": "text/plain"}},
+        {"file": File("value.txt", io.BytesIO(b"value"))},
+        {"file": io.BytesIO(b"memory"), "file_name": "memory.txt"},
+        {"file": b"bytes", "file_name": "bytes.txt"},
+        {"file": str(tmp_path / "of a path.txt")},
+        {"file": tmp_path / "of a path.txt", "file_name": "renamed.txt"},
+    ]
+    sent = [user("files.upload_session_file", id=session, **source) for source in sources]
+    contents = [b"mapping", b"value", b"memory", b"bytes", b"path", b"path"]
+    names = [file.name for file in sent]
+    assert names[4] != "of a path.txt", "the server's own name is the one to use"
+    for name, content in zip(names, contents, strict=True):
+        got = user("files.get_session_file", id=session, filename=name)
+        assert isinstance(got, httpx.Response)
+        assert (got.status_code, got.content) == (200, content)
+        got.raise_for_status()
+    assert sorted(f.name for f in user("files.list_session_files", id=session)) == sorted(names)
+    user("files.delete_session_file", id=session, filename="bytes.txt")
+    user("files.delete_session_file", id=session, filename="bytes.txt")
+    with pytest.raises(errors.MixNotFoundError):
+        user("files.get_session_file", id=session, filename="bytes.txt")
+
+
+def test_an_upload_tells_its_progress(users: Any) -> None:
+    user = users("0.8")
+    session, told = user.session(), []
+    content = b"x" * 200_000
+    user("files.upload_session_file", id=session, file=content, file_name="x.bin", progress=lambda *p: told.append(p))
+    assert told[-1] == (200_000, 200_000)
+    assert [done for done, _ in told] == sorted({done for done, _ in told})
+    assert len(told) > 1
+    assert user("files.get_session_file", id=session, filename="x.bin").content == content
+
+
+def test_a_thumbnail(users: Any) -> None:
+    user = users("0.8")
+    session, picture = user.session(), io.BytesIO()
+    Image.new("RGB", (400, 200), "blue").save(picture, "PNG")
+    user("files.upload_session_file", id=session, file=picture, file_name="p.png")
+    small = user("files.get_session_file", id=session, filename="p.png", thumb="w100")
+    assert small.headers["content-type"] == "image/jpeg"
+    with Image.open(io.BytesIO(small.content)) as opened:
+        assert opened.width == 100
+    with pytest.raises(errors.MixInputError):
+        user("files.get_session_file", id=session, filename="p.png", thumb="huge")
+
+
+@pytest.mark.parametrize("api", ALL)
+def test_a_download(users: Any, api: str, tmp_path: Path) -> None:
+    user = users(api)
+    session, content = user.session(), bytes(range(256)) * 2_000
+    user("files.upload_session_file", id=session, file=content, file_name="x.bin")
+    told: list[Any] = []
+    path = tmp_path / "x.bin"
+    assert user("files.download", id=session, filename="x.bin", to=path, progress=lambda *p: told.append(p)) == len(
+        content
+    )
+    assert path.read_bytes() == content
+    assert told[-1][0] == len(content)
+    memory = io.BytesIO()
+    user("files.download", id=session, filename="x.bin", to=memory)
+    assert memory.getvalue() == content
+    with pytest.raises(errors.MixInputError, match="exists"):
+        user("files.download", id=session, filename="x.bin", to=path, overwrite=False)
+    assert [p.name for p in tmp_path.iterdir()] == ["x.bin"]
+
+
+def test_a_broken_download_leaves_nothing(users: Any, tmp_path: Path) -> None:
+    user = users("0.8")
+    session = user.session()
+    user("files.upload_session_file", id=session, file=b"new", file_name="x.bin")
+    path = tmp_path / "x.bin"
+    path.write_bytes(b"old")
+    user.server.faults.add(CloseConnection("GET /api/sessions/[^/]+/files/.*"))
+    with pytest.raises(errors.MixConnectionError):
+        user("files.download", id=session, filename="x.bin", to=path)
+    with pytest.raises(errors.MixNotFoundError):
+        user("files.download", id=session, filename="missing.bin", to=path)
+
+    def interrupted(done: int, total: int | None) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        user("files.download", id=session, filename="x.bin", to=path, progress=interrupted)
+    assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"x.bin": b"old"}
+
+
+def test_a_name_cannot_lead_elsewhere(users: Any) -> None:
+    user = users("0.8")
+    session = user.session()
+    user.server.forget_requests()
+    with pytest.raises(errors.MixError):
+        user("files.get_session_file", id=session, filename="../../../health", retries=RetryConfig("none"))
+    [asked] = user.server.requests
+    assert asked.path.startswith(f"/api/sessions/{session}/files/")
