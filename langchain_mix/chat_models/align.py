@@ -8,123 +8,38 @@ Refuses to know: how messages become text (`history.py`), and how plans are carr
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal, NoReturn
+from dataclasses import dataclass
+from typing import NoReturn, Protocol
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolCall
 
 from langchain_mix.chat_models.history import Rendering, calls_by_id, extend, kind_of, text_to_send
+from langchain_mix.chat_models.plans import (
+    Append,
+    Base,
+    Fork,
+    NeedRows,
+    New,
+    OnDivergence,
+    Plan,
+    Reason,
+    Replay,
+    Rewind,
+)
 from langchain_mix.errors import MixHistoryDiverged, MixInputError
 from langchain_mix.pointer import Pointer, read_pointer
-from langchain_mix.protocol.models.messages import BackendMessage
-
-OnDivergence = Literal["fork", "rewind", "replay", "error"]
-"""What to do when no session stands where the conversation does."""
-
-Reason = Literal["moved", "gone", "edited", "foreign"]
-"""Why a turn cannot simply be appended: the session went on or lost the row, the history was changed or came from
-elsewhere."""
 
 
-@dataclass(frozen=True, slots=True)
-class Base:
-    """The newest message of a conversation up to which a session is known to hold all of it.
+class Row(Protocol):
+    """A row of a session, as listings and turns tell of it."""
 
-    Attributes:
-        index: Its place among the messages.
-        pointer: Its place in the session.
-    """
+    @property
+    def id(self) -> str:
+        """Its id."""
 
-    index: int
-    pointer: Pointer
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Sending:
-    """What all plans have.
-
-    Attributes:
-        messages: What the session does not hold and is sent, oldest first, without system messages.
-        calls: Every tool call of the conversation by its id, for the results among the messages.
-    """
-
-    messages: tuple[BaseMessage, ...]
-    calls: Mapping[str, ToolCall] = field(repr=False)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Append(_Sending):
-    """Send to the session as it is.
-
-    Attributes:
-        pointer: Where the conversation stands in the session. In a pinned session that holds none of its messages, only
-            server and session are set.
-        after: The session's last row (tool rows aside) when this was planned; empty for a session without rows.
-    """
-
-    pointer: Pointer
-    after: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fork(_Sending):
-    """Copy the first rows of a session to a new one and send to that.
-
-    A copy has the rows, but no prompt, no callbacks and no files of its source (Mix 0.5 to 0.7).
-
-    Attributes:
-        pointer: Where the conversation stands in the source.
-        message_index: How many rows to copy.
-        reason: Why.
-    """
-
-    pointer: Pointer
-    message_index: int
-    reason: Reason
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rewind(_Sending):
-    """Delete all rows of the session after `pointer.message_id` and send to it.
-
-    Attributes:
-        pointer: Where the conversation stands in the session.
-        reason: Why.
-    """
-
-    pointer: Pointer
-    reason: Reason
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Replay(_Sending):
-    """Send the whole conversation to a new session, as a transcript.
-
-    Attributes:
-        reason: Why.
-    """
-
-    reason: Reason
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class New(_Sending):
-    """Send to a new session; there is no history."""
-
-
-@dataclass(frozen=True, slots=True)
-class NeedRows:
-    """The session's rows must be read before anything can be planned.
-
-    Attributes:
-        session_id: The session.
-    """
-
-    session_id: str
-
-
-Plan = Append | Fork | Rewind | Replay | New
-"""How the conversation goes on."""
+    @property
+    def role(self) -> str:
+        """Whose it is: `user`, `assistant` or `tool`."""
 
 
 def find_base(messages: Sequence[BaseMessage], server: str) -> Base | None:
@@ -150,7 +65,7 @@ def find_base(messages: Sequence[BaseMessage], server: str) -> Base | None:
     return found
 
 
-def head_of(rows: Sequence[BackendMessage]) -> str:
+def head_of(rows: Sequence[Row]) -> str:
     """The id of the row after which a new message would stand, tool rows aside; empty if there are no rows."""
     return next((row.id for row in reversed(rows) if row.role != "tool"), "")
 
@@ -329,7 +244,7 @@ def setup_known(plan: Plan) -> str:
     return plan.pointer.setup if isinstance(plan, Append | Rewind) else ""
 
 
-def verify(plan: Plan, rows: Sequence[BackendMessage], user_message_id: str) -> str | None:
+def verify(plan: Plan, rows: Sequence[Row], user_message_id: str) -> str | None:
     """Checks after the turn that the message came to stand where the plan assumed.
 
     Args:

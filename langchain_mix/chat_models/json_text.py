@@ -90,7 +90,9 @@ def _values(text: str) -> Iterator[Any]:
     while opening := _OPENING.search(text, at):
         try:
             value, at = _DECODER.raw_decode(text, opening.start())
-        except (ValueError, RecursionError):
+        except RecursionError:
+            return  # Every bracket of the nest would have to be tried in vain.
+        except ValueError:
             at = opening.end()
         else:
             if _encodable(value, text):

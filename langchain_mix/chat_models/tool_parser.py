@@ -124,12 +124,16 @@ class ToolCallParser:
         return _joined(self._read(text))
 
     def finish(self) -> list[Piece]:
-        """Ends the reply.
+        """Ends the reply, or one of its messages: Mix's agent writes several when it uses its own tools in between.
+
+        What is fed afterwards begins a new message, at the start of a line; calls are counted on.
 
         Returns:
             What is left. A block that is not closed is a call if its JSON is complete.
         """
-        return _joined(self._end())
+        pieces = _joined(self._end())
+        self._line, self._fence, self._blank = [], "", ""
+        return pieces
 
     def _read(self, text: str) -> Iterator[Piece]:
         rest = self._held + text

@@ -8,12 +8,11 @@ from __future__ import annotations
 import asyncio
 import threading
 import weakref
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
 import httpx
-
 
 from langchain_mix import errors
 from langchain_mix.client._core import CALL_LIMITS, STREAM_LIMITS, Core, Wait, reply_of, tls_for
@@ -59,7 +58,8 @@ class AsyncTransport:
             if clients is None:
                 tls = tls_for(self.core.settings.url)
                 clients = _Clients(
-                    httpx.AsyncClient(limits=CALL_LIMITS, verify=tls), httpx.AsyncClient(limits=STREAM_LIMITS, verify=tls)
+                    httpx.AsyncClient(limits=CALL_LIMITS, verify=tls),
+                    httpx.AsyncClient(limits=STREAM_LIMITS, verify=tls),
                 )
                 self._by_loop[loop] = clients
             return clients
@@ -281,3 +281,26 @@ class AsyncEventStream:
     ) -> None:
         """Closes the stream."""
         await self.close()
+
+
+async def decided(said: T | Awaitable[T]) -> T:
+    """What a policy said, whether it is an async function or not."""
+    return await said if isinstance(said, Awaitable) else said
+
+
+async def shielded(work: Awaitable[T]) -> T:
+    """Finishes short work even if the task is cancelled meanwhile; the cancellation then goes on."""
+    task = asyncio.ensure_future(work)
+    cancelled: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError as cancellation:
+            if task.cancelled():
+                raise
+            cancelled = cancellation
+        except BaseException:  # noqa: BLE001  # Told by `task.result()` below.
+            break
+    if cancelled is not None:
+        raise cancelled
+    return task.result()

@@ -10,19 +10,20 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import suppress
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
 from langchain_mix import errors
-from langchain_mix.client._async import AsyncEventStream, AsyncTransport
+from langchain_mix.client._async import AsyncEventStream, AsyncTransport, decided, shielded
 from langchain_mix.client._settings import TURN_TIMEOUT
 from langchain_mix.client._slots import SLOTS, Ticket
 from langchain_mix.client._turns import (
     CANCEL_OPTIONS,
     Deadline,
     TurnRequest,
+    Verdict,
     answer_of,
     ends_turn,
     fixed_verdict,
@@ -30,6 +31,7 @@ from langchain_mix.client._turns import (
     liveness_of,
     notification_call,
     reading,
+    remaining,
     runs_beside,
     subagent_session,
     transcript_of,
@@ -59,8 +61,6 @@ from langchain_mix.protocol.turn.steps import (
     Watch,
 )
 from langchain_mix.protocol.turn.updates import TurnResult, Update
-
-Said = TypeVar("Said")
 
 
 class AsyncTurnStream:
@@ -123,7 +123,8 @@ class _Drive:
         self._request = request
         self._core = transport.core
         self._key = (self._core.settings.server, request.session_id)
-        self._turn = request.turn(self._core.known, "")
+        self._assumed = self._core.known
+        self._turn = request.turn(self._assumed, "")
         self._stream: AsyncEventStream | None = None
         self._answers: list[Answered] = []  # Filled by the task that waits for the answer of Mix 0.6.
         self._problems: list[BaseException] = []  # Filled by the tasks that watch sub-agents.
@@ -140,7 +141,8 @@ class _Drive:
         deadline: asyncio.TimerHandle | None = None
         try:
             await self._transport.run(flows.learn_turns(lambda: self._core.known, self._request.session_id))
-            self._turn = self._request.turn(self._core.known, SLOTS.stale_error(self._key))
+            self._assumed = self._core.known
+            self._turn = self._request.turn(self._assumed, SLOTS.stale_error(self._key))
             self._request.message_call(self._turn.known)  # Bad input is told before a stream is opened.
             left = self._clock.left()
             if left is not None:
@@ -155,9 +157,9 @@ class _Drive:
                 deadline.cancel()
             # Leaving takes a request or two even in a cancelled task; it is short, and then the cancellation goes on.
             try:
-                await _shielded(self._end())
+                await shielded(self._end())
             finally:
-                self._core.learn(self._turn.known)
+                self._core.learn(self._turn.known, self._assumed)
                 SLOTS.remember(self._key, self._turn.stale_error)
                 SLOTS.leave(ticket)
 
@@ -184,8 +186,7 @@ class _Drive:
         try:
             if stream is not None:
                 async for event in stream:
-                    answered = self._answers and not ends_turn(self._answers[-1])
-                    if answered or self._problems or self._expired.is_set():
+                    if self._has_urgent_news():
                         async for update in self._news():
                             yield update
                     for effect in step(Received(event)):
@@ -204,6 +205,10 @@ class _Drive:
             dropped = problem or errors.MixStreamError("The server closed the event stream.", sent="GET /stream")
             async for update in self._carry_out(step(Dropped(dropped))):
                 yield update
+
+    def _has_urgent_news(self) -> bool:
+        answered = self._answers and not ends_turn(self._answers[-1])
+        return bool(answered or self._problems or self._expired.is_set())
 
     async def _news(self) -> AsyncGenerator[Update, None]:
         """What happened beside the stream."""
@@ -277,6 +282,7 @@ class _Drive:
             call = self._request.message_call(self._turn.known)
             return answer_of(await self._transport.send(call, self._clock.options()))
         except errors.MixError as error:
+            self._core.learn(remaining(self._turn.known, error), self._turn.known)
             return Answered(error=error)
 
     async def _send_beside(self, stream: AsyncEventStream | None) -> None:
@@ -309,13 +315,20 @@ class _Drive:
         return None
 
     async def _answer(self, request: SSEPermissionEventData) -> None:
+        try:
+            verdict = await self._verdict(request)
+        except BaseException:
+            await shielded(self._transport.send(calls.deny_permission(request.id)))  # No decision is a no.
+            raise
+        await self._say(request, verdict)
+
+    async def _verdict(self, request: SSEPermissionEventData) -> Verdict:
         fixed, verdict = fixed_verdict(self._request.permissions)
         if not fixed and callable(self._request.permissions):
-            try:
-                verdict = await _decided(self._request.permissions(request))
-            except BaseException:
-                await _shielded(self._transport.send(calls.deny_permission(request.id)))  # No decision is a no.
-                raise
+            return await decided(self._request.permissions(request))
+        return verdict
+
+    async def _say(self, request: SSEPermissionEventData, verdict: Verdict) -> None:
         call = verdict_call(request, verdict)
         if call is not None:
             await self._transport.send(call)
@@ -324,7 +337,7 @@ class _Drive:
         policy = self._request.on_notification
         if policy is None:
             return
-        call = notification_call(self._turn.known, notification, await _decided(policy(notification)))
+        call = notification_call(self._turn.known, notification, await decided(policy(notification)))
         if call is not None:
             with suppress(errors.MixDefaultError):  # Mix: a 404 for one that was answered or has expired.
                 await self._transport.send(call)
@@ -347,11 +360,14 @@ class _Drive:
 
     async def _answer_watched(self, request: SSEPermissionEventData) -> None:
         try:
-            await self._answer(request)
+            verdict = await self._verdict(request)
         except Exception as problem:  # noqa: BLE001  # Raised again in the turn's own task.
+            # Before the server hears of it: the turn may be over soon after.
+            verdict = False
             self._problems.append(problem)
             if self._stream is not None:
                 interrupt(self._stream.response)
+        await self._say(request, verdict)
 
     async def _unwatch(self, parent_id: str) -> None:
         task = self._watches.pop(parent_id, None)
@@ -374,25 +390,3 @@ class _Drive:
         if self._sender is not None:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._sender, 5.0)
-
-
-async def _decided(said: Said | Awaitable[Said]) -> Said:
-    return await said if isinstance(said, Awaitable) else said
-
-
-async def _shielded(work: Awaitable[Said]) -> Said:
-    """Finishes short work even if the task is cancelled meanwhile; the cancellation then goes on."""
-    task = asyncio.ensure_future(work)
-    cancelled: asyncio.CancelledError | None = None
-    while not task.done():
-        try:
-            await asyncio.shield(task)
-        except asyncio.CancelledError as cancellation:
-            if task.cancelled():
-                raise
-            cancelled = cancellation
-        except BaseException:  # noqa: BLE001  # Told by `task.result()` below.
-            break
-    if cancelled is not None:
-        raise cancelled
-    return task.result()

@@ -64,9 +64,9 @@ class Core:
         """The generations the server may be."""
         return self._known
 
-    def learn(self, known: Knowledge) -> None:
-        """Takes what was seen of the server. What a user has said of it stands."""
-        if len(self.settings.known) > 1:
+    def learn(self, known: Knowledge, assumed: Knowledge | None = None) -> None:
+        """Takes what was seen of the server, unless it is no more than was assumed. What a user has said of it stands."""
+        if len(self.settings.known) > 1 and known != assumed:
             with self._lock:
                 self._known = self._known.narrow(known)
 
@@ -115,7 +115,11 @@ class Core:
             raise outcome
         if outcome is None:
             raise AssertionError("An attempt is answered with its outcome.")
-        result = call.result(outcome)
+        try:
+            result = call.result(outcome)
+        except errors.MixResponseError as error:
+            error.sent = error.sent or str(call)  # A decoder does not know whose reply it reads.
+            raise
         if call.shows is not None:
             self.learn(Knowledge(call.shows(result)))
         return result

@@ -14,7 +14,6 @@ from typing import Any, Self, TypeVar
 
 import httpx
 
-
 from langchain_mix import errors
 from langchain_mix.client._core import CALL_LIMITS, STREAM_LIMITS, Core, Wait, reply_of, tls_for
 from langchain_mix.client._failures import broken_stream, failure_of

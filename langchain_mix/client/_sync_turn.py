@@ -16,12 +16,14 @@ from types import TracebackType
 from typing import Self
 
 from langchain_mix import errors
+from langchain_mix.client._settings import TURN_TIMEOUT
 from langchain_mix.client._slots import SLOTS, Ticket
 from langchain_mix.client._sync import EventStream, SyncTransport
 from langchain_mix.client._turns import (
     CANCEL_OPTIONS,
     Deadline,
     TurnRequest,
+    Verdict,
     answer_of,
     decided_now,
     ends_turn,
@@ -30,13 +32,13 @@ from langchain_mix.client._turns import (
     liveness_of,
     notification_call,
     reading,
+    remaining,
     runs_beside,
     subagent_session,
     transcript_of,
     unanswered,
     verdict_call,
 )
-from langchain_mix.client._settings import TURN_TIMEOUT
 from langchain_mix.protocol import calls, flows
 from langchain_mix.protocol.events import Event, SSENotificationEventData, SSEPermissionEvent, SSEPermissionEventData
 from langchain_mix.protocol.retry import reopen_wait
@@ -121,7 +123,8 @@ class _Drive:
         self._request = request
         self._core = transport.core
         self._key = (self._core.settings.server, request.session_id)
-        self._turn = request.turn(self._core.known, "")
+        self._assumed = self._core.known
+        self._turn = request.turn(self._assumed, "")
         self._stream: EventStream | None = None
         self._answers: list[Answered] = []  # Filled by the thread that waits for the answer of Mix 0.6.
         self._problems: list[Exception] = []  # Filled by the threads that watch sub-agents.
@@ -139,7 +142,8 @@ class _Drive:
         deadline: threading.Timer | None = None
         try:
             self._transport.run(flows.learn_turns(lambda: self._core.known, self._request.session_id))
-            self._turn = self._request.turn(self._core.known, SLOTS.stale_error(self._key))
+            self._assumed = self._core.known
+            self._turn = self._request.turn(self._assumed, SLOTS.stale_error(self._key))
             self._request.message_call(self._turn.known)  # Bad input is told before a stream is opened.
             if self._request.timeout is not None:
                 deadline = threading.Timer(self._clock.left() or 0.0, self._expire)
@@ -154,7 +158,7 @@ class _Drive:
             try:
                 self._end()
             finally:
-                self._core.learn(self._turn.known)
+                self._core.learn(self._turn.known, self._assumed)
                 SLOTS.remember(self._key, self._turn.stale_error)
                 SLOTS.leave(ticket)
 
@@ -252,6 +256,7 @@ class _Drive:
             call = self._request.message_call(self._turn.known)
             return answer_of(self._transport.send(call, self._clock.options()))
         except errors.MixError as error:
+            self._core.learn(remaining(self._turn.known, error), self._turn.known)
             return Answered(error=error)
 
     def _send_beside(self, stream: EventStream | None) -> None:
@@ -285,24 +290,34 @@ class _Drive:
             yield unanswered(effect, error)
 
     def _answer(self, request: SSEPermissionEventData) -> None:
+        try:
+            verdict = self._verdict(request)
+        except BaseException:
+            self._transport.send(calls.deny_permission(request.id))  # No decision is a no.
+            raise
+        self._say(request, verdict)
+
+    def _verdict(self, request: SSEPermissionEventData) -> Verdict:
         fixed, verdict = fixed_verdict(self._request.permissions)
         if not fixed and callable(self._request.permissions):
-            try:
-                verdict = decided_now(self._request.permissions(request))
-            except BaseException:
-                self._transport.send(calls.deny_permission(request.id))  # No decision is a no.
-                raise
+            return decided_now(self._request.permissions(request))
+        return verdict
+
+    def _say(self, request: SSEPermissionEventData, verdict: Verdict) -> None:
         call = verdict_call(request, verdict)
         if call is not None:
             self._transport.send(call)
 
     def _answer_watched(self, request: SSEPermissionEventData) -> None:
         try:
-            self._answer(request)
+            verdict = self._verdict(request)
         except Exception as problem:  # noqa: BLE001  # Raised again in the turn's own thread.
+            # Before the server hears of it: the turn may be over soon after.
+            verdict = False
             self._problems.append(problem)
             if self._stream is not None:
                 interrupt(self._stream.response)
+        self._say(request, verdict)
 
     def _answer_notification(self, notification: SSENotificationEventData) -> None:
         policy = self._request.on_notification

@@ -12,6 +12,7 @@ import socket
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, Final, Literal, TypeVar
 
 import httpx
@@ -19,7 +20,7 @@ import httpx
 from langchain_mix import errors
 from langchain_mix.client._settings import CallOptions
 from langchain_mix.protocol import calls
-from langchain_mix.protocol.api import Knowledge
+from langchain_mix.protocol.api import Knowledge, having
 from langchain_mix.protocol.call import Call
 from langchain_mix.protocol.events import SSENotificationEventData, SSEPermissionEventData
 from langchain_mix.protocol.guard import guarded
@@ -35,9 +36,7 @@ Said = TypeVar("Said")
 Verdict = bool | None
 """Grant, deny, or leave unanswered."""
 
-PermissionPolicy = (
-    Literal["deny", "allow", "ignore"] | Callable[[SSEPermissionEventData], Verdict | Awaitable[Verdict]]
-)
+PermissionPolicy = Literal["deny", "allow", "ignore"] | Callable[[SSEPermissionEventData], Verdict | Awaitable[Verdict]]
 """How permission requests are answered. `"ignore"` leaves them to someone else, or to the server's denial in 30 s."""
 
 NotificationAnswer = str | None
@@ -66,6 +65,7 @@ class TurnRequest:
     on_notification: NotificationPolicy | None = None
     multitask_strategy: Literal["reject", "enqueue"] = "reject"
     cost_before: float | None = None
+    rows_before: int | None = None
 
     def __post_init__(self) -> None:
         """Checks what can be checked before anything is sent."""
@@ -89,6 +89,7 @@ class TurnRequest:
             command=self.command,
             stale_error=stale_error,
             cost_before=self.cost_before,
+            rows_before=self.rows_before,
         )
 
     def message_call(self, known: Knowledge) -> Call[Any]:
@@ -167,11 +168,19 @@ def answer_of(result: Any) -> Answered:
     return Answered(result if isinstance(result, SendMessageResponse) else None)
 
 
+def remaining(known: Knowledge, error: errors.MixError) -> Knowledge:
+    """The generations that the server may still be after it has answered the message with this error."""
+    unrouted = isinstance(error, errors.MixDefaultError) and error.status_code == HTTPStatus.NOT_FOUND
+    if unrouted and known.agreed("stream_write") is True:
+        return Knowledge(having("stream_write", value=False))  # Mix 0.5 was here, and a newer one has taken its place.
+    return known
+
+
 def ends_turn(answer: Answered) -> bool:
     """Whether nothing of the turn follows on the message's answer, so that the stream need not be read any longer.
 
-    What has arrived by then is read first: Mix 0.6 answers beside the stream, and may be heard before its events. A lost
-    answer ends nothing; the stream tells more, and on Mix 0.6 closing it would cancel the turn.
+    What has arrived by then is read first: Mix 0.6 answers beside the stream, and may be heard before its events.
+    A lost answer ends nothing; the stream tells more, and on Mix 0.6 closing it would cancel the turn.
     """
     if answer.error is not None:
         return answer.error.acted == "no" or isinstance(answer.error, errors.ErrorResponse)
@@ -247,5 +256,3 @@ def interrupt(response: httpx.Response) -> None:
             own.shutdown(socket.SHUT_RD)
     except OSError:
         return  # It has ended by itself.
-
-

@@ -2,40 +2,43 @@
 
 Owns: what users hold in their hands: sub-clients, turns, and the end of connections.
 Refuses to know: any single operation (the sub-clients) and how turns are driven (`_sync_turn.py`, `_async_turn.py`).
+
+What it stands on is loaded when it is first used: naming `Mix` costs nothing, the HTTP library included.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from functools import cached_property
-from types import TracebackType
-from typing import Literal, Self
+from typing import TYPE_CHECKING, Literal, Self, TypeVar
 
-import httpx
+if TYPE_CHECKING:
+    import logging
+    from types import TracebackType
 
-from langchain_mix.client._async import AsyncTransport
-from langchain_mix.client._async_turn import AsyncTurnStream
-from langchain_mix.client._core import Core
-from langchain_mix.client._settings import read_settings
-from langchain_mix.client._sync import SyncTransport
-from langchain_mix.client._sync_turn import TurnStream
-from langchain_mix.client._turns import NotificationPolicy, PermissionPolicy, TurnRequest
-from langchain_mix.client.authentication import Authentication
-from langchain_mix.client.files import Files
-from langchain_mix.client.health import Health
-from langchain_mix.client.internal import Internal
-from langchain_mix.client.messages import Messages
-from langchain_mix.client.notifications import Notifications
-from langchain_mix.client.permissions import Permissions
-from langchain_mix.client.preferences import Preferences
-from langchain_mix.client.sessions import Sessions
-from langchain_mix.client.streaming import Streaming
-from langchain_mix.client.system import System
-from langchain_mix.client.tools import Tools
-from langchain_mix.protocol.api import ApiVersion, Knowledge
-from langchain_mix.protocol.models import ThinkingLevel
-from langchain_mix.protocol.retry import RetryConfig
+    import httpx
+
+    from langchain_mix.client._async_turn import AsyncTurnStream
+    from langchain_mix.client._sync_turn import TurnStream
+    from langchain_mix.client._turns import NotificationPolicy, PermissionPolicy
+    from langchain_mix.client.authentication import Authentication
+    from langchain_mix.client.files import Files
+    from langchain_mix.client.health import Health
+    from langchain_mix.client.internal import Internal
+    from langchain_mix.client.messages import Messages
+    from langchain_mix.client.notifications import Notifications
+    from langchain_mix.client.permissions import Permissions
+    from langchain_mix.client.preferences import Preferences
+    from langchain_mix.client.sessions import Sessions
+    from langchain_mix.client.streaming import Streaming
+    from langchain_mix.client.system import System
+    from langchain_mix.client.tools import Tools
+    from langchain_mix.protocol.api import ApiVersion, Knowledge
+    from langchain_mix.protocol.call import Flow
+    from langchain_mix.protocol.models import ThinkingLevel
+    from langchain_mix.protocol.retry import RetryConfig
+
+T = TypeVar("T")
 
 
 class Mix:
@@ -80,6 +83,11 @@ class Mix:
         Raises:
             MixConfigurationError: The URL is malformed, the generation is unknown, or a number is out of range.
         """
+        from langchain_mix.client._async import AsyncTransport
+        from langchain_mix.client._core import Core
+        from langchain_mix.client._settings import read_settings
+        from langchain_mix.client._sync import SyncTransport
+
         settings = read_settings(
             server_url=server_url,
             url_params=url_params,
@@ -162,6 +170,7 @@ class Mix:
         on_notification: NotificationPolicy | None = None,
         multitask_strategy: Literal["reject", "enqueue"] = "reject",
         cost_before: float | None = None,
+        rows_before: int | None = None,
     ) -> TurnStream:
         """Sends a message and tells all that happens until its turn is over.
 
@@ -192,6 +201,8 @@ class Mix:
                 `MixSessionBusy`, `"enqueue"` waits for it.
             cost_before: The session's cost before the turn in US dollars, if you know it; before Mix 0.8 only the
                 difference tells what the turn has cost.
+            rows_before: The session's rows before the turn, if you know them: an earlier message with the same words
+                is then never taken for this one when an answer was lost.
 
         Returns:
             The turn, not begun. `run()` runs all of it; `result` is what is known of it.
@@ -206,6 +217,9 @@ class Mix:
                 `MixOutcomeUnknown` (nothing tells whether the message arrived). `turn` of each is what is
                 known.
         """
+        from langchain_mix.client._sync_turn import TurnStream
+        from langchain_mix.client._turns import TurnRequest
+
         request = TurnRequest(
             session_id=session_id,
             text=text,
@@ -218,6 +232,7 @@ class Mix:
             on_notification=on_notification,
             multitask_strategy=multitask_strategy,
             cost_before=cost_before,
+            rows_before=rows_before,
         )
         return TurnStream(self._sync, request)
 
@@ -235,12 +250,16 @@ class Mix:
         on_notification: NotificationPolicy | None = None,
         multitask_strategy: Literal["reject", "enqueue"] = "reject",
         cost_before: float | None = None,
+        rows_before: int | None = None,
     ) -> AsyncTurnStream:
         """Does what `turn` does, asynchronously. Policies may be async functions.
 
         Returns:
             The turn, not begun: iterate over it with `async for`, or `await` its `run()`.
         """
+        from langchain_mix.client._async_turn import AsyncTurnStream
+        from langchain_mix.client._turns import TurnRequest
+
         request = TurnRequest(
             session_id=session_id,
             text=text,
@@ -253,67 +272,110 @@ class Mix:
             on_notification=on_notification,
             multitask_strategy=multitask_strategy,
             cost_before=cost_before,
+            rows_before=rows_before,
         )
         return AsyncTurnStream(self._async, request)
+
+    def run(self, flow: Flow[T]) -> T:
+        """Runs several calls in a row; see `langchain_mix.protocol.call.Flow`.
+
+        Args:
+            flow: A generator that yields calls and gets their results.
+
+        Returns:
+            What it returns.
+
+        Raises:
+            MixError: A call failed and the flow did not expect it.
+        """
+        return self._sync.run(flow)
+
+    async def run_async(self, flow: Flow[T]) -> T:
+        """Does what `run` does, asynchronously."""
+        return await self._async.run(flow)
 
     # Sub-clients
 
     @cached_property
     def authentication(self) -> Authentication:
         """Credentials of model providers."""
+        from langchain_mix.client.authentication import Authentication
+
         return Authentication(self._sync, self._async)
 
     @cached_property
     def sessions(self) -> Sessions:
         """Sessions: create, list, fork, rewind, export, delete."""
+        from langchain_mix.client.sessions import Sessions
+
         return Sessions(self._sync, self._async)
 
     @cached_property
     def messages(self) -> Messages:
         """Messages: send, list, history."""
+        from langchain_mix.client.messages import Messages
+
         return Messages(self._sync, self._async)
 
     @cached_property
     def files(self) -> Files:
         """Files of sessions: upload, list, read, delete."""
+        from langchain_mix.client.files import Files
+
         return Files(self._sync, self._async)
 
     @cached_property
     def streaming(self) -> Streaming:
         """Event streams as they are."""
+        from langchain_mix.client.streaming import Streaming
+
         return Streaming(self._sync, self._async)
 
     @cached_property
     def permissions(self) -> Permissions:
         """Answers to permission requests."""
+        from langchain_mix.client.permissions import Permissions
+
         return Permissions(self._sync, self._async)
 
     @cached_property
     def notifications(self) -> Notifications:
         """Answers to notifications (Mix 0.8)."""
+        from langchain_mix.client.notifications import Notifications
+
         return Notifications(self._sync, self._async)
 
     @cached_property
     def preferences(self) -> Preferences:
         """Preferences of the whole server."""
+        from langchain_mix.client.preferences import Preferences
+
         return Preferences(self._sync, self._async)
 
     @cached_property
     def system(self) -> System:
         """The server about itself."""
+        from langchain_mix.client.system import System
+
         return System(self._sync, self._async)
 
     @cached_property
     def health(self) -> Health:
         """The state of OAuth tokens; see also `authentication`."""
+        from langchain_mix.client.health import Health
+
         return Health(self._sync, self._async)
 
     @cached_property
     def internal(self) -> Internal:
         """Upkeep of OAuth tokens; see also `authentication`."""
+        from langchain_mix.client.internal import Internal
+
         return Internal(self._sync, self._async)
 
     @cached_property
     def tools(self) -> Tools:
         """The server's tools."""
+        from langchain_mix.client.tools import Tools
+
         return Tools(self._sync, self._async)

@@ -157,6 +157,8 @@ def json_as(adapter: TypeAdapter[T]) -> Callable[[Reply], T]:
             # Invalid UTF-8 is shown as U+FFFD rather than refused: one odd byte in a text must not cost the reply.
             return adapter.validate_json(reply.text)
         except ValidationError as problem:
+            if _is_page(reply):
+                raise _page(reply) from None
             first = problem.errors(include_url=False, include_input=False)[0]
             where = ".".join(map(str, first["loc"])) or "the body"
             raise _describe(
@@ -190,19 +192,18 @@ def error_from(call: Call[Any], reply: Reply) -> errors.MixResponseError:
     Returns:
         An `ErrorResponse` (by status one of its subclasses) for the server's JSON errors, else a `MixDefaultError`.
     """
-    acted: errors.Acted = "unknown" if reply.status >= _BROKEN and not call.idempotent else "no"
+    refused = HTTPStatus.MULTIPLE_CHOICES <= reply.status < _BROKEN
+    acted: errors.Acted = "no" if call.idempotent or refused else "unknown"
     if (data := _envelope(reply)) is not None:
         kind, hint = _kind_of(data.error, reply.status)
         if kind is errors.MixNotFoundError or "browserMode" in data.error.message:
             acted = "no"
+        elif acted == "unknown":
+            hint = hint or "Read the server's state before you send it again."
         error: errors.MixResponseError = kind(data.error.message, sent=str(call), acted=acted, hint=hint, data=data)
     elif _is_page(reply):
-        error = errors.MixNotAServerError(
-            f"A web page came back with status {reply.status}, not an answer of a Mix server.",
-            sent=str(call),
-            acted=acted,
-            hint="Check the URL and whether a proxy stands in between.",
-        )
+        error = _page(reply)
+        error.sent, error.acted = str(call), acted
     else:
         words = " ".join(reply.text.split())[:200] or "an empty body"
         hint = "This server has no such operation; its generation may lack it." if _unrouted(reply) else ""
@@ -217,6 +218,15 @@ def error_from(call: Call[Any], reply: Reply) -> errors.MixResponseError:
 def _is_page(reply: Reply) -> bool:
     start = reply.text.lstrip()[:9].lower()
     return "html" in reply.headers.get("content-type", "") or start.startswith(("<!doctype", "<html"))
+
+
+def _page(reply: Reply) -> errors.MixNotAServerError:
+    error = errors.MixNotAServerError(
+        f"A web page came back with status {reply.status}, not an answer of a Mix server.",
+        acted="unknown",
+        hint="Check the URL and whether a proxy stands in between.",
+    )
+    return _describe(error, reply)
 
 
 def _unrouted(reply: Reply) -> bool:

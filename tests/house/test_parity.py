@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import logging
 import typing
 from collections.abc import Callable
 from typing import Any
@@ -11,12 +12,16 @@ from typing import Any
 import httpx
 import pytest
 
-from langchain_mix.client import AsyncEventStream, AsyncTurnStream, EventStream, Mix, TurnStream
+from langchain_mix import client
+from langchain_mix.client import AsyncEventStream, AsyncTurnStream, EventStream, Mix, TurnStream, _turns, models
 
 OPTIONS = ("retries", "timeout_ms", "http_headers")
 SHELLS: dict[Any, Any] = {EventStream: AsyncEventStream, TurnStream: AsyncTurnStream}
 OWN = {"files.download"}
 """Operations that only this client has. A download has no options of its own."""
+
+NAMES = {"httpx": httpx, "logging": logging, **vars(client), **vars(_turns), **vars(models)}
+"""What the annotations of `Mix` name: it imports these for type checkers alone."""
 
 OFFICIAL = {
     "authentication": {
@@ -96,7 +101,7 @@ def parameters(function: Callable[..., Any]) -> list[tuple[str, Any, Any]]:
 
 def types_of(function: Callable[..., Any]) -> dict[str, Any]:
     owner = getattr(function, "__func__", function)
-    return typing.get_type_hints(owner)
+    return typing.get_type_hints(owner, localns=NAMES)
 
 
 @pytest.fixture(params=operations())

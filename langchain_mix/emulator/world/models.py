@@ -19,7 +19,7 @@ NAMES: Final[Mapping[str, str]] = {
 MODELS: Final[Mapping[str, tuple[str, ...]]] = {
     "anthropic": ("claude-sonnet-4-5", "claude-opus-4-1", "claude-sonnet-4", "claude-haiku-4-5"),
     "openai": ("gpt-5", "gpt-5-mini", "gpt-4.1", "o4-mini"),
-    "openrouter": ("openrouter/auto", "deepseek/deepseek-chat", "z-ai/glm-4.6"),
+    "openrouter": ("openrouter.deepseek-v3.1", "openrouter.zai-glm-4.5-air", "openrouter/auto"),
 }
 """The models of each provider."""
 

@@ -10,6 +10,7 @@ from langchain_mix import errors
 from langchain_mix.protocol.api import having
 from langchain_mix.protocol.events import SSECompleteEventData
 from langchain_mix.protocol.models import SendMessageResponse
+from langchain_mix.protocol.retry import RETRIED_STATUSES
 from langchain_mix.protocol.turn import outcomes
 from langchain_mix.protocol.turn.state import MAX_REOPENS, Effects, Phase, State
 from langchain_mix.protocol.turn.steps import Answered, Cancel, Reconcile, Reopen
@@ -47,13 +48,12 @@ def _at_once(state: State, reply: SendMessageResponse) -> Effects:
 def _refused(state: State, error: errors.MixError) -> Effects:
     if error.acted == "no":
         return state.fail(error)
-    if isinstance(error, errors.ErrorResponse):
-        # Mix 0.6 answers a failed turn with a 500; elsewhere a 500 may or may not have begun a turn.
-        failed_turn = state.touched or "agent processing" in error.error.message
-        return state.end_with(outcomes.failed_answer(error)) if failed_turn else state.fail(error)
+    if isinstance(error, errors.ErrorResponse) and "agent processing" in error.error.message:
+        return state.end_with(outcomes.failed_answer(error))  # Mix 0.6 answers a failed turn so.
     if state.accepted:
         return ()  # The stream has already told of the turn.
-    # The answer is lost, the message perhaps not. What the server has stored decides; nothing is sent again.
+    # The answer is lost or says nothing, the message perhaps not. What the server has stored decides; nothing is sent
+    # again.
     state.lost_answer = error
     return (Reconcile(export=True),)
 
@@ -62,7 +62,8 @@ def dropped(state: State, error: errors.MixError) -> Effects:
     """Takes the end of the stream."""
     if state.phase is Phase.CLOSING:
         return ()
-    final = isinstance(error, errors.MixResponseError | errors.MixUsageError)
+    told = isinstance(error, errors.MixResponseError | errors.MixUsageError)
+    final = told and error.status_code not in RETRIED_STATUSES
     if state.phase is Phase.OPENING:
         state.reopens += 1
         return state.fail(error) if final or state.reopens > MAX_REOPENS else (Reopen(state.reopens),)

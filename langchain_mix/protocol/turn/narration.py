@@ -101,15 +101,21 @@ class Narration:
         """Takes the answer of a server command, which comes whole and leaves no rows."""
         self._seen = [Seen(text=[text])]
 
-    def settle(self, rows: list[StoredRow]) -> list[Update]:
+    def settle(self, rows: list[StoredRow], *, whole: bool = False) -> list[Update]:
         """Tells what is stored and was not told. See `reconcile.settle`."""
-        updates, self._seen = settle(self._seen, rows)
+        updates, self._seen = settle(self._seen, rows, whole=whole)
         self._current = self._seen[-1] if self._seen else None
         self.gap = self.gap or any(isinstance(u, TextRestated) for u in updates)
         return updates
 
-    def settle_last(self, data: ev.SSECompleteEventData) -> list[Update]:
-        """Tells what the final event has of the last message and was not told."""
+    def settle_last(self, data: ev.SSECompleteEventData, *, stored: bool = False) -> list[Update]:
+        """Tells what the final event has of the last message and was not told.
+
+        Args:
+            data: The event.
+            stored: The message was read as it is stored; the event, which may have suffered on the way, can add to it
+                but not change it.
+        """
         if not data.content:
             return []
         last = next((m for m in self._seen if m.id and m.id == data.message_id), None)
@@ -124,9 +130,12 @@ class Narration:
         shown = "".join(last.text)
         if shown.startswith(data.content) or shown.strip() == data.content:
             return []
-        last.text = [data.content]
         if data.content.startswith(shown):
+            last.text = [data.content]
             return [TextDelta(last.id, data.content[len(shown) :])]
+        if stored:
+            return []
+        last.text = [data.content]
         self.gap = True
         return [TextRestated(last.id, data.content)]
 

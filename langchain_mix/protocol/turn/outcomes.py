@@ -10,7 +10,7 @@ from typing import Final, Literal
 from langchain_mix import errors
 from langchain_mix.protocol.events import SSEErrorEventData
 from langchain_mix.protocol.turn.transcript import StoredRow, Transcript, usage_of
-from langchain_mix.protocol.turn.updates import TurnResult, Usage
+from langchain_mix.protocol.turn.updates import RowRef, TurnResult, Usage
 
 _SIGN_IN: Final = ("⚠️ Authentication required. Please go to settings", "⚠️ Not authenticated with")
 _LOGIN: Final = "⚠️ Authentication required. Please use the /login command"
@@ -31,7 +31,7 @@ def agent_error(data: SSEErrorEventData) -> errors.MixTurnError:
 
 def agent_error_text(text: str) -> errors.MixTurnError:
     """The error that the text of an `error` event stands for."""
-    if text in {"request cancelled by user", "context canceled"}:
+    if text.rpartition(": ")[2] in {"request cancelled by user", "context canceled"}:
         return errors.MixTurnCancelled("The turn was cancelled.", acted="yes", hint=_KEEP)
     hint = _KEEP
     if text.startswith("maximum iteration limit"):
@@ -129,6 +129,7 @@ def complete_result(
 ) -> None:
     """Adds what the stored messages tell of the whole turn: tokens, cost, model, the place in the session."""
     result.row_count = len(transcript.rows)
+    result.rows = [RowRef(r.id, r.role) for r in transcript.rows]
     result.model = next((r.model for r in reversed(rows) if r.model), "")
     result.usage = usage_of(rows)
     if result.usage is None and transcript.last_call is not None and rows:

@@ -48,33 +48,37 @@ class Seen:
         )
 
 
-def settle(seen: list[Seen], rows: list[StoredRow]) -> tuple[list[Update], list[Seen]]:
+def settle(seen: list[Seen], rows: list[StoredRow], *, whole: bool = False) -> tuple[list[Update], list[Seen]]:
     """Brings what was shown up to what is stored.
 
     Args:
         seen: The messages as shown so far.
         rows: The turn's assistant rows, as far as they are complete.
+        whole: The turn has ended well and these are all its rows: what was shown beyond them was never said.
 
     Returns:
-        What must still be told, and the messages as they are now known. Text that was shown but is not stored (a
-        cancelled reply, say) is kept.
+        What must still be told, and the messages as they are now known. Unless the rows are the whole, text that was
+        shown but is not stored (a cancelled reply, say) is kept.
     """
     if not rows:
         return [], seen
-    updates = _thoughts(seen, rows) + _texts(seen, rows)
+    updates = _thoughts(seen, rows) + _texts(seen, rows, whole=whole)
     calls = {c.id: c for m in seen for c in m.calls.values()}
     settled: list[Seen] = []
     for row in rows:
         updates += _tools(calls, row)
         settled.append(Seen(row.id, [row.text], [row.thinking], {c.id: calls[c.id] for c in row.tool_calls}))
-    _keep_what_is_not_stored(seen, settled, calls)
+    if not whole:
+        _keep_what_is_not_stored(seen, settled)
+    kept = {i for m in settled for i in m.calls}
+    settled[-1].calls.update({i: c for i, c in calls.items() if i not in kept})
     return updates, settled
 
 
-def _texts(seen: list[Seen], rows: list[StoredRow]) -> list[Update]:
+def _texts(seen: list[Seen], rows: list[StoredRow], *, whole: bool) -> list[Update]:
     shown = "".join(t for m in seen for t in m.text)
     stored = "".join(r.text for r in rows)
-    if shown.startswith(stored) or shown.strip() == stored:
+    if stored in {shown, shown.strip()} or (shown.startswith(stored) and not whole):
         return []
     if not stored.startswith(shown):
         return _restated(seen, rows)
@@ -124,7 +128,7 @@ def _tools(calls: dict[str, ToolCall], row: StoredRow) -> list[Update]:
     return updates
 
 
-def _keep_what_is_not_stored(seen: list[Seen], settled: list[Seen], calls: dict[str, ToolCall]) -> None:
+def _keep_what_is_not_stored(seen: list[Seen], settled: list[Seen]) -> None:
     by_id = {m.id: m for m in seen if m.id}
     last = settled[-1]
     matched = [m for m in seen if not m.id or m.id in {r.id for r in settled}]
@@ -138,8 +142,6 @@ def _keep_what_is_not_stored(seen: list[Seen], settled: list[Seen], calls: dict[
                 mine.text = _longer(theirs.text, mine.text)
     last.thinking.append(_rest(matched, settled, "thinking"))
     settled += by_id.values()
-    kept = {i for m in settled for i in m.calls}
-    settled[-1].calls.update({i: c for i, c in calls.items() if i not in kept})
 
 
 def _longer(shown: list[str], stored: list[str]) -> list[str]:

@@ -55,7 +55,8 @@ def _read(state: State, signal: Read) -> Effects:
 
 
 def _settle_all(state: State, transcript: Transcript, rows: list[StoredRow]) -> Effects:
-    effects: Effects = tuple(Emit(u) for u in state.narration.settle(rows))
+    ended = state.failure is None and (state.complete is None or state.complete.message_id in {r.id for r in rows})
+    effects: Effects = tuple(Emit(u) for u in state.narration.settle(rows, whole=ended))
     outcomes.complete_result(state.result, transcript, rows, state.cost_before)
     if isinstance(state.failure, errors.MixTurnInterrupted) and transcript.last_call and outcome_of(rows) == "finished":
         state.failure = None  # The turn was over before the break could cancel it.
@@ -93,6 +94,8 @@ def _absent(state: State) -> Effects:
     """The session does not provably hold the message."""
     if state.lost_answer is None:
         return ()
+    if isinstance(state.lost_answer, errors.ErrorResponse):
+        return state.fail(state.lost_answer)  # The server failed before it stored anything, and has said so.
     state.doubts += 1
     if state.doubts == 1:
         return ()  # It may still be under way; the next heartbeat asks again.
@@ -113,6 +116,6 @@ def _end(state: State) -> Effects:
     if state.complete is None:
         return state.finish()
     # The stored messages agree with this, or could not be read: then it alone tells the end of the last message.
-    late = state.narration.settle_last(state.complete)
+    late = state.narration.settle_last(state.complete, stored=state.result.verified)
     state.result.reasoning_duration = state.complete.reasoning_duration
     return tuple(Emit(u) for u in late) + state.finish()

@@ -221,6 +221,19 @@ class Usage:
     whole_turn: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class RowRef:
+    """A row of a session, without what it says.
+
+    Attributes:
+        id: Its id.
+        role: `user`, `assistant` or `tool`.
+    """
+
+    id: str
+    role: str
+
+
 @dataclass(slots=True, kw_only=True)
 class TurnResult:
     """All that is known of a turn; complete after success, as far as it came after a failure.
@@ -234,6 +247,7 @@ class TurnResult:
         model: The model that answered, or empty if unknown.
         reasoning_duration: Seconds of reasoning in the last message, 0 if unknown.
         row_count: Rows in the session after the turn, -1 if unknown. A fork at this index copies all of them.
+        rows: The rows of the session after the turn, oldest first; empty if they were not read.
         verified: Whether the stored messages were read and agree with this.
         contended: Whether another client's turn ran in the session at the same time.
         command: Whether this is the answer of a server command, which leaves no rows.
@@ -247,6 +261,7 @@ class TurnResult:
     model: str = ""
     reasoning_duration: float = 0
     row_count: int = -1
+    rows: list[RowRef] = field(default_factory=list, repr=False)
     verified: bool = False
     contended: bool = False
     command: bool = False

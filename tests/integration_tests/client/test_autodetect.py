@@ -54,7 +54,7 @@ def test_a_session_made_with_the_client_teaches_it(labs: Any, shell: str, api: s
     before = len(lab.asked())
     assert lab.turn(session=session).well().told == "I look. Found."
     assert len(lab.asked()) - before <= 3 + (1 if PROBES[api] == 2 else 0)
-    assert len(lab.server.world.list_sessions()) == 1
+    assert len(lab.server.world.list_sessions(include_subagents=True)) == 1
 
 
 def test_a_generation_that_is_said_is_not_asked_for(labs: Any, shell: str, api: str) -> None:
@@ -99,7 +99,17 @@ def whole(client: Any, server: MixEmulator, api: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("said", "api"), [("0.8", "0.5"), ("0.8", "0.6.5"), ("0.7", "0.5"), ("0.5", "0.8"), ("0.5", "0.7"), ("0.6", "0.8"), ("0.8", "0.7"), ("0.6.5", "0.6")]
+    ("said", "api"),
+    [
+        ("0.8", "0.5"),
+        ("0.8", "0.6.5"),
+        ("0.7", "0.5"),
+        ("0.5", "0.8"),
+        ("0.5", "0.7"),
+        ("0.6", "0.8"),
+        ("0.8", "0.7"),
+        ("0.6.5", "0.6"),
+    ],
 )
 def test_a_wrong_generation_never_hangs_or_sends_twice(labs: Any, shell: str, said: str, api: str) -> None:
     lab = labs(shell, api, looking(), client_api=said, heartbeat=0.05)

@@ -379,9 +379,7 @@ def test_somebody_else_cancels(labs: Any, shell: str, api: str) -> None:
     import httpx
 
     lab = labs(shell, api, endless())
-    outcome = lab.turn(
-        "go", at_text(lambda: httpx.post(f"{lab.server.url}/api/sessions/{lab.sessions[-1]}/cancel"))
-    )
+    outcome = lab.turn("go", at_text(lambda: httpx.post(f"{lab.server.url}/api/sessions/{lab.sessions[-1]}/cancel")))
     assert isinstance(outcome.error, errors.MixTurnCancelled), repr(outcome.error)
     assert outcome.error.turn.full_text == SAID
     assert outcome.error.hint

@@ -86,7 +86,9 @@ def test_two_clients_of_one_process_know_of_each_other(labs: Any) -> None:
         gate.open()
 
 
-@pytest.mark.parametrize("shells", [("sync",) * 4, ("async",) * 4, ("sync", "async", "async", "sync")], ids=["threads", "loops", "mixed"])
+@pytest.mark.parametrize(
+    "shells", [("sync",) * 4, ("async",) * 4, ("sync", "async", "async", "sync")], ids=["threads", "loops", "mixed"]
+)
 def test_enqueued_turns_run_in_order(labs: Any, shells: tuple[str, ...]) -> None:
     gate = Gate()
     lab = labs("async", "0.8", held(gate, "B", "C", "D"))
@@ -126,9 +128,7 @@ def test_tasks_of_one_loop_queue(labs: Any) -> None:
     session = lab.session()
 
     async def all_of_them() -> list[str]:
-        return await asyncio.gather(
-            *(arun(lab, session, str(i), multitask_strategy="enqueue") for i in range(10))
-        )
+        return await asyncio.gather(*(arun(lab, session, str(i), multitask_strategy="enqueue") for i in range(10)))
 
     assert lab.shell.awaited(all_of_them()) == [f"answer {i}" for i in range(10)]
     assert lab.users(session) == [str(i) for i in range(10)]
@@ -224,17 +224,27 @@ def test_one_client_in_event_loops_side_by_side(labs: Any) -> None:
         assert {r.result(10) for r in runs} == {"A word."}
 
 
-@pytest.mark.parametrize("api", ["0.5", "0.6", "0.6.5", "0.8"])
+def heard_run(lab: Any, session: str, heard: threading.Event) -> str:
+    """A whole turn that tells when its first text has come."""
+    with lab.mix.turn(session, "one") as stream:
+        for update in stream:
+            if isinstance(update, TextDelta):
+                heard.set()
+        return str(stream.result.full_text)
+
+
+@pytest.mark.parametrize("api", ["0.5", "0.6.5", "0.8"])
 def test_closing_the_client_under_a_turn_of_another_thread(labs: Any, api: str) -> None:
     gate = Gate()
     lab = labs("sync", api, held(gate), liveness=15.0)
     session = lab.session()
     with ThreadPoolExecutor(1) as pool:
-        one = pool.submit(run, lab, session, "one")
-        assert gate.reached.wait(5)
+        heard = threading.Event()
+        one = pool.submit(heard_run, lab, session, heard)
+        assert heard.wait(5)
         streams = len(lab.asked("GET", "/stream"))
         lab.mix.close()
-        if api in {"0.5", "0.6"}:
+        if api == "0.5":
             with pytest.raises(errors.MixTurnError):
                 one.result(5)
         else:
@@ -250,8 +260,17 @@ def test_closing_the_client_under_a_turn_of_another_task(labs: Any) -> None:
     session = lab.session()
 
     async def scenario() -> str:
-        one = asyncio.create_task(arun(lab, session, "one"))
-        await asyncio.to_thread(gate.reached.wait, 5)
+        heard = asyncio.Event()
+
+        async def whole() -> str:
+            async with lab.mix.turn_async(session, "one") as stream:
+                async for update in stream:
+                    if isinstance(update, TextDelta):
+                        heard.set()
+                return str(stream.result.full_text)
+
+        one = asyncio.create_task(whole())
+        await heard.wait()
         await lab.mix.aclose()
         await asyncio.to_thread(lab.server.wait_until, lambda: len(lab.asked("GET", "/stream")) > 1)
         gate.open()
@@ -267,7 +286,11 @@ def test_closing_the_client_under_a_turn_of_another_task(labs: Any) -> None:
 @pytest.mark.parametrize("api", ["0.6.5", "0.7", "0.8", "next"])
 def test_the_second_copy_of_an_error_is_not_charged_to_the_next_turn(labs: Any, shell: str, api: str) -> None:
     gate = Gate()
-    lab = labs(shell, api, Script(turn([*say("I try. "), Fail("no model today")]), turn([*say("Now. "), Wait(gate), *say("Done.")])))
+    lab = labs(
+        shell,
+        api,
+        Script(turn([*say("I try. "), Fail("no model today")]), turn([*say("Now. "), Wait(gate), *say("Done.")])),
+    )
     session = lab.session()
     failed = lab.turn("one", session=session)
     assert isinstance(failed.error, errors.MixAgentError)
@@ -294,7 +317,11 @@ def test_the_second_copy_comes_when_the_next_turn_has_its_stream(labs: Any, shel
     from langchain_mix.emulator import UnknownEvent
 
     lab.server.faults.add(
-        UnknownEvent(name="error", data={"error": "no model today"}, before="user_message_created" if api != "0.6.5" else "content")
+        UnknownEvent(
+            name="error",
+            data={"error": "no model today"},
+            before="user_message_created" if api != "0.6.5" else "content",
+        )
     )
     again = lab.turn("two", session=session).well()
     assert again.told == "Done."
@@ -320,7 +347,7 @@ def test_a_turn_of_another_client_is_told_apart(labs: Any, shell: str, api: str)
 
     gate = Gate()
     script = Script(turn([*say("Mine is "), Wait(gate), *say("this.")]), "Theirs.")
-    lab = labs(shell, api, script, heartbeat=0.05)
+    lab = labs(shell, api, script)
     session = lab.session()
 
     def intrude(update: Any) -> None:

@@ -178,10 +178,26 @@ REFUSED = [
         anywhere(errors.MixInternalError),
         MIDDLE,
     ),
-    Case("stream refused: HTML", lambda: [HttpError(STREAM, 502, HTML, "text/html")], anywhere(errors.MixNotAServerError), MIDDLE),
-    Case("stream refused: HTML 200", lambda: [HttpError(STREAM, 200, HTML, "text/html")], anywhere(errors.MixNotAServerError), MIDDLE),
+    Case(
+        "stream refused: HTML",
+        lambda: [HttpError(STREAM, 502, HTML, "text/html")],
+        anywhere(errors.MixNotAServerError),
+        MIDDLE,
+    ),
+    Case(
+        "stream refused: HTML 200",
+        lambda: [HttpError(STREAM, 200, HTML, "text/html")],
+        anywhere(errors.MixNotAServerError),
+        MIDDLE,
+    ),
     Case("stream reset", lambda: [CloseConnection(STREAM)], apis=MIDDLE),
-    Case("stream reset for ever", lambda: [CloseConnection(STREAM, count=None)], anywhere(errors.MixConnectionError), ("0.8",), options={"timeout": 6}),
+    Case(
+        "stream reset for ever",
+        lambda: [CloseConnection(STREAM, count=None)],
+        anywhere(errors.MixConnectionError),
+        ("0.8",),
+        options={"timeout": 6},
+    ),
     Case(
         "message refused: 503",
         sending(status=503)(HttpError),
@@ -204,16 +220,27 @@ REFUSED = [
         anywhere(errors.MixInternalError, errors.MixOutcomeUnknown),
     ),
     Case("message taken, answer is 503", sending(status=503, before=False)(HttpError)),
-    Case("message taken, answer is HTML", sending(status=502, body=HTML, content_type="text/html", before=False)(HttpError)),
+    Case(
+        "message taken, answer is HTML",
+        sending(status=502, body=HTML, content_type="text/html", before=False)(HttpError),
+    ),
     Case(
         "message taken, answer is JSON 500",
         sending(status=500, body=JSON_500, content_type="application/json", before=False)(HttpError),
     ),
     Case("message taken, answer is 204", sending(status=204, body="", before=False)(HttpError)),
-    Case("message taken, answer is JSON of another kind", sending(status=200, body="[1]", content_type="application/json", before=False)(HttpError)),
+    Case(
+        "message taken, answer is JSON of another kind",
+        sending(status=200, body="[1]", content_type="application/json", before=False)(HttpError),
+    ),
     Case("message reset", sending()(CloseConnection), UNKNOWN),
     Case("message taken, answer reset", sending(before=False)(CloseConnection)),
-    Case("message taken, no answer", lambda: [SlowReply(MESSAGES, gate=Gate()), SlowReply(WRITE, gate=Gate())], apis=("0.5", *ALL[2:]), timeout=0.4),
+    Case(
+        "message taken, no answer",
+        lambda: [SlowReply(MESSAGES, gate=Gate()), SlowReply(WRITE, gate=Gate())],
+        apis=("0.5", *ALL[2:]),
+        timeout=0.4,
+    ),
 ]
 
 READ = [
@@ -224,7 +251,10 @@ READ = [
     Case("listing is HTML", lambda: [HttpError(READS, 200, HTML, "text/html", count=None)], apis=MIDDLE),
     Case("listing is not found", lambda: [HttpError(READS, 404, "404 page not found\n", count=None)], apis=MIDDLE),
     Case("listing is slow", lambda: [SlowReply(READS, gate=Gate())], apis=MIDDLE, timeout=0.3),
-    Case("tail dropped, listing refused", lambda: [DropEvent("content", nth=5, count=2), HttpError(READS, 503, count=None)]),
+    Case(
+        "tail dropped, listing refused",
+        lambda: [DropEvent("content", nth=5, count=2), HttpError(READS, 503, count=None)],
+    ),
     Case(
         "complete dropped, listing refused twice",
         lambda: [DropEvent("complete"), HttpError(READS, 500, JSON_500, "application/json", count=2)],
@@ -232,7 +262,9 @@ READ = [
 ]
 
 CASES = [
-    pytest.param(case, api, id=f"{case.name}-{api}") for case in (*LOST, *SPOILED, *CUT, *REFUSED, *READ) for api in case.apis
+    pytest.param(case, api, id=f"{case.name}-{api}")
+    for case in (*LOST, *SPOILED, *CUT, *REFUSED, *READ)
+    for api in case.apis
 ]
 
 

@@ -29,7 +29,9 @@ WITH_SUBAGENTS = ("0.7", "0.8", "next")
 
 
 def asking() -> Script:
-    return Script(turn([*say("May I? "), use("Bash", {"command": "make"}, result="built", ask=True, id="call")], DONE), "Again.")
+    return Script(
+        turn([*say("May I? "), use("Bash", {"command": "make"}, result="built", ask=True, id="call")], DONE), "Again."
+    )
 
 
 def answers(lab: Any) -> list[str]:
@@ -51,7 +53,9 @@ def status(outcome: Any) -> str:
     ],
     ids=["allow", "deny", "yes", "no"],
 )
-def test_a_policy_answers(labs: Any, shell: str, api: str, policy: Any, answer: list[str], ended: str) -> None:
+def test_a_policy_answers(  # noqa: PLR0917
+    labs: Any, shell: str, api: str, policy: Any, answer: list[str], ended: str
+) -> None:
     lab = labs(shell, api, asking())
     outcome = lab.turn(permissions=policy).well()
     assert answers(lab) == answer
@@ -180,7 +184,9 @@ def test_an_answer_that_cannot_be_sent_is_told_and_the_turn_goes_on(labs: Any, s
 
 def delegating(gate: Gate, *tools: Any) -> Script:
     task = use("Task", {"description": "d", "prompt": "p"}, id="task")
-    return Script(turn([*say("I ask. "), task], DONE), subagent=[turn([*say("Inside. "), Wait(gate), *tools], "Inner end.")])
+    return Script(
+        turn([*say("I ask. "), task], DONE), subagent=[turn([*say("Inside. "), Wait(gate), *tools], "Inner end.")]
+    )
 
 
 @contextmanager
@@ -203,7 +209,9 @@ def inner_call() -> Any:
 
 @pytest.mark.parametrize("api", WITH_SUBAGENTS)
 @pytest.mark.parametrize(
-    ("policy", "answer"), [("allow", "grant"), ("deny", "deny"), (lambda _: True, "grant")], ids=["allow", "deny", "call"]
+    ("policy", "answer"),
+    [("allow", "grant"), ("deny", "deny"), (lambda _: True, "grant")],
+    ids=["allow", "deny", "call"],
 )
 def test_a_sub_agents_request(labs: Any, shell: str, api: str, policy: Any, answer: str) -> None:
     gate = Gate()
@@ -274,7 +282,9 @@ def notifying(**given: Any) -> Script:
         ("acknowledge", "", {"type": "acknowledge"}),
     ],
 )
-def test_a_notification_is_answered(labs: Any, shell: str, api: str, kind: str, answer: str, body: dict[str, str]) -> None:
+def test_a_notification_is_answered(  # noqa: PLR0917
+    labs: Any, shell: str, api: str, kind: str, answer: str, body: dict[str, str]
+) -> None:
     lab = labs(shell, api, notifying(responseType=kind, choices=["a", "b"]))
     outcome = lab.turn(on_notification=lambda _: answer).well()
     (sent,) = lab.asked("POST", "/respond")

@@ -97,11 +97,15 @@ def same(name: str, other: str) -> bool:
 def test_several_tools_in_parallel(labs: Any, shell: str, api: str) -> None:
     calls = [use("Grep", {"pattern": str(i)}, result=f"hit {i}", id=f"call{i}") for i in range(3)]
     failing = use("Glob", {"pattern": "*"}, failure="disk on fire", id="call3")
-    lab = labs(shell, api, Script(turn([*calls, failing], [*say("Again. "), use("Grep", result="x", id="call4")], ANSWER)))
+    lab = labs(
+        shell, api, Script(turn([*calls, failing], [*say("Again. "), use("Grep", result="x", id="call4")], ANSWER))
+    )
     outcome = lab.turn().well()
     assert [c.id for c in outcome.result.tool_calls] == [f"call{i}" for i in range(5)]
     assert [c.status for c in outcome.result.tool_calls] == ["succeeded"] * 3 + ["failed", "succeeded"]
-    assert [c.output for c in outcome.result.tool_calls][:3] == ([f"hit {i}" for i in range(3)] if api in NEW else [None] * 3)
+    assert [c.output for c in outcome.result.tool_calls][:3] == (
+        [f"hit {i}" for i in range(3)] if api in NEW else [None] * 3
+    )
     assert [len(m.tool_calls) for m in outcome.result.messages] == [4, 1, 0]
     assert outcome.told == "Again. " + ANSWER
     assert len({u.id for u in outcome.of(ToolCalled)}) == len(outcome.of(ToolCalled)) == 5
@@ -156,7 +160,8 @@ def test_max_steps(labs: Any, shell: str, api: str) -> None:
 
 @pytest.mark.parametrize(
     ("api", "option"),
-    [(a, "thinking_level") for a in ("0.5", "0.6", "0.6.5")] + [(a, "max_steps") for a in ("0.5", "0.6", "0.6.5", "0.7")],
+    [(a, "thinking_level") for a in ("0.5", "0.6", "0.6.5")]
+    + [(a, "max_steps") for a in ("0.5", "0.6", "0.6.5", "0.7")],
 )
 def test_an_option_that_the_generation_lacks_is_told_before_anything_is_sent(
     labs: Any, shell: str, api: str, option: str

@@ -12,24 +12,9 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage, ToolMessage
 
 from langchain_mix.chat_models import history
-from langchain_mix.chat_models.align import (
-    Append,
-    Base,
-    Fork,
-    NeedRows,
-    New,
-    OnDivergence,
-    Plan,
-    Replay,
-    Rewind,
-    align,
-    find_base,
-    head_of,
-    setup_known,
-    text_of,
-    verify,
-)
+from langchain_mix.chat_models.align import align, find_base, head_of, setup_known, text_of, verify
 from langchain_mix.chat_models.history import Rendering, digest
+from langchain_mix.chat_models.plans import Append, Base, Fork, NeedRows, New, OnDivergence, Plan, Replay, Rewind
 from langchain_mix.errors import MixHistoryDiverged, MixInputError
 from langchain_mix.pointer import KEY, Pointer
 from langchain_mix.protocol.models.messages import BackendMessage
@@ -348,6 +333,10 @@ def test_pointers_of_other_servers_and_without_proof_are_no_base():
     messages[1].response_metadata[KEY]["server"] = SERVER + "/"
     assert find_base(messages, SERVER) == Base(1, place(messages[1]))
     assert find_base(messages, "http://elsewhere:8088") is None
+    user = HumanMessage(
+        "a", response_metadata={KEY: {**messages[1].response_metadata[KEY], "digest": digest(messages[:1])}}
+    )
+    assert find_base([user], SERVER) is None
     for lacking in ("digest", "message_id", "session_id"):
         cut = messages[1].model_copy(
             update={"response_metadata": {KEY: {**messages[1].response_metadata[KEY], lacking: ""}}}

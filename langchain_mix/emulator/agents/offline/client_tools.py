@@ -19,7 +19,7 @@ from langchain_mix.emulator.agents.offline.conversation import Act, Conversation
 from langchain_mix.emulator.agents.offline.facts import facts
 from langchain_mix.emulator.agents.offline.files import list_files, search_files
 from langchain_mix.emulator.agents.offline.recall import recall
-from langchain_mix.emulator.agents.offline.schemas import Source, data_in, filled
+from langchain_mix.emulator.agents.offline.schemas import Source, data_in, filled, fits
 from langchain_mix.emulator.agents.offline.summaries import summarise
 from langchain_mix.emulator.agents.offline.table_answers import answer_from_tables
 from langchain_mix.emulator.agents.offline.words import stem, stems
@@ -170,7 +170,7 @@ def _best(tools: Sequence[Tool], text: str) -> Tool | None:
 
 def _score(tool: Tool, text: str) -> int:
     """Tells how well a tool fits a text."""
-    if re.search(rf"(?<!\w){re.escape(tool.name)}(?!\w)", text, re.IGNORECASE):
+    if _is_named(tool.name, text):
         return _NAMED
     said = stems(text)
     name = {stem(word) for word in extraction.label_words(tool.name)} - _GENERIC
@@ -183,8 +183,16 @@ def _score(tool: Tool, text: str) -> int:
     return score
 
 
+def _is_named(name: str, text: str) -> bool:
+    """Tells whether a text names a tool. A tool that is called by a common word has to be called a tool."""
+    exact = rf"(?<!\w){re.escape(name)}(?!\w)"
+    if not name.isalpha() or not (name.islower() or name.istitle()):
+        return re.search(exact, text, re.IGNORECASE) is not None
+    return re.search(rf"`{re.escape(name)}`|{exact}(?:\(|\s+(?:tool|function)\b)", text) is not None
+
+
 _COMMON = stems(
-    "a an the of in at to for from with and or that this is are it its by on two one value number input takes returns use"
+    "a an the of in at to for from with and or that this is are it its by on two one value number input takes use"
 )
 
 
@@ -197,9 +205,8 @@ def _calls(tool: Tool, text: str, wanted: Assignment) -> Iterator[_Call]:
         return
     required = list(tool.parameters.get("required", ()))
     things = _things(required, tool, text)
-    for thing in things or [None]:
-        given = {required[0]: thing} if thing is not None else {}
-        yield _Call(tool, _completed(tool, given, text, known))
+    each: list[dict[str, Any]] = [{required[0]: thing} for thing in things] or [{}]
+    yield from (_Call(tool, _completed(tool, given, text, known)) for given in each)
 
 
 def _things(required: Sequence[str], tool: Tool, text: str) -> list[str]:
@@ -238,8 +245,9 @@ def _as_written(tool: Tool, listed: str) -> dict[str, Any]:
     for index, part in enumerate(re.findall(r"(?:\"[^\"]*\"|'[^']*'|\[[^\]]*\]|[^,])+", listed)):
         name, equals, value = part.partition("=")
         name = name.strip() if equals and name.strip() in names else names[index] if index < len(names) else ""
-        if name:
-            found[name] = _literal(value if equals else part)
+        literal = _literal(value if equals else part)
+        if name and fits(literal, tool.parameters["properties"][name]):
+            found[name] = literal
     return found
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from datetime import date, datetime, time
+from ipaddress import IPv4Address
 
 from langchain_mix.emulator.agents.offline.words import STOP_WORDS, words
 
@@ -43,55 +45,24 @@ _STYLES = (
 _REMARK = re.compile(r"\s[-\u2013\u2014]\s+(.+)$|:\s+(.+)$", re.DOTALL)
 _SHAPES = {
     "email": re.compile(r"[\w.+-]+@[\w-]+(?:\.[\w-]+)+"),
-    "uri": re.compile(r"\bhttps?://[^\s<>\"')]+"),
+    "uri": re.compile(r"\bhttps?://[a-zA-Z\d][a-zA-Z\d.-]*(?::\d{1,4})?(?:/[^\s<>\"'()\[\]]*)?"),
     "date-time": re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(?:Z|[+-]\d\d:?\d\d)?"),
     "date": re.compile(r"\b\d{4}-\d\d-\d\d\b"),
     "time": re.compile(r"\b\d{1,2}:\d\d(?::\d\d)?\b"),
     "uuid": re.compile(r"\b[\da-f]{8}-(?:[\da-f]{4}-){3}[\da-f]{12}\b", re.IGNORECASE),
+    "phone": re.compile(r"(?<!\w)\+?\(?\d[\d ()./-]{5,}\d"),
     "ipv4": re.compile(r"\b(?:\d{1,3}\.){3}\d{1,3}\b"),
 }
-_VERBS = frozenset(
-    (
-        "create",
-        "add",
-        "compute",
-        "calculate",
-        "extract",
-        "generate",
-        "give",
-        "tell",
-        "write",
-        "send",
-        "use",
-        "using",
-        "call",
-        "make",
-        "find",
-        "search",
-        "get",
-        "book",
-        "list",
-        "translate",
-        "classify",
-        "analyse",
-        "analyze",
-        "convert",
-        "set",
-        "update",
-        "delete",
-        "multiply",
-        "subtract",
-        "divide",
-        "sum",
-        "apply",
-        "hello",
-        "hi",
-    )
-)
+_VERB_TEXT = """
+create add compute calculate extract generate give tell write send use using call make find search get book list
+translate classify analyse analyze convert set update delete multiply subtract divide sum apply hello hi
+"""
+_VERBS = frozenset(_VERB_TEXT.split())
 _COURTESY = re.compile(
     r"^(?:please|can you|could you|would you)\s+|\b(?:use|using|call) (?:the|your|a) tools?\b[,.:]?\s*|\bplease\b",
     re.IGNORECASE,
 )
+RECIPIENT_WORDS = frozenset(("to", "cc", "bcc", "recipient", "sender"))
 PLACE_WORDS = frozenset(
     ("location", "city", "place", "country", "town", "region", "address", "where", "destination", "origin", "state")
 )
@@ -173,8 +144,18 @@ def labelled(text: str, label: str) -> str | None:
 def shaped(text: str, shape: str) -> str | None:
     """Finds a text of a JSON Schema format."""
     pattern = _SHAPES.get(shape)
-    match = pattern.search(text) if pattern else None
-    return match[0].rstrip(".,") if match else None
+    found = (match[0].rstrip(".,") for match in pattern.finditer(text)) if pattern else ()
+    return next((text for text in found if _exists(shape, text)), None)
+
+
+def _exists(shape: str, text: str) -> bool:
+    """Tells whether what looks like a date, a time or an address is one."""
+    reads = {"date": date.fromisoformat, "time": time.fromisoformat, "date-time": datetime.fromisoformat}
+    try:
+        reads.get(shape, IPv4Address if shape == "ipv4" else str)(text)
+    except ValueError:
+        return False
+    return True
 
 
 def places(text: str) -> list[str]:

@@ -161,7 +161,7 @@ class _Filler:
             kind = next((one for one in kind if one != "null"), "null")
         match kind:
             case "object":
-                return self._object(name, schema, depth)
+                return self._object(schema, depth)
             case "array":
                 return self._array(name, schema, depth)
             case "integer" | "number":
@@ -171,9 +171,9 @@ class _Filler:
             case "null":
                 return Value(None, told=False)
             case _:
-                return self._object(name, schema, depth) if "properties" in schema else self._string(name, schema)
+                return self._object(schema, depth) if "properties" in schema else self._string(name, schema)
 
-    def _object(self, name: str, schema: Schema, depth: int) -> Value:
+    def _object(self, schema: Schema, depth: int) -> Value:
         required = schema.get("required", ())
         result: dict[str, Any] = {}
         told = False
@@ -304,6 +304,15 @@ def _bounded(value: float, schema: Schema, *, whole: bool) -> float:
     if unit:
         value = unit * (math.ceil(value / unit) if unit * round(value / unit) < low else round(value / unit))
     return round(value) if whole or float(value).is_integer() else value
+
+
+def fits(value: Any, schema: Schema) -> bool:
+    """Tells whether a value has the type of a schema and lies in its limits, or is one of its options."""
+    if not _is(value, schema):
+        return False
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return True
+    return _bounded(value, schema, whole=isinstance(value, int)) == value
 
 
 def _is(value: Any, schema: Schema) -> bool:

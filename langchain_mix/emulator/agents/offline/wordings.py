@@ -52,7 +52,7 @@ _SAMPLES = (
     "a", "A", "0", "1", "ab", "AB", "12", "abc", "ABC", "123", "A1", "a1", "abcd", "ABCD", "1234", "12345", "123456",
     "AB12", "AB-12", "ABC123", "ABC-123", "abc-123", "AB-1234", "ABC-1234", "12345-6789", "555-1234", "123-456-7890",
     "+1234567890", "1234567890", "#ffffff", "0.0.1", "1.0.0", "v1.0.0", "en", "en-US", "USD", "10:00", "2024-01-01",
-    "user@example.com", "https://example.com", "/tmp", "example.com", "Example", "example",
+    "user@example.com", "https://example.com", "/data", "example.com", "Example", "example",
 )  # fmt: skip
 _FORMATS = {
     "email": "user@example.com",
@@ -62,12 +62,22 @@ _FORMATS = {
     "time": "12:00:00Z",
     "duration": "PT1H",
     "uuid": "00000000-0000-4000-8000-000000000000",
+    "phone": "+1 555 0100",
     "ipv4": "127.0.0.1",
     "ipv6": "::1",
     "binary": "",
     "byte": "",
 }
-_FORMAT_OF = {"email": "email", "mail": "email", "url": "uri", "link": "uri", "website": "uri", "uuid": "uuid"}
+_FORMAT_OF = {
+    "email": "email",
+    "mail": "email",
+    "url": "uri",
+    "link": "uri",
+    "website": "uri",
+    "uuid": "uuid",
+    "phone": "phone",
+    "telephone": "phone",
+}
 
 
 class Words(Protocol):
@@ -168,6 +178,7 @@ _READERS: tuple[tuple[frozenset[str], Callable[[Words, set[str]], str]], ...] = 
     (frozenset({"punchline"}), _punchline),
     (frozenset({"joke"}), lambda source, label: f"{_setup(source, label)} {_punchline(source, label)}".strip()),
     (ANSWERS, _answer),
+    (extraction.RECIPIENT_WORDS, lambda source, _: extraction.shaped(source.request, "email") or ""),
     (extraction.REMARK_WORDS, lambda source, _: extraction.remark(source.request)),
     (extraction.PLACE_WORDS, lambda source, _: next(iter(extraction.places(source.request)), "")),
     (extraction.PERSON_WORDS, _person),

@@ -325,7 +325,7 @@ def test_any_forks_and_rewinds_agree_with_plain_lists(steps: list[tuple[str, int
                 world.append_row(session, Row("tool", tool_results=[{"call_id": call.id, "output": "o"}]))
                 rows += [("assistant", f"c{counter}"), ("tool", "")]
             elif action == "fork":
-                end = number + (0 < number < len(rows) and rows[number - 1][0] == "assistant")
+                end = number + (0 < number < len(rows) and rows[number][0] == "tool")
                 model[world.fork_session(session, number, None)["id"]] = rows[:end]
             elif action == "rewind" and rows:
                 index = number % len(rows)

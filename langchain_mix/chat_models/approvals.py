@@ -1,0 +1,232 @@
+"""Who decides whether a tool may run, and who answers the agent's questions.
+
+Owns: the policies that a user can name, and the pause of a LangGraph graph until somebody has decided.
+Refuses to know: how an answer reaches the server (`client/`) and what is tidied up after a pause (`replies.py`).
+
+What cannot be understood is a no: an unknown verdict, a resume value of another form, a policy that raises.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from hashlib import blake2b
+from pathlib import PurePath
+from typing import Any, Literal
+
+from langchain_mix.errors import MixInputError
+from langchain_mix.protocol.events import SSENotificationEventData, SSEPermissionEventData
+from langchain_mix.protocol.tool_names import same_tool
+
+Verdict = bool | None
+Permissions = (
+    Literal["deny", "allow", "ignore", "interrupt"]
+    | Collection[str]
+    | Callable[[SSEPermissionEventData], Verdict | Awaitable[Verdict]]
+)
+"""`"deny"` and `"allow"` answer every request; `"ignore"` leaves them to someone else; a collection names the tools
+that may run, each perhaps with a pattern of what it acts on, as `"Write(*.md)"`; `"interrupt"` asks through LangGraph.
+"""
+
+Notifications = Literal["interrupt"] | Callable[[SSENotificationEventData], Any] | None
+"""How notifications are answered: through LangGraph, by a function, or not at all."""
+
+_SAVER = "__pregel_checkpointer"
+_ASKED = "mix_asked"
+_SHELL = re.compile(r"[;&|`$<>()\n\r\\]")
+_ACTED_ON = ("command", "file_path", "path", "pattern", "query", "url")
+_QUESTION = "mix_notification"
+
+
+class Approvals:
+    """The policies of one turn, and the pause that one of them asked for.
+
+    Attributes:
+        pause: LangGraph's interrupt, once one was raised: the turn is to be given up and this to be raised.
+    """
+
+    def __init__(self, permissions: Permissions, notifications: Notifications = None) -> None:
+        """Reads the policies.
+
+        Args:
+            permissions: For permission requests.
+            notifications: For notifications.
+
+        Raises:
+            MixInputError: A policy is none of those there are, or needs a graph and there is none.
+        """
+        self.pause: BaseException | None = None
+        self._permissions = permissions
+        self._notifications = notifications
+        if isinstance(permissions, str) and permissions not in {"deny", "allow", "ignore", "interrupt"}:
+            raise MixInputError(
+                f"permissions={permissions!r} is no policy.",
+                hint='Use "deny", "allow", "ignore", "interrupt", a list of tools or a function.',
+            )
+        self._pauses = permissions == "interrupt" or notifications == "interrupt"
+        self._asked: tuple[str, ...] = ()
+        self._answers: dict[str, Any] = {}
+
+    @property
+    def for_permissions(self) -> Any:
+        """The policy as the client takes it."""
+        if self._permissions == "interrupt":
+            return self._ask
+        if isinstance(self._permissions, str) or callable(self._permissions):
+            return self._permissions
+        allowed = tuple(self._permissions)
+        return lambda request: any(_allows(rule, request) for rule in allowed)
+
+    @property
+    def for_notifications(self) -> Any:
+        """The policy as the client takes it."""
+        return self._question if self._notifications == "interrupt" else self._notifications
+
+    def recall(self) -> None:
+        """Gets the answers that the running task was given so far, if it was paused before.
+
+        Raises:
+            GraphInterrupt: It was, and has no answer yet.
+        """
+        if self._pauses:
+            place = task_in_graph()
+            saver = place.configurable.get(_SAVER)
+            self._take(place, saver.get_tuple(place.config()) if saver is not None else None)
+
+    async def arecall(self) -> None:
+        """Does what `recall` does, asynchronously."""
+        if self._pauses:
+            place = task_in_graph()
+            saver = place.configurable.get(_SAVER)
+            self._take(place, await saver.aget_tuple(place.config()) if saver is not None else None)
+
+    def _take(self, place: TaskInGraph, stored: Any) -> None:
+        from langgraph.types import interrupt  # noqa: PLC0415  # Only inside a graph, where it is loaded.
+
+        asked = place.asked(stored.pending_writes or () if stored is not None else ())
+        self._asked = tuple(asked[_ASKED]) if asked else ()
+        for number, mark in enumerate(self._asked, start=1):
+            # LangGraph gives answers by their order alone. All but the last have one; the last may still be waited for.
+            self._answers[mark] = interrupt(asked if number == len(self._asked) else None)
+
+    def _ask(self, request: SSEPermissionEventData) -> Verdict:
+        arguments = dict(request.params) if isinstance(request.params, Mapping) else {"params": request.params}
+        asked = {
+            "action_requests": [
+                {"name": request.tool_name, "args": arguments, "description": request.description or request.action}
+            ],
+            "review_configs": [{"action_name": request.tool_name, "allowed_decisions": ["approve", "reject"]}],
+        }
+        return _decision(self._answer(asked)).get("type") == "approve"
+
+    def _question(self, notification: SSENotificationEventData) -> str | None:
+        told = notification.model_dump(include={"title", "message", "response_type", "choices", "notification_type"})
+        asked = {
+            "action_requests": [{"name": _QUESTION, "args": told, "description": notification.message}],
+            "review_configs": [{"action_name": _QUESTION, "allowed_decisions": ["respond", "approve"]}],
+        }
+        decision = _decision(self._answer(asked))
+        if decision.get("type") == "respond":
+            return str(decision.get("message", decision.get("text", "")))
+        return "" if decision.get("type") == "approve" else None
+
+    def _answer(self, asked: dict[str, Any]) -> Any:
+        """Gives the answer to this very request, or asks for one through LangGraph.
+
+        The server denies after 30 s, while a graph may pause for days. So the request is denied at once, the turn given
+        up and its traces removed; when the graph goes on, the turn is run again and the answer is known.
+        """
+        from langgraph.errors import GraphInterrupt  # noqa: PLC0415  # Only inside a graph, where it is loaded.
+        from langgraph.types import interrupt  # noqa: PLC0415
+
+        mark = blake2b(json.dumps(asked, sort_keys=True, default=str).encode(), digest_size=16).hexdigest()
+        if mark in self._answers:
+            return self._answers[mark]
+        if self.pause is None:
+            try:
+                return interrupt({**asked, _ASKED: [*self._asked, mark]})
+            except GraphInterrupt as pause:
+                self.pause = pause
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskInGraph:
+    """The running task of a LangGraph graph.
+
+    Attributes:
+        configurable: What LangGraph configures for it.
+        task_id: The task.
+    """
+
+    configurable: Mapping[str, Any]
+    task_id: str
+
+    def config(self) -> dict[str, Any]:
+        """Names the checkpoint that the task began from."""
+        # LangGraph: the namespace of a task is that of its graph and the task's own segment behind it.
+        namespace = str(self.configurable.get("checkpoint_ns", "")).rpartition("|")[0]
+        known = {"thread_id": self.configurable.get("thread_id"), "checkpoint_ns": namespace}
+        checkpoint = (self.configurable.get("checkpoint_map") or {}).get(namespace)
+        return {"configurable": known | ({"checkpoint_id": checkpoint} if checkpoint else {})}
+
+    def asked(self, writes: Collection[tuple[str, str, Any]]) -> dict[str, Any] | None:
+        """The request with which this task was paused last, or None."""
+        for task_id, channel, value in writes:
+            if task_id == self.task_id and channel == "__interrupt__":
+                for interrupt in value if isinstance(value, list | tuple) else (value,):
+                    payload = getattr(interrupt, "value", None)
+                    if isinstance(payload, dict) and isinstance(payload.get(_ASKED), list):
+                        return payload
+        return None
+
+
+def task_in_graph() -> TaskInGraph:
+    """Finds the running task.
+
+    Raises:
+        MixInputError: There is none.
+    """
+    config, runtime = sys.modules.get("langgraph.config"), sys.modules.get("langgraph.runtime")
+    if config is not None and runtime is not None:
+        try:
+            configurable = config.get_config().get("configurable", {})
+            info = runtime.get_runtime().execution_info
+        except (RuntimeError, KeyError):
+            info = None  # LangGraph: called outside of a runnable context, or of a task.
+        if info is not None:
+            return TaskInGraph(configurable, info.task_id)
+    raise MixInputError(
+        'The policy "interrupt" pauses a LangGraph graph, but the model is not called from one.',
+        hint="Call it from a graph's node, with a checkpointer, or choose another policy.",
+    )
+
+
+def _decision(answer: Any) -> Mapping[str, Any]:
+    """Reads what a graph was resumed with: LangChain's form, one decision of it, or a plain yes."""
+    if isinstance(answer, Mapping) and isinstance(answer.get("decisions"), list) and len(answer["decisions"]) == 1:
+        answer = answer["decisions"][0]
+    if isinstance(answer, Mapping):
+        return answer
+    if answer is True or answer == "approve":
+        return {"type": "approve"}
+    return {"type": "reject"}
+
+
+def _allows(rule: str, request: SSEPermissionEventData) -> bool:
+    name, _, rest = rule.partition("(")
+    if not same_tool(name.strip(), request.tool_name):
+        return False
+    if not rest:
+        return True
+    parameters = request.params if isinstance(request.params, Mapping) else {}
+    acted_on = next((parameters[k] for k in _ACTED_ON if isinstance(parameters.get(k), str)), "")
+    if not rest.endswith(")") or not acted_on:
+        return False
+    # A pattern says what is acted on, not what else a shell or a path may be talked into.
+    sneaky = ".." in PurePath(acted_on).parts or ("command" in parameters and _SHELL.search(acted_on))
+    return acted_on == rest[:-1] or (not sneaky and fnmatchcase(acted_on, rest[:-1]))

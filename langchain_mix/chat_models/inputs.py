@@ -1,0 +1,400 @@
+"""Images, audio, PDFs and other files in messages, made ready for a Mix session.
+
+Owns: every form in which LangChain, OpenAI and Anthropic put a file into a message, the names that uploads get, and the
+words with which the agent is told of them. Here nothing is read from disks or networks.
+Refuses to know: sessions, how uploads travel, and how conversations become text (`history.py`).
+"""
+
+from __future__ import annotations
+
+import binascii
+import json
+import mimetypes
+import re
+from base64 import b64decode
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any, Final, cast
+from urllib.parse import unquote_to_bytes
+
+from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+
+from langchain_mix.errors import MixInputError
+from langchain_mix.protocol.call import FilePart
+
+MAX_BYTES: Final = 32 * 1024 * 1024
+"""Bytes that one attachment may have unless the caller says otherwise. Mix itself sets no limit; memory does."""
+
+_OFFICE: Final = "application/vnd.openxmlformats-officedocument"
+_EXTENSIONS: Final[Mapping[str, str]] = {
+    "image/jpeg": ".jpg",
+    "image/webp": ".webp",
+    "audio/wav": ".wav",
+    "audio/x-wav": ".wav",
+    "audio/mp3": ".mp3",
+    "audio/mpeg": ".mp3",
+    "audio/ogg": ".ogg",
+    "audio/flac": ".flac",
+    "audio/mp4": ".m4a",
+    "text/plain": ".txt",
+    "text/markdown": ".md",
+    "application/octet-stream": ".bin",
+    f"{_OFFICE}.wordprocessingml.document": ".docx",
+    f"{_OFFICE}.spreadsheetml.sheet": ".xlsx",
+    f"{_OFFICE}.presentationml.presentation": ".pptx",
+}
+_SIGNATURES: Final = (
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF8", "image/gif"),
+    (b"%PDF-", "application/pdf"),
+    (b"ID3", "audio/mpeg"),
+    (b"OggS", "audio/ogg"),
+    (b"fLaC", "audio/flac"),
+    (b"\x1aE\xdf\xa3", "video/webm"),
+)
+_RIFF: Final = {b"WEBP": "image/webp", b"WAVE": "audio/wav"}
+_KINDS: Final[Mapping[str, str]] = {
+    "image": "image",
+    "image_url": "image",
+    "input_image": "image",
+    "audio": "audio",
+    "input_audio": "audio",
+    "video": "video",
+    "video_url": "video",
+    "file": "file",
+    "input_file": "file",
+    "document": "document",
+    "text-plain": "document",
+    "media": "file",
+}
+_TEXTS: Final = frozenset({"text", "input_text", "output_text", "refusal"})
+_MIME: Final = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*")
+_WEB: Final = re.compile(r"https?://[^/?#]", re.IGNORECASE)
+_SPACE: Final = re.compile(r"\s+")
+_LONGEST_LABEL: Final = 200
+_LARGER: Final = "Upload it with `Mix.files.upload_session_file` and pass its name as `file_id`, or raise the limit."
+
+_Block = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file that a message brings along.
+
+    Attributes:
+        name: The name of the upload, the same for the same content: uploads are shared by all sessions of a server, so
+            that one of the same name is the same file. The URL of a file that stays where it is.
+        content: The bytes to upload; None for a file that is at the server already, or stays at its URL.
+        url: Where the file is, for the agent's tools to read it; None for uploads.
+        mime_type: Its media type; empty if nobody said.
+    """
+
+    name: str
+    content: bytes | None
+    url: str | None
+    mime_type: str
+
+    def part(self) -> FilePart | None:
+        """What is uploaded; None if there is nothing to upload."""
+        if self.content is None:
+            return None
+        return FilePart(self.name, self.content, self.mime_type)
+
+
+@dataclass(frozen=True, slots=True)
+class Inputs:
+    """Messages whose files are taken out.
+
+    Attributes:
+        messages: The messages, a text like `[Attached image: 3f2a….png]` in the place of each file. Messages without
+            files are the same objects as before.
+        attachments: The files, each name once, in the order in which they appear.
+    """
+
+    messages: tuple[BaseMessage, ...]
+    attachments: tuple[Attachment, ...]
+
+    @property
+    def uploads(self) -> tuple[FilePart, ...]:
+        """What must be at the server before the messages are sent."""
+        return tuple(part for a in self.attachments if (part := a.part()) is not None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Where the bytes of a block are: exactly one of the first three."""
+
+    data: str | None = None
+    url: str | None = None
+    file_id: str | None = None
+    mime_type: str = ""
+    label: str = ""
+
+
+def read_inputs(messages: Iterable[BaseMessage], *, max_bytes: int = MAX_BYTES) -> Inputs:
+    """Takes the files out of messages, results of tools included.
+
+    Base64 data and `data:` URLs become uploads; `http(s)` URLs and files that are at the server (`file_id`) are told to
+    the agent by their names. Nothing is downloaded here. Reasoning and tool blocks of earlier AI messages stay as they
+    are: they are not sent.
+
+    Args:
+        messages: What is to be sent, oldest first.
+        max_bytes: Bytes that one file may have.
+
+    Returns:
+        The messages and their files.
+
+    Raises:
+        MixInputError: A block cannot be sent: unknown, empty, too large, or not readable as what it says it is.
+    """
+    found: dict[str, Attachment] = {}
+    told = tuple(_told(message, found, max_bytes) for message in messages)
+    return Inputs(told, tuple(found.values()))
+
+
+def is_file(block: Any) -> bool:
+    """Whether a content block is a file of some kind, not text, reasoning or a tool's."""
+    return isinstance(block, Mapping) and str(block.get("type")) in _KINDS
+
+
+def reference(name: str, mime_type: str, *, kind: str = "file", label: str = "") -> str:
+    """The words with which the agent is told of a file.
+
+    Args:
+        name: The name of the upload, or a URL.
+        mime_type: Its media type; empty if unknown.
+        kind: What the block called it, if the media type does not tell.
+        label: The name that the user gave it.
+
+    Returns:
+        For example `[Attached image: 3f2a….png ("chart.png")]`.
+    """
+    main = mime_type.partition("/")[0]
+    what = main if main in {"image", "audio", "video"} else "PDF" if mime_type == "application/pdf" else kind
+    named = f" ({json.dumps(label[:_LONGEST_LABEL], ensure_ascii=not label.isprintable())})" if label else ""
+    return f"[Attached {what}: {name}{named}]"
+
+
+def _told(message: BaseMessage, found: dict[str, Attachment], max_bytes: int) -> BaseMessage:
+    if isinstance(message.content, str):
+        return message
+    blocks: list[str | dict[Any, Any]] = []
+    for index, original in enumerate(message.content):
+        block = _unwrapped(original)
+        if isinstance(block, str) or str(block.get("type")) in _TEXTS:
+            blocks.append(original)
+        elif is_file(block):
+            text = _text_for(block, f"{type(message).__name__}.content[{index}]", found, max_bytes)
+            blocks.append({"type": "text", "text": text})
+        elif isinstance(message, AIMessage | ToolMessage):
+            blocks.append(original)  # What an agent thought and did is not sent; a tool may give any data.
+        else:
+            raise _refusal(f"{type(message).__name__}.content[{index}]", block)
+    if all(new is old for new, old in zip(blocks, message.content, strict=True)):
+        return message
+    return message.model_copy(update={"content": _spaced(blocks, message.content)})
+
+
+def _unwrapped(block: Any) -> str | dict[str, Any]:
+    """LangChain wraps blocks of providers that it does not know."""
+    value = block.get("value") if isinstance(block, Mapping) and block.get("type") == "non_standard" else None
+    return cast("str | dict[str, Any]", value if is_file(value) else block)
+
+
+def _spaced(blocks: list[str | dict[Any, Any]], originals: Sequence[Any]) -> list[str | dict[Any, Any]]:
+    """Texts side by side are joined as they are, so that a reference brings its own blank lines."""
+    last = len(blocks) - 1
+    for index, block in enumerate(blocks):
+        if block is not originals[index] and isinstance(block, dict):
+            before = "\n\n" if index and blocks[index - 1] is originals[index - 1] else ""
+            after = "\n\n" if index < last else ""
+            block["text"] = f"{before}{block['text']}{after}"
+    return blocks
+
+
+def _text_for(block: _Block, where: str, found: dict[str, Attachment], max_bytes: int) -> str:
+    text = _own_text(block)
+    if text is not None:
+        return _titled(block, text)
+    source, kind = _source_of(block, where), _KINDS[str(block["type"])]
+    attachment = _attachment(source, kind, where, max_bytes)
+    found.setdefault(attachment.name, attachment)
+    words = reference(attachment.name, attachment.mime_type, kind=kind, label=source.label)
+    return _titled({**block, "title": None}, words)
+
+
+def _own_text(block: _Block) -> str | None:
+    """The text of a block that is a document in itself; it is sent as text."""
+    kind, source = block.get("type"), block.get("source")
+    if kind == "document" and isinstance(source, Mapping) and source.get("type") == "text":
+        text = source.get("data")
+    elif kind == "text-plain" or block.get("source_type") == "text":
+        # LangChain's converter of its older blocks reads the text of a file from `url`.
+        text = block.get("text") or (block.get("url") if block.get("source_type") == "text" else None)
+    else:
+        return None
+    return text if isinstance(text, str) and text else None
+
+
+def _titled(block: _Block, text: str) -> str:
+    named = [str(block[key]) for key in ("title", "context") if block.get(key)]
+    return "\n".join([*named, text])
+
+
+def _source_of(block: _Block, where: str) -> _Source:
+    kind = str(block["type"])
+    nested = block.get(kind)
+    if "source_type" in block:
+        source = _from_v0(block)
+    elif kind in {"image_url", "input_image", "video_url"}:
+        source = _from_image_url(block, kind)
+    elif kind in {"file", "input_audio", "input_file"} and (isinstance(nested, Mapping) or kind == "input_file"):
+        source = _from_openai(nested if isinstance(nested, Mapping) else block)
+    elif isinstance(block.get("source"), Mapping):
+        source = _from_anthropic(block["source"], block)
+    else:
+        source = _from_standard(block)
+    given = [value for value in (source.data, source.url, source.file_id) if value is not None]
+    if len(given) != 1 or not isinstance(given[0], str):
+        raise _refusal(where, block, "it must have exactly one of its data, its URL and its file id, as text")
+    return source
+
+
+def _from_standard(block: _Block) -> _Source:
+    extras = block.get("extras")
+    extra = extras if isinstance(extras, Mapping) else {}
+    named = (block.get("filename"), block.get("title"), extra.get("filename"), extra.get("name"))
+    # Google's `media` blocks call the same things data and file_uri.
+    data, url = block.get("base64", block.get("data")), block.get("url", block.get("file_uri"))
+    return _Source(data, url, block.get("file_id"), _word(block.get("mime_type")), _first(named))
+
+
+def _from_v0(block: _Block) -> _Source:
+    kind, mime, metadata = block.get("source_type"), _word(block.get("mime_type")), block.get("metadata")
+    inner = metadata if isinstance(metadata, Mapping) else {}
+    label = _first((block.get("filename"), inner.get("filename"), inner.get("name"), block.get("name")))
+    data = block.get("data") if kind == "base64" else None
+    url = block.get("url") if kind == "url" else None
+    return _Source(data, url, block.get("id") if kind == "id" else None, mime, label)
+
+
+def _from_image_url(block: _Block, kind: str) -> _Source:
+    nested = block.get("video_url" if kind == "video_url" else "image_url")
+    url = nested.get("url") if isinstance(nested, Mapping) else nested
+    return _Source(url=url, file_id=block.get("file_id"), mime_type=_word(block.get("mime_type")))
+
+
+def _from_openai(block: _Block) -> _Source:
+    data, url, label = block.get("file_data", block.get("data")), block.get("file_url"), _word(block.get("filename"))
+    form = _word(block.get("format"))
+    return _Source(data, url, block.get("file_id"), f"audio/{form.lower()}" if form else "", label)
+
+
+def _from_anthropic(source: _Block, block: _Block) -> _Source:
+    url = source.get("url") if source.get("type") == "url" else None
+    data = source.get("data") if source.get("type") == "base64" else None
+    file_id = source.get("file_id") if source.get("type") == "file" else None
+    return _Source(data, url, file_id, _word(source.get("media_type")), _word(block.get("title")))
+
+
+def _word(value: Any) -> str:
+    return value if isinstance(value, str) else ""
+
+
+def _first(values: Iterable[Any]) -> str:
+    return next((value for value in values if isinstance(value, str) and value), "")
+
+
+def _attachment(source: _Source, kind: str, where: str, max_bytes: int) -> Attachment:
+    def fail(problem: str, hint: str = "") -> MixInputError:
+        return MixInputError(f"{where} ({kind}) cannot be sent: {problem}.", hint=hint)
+
+    mime = source.mime_type.partition(";")[0].strip().lower()
+    if mime and not _MIME.fullmatch(mime):
+        raise fail(f"{source.mime_type!r} is no media type", "It looks like 'image/png'.")
+    if source.file_id is not None:
+        if not source.file_id.strip() or not source.file_id.isprintable():
+            raise fail("its file id is no name", "Give the name of a file that was uploaded to this Mix server.")
+        return Attachment(source.file_id, None, None, mime)
+    location = source.url if source.url is not None else source.data or ""
+    if location[:5].lower() == "data:":
+        declared, content = _data_url(location, max_bytes, fail)
+        mime = mime or declared
+    elif source.url is not None:
+        return Attachment(source.url, None, _readable(source.url, fail), mime)
+    else:
+        content = _decoded(location, max_bytes, fail)
+    return _upload(content, mime, source.label, kind, fail)
+
+
+def _readable(url: str, fail: Callable[..., MixInputError]) -> str:
+    if not _WEB.match(url):
+        raise fail(f"{url[:100]!r} is no http(s) URL", "Read the file yourself and pass its bytes as `base64`.")
+    if not url.isprintable() or _SPACE.search(url):
+        raise fail(f"{url[:100]!r} has characters that no URL has", "Percent-encode them.")
+    return url
+
+
+def _data_url(url: str, max_bytes: int, fail: Callable[..., MixInputError]) -> tuple[str, bytes]:
+    """RFC 2397."""
+    head, comma, data = url[5:].partition(",")
+    if not comma:
+        raise fail("its data: URL has no comma", "It looks like 'data:image/png;base64,iVBOR…'.")
+    mime, *parameters = (piece.strip().lower() for piece in head.split(";"))
+    if mime and not _MIME.fullmatch(mime):
+        raise fail(f"{mime[:100]!r} in its data: URL is no media type", "It looks like 'data:image/png;base64,…'.")
+    if "base64" in parameters:
+        encoded = unquote_to_bytes(data).decode("latin-1") if "%" in data else data
+        return mime, _decoded(encoded, max_bytes, fail)
+    return mime or "text/plain", _sized(unquote_to_bytes(data), max_bytes, fail)
+
+
+def _decoded(data: str, max_bytes: int, fail: Callable[..., MixInputError]) -> bytes:
+    if len(data) // 4 * 3 > max_bytes + 3 and len(packed := _SPACE.sub("", data)) // 4 * 3 > max_bytes + 3:
+        raise fail(f"it has about {len(packed) // 4 * 3:,} bytes, more than the {max_bytes:,} allowed", _LARGER)
+    try:
+        content = b64decode(_SPACE.sub("", data).encode("ascii"), validate=True)
+    except (binascii.Error, UnicodeEncodeError) as problem:
+        raise fail(f"its data is no base64 ({problem})", "Encode it with `base64.b64encode(data).decode()`.") from None
+    return _sized(content, max_bytes, fail)
+
+
+def _sized(content: bytes, max_bytes: int, fail: Callable[..., MixInputError]) -> bytes:
+    if not content:
+        raise fail("it is empty")
+    if len(content) > max_bytes:
+        raise fail(f"it has {len(content):,} bytes, more than the {max_bytes:,} allowed", _LARGER)
+    return content
+
+
+def _upload(content: bytes, mime: str, label: str, kind: str, fail: Callable[..., MixInputError]) -> Attachment:
+    types = mimetypes.MimeTypes()  # Its own table: names must not depend on what this machine has registered.
+    mime = mime or _sniffed(content) or types.guess_type(label)[0] or ""
+    if not mime and kind in {"image", "audio", "video"}:
+        raise fail("nothing tells its format", "Add its `mime_type`, such as 'image/png'.")
+    mime = mime or ("text/plain" if kind == "document" else "application/octet-stream")
+    extension = _EXTENSIONS.get(mime) or types.guess_extension(mime) or ""
+    given = re.search(r"\.[A-Za-z0-9]{1,8}$", label)
+    if given and (not extension or extension == ".bin"):
+        extension = given[0].lower()
+    return Attachment(blake2b(content, digest_size=16).hexdigest() + (extension or ".bin"), content, None, mime)
+
+
+def _sniffed(content: bytes) -> str:
+    if content[:4] == b"RIFF":
+        return _RIFF.get(content[8:12], "")
+    if content[4:8] == b"ftyp":
+        return "video/mp4"
+    return next((mime for signature, mime in _SIGNATURES if content.startswith(signature)), "")
+
+
+def _refusal(where: str, block: _Block, problem: str = "") -> MixInputError:
+    what = f"{block.get('type')!r} block (keys: {', '.join(sorted(map(str, block)))})"
+    return MixInputError(
+        f"{where} is a {what} that cannot be sent to Mix{problem and ': ' + problem}.",
+        hint="Send text, or image, audio, video and file blocks with `base64`, `url` or `file_id`; results of tools "
+        "belong in a ToolMessage.",
+    )

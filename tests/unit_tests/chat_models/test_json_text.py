@@ -1,0 +1,71 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from langchain_mix.chat_models.json_text import find_json, read_json, unfenced, write_json
+
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@given(VALUES)
+def test_what_is_written_is_read(value: object) -> None:
+    text = write_json(value)
+    assert read_json(text) == value
+    assert "</" not in text
+    assert "\n" not in text
+    assert read_json(json.dumps(value, indent=1)) == value
+
+
+@given(
+    VALUES.filter(lambda value: isinstance(value, dict | list)),
+    st.sampled_from(["{}", "Here: {}. Done.", "```json\n{}\n```", "See [0]:\n~~~\n{}\n~~~\nOK {{}} "]),
+)
+def test_the_value_is_found_in_a_reply(value: object, reply: str) -> None:
+    def wanted(found: object) -> bool:
+        return found == value
+
+    assert find_json(reply.format(json.dumps(value)), wanted) == value
+
+
+def test_code_blocks_go_before_prose_and_the_last_before_the_first() -> None:
+    assert find_json('{"a": 1} then {"a": 2}') == {"a": 2}
+    assert find_json('```\n{"a": 1}\n```\nnot {"a": 2}') == {"a": 1}
+    assert find_json('{"a": 1} [2]', lambda value: isinstance(value, dict)) == {"a": 1}
+
+
+@pytest.mark.parametrize(
+    "text", ["", "none", "{", '{"a": }', "[1", "NaN", "[NaN]", "[" * 100_000, '"\\ud800"', '["\\udc00"]']
+)
+def test_what_is_no_json_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        read_json(text)
+    with pytest.raises(ValueError, match="no JSON value"):
+        find_json(text)
+
+
+def test_line_breaks_in_strings_and_whole_surrogate_pairs_are_read() -> None:
+    assert read_json('"a\nb"') == "a\nb"
+    assert read_json('"\\ud83d\\ude00"') == "\U0001f600"
+    assert write_json("\ud800") == '"\\ud800"'
+
+
+@pytest.mark.parametrize(
+    ("text", "bare"),
+    [
+        ("```\nx\n```", "x"),
+        (" ~~~json\r\nx\r\n~~~ \n", "x"),
+        ("```\nx", "```\nx"),
+        ("x", "x"),
+        ("a ```\nx\n```", "a ```\nx\n```"),
+    ],
+)
+def test_fences_are_taken_off_whole_texts(text: str, bare: str) -> None:
+    assert unfenced(text) == bare
