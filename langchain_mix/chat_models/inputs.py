@@ -52,7 +52,6 @@ _SIGNATURES: Final = (
     (b"ID3", "audio/mpeg"),
     (b"OggS", "audio/ogg"),
     (b"fLaC", "audio/flac"),
-    (b"\x1aE\xdf\xa3", "video/webm"),
 )
 _RIFF: Final = {b"WEBP": "image/webp", b"WAVE": "audio/wav"}
 _KINDS: Final[Mapping[str, str]] = {
@@ -98,9 +97,7 @@ class Attachment:
 
     def part(self) -> FilePart | None:
         """What is uploaded; None if there is nothing to upload."""
-        if self.content is None:
-            return None
-        return FilePart(self.name, self.content, self.mime_type)
+        return None if self.content is None else FilePart(self.name, self.content, self.mime_type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +134,8 @@ def read_inputs(messages: Iterable[BaseMessage], *, max_bytes: int = MAX_BYTES) 
     """Takes the files out of messages, results of tools included.
 
     Base64 data and `data:` URLs become uploads; `http(s)` URLs and files that are at the server (`file_id`) are told to
-    the agent by their names. Nothing is downloaded here. Reasoning and tool blocks of earlier AI messages stay as they
-    are: they are not sent.
+    the agent by their names. Nothing is downloaded here. Reasoning and tool blocks of AI messages stay as they are, and
+    so do files in them that cannot be sent.
 
     Args:
         messages: What is to be sent, oldest first.
@@ -183,16 +180,20 @@ def _told(message: BaseMessage, found: dict[str, Attachment], max_bytes: int) ->
         return message
     blocks: list[str | dict[Any, Any]] = []
     for index, original in enumerate(message.content):
-        block = _unwrapped(original)
+        block, where = _unwrapped(original), f"{type(message).__name__}.content[{index}]"
         if isinstance(block, str) or str(block.get("type")) in _TEXTS:
             blocks.append(original)
         elif is_file(block):
-            text = _text_for(block, f"{type(message).__name__}.content[{index}]", found, max_bytes)
-            blocks.append({"type": "text", "text": text})
+            try:
+                blocks.append({"type": "text", "text": _text_for(block, where, found, max_bytes)})
+            except MixInputError:
+                if not isinstance(message, AIMessage):
+                    raise
+                blocks.append(original)  # What an agent showed once must not end the conversation.
         elif isinstance(message, AIMessage | ToolMessage):
             blocks.append(original)  # What an agent thought and did is not sent; a tool may give any data.
         else:
-            raise _refusal(f"{type(message).__name__}.content[{index}]", block)
+            raise _refusal(where, block)
     if all(new is old for new, old in zip(blocks, message.content, strict=True)):
         return message
     return message.model_copy(update={"content": _spaced(blocks, message.content)})
@@ -305,7 +306,7 @@ def _word(value: Any) -> str:
 
 
 def _first(values: Iterable[Any]) -> str:
-    return next((value for value in values if isinstance(value, str) and value), "")
+    return next(filter(None, map(_word, values)), "")
 
 
 def _attachment(source: _Source, kind: str, where: str, max_bytes: int) -> Attachment:
@@ -319,7 +320,7 @@ def _attachment(source: _Source, kind: str, where: str, max_bytes: int) -> Attac
         if not source.file_id.strip() or not source.file_id.isprintable():
             raise fail("its file id is no name", "Give the name of a file that was uploaded to this Mix server.")
         return Attachment(source.file_id, None, None, mime)
-    location = source.url if source.url is not None else source.data or ""
+    location = source.url or source.data or ""
     if location[:5].lower() == "data:":
         declared, content = _data_url(location, max_bytes, fail)
         mime = mime or declared
@@ -371,7 +372,7 @@ def _sized(content: bytes, max_bytes: int, fail: Callable[..., MixInputError]) -
 
 
 def _upload(content: bytes, mime: str, label: str, kind: str, fail: Callable[..., MixInputError]) -> Attachment:
-    types = mimetypes.MimeTypes()  # Its own table: names must not depend on what this machine has registered.
+    types = mimetypes.MimeTypes()  # Its own table: names must not depend on this machine's.
     mime = mime or _sniffed(content) or types.guess_type(label)[0] or ""
     if not mime and kind in {"image", "audio", "video"}:
         raise fail("nothing tells its format", "Add its `mime_type`, such as 'image/png'.")

@@ -36,7 +36,7 @@ def _read(state: State, signal: Read) -> Effects:
         state.result.verified = user is not None or bool(rows)
         return _settle_all(state, signal.transcript, rows)
     if user is None or (state.lost_answer is not None and not state.user_id):
-        return _absent(state)
+        return _unproven(state, stored=user is not None)
     outcome = outcome_of(rows)
     if outcome == "running":
         return _still_running(state, rows, resume_at)
@@ -90,11 +90,11 @@ def _still_running(state: State, rows: list[StoredRow], resume_at: str) -> Effec
     return tuple(Emit(u) for u in state.narration.settle(known))
 
 
-def _absent(state: State) -> Effects:
-    """The session does not provably hold the message."""
+def _unproven(state: State, *, stored: bool) -> Effects:
+    """The session does not provably hold the message: it is not there, or it may be an earlier one."""
     if state.lost_answer is None:
         return ()
-    if isinstance(state.lost_answer, errors.ErrorResponse):
+    if isinstance(state.lost_answer, errors.ErrorResponse) and not stored:
         return state.fail(state.lost_answer)  # The server failed before it stored anything, and has said so.
     state.doubts += 1
     if state.doubts == 1:

@@ -108,7 +108,7 @@ SERVERS: dict[str, tuple[Act, type[errors.MixError]]] = {
         raw(b"HTTP/1.1 200 OK\r\nX-Big: " + b"x" * 2_000_000 + b"\r\n\r\n"),
         errors.MixNetworkError,
     ),
-    "is a proxy: 200": (reply("200 OK", HTML, "text/html"), errors.ResponseValidationError),
+    "is a proxy: 200": (reply("200 OK", HTML, "text/html"), errors.MixNotAServerError),
     "is a proxy: 502": (reply("502 Bad Gateway", HTML, "text/html"), errors.MixNotAServerError),
     "is a proxy: 407": (
         reply("407 Proxy Authentication Required", b"who are you?", "text/plain"),

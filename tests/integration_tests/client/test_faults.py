@@ -171,18 +171,23 @@ CUT = [
 ]
 
 REFUSED = [
-    Case("stream refused: 503", lambda: [HttpError(STREAM, 503)], anywhere(errors.MixDefaultError), MIDDLE),
+    Case("stream refused once: 503", lambda: [HttpError(STREAM, 503)], apis=MIDDLE),
     Case(
-        "stream refused: JSON 500",
-        lambda: [HttpError(STREAM, 500, JSON_500, "application/json")],
+        "stream refused once: JSON 500", lambda: [HttpError(STREAM, 500, JSON_500, "application/json")], apis=MIDDLE
+    ),
+    Case("stream refused once: HTML", lambda: [HttpError(STREAM, 502, HTML, "text/html")], apis=MIDDLE),
+    Case("stream refused: 403", lambda: [HttpError(STREAM, 403)], anywhere(errors.MixDefaultError), MIDDLE),
+    Case(
+        "stream refused for ever: JSON 500",
+        lambda: [HttpError(STREAM, 500, JSON_500, "application/json", count=None)],
         anywhere(errors.MixInternalError),
-        MIDDLE,
+        ("0.8",),
     ),
     Case(
-        "stream refused: HTML",
-        lambda: [HttpError(STREAM, 502, HTML, "text/html")],
+        "stream refused for ever: HTML",
+        lambda: [HttpError(STREAM, 502, HTML, "text/html", count=None)],
         anywhere(errors.MixNotAServerError),
-        MIDDLE,
+        ("0.8",),
     ),
     Case(
         "stream refused: HTML 200",

@@ -332,6 +332,14 @@ def test_what_an_agent_thought_and_did_stays_and_uploads_nothing():
     assert found.attachments == ()
 
 
+def test_what_an_agent_showed_does_not_end_the_conversation():
+    blocks = [{"type": "image", "url": "/api/files/a.png"}, {"type": "image", "base64": "§", "mime_type": "image/png"}]
+    message = AIMessage(["Here: ", *blocks])
+    assert read_inputs([message]).messages[0] is message
+    image = {"type": "image", "base64": b64(PNG), "mime_type": "image/png"}
+    assert len(read_inputs([AIMessage([*blocks, image])]).uploads) == 1
+
+
 def test_messages_without_files_are_the_same_objects_and_others_are_not_changed():
     plain, system = HumanMessage("hi"), SystemMessage([{"type": "text", "text": "s"}])
     image = {"type": "image", "base64": b64(PNG), "mime_type": "image/png"}
@@ -359,6 +367,7 @@ REFUSED = [
     ("letters that are none of base64", {"type": "file", "base64": "aG!kaGk="}, "base64"),
     ("cut base64", {"type": "image", "base64": b64(PNG)[:-1], "mime_type": "image/png"}, "base64"),
     ("empty", {"type": "image", "base64": "", "mime_type": "image/png"}, "empty"),
+    ("empty address", {"type": "image", "url": ""}, "no http"),
     ("empty url", {"type": "image", "url": "data:image/png;base64,"}, "empty"),
     ("no source", {"type": "image"}, "exactly one"),
     ("two sources", {"type": "image", "url": "https://a.b/c", "file_id": "x"}, "exactly one"),
