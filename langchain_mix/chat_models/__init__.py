@@ -1,6 +1,6 @@
 """`ChatMix`, the chat model.
 
-`chat_model.py` meets LangChain; `prompt.py` turns messages into what Mix is sent, `content.py` what it says into blocks.
+`chat_model.py` meets LangChain, `question.py` reads a call, `exchange.py` carries it out; the rest are their parts.
 """
 
 from langchain_mix.chat_models.chat_model import ChatMix

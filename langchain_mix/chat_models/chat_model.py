@@ -1,41 +1,47 @@
 """`ChatMix`: a chat model over a Mix agent server.
 
-Owns: the meeting of LangChain's `BaseChatModel` and Mix's sessions. Refuses to know: what messages become
-(`prompt.py`), what replies become (`content.py`) and how a turn is run (`client/`).
+Owns: the meeting of LangChain's `BaseChatModel` and Mix: fields, and the methods that LangChain calls.
+Refuses to know: what a call means (`question.py`) and how it is carried out (`exchange.py`).
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing, suppress
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
-from langchain_core.language_models import BaseChatModel, LangSmithParams
+from langchain_core.language_models import LangSmithParams, LanguageModelInput, ModelProfile
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import add_ai_message_chunks
 from langchain_core.messages.utils import message_chunk_to_message
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
-from pydantic import ConfigDict, Field, PrivateAttr
+from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.tools import BaseTool
+from langchain_core.utils.function_calling import convert_to_openai_tool
+from pydantic import Field, PrivateAttr, model_validator
 
-from langchain_mix import errors
-from langchain_mix.chat_models.content import PROVIDER, ReplyWriter
-from langchain_mix.chat_models.prompt import Prompt, prompt_of
-from langchain_mix.pointer import Pointer
+from langchain_mix._version import __version__
+from langchain_mix.chat_models.content import PROVIDER
+from langchain_mix.chat_models.parameters import UNNAMED_MODEL, StandardParameters
+from langchain_mix.chat_models.plans import OnDivergence
+from langchain_mix.chat_models.profile import profile_of
+from langchain_mix.chat_models.tokens import approximate_message_tokens, approximate_token_ids
 from langchain_mix.protocol.api import ApiName
-from langchain_mix.protocol.turn.updates import TurnResult
 
 if TYPE_CHECKING:
+    from langchain_protocol.protocol import MessagesData
+
+    from langchain_mix.chat_models.question import Question
     from langchain_mix.client import Mix
 
-_DEFAULT_TITLE = "LangChain"
 
-
-class ChatMix(BaseChatModel):
+class ChatMix(StandardParameters):
     """A Mix agent as a chat model.
 
     The agent runs at the server, with its own tools: what it thinks, which tools it uses and what it says arrive as
-    content blocks. Each call gets a session of its own.
+    content blocks. A conversation goes on in the session that holds it: each reply carries a pointer to its place, and
+    a conversation that was edited, trimmed or branched gets a session of its own, by fork where the server has it.
 
     Example:
         ```python
@@ -47,39 +53,57 @@ class ChatMix(BaseChatModel):
         ```
 
     Attributes:
-        server_url: The server's base URL; the environment variable `MIX_SERVER_URL`, then port 8088 of this machine
-            stand in.
         api: The server's generation, or `"auto"` to learn it from its replies.
+        session_id: The session to use, whatever the messages say; also `configurable["mix_session_id"]`.
+        session_per_thread: Whether each `configurable["thread_id"]` has a session of its own in this process.
         system_prompt: Added to the session's prompt, before the system messages of a call.
-        prompt_mode: `"append"` puts the prompt after the agent's own (50 KB at most), `"replace"` in its
-            place (100 KB).
-        title: Title of the sessions. Servers may change it.
+        prompt_mode: `"append"` puts the prompt after the agent's own (50 KB at most), `"replace"` in its place
+            (100 KB).
+        title: Title of new sessions. Servers may change it.
         plan_mode: Whether the agent may only read and plan.
         thinking_level: `"off"`, `"basic"`, `"medium"` or `"maximum"` (Mix 0.7 on).
         max_steps: Model calls after which a turn ends with an error (Mix 0.8 on).
+        max_cost: US dollars after which a turn is cancelled; it is asked for after each tool, at one request each.
         permissions: How permission requests of tools are answered: `"deny"`, `"allow"`, `"ignore"` to leave them to
-            someone else, or a function of the request that returns True, False or None.
-        timeout: Seconds a turn may take; None for any time. It is cancelled then.
-        retention: Whether a call's session is kept at the server or deleted after it.
+            someone else, a list of tools that may run (`["ReadText", "Write(*.md)"]`), a function of the request that
+            returns True, False or None, or `"interrupt"` to ask through LangGraph.
+        on_notification: How notifications are answered (Mix 0.8 on): a function that returns the answer, or
+            `"interrupt"`; None leaves them to someone else.
+        on_divergence: What to do when no session stands where the conversation does: `"fork"` it there (replay where
+            the server has no fork), `"replay"` the conversation into a new session, `"rewind"` the session, which
+            deletes what came after, or `"error"`.
+        multitask_strategy: What to do if the session runs another turn of this process: `"reject"` or `"enqueue"`.
+        retention: Whether sessions made for a call are kept at the server or deleted after it.
+        emit_tool_runs: Whether the server's tools are told to callbacks as nested runs.
     """
 
-    model_config = ConfigDict(arbitrary_types_allowed=True, populate_by_name=True, extra="forbid")
-
-    server_url: str | None = None
     api: ApiName = "auto"
+    session_id: str | None = None
+    session_per_thread: bool = False
     system_prompt: str | None = None
     prompt_mode: Literal["append", "replace"] = "append"
-    title: str = _DEFAULT_TITLE
+    title: str = "LangChain"
     plan_mode: bool = False
     thinking_level: Literal["off", "basic", "medium", "maximum"] | None = None
     max_steps: int | None = Field(default=None, ge=1)
+    max_cost: float | None = Field(default=None, ge=0)
     permissions: Any = "deny"
-    timeout: float | None = Field(default=None, gt=0)
+    on_notification: Any = None
+    on_divergence: OnDivergence = "fork"
+    multitask_strategy: Literal["reject", "enqueue"] = "reject"
     retention: Literal["keep", "delete"] = "keep"
+    emit_tool_runs: bool = True
     cache: Any = Field(default=False, exclude=True)
     """Off unless asked for: a cached reply would stand for a turn that never ran."""
 
-    _mix: Mix | None = PrivateAttr(default=None)
+    _mix: Any = PrivateAttr(default=None)
+
+    @model_validator(mode="after")
+    def _note_version_of_langchain_mix(self) -> Self:
+        self._add_version("langchain-mix", __version__)
+        return self
+
+    # What LangChain asks about the model
 
     @property
     def _llm_type(self) -> str:
@@ -87,17 +111,27 @@ class ChatMix(BaseChatModel):
 
     @property
     def _identifying_params(self) -> dict[str, Any]:
-        return {
-            "server_url": self.server_url,
-            "plan_mode": self.plan_mode,
-            "thinking_level": self.thinking_level,
-            "max_steps": self.max_steps,
-        }
+        names = ("server_url", "model", "api", "session_id", "plan_mode", "thinking_level", "max_steps", "stop")
+        return {name: getattr(self, name) for name in names}
 
     def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
         params = super()._get_ls_params(stop=stop, **kwargs)
         params["ls_provider"] = PROVIDER
+        params.setdefault("ls_model_name", self.model or UNNAMED_MODEL)
+        if stops := stop or self.stop:
+            params["ls_stop"] = stops
         return params
+
+    def _resolve_model_profile(self) -> ModelProfile | None:
+        return profile_of(self.model)
+
+    def get_token_ids(self, text: str) -> list[int]:
+        """Estimates the tokens of a text; Mix has no tokenizer. Only their number means anything."""
+        return self.custom_get_token_ids(text) if self.custom_get_token_ids else approximate_token_ids(text)
+
+    def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
+        """Estimates the tokens of messages; nothing is asked or downloaded for it."""
+        return approximate_message_tokens(messages, tools)
 
     @property
     def client(self) -> Mix:
@@ -105,8 +139,61 @@ class ChatMix(BaseChatModel):
         if self._mix is None:
             from langchain_mix.client import Mix  # noqa: PLC0415  # The HTTP library is loaded when it is first used.
 
-            self._mix = Mix(server_url=self.server_url, api=self.api)
-        return self._mix
+            self._mix = Mix(
+                server_url=self.server_url,
+                api=self.api,
+                headers=self.request_headers(),
+                retry_config=self.retry_config(),
+            )
+        client: Mix = self._mix
+        return client
+
+    # Calls
+
+    def invoke(
+        self,
+        input: LanguageModelInput,  # noqa: A002  # LangChain's name.
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AIMessage:
+        """Answers; see `BaseChatModel.invoke`. `config["configurable"]["mix_session_id"]` names the session."""
+        return super().invoke(input, config, stop=stop, **self._lifted(config, kwargs))
+
+    async def ainvoke(
+        self,
+        input: LanguageModelInput,  # noqa: A002  # LangChain's name.
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AIMessage:
+        """Does what `invoke` does, asynchronously."""
+        return await super().ainvoke(input, config, stop=stop, **self._lifted(config, kwargs))
+
+    def stream(
+        self,
+        input: LanguageModelInput,  # noqa: A002  # LangChain's name.
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> Iterator[AIMessageChunk]:
+        """Answers piece by piece; see `BaseChatModel.stream`."""
+        yield from super().stream(input, config, stop=stop, **self._lifted(config, kwargs))
+
+    async def astream(
+        self,
+        input: LanguageModelInput,  # noqa: A002  # LangChain's name.
+        config: RunnableConfig | None = None,
+        *,
+        stop: list[str] | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[AIMessageChunk]:
+        """Does what `stream` does, asynchronously."""
+        async for chunk in super().astream(input, config, stop=stop, **self._lifted(config, kwargs)):
+            yield chunk
 
     def _generate(
         self,
@@ -115,9 +202,11 @@ class ChatMix(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        writer = ReplyWriter()
-        chunks = list(self._chunks(writer, _checked(messages, stop, kwargs)))
-        return _whole(writer, chunks)
+        from langchain_mix.chat_models.exchange import Exchange  # noqa: PLC0415  # Loads the client.
+
+        exchange = Exchange(self.client, self._question(messages, stop, kwargs), shown=False)
+        chunks = list(exchange.chunks(run_manager))
+        return _whole(exchange.mended_with_end(chunks))
 
     async def _agenerate(
         self,
@@ -126,9 +215,11 @@ class ChatMix(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        writer = ReplyWriter()
-        chunks = [chunk async for chunk in self._achunks(writer, _checked(messages, stop, kwargs))]
-        return _whole(writer, chunks)
+        from langchain_mix.chat_models.exchange import AsyncExchange  # noqa: PLC0415  # Loads the client.
+
+        exchange = AsyncExchange(self.client, self._question(messages, stop, kwargs), shown=False)
+        chunks = [chunk async for chunk in exchange.chunks(run_manager)]
+        return _whole(exchange.mended_with_end(chunks))
 
     def _stream(
         self,
@@ -137,7 +228,9 @@ class ChatMix(BaseChatModel):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        yield from self._chunks(ReplyWriter(shown=True), _checked(messages, stop, kwargs))
+        from langchain_mix.chat_models.exchange import Exchange  # noqa: PLC0415  # Loads the client.
+
+        yield from Exchange(self.client, self._question(messages, stop, kwargs), shown=True).chunks(run_manager)
 
     async def _astream(
         self,
@@ -146,82 +239,114 @@ class ChatMix(BaseChatModel):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        async with aclosing(self._achunks(ReplyWriter(shown=True), _checked(messages, stop, kwargs))) as chunks:
+        from langchain_mix.chat_models.exchange import AsyncExchange  # noqa: PLC0415  # Loads the client.
+
+        exchange = AsyncExchange(self.client, self._question(messages, stop, kwargs), shown=True)
+        async with aclosing(exchange.chunks(run_manager)) as chunks:
             async for chunk in chunks:
                 yield chunk
 
-    def _chunks(self, writer: ReplyWriter, prompt: Prompt) -> Iterator[ChatGenerationChunk]:
-        mix = self.client
-        session = mix.sessions.create(**self._session_fields(prompt))
-        try:
-            with mix.turn(session.id, prompt.text, **self._turn_options()) as turn:
-                for update in turn:
-                    chunk = writer.write(update)
-                    if chunk is not None:
-                        yield chunk
-                yield writer.last(turn.result, _pointer(mix, turn.result))
-        finally:
-            if self.retention == "delete":
-                with suppress(errors.MixNotFoundError):
-                    mix.sessions.delete(id=session.id)
+    def _stream_chat_model_events(
+        self,
+        messages: list[BaseMessage],
+        *,
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[MessagesData]:
+        from langchain_mix.chat_models.protocol_events import ProtocolWriter  # noqa: PLC0415  # For v3 alone.
 
-    async def _achunks(self, writer: ReplyWriter, prompt: Prompt) -> AsyncGenerator[ChatGenerationChunk, None]:
-        mix = self.client
-        session = await mix.sessions.create_async(**self._session_fields(prompt))
-        try:
-            async with mix.turn_async(session.id, prompt.text, **self._turn_options()) as turn:
-                async for update in turn:
-                    chunk = writer.write(update)
-                    if chunk is not None:
-                        yield chunk
-                yield writer.last(turn.result, _pointer(mix, turn.result))
-        finally:
-            if self.retention == "delete":
-                with suppress(errors.MixNotFoundError):
-                    await mix.sessions.delete_async(id=session.id)
+        events = ProtocolWriter(run_manager.run_id if run_manager else None)
+        for chunk in self._stream(messages, stop, run_manager, **kwargs):
+            yield from events.write(chunk)
 
-    def _session_fields(self, prompt: Prompt) -> dict[str, Any]:
-        system = "\n\n".join(part for part in (self.system_prompt, prompt.system) if part)
-        fields: dict[str, Any] = {"title": self.title}
-        if system:
-            fields |= {"custom_system_prompt": system, "prompt_mode": self.prompt_mode}
-        return fields
+    async def _astream_chat_model_events(
+        self,
+        messages: list[BaseMessage],
+        *,
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[MessagesData]:
+        from langchain_mix.chat_models.protocol_events import ProtocolWriter  # noqa: PLC0415  # For v3 alone.
 
-    def _turn_options(self) -> dict[str, Any]:
-        return {
-            # Servers that do not know an option refuse it, so that only what was asked for is sent.
-            "plan_mode": self.plan_mode or None,
-            "thinking_level": self.thinking_level,
-            "max_steps": self.max_steps,
-            "permissions": self.permissions,
-            "timeout": self.timeout,
-            "cost_before": 0.0,
-        }
+        events = ProtocolWriter(run_manager.run_id if run_manager else None)
+        async for chunk in self._astream(messages, stop, run_manager, **kwargs):
+            for event in events.write(chunk):
+                yield event
+
+    def _lifted(self, config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[str, Any]:
+        """LangChain does not show a model the configuration of its own call, only that of the run around it."""
+        configurable = (config or {}).get("configurable") or {}
+        names = ("mix_session_id", "thread_id") if self.session_per_thread else ("mix_session_id",)
+        return {**{k: configurable[k] for k in names if configurable.get(k)}, **kwargs}
+
+    def _question(self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]) -> Question:
+        from langchain_mix.chat_models.question import read_question  # noqa: PLC0415  # Loads the client.
+
+        return read_question(self, self.client.server_url, messages, stop, kwargs)
+
+    # Tools and forms
+
+    def bind_tools(
+        self,
+        tools: Sequence[dict[str, Any] | type | Callable[..., Any] | BaseTool],
+        *,
+        tool_choice: str | None = None,
+        parallel_tool_calls: bool = True,
+        **kwargs: Any,
+    ) -> Runnable[LanguageModelInput, AIMessage]:
+        """Lets the agent ask for calls of your own tools.
+
+        Mix has no client tools: the agent is told of yours in its prompt and asks for calls in its reply, which are
+        read from there. Whether it does is up to its model. Its own tools at the server are not affected.
+
+        Args:
+            tools: Functions, pydantic classes, LangChain tools, or definitions in OpenAI's form. May be empty.
+            tool_choice: `"auto"`, `"any"` (or `"required"`, True), `"none"`, or the name of a tool.
+            parallel_tool_calls: Whether one reply may ask for several calls.
+            **kwargs: Bound to the model as well, `response_format` for one.
+
+        Returns:
+            The model with the tools.
+
+        Raises:
+            MixInputError: The choice names none of them. A tool that cannot be described is refused when the model is
+                called.
+        """
+        from langchain_mix.chat_models.tool_protocol import normalise_choice  # noqa: PLC0415  # For few.
+
+        formatted = [convert_to_openai_tool(tool) for tool in tools]
+        if formatted:
+            kwargs |= {
+                "tools": formatted,
+                "tool_choice": normalise_choice(tool_choice, formatted),
+                "parallel_tool_calls": parallel_tool_calls,
+            }
+        return self.bind(**kwargs)
+
+    def with_structured_output(
+        self, schema: dict[str, Any] | type | None = None, *, include_raw: bool = False, **kwargs: Any
+    ) -> Runnable[LanguageModelInput, Any]:
+        """Makes replies have the form of a schema. See `langchain_mix.chat_models.structured.structured`.
+
+        Args:
+            schema: A pydantic class, a dataclass, a TypedDict, JSON Schema, or an OpenAI function.
+            include_raw: Whether the message and a parsing error are part of the output.
+            **kwargs: `method` (`"json_schema"`, `"json_mode"`, `"function_calling"`) and `strict`.
+
+        Returns:
+            The runnable. A reply that does not fit is told to the agent once.
+
+        Raises:
+            ValueError: An argument is unknown, or the schema is missing or of no known kind.
+        """
+        from langchain_mix.chat_models.structured import structured  # noqa: PLC0415  # For few.
+
+        return structured(self, schema, include_raw=include_raw, **kwargs)
 
 
-def _checked(messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]) -> Prompt:
-    if stop or kwargs:
-        names = ", ".join(["stop"] * bool(stop) + sorted(kwargs))
-        raise errors.MixInputError(
-            f"ChatMix does not take {names} for a single call.",
-            hint="A Mix agent has no such setting; see the fields of ChatMix for what it has.",
-        )
-    return prompt_of(messages)
-
-
-def _pointer(mix: Mix, result: TurnResult) -> Pointer:
-    return Pointer(
-        server=mix.server_url,
-        session_id=result.session_id,
-        message_id=result.message_id,
-        user_message_id=result.user_message_id,
-        row_count=result.row_count,
-    )
-
-
-def _whole(writer: ReplyWriter, chunks: list[ChatGenerationChunk]) -> ChatResult:
+def _whole(chunks: Sequence[ChatGenerationChunk]) -> ChatResult:
     pieces = [c.message for c in chunks if isinstance(c.message, AIMessageChunk)]
     message = message_chunk_to_message(add_ai_message_chunks(pieces[0], *pieces[1:]))
-    if isinstance(message, AIMessage):
-        writer.mend(message)
     return ChatResult(generations=[ChatGeneration(message=message)])

@@ -1,6 +1,7 @@
 """What a turn tells, as LangChain content blocks.
 
-Owns: blocks, their indices, usage and metadata of a reply. Refuses to know: how the turn is run and who listens.
+Owns: blocks, their indices, and the chunks of a reply. Refuses to know: how the turn is run, who listens, and how the
+application's tool calls are written in text (`spoken.py`).
 
 Streamed blocks merge by index, so an index belongs to one block of one type for ever, and every block that is sent
 complete is sent once.
@@ -9,14 +10,16 @@ complete is sent once.
 from __future__ import annotations
 
 import json
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, Final
 
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.ai import InputTokenDetails, UsageMetadata
 from langchain_core.outputs import ChatGenerationChunk
 
-from langchain_mix.errors import MixTextGap
-from langchain_mix.pointer import KEY, Pointer
+from langchain_mix.chat_models.shown_media import is_show, shown_blocks
+from langchain_mix.chat_models.spoken import Speech
+from langchain_mix.chat_models.tool_parser import CallArguments, CallStarted, InvalidCall, Text
 from langchain_mix.protocol.turn.updates import (
     TextDelta,
     TextRestated,
@@ -29,72 +32,128 @@ from langchain_mix.protocol.turn.updates import (
     Usage,
 )
 
-PROVIDER = "mix"
-_METADATA = {"output_version": "v1", "model_provider": PROVIDER}
+PROVIDER: Final = "mix"
+METADATA: Final = {"output_version": "v1", "model_provider": PROVIDER}
+"""What every chunk carries: its content is standard blocks already."""
 
 
 class ReplyWriter:
     """Writes one reply as chunks that merge to the whole."""
 
-    def __init__(self, *, shown: bool = False) -> None:
+    def __init__(self, speech: Speech | None = None) -> None:
         """Starts an empty reply.
 
         Args:
-            shown: Somebody sees the chunks as they are written, so that text once written cannot be mended.
+            speech: Reads the text of the reply where it is more than prose: the application's tool calls, texts at
+                which it ends.
         """
-        self._shown = shown
+        self._speech = speech
         self._id: str | None = None
         self._started = False
         self._blocks = 0
         self._open: tuple[str, str] | None = None
         self._index_of: dict[tuple[str, str], int] = {}
-        self._restated: dict[int, str] = {}
+        self._message_id = ""
+        self._shown: dict[str, str] = {}
+        self._text: list[str] = []
+        self._calls: list[dict[str, Any]] = []
+        self._invalid: list[dict[str, Any]] = []
+        self.gap = False
 
-    def write(self, update: Update) -> ChatGenerationChunk | None:
+    @property
+    def stopped(self) -> bool:
+        """Whether the reply has ended by one of the texts that end it, though the turn goes on."""
+        return self._speech is not None and self._speech.stopped
+
+    def write(self, update: Update) -> Iterator[ChatGenerationChunk]:
         """Writes an update.
 
         Args:
             update: What the turn tells.
 
-        Returns:
-            The chunk, or None if the update is no content of the reply.
+        Yields:
+            The chunks; none if the update is no content of the reply.
         """
-        block = self._block(update)
-        if block is None:
-            return None
+        if self.stopped:
+            return
+        if self._speech is None and type(update) is TextDelta:  # The way of nearly all updates, kept short.
+            self._text.append(update.text)
+            index = self._running("text", update.message_id)
+            yield self._chunk({"type": "text", "text": update.text, "index": index}, update.message_id)
+            return
+        for block in self._blocks_of(update):
+            yield self._chunk(block, getattr(update, "message_id", ""))
+
+    def _chunk(self, block: dict[str, Any], message_id: str) -> ChatGenerationChunk:
         if not self._started:
             # All chunks of a reply carry one id or none; the first message that is told gives it.
-            self._started = True
-            self._id = getattr(update, "message_id", "") or None
-        message = AIMessageChunk(content=[block], id=self._id, response_metadata=_METADATA)
+            self._started, self._id = True, message_id or None
+        call = block["type"] == "tool_call_chunk"
+        number = block.pop("call", 0)  # Blocks count all content, calls themselves alone.
+        chunks = [{**block, "index": number}] if call else []
+        message = AIMessageChunk(
+            content=[block], id=self._id, response_metadata=METADATA, **({"tool_call_chunks": chunks} if call else {})
+        )
         return ChatGenerationChunk(message=message)
 
-    def _block(self, update: Update) -> dict[str, Any] | None:  # noqa: PLR0911  # One case per update.
+    def _blocks_of(self, update: Update) -> Iterator[dict[str, Any]]:
         match update:
             case TextDelta():
-                return {"type": "text", "text": update.text, "index": self._running("text", update.message_id)}
+                yield from self._said(update)
             case ThinkingDelta():
                 index = self._running("reasoning", update.message_id)
-                return {"type": "reasoning", "reasoning": update.text, "index": index}
+                yield {"type": "reasoning", "reasoning": update.text, "index": index}
             case ToolCalled():
-                return self._tool_call(update)
+                yield from self._rest()
+                yield self._tool_call(update)
             case ToolFinished():
-                return self._tool_result(update)
+                yield from self._tool_result(update)
             case ToolOutput():
-                return self._tool_output(update)
+                yield self._tool_output(update)
             case TextRestated():
-                return self._restate(update)
+                self.gap = True
             case _:
-                return None
+                return
 
-    def _restate(self, update: TextRestated) -> dict[str, Any] | None:
-        index = self._index_of.get(("text", update.message_id))
-        if index is None and self._open is not None and self._open[0] == "text":
-            index = self._index_of[self._open]
-        if index is None:
-            return {"type": "text", "text": update.text, "index": self._running("text", update.message_id)}
-        self._restated[index] = update.text
-        return None
+    def _said(self, update: TextDelta) -> Iterator[dict[str, Any]]:
+        if self._speech is None:
+            return  # Written by `write` itself.
+        if update.message_id != self._message_id:
+            yield from self._rest()
+        self._message_id = update.message_id
+        for piece in self._speech.hear(update.text):
+            yield from self._piece(piece)
+
+    def _rest(self) -> Iterator[dict[str, Any]]:
+        """What was held back of a message that has ended."""
+        if self._speech is not None:
+            for piece in self._speech.end():
+                yield from self._piece(piece)
+
+    def _piece(self, piece: Text | CallStarted | CallArguments | InvalidCall) -> Iterator[dict[str, Any]]:
+        match piece:
+            case Text():
+                self._text.append(piece.text)
+                yield {"type": "text", "text": piece.text, "index": self._running("text", self._message_id)}
+            case CallStarted():
+                self._open = None
+                index = self._new(("client", str(piece.index)))
+                self._calls.append({"type": "tool_call", "id": piece.id, "name": piece.name, "args": ""})
+                yield self._call_chunk(piece.index, index, id=piece.id, name=piece.name, args="")
+            case CallArguments():
+                self._calls[-1]["args"] += piece.fragment
+                index = self._index_of["client", str(piece.index)]
+                yield self._call_chunk(piece.index, index, id=None, name=None, args=piece.fragment)
+            case InvalidCall():
+                self._open = None
+                index = self._new(("client", str(piece.index)))
+                told = {"type": "invalid_tool_call", "id": piece.id, "name": piece.name, "args": piece.chunk_args}
+                self._invalid.append({**told, "error": None})
+                yield self._call_chunk(piece.index, index, id=piece.id, name=piece.name, args=piece.chunk_args)
+
+    @staticmethod
+    def _call_chunk(number: int, index: int, **fields: Any) -> dict[str, Any]:
+        return {"type": "tool_call_chunk", **fields, "index": index, "call": number}
 
     def _running(self, kind: str, message_id: str) -> int:
         """The index of the block that pieces of this kind go on with; another kind in between ends it."""
@@ -113,7 +172,9 @@ class ReplyWriter:
 
     def _tool_call(self, update: ToolCalled) -> dict[str, Any]:
         self._open = None
-        block = {"type": "server_tool_call", "id": update.id, "name": update.name, "args": {}}
+        if is_show(update.name):
+            self._shown[update.id] = update.input
+        block: dict[str, Any] = {"type": "server_tool_call", "id": update.id, "name": update.name, "args": {}}
         try:
             arguments = json.loads(update.input or "{}")
         except ValueError:
@@ -124,15 +185,18 @@ class ReplyWriter:
             block["extras"] = {"input": update.input}  # The model wrote no JSON object; shown as it is.
         return {**block, "index": self._new(("call", update.id))}
 
-    def _tool_result(self, update: ToolFinished) -> dict[str, Any]:
+    def _tool_result(self, update: ToolFinished) -> Iterator[dict[str, Any]]:
         self._open = None
-        return {
+        yield {
             "type": "server_tool_result",
             "tool_call_id": update.id,
             "status": "success" if update.success else "error",
             "extras": {"progress": update.progress},
             "index": self._new(("result", update.id)),
         }
+        if update.success and update.id in self._shown:
+            for number, block in enumerate(shown_blocks(self._shown[update.id])):
+                yield {**block, "index": self._new(("shown", f"{update.id}/{number}"))}
 
     def _tool_output(self, update: ToolOutput) -> dict[str, Any]:
         """What the tool gave, which servers tell when the turn is over: it joins the block of its result."""
@@ -148,46 +212,41 @@ class ReplyWriter:
             "index": self._new(("result", update.id)),
         }
 
-    def last(self, result: TurnResult, pointer: Pointer) -> ChatGenerationChunk:
-        """Writes the end of the reply: the only chunk with usage, model and the place in the session.
+    def finish(self) -> Iterator[ChatGenerationChunk]:
+        """Writes what was held back, now that the turn has ended."""
+        for block in self._rest():
+            yield self._chunk(block, self._message_id)
 
-        Args:
-            result: The turn.
-            pointer: Where in its session the reply stands.
+    def reply(self) -> AIMessage:
+        """What was said so far, as the conversation will hold it: without what the server's tools did."""
+        calls = [{**call, "args": json.loads(call["args"] or "{}")} for call in self._calls]
+        return AIMessage(content="".join(self._text), tool_calls=calls, invalid_tool_calls=self._invalid)
 
-        Returns:
-            The last chunk.
-
-        Raises:
-            MixTextGap: Text that was shown lacks a part. The whole reply is in the error's `turn`.
-        """
-        if self._restated and self._shown:
-            gap = MixTextGap(
-                "The turn is complete, but events were lost on the way: the text streamed so far lacks a part.",
-                acted="yes",
-                hint="Do not send the message again; the complete reply is in `.turn.text`. Read streams faster.",
-            )
-            gap.turn = result
-            raise gap
-        metadata: dict[str, Any] = {**_METADATA, "finish_reason": "stop", KEY: pointer.as_metadata()}
-        if result.model:
-            metadata["model_name"] = result.model
-        if result.usage is not None and result.usage.cost is not None:
-            metadata[KEY]["cost"] = result.usage.cost
+    def last(self, metadata: dict[str, Any], usage: Usage | None) -> ChatGenerationChunk:
+        """Writes the end of the reply: the only chunk with usage, model and the place in the session."""
         message = AIMessageChunk(
             content=[],
             id=self._id,
-            response_metadata=metadata,
-            usage_metadata=usage_metadata(result.usage) if result.usage is not None else None,
+            response_metadata={**METADATA, **metadata},
+            usage_metadata=usage_metadata(usage) if usage is not None else None,
             chunk_position="last",
         )
         return ChatGenerationChunk(message=message)
 
-    def mend(self, message: AIMessage) -> None:
-        """Puts whole texts in the place of those that lack a part. Only a message that nobody has seen yet can be."""
-        for block in message.content:
-            if isinstance(block, dict) and block.get("index") in self._restated:
-                block["text"] = self._restated[block["index"]]
+
+def retold(result: TurnResult) -> Iterator[Update]:
+    """Tells a finished turn from its result, complete and in order."""
+    for message in result.messages:
+        if message.thinking:
+            yield ThinkingDelta(message.id, message.thinking)
+        if message.text:
+            yield TextDelta(message.id, message.text)
+        for call in message.tool_calls:
+            yield ToolCalled(call.id, call.name, call.input, message.id)
+            if call.status in {"succeeded", "failed"}:
+                yield ToolFinished(call.id, call.name, call.status == "succeeded", call.progress)
+            if call.output is not None:
+                yield ToolOutput(call.id, call.output, call.is_error)
 
 
 def usage_metadata(usage: Usage) -> UsageMetadata:

@@ -7,17 +7,20 @@ Refuses to know: how plans are made (`align.py`), how text is written (`history.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import AIMessage, BaseMessage
 
 from langchain_mix.chat_models.align import align, find_base, head_of, setup_known, text_of, verify
 from langchain_mix.chat_models.history import Rendering, digest, extend, setup_digest
+from langchain_mix.chat_models.inputs import read_inputs
 from langchain_mix.chat_models.memory import HEADS
-from langchain_mix.chat_models.plans import Append, Fork, NeedRows, OnDivergence, Plan, Rewind
+from langchain_mix.chat_models.model_choice import Route, not_honoured, routes_to_model
+from langchain_mix.chat_models.parameters import CallParameters
+from langchain_mix.chat_models.plans import Append, Fork, NeedRows, New, OnDivergence, Plan, Replay, Rewind
 from langchain_mix.chat_models.tool_protocol import render_tool_results
-from langchain_mix.errors import MixHistoryDiverged, MixNotFoundError
+from langchain_mix.errors import MixHistoryDiverged, MixNotFoundError, MixUnsupportedError
 from langchain_mix.pointer import Pointer
 
 if TYPE_CHECKING:
@@ -27,33 +30,20 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Upload:
-    """A file to upload before the message is sent.
-
-    Attributes:
-        name: Its name, which the messages refer to.
-        content: Its bytes.
-        mime_type: Its media type.
-    """
-
-    name: str
-    content: bytes
-    mime_type: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Asked:
     """What a call of the model asks for.
 
     Attributes:
-        messages: The conversation, oldest first, media already named in text.
+        messages: The conversation, oldest first.
         setup: What the session must know beforehand: system prompt, client tools, response format.
         server: The server's base URL.
         pinned: The session that is to be used, if there is one.
         on_divergence: What to do when no session stands where the conversation does.
-        session_fields: Fields of a new session besides its prompt.
+        title: Of new sessions.
         prompt_mode: How the prompt of a new session stands to the agent's own.
-        uploads: Files to upload.
+        parameters: What the call asks for besides: the model, and what LangChain has for all models.
+        set_preferences: Whether preferences of the whole server may be changed for it.
+        max_tokens: For these preferences.
     """
 
     messages: Sequence[BaseMessage]
@@ -61,9 +51,11 @@ class Asked:
     server: str
     pinned: str | None = None
     on_divergence: OnDivergence = "fork"
-    session_fields: dict[str, Any] = field(default_factory=dict)
+    title: str = "LangChain"
     prompt_mode: str = "append"
-    uploads: tuple[Upload, ...] = ()
+    parameters: CallParameters = field(default_factory=CallParameters)
+    set_preferences: bool = False
+    max_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +68,7 @@ class Ready:
         session_id: The session.
         text: The message.
         created: Whether the session was made for this call.
+        model_honoured: Whether the server was told to use the model that was asked for.
         cost_before: The session's cost before the turn, if known.
         rows_before: Its rows before the turn, if known.
     """
@@ -85,6 +78,7 @@ class Ready:
     session_id: str
     text: str
     created: bool
+    model_honoured: bool = False
     cost_before: float | None = None
     rows_before: int | None = None
 
@@ -127,45 +121,84 @@ def prepare(known: Callable[[], Knowledge], asked: Asked) -> Flow[Ready]:
         The flow. A turn that goes on where this process left it costs no request; a new session costs one.
     """
     # Models of the wire are loaded with the client, when a model is first called.
-    from langchain_mix.protocol import calls, flows  # noqa: PLC0415
-    from langchain_mix.protocol.call import FilePart, ask  # noqa: PLC0415
+    from langchain_mix.protocol import calls  # noqa: PLC0415
+    from langchain_mix.protocol.call import ask  # noqa: PLC0415
 
     plan, rows_before = yield from _plan(known, asked)
-    setup_held, created, cost_before = setup_known(plan), False, None
-    if isinstance(plan, Append):
-        session_id = plan.pointer.session_id
-    elif isinstance(plan, Rewind):
-        session_id = plan.pointer.session_id
-        yield from ask(calls.rewind_session(session_id, plan.pointer.message_id))
-        rows_before = None
-    elif isinstance(plan, Fork):
-        fields = asked.session_fields
-        fork = yield from ask(
-            calls.fork_session(known(), plan.pointer.session_id, plan.message_index, fields.get("title"))
-        )
-        session_id, rows_before, created, cost_before = fork.id, None, True, 0.0
+    inputs = read_inputs(plan.messages)
+    # What cannot be sent is told before anything is made for it.
+    text = text_of(replace(plan, messages=inputs.messages), Rendering(tool_results=render_tool_results))
+    setup_held, cost_before = setup_known(plan), None
+    if isinstance(plan, New | Replay):
+        session_id, honoured = yield from _new_session(known, asked)
+        rows_before, cost_before, setup_held = 0, 0.0, setup_digest(asked.setup)
     else:
-        prompt = {"custom_system_prompt": asked.setup, "prompt_mode": asked.prompt_mode} if asked.setup else {}
-        session = yield from flows.start_session(known, **asked.session_fields, **prompt)
-        session_id, rows_before, created, cost_before = session.id, 0, True, 0.0
-        setup_held = setup_digest(asked.setup)
-    for upload in asked.uploads:
-        yield from ask(calls.upload_file(session_id, FilePart(upload.name, upload.content, upload.mime_type)))
-    text = text_of(plan, Rendering(tool_results=render_tool_results))
-    if asked.setup and setup_digest(asked.setup) != setup_held:
-        text = f"{_RENEWED}\n\n{asked.setup}\n\n{_MESSAGE}\n\n{text}"
+        honoured = yield from _choose_model(known, asked)
+        session_id = plan.pointer.session_id
+        if isinstance(plan, Rewind):
+            yield from ask(calls.rewind_session(session_id, plan.pointer.message_id))
+            rows_before = None
+        elif isinstance(plan, Fork):
+            fork = yield from ask(calls.fork_session(known(), session_id, plan.message_index, asked.title))
+            session_id, rows_before, cost_before = fork.id, None, 0.0
+    for part in inputs.uploads:
+        stored = yield from ask(calls.upload_file(session_id, part))
+        text = text.replace(part.name, stored.name)  # Mix: the server may keep it under another name.
+    if setup_digest(asked.setup) != setup_held:
+        text = f"{_RENEWED}\n\n{asked.setup or _NONE}\n\n{_MESSAGE}\n\n{text}"
     return Ready(
         asked=asked,
         plan=plan,
         session_id=session_id,
         text=text,
-        created=created,
+        created=not isinstance(plan, Append | Rewind),
+        model_honoured=honoured,
         cost_before=cost_before,
         rows_before=rows_before,
     )
 
 
-_RENEWED = "[Instructions from here on]"
+def _new_session(known: Callable[[], Knowledge], asked: Asked) -> Flow[tuple[str, bool]]:
+    """Makes a session, with the model that was asked for where sessions have one."""
+    from langchain_mix.protocol import flows  # noqa: PLC0415  # As above.
+
+    fields: dict[str, Any] = {"title": asked.title}
+    if asked.setup:
+        fields |= {"custom_system_prompt": asked.setup, "prompt_mode": asked.prompt_mode}
+    for route in _routes(known, asked):
+        if route.by != "session":
+            break
+        try:
+            session = yield from flows.start_session(known, **fields, **route.fields)
+        except MixUnsupportedError:
+            continue  # The server knows no model of a session, and has done nothing.
+        return session.id, True
+    honoured = yield from _choose_model(known, asked)
+    session = yield from flows.start_session(known, **fields)
+    return session.id, honoured
+
+
+def _choose_model(known: Callable[[], Knowledge], asked: Asked) -> Flow[bool]:
+    """Chooses the model where sessions have none, if that may be done."""
+    from langchain_mix.protocol import calls  # noqa: PLC0415  # As above.
+    from langchain_mix.protocol.call import ask  # noqa: PLC0415
+
+    for route in _routes(known, asked):
+        if route.by == "preferences":
+            yield from ask(calls.update_preferences(known(), **route.fields))
+            return True
+    not_honoured(asked.parameters)
+    return False
+
+
+def _routes(known: Callable[[], Knowledge], asked: Asked) -> tuple[Route, ...]:
+    return routes_to_model(
+        asked.parameters, known(), set_preferences=asked.set_preferences, max_tokens=asked.max_tokens
+    )
+
+
+_RENEWED = "[Instructions from here on, in the place of all that were given before]"
+_NONE = "(none)"
 _MESSAGE = "[Message]"
 
 

@@ -12,12 +12,11 @@ import warnings
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 from urllib.parse import unquote, urlsplit, urlunsplit
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable
-from langchain_core.runnables.retry import ExponentialJitterParams
 from langchain_core.utils import from_env, secret_from_env
 from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
@@ -25,6 +24,9 @@ from langchain_mix.chat_models.failures import RetryIf, may_retry, retry_rule
 from langchain_mix.chat_models.stopping import stop_texts
 from langchain_mix.errors import MixConfigurationError, MixInputError
 from langchain_mix.protocol.retry import RetryConfig
+
+if TYPE_CHECKING:
+    from langchain_core.runnables.retry import ExponentialJitterParams
 
 UNNAMED_MODEL: Final = "mix-agent"
 """What traces show where neither the user nor the server names a model."""

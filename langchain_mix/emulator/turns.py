@@ -302,7 +302,8 @@ class Turn:
         row.input_tokens, row.output_tokens = usage.input_tokens, usage.output_tokens
         row.cache_creation_tokens = usage.cache_creation_tokens
         row.cache_read_tokens = usage.cache_read_tokens
-        row.cost, row.model = usage.cost, usage.model or "mix-emulator"
+        # Whoever answers here answers for the model that was chosen.
+        row.cost, row.model = usage.cost, self.world.chosen_model(self.session_id) or usage.model or "mix-emulator"
         self.world.add_usage(
             self.session_id,
             prompt_tokens=usage.input_tokens + usage.cache_creation_tokens + usage.cache_read_tokens,

@@ -60,13 +60,14 @@ def create_session(known: Known, **fields: Any) -> Flow[SessionData]:
     Returns:
         The flow.
     """
+    asked = known()  # Others may learn meanwhile what this call did not know.
     try:
-        return (yield from ask(calls.create_session(known(), **fields)))
+        return (yield from ask(calls.create_session(asked, **fields)))
     except MixInternalError as refusal:
-        undecided = known().agreed("browser_mode") is None and not fields.get("browser_mode")
+        undecided = asked.agreed("browser_mode") is None and not fields.get("browser_mode")
         if not undecided or "browserMode" not in refusal.error.message:
             raise
-    newer = known().narrow(having("browser_mode"))
+    newer = asked.narrow(having("browser_mode"))
     return (yield from ask(calls.create_session(newer, **fields)))
 
 

@@ -41,6 +41,12 @@ class Preferences:
         """The preferred provider, or empty."""
         return str(self._read()["preferred_provider"])
 
+    @property
+    def model(self) -> str:
+        """The main agent's model, if somebody chose one, or empty."""
+        model = str(self._read()["main_agent_model"])
+        return "" if model == _MODEL else model
+
     def get(self) -> dict[str, Any]:
         """The body of GET /api/preferences."""
         return {"preferences": self._read(), "available_providers": self.providers()}

@@ -323,6 +323,10 @@ class World:
 
     # Preferences
 
+    def chosen_model(self, session_id: str) -> str:
+        """The model that a session or the preferences name, or empty."""
+        return self.session_facts(session_id).model_id or self._preferences.model
+
     def get_preferences(self) -> dict[str, Any]:
         """The preferences and the providers to choose from."""
         return self._preferences.get()

@@ -52,7 +52,6 @@ async def test_all_ways_give_the_same_reply(api):
     with MixEmulator(api=api, agent=script()) as server:
         model = ChatMix(server_url=server.url)
         got = [(way, reply) async for way, reply in replies(model, "Where is x?")]
-        await model.client.aclose()
     shapes = [shape(reply) for _, reply in got]
     assert shapes[0] == shapes[1] == shapes[2] == shapes[3]
     kinds = [block["type"] for block in shapes[0]]
@@ -168,7 +167,7 @@ def test_lost_text_is_mended_in_invoke_and_an_error_in_stream():
 
 @pytest.mark.parametrize(
     "messages",
-    [[], [SystemMessage("only")], [HumanMessage("  ")], [HumanMessage([{"type": "image", "url": "http://x/y.png"}])]],
+    [[], [SystemMessage("only")], [HumanMessage("  ")], [HumanMessage([{"type": "image", "base64": "!"}])]],
 )
 def test_what_cannot_be_sent_is_refused_before_anything_is(messages):
     with MixEmulator(api="0.8") as server:

@@ -24,7 +24,7 @@ from langchain_mix.chat_models.content import ReplyWriter
 from langchain_mix.chat_models.custom_events import AsyncCustomEvents, CustomEvents
 from langchain_mix.chat_models.protocol_events import ProtocolWriter
 from langchain_mix.chat_models.tool_runs import AsyncToolRuns, ToolRuns
-from langchain_mix.pointer import Pointer
+from langchain_mix.pointer import KEY, Pointer
 from langchain_mix.protocol.turn.updates import (
     Progress,
     TextDelta,
@@ -61,6 +61,7 @@ RESULT = TurnResult(
     usage=Usage(input_tokens=10, output_tokens=5, cache_read_tokens=4, cost=0.01),
 )
 POINTER = Pointer(server="http://mix", session_id="S", message_id="M2")
+METADATA = {"finish_reason": "stop", "model_name": "claude", KEY: POINTER.as_metadata()}
 
 
 class Scripted(BaseChatModel):
@@ -79,12 +80,11 @@ class Scripted(BaseChatModel):
             for update in self.updates:
                 runs.hear(update)
                 events.hear(update)
-                chunk = writer.write(update)
-                if chunk is not None:
+                for chunk in writer.write(update):
                     yield chunk
             if self.failure is not None:
                 raise self.failure
-            yield writer.last(RESULT, POINTER)
+            yield writer.last(METADATA, RESULT.usage)
 
     async def _achunks(self, run_manager: Any = None) -> AsyncIterator[ChatGenerationChunk]:
         writer, events = ReplyWriter(), AsyncCustomEvents(run_manager)
@@ -92,12 +92,11 @@ class Scripted(BaseChatModel):
             for update in self.updates:
                 await runs.hear(update)
                 await events.hear(update)
-                chunk = writer.write(update)
-                if chunk is not None:
+                for chunk in writer.write(update):
                     yield chunk
             if self.failure is not None:
                 raise self.failure
-            yield writer.last(RESULT, POINTER)
+            yield writer.last(METADATA, RESULT.usage)
 
     def _generate(self, messages, stop=None, run_manager=None, **kwargs):
         return ChatResult(generations=[ChatGeneration(message=merged(self._chunks(run_manager)))])

@@ -10,7 +10,7 @@ import pytest
 
 from langchain_mix import errors
 from langchain_mix.protocol import flows
-from langchain_mix.protocol.api import ALL, CAPABILITIES, UNKNOWN, ApiVersion, Knowledge, before, since
+from langchain_mix.protocol.api import ALL, CAPABILITIES, UNKNOWN, ApiVersion, Knowledge, before, having, since
 from langchain_mix.protocol.call import Call, Reply
 
 V = ApiVersion
@@ -166,3 +166,18 @@ def test_a_missing_thing_is_no_missing_feature() -> None:
     with pytest.raises(errors.MixNotFoundError):
         server.run(flows.fork_session(lambda: server.known, "S", 1, None))
     assert len(server.seen) == 1
+
+
+def test_what_others_learn_meanwhile_does_not_keep_a_session_from_being_created():
+    known = [UNKNOWN]
+    flow = flows.create_session(lambda: known[0], title="T")
+    first = next(flow)
+    assert "browserMode" not in first.body
+    known[0] = Knowledge(having("browser_mode"))  # Another thread has created a session.
+    words = "Internal error during creating session: browserMode is required"
+    envelope = {"error": {"code": 500, "message": words, "type": "internal_error"}}
+    refusal = Reply(500, {}, json.dumps(envelope).encode())
+    with pytest.raises(errors.MixInternalError) as caught:
+        first.result(refusal)
+    second = flow.throw(caught.value)
+    assert second.body["browserMode"] == "local-browser-service"

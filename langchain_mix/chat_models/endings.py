@@ -1,0 +1,125 @@
+"""How a call of the model ends: what its last chunk says, what is remembered, and what is removed.
+
+Owns: these decisions. Refuses to know: how the turn was run and told (`exchange.py`).
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from langchain_mix import errors
+from langchain_mix.chat_models.content import ReplyWriter
+from langchain_mix.chat_models.conversation import Ready
+from langchain_mix.chat_models.memory import HEADS, THREADS
+from langchain_mix.chat_models.model_choice import model_told
+from langchain_mix.chat_models.plans import Append, Rewind
+from langchain_mix.chat_models.question import Question
+from langchain_mix.pointer import KEY, Pointer
+
+if TYPE_CHECKING:
+    from langchain_mix.protocol.call import Flow
+    from langchain_mix.protocol.turn.updates import TurnResult
+
+
+def metadata_of(question: Question, ready: Ready, result: TurnResult, writer: ReplyWriter) -> dict[str, Any]:
+    """What the last chunk says of the reply.
+
+    Args:
+        question: The call.
+        ready: The session it was answered in.
+        result: The turn.
+        writer: The reply.
+
+    Returns:
+        The metadata.
+
+    Raises:
+        MixHistoryDiverged: Somebody else wrote to the session meanwhile, and the call asked for an error then.
+    """
+    reply = writer.reply()
+    pointer = ready.pointer(result, reply)
+    if writer.stopped or question.options["retention"] == "delete":
+        # The session holds more than the reply says, or will be gone: it proves nothing.
+        pointer = _unproven(pointer)
+    told: dict[str, Any] = pointer.as_metadata()
+    if result.usage is not None and result.usage.cost is not None:
+        told["cost"] = result.usage.cost
+    if result.reasoning_duration:
+        told["reasoning_duration"] = result.reasoning_duration
+    model = model_told(result.model, ready.asked.parameters, honoured=ready.model_honoured)
+    return {"finish_reason": "tool_calls" if reply.tool_calls else "stop", "model_name": model, KEY: told}
+
+
+def _unproven(pointer: Pointer) -> Pointer:
+    return Pointer(server=pointer.server, session_id=pointer.session_id, message_id=pointer.message_id)
+
+
+def remember(question: Question, ready: Ready, result: TurnResult | None) -> None:
+    """Keeps where the session stands now; None for a turn that did not end well, after which nobody knows."""
+    key = (ready.asked.server, ready.session_id)
+    if result is not None and result.verified and result.message_id:
+        HEADS.put(key, result.message_id)
+    else:
+        HEADS.forget(key)
+    if question.thread is not None and result is not None:
+        THREADS.put(question.thread, ready.session_id)
+
+
+def cleaning(ready: Ready) -> Flow[None]:
+    """Removes the traces of a turn that was given up and will be run again.
+
+    Args:
+        ready: What the turn was run in.
+
+    Returns:
+        The flow: a session made for the turn is deleted, any other goes back to where it stood.
+    """
+    from langchain_mix.protocol import calls  # noqa: PLC0415  # Models of the wire are loaded with the client.
+    from langchain_mix.protocol.call import ask  # noqa: PLC0415
+
+    key = (ready.asked.server, ready.session_id)
+    HEADS.forget(key)
+    if ready.created:
+        yield from ask(calls.delete_session(ready.session_id))
+        return
+    stood = ready.plan.after if isinstance(ready.plan, Append) else ""
+    if isinstance(ready.plan, Rewind):
+        stood = ready.plan.pointer.message_id
+    if stood:  # Mix cannot go back to before the first message: a pinned session without any keeps this one.
+        yield from ask(calls.rewind_session(ready.session_id, stood))
+        HEADS.put(key, stood)
+
+
+def over_cost(question: Question, ready: Ready) -> Flow[errors.MixError | None]:
+    """Asks what the turn has cost so far.
+
+    Args:
+        question: The call, with its limit.
+        ready: The session.
+
+    Returns:
+        The flow; its result is the error for a turn that has cost too much, or None.
+    """
+    from langchain_mix.protocol import calls  # noqa: PLC0415  # As above.
+    from langchain_mix.protocol.call import ask  # noqa: PLC0415
+
+    session = yield from ask(calls.get_session(ready.session_id))
+    limit, cost = question.options["max_cost"], session.cost - (ready.cost_before or 0.0)
+    if cost <= limit:
+        return None
+    return errors.MixTurnCancelled(
+        f"The turn has cost ${cost:.4f}, more than max_cost=${limit:g}, and was cancelled.",
+        acted="yes",
+        hint="The session holds what was said so far. Allow more, or ask for less.",
+    )
+
+
+def gap(result: TurnResult) -> errors.MixTextGap:
+    """The error for text that was shown and lacks a part."""
+    error = errors.MixTextGap(
+        "The turn is complete, but events were lost on the way: the text streamed so far lacks a part.",
+        acted="yes",
+        hint="Do not send the message again; the complete reply is in `.turn.text`. Read streams faster.",
+    )
+    error.turn = result
+    return error

@@ -1,0 +1,244 @@
+"""Message out, reply in: one call of the model, carried out.
+
+Owns: the order in which a session is prepared, its turn run and told, and its traces kept or removed; once for
+synchronous and once for asynchronous code. Refuses to know: what any of it means.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.outputs import ChatGenerationChunk
+
+from langchain_mix import errors
+from langchain_mix.chat_models.approvals import Approvals
+from langchain_mix.chat_models.content import ReplyWriter, retold
+from langchain_mix.chat_models.conversation import Ready, prepare
+from langchain_mix.chat_models.custom_events import AsyncCustomEvents, CustomEvents
+from langchain_mix.chat_models.endings import cleaning, gap, metadata_of, over_cost, remember
+from langchain_mix.chat_models.failures import as_model_error
+from langchain_mix.chat_models.question import Question
+from langchain_mix.chat_models.tool_runs import AsyncToolRuns, ToolRuns
+from langchain_mix.protocol.turn.updates import ToolFinished, TurnResult, Update
+
+if TYPE_CHECKING:
+    from langchain_mix.client import Mix
+
+_log = logging.getLogger("langchain_mix")
+
+
+class _Exchange:
+    """What both worlds share: the parts of one exchange and the decisions between its steps."""
+
+    def __init__(self, mix: Mix, question: Question, *, shown: bool) -> None:
+        """Prepares an exchange.
+
+        Args:
+            mix: The client.
+            question: The call.
+            shown: Whether somebody sees the chunks as they come, so that they cannot be mended.
+        """
+        self._mix = mix
+        self._question = question
+        self._shown = shown
+        self._approvals: Approvals = question.approvals()
+        self._writer: ReplyWriter = question.writer()
+        self._ready: Ready | None = None
+        self._result: TurnResult | None = None
+        self._heard = self._given_up = self._done = False
+        self._kept: list[ChatGenerationChunk] = []
+        self.mended: list[ChatGenerationChunk] | None = None
+
+    def _repeated(self) -> list[ChatGenerationChunk] | None:
+        """The reply that an earlier execution of the same task in a graph was given."""
+        place = self._question.place
+        return place.reply if place is not None else None
+
+    def _keep(self, chunk: ChatGenerationChunk) -> ChatGenerationChunk:
+        if self._question.place is not None:
+            self._kept.append(chunk)
+        return chunk
+
+    def _costs(self, update: Update) -> bool:
+        return self._question.options["max_cost"] is not None and isinstance(update, ToolFinished)
+
+    def mended_with_end(self, chunks: list[ChatGenerationChunk]) -> list[ChatGenerationChunk]:
+        """The reply for somebody who has seen nothing of it yet: whole, even where the stream was not."""
+        return chunks if self.mended is None else self.mended
+
+    def _turn_options(self, ready: Ready) -> dict[str, Any]:
+        known = {"cost_before": ready.cost_before, "rows_before": ready.rows_before}
+        return {**known, **self._question.turn_options(self._approvals)}
+
+    def _gives_up(self) -> bool:
+        """Whether the turn must be cancelled now, because its graph pauses; once."""
+        first, self._given_up = not self._given_up, True
+        return first
+
+    @staticmethod
+    def _check(error: errors.MixError | None, result: TurnResult) -> None:
+        if error is not None:
+            error.turn = result
+            raise error
+
+    def _last(self, ready: Ready) -> list[ChatGenerationChunk]:
+        """The end of the reply, once its turn has ended well."""
+        result = self._result or TurnResult(session_id=ready.session_id)
+        self._done = not self._writer.stopped
+        if self._done:
+            remember(self._question, ready, result)
+        chunks = list(self._writer.finish())
+        if self._writer.gap:
+            if self._shown:
+                raise gap(result)
+            self._writer = self._question.writer()
+            chunks = [c for update in retold(result) for c in self._writer.write(update)]
+            chunks += self._writer.finish()
+            self.mended = chunks
+        chunks.append(self._writer.last(metadata_of(self._question, ready, result, self._writer), result.usage))
+        if self._question.place is not None:
+            self._question.place.keep(self.mended or [*self._kept, *chunks])
+        return chunks
+
+    def _forget_unless_done(self) -> None:
+        if self._ready is not None and not self._done and self._approvals.pause is None:
+            remember(self._question, self._ready, None)
+
+    def _to_delete(self) -> str:
+        """The session that is not to be kept, or empty."""
+        ready = self._ready
+        unwanted = ready is not None and ready.created and self._question.options["retention"] == "delete"
+        return ready.session_id if ready is not None and unwanted and self._approvals.pause is None else ""
+
+    @staticmethod
+    def _not_deleted(session_id: str, error: errors.MixError) -> None:
+        _log.warning("Session %s could not be deleted after its call: %s", session_id, error)
+
+
+class Exchange(_Exchange):
+    """An exchange in synchronous code."""
+
+    def chunks(self, run_manager: CallbackManagerForLLMRun | None) -> Iterator[ChatGenerationChunk]:
+        """Carries it out.
+
+        Args:
+            run_manager: Of the model's run, if the caller has it.
+
+        Yields:
+            The chunks of the reply.
+
+        Raises:
+            MixError: It failed; the error is one of LangChain's model errors too.
+            GraphInterrupt: A request of the agent has to be decided first, by the policy "interrupt".
+        """
+        if (repeated := self._repeated()) is not None:
+            yield from repeated
+            return
+        mix = self._mix
+        try:
+            self._approvals.recall()
+            self._ready = ready = mix.run(prepare(lambda: mix.known, self._question.asked))
+            yield from self._turn(ready, run_manager)
+            if self._approvals.pause is not None:
+                mix.run(cleaning(ready))
+                raise self._approvals.pause
+            yield from self._last(ready)
+        except errors.MixError as error:
+            raise as_model_error(error, sent=self._heard) from error
+        finally:
+            self._forget_unless_done()
+            if session_id := self._to_delete():
+                try:
+                    mix.sessions.delete(id=session_id)
+                except errors.MixError as error:
+                    self._not_deleted(session_id, error)
+
+    def _turn(self, ready: Ready, run_manager: CallbackManagerForLLMRun | None) -> Iterator[ChatGenerationChunk]:
+        mix, question = self._mix, self._question
+        events = CustomEvents(run_manager)
+        turn = mix.turn(ready.session_id, ready.text, **self._turn_options(ready))
+        with ToolRuns(run_manager, enabled=question.options["emit_tool_runs"]) as runs, turn:
+            try:
+                for update in turn:
+                    self._heard = True
+                    if self._approvals.pause is not None:
+                        if self._gives_up():
+                            mix.sessions.cancel_processing(id=ready.session_id)
+                        continue
+                    runs.hear(update)
+                    events.hear(update)
+                    for chunk in self._writer.write(update):
+                        yield self._keep(chunk)
+                    if self._writer.stopped:
+                        break
+                    if self._costs(update):
+                        self._check(mix.run(over_cost(question, ready)), turn.result)
+            except errors.MixTurnError:
+                if self._approvals.pause is None:
+                    raise
+        self._result = turn.result
+
+
+class AsyncExchange(_Exchange):
+    """An exchange in asynchronous code."""
+
+    async def chunks(
+        self, run_manager: AsyncCallbackManagerForLLMRun | None
+    ) -> AsyncGenerator[ChatGenerationChunk, None]:
+        """Does what `Exchange.chunks` does, asynchronously."""
+        if (repeated := self._repeated()) is not None:
+            for chunk in repeated:
+                yield chunk
+            return
+        mix = self._mix
+        try:
+            await self._approvals.arecall()
+            self._ready = ready = await mix.run_async(prepare(lambda: mix.known, self._question.asked))
+            async with aclosing(self._turn(ready, run_manager)) as told:
+                async for chunk in told:
+                    yield chunk
+            if self._approvals.pause is not None:
+                await mix.run_async(cleaning(ready))
+                raise self._approvals.pause
+            for chunk in self._last(ready):
+                yield chunk
+        except errors.MixError as error:
+            raise as_model_error(error, sent=self._heard) from error
+        finally:
+            self._forget_unless_done()
+            if session_id := self._to_delete():
+                try:
+                    await mix.sessions.delete_async(id=session_id)
+                except errors.MixError as error:
+                    self._not_deleted(session_id, error)
+
+    async def _turn(
+        self, ready: Ready, run_manager: AsyncCallbackManagerForLLMRun | None
+    ) -> AsyncGenerator[ChatGenerationChunk, None]:
+        mix, question = self._mix, self._question
+        events = AsyncCustomEvents(run_manager)
+        turn = mix.turn_async(ready.session_id, ready.text, **self._turn_options(ready))
+        async with AsyncToolRuns(run_manager, enabled=question.options["emit_tool_runs"]) as runs, turn:
+            try:
+                async for update in turn:
+                    self._heard = True
+                    if self._approvals.pause is not None:
+                        if self._gives_up():
+                            await mix.sessions.cancel_processing_async(id=ready.session_id)
+                        continue
+                    await runs.hear(update)
+                    await events.hear(update)
+                    for chunk in self._writer.write(update):
+                        yield self._keep(chunk)
+                    if self._writer.stopped:
+                        break
+                    if self._costs(update):
+                        self._check(await mix.run_async(over_cost(question, ready)), turn.result)
+            except errors.MixTurnError:
+                if self._approvals.pause is None:
+                    raise
+        self._result = turn.result

@@ -1,0 +1,158 @@
+"""A call of the model, read: what is asked, and under which conditions.
+
+Owns: what `ChatMix`'s fields, the arguments of a call and the configuration around it mean together.
+Refuses to know: sessions and turns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import TYPE_CHECKING, Any, Final
+
+from langchain_core.messages import BaseMessage
+from langchain_core.runnables.config import ensure_config
+
+from langchain_mix.chat_models.approvals import Approvals
+from langchain_mix.chat_models.content import ReplyWriter
+from langchain_mix.chat_models.conversation import Asked
+from langchain_mix.chat_models.history import digest, system_text
+from langchain_mix.chat_models.memory import REPLIES, THREADS, Place
+from langchain_mix.chat_models.parameters import read_call
+from langchain_mix.chat_models.spoken import speech_for
+from langchain_mix.chat_models.structured import response_prompt
+from langchain_mix.chat_models.tool_protocol import tool_name, tools_prompt
+
+if TYPE_CHECKING:
+    from langchain_mix.chat_models.chat_model import ChatMix
+
+FIELDS: Final = frozenset(
+    {
+        "session_id",
+        "system_prompt",
+        "title",
+        "plan_mode",
+        "thinking_level",
+        "max_steps",
+        "max_cost",
+        "permissions",
+        "on_notification",
+        "on_divergence",
+        "multitask_strategy",
+        "retention",
+        "emit_tool_runs",
+    }
+)
+"""Fields of `ChatMix` that a single call may set otherwise."""
+TOOL_ARGUMENTS: Final = frozenset({"tools", "tool_choice", "parallel_tool_calls", "response_format"})
+SESSION_KEY: Final = "mix_session_id"
+"""The key of a runnable's `configurable` that names the session, and the argument of a call that does."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """One call of the model.
+
+    Attributes:
+        asked: The conversation and what it needs.
+        options: Fields of the model, as they hold for this call.
+        timeout: Seconds the turn may take.
+        stops: Texts at which the reply ends.
+        tools: Names of the application's tools that it may call.
+        thread: The thread that has a session of its own, if there is one.
+        place: Where the call stands in a graph's task, if it runs in one.
+    """
+
+    asked: Asked
+    options: Mapping[str, Any]
+    timeout: float | None
+    stops: tuple[str, ...] = ()
+    tools: tuple[str, ...] = ()
+    thread: tuple[str, str] | None = None
+    place: Place | None = field(default=None, compare=False)
+
+    def writer(self) -> ReplyWriter:
+        """A writer for the reply."""
+        return ReplyWriter(speech_for(self.stops, self.tools))
+
+    def approvals(self) -> Approvals:
+        """The policies of this call."""
+        return Approvals(self.options["permissions"], self.options["on_notification"])
+
+    def turn_options(self, approvals: Approvals) -> dict[str, Any]:
+        """Options of the turn. Servers that do not know one refuse it, so that only what was asked for is sent."""
+        return {
+            "plan_mode": self.options["plan_mode"] or None,
+            "thinking_level": self.options["thinking_level"],
+            "max_steps": self.options["max_steps"],
+            "multitask_strategy": self.options["multitask_strategy"],
+            "timeout": self.timeout,
+            "permissions": approvals.for_permissions,
+            "on_notification": approvals.for_notifications,
+        }
+
+
+def read_question(
+    model: ChatMix, server: str, messages: Sequence[BaseMessage], stop: list[str] | None, kwargs: Mapping[str, Any]
+) -> Question:
+    """Reads a call.
+
+    Args:
+        model: The model.
+        server: The server's base URL.
+        messages: The conversation.
+        stop: What LangChain passes for `stop`.
+        kwargs: The other arguments.
+
+    Returns:
+        The question.
+
+    Raises:
+        MixInputError: An argument is unknown or cannot be honoured.
+    """
+    parameters = read_call(model, stop, kwargs, FIELDS | TOOL_ARGUMENTS | {SESSION_KEY, "thread_id"})
+    rest = parameters.rest
+    options = {name: rest.get(name, getattr(model, name)) for name in FIELDS}
+    tools, choice = rest.get("tools") or (), rest.get("tool_choice") or "auto"
+    setup = [
+        options["system_prompt"] or "",
+        system_text(messages),
+        tools_prompt(tools, choice, parallel=rest.get("parallel_tool_calls", True)),
+        response_prompt(rest.get("response_format")),
+    ]
+    configurable = ensure_config().get("configurable", {})
+    pinned = rest.get(SESSION_KEY) or configurable.get(SESSION_KEY) or options["session_id"]
+    thread = None
+    thread_id = rest.get("thread_id") or configurable.get("thread_id")
+    if model.session_per_thread and pinned is None and thread_id:
+        thread = (server, str(thread_id))
+        pinned = THREADS.get(thread)
+    asked = Asked(
+        messages=messages,
+        setup="\n\n".join(part for part in setup if part),
+        server=server,
+        pinned=pinned,
+        on_divergence=options["on_divergence"],
+        title=options["title"],
+        prompt_mode=model.prompt_mode,
+        parameters=parameters,
+        set_preferences=model.set_preferences,
+        max_tokens=model.max_tokens,
+    )
+    return Question(
+        asked=asked,
+        options=options,
+        timeout=parameters.timeout,
+        stops=parameters.stop,
+        tools=() if choice == "none" else tuple(tool_name(tool) for tool in tools),
+        thread=thread,
+        place=REPLIES.place(_mark(asked, options)),
+    )
+
+
+def _mark(asked: Asked, options: Mapping[str, Any]) -> str:
+    """A hash of what is asked."""
+    conditions = {k: v for k, v in options.items() if isinstance(v, str | int | float | bool | None)}
+    told = [digest(asked.messages), asked.setup, asked.server, asked.pinned, sorted(conditions.items())]
+    return blake2b(repr(told).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
