@@ -36,10 +36,12 @@ class Row(Protocol):
     @property
     def id(self) -> str:
         """Its id."""
+        ...
 
     @property
     def role(self) -> str:
         """Whose it is: `user`, `assistant` or `tool`."""
+        ...
 
 
 def find_base(messages: Sequence[BaseMessage], server: str) -> Base | None:

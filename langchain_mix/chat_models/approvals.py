@@ -197,7 +197,7 @@ def task_in_graph() -> TaskInGraph:
             configurable = config.get_config().get("configurable", {})
             info = runtime.get_runtime().execution_info
         except (RuntimeError, KeyError):
-            info = None  # LangGraph: called outside of a runnable context, or of a task.
+            configurable, info = {}, None  # LangGraph: called outside of a runnable context, or of a task.
         if info is not None:
             return TaskInGraph(configurable, info.task_id)
     raise MixInputError(

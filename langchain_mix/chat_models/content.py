@@ -10,11 +10,13 @@ complete is sent once.
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator
 from typing import Any, Final
 
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.ai import InputTokenDetails, UsageMetadata
+from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk
 
 from langchain_mix.chat_models.shown_media import is_show, shown_blocks
@@ -55,7 +57,8 @@ class ReplyWriter:
         self._index_of: dict[tuple[str, str], int] = {}
         self._message_id = ""
         self._shown: dict[str, str] = {}
-        self._text: list[str] = []
+        self._texts: defaultdict[int, list[str]] = defaultdict(list)
+        self._media: dict[int, dict[str, Any]] = {}
         self._calls: list[dict[str, Any]] = []
         self._invalid: list[dict[str, Any]] = []
         self.gap = False
@@ -77,8 +80,8 @@ class ReplyWriter:
         if self.stopped:
             return
         if self._speech is None and type(update) is TextDelta:  # The way of nearly all updates, kept short.
-            self._text.append(update.text)
             index = self._running("text", update.message_id)
+            self._texts[index].append(update.text)
             yield self._chunk({"type": "text", "text": update.text, "index": index}, update.message_id)
             return
         for block in self._blocks_of(update):
@@ -88,12 +91,9 @@ class ReplyWriter:
         if not self._started:
             # All chunks of a reply carry one id or none; the first message that is told gives it.
             self._started, self._id = True, message_id or None
-        call = block["type"] == "tool_call_chunk"
-        number = block.pop("call", 0)  # Blocks count all content, calls themselves alone.
-        chunks = [{**block, "index": number}] if call else []
-        message = AIMessageChunk(
-            content=[block], id=self._id, response_metadata=METADATA, **({"tool_call_chunks": chunks} if call else {})
-        )
+        number = block.pop("call", None)  # Blocks count all content, calls themselves alone.
+        chunks = [] if number is None else [tool_call_chunk(**{**_fields_of(block), "index": number})]
+        message = AIMessageChunk(content=[block], id=self._id, response_metadata=METADATA, tool_call_chunks=chunks)
         return ChatGenerationChunk(message=message)
 
     def _blocks_of(self, update: Update) -> Iterator[dict[str, Any]]:
@@ -133,8 +133,9 @@ class ReplyWriter:
     def _piece(self, piece: Text | CallStarted | CallArguments | InvalidCall) -> Iterator[dict[str, Any]]:
         match piece:
             case Text():
-                self._text.append(piece.text)
-                yield {"type": "text", "text": piece.text, "index": self._running("text", self._message_id)}
+                index = self._running("text", self._message_id)
+                self._texts[index].append(piece.text)
+                yield {"type": "text", "text": piece.text, "index": index}
             case CallStarted():
                 self._open = None
                 index = self._new(("client", str(piece.index)))
@@ -158,7 +159,7 @@ class ReplyWriter:
     def _running(self, kind: str, message_id: str) -> int:
         """The index of the block that pieces of this kind go on with; another kind in between ends it."""
         if self._open == (kind, ""):
-            return self._index_of[self._open]  # Mix before 0.7 names messages only once they are stored.
+            return self._index_of[kind, ""]  # Mix before 0.7 names messages only once they are stored.
         key = (kind, message_id)
         if self._open == key or (self._open is not None and self._open[1] != message_id and key in self._index_of):
             return self._index_of[key]
@@ -196,7 +197,9 @@ class ReplyWriter:
         }
         if update.success and update.id in self._shown:
             for number, block in enumerate(shown_blocks(self._shown[update.id])):
-                yield {**block, "index": self._new(("shown", f"{update.id}/{number}"))}
+                index = self._new(("shown", f"{update.id}/{number}"))
+                self._media[index] = block
+                yield {**block, "index": index}
 
     def _tool_output(self, update: ToolOutput) -> dict[str, Any]:
         """What the tool gave, which servers tell when the turn is over: it joins the block of its result."""
@@ -218,9 +221,12 @@ class ReplyWriter:
             yield self._chunk(block, self._message_id)
 
     def reply(self) -> AIMessage:
-        """What was said so far, as the conversation will hold it: without what the server's tools did."""
+        """What was said and shown so far, as the conversation will hold it: without how the server's tools did it."""
         calls = [{**call, "args": json.loads(call["args"] or "{}")} for call in self._calls]
-        return AIMessage(content="".join(self._text), tool_calls=calls, invalid_tool_calls=self._invalid)
+        blocks = self._media | {i: {"type": "text", "text": "".join(pieces)} for i, pieces in self._texts.items()}
+        # Blocks stand where their indices say, whenever their pieces came.
+        said: list[str | dict[str, Any]] = [blocks[index] for index in sorted(blocks)]
+        return AIMessage(content=said, tool_calls=calls, invalid_tool_calls=self._invalid)
 
     def last(self, metadata: dict[str, Any], usage: Usage | None) -> ChatGenerationChunk:
         """Writes the end of the reply: the only chunk with usage, model and the place in the session."""
@@ -232,6 +238,10 @@ class ReplyWriter:
             chunk_position="last",
         )
         return ChatGenerationChunk(message=message)
+
+
+def _fields_of(block: dict[str, Any]) -> dict[str, Any]:
+    return {name: block[name] for name in ("id", "name", "args")}
 
 
 def retold(result: TurnResult) -> Iterator[Update]:

@@ -9,6 +9,7 @@ import json
 from importlib import resources
 from typing import Any
 
+from langchain_core.messages import AIMessageChunk, BaseMessage, HumanMessage
 from rich.console import Console
 from rich.progress import Progress
 from rich.rule import Rule
@@ -16,10 +17,10 @@ from rich.rule import Rule
 from langchain_mix.chat_models import ChatMix
 from langchain_mix.client import Mix
 from langchain_mix.emulator import MixEmulator
-from langchain_mix.pointer import Pointer, read_pointer
+from langchain_mix.pointer import read_pointer
 
 _FILES = ("sales.csv", "report.md")
-_QUESTIONS = ("Which region has the highest revenue in sales.csv?", "What does report.md say about late deliveries?")
+_QUESTIONS = ("Which region has the highest revenue in sales.csv?", "Which toasters were late, according to report.md?")
 _BRANCHES = (("original", "North"), ("fork", "South"))
 _SHOWN_CHARS = 160
 
@@ -34,12 +35,15 @@ def run_demo(console: Console) -> None:
         MixError: Something of it failed.
         OSError: No port can be had.
     """
-    with MixEmulator(api="0.7") as server, Mix(server_url=server.url) as mix:
+    with MixEmulator(api="0.7") as server:
         console.print(f"A Mix server in the box (API {server.api}) listens on {server.url}.", style="dim")
-        _upload(console, mix)
         model = ChatMix(server_url=server.url, title="Demo")
-        pointers = [_ask(console, model, question) for question in _QUESTIONS]
-        _fork(console, mix, pointers[-1])
+        with model.client as mix:
+            _upload(console, mix)
+            talk: list[BaseMessage] = []
+            for question in _QUESTIONS:
+                _ask(console, model, talk, question)
+            _fork(console, model, talk)
         console.print(Rule("That was all of it: no server, no key"))
         console.print("Next: [bold]langchain-mix serve[/], then ChatMix(server_url='http://localhost:8088').")
 
@@ -55,19 +59,20 @@ def _upload(console: Console, mix: Mix) -> None:
     mix.sessions.delete(id=session.id)
 
 
-def _ask(console: Console, model: ChatMix, question: str) -> Pointer:
+def _ask(console: Console, model: ChatMix, talk: list[BaseMessage], question: str) -> None:
+    """Asks the next question of a conversation, which goes on in the session that holds it."""
     console.print(Rule("ChatMix.stream"))
     console.print(f"[bold]You:[/] {question}", highlight=False)
-    pointer: Pointer | None = None
+    talk.append(HumanMessage(question))
+    whole: AIMessageChunk | None = None
     shown = ""
-    for chunk in model.stream(question):
+    for chunk in model.stream(talk):
         for block in chunk.content_blocks:
             shown = _show(console, dict(block), shown)
-        pointer = read_pointer(chunk.response_metadata) or pointer
+        whole = chunk if whole is None else whole + chunk
     console.print()
-    if pointer is None:
-        raise ValueError("The reply does not tell in which session it stands.")
-    return pointer
+    if whole is not None:
+        talk.append(whole)
 
 
 def _show(console: Console, block: dict[str, Any], before: str) -> str:
@@ -92,19 +97,22 @@ def _show(console: Console, block: dict[str, Any], before: str) -> str:
     return kind
 
 
-def _fork(console: Console, mix: Mix, pointer: Pointer) -> None:
+def _fork(console: Console, model: ChatMix, talk: list[BaseMessage]) -> None:
     console.print(Rule("Fork: one past, two futures"))
-    fork = mix.sessions.fork(id=pointer.session_id, message_index=pointer.row_count, title="Demo fork")
-    sessions = dict(zip(("original", "fork"), (pointer.session_id, fork.id), strict=True))
+    pointer = read_pointer(talk[-1].response_metadata)
+    if pointer is None:
+        raise ValueError("The reply does not tell in which session it stands.")
+    fork = model.client.sessions.fork(id=pointer.session_id, message_index=pointer.row_count, title="Demo fork")
+    sessions = {"original": pointer.session_id, "fork": fork.id}
     for branch, region in _BRANCHES:
-        _say(console, mix, branch, sessions[branch], f"Remember: my favourite region is {region}.")
+        _say(console, model, branch, sessions[branch], f"Remember: my favourite region is {region}.")
     for branch, _ in _BRANCHES:
-        _say(console, mix, branch, sessions[branch], "What is my favourite region?")
+        _say(console, model, branch, sessions[branch], "What is my favourite region?")
     for branch, _ in _BRANCHES:
-        _say(console, mix, branch, sessions[branch], "What was my first message?")
+        _say(console, model, branch, sessions[branch], "What was my first message?")
 
 
-def _say(console: Console, mix: Mix, branch: str, session_id: str, text: str) -> None:
+def _say(console: Console, model: ChatMix, branch: str, session_id: str, text: str) -> None:
     console.print(f"[bold]You, on the {branch}:[/] {text}", highlight=False)
-    result = mix.turn(session_id, text).run()
-    console.print(result.text.strip(), markup=False, highlight=False)
+    answer = model.invoke(text, config={"configurable": {"mix_session_id": session_id}})
+    console.print(answer.text.strip(), markup=False, highlight=False)

@@ -43,7 +43,9 @@ def test_nobody_but_the_calls_knows_a_path(path):
 
 
 def test_the_import_contracts_are_kept():
-    ran = subprocess.run([sys.executable, "-m", "importlinter.cli", "lint"], cwd=ROOT, capture_output=True, text=True, check=False)
+    ran = subprocess.run(
+        [sys.executable, "-m", "importlinter.cli", "lint"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
     if "No module named" in ran.stderr:
         ran = subprocess.run(["lint-imports"], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr

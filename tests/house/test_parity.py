@@ -18,7 +18,7 @@ from langchain_mix.client import AsyncEventStream, AsyncTurnStream, EventStream,
 OPTIONS = ("retries", "timeout_ms", "http_headers")
 SHELLS: dict[Any, Any] = {EventStream: AsyncEventStream, TurnStream: AsyncTurnStream}
 OWN = {"files.download"}
-"""Operations that only this client has. A download has no options of its own."""
+"""Operations that only this client has."""
 
 NAMES = {"httpx": httpx, "logging": logging, **vars(client), **vars(_turns), **vars(models)}
 """What the annotations of `Mix` name: it imports these for type checkers alone."""
@@ -129,7 +129,7 @@ def test_operations_take_keywords_only(pair: tuple[Any, Any]) -> None:
     assert {kind for _, kind, _ in parameters(pair[0])} <= {inspect.Parameter.KEYWORD_ONLY}
 
 
-@pytest.mark.parametrize("operation", [o for o in operations() if o not in OWN])
+@pytest.mark.parametrize("operation", operations())
 def test_operations_take_options_of_their_own(operation: str) -> None:
     group, _, name = operation.partition(".")
     taken = {p: default for p, _, default in parameters(getattr(groups()[group], name))}
