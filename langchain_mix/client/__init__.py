@@ -107,6 +107,7 @@ __all__ = [
     "MixConnectionError",
     "MixDefaultError",
     "MixError",
+    "MixHistoryDiverged",
     "MixInputError",
     "MixInternalError",
     "MixNetworkError",

@@ -8,23 +8,26 @@ from __future__ import annotations
 import asyncio
 import threading
 import weakref
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable
 from types import TracebackType
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeAlias, TypeVar, cast
 
 import httpx
 
 from langchain_mix import errors
-from langchain_mix.client._core import CALL_LIMITS, STREAM_LIMITS, Core, Wait, reply_of, tls_for
+from langchain_mix.client._core import CALL_LIMITS, STREAM_LIMITS, Core, Outcome, Wait, head_of, reply_of, tls_for
 from langchain_mix.client._failures import broken_stream, failure_of
 from langchain_mix.client._settings import DEFAULT_OPTIONS, CallOptions
 from langchain_mix.client._sync import FAILURES
-from langchain_mix.protocol.call import Call, Flow, Reply
+from langchain_mix.protocol.call import Call, Flow
 from langchain_mix.protocol.event_reader import parse_event
 from langchain_mix.protocol.events import Event
 from langchain_mix.protocol.sse import SSEDecoder
 
 T = TypeVar("T")
+
+_Attempting: TypeAlias = Callable[[Call[Any], CallOptions], Awaitable[tuple[Outcome, httpx.Response | None]]]
+"""Sends a call once: how it went, and the answer if there was one."""
 
 
 class _Clients(NamedTuple):
@@ -85,27 +88,28 @@ class AsyncTransport:
         Raises:
             MixError: It failed; the type tells whose fault it is.
         """
+        return (await self._sent(call, options, self._attempt))[0]
+
+    async def _sent(self, call: Call[T], options: CallOptions, attempt: _Attempting) -> tuple[T, httpx.Response | None]:
+        """Makes attempts as long as one more is safe and promising; gives the result and the answer it came from."""
         steps = self.core.sending(call, options)
         step = next(steps)
         response: httpx.Response | None = None
         try:
             while True:
-                outcome: Reply | errors.MixError | None = None
+                outcome: Outcome | None = None
                 if isinstance(step, Wait):
                     await asyncio.sleep(step.seconds)  # noqa: TID251  # The pause between two attempts.
                 else:
-                    outcome, response = await self._attempt(call, options)
+                    outcome, response = await attempt(call, options)
                 step = steps.send(outcome)
         except StopIteration as done:
-            result: T = done.value
-            return result
+            return done.value, response
         except errors.MixResponseError as error:
             error.raw_response = response
             raise
 
-    async def _attempt(
-        self, call: Call[Any], options: CallOptions
-    ) -> tuple[Reply, httpx.Response] | tuple[errors.MixError, None]:
+    async def _attempt(self, call: Call[Any], options: CallOptions) -> tuple[Outcome, httpx.Response | None]:
         client = self._clients().calls
         request = self.core.request(client, call, options)
         self.core.log_request(call, request)
@@ -123,7 +127,18 @@ class AsyncTransport:
         return error
 
     async def run(self, flow: Flow[T], options: CallOptions = DEFAULT_OPTIONS) -> T:
-        """Runs several calls in a row; see `Flow`."""
+        """Runs several calls in a row; see `Flow`.
+
+        Args:
+            flow: The calls.
+            options: How each is sent.
+
+        Returns:
+            The flow's result.
+
+        Raises:
+            MixError: The flow failed.
+        """
         try:
             call = next(flow)
             while True:
@@ -138,20 +153,14 @@ class AsyncTransport:
             return final
 
     async def open_stream(
-        self,
-        call: Call[None],
-        *,
-        liveness: float | None = None,
-        http_headers: Mapping[str, str] | None = None,
-        seconds: float | None = None,
+        self, call: Call[None], options: CallOptions = DEFAULT_OPTIONS, *, liveness: float | None = None
     ) -> AsyncEventStream:
-        """Opens an event stream. Its head has arrived when this returns.
+        """Opens an event stream, again where that is promising. Its head has arrived when this returns.
 
         Args:
             call: From `calls.event_stream`.
+            options: How it is sent; `timeout_ms` is how long to wait for the head.
             liveness: Seconds without a byte after which the stream is dead, or None for the client's.
-            http_headers: Headers to add.
-            seconds: How long to wait for the head at most, or None for the client's timeout.
 
         Returns:
             The stream, to be closed.
@@ -159,41 +168,44 @@ class AsyncTransport:
         Raises:
             MixError: The server cannot be reached, or refuses.
         """
+        _, response = await self._sent(call, options, self._open)
+        if response is None:
+            raise AssertionError("Only an open stream is a success.")
+        self.core.stay(response.request, liveness)
+        return AsyncEventStream(call, response)
+
+    async def _open(self, call: Call[Any], options: CallOptions) -> tuple[Outcome, httpx.Response | None]:
         client = self._clients().streams
-        request = self.core.stream_request(client, call, http_headers=http_headers, seconds=seconds)
+        request = self.core.stream_request(client, call, options)
         self.core.log_request(call, request)
         try:
             response = await client.send(request, stream=True, follow_redirects=False)
         except FAILURES as problem:
-            raise self._failure(call, problem) from problem
-        try:
-            await self._check_head(call, response)
-        except BaseException:
-            await response.aclose()
-            raise
-        self.core.stay(request, liveness)
-        return AsyncEventStream(call, response)
-
-    async def _check_head(self, call: Call[None], response: httpx.Response) -> None:
-        if response.status_code == httpx.codes.OK and "event-stream" in response.headers.get("content-type", ""):
-            return
+            return self._failure(call, problem), None
+        if self.core.is_stream(response):
+            return head_of(response), response
         try:
             await response.aread()
         except FAILURES as problem:
-            raise self._failure(call, problem) from problem
-        error = self.core.refused_stream(call, reply_of(response))
-        error.raw_response = response
-        raise error
+            return self._failure(call, problem), None
+        finally:
+            await response.aclose()
+        return self.core.refused_stream(call, reply_of(response)), response
 
     async def download(
-        self, call: Call[bytes], write: Callable[[bytes], object], progress: Callable[[int, int | None], object] | None
+        self,
+        call: Call[bytes],
+        write: Callable[[bytes], object],
+        progress: Callable[[int, int | None], object] | None,
+        options: CallOptions = DEFAULT_OPTIONS,
     ) -> int:
-        """Streams the body of an answer.
+        """Streams the body of an answer. It is asked for again as long as nothing of it was written.
 
         Args:
             call: From `calls.download_file`.
             write: Takes each piece.
             progress: Told the bytes so far and the bytes in all, None if the server does not tell.
+            options: How it is sent.
 
         Returns:
             The number of bytes.
@@ -201,44 +213,61 @@ class AsyncTransport:
         Raises:
             MixError: It failed; what was written by then is not the file.
         """
-        client = self._clients().calls
-        request = self.core.request(client, call, DEFAULT_OPTIONS)
-        self.core.log_request(call, request)
-        try:
-            response = await client.send(request, stream=True, follow_redirects=False)
-        except FAILURES as problem:
-            raise self._failure(call, problem) from problem
-        try:
-            if response.status_code not in call.statuses:
-                await response.aread()
-                call.result(reply_of(response))
-            size, total = 0, self.core.size_of(response)
-            async for piece in response.aiter_bytes():
-                write(piece)
-                size += len(piece)
-                if progress is not None:
-                    progress(size, total)
-        except FAILURES as problem:
-            raise self._failure(call, problem) from problem
-        finally:
-            await response.aclose()
+        size = 0
+
+        async def fetch(call: Call[Any], options: CallOptions) -> tuple[Outcome, httpx.Response | None]:
+            nonlocal size
+            client = self._clients().calls
+            request = self.core.request(client, call, options)
+            self.core.log_request(call, request)
+            try:
+                response = await client.send(request, stream=True, follow_redirects=False)
+            except FAILURES as problem:
+                return self._failure(call, problem), None
+            try:
+                if response.status_code not in call.statuses:
+                    await response.aread()
+                    return reply_of(response), response
+                total = self.core.size_of(response)
+                async for piece in response.aiter_bytes():
+                    write(piece)
+                    size += len(piece)
+                    if progress is not None:
+                        progress(size, total)
+            except FAILURES as problem:
+                error = self._failure(call, problem)
+                if size:
+                    raise error from problem
+                return error, None
+            finally:
+                await response.aclose()
+            return head_of(response), response
+
+        await self._sent(call, options, fetch)
         return size
 
 
 class AsyncEventStream:
     """An open event stream: iterate over it for events, and close it.
 
-    Iterating ends when the server closes the stream, which Mix does after ten minutes at the latest, and raises
-    `MixStreamError` if it breaks. `async with stream:` and `async with stream.result:` both close it at the end.
+    Iterating ends when the server ends the stream, and raises `MixStreamError` when it breaks. Mix cuts every stream
+    after ten minutes in the middle, which is a break too: open another one then. `async with stream:` and
+    `async with stream.result:` both close it at the end.
     """
 
     def __init__(self, call: Call[None], response: httpx.Response) -> None:
         """Takes an open response."""
         self._call = call
         self.response = response
+        self.problem: errors.MixStreamError | None = None
+        self._parsed = self._parse()
         self._events = self._read()
 
-    async def _read(self) -> AsyncIterator[Event]:
+    def until_broken(self) -> AsyncIterator[Event]:
+        """The events until the stream ends, in whichever way; `problem` then has why it broke, if it did."""
+        return self._parsed
+
+    async def _parse(self) -> AsyncIterator[Event]:
         decoder = SSEDecoder()
         feed = decoder.feed
         try:
@@ -246,9 +275,16 @@ class AsyncEventStream:
                 for event in feed(chunk):
                     yield parse_event(event)
         except FAILURES as problem:
-            raise broken_stream(problem, sent=str(self._call)) from problem
+            self.problem = broken_stream(problem, sent=str(self._call))
+            self.problem.__cause__ = problem
         finally:
             await self.response.aclose()
+
+    async def _read(self) -> AsyncIterator[Event]:
+        async for event in self._parsed:
+            yield event
+        if self.problem is not None:
+            raise self.problem
 
     @property
     def result(self) -> Self:
@@ -285,7 +321,7 @@ class AsyncEventStream:
 
 async def decided(said: T | Awaitable[T]) -> T:
     """What a policy said, whether it is an async function or not."""
-    return await said if isinstance(said, Awaitable) else said
+    return cast("T", await said) if isinstance(said, Awaitable) else said
 
 
 async def shielded(work: Awaitable[T]) -> T:

@@ -16,31 +16,27 @@ from types import TracebackType
 from typing import Self
 
 from langchain_mix import errors
-from langchain_mix.client._async import AsyncEventStream, AsyncTransport, decided, shielded
-from langchain_mix.client._settings import TURN_TIMEOUT
+from langchain_mix.client._async import AsyncEventStream, AsyncTransport, shielded
+from langchain_mix.client._async_questions import Questions
+from langchain_mix.client._settings import TURN_TIMEOUT, CallOptions
+from langchain_mix.client._silence import Silence
 from langchain_mix.client._slots import SLOTS, Ticket
 from langchain_mix.client._turns import (
     CANCEL_OPTIONS,
     Deadline,
     TurnRequest,
-    Verdict,
     answer_of,
     ends_turn,
-    fixed_verdict,
     interrupt,
     liveness_of,
-    notification_call,
     reading,
     remaining,
     runs_beside,
-    subagent_session,
     transcript_of,
-    unanswered,
-    verdict_call,
 )
 from langchain_mix.protocol import calls, flows
-from langchain_mix.protocol.events import SSENotificationEventData, SSEPermissionEvent, SSEPermissionEventData
 from langchain_mix.protocol.retry import reopen_wait
+from langchain_mix.protocol.turn.outcomes import expired
 from langchain_mix.protocol.turn.steps import (
     Answered,
     Ask,
@@ -127,11 +123,12 @@ class _Drive:
         self._turn = request.turn(self._assumed, "")
         self._stream: AsyncEventStream | None = None
         self._answers: list[Answered] = []  # Filled by the task that waits for the answer of Mix 0.6.
-        self._problems: list[BaseException] = []  # Filled by the tasks that watch sub-agents.
         self._clock = Deadline(request.timeout)
         self._expired = asyncio.Event()
         self._sender: asyncio.Task[None] | None = None
-        self._watches: dict[str, asyncio.Task[None]] = {}
+        self._connected_due: asyncio.TimerHandle | None = None
+        self._questions = Questions(transport, request, self._wake)
+        self._silence = Silence(self._core.settings.stall, self._core.settings.liveness)
 
     def partial(self) -> TurnResult:
         return self._turn.partial()
@@ -140,7 +137,7 @@ class _Drive:
         ticket = await self._enter()
         deadline: asyncio.TimerHandle | None = None
         try:
-            await self._transport.run(flows.learn_turns(lambda: self._core.known, self._request.session_id))
+            await self._learn()
             self._assumed = self._core.known
             self._turn = self._request.turn(self._assumed, SLOTS.stale_error(self._key))
             self._request.message_call(self._turn.known)  # Bad input is told before a stream is opened.
@@ -150,7 +147,11 @@ class _Drive:
             async for update in self._carry_out(await self._open()):
                 yield update
             while not self._turn.over:
-                async for update in self._listen():
+                stream = self._stream
+                if stream is not None:
+                    async for update in self._hear(stream):
+                        yield update
+                async for update in self._heard_out(stream):
                     yield update
         finally:
             if deadline is not None:
@@ -173,47 +174,69 @@ class _Drive:
         ticket = SLOTS.enter(self._key, wake, wait=self._request.multitask_strategy == "enqueue")
         if not ticket.granted:
             try:
-                await free.wait()
+                await asyncio.wait_for(free.wait(), self._clock.left())
+            except TimeoutError:
+                SLOTS.leave(ticket)
+                raise self._too_late() from None
             except BaseException:
                 SLOTS.leave(ticket)
                 raise
         return ticket
 
-    async def _listen(self) -> AsyncGenerator[Update, None]:
-        """Reads the stream until it ends, or the turn does."""
-        stream, step = self._stream, self._turn.step
-        problem: errors.MixError | None = None
+    def _too_late(self) -> errors.MixTurnTimeout:
+        error = expired(self._clock.seconds, sent=False)
+        error.turn = self.partial()
+        return error
+
+    async def _learn(self) -> None:
+        """Learns what must be known of the server, within the time allowed for the turn."""
+        flow = flows.learn_turns(lambda: self._core.known, self._request.session_id)
         try:
-            if stream is not None:
-                async for event in stream:
-                    if self._has_urgent_news():
-                        async for update in self._news():
-                            yield update
-                    for effect in step(Received(event)):
-                        if type(effect) is Emit:
-                            yield effect.update
-                        else:
-                            async for update in self._carry_out((effect,)):
-                                yield update
-                    if self._turn.over or self._stream is not stream:
-                        return
-        except errors.MixStreamError as error:
-            problem = error
+            await self._transport.run(flow, self._clock.asking())
+        except errors.MixNetworkError as error:
+            if self._clock.over:
+                raise self._too_late() from error
+            raise
+
+    async def _hear(self, stream: AsyncEventStream) -> AsyncGenerator[Update, None]:
+        """Reads the stream until it ends, or the turn does."""
+        step, silence = self._turn.step, self._silence
+        async for event in stream.until_broken():
+            if self._has_urgent_news():
+                async for update in self._news():
+                    yield update
+            for effect in step(Received(event)):
+                if type(effect) is Emit:
+                    yield effect.update
+                else:
+                    async for update in self._carry_out((effect,)):
+                        yield update
+            if silence.is_too_long(event):  # And what is stored, which was just read, does not end the turn.
+                async for update in self._carry_out(step(Expired(silence.allowed, quiet=True))):
+                    yield update
+            if self._turn.over or self._stream is not stream:
+                return
+
+    async def _heard_out(self, stream: AsyncEventStream | None) -> AsyncGenerator[Update, None]:
+        """Looks for the reason why the stream ended, if the turn did not."""
+        if self._turn.over or self._stream is not stream:
+            return
         async for update in self._news():
             yield update
         if not self._turn.over and self._stream is stream:
+            problem = None if stream is None else stream.problem
             dropped = problem or errors.MixStreamError("The server closed the event stream.", sent="GET /stream")
-            async for update in self._carry_out(step(Dropped(dropped))):
+            async for update in self._carry_out(self._turn.step(Dropped(dropped))):
                 yield update
 
     def _has_urgent_news(self) -> bool:
         answered = self._answers and not ends_turn(self._answers[-1])
-        return bool(answered or self._problems or self._expired.is_set())
+        return bool(answered or self._questions.problems or self._expired.is_set())
 
     async def _news(self) -> AsyncGenerator[Update, None]:
         """What happened beside the stream."""
-        if self._problems:
-            raise self._problems.pop()
+        if self._questions.problems:
+            raise self._questions.problems.pop()
         if self._clock.over:  # Before the answers: the message's own is not waited for any longer either.
             async for update in self._carry_out(self._turn.step(Expired(self._clock.seconds))):
                 yield update
@@ -234,13 +257,13 @@ class _Drive:
                 case Reopen():
                     following = await self._reopen(effect.attempt)
                 case Ask() | Notify():
-                    update = await self._decide(effect)
+                    update = await self._questions.answer(effect, self._turn.known)
                     if update is not None:
                         yield update
                 case Watch():
-                    self._watch(effect.parent_id)
+                    self._questions.watch(effect.parent_id)
                 case Unwatch():
-                    await self._unwatch(effect.parent_id)
+                    await self._questions.unwatch(effect.parent_id)
                 case Cancel():
                     await self._cancel()
                 case Finish():
@@ -252,19 +275,32 @@ class _Drive:
                     yield update
 
     async def _open(self) -> tuple[Effect, ...]:
+        self._stop_awaiting_connected()
         if self._stream is not None:
             await self._stream.close()
-        liveness = liveness_of(self._turn.known, self._core.settings.liveness, TURN_TIMEOUT)
+        usual = self._core.settings.liveness
+        liveness = liveness_of(self._turn.known, usual, TURN_TIMEOUT)
         dropped: errors.MixError | None = None
         try:
-            self._stream = await self._transport.open_stream(
-                calls.event_stream(self._request.session_id), liveness=liveness, seconds=self._clock.left()
-            )
+            call = calls.event_stream(self._request.session_id)
+            self._stream = await self._transport.open_stream(call, self._clock.opening(), liveness=liveness)
         except errors.MixError as error:
             self._stream, dropped = None, error
         if self._clock.over:  # There was no stream yet that the timer could have interrupted.
             return self._turn.step(Expired(self._clock.seconds))
-        return () if dropped is None else self._turn.step(Dropped(dropped))
+        if dropped is not None:
+            return self._turn.step(Dropped(dropped))
+        if liveness > usual and not self._turn.may_run:
+            self._await_connected(usual)
+        return ()
+
+    def _await_connected(self, seconds: float) -> None:
+        """Mix 0.5: a stream may be silent for long while a turn runs on it, but not before it says `connected`."""
+        self._connected_due = asyncio.get_running_loop().call_later(seconds, self._wake)
+
+    def _stop_awaiting_connected(self) -> None:
+        if self._connected_due is not None:
+            self._connected_due.cancel()
 
     async def _reopen(self, attempt: int) -> tuple[Effect, ...]:
         with suppress(TimeoutError):
@@ -272,29 +308,34 @@ class _Drive:
         return await self._open()
 
     async def _send(self) -> tuple[Effect, ...]:
+        self._stop_awaiting_connected()
         if runs_beside(self._turn.known):
             self._sender = asyncio.create_task(self._send_beside(self._stream))
             return ()
-        return self._turn.step(await self._post())
+        return self._turn.step(await self._post(self._clock.options()))
 
-    async def _post(self) -> Answered:
+    async def _post(self, options: CallOptions) -> Answered:
         try:
             call = self._request.message_call(self._turn.known)
-            return answer_of(await self._transport.send(call, self._clock.options()))
+            return answer_of(await self._transport.send(call, options))
         except errors.MixError as error:
             self._core.learn(remaining(self._turn.known, error), self._turn.known)
             return Answered(error=error)
 
     async def _send_beside(self, stream: AsyncEventStream | None) -> None:
-        answer = await self._post()
+        answer = await self._post(self._clock.options(beside=True))
         self._answers.append(answer)
         if ends_turn(answer) and stream is not None:
             interrupt(stream.response)
 
     def _expire(self) -> None:
         self._expired.set()
-        if self._stream is not None:
-            interrupt(self._stream.response)
+        self._wake()
+
+    def _wake(self) -> None:
+        stream = self._stream
+        if stream is not None:
+            interrupt(stream.response)
 
     async def _read(self, effect: Reconcile) -> Read:
         call = reading(self._request.session_id, export=effect.export)
@@ -303,88 +344,16 @@ class _Drive:
         except errors.MixError as error:
             return Read(error=error)
 
-    async def _decide(self, effect: Ask | Notify) -> Update | None:
-        try:
-            if isinstance(effect, Ask):
-                await self._answer(effect.request)
-            else:
-                await self._answer_notification(effect.notification)
-        except errors.MixNetworkError as error:
-            # The server stops waiting by itself, and the turn goes on.
-            return unanswered(effect, error)
-        return None
-
-    async def _answer(self, request: SSEPermissionEventData) -> None:
-        try:
-            verdict = await self._verdict(request)
-        except BaseException:
-            await shielded(self._transport.send(calls.deny_permission(request.id)))  # No decision is a no.
-            raise
-        await self._say(request, verdict)
-
-    async def _verdict(self, request: SSEPermissionEventData) -> Verdict:
-        fixed, verdict = fixed_verdict(self._request.permissions)
-        if not fixed and callable(self._request.permissions):
-            return await decided(self._request.permissions(request))
-        return verdict
-
-    async def _say(self, request: SSEPermissionEventData, verdict: Verdict) -> None:
-        call = verdict_call(request, verdict)
-        if call is not None:
-            await self._transport.send(call)
-
-    async def _answer_notification(self, notification: SSENotificationEventData) -> None:
-        policy = self._request.on_notification
-        if policy is None:
-            return
-        call = notification_call(self._turn.known, notification, await decided(policy(notification)))
-        if call is not None:
-            with suppress(errors.MixDefaultError):  # Mix: a 404 for one that was answered or has expired.
-                await self._transport.send(call)
-
-    def _watch(self, parent_id: str) -> None:
-        if parent_id not in self._watches:
-            self._watches[parent_id] = asyncio.create_task(self._watching(parent_id))
-
-    async def _watching(self, parent_id: str) -> None:
-        """Reads a sub-agent's stream and answers its permission requests."""
-        with suppress(errors.MixError):  # Without this stream the server denies after 30 s, and the turn goes on.
-            sessions = await self._transport.send(calls.list_sessions(self._core.known, include_subagents=True))
-            session_id = subagent_session(sessions, parent_id)
-            if not session_id:
-                return
-            async with await self._transport.open_stream(calls.event_stream(session_id)) as stream:
-                async for event in stream:
-                    if isinstance(event, SSEPermissionEvent):
-                        await self._answer_watched(event.data)
-
-    async def _answer_watched(self, request: SSEPermissionEventData) -> None:
-        try:
-            verdict = await self._verdict(request)
-        except Exception as problem:  # noqa: BLE001  # Raised again in the turn's own task.
-            # Before the server hears of it: the turn may be over soon after.
-            verdict = False
-            self._problems.append(problem)
-            if self._stream is not None:
-                interrupt(self._stream.response)
-        await self._say(request, verdict)
-
-    async def _unwatch(self, parent_id: str) -> None:
-        task = self._watches.pop(parent_id, None)
-        if task is not None:
-            task.cancel()
-            await asyncio.wait([task])
-
     async def _cancel(self) -> None:
         with suppress(errors.MixError):  # Cancelling is a courtesy; the turn ends for its user either way.
             await self._transport.send(calls.cancel_session(self._request.session_id), CANCEL_OPTIONS)
 
     async def _end(self) -> None:
         """Leaves nothing behind: no running turn, no stream, no task."""
+        self._stop_awaiting_connected()
         if self._turn.may_run:
             await self._cancel()
-        for parent_id in list(self._watches):
-            await self._unwatch(parent_id)
+        await self._questions.close()
         if self._stream is not None:
             await self._stream.close()
         if self._sender is not None:

@@ -11,8 +11,8 @@ import random
 import ssl
 import threading
 import time
-from collections.abc import Generator, Mapping
-from dataclasses import dataclass
+from collections.abc import Generator
+from dataclasses import dataclass, replace
 from functools import cache
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
@@ -65,7 +65,7 @@ class Core:
         return self._known
 
     def learn(self, known: Knowledge, assumed: Knowledge | None = None) -> None:
-        """Takes what was seen of the server, unless it is no more than was assumed. What a user has said of it stands."""
+        """Takes what was seen of the server, unless that is what was assumed. What a user has said of it stands."""
         if len(self.settings.known) > 1 and known != assumed:
             with self._lock:
                 self._known = self._known.narrow(known)
@@ -100,7 +100,7 @@ class Core:
                     asked=retry_after(outcome.headers, time.time()),
                     chance=random.random(),  # noqa: S311  # Jitter is no secret.
                 )
-            if wait is None:
+            if wait is None or _is_over(options.until, wait):
                 return self.result(call, outcome)
             self.settings.logger.debug("%s failed (attempt %d); again in %.2f s", call, attempt, wait)
             yield Wait(wait)
@@ -135,6 +135,8 @@ class Core:
         seconds = options.timeout_ms / 1000 if options.timeout_ms is not None else self.settings.timeout
         if call.patient and options.timeout_ms is None:
             seconds = max(seconds, TURN_TIMEOUT)
+        if options.until is not None:
+            seconds = min(seconds, max(options.until - time.monotonic(), 0.001))
         content: dict[str, Any] = {}
         if call.upload is not None:
             part = call.upload
@@ -157,17 +159,11 @@ class Core:
         self,
         client: httpx.Client | httpx.AsyncClient,
         call: Call[Any],
-        *,
-        http_headers: Mapping[str, str] | None = None,
-        seconds: float | None = None,
+        options: CallOptions,
     ) -> httpx.Request:
-        """Makes the request that opens an event stream, whose head comes within so many seconds or not at all."""
-        headers = {"Accept": "text/event-stream", "Cache-Control": "no-cache, no-transform", **(http_headers or {})}
-        request = self.request(client, call, CallOptions(http_headers=headers))
-        longest = self.settings.timeout if seconds is None else min(max(seconds, 0.001), self.settings.timeout)
-        timeout = httpx.Timeout(longest, connect=min(CONNECT_TIMEOUT, longest))
-        request.extensions["timeout"] = timeout.as_dict()
-        return request
+        """Makes the request that opens an event stream."""
+        headers = {"Accept": "text/event-stream", "Cache-Control": "no-cache, no-transform"}
+        return self.request(client, call, replace(options, http_headers=headers | dict(options.http_headers or {})))
 
     def stay(self, request: httpx.Request, liveness: float | None) -> None:
         """Lets a stream whose head has arrived be silent for longer; the head itself comes at once or not at all.
@@ -177,12 +173,18 @@ class Core:
         request.extensions["timeout"]["read"] = liveness or self.settings.liveness
 
     @staticmethod
-    def refused_stream(call: Call[Any], reply: Reply) -> errors.MixResponseError:
-        """Makes the error for an answer that is no event stream."""
+    def is_stream(response: httpx.Response) -> bool:
+        """Whether an answer is an event stream, by its head."""
+        return response.status_code == HTTPStatus.OK and "event-stream" in response.headers.get("content-type", "")
+
+    @staticmethod
+    def refused_stream(call: Call[Any], reply: Reply) -> Outcome:
+        """What an answer that is no event stream means: an error at once, or a reply that may be worth another try."""
+        if reply.status != HTTPStatus.OK:
+            return reply
         error = error_from(call, reply)
-        if reply.status == HTTPStatus.OK:
-            kind = reply.headers.get("content-type") or "nothing"
-            error.message = f"The server answered with {kind}, not with events."
+        kind = reply.headers.get("content-type") or "nothing"
+        error.message = f"The server answered with {kind}, not with events."
         return error
 
     @staticmethod
@@ -214,9 +216,18 @@ def _is_worth_another(outcome: Outcome, policy: RetryConfig) -> bool:
     return outcome.status in RETRIED_STATUSES and b"no rows in result set" not in outcome.body
 
 
+def _is_over(until: float | None, wait: float) -> bool:
+    return until is not None and time.monotonic() + wait >= until
+
+
 def reply_of(response: httpx.Response) -> Reply:
     """Reads an answer whose body has arrived."""
     return Reply(response.status_code, {k.lower(): v for k, v in response.headers.items()}, response.content)
+
+
+def head_of(response: httpx.Response) -> Reply:
+    """Reads an answer whose body goes elsewhere."""
+    return Reply(response.status_code, {k.lower(): v for k, v in response.headers.items()}, b"")
 
 
 def tls_for(url: httpx.URL) -> ssl.SSLContext:

@@ -5,7 +5,6 @@ Owns: handing an operation's options to a turn, which makes requests of its own.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TypeVar
 
 from langchain_mix.client._async import AsyncEventStream, AsyncTransport
@@ -30,16 +29,8 @@ def merged(outer: CallOptions, inner: CallOptions) -> CallOptions:
         inner.retries or outer.retries,
         inner.timeout_ms if inner.timeout_ms is not None else outer.timeout_ms,
         {**(outer.http_headers or {}), **(inner.http_headers or {})} or None,
+        inner.until if inner.until is not None else outer.until,
     )
-
-
-def _for_stream(
-    outer: CallOptions, headers: Mapping[str, str] | None, seconds: float | None
-) -> tuple[dict[str, str], float | None]:
-    """The same for the head of a stream, whose options are two arguments."""
-    if seconds is None and outer.timeout_ms is not None:
-        seconds = outer.timeout_ms / 1000
-    return {**(outer.http_headers or {}), **(headers or {})}, seconds
 
 
 class SyncOptionsView(SyncTransport):
@@ -56,16 +47,10 @@ class SyncOptionsView(SyncTransport):
         return self._transport.send(call, merged(self._options, options))
 
     def open_stream(
-        self,
-        call: Call[None],
-        *,
-        liveness: float | None = None,
-        http_headers: Mapping[str, str] | None = None,
-        seconds: float | None = None,
+        self, call: Call[None], options: CallOptions = DEFAULT_OPTIONS, *, liveness: float | None = None
     ) -> EventStream:
         """Opens an event stream."""
-        headers, seconds = _for_stream(self._options, http_headers, seconds)
-        return self._transport.open_stream(call, liveness=liveness, http_headers=headers, seconds=seconds)
+        return self._transport.open_stream(call, merged(self._options, options), liveness=liveness)
 
 
 class AsyncOptionsView(AsyncTransport):
@@ -82,13 +67,7 @@ class AsyncOptionsView(AsyncTransport):
         return await self._transport.send(call, merged(self._options, options))
 
     async def open_stream(
-        self,
-        call: Call[None],
-        *,
-        liveness: float | None = None,
-        http_headers: Mapping[str, str] | None = None,
-        seconds: float | None = None,
+        self, call: Call[None], options: CallOptions = DEFAULT_OPTIONS, *, liveness: float | None = None
     ) -> AsyncEventStream:
         """Opens an event stream."""
-        headers, seconds = _for_stream(self._options, http_headers, seconds)
-        return await self._transport.open_stream(call, liveness=liveness, http_headers=headers, seconds=seconds)
+        return await self._transport.open_stream(call, merged(self._options, options), liveness=liveness)

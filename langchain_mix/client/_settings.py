@@ -29,6 +29,14 @@ TURN_TIMEOUT: Final = 660.0
 LIVENESS: Final = 100.0
 """Heartbeats come every 45 seconds; after two of them and some more the stream is dead."""
 
+STALL: Final = 660.0
+"""Seconds in which a running turn tells nothing but heartbeats, after which it is given up.
+
+Mix: a server that restarts leaves turns behind that look as if they ran for ever, and sends heartbeats all the same.
+A turn that is alive is not silent for that long: a tool runs for 600 s at most (Bash), and the waits between attempts
+at a provider add up to about 610 s.
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class CallOptions:
@@ -38,11 +46,13 @@ class CallOptions:
         retries: The retry policy, or None for the client's.
         timeout_ms: Time without progress after which it fails, in milliseconds, or None for the client's.
         http_headers: Headers to add.
+        until: When all attempts must be over, on the monotonic clock in seconds, or None for any time.
     """
 
     retries: RetryConfig | None = None
     timeout_ms: int | None = None
     http_headers: Mapping[str, str] | None = None
+    until: float | None = None
 
 
 DEFAULT_OPTIONS: Final = CallOptions()
@@ -57,6 +67,7 @@ class Settings:
         retry: The retry policy.
         timeout: Seconds without progress after which a request fails.
         liveness: Seconds without a byte after which an event stream is dead.
+        stall: Seconds of nothing but heartbeats after which a running turn is given up.
         headers: Headers of every request.
         logger: Where requests are logged at DEBUG level.
         known: The generations the server may be.
@@ -66,6 +77,7 @@ class Settings:
     retry: RetryConfig = field(default_factory=RetryConfig)
     timeout: float = REQUEST_TIMEOUT
     liveness: float = LIVENESS
+    stall: float = STALL
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     logger: logging.Logger
     known: Knowledge = UNKNOWN

@@ -8,23 +8,26 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar
 
 import httpx
 
 from langchain_mix import errors
-from langchain_mix.client._core import CALL_LIMITS, STREAM_LIMITS, Core, Wait, reply_of, tls_for
+from langchain_mix.client._core import CALL_LIMITS, STREAM_LIMITS, Core, Outcome, Wait, head_of, reply_of, tls_for
 from langchain_mix.client._failures import broken_stream, failure_of
 from langchain_mix.client._settings import DEFAULT_OPTIONS, CallOptions
 from langchain_mix.client._turns import interrupt
-from langchain_mix.protocol.call import Call, Flow, Reply
+from langchain_mix.protocol.call import Call, Flow
 from langchain_mix.protocol.event_reader import parse_event
 from langchain_mix.protocol.events import Event
 from langchain_mix.protocol.sse import SSEDecoder
 
 T = TypeVar("T")
+
+Attempting: TypeAlias = Callable[[Call[Any], CallOptions], tuple[Outcome, httpx.Response | None]]
+"""Sends a call once: how it went, and the answer if there was one."""
 
 FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError)
 """What httpx raises when a request cannot be made, sent or answered."""
@@ -45,7 +48,7 @@ class SyncTransport:
         self._calls = client
         self._streams = client
         self._lock = threading.Lock()
-        self._open: weakref.WeakSet[EventStream] = weakref.WeakSet()
+        self._open_streams: weakref.WeakSet[EventStream] = weakref.WeakSet()
 
     def _call_client(self) -> httpx.Client:
         with self._lock:
@@ -70,7 +73,7 @@ class SyncTransport:
             return
         with self._lock:
             clients, self._calls, self._streams = (self._calls, self._streams), None, None
-            streams = list(self._open)
+            streams = list(self._open_streams)
         for stream in streams:
             stream.interrupt()  # Who reads it in another thread would not notice that it is closed.
         for client in clients:
@@ -90,27 +93,28 @@ class SyncTransport:
         Raises:
             MixError: It failed; the type tells whose fault it is.
         """
+        return self._sent(call, options, self._attempt)[0]
+
+    def _sent(self, call: Call[T], options: CallOptions, attempt: Attempting) -> tuple[T, httpx.Response | None]:
+        """Makes attempts as long as one more is safe and promising; gives the result and the answer it came from."""
         steps = self.core.sending(call, options)
         step = next(steps)
         response: httpx.Response | None = None
         try:
             while True:
-                outcome: Reply | errors.MixError | None = None
+                outcome: Outcome | None = None
                 if isinstance(step, Wait):
                     time.sleep(step.seconds)  # noqa: TID251  # The pause between two attempts.
                 else:
-                    outcome, response = self._attempt(call, options)
+                    outcome, response = attempt(call, options)
                 step = steps.send(outcome)
         except StopIteration as done:
-            result: T = done.value
-            return result
+            return done.value, response
         except errors.MixResponseError as error:
             error.raw_response = response
             raise
 
-    def _attempt(
-        self, call: Call[Any], options: CallOptions
-    ) -> tuple[Reply, httpx.Response] | tuple[errors.MixError, None]:
+    def _attempt(self, call: Call[Any], options: CallOptions) -> tuple[Outcome, httpx.Response | None]:
         client = self._call_client()
         request = self.core.request(client, call, options)
         self.core.log_request(call, request)
@@ -128,7 +132,18 @@ class SyncTransport:
         return error
 
     def run(self, flow: Flow[T], options: CallOptions = DEFAULT_OPTIONS) -> T:
-        """Runs several calls in a row; see `Flow`."""
+        """Runs several calls in a row; see `Flow`.
+
+        Args:
+            flow: The calls.
+            options: How each is sent.
+
+        Returns:
+            The flow's result.
+
+        Raises:
+            MixError: The flow failed.
+        """
         try:
             call = next(flow)
             while True:
@@ -143,20 +158,14 @@ class SyncTransport:
             return final
 
     def open_stream(
-        self,
-        call: Call[None],
-        *,
-        liveness: float | None = None,
-        http_headers: Mapping[str, str] | None = None,
-        seconds: float | None = None,
+        self, call: Call[None], options: CallOptions = DEFAULT_OPTIONS, *, liveness: float | None = None
     ) -> EventStream:
-        """Opens an event stream. Its head has arrived when this returns.
+        """Opens an event stream, again where that is promising. Its head has arrived when this returns.
 
         Args:
             call: From `calls.event_stream`.
+            options: How it is sent; `timeout_ms` is how long to wait for the head.
             liveness: Seconds without a byte after which the stream is dead, or None for the client's.
-            http_headers: Headers to add.
-            seconds: How long to wait for the head at most, or None for the client's timeout.
 
         Returns:
             The stream, to be closed.
@@ -164,44 +173,47 @@ class SyncTransport:
         Raises:
             MixError: The server cannot be reached, or refuses.
         """
+        _, response = self._sent(call, options, self._open)
+        if response is None:
+            raise AssertionError("Only an open stream is a success.")
+        self.core.stay(response.request, liveness)
+        stream = EventStream(call, response)
+        with self._lock:
+            self._open_streams.add(stream)
+        return stream
+
+    def _open(self, call: Call[Any], options: CallOptions) -> tuple[Outcome, httpx.Response | None]:
         client = self._stream_client()
-        request = self.core.stream_request(client, call, http_headers=http_headers, seconds=seconds)
+        request = self.core.stream_request(client, call, options)
         self.core.log_request(call, request)
         try:
             response = client.send(request, stream=True, follow_redirects=False)
         except FAILURES as problem:
-            raise self._failure(call, problem) from problem
-        try:
-            self._check_head(call, response)
-        except BaseException:
-            response.close()
-            raise
-        self.core.stay(request, liveness)
-        stream = EventStream(call, response)
-        with self._lock:
-            self._open.add(stream)
-        return stream
-
-    def _check_head(self, call: Call[None], response: httpx.Response) -> None:
-        if response.status_code == httpx.codes.OK and "event-stream" in response.headers.get("content-type", ""):
-            return
+            return self._failure(call, problem), None
+        if self.core.is_stream(response):
+            return head_of(response), response
         try:
             response.read()
         except FAILURES as problem:
-            raise self._failure(call, problem) from problem
-        error = self.core.refused_stream(call, reply_of(response))
-        error.raw_response = response
-        raise error
+            return self._failure(call, problem), None
+        finally:
+            response.close()
+        return self.core.refused_stream(call, reply_of(response)), response
 
     def download(
-        self, call: Call[bytes], write: Callable[[bytes], object], progress: Callable[[int, int | None], object] | None
+        self,
+        call: Call[bytes],
+        write: Callable[[bytes], object],
+        progress: Callable[[int, int | None], object] | None,
+        options: CallOptions = DEFAULT_OPTIONS,
     ) -> int:
-        """Streams the body of an answer.
+        """Streams the body of an answer. It is asked for again as long as nothing of it was written.
 
         Args:
             call: From `calls.download_file`.
             write: Takes each piece.
             progress: Told the bytes so far and the bytes in all, None if the server does not tell.
+            options: How it is sent.
 
         Returns:
             The number of bytes.
@@ -209,44 +221,61 @@ class SyncTransport:
         Raises:
             MixError: It failed; what was written by then is not the file.
         """
-        client = self._call_client()
-        request = self.core.request(client, call, DEFAULT_OPTIONS)
-        self.core.log_request(call, request)
-        try:
-            response = client.send(request, stream=True, follow_redirects=False)
-        except FAILURES as problem:
-            raise self._failure(call, problem) from problem
-        try:
-            if response.status_code not in call.statuses:
-                response.read()
-                call.result(reply_of(response))
-            size, total = 0, self.core.size_of(response)
-            for piece in response.iter_bytes():
-                write(piece)
-                size += len(piece)
-                if progress is not None:
-                    progress(size, total)
-        except FAILURES as problem:
-            raise self._failure(call, problem) from problem
-        finally:
-            response.close()
+        size = 0
+
+        def fetch(call: Call[Any], options: CallOptions) -> tuple[Outcome, httpx.Response | None]:
+            nonlocal size
+            client = self._call_client()
+            request = self.core.request(client, call, options)
+            self.core.log_request(call, request)
+            try:
+                response = client.send(request, stream=True, follow_redirects=False)
+            except FAILURES as problem:
+                return self._failure(call, problem), None
+            try:
+                if response.status_code not in call.statuses:
+                    response.read()
+                    return reply_of(response), response
+                total = self.core.size_of(response)
+                for piece in response.iter_bytes():
+                    write(piece)
+                    size += len(piece)
+                    if progress is not None:
+                        progress(size, total)
+            except FAILURES as problem:
+                error = self._failure(call, problem)
+                if size:
+                    raise error from problem
+                return error, None
+            finally:
+                response.close()
+            return head_of(response), response
+
+        self._sent(call, options, fetch)
         return size
 
 
 class EventStream:
     """An open event stream: iterate over it for events, and close it.
 
-    Iterating ends when the server closes the stream, which Mix does after ten minutes at the latest, and raises
-    `MixStreamError` if it breaks. `with stream:` and `with stream.result:` both close it at the end.
+    Iterating ends when the server ends the stream, and raises `MixStreamError` when it breaks. Mix cuts every stream
+    after ten minutes in the middle, which is a break too: open another one then. `with stream:` and
+    `with stream.result:` both close it at the end.
     """
 
     def __init__(self, call: Call[None], response: httpx.Response) -> None:
         """Takes an open response."""
         self._call = call
         self.response = response
+        self.problem: errors.MixStreamError | None = None
+        self._parsed = self._parse()
         self._events = self._read()
 
-    def _read(self) -> Iterator[Event]:
+    def until_broken(self) -> Iterator[Event]:
+        """The events until the stream ends, in whichever way; `problem` then has why it broke, if it did."""
+        return self._parsed
+
+    def _parse(self) -> Iterator[Event]:
         decoder = SSEDecoder()
         feed = decoder.feed
         try:
@@ -254,9 +283,15 @@ class EventStream:
                 for event in feed(chunk):
                     yield parse_event(event)
         except FAILURES as problem:
-            raise broken_stream(problem, sent=str(self._call)) from problem
+            self.problem = broken_stream(problem, sent=str(self._call))
+            self.problem.__cause__ = problem
         finally:
             self.response.close()
+
+    def _read(self) -> Iterator[Event]:
+        yield from self._parsed
+        if self.problem is not None:
+            raise self.problem
 
     @property
     def result(self) -> Self:

@@ -25,7 +25,7 @@ from langchain_mix.protocol.call import Call
 from langchain_mix.protocol.events import SSENotificationEventData, SSEPermissionEventData
 from langchain_mix.protocol.guard import guarded
 from langchain_mix.protocol.models import SendMessageResponse, SessionData
-from langchain_mix.protocol.retry import BackoffStrategy, RetryConfig
+from langchain_mix.protocol.retry import NO_RETRIES, BackoffStrategy, RetryConfig
 from langchain_mix.protocol.turn.machine import Turn
 from langchain_mix.protocol.turn.steps import Answered, Ask, Notify
 from langchain_mix.protocol.turn.transcript import Transcript, from_export, from_messages
@@ -44,6 +44,7 @@ NotificationPolicy = Callable[[SSENotificationEventData], NotificationAnswer | A
 """How notifications are answered: with a text, a choice, `""` to acknowledge, or None to leave it to someone else."""
 
 _LEAVING_MS: Final = 2_000
+_BESIDE_MS: Final = 1_000
 _LEAVING: Final = RetryConfig(backoff=BackoffStrategy(50, 50, 1.0, _LEAVING_MS), max_attempts=2)
 
 CANCEL_OPTIONS: Final = CallOptions(_LEAVING, _LEAVING_MS)
@@ -134,10 +135,24 @@ class Deadline:
             return CallOptions()
         return CallOptions(_LEAVING, _LEAVING_MS)
 
-    def options(self) -> CallOptions:
-        """How the message is sent: its answer is not waited for beyond the deadline."""
+    def asking(self) -> CallOptions:
+        """How what must be known before the turn is asked for."""
+        return CallOptions(until=self._end)
+
+    def opening(self) -> CallOptions:
+        """How the stream is opened: once, since the turn decides about another attempt."""
+        return CallOptions(NO_RETRIES, until=self._end)
+
+    def options(self, *, beside: bool = False) -> CallOptions:
+        """How the message is sent: its answer is not waited for beyond the deadline.
+
+        Beside the stream a little longer: giving it up cancels the turn (Mix 0.6), and the stream would tell of that as
+        if somebody else had done it, before the deadline is noticed.
+        """
         left = self.left()
-        return CallOptions() if left is None else CallOptions(timeout_ms=max(int(left * 1000), 1))
+        if left is None:
+            return CallOptions()
+        return CallOptions(timeout_ms=max(int(left * 1000), 1) + (_BESIDE_MS if beside else 0))
 
 
 def decided_now(said: Said | Awaitable[Said]) -> Said:

@@ -215,6 +215,9 @@ class Files(Operations):
         time: float | None = None,
         progress: Progress | None = None,
         overwrite: bool = True,
+        retries: RetryConfig | None = None,
+        timeout_ms: int | None = None,
+        http_headers: Mapping[str, str] | None = None,
     ) -> int:
         """Reads a file, or a small picture of it, into a file here, piece by piece.
 
@@ -228,6 +231,9 @@ class Files(Operations):
             time: As for `get_session_file`.
             progress: Told the bytes so far and the bytes in all, None if the server does not tell.
             overwrite: Whether a file that is at the path already is replaced.
+            retries: When the file is asked for again; None for the client's policy. Not once a part of it was written.
+            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
+            http_headers: Headers to add.
 
         Returns:
             The number of bytes.
@@ -239,7 +245,7 @@ class Files(Operations):
         """
         call = calls.download_file(id, filename, thumb=thumb, time=time)
         with opened(to, overwrite=overwrite) as write:
-            return self._sync.download(call, write, progress)
+            return self._sync.download(call, write, progress, CallOptions(retries, timeout_ms, http_headers))
 
     async def download_async(
         self,
@@ -251,11 +257,14 @@ class Files(Operations):
         time: float | None = None,
         progress: Progress | None = None,
         overwrite: bool = True,
+        retries: RetryConfig | None = None,
+        timeout_ms: int | None = None,
+        http_headers: Mapping[str, str] | None = None,
     ) -> int:
         """Does what `download` does, asynchronously."""
         call = calls.download_file(id, filename, thumb=thumb, time=time)
         with opened(to, overwrite=overwrite) as write:
-            return await self._async.download(call, write, progress)
+            return await self._async.download(call, write, progress, CallOptions(retries, timeout_ms, http_headers))
 
     def _whole(self, call: Call[Any]) -> Call[httpx.Response]:
         """The same call, with the answer itself as its result."""

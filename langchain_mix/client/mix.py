@@ -191,7 +191,8 @@ class Mix:
             thinking_level: How much the model may think (Mix 0.7): `off`, `basic`, `medium` or `maximum`.
             max_steps: After how many steps the turn ends with an error (Mix 0.8).
             command: The text is meant as a server command, such as `/help`.
-            timeout: Seconds that the turn may take before it is cancelled; None for any time.
+            timeout: Seconds that the turn may take before it is cancelled, waiting for another one included; None for
+                any time. Whatever it is, a turn that tells nothing for 660 s is cancelled.
             permissions: How the agent's requests to run a tool are answered: `"deny"`, `"allow"`, `"ignore"` to leave
                 them to somebody else, or a function that gets the request and returns True, False or None for the same.
                 The server denies by itself after 30 s. A function that raises denies, and ends the turn.

@@ -26,19 +26,21 @@ class Streaming(Operations):
         *,
         session_id: str,
         last_event_id: str | None = None,
-        retries: RetryConfig | None = None,  # noqa: ARG002
+        retries: RetryConfig | None = None,
         timeout_ms: int | None = None,
         http_headers: Mapping[str, str] | None = None,
     ) -> EventStream:
         """Opens the event stream of a session.
 
-        The server tells what happens from now on, and cuts every stream after ten minutes. To send a message and follow
-        it to its end, whatever happens to the stream, use `Mix.turn`.
+        The server tells what happens from now on. It cuts every stream after ten minutes, which raises `MixStreamError`
+        in the loop over it, as every break does; where the server ends a stream in order the loop just ends. To send a
+        message and follow it to its end, whatever happens to the stream, use `Mix.turn`.
 
         Args:
             session_id: The session. For an unknown one, the only event is an error.
             last_event_id: Sent as `Last-Event-ID`. No server replays events, so that this changes nothing.
-            retries: Accepted for symmetry; a stream is opened at the first attempt or not at all.
+            retries: When opening is tried again; None for the client's policy. A stream that stands and then breaks is
+                not opened again.
             timeout_ms: Time without a byte after which the stream counts as dead, in milliseconds; None for 100 s, and
                 for the client's timeout until the server has answered at all. Heartbeats come every 45 s.
             http_headers: Headers to add.
@@ -52,9 +54,8 @@ class Streaming(Operations):
         """
         return self._sync.open_stream(
             calls.event_stream(session_id),
+            CallOptions(retries, timeout_ms, _headers(http_headers, last_event_id)),
             liveness=_seconds(timeout_ms),
-            seconds=_seconds(timeout_ms),
-            http_headers=_headers(http_headers, last_event_id),
         )
 
     async def stream_events_async(
@@ -62,16 +63,15 @@ class Streaming(Operations):
         *,
         session_id: str,
         last_event_id: str | None = None,
-        retries: RetryConfig | None = None,  # noqa: ARG002
+        retries: RetryConfig | None = None,
         timeout_ms: int | None = None,
         http_headers: Mapping[str, str] | None = None,
     ) -> AsyncEventStream:
         """Does what `stream_events` does, asynchronously."""
         return await self._async.open_stream(
             calls.event_stream(session_id),
+            CallOptions(retries, timeout_ms, _headers(http_headers, last_event_id)),
             liveness=_seconds(timeout_ms),
-            seconds=_seconds(timeout_ms),
-            http_headers=_headers(http_headers, last_event_id),
         )
 
     def send_streaming_message(

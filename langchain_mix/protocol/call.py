@@ -123,7 +123,7 @@ Flow: TypeAlias = Generator[Call[Any], Any, T]
 
 
 def ask(call: Call[T]) -> Flow[T]:
-    """Makes one call a step of a flow, as in `session = yield from ask(get_session(id))`."""
+    """Makes one call a step of a flow: `yield from` this gives its result."""
     result: T = yield call
     return result
 

@@ -14,11 +14,11 @@ from pydantic import ValidationError
 from langchain_mix.protocol.events import (
     Event,
     EventData,
-    SSEEvent,
     SSECompleteEvent,
     SSEConnectedEvent,
     SSEContentEvent,
     SSEErrorEvent,
+    SSEEvent,
     SSEHeartbeatEvent,
     SSENotificationEvent,
     SSEPermissionEvent,

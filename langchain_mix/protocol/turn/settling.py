@@ -37,6 +37,11 @@ def _read(state: State, signal: Read) -> Effects:
         return _settle_all(state, signal.transcript, rows)
     if user is None or (state.lost_answer is not None and not state.user_id):
         return _unproven(state, stored=user is not None)
+    return _proven(state, signal.transcript, user, rows, resume_at)
+
+
+def _proven(state: State, transcript: Transcript, user: StoredRow, rows: list[StoredRow], resume_at: str) -> Effects:
+    """The session holds the message; its rows tell whether the turn goes on."""
     outcome = outcome_of(rows)
     if outcome == "running":
         return _still_running(state, rows, resume_at)
@@ -50,7 +55,7 @@ def _read(state: State, signal: Read) -> Effects:
         state.failure = outcomes.stored_failure(outcome, state.early_error)
     if state.known.agreed("tool_results") is False:
         state.result.verified = True
-        return _settle_all(state, signal.transcript, rows)
+        return _settle_all(state, transcript, rows)
     return (state.final_read(),)  # This was the export; the message listing tells results and tokens too.
 
 

@@ -65,8 +65,8 @@ class Transcript:
             told: Messages that the stream has told of as the turn's own.
 
         Returns:
-            The user's row, or None if it is not there, and the turn's assistant rows: those up to the next user row, and
-            up to the last one in `told` (Mix 0.7: a callback may store a user row in the middle of a turn).
+            The user's row, or None if it is not there, and the turn's assistant rows: those up to the next user row,
+            and up to the last one in `told` (Mix 0.7: a callback may store a user row in the middle of a turn).
         """
         start = -1
         for i, row in enumerate(self.rows):

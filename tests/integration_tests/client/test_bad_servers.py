@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -381,3 +382,30 @@ def test_a_hostile_file_name(labs: Any, shell: str, name: str) -> None:
         assert lab.shell.send(calls.download_file(session, stored.name)) == b"content"
     missing = caught(lambda: lab.shell.send(calls.download_file(session, name + "-not-there"), ONCE))
     assert isinstance(missing, errors.MixResponseError)
+
+
+@pytest.mark.parametrize(("body", "attempts"), [(b"half", 1), (b"", 3)], ids=["half a file", "nothing of it"])
+def test_a_download_is_begun_again_only_if_nothing_was_written(
+    clients: Any, shell: str, body: bytes, attempts: int
+) -> None:
+    seen: list[int] = []
+    file = io.BytesIO()
+
+    def counted(connection: socket.socket) -> None:
+        seen.append(1)
+        raw(b"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nContent-Length: 100\r\n\r\n" + body)(connection)
+
+    with server(counted) as url:
+        client = clients(shell, url)
+        files = client.mix.files
+        error = caught(
+            lambda: (
+                client.awaited(files.download_async(id="s", filename="x", to=file))
+                if shell == "async"
+                else files.download(id="s", filename="x", to=file)
+            )
+        )
+    told(error, "GET /api/sessions/s/files/x")
+    assert isinstance(error, errors.MixConnectionError)
+    assert file.getvalue() == body
+    assert len(seen) == attempts

@@ -160,7 +160,7 @@ CUT = [
     Case("cut mid-text", lambda: [CutStream(2)], INTERRUPTED),
     Case("cut again and again", lambda: [CutStream(0, count=3)], INTERRUPTED),
     Case("stalled mid-text", lambda: [StallStream(2, gate=Gate())], apis=ALL[1:], liveness=0.3),
-    Case("stalled before connected", lambda: [StallStream(on="stream", gate=Gate())], apis=ALL[1:], liveness=0.3),
+    Case("stalled before connected", lambda: [StallStream(on="stream", gate=Gate())], liveness=0.3),
     Case(
         "stalled for ever within a budget",
         lambda: [StallStream(1, gate=Gate(), count=None)],
@@ -172,9 +172,7 @@ CUT = [
 
 REFUSED = [
     Case("stream refused once: 503", lambda: [HttpError(STREAM, 503)], apis=MIDDLE),
-    Case(
-        "stream refused once: JSON 500", lambda: [HttpError(STREAM, 500, JSON_500, "application/json")], apis=MIDDLE
-    ),
+    Case("stream refused once: JSON 500", lambda: [HttpError(STREAM, 500, JSON_500, "application/json")], apis=MIDDLE),
     Case("stream refused once: HTML", lambda: [HttpError(STREAM, 502, HTML, "text/html")], apis=MIDDLE),
     Case("stream refused: 403", lambda: [HttpError(STREAM, 403)], anywhere(errors.MixDefaultError), MIDDLE),
     Case(

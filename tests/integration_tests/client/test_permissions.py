@@ -6,12 +6,13 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import pytest
 
 from langchain_mix import errors
-from langchain_mix.emulator import CloseConnection, Gate, HttpError, Script, say, turn, use
+from langchain_mix.emulator import CloseConnection, CutStream, Gate, HttpError, Script, say, turn, use
 from langchain_mix.emulator.agents.base import Wait
 from langchain_mix.protocol.turn.updates import (
     NotificationReceived,
@@ -239,6 +240,64 @@ def test_a_policy_that_raises_for_a_sub_agent_ends_the_turn(labs: Any, shell: st
     assert outcome.error is mine
     assert answers(lab) == ["deny"]
     lab.server.wait_idle()
+
+
+WHO: ContextVar[str] = ContextVar("WHO", default="nobody")
+
+
+@pytest.mark.parametrize("nested", [False, True], ids=["of the turn", "of a sub-agent"])
+def test_a_policy_sees_the_context_variables_of_the_caller(labs: Any, shell: str, nested: bool) -> None:
+    gate, seen = Gate(), []
+    token = WHO.set("me")
+    try:
+        lab = labs(shell, "0.8", delegating(gate, inner_call()) if nested else asking())
+        with watched(lab, gate, 2 if nested else 0):
+            lab.turn(permissions=lambda _: bool(seen.append(WHO.get())) or True).well()
+    finally:
+        WHO.reset(token)
+    assert seen == ["me"]
+
+
+def test_a_policys_own_network_error_is_not_taken_for_the_turns(labs: Any, shell: str) -> None:
+    for mine in (errors.MixStreamError("mine"), errors.MixConnectionError("mine")):
+        lab = labs(shell, "0.8", asking())
+
+        def policy(_: Any, mine: errors.MixError = mine) -> bool:
+            raise mine
+
+        outcome = lab.turn(permissions=policy)
+        assert outcome.error is mine
+        assert answers(lab) == ["deny"]
+        assert len(lab.asked("GET", "/stream")) == 1
+
+
+def test_a_sub_agents_stream_that_breaks_is_opened_again(labs: Any, shell: str) -> None:
+    """Mix cuts every stream after ten minutes; a sub-agent may work for longer."""
+    gate = Gate()
+    lab = labs(shell, "0.8", delegating(gate, inner_call()))
+    sessions: list[str] = []
+
+    def cut(update: Any) -> None:
+        if isinstance(update, SubagentUpdate) and not sessions:
+            inner = [s for s in lab.server.world.list_sessions(include_subagents=True) if s.get("parentToolCallId")]
+            sessions.append(str(inner[0]["id"]))
+            lab.server.faults.add(CutStream(on="stream", session=sessions[0]))
+
+    def opened() -> int:
+        asked = lab.asked("GET", "/stream")
+        return sum(r.status == 200 and sessions[0] in r.query for r in asked) if sessions else 0
+
+    def watch() -> None:
+        try:
+            lab.server.wait_until(lambda: opened() == 2 and lab.server.streams == 2, 3.0)
+        finally:
+            gate.open()
+
+    with ThreadPoolExecutor(1) as pool:
+        watching = pool.submit(watch)
+        lab.turn("go", cut, permissions="allow").well()
+        watching.result(5)
+    assert answers(lab) == ["grant"]
 
 
 def test_sub_agents_side_by_side(labs: Any, shell: str) -> None:

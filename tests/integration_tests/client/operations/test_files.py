@@ -11,15 +11,23 @@ import pytest
 from PIL import Image
 
 from langchain_mix.client import (
+    BackoffStrategy,
     File,
     RetryConfig,
     errors,
 )
 from langchain_mix.emulator import (
     CloseConnection,
+    Gate,
+    HttpError,
+    SlowReply,
 )
 
 pytestmark = pytest.mark.timeout(20)
+
+QUICK = RetryConfig("backoff", BackoffStrategy(5, 20, 1.5, 2_000), max_attempts=3)
+ONCE = RetryConfig("none")
+READ = "GET /api/sessions/[^/]+/files/.*"
 
 ALL = ("0.5", "0.6", "0.6.5", "0.7", "0.8", "next")
 
@@ -105,7 +113,7 @@ def test_a_broken_download_leaves_nothing(users: Any, tmp_path: Path) -> None:
     path.write_bytes(b"old")
     user.server.faults.add(CloseConnection("GET /api/sessions/[^/]+/files/.*"))
     with pytest.raises(errors.MixConnectionError):
-        user("files.download", id=session, filename="x.bin", to=path)
+        user("files.download", id=session, filename="x.bin", to=path, retries=ONCE)
     with pytest.raises(errors.MixNotFoundError):
         user("files.download", id=session, filename="missing.bin", to=path)
 
@@ -115,6 +123,48 @@ def test_a_broken_download_leaves_nothing(users: Any, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         user("files.download", id=session, filename="x.bin", to=path, progress=interrupted)
     assert {p.name: p.read_bytes() for p in tmp_path.iterdir()} == {"x.bin": b"old"}
+
+
+def stored(user: Any, content: bytes = b"new") -> str:
+    session = str(user.session())
+    user("files.upload_session_file", id=session, file=content, file_name="x.bin")
+    user.server.forget_requests()
+    return session
+
+
+@pytest.mark.parametrize("fault", [HttpError, CloseConnection])
+def test_a_download_is_tried_again(users: Any, fault: Any) -> None:
+    for of_the_client, options in ((QUICK, {}), (ONCE, {"retries": QUICK})):
+        user = users("0.8", mix={"retry_config": of_the_client})
+        session, memory = stored(user), io.BytesIO()
+        user.server.faults.add(fault(READ, count=2))
+        assert user("files.download", id=session, filename="x.bin", to=memory, **options) == 3
+        assert memory.getvalue() == b"new"
+        assert len(user.server.requests) == 3
+
+
+@pytest.mark.parametrize(("of_the_client", "options"), [(QUICK, {"retries": ONCE}), (ONCE, {})])
+def test_a_download_is_not_tried_again_unless_wanted(users: Any, of_the_client: Any, options: Any) -> None:
+    user = users("0.8", mix={"retry_config": of_the_client})
+    session, memory = stored(user), io.BytesIO()
+    user.server.faults.add(HttpError(READ, 503))
+    with pytest.raises(errors.MixDefaultError) as caught:
+        user("files.download", id=session, filename="x.bin", to=memory, **options)
+    assert caught.value.raw_response.status_code == 503
+    assert (memory.getvalue(), len(user.server.requests)) == (b"", 1)
+
+
+def test_a_download_takes_headers_and_a_timeout(users: Any) -> None:
+    user = users("0.8", mix={"timeout_ms": 60_000})
+    session, gate = stored(user), Gate()
+    user("files.download", id=session, filename="x.bin", to=io.BytesIO(), http_headers={"X-Trace": "7"})
+    assert user.server.requests[-1].headers["x-trace"] == "7"
+    user.server.faults.add(SlowReply(READ, gate=gate))
+    try:
+        with pytest.raises(errors.MixTimeoutError):
+            user("files.download", id=session, filename="missing", to=io.BytesIO(), timeout_ms=200, retries=ONCE)
+    finally:
+        gate.open()
 
 
 def test_a_name_cannot_lead_elsewhere(users: Any) -> None:

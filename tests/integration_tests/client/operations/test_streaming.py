@@ -7,12 +7,20 @@ from typing import Any
 import pytest
 
 from langchain_mix.client import (
+    BackoffStrategy,
+    RetryConfig,
     SSECompleteEvent,
     SSEContentEvent,
+    SSEErrorEvent,
     errors,
 )
 from langchain_mix.emulator import (
+    CloseConnection,
+    CutStream,
+    Gate,
+    HttpError,
     Script,
+    SlowReply,
 )
 
 pytestmark = pytest.mark.timeout(20)
@@ -85,3 +93,83 @@ def test_a_stream_that_is_silent_for_too_long(users: Any) -> None:
 
     with pytest.raises(errors.MixStreamError):
         user.runner.run(read()) if user.is_async else read_now()
+
+
+QUICK = RetryConfig("backoff", BackoffStrategy(5, 20, 1.5, 2_000), max_attempts=3)
+ONCE = RetryConfig("none")
+
+
+def opened(user: Any, session: str, **options: Any) -> None:
+    stream = user("streaming.stream_events", session_id=session, **options)
+    user.runner.run(stream.close()) if user.is_async else stream.close()
+
+
+@pytest.mark.parametrize(
+    "fault", [lambda: HttpError("/stream", 503, count=2), lambda: CloseConnection("/stream", count=2)]
+)
+def test_opening_is_tried_again(users: Any, fault: Any) -> None:
+    for of_the_client, options in ((QUICK, {}), (ONCE, {"retries": QUICK})):
+        user = users("0.8", mix={"retry_config": of_the_client})
+        session = user.session()
+        user.server.faults.add(fault())
+        opened(user, session, **options)
+        assert user.paths().count("GET /stream") == 3
+
+
+@pytest.mark.parametrize(("of_the_client", "options"), [(QUICK, {"retries": ONCE}), (ONCE, {})])
+def test_opening_is_not_tried_again_unless_wanted(users: Any, of_the_client: Any, options: Any) -> None:
+    user = users("0.8", mix={"retry_config": of_the_client})
+    session = user.session()
+    user.server.faults.add(HttpError("/stream", 503))
+    with pytest.raises(errors.MixDefaultError) as caught:
+        opened(user, session, **options)
+    assert caught.value.status_code == caught.value.raw_response.status_code == 503
+    assert user.paths().count("GET /stream") == 1
+
+
+def test_what_will_not_change_is_not_tried_again(users: Any) -> None:
+    user = users("0.8", mix={"retry_config": QUICK})
+    session = user.session()
+    user.server.faults.add(HttpError("/stream", 200, "<html></html>", content_type="text/html", count=None))
+    with pytest.raises(errors.MixNotAServerError, match="text/html"):
+        opened(user, session)
+    assert user.paths().count("GET /stream") == 1
+
+
+def test_opening_takes_no_longer_than_told(users: Any) -> None:
+    user = users("0.8", mix={"timeout_ms": 60_000})
+    session, gate = user.session(), Gate()
+    user.server.faults.add(SlowReply("/stream", gate=gate))
+    try:
+        with pytest.raises(errors.MixTimeoutError):
+            opened(user, session, timeout_ms=200, retries=ONCE)
+    finally:
+        gate.open()
+
+
+def heard(user: Any, session: str) -> list[Any]:
+    async def read() -> list[Any]:
+        async with await user.mix.streaming.stream_events_async(session_id=session) as stream:
+            return [event async for event in stream]
+
+    def read_now() -> list[Any]:
+        with user.mix.streaming.stream_events(session_id=session) as stream:
+            return list(stream)
+
+    return user.runner.run(read()) if user.is_async else read_now()
+
+
+def test_a_stream_that_the_server_ends_just_ends(users: Any) -> None:
+    [only] = heard(users("0.8"), "00000000-0000-0000-0000-000000000000")
+    assert isinstance(only, SSEErrorEvent)
+
+
+@pytest.mark.parametrize("how", ["after ten minutes", "in the middle"])
+def test_a_stream_that_is_cut_is_an_error(users: Any, how: str) -> None:
+    user = users("0.8", **({"stream_limit": 0.2} if how == "after ten minutes" else {"heartbeat": 0.05}))
+    session = user.session()
+    if how == "in the middle":
+        user.server.faults.add(CutStream(2, on="stream"))
+    with pytest.raises(errors.MixStreamError) as caught:
+        heard(user, session)
+    assert caught.value.__cause__ is not None

@@ -4,7 +4,15 @@ import pytest
 
 from langchain_mix.protocol.turn.reconcile import Seen, settle
 from langchain_mix.protocol.turn.transcript import StoredRow
-from langchain_mix.protocol.turn.updates import TextDelta, TextRestated, ThinkingDelta, ToolCall, ToolCalled, ToolFinished, ToolOutput
+from langchain_mix.protocol.turn.updates import (
+    TextDelta,
+    TextRestated,
+    ThinkingDelta,
+    ToolCall,
+    ToolCalled,
+    ToolFinished,
+    ToolOutput,
+)
 
 
 def stored(name, text, thinking="", calls=()):
@@ -67,7 +75,11 @@ def test_tools_are_called_and_answered_once():
         stored("A", "a", calls=[ToolCall(id="T", name="Bash", input="{}", output="o"), ToolCall(id="U", name="Grep")])
     ]
     updates, settled = settle(seen, rows)
-    assert updates == [ToolFinished("T", "Bash", True, ""), ToolOutput("T", "o", False), ToolCalled("U", "Grep", "", "A")]
+    assert updates == [
+        ToolFinished("T", "Bash", True, ""),
+        ToolOutput("T", "o", False),
+        ToolCalled("U", "Grep", "", "A"),
+    ]
     assert settled[0].calls["T"].status == "succeeded"
     assert settle(settled, rows)[0] == []
 
