@@ -12,14 +12,16 @@ if TYPE_CHECKING:
     from langchain_mix.client import Mix
     from langchain_mix.emulator import MixEmulator
     from langchain_mix.errors import MixError
+    from langchain_mix.registration import register
 
-__all__ = ["ChatMix", "Mix", "MixEmulator", "MixError", "__version__"]
+__all__ = ["ChatMix", "Mix", "MixEmulator", "MixError", "__version__", "register"]
 
 _HOMES = {
     "ChatMix": "langchain_mix.chat_models",
     "Mix": "langchain_mix.client",
     "MixEmulator": "langchain_mix.emulator",
     "MixError": "langchain_mix.errors",
+    "register": "langchain_mix.registration",
 }
 
 

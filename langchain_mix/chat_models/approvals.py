@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import threading
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
@@ -18,6 +19,7 @@ from hashlib import blake2b
 from pathlib import PurePath
 from typing import Any, Literal
 
+from langchain_mix.chat_models.memory import Place
 from langchain_mix.errors import MixInputError
 from langchain_mix.protocol.events import SSENotificationEventData, SSEPermissionEventData
 from langchain_mix.protocol.tool_names import same_tool
@@ -40,6 +42,8 @@ _ASKED = "mix_asked"
 _SHELL = re.compile(r"[;&|`$<>()\n\r\\]")
 _ACTED_ON = ("command", "file_path", "path", "pattern", "query", "url")
 _QUESTION = "mix_notification"
+_NOT_OURS = ""
+_THIS_SESSION = "<session>"
 
 
 class Approvals:
@@ -49,27 +53,32 @@ class Approvals:
         pause: LangGraph's interrupt, once one was raised: the turn is to be given up and this to be raised.
     """
 
-    def __init__(self, permissions: Permissions, notifications: Notifications = None) -> None:
+    def __init__(
+        self, permissions: Permissions, notifications: Notifications = None, place: Place | None = None
+    ) -> None:
         """Reads the policies.
 
         Args:
             permissions: For permission requests.
             notifications: For notifications.
+            place: Where the call stands in a graph's task, if it runs in one.
 
         Raises:
-            MixInputError: A policy is none of those there are, or needs a graph and there is none.
+            MixInputError: A policy is none of those there are.
         """
         self.pause: BaseException | None = None
-        self._permissions = permissions
+        self._permissions = _checked(permissions)
         self._notifications = notifications
-        if isinstance(permissions, str) and permissions not in {"deny", "allow", "ignore", "interrupt"}:
+        if notifications is not None and notifications != "interrupt" and not callable(notifications):
             raise MixInputError(
-                f"permissions={permissions!r} is no policy.",
-                hint='Use "deny", "allow", "ignore", "interrupt", a list of tools or a function.',
+                f"on_notification={notifications!r} is no policy.", hint='Use None, "interrupt" or a function.'
             )
         self._pauses = permissions == "interrupt" or notifications == "interrupt"
-        self._asked: tuple[str, ...] = ()
         self._answers: dict[str, Any] = {}
+        self._lock = threading.Lock()  # Sub-agents ask in threads of their own.
+        self._questions: list[list[str]] = place.questions if place is not None else [[]]
+        if self._pauses and place is not None and place.reply is not None:
+            self._pass_by()
 
     @property
     def for_permissions(self) -> Any:
@@ -104,14 +113,24 @@ class Approvals:
             saver = place.configurable.get(_SAVER)
             self._take(place, await saver.aget_tuple(place.config()) if saver is not None else None)
 
+    def _pass_by(self) -> None:
+        """Takes the answers that the reply of an earlier execution took, so that the next interrupt gets its own."""
+        from langgraph.types import interrupt  # noqa: PLC0415  # Only inside a graph, where it is loaded.
+
+        for _ in self._questions[-1]:
+            interrupt(None)
+
     def _take(self, place: TaskInGraph, stored: Any) -> None:
         from langgraph.types import interrupt  # noqa: PLC0415  # Only inside a graph, where it is loaded.
 
         asked = place.asked(stored.pending_writes or () if stored is not None else ())
-        self._asked = tuple(asked[_ASKED]) if asked else ()
-        for number, mark in enumerate(self._asked, start=1):
+        marks = asked[_ASKED] if asked else []
+        number = len(self._questions) - 1
+        for mark in marks[number] if number < len(marks) else []:
+            self._questions[-1].append(mark)
             # LangGraph gives answers by their order alone. All but the last have one; the last may still be waited for.
-            self._answers[mark] = interrupt(asked if number == len(self._asked) else None)
+            self._answers[mark] = interrupt(asked if self._questions == marks else None)
+        self._answers.pop(_NOT_OURS, None)
 
     def _ask(self, request: SSEPermissionEventData) -> Verdict:
         arguments = dict(request.params) if isinstance(request.params, Mapping) else {"params": request.params}
@@ -121,7 +140,7 @@ class Approvals:
             ],
             "review_configs": [{"action_name": request.tool_name, "allowed_decisions": ["approve", "reject"]}],
         }
-        return _decision(self._answer(asked)).get("type") == "approve"
+        return _decision(self._answer(asked, request.session_id)).get("type") == "approve"
 
     def _question(self, notification: SSENotificationEventData) -> str | None:
         told = notification.model_dump(include={"title", "message", "response_type", "choices", "notification_type"})
@@ -129,12 +148,14 @@ class Approvals:
             "action_requests": [{"name": _QUESTION, "args": told, "description": notification.message}],
             "review_configs": [{"action_name": _QUESTION, "allowed_decisions": ["respond", "approve"]}],
         }
-        decision = _decision(self._answer(asked))
+        answer = self._answer(asked, notification.session_id)
+        decision = {"type": "respond", "message": answer} if isinstance(answer, str) else _decision(answer)
         if decision.get("type") == "respond":
             return str(decision.get("message", decision.get("text", "")))
-        return "" if decision.get("type") == "approve" else None
+        # Mix 0.8: there is no refusal, and a turn waits up to five minutes for what is not even acknowledged.
+        return ""
 
-    def _answer(self, asked: dict[str, Any]) -> Any:
+    def _answer(self, asked: dict[str, Any], session_id: str) -> Any:
         """Gives the answer to this very request, or asks for one through LangGraph.
 
         The server denies after 30 s, while a graph may pause for days. So the request is denied at once, the turn given
@@ -143,12 +164,18 @@ class Approvals:
         from langgraph.errors import GraphInterrupt  # noqa: PLC0415  # Only inside a graph, where it is loaded.
         from langgraph.types import interrupt  # noqa: PLC0415
 
-        mark = blake2b(json.dumps(asked, sort_keys=True, default=str).encode(), digest_size=16).hexdigest()
-        if mark in self._answers:
-            return self._answers[mark]
-        if self.pause is None:
+        said = json.dumps(asked, sort_keys=True, default=str)
+        if session_id:  # It is part of paths, and the turn that is run again may have a new session.
+            said = said.replace(session_id, _THIS_SESSION)
+        mark = blake2b(said.encode(), digest_size=16).hexdigest()
+        with self._lock:
+            if mark in self._answers or self.pause is not None:
+                return self._answers.get(mark)
             try:
-                return interrupt({**asked, _ASKED: [*self._asked, mark]})
+                while True:
+                    interrupt({**asked, _ASKED: [*self._questions[:-1], [*self._questions[-1], mark]]})
+                    # What was answered here is not known, so that it is no answer to this.
+                    self._questions[-1].append(_NOT_OURS)
             except GraphInterrupt as pause:
                 self.pause = pause
         return None
@@ -180,7 +207,7 @@ class TaskInGraph:
             if task_id == self.task_id and channel == "__interrupt__":
                 for interrupt in value if isinstance(value, list | tuple) else (value,):
                     payload = getattr(interrupt, "value", None)
-                    if isinstance(payload, dict) and isinstance(payload.get(_ASKED), list):
+                    if isinstance(payload, dict) and _are_marks(payload.get(_ASKED)):
                         return payload
         return None
 
@@ -206,6 +233,24 @@ def task_in_graph() -> TaskInGraph:
     )
 
 
+def _are_marks(found: Any) -> bool:
+    return isinstance(found, list) and all(isinstance(marks, list) for marks in found)
+
+
+def _checked(permissions: Permissions) -> Permissions:
+    hint = 'Use "deny", "allow", "ignore", "interrupt", a list of tools or a function.'
+    if isinstance(permissions, str):
+        valid = permissions in {"deny", "allow", "ignore", "interrupt"}
+    elif isinstance(permissions, Collection):
+        # A mapping may say which tools may not run.
+        valid = not isinstance(permissions, Mapping) and all(isinstance(rule, str) for rule in permissions)
+    else:
+        valid = callable(permissions)
+    if not valid:
+        raise MixInputError(f"permissions={permissions!r} is no policy.", hint=hint)
+    return permissions
+
+
 def _decision(answer: Any) -> Mapping[str, Any]:
     """Reads what a graph was resumed with: LangChain's form, one decision of it, or a plain yes."""
     if isinstance(answer, Mapping) and isinstance(answer.get("decisions"), list) and len(answer["decisions"]) == 1:
@@ -224,9 +269,16 @@ def _allows(rule: str, request: SSEPermissionEventData) -> bool:
     if not rest:
         return True
     parameters = request.params if isinstance(request.params, Mapping) else {}
-    acted_on = next((parameters[k] for k in _ACTED_ON if isinstance(parameters.get(k), str)), "")
-    if not rest.endswith(")") or not acted_on:
+    named = [parameters[key] for key in _ACTED_ON if parameters.get(key) not in (None, "")]
+    if not rest.endswith(")") or not named or not all(isinstance(value, str) for value in named):
         return False
     # A pattern says what is acted on, not what else a shell or a path may be talked into.
-    sneaky = ".." in PurePath(acted_on).parts or ("command" in parameters and _SHELL.search(acted_on))
-    return acted_on == rest[:-1] or (not sneaky and fnmatchcase(acted_on, rest[:-1]))
+    acted_on, wanted = named[0], rest[:-1]
+    if any(_climbs(value) for value in named[1:]):
+        return False
+    sneaky = _climbs(acted_on) or ("command" in parameters and _SHELL.search(acted_on))
+    return acted_on == wanted or (not sneaky and fnmatchcase(acted_on, wanted))
+
+
+def _climbs(path: str) -> bool:
+    return ".." in PurePath(path.replace("\\", "/")).parts

@@ -15,10 +15,10 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_mix.chat_models.align import align, find_base, head_of, setup_known, text_of, verify
 from langchain_mix.chat_models.history import Rendering, digest, extend, setup_digest
 from langchain_mix.chat_models.inputs import read_inputs
-from langchain_mix.chat_models.memory import HEADS
+from langchain_mix.chat_models.memory import CLAIMS, HEADS, Claim
 from langchain_mix.chat_models.model_choice import Route, not_honoured, routes_to_model
 from langchain_mix.chat_models.parameters import CallParameters
-from langchain_mix.chat_models.plans import Append, Fork, NeedRows, New, OnDivergence, Plan, Replay, Rewind
+from langchain_mix.chat_models.plans import Append, Base, Fork, NeedRows, New, OnDivergence, Plan, Replay, Rewind
 from langchain_mix.chat_models.tool_protocol import render_tool_results
 from langchain_mix.errors import MixHistoryDiverged, MixNotFoundError, MixUnsupportedError
 from langchain_mix.pointer import Pointer
@@ -71,6 +71,7 @@ class Ready:
         model_honoured: Whether the server was told to use the model that was asked for.
         cost_before: The session's cost before the turn, if known.
         rows_before: Its rows before the turn, if known.
+        claim: Keeps other calls of this process from relying on where the session stands.
     """
 
     asked: Asked
@@ -81,6 +82,7 @@ class Ready:
     model_honoured: bool = False
     cost_before: float | None = None
     rows_before: int | None = None
+    claim: Claim | None = None
 
     def pointer(self, result: TurnResult, reply: AIMessage) -> Pointer:
         """Where the reply stands, and what it proves.
@@ -120,11 +122,28 @@ def prepare(known: Callable[[], Knowledge], asked: Asked) -> Flow[Ready]:
     Returns:
         The flow. A turn that goes on where this process left it costs no request; a new session costs one.
     """
+    base = find_base(asked.messages, asked.server)
+    session_id = asked.pinned or (base.pointer.session_id if base is not None else "")
+    # Before anything is known of the session: what is known of it must hold until the message is sent.
+    claim = CLAIMS.take((asked.server, session_id), shared=asked.pinned is not None) if session_id else None
+    try:
+        plan, rows_before = yield from _plan(known, asked, base, claim)
+        if not isinstance(plan, Append | Rewind):
+            CLAIMS.release(claim)
+        return (yield from _ready(known, asked, plan, rows_before, claim))
+    except BaseException:
+        CLAIMS.release(claim)
+        raise
+
+
+def _ready(
+    known: Callable[[], Knowledge], asked: Asked, plan: Plan, rows_before: int | None, claim: Claim | None
+) -> Flow[Ready]:
+    """Carries out a plan, all but the turn."""
     # Models of the wire are loaded with the client, when a model is first called.
     from langchain_mix.protocol import calls  # noqa: PLC0415
     from langchain_mix.protocol.call import ask  # noqa: PLC0415
 
-    plan, rows_before = yield from _plan(known, asked)
     inputs = read_inputs(plan.messages)
     # What cannot be sent is told before anything is made for it.
     text = text_of(replace(plan, messages=inputs.messages), Rendering(tool_results=render_tool_results))
@@ -155,6 +174,7 @@ def prepare(known: Callable[[], Knowledge], asked: Asked) -> Flow[Ready]:
         model_honoured=honoured,
         cost_before=cost_before,
         rows_before=rows_before,
+        claim=claim,
     )
 
 
@@ -202,13 +222,17 @@ _NONE = "(none)"
 _MESSAGE = "[Message]"
 
 
-def _plan(known: Callable[[], Knowledge], asked: Asked) -> Flow[tuple[Plan, int | None]]:
+def _plan(
+    known: Callable[[], Knowledge], asked: Asked, base: Base | None, claim: Claim | None
+) -> Flow[tuple[Plan, int | None]]:
     from langchain_mix.protocol import calls  # noqa: PLC0415  # As above.
     from langchain_mix.protocol.call import ask  # noqa: PLC0415
 
-    base = find_base(asked.messages, asked.server)
-    session_id = asked.pinned or (base.pointer.session_id if base is not None else "")
-    head = HEADS.get((asked.server, session_id)) if session_id else None
+    head: str | None = None
+    if claim is not None:
+        head = HEADS.get(claim.key)
+    elif base is not None:
+        head = _NOWHERE  # Another call of this process is about to move the session on.
     rows: list[str] | None = None
     while True:
         can = known()
@@ -219,7 +243,7 @@ def _plan(known: Callable[[], Knowledge], asked: Asked) -> Flow[tuple[Plan, int 
             head=head,
             rows=rows,
             can_fork=can.agreed("fork") is not False,
-            can_rewind=True,
+            can_rewind=claim is not None,
             on_divergence=asked.on_divergence,
             pinned=asked.pinned,
         )
@@ -229,10 +253,14 @@ def _plan(known: Callable[[], Knowledge], asked: Asked) -> Flow[tuple[Plan, int 
             try:
                 yield from ask(calls.get_session(plan.session_id))  # Tells the server's generation.
             except MixNotFoundError:
-                head, rows = "", []
+                head, rows = _NOWHERE, []
                 continue
         listed = yield from ask(calls.list_messages(plan.session_id))
-        head, rows = head_of(listed), [row.id for row in listed]
+        head, rows = _NOWHERE if claim is None else head_of(listed), [row.id for row in listed]
+
+
+_NOWHERE = ""
+"""The head of a session in which no answer is the last row, or is not about to be."""
 
 
 def _spoiled(mismatch: str, result: TurnResult) -> MixHistoryDiverged:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_mix import errors
 from langchain_mix.chat_models.content import ReplyWriter
 from langchain_mix.chat_models.conversation import Ready
-from langchain_mix.chat_models.memory import HEADS, THREADS
+from langchain_mix.chat_models.memory import CLAIMS, HEADS, THREADS
 from langchain_mix.chat_models.model_choice import model_told
 from langchain_mix.chat_models.plans import Append, Rewind
 from langchain_mix.chat_models.question import Question
@@ -61,6 +61,7 @@ def remember(question: Question, ready: Ready, result: TurnResult | None) -> Non
         HEADS.put(key, result.message_id)
     else:
         HEADS.forget(key)
+    CLAIMS.release(ready.claim)
     if question.thread is not None and result is not None:
         THREADS.put(question.thread, ready.session_id)
 
@@ -79,6 +80,7 @@ def cleaning(ready: Ready) -> Flow[None]:
 
     key = (ready.asked.server, ready.session_id)
     HEADS.forget(key)
+    CLAIMS.release(ready.claim)
     if ready.created:
         yield from ask(calls.delete_session(ready.session_id))
         return

@@ -26,7 +26,7 @@ from langchain_mix.chat_models.tool_runs import AsyncToolRuns, ToolRuns
 from langchain_mix.protocol.turn.updates import ToolFinished, TurnResult, Update
 
 if TYPE_CHECKING:
-    from langchain_mix.client import Mix
+    from langchain_mix.client import AsyncTurnStream, Mix, TurnStream
 
 _log = logging.getLogger("langchain_mix")
 
@@ -48,6 +48,7 @@ class _Exchange:
         self._approvals: Approvals = question.approvals()
         self._writer: ReplyWriter = question.writer()
         self._ready: Ready | None = None
+        self._turn_told: TurnStream | AsyncTurnStream | None = None
         self._result: TurnResult | None = None
         self._heard = self._given_up = self._done = False
         self._kept: list[ChatGenerationChunk] = []
@@ -104,6 +105,12 @@ class _Exchange:
             self._question.place.keep(self.mended or [*self._kept, *chunks])
         return chunks
 
+    def _failure(self, error: errors.MixError) -> errors.MixError:
+        """An error as LangChain gets it. Whichever request failed, it tells what is known of the turn."""
+        if error.turn is None and self._heard and self._turn_told is not None:
+            error.turn = self._turn_told.result
+        return as_model_error(error, sent=self._heard)
+
     def _forget_unless_done(self) -> None:
         if self._ready is not None and not self._done and self._approvals.pause is None:
             remember(self._question, self._ready, None)
@@ -148,7 +155,7 @@ class Exchange(_Exchange):
                 raise self._approvals.pause
             yield from self._last(ready)
         except errors.MixError as error:
-            raise as_model_error(error, sent=self._heard) from error
+            raise self._failure(error) from error
         finally:
             self._forget_unless_done()
             if session_id := self._to_delete():
@@ -160,7 +167,7 @@ class Exchange(_Exchange):
     def _turn(self, ready: Ready, run_manager: CallbackManagerForLLMRun | None) -> Iterator[ChatGenerationChunk]:
         mix, question = self._mix, self._question
         events = CustomEvents(run_manager)
-        turn = mix.turn(ready.session_id, ready.text, **self._turn_options(ready))
+        self._turn_told = turn = mix.turn(ready.session_id, ready.text, **self._turn_options(ready))
         with ToolRuns(run_manager, enabled=question.options["emit_tool_runs"]) as runs, turn:
             try:
                 for update in turn:
@@ -207,7 +214,7 @@ class AsyncExchange(_Exchange):
             for chunk in self._last(ready):
                 yield chunk
         except errors.MixError as error:
-            raise as_model_error(error, sent=self._heard) from error
+            raise self._failure(error) from error
         finally:
             self._forget_unless_done()
             if session_id := self._to_delete():
@@ -221,7 +228,7 @@ class AsyncExchange(_Exchange):
     ) -> AsyncGenerator[ChatGenerationChunk, None]:
         mix, question = self._mix, self._question
         events = AsyncCustomEvents(run_manager)
-        turn = mix.turn_async(ready.session_id, ready.text, **self._turn_options(ready))
+        self._turn_told = turn = mix.turn_async(ready.session_id, ready.text, **self._turn_options(ready))
         async with AsyncToolRuns(run_manager, enabled=question.options["emit_tool_runs"]) as runs, turn:
             try:
                 async for update in turn:

@@ -22,7 +22,7 @@ from langchain_mix import errors
 if TYPE_CHECKING:
     import httpx
 
-RetryIf: TypeAlias = tuple[type[BaseException], ...] | Callable[[BaseException], bool]
+RetryIf: TypeAlias = type[BaseException] | tuple[type[BaseException], ...] | Callable[[BaseException], bool]
 """What LangChain's `with_retry` takes: exception types, or a function of the exception."""
 
 _BY_TYPE: Final[tuple[tuple[type[errors.MixError], type[core.ModelError]], ...]] = (
@@ -139,7 +139,7 @@ def retry_rule(retry_if: RetryIf) -> Callable[[BaseException], bool]:
     """
 
     def wanted(error: BaseException) -> bool:
-        asked = isinstance(error, retry_if) if isinstance(retry_if, tuple) else retry_if(error)
+        asked = isinstance(error, retry_if) if isinstance(retry_if, tuple | type) else retry_if(error)
         ours = isinstance(error, errors.MixError | core.ModelError)
         return asked and (may_retry(error) or not ours)
 

@@ -1,17 +1,19 @@
 """What this process remembers of conversations, so that it need not ask and does not send twice.
 
-Owns: where sessions stood when this process last used them, which session a thread has, and the replies that a graph's
-task was given. Refuses to know: what is done with it. All of it is bounded, and all of it may be forgotten.
+Owns: where sessions stood when this process last used them and which it uses now, which session a thread has, and the
+replies that a graph's task was given. Refuses to know: what is done with it. All of it is bounded, and all of it may be
+forgotten.
 """
 
 from __future__ import annotations
 
 import sys
 import threading
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
+from weakref import WeakSet
 
 V = TypeVar("V")
 
@@ -48,13 +50,61 @@ class Recent(Generic[V]):
             self._entries.pop(key, None)
 
 
+@dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
+class Claim:
+    """The right of a call to the place where its session stands. It ends with the call at the latest."""
+
+    key: Hashable
+
+
+class Claims:
+    """The sessions in which calls of this process run their turns, or are about to. Safe to share between threads.
+
+    A session stands where a conversation does until the first call for it sends its message. Of several calls at once,
+    only one may rely on that; the others have to go elsewhere.
+    """
+
+    def __init__(self) -> None:
+        """Starts with none."""
+        self._claims: WeakSet[Claim] = WeakSet()
+        self._lock = threading.Lock()
+
+    def take(self, key: Hashable, *, shared: bool = False) -> Claim | None:
+        """Claims a session.
+
+        Args:
+            key: The session.
+            shared: Whether the call uses the session whoever else does.
+
+        Returns:
+            The claim, or None if another call has one.
+        """
+        with self._lock:
+            if not shared and any(claim.key == key for claim in self._claims):
+                return None
+            claim = Claim(key)
+            self._claims.add(claim)
+            return claim
+
+    def release(self, claim: Claim | None) -> None:
+        """Ends a claim, if there is one. May be called twice."""
+        if claim is not None:
+            with self._lock:
+                self._claims.discard(claim)
+
+
+Kept = tuple[Any, tuple[str, ...]]
+"""A reply, and the questions that had to be answered for it."""
+
+
 @dataclass(slots=True)
 class _Task:
-    """The replies that one task of a graph was given, by what it asked, and how far its current execution has come."""
+    """One task of a graph: its replies, by what it asked, and of its current execution what is left and was asked."""
 
     execution: Hashable = None
-    replies: dict[str, list[Any]] = field(default_factory=dict)
-    asked: dict[str, int] = field(default_factory=dict)
+    replies: dict[str, list[Kept]] = field(default_factory=dict)
+    left: dict[str, deque[Kept]] = field(default_factory=dict)
+    questions: list[list[str]] = field(default_factory=list)
 
 
 class Replies:
@@ -62,7 +112,8 @@ class Replies:
 
     A node that fails after its model call, or is interrupted after it, runs again from its first line and makes the
     call again. The second execution gets the reply of the first: nothing is sent twice, and no session is forked. Calls
-    that a node makes several times with the same messages are told apart by their order.
+    that a node makes several times with the same messages are told apart by the order of their replies; a call that
+    failed has none.
     """
 
     def __init__(self, size: int = 256) -> None:
@@ -87,32 +138,37 @@ class Replies:
         with self._lock:
             task = self._tasks.get(key) or _Task()
             if task.execution != execution:
-                task.execution, task.asked = execution, {}
-            number = task.asked.get(asked, 0)
-            task.asked[asked] = number + 1
+                task.execution, task.questions = execution, []
+                task.left = {earlier: deque(replies) for earlier, replies in task.replies.items()}
             self._tasks.put(key, task)
-        return Place(task, asked, number)
+            left = task.left.get(asked)
+            reply, questions = left.popleft() if left else (None, ())
+            task.questions.append(list(questions))
+            return Place(task, asked, len(task.questions) - 1, reply)
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """The place of one call in a task."""
+    """The place of one call in a task.
 
-    task: _Task
+    Attributes:
+        number: How many calls the task's current execution made before it.
+        reply: The reply that an earlier execution of the task was given here, or None.
+    """
+
+    task: _Task = field(repr=False)
     asked: str
     number: int
+    reply: Any | None
 
     @property
-    def reply(self) -> Any | None:
-        """The reply that an earlier execution of the task was given here, or None."""
-        replies = self.task.replies.get(self.asked, [])
-        return replies[self.number] if self.number < len(replies) else None
+    def questions(self) -> list[list[str]]:
+        """The questions that LangGraph was asked by each call of this execution so far; the last are this one's."""
+        return self.task.questions[: self.number + 1]
 
     def keep(self, reply: Any) -> None:
         """Keeps the reply for a later execution."""
-        replies = self.task.replies.setdefault(self.asked, [])
-        if len(replies) == self.number:
-            replies.append(reply)
+        self.task.replies.setdefault(self.asked, []).append((reply, tuple(self.task.questions[self.number])))
 
 
 def _execution() -> Any | None:
@@ -128,6 +184,9 @@ def _execution() -> Any | None:
 
 HEADS: Final[Recent[str]] = Recent()
 """The last message of a session, by server and session, as this process left it."""
+
+CLAIMS: Final = Claims()
+"""Who uses which session now, by server and session."""
 
 THREADS: Final[Recent[str]] = Recent()
 """The session of a thread, by server and thread, where ChatMix keeps one for each."""

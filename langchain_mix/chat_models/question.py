@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from hashlib import blake2b
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from langchain_core.messages import BaseMessage
 from langchain_core.runnables.config import ensure_config
+from langchain_core.utils.function_calling import convert_to_openai_tool
+from pydantic import TypeAdapter, ValidationError
 
 from langchain_mix.chat_models.approvals import Approvals
 from langchain_mix.chat_models.content import ReplyWriter
@@ -22,7 +25,8 @@ from langchain_mix.chat_models.memory import REPLIES, THREADS, Place
 from langchain_mix.chat_models.parameters import read_call
 from langchain_mix.chat_models.spoken import speech_for
 from langchain_mix.chat_models.structured import response_prompt
-from langchain_mix.chat_models.tool_protocol import tool_name, tools_prompt
+from langchain_mix.chat_models.tool_protocol import normalise_choice, tool_name, tools_prompt
+from langchain_mix.errors import MixInputError
 
 if TYPE_CHECKING:
     from langchain_mix.chat_models.chat_model import ChatMix
@@ -113,8 +117,10 @@ def read_question(
     """
     parameters = read_call(model, stop, kwargs, FIELDS | TOOL_ARGUMENTS | {SESSION_KEY, "thread_id"})
     rest = parameters.rest
-    options = {name: rest.get(name, getattr(model, name)) for name in FIELDS}
-    tools, choice = rest.get("tools") or (), rest.get("tool_choice") or "auto"
+    options = {name: _option(model, name, rest) for name in FIELDS}
+    # Those who bind tools by `bind` give them as `bind_tools` takes them.
+    tools = [convert_to_openai_tool(tool) for tool in rest.get("tools") or ()]
+    choice = normalise_choice(rest.get("tool_choice"), tools)
     setup = [
         options["system_prompt"] or "",
         system_text(messages),
@@ -149,6 +155,23 @@ def read_question(
         thread=thread,
         place=REPLIES.place(_mark(asked, options)),
     )
+
+
+def _option(model: ChatMix, name: str, given: Mapping[str, Any]) -> Any:
+    """A field as it holds for a call, whose own value is checked as that of the object was."""
+    if name not in given:
+        return getattr(model, name)
+    try:
+        return _checker(type(model), name).validate_python(given[name])
+    except ValidationError as error:
+        raise MixInputError(f"`{name}` is {given[name]!r}: {error.errors()[0]['msg']}.") from error
+
+
+@cache
+def _checker(model: type[ChatMix], name: str) -> TypeAdapter[Any]:
+    field_info: Any = model.model_fields[name]
+    form: Any = Annotated[field_info.annotation, field_info]
+    return TypeAdapter(form)
 
 
 def _mark(asked: Asked, options: Mapping[str, Any]) -> str:

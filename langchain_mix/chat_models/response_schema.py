@@ -112,8 +112,9 @@ class ResponseSchema:
         parser = JsonOutputKeyToolsParser(key_name=self.name, first_tool_only=True)
         arguments = parser.parse_result([ChatGeneration(message=message)])
         if arguments is None:
-            wrong = "; ".join(f"{call['args']}: {call['error']}" for call in message.invalid_tool_calls)
-            said = wrong or message.text
+            wrong = [f"{call['args']}: {call['error']}" for call in message.invalid_tool_calls]
+            wrong += [f"a call of {call['name']}" for call in message.tool_calls]
+            said = "; ".join(wrong) or message.text
             raise OutputParserException(f"The reply does not call {self.name}. The reply: {said}", llm_output=said)
         return self._checked(arguments, json.dumps(arguments, ensure_ascii=False))
 

@@ -40,7 +40,7 @@ class CallStarted:
     Attributes:
         index: Counts the calls of the reply, invalid ones included.
         id: Made here: the agent gives its calls none.
-        name: One of the tools.
+        name: As written; it may be none of the tools.
     """
 
     index: int
@@ -98,7 +98,9 @@ class ToolCallParser:
         """Starts a reply.
 
         Args:
-            names: The tools that may be called.
+            names: The tools that there are; without any, nothing is a call. A call of another one is a call all the
+                same, as from any provider: the application answers it with what there is, where an invalid call would
+                end an agent's loop without a word.
             make_id: Makes the ids of calls.
         """
         self._names = frozenset(names)
@@ -258,8 +260,10 @@ class ToolCallParser:
         if not isinstance(entry, Mapping):
             raise TypeError("A call is an object with a name and args.")
         name = entry.get("name")
-        if not isinstance(name, str) or name not in self._names:
-            raise ValueError(f"There is no tool {name!r}; there are {', '.join(sorted(self._names)) or 'none'}.")
+        if not isinstance(name, str) or not name:
+            raise ValueError(f"A call has the name of a tool, not {name!r}.")
+        if not self._names:
+            raise ValueError(f"There is no tool {name!r}; there are none.")
         return name, _arguments(entry)
 
     def _invalid(self, name: str | None, raw: str, error: str) -> InvalidCall:

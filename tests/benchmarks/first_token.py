@@ -17,7 +17,7 @@ from langchain_mix.protocol.turn.updates import TextDelta
 from tests.benchmarks.measure import Figure, quantile
 
 _PLAN: Final = "turn.5.5000"
-"""Five pieces; the server is silent for 5 ms before the first, so that nothing else is on its way."""
+"""Five pieces and the clock; the server is silent for 5 ms before the first, so that nothing else is on its way."""
 _WARM: Final = 3
 
 

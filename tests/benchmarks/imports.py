@@ -13,13 +13,16 @@ import tempfile
 from typing import Final
 
 from tests.benchmarks.measure import Cost, Figure
+from tests.benchmarks.partners import PARTNERS
 
 _USED: Final = "Mix(server_url='http://localhost'); m.sessions, m.messages, m.streaming"
+_CALL: Final = "import langchain_mix.chat_models.exchange, langchain_mix.chat_models.question"
 _STATEMENTS: Final = {
     "core": "import langchain_core.language_models",
     "BaseChatModel": "from langchain_core.language_models import BaseChatModel",
     "package": "import langchain_mix",
     "ChatMix": "from langchain_mix import ChatMix",
+    "ChatMix, used": f"from langchain_mix import ChatMix; m = ChatMix(server_url='http://localhost').client; {_CALL}",
     "client": "import langchain_mix.client",
     "Mix": "from langchain_mix.client import Mix",
     "Mix, used": f"from langchain_mix.client import Mix; m = {_USED}",
@@ -29,6 +32,7 @@ _STATEMENTS: Final = {
 }
 _NAMES: Final = {
     **_STATEMENTS,
+    "ChatMix, used": "langchain_mix: ChatMix and all that its first call loads",
     "Mix, used": "langchain_mix: Mix and its sub-clients for a turn",
     "sdk, events": "mix_python_sdk: Mix and the models of events",
     "sdk, used": "mix_python_sdk: Mix and its sub-clients for a turn",
@@ -51,6 +55,9 @@ def _cost(statement: str, bytecode: str) -> tuple[Cost, int]:
     return Cost(float(cpu), float(wall)), int(modules)
 
 
+_PARTNERS: Final = {p.model: f"from {p.package} import {p.model}" for p in PARTNERS if p.installed}
+
+
 def measure(repetitions: int) -> list[Figure]:
     """Measures all imports, by turns.
 
@@ -64,11 +71,13 @@ def measure(repetitions: int) -> list[Figure]:
     Returns:
         The figures.
     """
-    taken: dict[str, list[Cost]] = {name: [] for name in _STATEMENTS}
+    statements = {**_STATEMENTS, **_PARTNERS}
+    taken: dict[str, list[Cost]] = {name: [] for name in statements}
+    names = {**_NAMES, **_PARTNERS}
     modules: dict[str, int] = {}
     with tempfile.TemporaryDirectory() as bytecode:
         for repetition in range(repetitions + 1):
-            for name, statement in _STATEMENTS.items():
+            for name, statement in statements.items():
                 cost, modules[name] = _cost(statement, bytecode)
                 if repetition:
                     taken[name].append(cost)
@@ -81,8 +90,8 @@ def measure(repetitions: int) -> list[Figure]:
 
     return [
         *(
-            Figure(_NAMES[name], cpu[name] * 1e3, "ms", note=f"wall {wall[name] * 1e3:.0f} ms, {modules[name]} modules")
-            for name in _STATEMENTS
+            Figure(names[name], cpu[name] * 1e3, "ms", note=f"wall {wall[name] * 1e3:.0f} ms, {modules[name]} modules")
+            for name in statements
         ),
         ratio("import langchain_mix / langchain_core.language_models", "package", "core", 1.15),
         ratio("ChatMix / BaseChatModel", "ChatMix", "BaseChatModel", 1.15),

@@ -77,7 +77,7 @@ class Figure:
 
     Attributes:
         what: What was measured.
-        value: The number.
+        value: The number, or None if it could not be measured here; then the note says why.
         unit: Its unit.
         most: The most that it may be, or None.
         least: The least that it may be, or None.
@@ -85,7 +85,7 @@ class Figure:
     """
 
     what: str
-    value: float
+    value: float | None
     unit: str
     most: float | None = None
     least: float | None = None
@@ -93,8 +93,8 @@ class Figure:
 
     @property
     def kept(self) -> bool | None:
-        """Whether the budget is kept; None if there is none."""
-        if self.most is None and self.least is None:
+        """Whether the budget is kept; None if there is none or nothing to hold against it."""
+        if self.value is None or (self.most is None and self.least is None):
             return None
         return (self.most is None or self.value <= self.most) and (self.least is None or self.value >= self.least)
 
@@ -106,6 +106,12 @@ class Figure:
         return f">= {self.least:g}" if self.least is not None else ""
 
 
+def _number(value: float | None) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.4g}" if value < 1e4 else f"{value:.0f}"
+
+
 def table(sections: Mapping[str, Sequence[Figure]]) -> str:
     """One table of all figures, missed budgets marked."""
     lines = []
@@ -114,7 +120,7 @@ def table(sections: Mapping[str, Sequence[Figure]]) -> str:
         lines.append(f"\n{title}")
         for figure in figures:
             verdict = {None: "", True: "ok", False: "MISSED"}[figure.kept]
-            value = f"{figure.value:.4g}" if figure.value < 1e4 else f"{figure.value:.0f}"
+            value = _number(figure.value)
             line = (
                 f"  {figure.what:<{width}}  {value:>8} {figure.unit:<5} {figure.budget:>9} {verdict:<7} {figure.note}"
             )

@@ -5,6 +5,8 @@ Owns: the count. Refuses to know: how long they take.
 
 from __future__ import annotations
 
+from langchain_core.messages import BaseMessage, HumanMessage
+
 from langchain_mix import ChatMix, MixEmulator
 from langchain_mix.client import Mix
 from langchain_mix.emulator import Script
@@ -14,7 +16,7 @@ _TURN = ["GET /stream", "POST /messages", "GET /messages"]
 
 
 def measure() -> list[Figure]:
-    """Counts the requests of a turn, and of a call of `ChatMix`, which has a session of its own.
+    """Counts the requests of a turn, of a call of `ChatMix` that begins a session, and of one that goes on in it.
 
     Returns:
         The figures.
@@ -27,15 +29,22 @@ def measure() -> list[Figure]:
         model = ChatMix(server_url=server.url)
         model.invoke("go")
         before = len(server.requests)
-        model.invoke("go")
+        conversation: list[BaseMessage] = [HumanMessage("go")]
+        conversation.append(model.invoke(conversation))
         call = _asked(server, before)
+        before = len(server.requests)
+        model.invoke([*conversation, HumanMessage("on")])
+        continued = _asked(server, before)
         model.client.close()
     # More than the number is checked: another request in the place of one of these would be no better.
     others = len([asked for asked in turn if asked not in _TURN])
     return [
         Figure("of a turn", len(turn), "", most=3, note=", ".join(turn)),
         Figure("of a turn, other than stream, message and listing", others, "", most=0),
-        Figure("of a call of ChatMix", len(call), "", note=", ".join(call)),
+        Figure("of a call of ChatMix", len(call), "", most=4, note=", ".join(call)),
+        Figure(
+            "of a call of ChatMix that goes on in its session", len(continued), "", most=3, note=", ".join(continued)
+        ),
     ]
 
 

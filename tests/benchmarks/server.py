@@ -5,7 +5,8 @@ Refuses to know: who reads and what is measured.
 
 Sessions are named after what they send: `alone.5000.0` is 5,000 events, each in a write and an HTTP chunk of its own,
 `alone.2000.200` the same with 200 µs from event to event, `bulk.5000.0` the same events in pieces of 64 KiB,
-`big.2097152.0` one event of 2 MiB, and `turn.1000.0` a turn that is told in 1,000 pieces once its message was posted.
+`big.2097152.0` one event of 2 MiB, and `turn.1000.0` a turn that is told in 1,000 pieces once its message was posted;
+`turn.5.5000` waits for 5 ms before, and a piece that tells the server's clock comes first.
 """
 
 from __future__ import annotations
@@ -13,17 +14,18 @@ from __future__ import annotations
 import json
 import queue
 import socketserver
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from http import HTTPStatus
+from itertools import cycle, islice
 from typing import Any, Final, NamedTuple, cast
 from urllib.parse import parse_qs, unquote, urlsplit
+
+from tests.benchmarks.hosting import tell
 
 MESSAGE_ID: Final = "5b3a4cef-19d6-4347-9599-d1e19533d01d"
 USER_ID: Final = "1860e0fa-c88d-44d2-a6d3-3d0d5941d718"
@@ -62,6 +64,11 @@ class Session:
     text: str = ""
 
 
+def words(count: int) -> Iterator[str]:
+    """The text that is told in so many pieces, the same by every server of the benchmarks."""
+    return islice(cycle(_WORDS), count)
+
+
 def event(number: int, name: str, data: dict[str, Any]) -> bytes:
     """An event as Mix writes it: four lines, JSON without blanks."""
     told = json.dumps(data, ensure_ascii=False, separators=(",", ":"))
@@ -84,7 +91,7 @@ def prepared(kind: str, size: int) -> tuple[bytes, ...]:
     if kind == "big":
         whole = content(2, "x" * size)
         return tuple(chunk(whole[i : i + _PIECE]) for i in range(0, len(whole), _PIECE))
-    events = [content(i + 2, _WORDS[i % len(_WORDS)]) for i in range(size)]
+    events = [content(i + 2, word) for i, word in enumerate(words(size))]
     if kind != "bulk":
         return tuple(chunk(e) for e in events)
     joined = b"".join(events)
@@ -143,9 +150,9 @@ class Connection(socketserver.StreamRequestHandler):
             self.wire.created += 1
             session_id = f"{json.loads(body)['title']}.{self.wire.created}"
             self.wire.session(session_id)
-            self._reply(HTTPStatus.CREATED, _shown(session_id))
+            self._reply(HTTPStatus.CREATED, shown(session_id))
         elif len(parts) == 3 and method == "GET":
-            self._reply(HTTPStatus.OK, _shown(parts[2]))
+            self._reply(HTTPStatus.OK, shown(parts[2]))
         elif parts[-1:] == ["messages"] and method == "POST":
             self._reply(HTTPStatus.ACCEPTED, {"sessionId": parts[2], "status": "processing"})
             self.wire.session(parts[2]).messages.put(json.loads(body)["text"])
@@ -181,15 +188,16 @@ class Connection(socketserver.StreamRequestHandler):
         write = self.wfile.write
         opening = {"type": "user_message_created", "messageId": USER_ID, "content": text}
         write(chunk(event(2, "user_message_created", opening)))
+        session.text = "".join(words(session.plan.size))
         if session.plan.pause:
             # A model thinks before it speaks: by then the client listens and nothing is on its way.
             threading.Event().wait(session.plan.pause / 1e6)
-        first = f"{time.monotonic_ns()} "
-        write(chunk(content(3, first)))
-        _write_all(write, prepared("turn", session.plan.size - 1), 0)
-        session.text = first + "".join(_WORDS[i % len(_WORDS)] for i in range(session.plan.size - 1))
+            clock = f"{time.monotonic_ns()} "
+            write(chunk(content(3, clock)))
+            session.text = clock + session.text
+        _write_all(write, prepared("turn", session.plan.size), 0)
         done = {"type": "complete", "content": session.text, "messageId": MESSAGE_ID, "done": True}
-        write(chunk(event(session.plan.size + 3, "complete", done)))
+        write(chunk(event(session.plan.size + 4, "complete", done)))
 
 
 def _write_all(write: Any, pieces: tuple[bytes, ...], pause: int) -> None:
@@ -202,7 +210,8 @@ def _write_all(write: Any, pieces: tuple[bytes, ...], pause: int) -> None:
         write(piece)
 
 
-def _shown(session_id: str) -> dict[str, Any]:
+def shown(session_id: str) -> dict[str, Any]:
+    """A session as Mix 0.8 shows it."""
     counters = dict.fromkeys(("userMessageCount", "assistantMessageCount", "toolCallCount"), 0)
     tokens = {"promptTokens": 0, "completionTokens": 0, "cost": 0}
     created = {"createdAt": "2026-02-12T12:00:00Z"}
@@ -223,36 +232,12 @@ def _rows(session_id: str, session: Session) -> list[dict[str, Any]]:
     return [user, {**reply, "inputTokens": 10, "outputTokens": 20, "model": "none"}]
 
 
-@contextmanager
-def serving() -> Iterator[str]:
-    """Runs the server in a process of its own.
-
-    Yields:
-        Its URL.
-
-    Raises:
-        RuntimeError: It did not start.
-    """
-    with subprocess.Popen(
-        [sys.executable, "-m", "tests.benchmarks.server"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        if process.stdin is None or process.stdout is None:
-            raise AssertionError("Both are pipes.")
-        url = process.stdout.readline().strip()
-        if not url:
-            raise RuntimeError("The benchmark server did not start; its own words stand above.")
-        try:
-            yield url
-        finally:
-            process.stdin.close()  # It lives as long as somebody holds its standard input.
-
-
 def main() -> None:
     """Serves until standard input ends."""
     with Wire() as wire:
         thread = threading.Thread(target=wire.serve_forever, daemon=True)
         thread.start()
-        print(f"http://127.0.0.1:{wire.server_address[1]}", flush=True)
+        tell(wire.server_address[1])
         sys.stdin.read()
         wire.shutdown()
 

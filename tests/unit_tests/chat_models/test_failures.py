@@ -186,6 +186,12 @@ class Seen(BaseCallbackHandler):
         self.response = kwargs.get("response")
 
 
+def test_a_single_type_is_a_rule():
+    wanted = retry_rule(ValueError)
+    assert wanted(ValueError()) is True
+    assert wanted(KeyError()) is False
+
+
 def test_tracing_sees_the_answer_without_its_secrets():
     headers = {
         "content-type": "application/json",

@@ -124,7 +124,7 @@ def test_a_malformed_block_is_an_invalid_call_with_what_was_written(body: str, e
 @pytest.mark.parametrize(
     ("entry", "name", "error"),
     [
-        ('{"name": "z", "args": {"x": 1}}', "z", "no tool 'z'; there are a, b"), ('{"args": {}}', None, "no tool None"), ('{"name": ["a"]}', None, "no tool"),
+        ('{"args": {}}', None, "not None"), ('{"name": ["a"]}', None, "name of a tool"), ('{"name": ""}', "", "name of a tool"),
         ('{"name": "a", "args": [1]}', "a", "no object"), ('{"name": "a", "args": "nope"}', "a", "no JSON"), ('{"name": "a", "args": {}, "arguments": {}}', "a", "twice"),
         ('"a"', None, "name and args"),
     ],
@@ -135,6 +135,14 @@ def test_an_invalid_entry_leaves_the_others_valid(entry: str, name: str | None, 
     assert (invalid.index, invalid.name, json.loads(invalid.raw)) == (0, name, json.loads(entry))
     assert error in invalid.error
     assert others == [CallStarted(1, "c1", "a"), CallArguments(1, '{"x": 1}')]
+
+
+def test_a_call_of_no_tool_is_one_that_the_application_answers() -> None:
+    entry = '{"name": "z", "args": {"x": 1}}'
+    assert read(block(f"[{entry}]")) == [CallStarted(0, "c0", "z"), CallArguments(0, '{"x": 1}')]
+    (invalid,) = read(block(f"[{entry}]"), names=())
+    assert isinstance(invalid, InvalidCall)
+    assert "there are none" in invalid.error
 
 
 @pytest.mark.parametrize(

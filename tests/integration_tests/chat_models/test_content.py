@@ -1,0 +1,328 @@
+"""One reply, however it is asked for: blocks, tool outputs, usage, metadata, and a message that can be sent again."""
+
+from __future__ import annotations
+
+import operator
+from functools import reduce
+from typing import Annotated, Any, TypedDict
+
+import pytest
+from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
+from langchain_core.messages.utils import message_chunk_to_message
+from langchain_tests.utils.stream_lifecycle import assert_valid_event_stream
+from langgraph.graph import START, StateGraph
+from langgraph.graph.message import add_messages
+
+from langchain_mix import ChatMix, MixEmulator
+from langchain_mix.emulator import DropEvent, Script, TailAfterComplete, say, think, turn, use
+from langchain_mix.pointer import KEY, read_pointer
+from langchain_mix.protocol.api import ALL, CAPABILITIES
+
+pytestmark = [
+    pytest.mark.timeout(30),
+    pytest.mark.filterwarnings("ignore::langchain_core._api.beta_decorator.LangChainBetaWarning"),
+]
+
+APIS = [str(v) for v in ALL]
+WHOLE = "Erst: 日本語 🎉. Dann: naïve. Ende — 👩‍👩‍👧."
+
+
+class Bridged(ChatMix):
+    """ChatMix as a core without the hooks for native events sees it."""
+
+    _stream_chat_model_events = None
+    _astream_chat_model_events = None
+
+
+class State(TypedDict):
+    messages: Annotated[list[AnyMessage], add_messages]
+
+
+def rich(spelling: str) -> Script:
+    """All there is: thoughts, text and tools interleaved, a failed tool, media shown, a sub-agent."""
+    show = use(
+        spelling,
+        {
+            "outputs": [
+                {"type": "image", "path": "a.png", "title": "A"},
+                {"type": "pdf", "path": "https://x.org/b.pdf"},
+                {"type": "gsap_animation", "config": "{}"},
+            ]
+        },
+        result="shown",
+        id="s",
+    )
+    return Script(
+        turn(
+            [
+                *think("Hm, "),
+                *think("ja. "),
+                *say("Erst: 日本語 🎉. ", chunk=4),
+                use("Grep", {"pattern": "é"}, result="a:1", id="g"),
+            ],
+            [
+                *think("So."),
+                *say("Dann: naïve. "),
+                use("Glob", {"pattern": "*"}, failure="no such place", id="f"),
+                show,
+            ],
+            [use("Task", {"description": "d", "prompt": "Look!", "subagent_type": "general-purpose"}, id="t")],
+            [*think("Gut."), *say("Ende — 👩‍👩‍👧.", chunk=7)],
+        ),
+        loop=True,
+        subagent=[turn(["NEVER SHOWN", use("Grep", {"pattern": "y"}, result="q", id="inner")], "NEVER EITHER")],
+    )
+
+
+def spelling(api: str) -> str:
+    return "Show" if api in {"0.8", "next"} else "ShowMedia"
+
+
+def whole(chunks: list[Any]) -> Any:
+    for chunk in chunks:
+        assert chunk.content_blocks is not None
+        for block in chunk.content_blocks:
+            assert block["type"] in KINDS, block
+            assert "index" in block, block
+    assert [c.chunk_position for c in chunks].count("last") == 1
+    assert chunks[-1].chunk_position == "last"
+    assert len({c.id for c in chunks}) == 1
+    return message_chunk_to_message(reduce(operator.add, chunks))
+
+
+KINDS = {"text", "reasoning", "server_tool_call", "server_tool_result", "image", "file", "non_standard"}
+
+
+async def event_streams(model: ChatMix, text: str) -> Any:
+    """The reply of LangChain's newest streaming, sync and async."""
+    stream = model.stream_events(text, version="v3")
+    assert_valid_event_stream(list(stream))
+    yield "stream_events v3", stream.output
+    astream = await model.astream_events(text, version="v3")
+    assert_valid_event_stream([event async for event in astream])
+    yield "astream_events v3", await astream
+
+
+async def every_way(model: ChatMix, text: str) -> Any:
+    """The reply, had in all ways there are."""
+    yield "invoke", model.invoke(text)
+    yield "ainvoke", await model.ainvoke(text)
+    yield "stream", whole(list(model.stream(text)))
+    yield "astream", whole([chunk async for chunk in model.astream(text)])
+    for reply in model.batch([text, text]):
+        yield "batch", reply
+    for reply in await model.abatch([text, text]):
+        yield "abatch", reply
+    v2 = [event async for event in model.astream_events(text, version="v2")]
+    (end,) = [event["data"]["output"] for event in v2 if event["event"] == "on_chat_model_end"]
+    yield "astream_events v2: end", message_chunk_to_message(end)
+    yield "astream_events v2", whole([e["data"]["chunk"] for e in v2 if e["event"] == "on_chat_model_stream"])
+    async for way, reply in event_streams(model, text):
+        yield way, reply
+
+    def node(state: State) -> Any:
+        return {"messages": [model.invoke(state["messages"])]}
+
+    async def anode(state: State) -> Any:
+        return {"messages": [await model.ainvoke(state["messages"])]}
+
+    graph, agraph = (StateGraph(State).add_node("n", n).add_edge(START, "n").compile() for n in (node, anode))
+    state = {"messages": [HumanMessage(text)]}
+    parts = list(graph.stream(state, stream_mode=["messages", "values"]))
+    yield "graph: messages", whole([part[0] for mode, part in parts if mode == "messages"])
+    yield "graph: state", parts[-1][1]["messages"][-1]
+    aparts = [part async for part in agraph.astream(state, stream_mode=["messages", "values"])]
+    yield "async graph: messages", whole([part[0] for mode, part in aparts if mode == "messages"])
+    yield "async graph: state", aparts[-1][1]["messages"][-1]
+
+
+def shape(reply: AIMessage) -> dict[str, Any]:
+    """A reply without what differs between two turns: ids, and how long its tools took."""
+    names: dict[str, str] = {}
+    blocks = []
+    for block in reply.content_blocks:
+        kept = {k: v for k, v in block.items() if k not in {"extras", "index", "id"}}
+        # Servers add to a scripted call's id where a session has it already, so that it is told by its place.
+        if block["type"] == "server_tool_call":
+            names[block["id"]] = f"call {len(names)}"
+            kept["id"] = names[block["id"]]
+        if block["type"] == "server_tool_result":
+            kept["tool_call_id"] = names[block["tool_call_id"]]
+        blocks.append(kept)
+    metadata = dict(reply.response_metadata)
+    told = {
+        k: v for k, v in metadata.pop(KEY).items() if k not in {"session_id", "message_id", "user_message_id", "digest"}
+    }
+    return {
+        "blocks": blocks,
+        "calls": (reply.tool_calls, reply.invalid_tool_calls),
+        "usage": reply.usage_metadata,
+        "metadata": metadata,
+        "mix": told,
+    }
+
+
+@pytest.mark.parametrize("api", APIS)
+async def test_every_way_gives_the_same_reply(api):
+    with MixEmulator(api=api, agent=rich(spelling(api)), queue_size=1000) as server:
+        model = ChatMix(server_url=server.url)
+        got = [pair async for pair in every_way(model, "Wo?")]
+    expected = shape(got[0][1])
+    for way, reply in got:
+        assert isinstance(reply, AIMessage), way
+        assert shape(reply) == expected, way
+        assert reply.text == WHOLE, way
+        pointer = read_pointer(reply.response_metadata)
+        if api in {"0.7", "0.8", "next"}:  # Those before name a message once it is stored.
+            assert not reply.id.startswith("lc_"), way
+        assert pointer.digest, way
+    kinds = [block["type"] for block in expected["blocks"]]
+    assert [k for k in kinds if k in {"reasoning", "text"}] == [
+        "reasoning",
+        "text",
+        "reasoning",
+        "text",
+        "reasoning",
+        "text",
+    ]
+    assert kinds[-2:] == ["reasoning", "text"]
+    assert kinds.index("server_tool_call") == 2
+    assert [k for k in kinds if k in {"image", "file", "non_standard"}] == ["image", "file", "non_standard"]
+    assert kinds.index("image") > kinds.index("server_tool_result")
+    calls = {b["id"]: b for b in expected["blocks"] if b["type"] == "server_tool_call"}
+    results = {b["tool_call_id"]: b for b in expected["blocks"] if b["type"] == "server_tool_result"}
+    names = [c["name"].replace("_", "").lower() for c in calls.values()]  # Each generation spells them its way.
+    assert names == ["grep", "glob", spelling(api).lower(), "task"]
+    # Not the Task's before 0.7: sub-agents came with it.
+    done = list(calls) if api in {"0.7", "0.8", "next"} else list(calls)[:3]
+    assert [results[i]["status"] for i in done] == ["success", "error", "success", "success"][: len(done)]
+    if CAPABILITIES[server.api].tool_results:
+        assert results["call 0"]["output"] == "a:1"
+        assert "NEVER EITHER" in results["call 3"]["output"], "what a sub-agent says is its Task's result"
+    assert "NEVER SHOWN" not in str(expected)
+
+
+@pytest.mark.parametrize("api", ["0.6", "0.7"])  # From 0.8 on the bridge overwrites a block with its later piece.
+async def test_without_the_native_hooks_the_reply_is_the_same(api):
+    with MixEmulator(api=api, agent=rich("ShowMedia"), queue_size=1000) as server:
+        expected = shape(ChatMix(server_url=server.url).invoke("Wo?"))
+        async for way, reply in event_streams(Bridged(server_url=server.url), "Wo?"):
+            assert shape(reply) == expected, way
+
+
+@pytest.mark.parametrize("api", APIS)
+async def test_a_reply_can_be_sent_again_whatever_it_holds(api):
+    with MixEmulator(api=api, agent=rich(spelling(api)), queue_size=1000) as server:
+        model = ChatMix(server_url=server.url)
+        talk: list[Any] = [HumanMessage("Wo?")]
+        for ask in (
+            model.invoke,
+            lambda messages: whole(list(model.stream(messages))),
+            lambda messages: reduce(operator.add, model.stream(messages)),
+            lambda messages: model.stream_events(messages, version="v3").output,
+        ):
+            talk += [ask(talk), HumanMessage("Und?")]
+        sessions = {read_pointer(m.response_metadata).session_id for m in talk if m.type in {"ai", "AIMessageChunk"}}
+        assert len(sessions) == 1, "the conversation goes on where it is"
+        users = [r["userInput"] for r in server.world.list_messages(sessions.pop()) if r["role"] == "user"]
+        assert users == ["Wo?", "Und?", "Und?", "Und?"]
+
+
+@pytest.mark.parametrize("api", APIS)
+async def test_an_empty_reply_is_a_reply(api):
+    with MixEmulator(api=api, agent=Script(turn([]), loop=True)) as server:
+        model = ChatMix(server_url=server.url)
+        async for way, reply in every_way(model, "Hi"):
+            assert reply.text == "", way
+            assert reply.content_blocks == [], way
+            assert reply.response_metadata["finish_reason"] == "stop", way
+            assert read_pointer(reply.response_metadata).session_id, way
+
+
+@pytest.mark.parametrize("api", ["0.5", "0.6", "0.7", "0.8"])
+async def test_thoughts_and_tools_alone_are_a_reply(api):
+    agent = Script(turn([*think("Hm."), use("Grep", {"pattern": "x"}, result="r", id="g")], []), loop=True)
+    with MixEmulator(api=api, agent=agent) as server:
+        async for way, reply in every_way(ChatMix(server_url=server.url), "Hi"):
+            assert [b["type"] for b in reply.content_blocks] == [
+                "reasoning",
+                "server_tool_call",
+                "server_tool_result",
+            ], way
+
+
+BROKEN = ["", "[]", "nonsense", '{"pattern": "x', '"text"', "null"]
+
+
+@pytest.mark.parametrize("raw", BROKEN)
+async def test_arguments_that_are_no_object_are_shown_as_they_are(raw):
+    agent = Script(turn([use("Grep", raw_input=raw, result="r", id="g")], "Done."), loop=True)
+    with MixEmulator(api="0.8", agent=agent) as server:
+        async for way, reply in every_way(ChatMix(server_url=server.url), "Hi"):
+            call = reply.content_blocks[0]
+            assert call["type"] == "server_tool_call", way
+            assert call["args"] == {}, way
+            assert call.get("extras", {}).get("input", "") == raw, way
+            assert reply.text == "Done.", way
+
+
+@pytest.mark.parametrize("api", ["0.6", "0.8"])
+async def test_16_mib_of_text(api):
+    text = "äbcdefg\n" * ((16 << 20) // 9 + 1)
+    with MixEmulator(api=api, agent=Script(say(text, chunk=1 << 20), loop=True)) as server:
+        model = ChatMix(server_url=server.url)
+        assert model.invoke("Hi").text == text
+        chunks = [chunk async for chunk in model.astream("Hi")]
+        assert "".join(c.text for c in chunks) == text
+
+
+@pytest.mark.parametrize("version", ["v0", "v1", None])
+@pytest.mark.parametrize("by", ["field", "environment"])
+async def test_output_versions(version, by, monkeypatch):
+    options = {"output_version": version} if by == "field" else {}
+    if by == "environment":
+        monkeypatch.delenv("LC_OUTPUT_VERSION", raising=False)
+        if version is not None:
+            monkeypatch.setenv("LC_OUTPUT_VERSION", version)
+    with MixEmulator(api="0.8", agent=rich("Show"), queue_size=1000) as server:
+        expected = shape(ChatMix(server_url=server.url, output_version="v1").invoke("Wo?"))
+        async for way, reply in every_way(ChatMix(server_url=server.url, **options), "Wo?"):
+            assert shape(reply) == expected, way
+            assert reply.text == WHOLE, way
+            assert isinstance(reply.content, list), way
+            assert reply.content == reply.content_blocks, way
+
+
+@pytest.mark.parametrize("api", ["0.6", "0.7", "0.8"])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        lambda: DropEvent("content", nth=3, count=1),
+        lambda: DropEvent("content", count=None),
+        lambda: DropEvent(count=None),
+        lambda: TailAfterComplete(n=2),
+    ],
+    ids=["a piece lost", "all text lost", "everything lost", "a late tail"],
+)
+async def test_what_the_stream_lacks_is_in_the_reply(api, fault):
+    agent = Script(
+        turn(
+            [*think("Hm."), *say("Let me look at it. "), use("Grep", {"pattern": "x"}, result="41", id="g")],
+            "It is forty-two.",
+        ),
+        loop=True,
+    )
+    with MixEmulator(api=api, agent=agent, heartbeat=0.05) as server:
+        model = ChatMix(server_url=server.url)
+        talk = [HumanMessage("Hi")]
+        for ask in (model.invoke, model.ainvoke):
+            server.faults.add(fault())
+            reply = ask(talk)
+            reply = reply if isinstance(reply, AIMessage) else await reply
+            server.faults.clear()
+            assert reply.text == "Let me look at it. It is forty-two."
+            assert [b["args"] for b in reply.content_blocks if b["type"] == "server_tool_call"] == [{"pattern": "x"}]
+            assert read_pointer(reply.response_metadata).digest
+            again = model.invoke([*talk, reply, HumanMessage("And?")])
+            ids = [read_pointer(m.response_metadata).session_id for m in (reply, again)]
+            assert ids[0] == ids[1]

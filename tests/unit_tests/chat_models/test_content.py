@@ -1,0 +1,160 @@
+"""Updates as chunks: they merge to the whole reply, whatever their order, and the conversation holds the same."""
+
+from __future__ import annotations
+
+import operator
+from functools import reduce
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+from langchain_core.messages import AIMessage
+from langchain_core.messages.utils import message_chunk_to_message
+
+from langchain_mix.chat_models.content import ReplyWriter, retold, usage_metadata
+from langchain_mix.chat_models.history import digest
+from langchain_mix.chat_models.spoken import Speech
+from langchain_mix.protocol.turn.updates import (
+    Message,
+    Progress,
+    SubagentUpdate,
+    TextDelta,
+    TextRestated,
+    ThinkingDelta,
+    ToolCall,
+    ToolCalled,
+    ToolFinished,
+    ToolOutput,
+    TurnResult,
+    Usage,
+)
+
+SHOW = '{"outputs":[{"type":"image","path":"a.png"},{"type":"other"}]}'
+
+
+def written(updates, speech=None) -> tuple[ReplyWriter, AIMessage]:
+    writer = ReplyWriter(speech)
+    chunks = [chunk.message for update in updates for chunk in writer.write(update)]
+    chunks += [chunk.message for chunk in writer.finish()]
+    chunks.append(writer.last({"finish_reason": "stop"}, None).message)
+    return writer, message_chunk_to_message(reduce(operator.add, chunks))
+
+
+ids = st.sampled_from(["", "M1", "M2", "M3"])
+texts = st.text("ab é\n", min_size=1, max_size=4)
+calls = st.sampled_from(["c1", "c2", "c3"])
+updates = st.lists(
+    st.one_of(
+        st.builds(TextDelta, ids, texts),
+        st.builds(ThinkingDelta, ids, texts),
+        st.builds(ToolCalled, calls, st.sampled_from(["Show", "Grep"]), st.sampled_from([SHOW, "{}", "broken"]), ids),
+        st.builds(ToolFinished, calls, st.just("Grep"), st.booleans(), st.just("done")),
+        st.builds(lambda text: SubagentUpdate("c1", TextDelta("S", text)), texts),
+        st.just(Progress("reopened")),
+    ),
+    max_size=24,
+)
+
+
+@given(updates)
+@example([TextDelta("M1", "a"), TextDelta("M2", "b"), TextDelta("M1", "c")])
+@example([ToolCalled("c1", "Show", SHOW, "M1"), ToolFinished("c1", "Show", True, ""), TextDelta("M2", "a")])
+def test_the_conversation_holds_what_the_chunks_merge_to(told):
+    seen = set()
+    once = [
+        u
+        for u in told
+        if not (isinstance(u, ToolCalled | ToolFinished) and ((type(u), u.id) in seen or seen.add((type(u), u.id))))
+    ]
+    writer, message = written(once)
+    assert writer.reply().text == message.text
+    assert digest([writer.reply()]) == digest([message]), "the next call finds the conversation where it was"
+    kinds: dict[int, str] = {}
+    for block in message.content:
+        assert kinds.setdefault(block["index"], block["type"]) == block["type"]
+    assert sorted(kinds) == list(range(len(kinds)))
+    assert len(message.content) == len(kinds), "every block once"
+    assert sorted(message.text) == sorted("".join(u.text for u in once if isinstance(u, TextDelta)))
+
+
+@given(st.lists(texts, max_size=8))
+def test_a_reader_of_the_text_changes_nothing_where_there_is_nothing_to_read(pieces):
+    told = [TextDelta("M1", piece) for piece in pieces]
+    plain, read = written(told), written(told, Speech(["never said"], []))
+    assert plain[1].text == read[1].text == plain[0].reply().text == read[0].reply().text
+
+
+def test_a_shown_image_is_part_of_the_conversation():
+    writer, message = written(
+        [ToolCalled("c", "Show", SHOW, "M1"), ToolFinished("c", "Show", True, "done"), TextDelta("M2", "There.")]
+    )
+    assert [b["type"] for b in message.content] == [
+        "server_tool_call",
+        "server_tool_result",
+        "image",
+        "non_standard",
+        "text",
+    ]
+    assert digest([writer.reply()]) == digest([message])
+    assert digest([message]) != digest([AIMessage("There.")])
+
+
+def test_what_failed_to_be_shown_is_not_shown():
+    _, message = written([ToolCalled("c", "Show", SHOW, "M1"), ToolFinished("c", "Show", False, "no")])
+    assert [b["type"] for b in message.content] == ["server_tool_call", "server_tool_result"]
+    assert message.content[1]["status"] == "error"
+
+
+def test_an_output_joins_its_result_or_stands_alone():
+    _, joined = written([ToolFinished("c", "Grep", True, "done"), ToolOutput("c", "r", is_error=False)])
+    (block,) = joined.content
+    assert (block["output"], block["status"], block["tool_call_id"]) == ("r", "success", "c")
+    _, alone = written([ToolOutput("c", "r", is_error=True)])
+    (block,) = alone.content
+    assert (block["output"], block["status"], block["tool_call_id"]) == ("r", "error", "c")
+
+
+@pytest.mark.parametrize("raw", ["", "{", "[1]", "null", '"x"'])
+def test_arguments_that_are_no_object(raw):
+    _, message = written([ToolCalled("c", "Grep", raw, "M1")])
+    (block,) = message.content
+    assert block["args"] == {}
+    assert block.get("extras", {}).get("input", "") == raw
+
+
+def test_no_update_no_content():
+    writer, message = written([Progress("x"), SubagentUpdate("t", TextDelta("S", "inside"))])
+    assert message.content == []
+    assert writer.reply().text == ""
+    assert message.response_metadata["finish_reason"] == "stop"
+
+
+def test_a_gap_is_noted():
+    writer, _ = written([TextDelta("M", "a"), TextRestated("M", "abc")])
+    assert writer.gap
+
+
+def test_a_turn_is_told_again_from_its_result():
+    call = ToolCall(id="c", name="Grep", input='{"a":1}', status="failed", progress="no", output="r", is_error=True)
+    result = TurnResult(
+        session_id="S",
+        messages=[Message(id="M1", text="One. ", thinking="Hm.", tool_calls=[call]), Message(id="M2", text="Two.")],
+    )
+    _, message = written(retold(result))
+    assert [b["type"] for b in message.content] == [
+        "reasoning",
+        "text",
+        "server_tool_call",
+        "server_tool_result",
+        "text",
+    ]
+    assert message.text == "One. Two."
+    assert message.content[3]["status"] == "error"
+    assert message.content[3]["output"] == "r"
+
+
+def test_usage():
+    told = usage_metadata(Usage(input_tokens=10, output_tokens=5, cache_creation_tokens=1, cache_read_tokens=2))
+    assert (told["input_tokens"], told["output_tokens"], told["total_tokens"]) == (10, 5, 15)
+    assert told["input_token_details"] == {"cache_creation": 1, "cache_read": 2}
+    assert "input_token_details" not in usage_metadata(Usage(input_tokens=1, cache_read_tokens=5))
