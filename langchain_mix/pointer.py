@@ -25,6 +25,7 @@ class Pointer:
         user_message_id: The row of the user's message before it; empty if unknown.
         row_count: Rows in the session up to and with this message; a fork at this index copies them. -1 if unknown.
         digest: Hash of the conversation up to and with this message; empty if it was not taken.
+        model: The model that the session was given; empty if it was given none.
         setup: Hash of the setup text (system prompt, client tools, response format) that the session was given last, by
             its own prompt, which never changes, or in a message; empty for none.
     """
@@ -36,6 +37,7 @@ class Pointer:
     row_count: int = -1
     digest: str = ""
     setup: str = ""
+    model: str = ""
 
     def as_metadata(self) -> dict[str, Any]:
         """The pointer as plain data."""
@@ -63,6 +65,7 @@ def read_pointer(response_metadata: Mapping[str, Any]) -> Pointer | None:
             row_count=int(found.get("row_count", -1)),
             digest=str(found.get("digest", "")),
             setup=str(found.get("setup", "")),
+            model=str(found.get("model", "")),
         )
     except (TypeError, ValueError):
         return None

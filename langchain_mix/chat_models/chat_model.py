@@ -6,9 +6,9 @@ Refuses to know: what a call means (`question.py`) and how it is carried out (`e
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import LangSmithParams, LanguageModelInput, ModelProfile
@@ -192,8 +192,13 @@ class ChatMix(StandardParameters):
         **kwargs: Any,
     ) -> AsyncIterator[AIMessageChunk]:
         """Does what `stream` does, asynchronously."""
-        async for chunk in super().astream(input, config, stop=stop, **self._lifted(config, kwargs)):
-            yield chunk
+        chunks = cast(
+            "AsyncGenerator[AIMessageChunk, None]",
+            super().astream(input, config, stop=stop, **self._lifted(config, kwargs)),
+        )
+        async with aclosing(chunks):  # What is left early is cancelled now, not when it is collected.
+            async for chunk in chunks:
+                yield chunk
 
     def _generate(
         self,
@@ -271,9 +276,11 @@ class ChatMix(StandardParameters):
         from langchain_mix.chat_models.protocol_events import ProtocolWriter  # noqa: PLC0415  # For v3 alone.
 
         events = ProtocolWriter(run_manager.run_id if run_manager else None)
-        async for chunk in self._astream(messages, stop, run_manager, **kwargs):
-            for event in events.write(chunk):
-                yield event
+        chunks = cast("AsyncGenerator[ChatGenerationChunk, None]", self._astream(messages, stop, run_manager, **kwargs))
+        async with aclosing(chunks):
+            async for chunk in chunks:
+                for event in events.write(chunk):
+                    yield event
 
     def _lifted(self, config: RunnableConfig | None, kwargs: dict[str, Any]) -> dict[str, Any]:
         """LangChain does not show a model the configuration of its own call, only that of the run around it."""

@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterator
+from copy import copy
 from typing import Any, Final
 
 from langchain_core.messages import AIMessage, AIMessageChunk
@@ -61,6 +62,7 @@ class ReplyWriter:
         self._media: dict[int, dict[str, Any]] = {}
         self._calls: list[dict[str, Any]] = []
         self._invalid: list[dict[str, Any]] = []
+        self._pattern: ChatGenerationChunk | None = None
         self.gap = False
 
     @property
@@ -82,7 +84,7 @@ class ReplyWriter:
         if self._speech is None and type(update) is TextDelta:  # The way of nearly all updates, kept short.
             index = self._running("text", update.message_id)
             self._texts[index].append(update.text)
-            yield self._chunk({"type": "text", "text": update.text, "index": index}, update.message_id)
+            yield self._text_chunk({"type": "text", "text": update.text, "index": index}, update.message_id)
             return
         for block in self._blocks_of(update):
             yield self._chunk(block, getattr(update, "message_id", ""))
@@ -95,6 +97,25 @@ class ReplyWriter:
         chunks = [] if number is None else [tool_call_chunk(**{**_fields_of(block), "index": number})]
         message = AIMessageChunk(content=[block], id=self._id, response_metadata=METADATA, tool_call_chunks=chunks)
         return ChatGenerationChunk(message=message)
+
+    def _text_chunk(self, block: dict[str, Any], message_id: str) -> ChatGenerationChunk:
+        """A chunk of text, like any other but for what it says.
+
+        A reply has thousands of them. Making one costs more than reading its event; copying one costs half.
+        """
+        if self._pattern is None:
+            self._pattern = self._chunk(dict(block), message_id)
+        chunk, message = copy(self._pattern), copy(self._pattern.message)
+        message.__dict__.update(
+            content=[block],
+            response_metadata=dict(METADATA),
+            additional_kwargs={},
+            tool_calls=[],
+            invalid_tool_calls=[],
+            tool_call_chunks=[],
+        )
+        chunk.__dict__.update(message=message, text=block["text"])
+        return chunk
 
     def _blocks_of(self, update: Update) -> Iterator[dict[str, Any]]:
         match update:

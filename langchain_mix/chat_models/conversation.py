@@ -20,7 +20,7 @@ from langchain_mix.chat_models.model_choice import Route, not_honoured, routes_t
 from langchain_mix.chat_models.parameters import CallParameters
 from langchain_mix.chat_models.plans import Append, Base, Fork, NeedRows, New, OnDivergence, Plan, Replay, Rewind
 from langchain_mix.chat_models.tool_protocol import render_tool_results
-from langchain_mix.errors import MixHistoryDiverged, MixNotFoundError, MixUnsupportedError
+from langchain_mix.errors import MixError, MixHistoryDiverged, MixNotFoundError, MixUnsupportedError
 from langchain_mix.pointer import Pointer
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ class Ready:
         model_honoured: Whether the server was told to use the model that was asked for.
         cost_before: The session's cost before the turn, if known.
         rows_before: Its rows before the turn, if known.
+        session_model: The model that the session itself was given, or empty.
         claim: Keeps other calls of this process from relying on where the session stands.
     """
 
@@ -82,6 +83,7 @@ class Ready:
     model_honoured: bool = False
     cost_before: float | None = None
     rows_before: int | None = None
+    session_model: str = ""
     claim: Claim | None = None
 
     def pointer(self, result: TurnResult, reply: AIMessage) -> Pointer:
@@ -109,6 +111,7 @@ class Ready:
             row_count=result.row_count,
             digest=proof,
             setup=setup_digest(self.asked.setup),
+            model=self.session_model,
         )
 
 
@@ -147,22 +150,30 @@ def _ready(
     inputs = read_inputs(plan.messages)
     # What cannot be sent is told before anything is made for it.
     text = text_of(replace(plan, messages=inputs.messages), Rendering(tool_results=render_tool_results))
-    setup_held, cost_before = setup_known(plan), None
+    setup_held, cost_before, session_model = setup_known(plan), None, ""
     if isinstance(plan, New | Replay):
-        session_id, honoured = yield from _new_session(known, asked)
+        session_id, honoured, session_model = yield from _new_session(known, asked)
         rows_before, cost_before, setup_held = 0, 0.0, setup_digest(asked.setup)
     else:
-        honoured = yield from _choose_model(known, asked)
-        session_id = plan.pointer.session_id
+        session_id, session_model = plan.pointer.session_id, plan.pointer.model
+        honoured = bool(session_model) and session_model == asked.parameters.model
+        if not honoured:
+            honoured = yield from _choose_model(known, asked)
         if isinstance(plan, Rewind):
             yield from ask(calls.rewind_session(session_id, plan.pointer.message_id))
             rows_before = None
         elif isinstance(plan, Fork):
             fork = yield from ask(calls.fork_session(known(), session_id, plan.message_index, asked.title))
             session_id, rows_before, cost_before = fork.id, None, 0.0
-    for part in inputs.uploads:
-        stored = yield from ask(calls.upload_file(session_id, part))
-        text = text.replace(part.name, stored.name)  # Mix: the server may keep it under another name.
+    created = not isinstance(plan, Append | Rewind)
+    try:
+        for part in inputs.uploads:
+            stored = yield from ask(calls.upload_file(session_id, part))
+            text = text.replace(part.name, stored.name)  # Mix: the server may keep it under another name.
+    except MixError:
+        if created:  # Nothing was said in it yet, and nobody knows of it.
+            yield from ask(calls.delete_session(session_id))
+        raise
     if setup_digest(asked.setup) != setup_held:
         text = f"{_RENEWED}\n\n{asked.setup or _NONE}\n\n{_MESSAGE}\n\n{text}"
     return Ready(
@@ -170,16 +181,21 @@ def _ready(
         plan=plan,
         session_id=session_id,
         text=text,
-        created=not isinstance(plan, Append | Rewind),
+        created=created,
         model_honoured=honoured,
         cost_before=cost_before,
         rows_before=rows_before,
+        session_model=session_model,
         claim=claim,
     )
 
 
-def _new_session(known: Callable[[], Knowledge], asked: Asked) -> Flow[tuple[str, bool]]:
-    """Makes a session, with the model that was asked for where sessions have one."""
+def _new_session(known: Callable[[], Knowledge], asked: Asked) -> Flow[tuple[str, bool, str]]:
+    """Makes a session, with the model that was asked for where sessions have one.
+
+    Returns:
+        The session, whether the model is the one asked for, and the one that the session itself was given.
+    """
     from langchain_mix.protocol import flows  # noqa: PLC0415  # As above.
 
     fields: dict[str, Any] = {"title": asked.title}
@@ -192,10 +208,10 @@ def _new_session(known: Callable[[], Knowledge], asked: Asked) -> Flow[tuple[str
             session = yield from flows.start_session(known, **fields, **route.fields)
         except MixUnsupportedError:
             continue  # The server knows no model of a session, and has done nothing.
-        return session.id, True
+        return session.id, True, asked.parameters.model or ""
     honoured = yield from _choose_model(known, asked)
     session = yield from flows.start_session(known, **fields)
-    return session.id, honoured
+    return session.id, honoured, ""
 
 
 def _choose_model(known: Callable[[], Knowledge], asked: Asked) -> Flow[bool]:

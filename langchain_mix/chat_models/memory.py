@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 from weakref import WeakSet
@@ -121,11 +121,11 @@ class Replies:
         self._tasks: Recent[_Task] = Recent(size)
         self._lock = threading.Lock()
 
-    def place(self, asked: str) -> Place | None:
+    def place(self, mark: Callable[[], str]) -> Place | None:
         """Finds where a call stands in the running task.
 
         Args:
-            asked: What the call asks: messages and options, as a hash.
+            mark: Gives a hash of what the call asks, messages and options; only asked for inside of a task.
 
         Returns:
             Its place, or None outside of a graph's task.
@@ -133,6 +133,7 @@ class Replies:
         info = _execution()
         if info is None:
             return None
+        asked = mark()
         key = (info.thread_id, info.checkpoint_ns, info.task_id)
         execution = (info.node_attempt, info.node_first_attempt_time)
         with self._lock:

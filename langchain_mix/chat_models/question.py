@@ -82,7 +82,7 @@ class Question:
 
     def approvals(self) -> Approvals:
         """The policies of this call."""
-        return Approvals(self.options["permissions"], self.options["on_notification"])
+        return Approvals(self.options["permissions"], self.options["on_notification"], self.place)
 
     def turn_options(self, approvals: Approvals) -> dict[str, Any]:
         """Options of the turn. Servers that do not know one refuse it, so that only what was asked for is sent."""
@@ -153,7 +153,7 @@ def read_question(
         stops=parameters.stop,
         tools=() if choice == "none" else tuple(tool_name(tool) for tool in tools),
         thread=thread,
-        place=REPLIES.place(_mark(asked, options)),
+        place=REPLIES.place(lambda: _mark(asked, options)),
     )
 
 

@@ -31,9 +31,12 @@ T = TypeVar("T")
 Outcome = Reply | errors.MixError
 """How an attempt went."""
 
-CALL_LIMITS: Final = httpx.Limits(max_connections=200, max_keepalive_connections=50)
+CALL_LIMITS: Final = httpx.Limits(max_connections=200, max_keepalive_connections=200)
 STREAM_LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20)
 """Open streams hold their connections; in one pool with the calls they would leave none for these."""
+
+_QUEUE_TIMEOUT: Final = 120.0
+_NO_CONNECTION_YET: Final = (httpx.ConnectTimeout, httpx.PoolTimeout)
 
 _SECRET_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "x-api-key", "cookie", "set-cookie"})
 
@@ -92,7 +95,7 @@ class Core:
             outcome = yield Attempt()
             attempt += 1
             wait = None
-            if call.idempotent and outcome is not None and _is_worth_another(outcome, policy):
+            if outcome is not None and _is_worth_another(call, outcome, policy):
                 wait = next_wait(
                     policy,
                     attempt=attempt,
@@ -149,7 +152,9 @@ class Core:
                 str(self.settings.url) + call.path,
                 params=dict(call.query) or None,
                 headers=headers,
-                timeout=httpx.Timeout(seconds, connect=min(CONNECT_TIMEOUT, seconds)),
+                timeout=httpx.Timeout(
+                    seconds, connect=min(CONNECT_TIMEOUT, seconds), pool=self._queue(seconds, options)
+                ),
                 **content,
             )
         except (httpx.InvalidURL, ValueError, TypeError) as problem:
@@ -176,6 +181,11 @@ class Core:
     def is_stream(response: httpx.Response) -> bool:
         """Whether an answer is an event stream, by its head."""
         return response.status_code == HTTPStatus.OK and "event-stream" in response.headers.get("content-type", "")
+
+    @staticmethod
+    def _queue(seconds: float, options: CallOptions) -> float:
+        """How long a call may wait for one of the connections; a crowd waits longer than a server may take."""
+        return seconds if options.timeout_ms is not None else max(seconds, _QUEUE_TIMEOUT)
 
     @staticmethod
     def refused_stream(call: Call[Any], reply: Reply) -> Outcome:
@@ -209,7 +219,11 @@ class Core:
         self.settings.logger.debug("<- %s %d, %d bytes", call, reply.status, len(reply.body))
 
 
-def _is_worth_another(outcome: Outcome, policy: RetryConfig) -> bool:
+def _is_worth_another(call: Call[Any], outcome: Outcome, policy: RetryConfig) -> bool:
+    if not call.idempotent:
+        # What got no connection in time was not sent; a busy moment of this process passes.
+        unsent = isinstance(outcome, errors.MixError) and isinstance(outcome.__cause__, _NO_CONNECTION_YET)
+        return policy.retry_connection_errors and unsent
     if isinstance(outcome, errors.MixError):
         return policy.retry_connection_errors and isinstance(outcome, errors.MixNetworkError)
     # Mix: a 500 about rows that do not exist says "unknown session" and would say it again.

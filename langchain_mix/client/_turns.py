@@ -239,6 +239,11 @@ def notification_call(
     """The call that answers a notification, or None if it is left unanswered."""
     if answer is None:
         return None
+    if not isinstance(answer, str):
+        raise errors.MixInputError(
+            f"A notification was answered with {type(answer).__name__}.",
+            hint='Return a text, "" to acknowledge, or None.',
+        )
     kind = notification.response_type or "acknowledge"
     return calls.respond_to_notification(known, notification.id, kind, answer or None)
 

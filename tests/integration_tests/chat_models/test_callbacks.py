@@ -218,12 +218,9 @@ async def test_a_failure_closes_every_run(api, way, failing):
         assert tool.error
 
 
-LATE = pytest.mark.xfail(strict=True, reason="ChatMix.astream leaves LangChain's generator to the collector")
-
-
 @pytest.mark.parametrize(
     ("way", "how"),
-    [("stream", "error"), ("astream", "error"), ("stream", "close"), pytest.param("astream", "close", marks=LATE)],
+    [("stream", "error"), ("astream", "error"), ("stream", "close"), ("astream", "close")],
 )
 async def test_a_handler_gets_what_was_said_when_a_stream_fails(way, how):
     class Partial(BaseCallbackHandler):

@@ -122,7 +122,9 @@ def test_options_reach_the_agent(field, value, seen):
 
 
 def test_max_steps_ends_a_turn_that_goes_on():
-    agent = Script(turn([use("Grep", {"pattern": "x"}, result="r")], [use("Grep", {"pattern": "y"}, result="r")], say("End")))
+    agent = Script(
+        turn([use("Grep", {"pattern": "x"}, result="r")], [use("Grep", {"pattern": "y"}, result="r")], say("End"))
+    )
     with MixEmulator(api="0.8", agent=agent) as server, pytest.raises(MixAgentError, match="maximum iteration limit"):
         ChatMix(server_url=server.url, max_steps=1).invoke("Hi")
 

@@ -241,7 +241,6 @@ def test_a_model_of_a_call_is_not_traded_for_another():
     assert observe(lambda s: len(s.server.requests), call={"model": "gpt-5-mini"}, fields={"api": "0.8"}) == 0
 
 
-@pytest.mark.xfail(strict=True, reason="a session's own model counts as not honoured in its later turns")
 def test_a_talk_goes_on_with_the_model_of_its_session():
     with MixEmulator(api="next", agent=Script()) as server:
         model = ChatMix(server_url=server.url, model=f"anthropic:{MODEL}")

@@ -343,10 +343,6 @@ def test_a_pause_in_a_subgraph():
         assert statuses(graph.invoke(Command(resume=APPROVE), A)["messages"][-1]) == ["success"]
 
 
-LINKED = pytest.mark.xfail(strict=True, reason="Question.approvals does not tell Approvals the place of the call yet")
-
-
-@LINKED
 def test_an_interrupt_of_the_node_after_the_call_gets_its_own_answer():
     """The call is not made again, and the approval that it took is not the answer to the node's own question."""
     with serve("0.8", writing("a.md")) as server:
@@ -365,7 +361,6 @@ def test_an_interrupt_of_the_node_after_the_call_gets_its_own_answer():
         assert statuses(state["messages"][-1]) == ["success"]
 
 
-@LINKED
 def test_two_calls_of_a_node_take_their_own_answers():
     with serve("0.8", turn([write("a.md")], say("Done."))) as server, serve("0.8", writing("b.md")) as second:
         models = [ChatMix(server_url=s.url, permissions="interrupt") for s in (server, second)]

@@ -74,7 +74,11 @@ class TestUnit(ChatModelUnitTests):
 
     @property
     def init_from_env_params(self) -> tuple[dict[str, str], dict[str, Any], dict[str, Any]]:
-        return {"MIX_SERVER_URL": "http://mix:1", "MIX_API_KEY": "k"}, {}, {"server_url": "http://mix:1", "api_key": "k"}
+        return (
+            {"MIX_SERVER_URL": "http://mix:1", "MIX_API_KEY": "k"},
+            {},
+            {"server_url": "http://mix:1", "api_key": "k"},
+        )
 
     @pytest.mark.xfail(reason="langchain-core reads classes of its own list alone", strict=True)
     def test_serdes(self, model: ChatMix, snapshot: Any) -> None:

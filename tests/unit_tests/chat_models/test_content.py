@@ -8,10 +8,11 @@ from functools import reduce
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from langchain_core.messages import AIMessage
+from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.utils import message_chunk_to_message
+from langchain_core.outputs import ChatGenerationChunk
 
-from langchain_mix.chat_models.content import ReplyWriter, retold, usage_metadata
+from langchain_mix.chat_models.content import METADATA, ReplyWriter, retold, usage_metadata
 from langchain_mix.chat_models.history import digest
 from langchain_mix.chat_models.spoken import Speech
 from langchain_mix.protocol.turn.updates import (
@@ -158,3 +159,15 @@ def test_usage():
     assert (told["input_tokens"], told["output_tokens"], told["total_tokens"]) == (10, 5, 15)
     assert told["input_token_details"] == {"cache_creation": 1, "cache_read": 2}
     assert "input_token_details" not in usage_metadata(Usage(input_tokens=1, cache_read_tokens=5))
+
+
+def test_copied_chunks_of_text_are_those_that_langchain_would_make():
+    writer = ReplyWriter()
+    told = [chunk for text in ("a", "b", "c") for chunk in writer.write(TextDelta("M", text))]
+    for text, chunk in zip("abc", told, strict=True):
+        block = {"type": "text", "text": text, "index": 0}
+        made = ChatGenerationChunk(message=AIMessageChunk([block], id="M", response_metadata=dict(METADATA)))
+        assert chunk == made
+        assert chunk.model_dump() == made.model_dump()
+    parts = [(c.message.content, c.message.response_metadata, c.message.tool_calls) for c in told]
+    assert len({id(part) for row in parts for part in row}) == 9, "chunks share nothing that can change"

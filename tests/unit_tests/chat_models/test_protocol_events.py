@@ -80,8 +80,7 @@ class Scripted(BaseChatModel):
             for update in self.updates:
                 runs.hear(update)
                 events.hear(update)
-                for chunk in writer.write(update):
-                    yield chunk
+                yield from writer.write(update)
             if self.failure is not None:
                 raise self.failure
             yield writer.last(METADATA, RESULT.usage)
