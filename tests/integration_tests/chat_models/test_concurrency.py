@@ -86,8 +86,8 @@ async def test_max_concurrency_is_kept():
 
 @pytest.mark.slow
 @pytest.mark.timeout(120)
-async def test_1000_streams_at_once():
-    count = 1000
+async def test_300_streams_at_once():
+    count = 300  # The server shares this process; `python -m tests.benchmarks` runs 1,000 against one of its own.
     gate = Gate()
     with MixEmulator(api="0.8", agent=Echo(gate)) as server:
         model = ChatMix(server_url=server.url)
