@@ -106,7 +106,7 @@ class ReplyWriter:
         if self._pattern is None:
             self._pattern = self._chunk(dict(block), message_id)
         chunk, message = copy(self._pattern), copy(self._pattern.message)
-        message.__dict__.update(
+        vars(message).update(
             content=[block],
             response_metadata=dict(METADATA),
             additional_kwargs={},
@@ -114,7 +114,7 @@ class ReplyWriter:
             invalid_tool_calls=[],
             tool_call_chunks=[],
         )
-        chunk.__dict__.update(message=message, text=block["text"])
+        vars(chunk).update(message=message, text=block["text"])
         return chunk
 
     def _blocks_of(self, update: Update) -> Iterator[dict[str, Any]]:
