@@ -43,7 +43,6 @@ pytestmark = pytest.mark.timeout(8)
 WHOLE = "Let me look. The answer is forty-two, as ever."
 OLD = ("0.5", "0.6")
 ALL = ("0.5", "0.6", "0.6.5", "0.7", "0.8", "next")
-MIDDLE = ("0.6", "0.8")
 """Where the generation makes no difference: one that waits for the answer and one that does not."""
 
 JSON_500 = '{"error":{"code":500,"message":"Internal error during saving: disk full","type":"internal_error"}}'
@@ -145,7 +144,7 @@ SPOILED = [
     Case("every event twice", lambda: [DuplicateEvent(count=None)], clean=False),
     Case("unknown events", lambda: [UnknownEvent(count=None)]),
     Case("unknown event before complete", lambda: [UnknownEvent(before="complete")]),
-    Case("huge event", lambda: [HugeEvent(before="complete", size=1 << 20)], apis=MIDDLE),
+    Case("huge event", lambda: [HugeEvent(before="complete", size=1 << 20)]),
     Case("invalid UTF-8 in content", lambda: [InvalidUTF8("content", nth=4)], clean=False),
     Case("invalid UTF-8 in complete", lambda: [InvalidUTF8("complete")], clean=False),
     Case("no ids", lambda: [MissingId(count=None)]),
@@ -171,34 +170,30 @@ CUT = [
 ]
 
 REFUSED = [
-    Case("stream refused once: 503", lambda: [HttpError(STREAM, 503)], apis=MIDDLE),
-    Case("stream refused once: JSON 500", lambda: [HttpError(STREAM, 500, JSON_500, "application/json")], apis=MIDDLE),
-    Case("stream refused once: HTML", lambda: [HttpError(STREAM, 502, HTML, "text/html")], apis=MIDDLE),
-    Case("stream refused: 403", lambda: [HttpError(STREAM, 403)], anywhere(errors.MixDefaultError), MIDDLE),
+    Case("stream refused once: 503", lambda: [HttpError(STREAM, 503)]),
+    Case("stream refused once: JSON 500", lambda: [HttpError(STREAM, 500, JSON_500, "application/json")]),
+    Case("stream refused once: HTML", lambda: [HttpError(STREAM, 502, HTML, "text/html")]),
+    Case("stream refused: 403", lambda: [HttpError(STREAM, 403)], anywhere(errors.MixDefaultError)),
     Case(
         "stream refused for ever: JSON 500",
         lambda: [HttpError(STREAM, 500, JSON_500, "application/json", count=None)],
         anywhere(errors.MixInternalError),
-        ("0.8",),
     ),
     Case(
         "stream refused for ever: HTML",
         lambda: [HttpError(STREAM, 502, HTML, "text/html", count=None)],
         anywhere(errors.MixNotAServerError),
-        ("0.8",),
     ),
     Case(
         "stream refused: HTML 200",
         lambda: [HttpError(STREAM, 200, HTML, "text/html")],
         anywhere(errors.MixNotAServerError),
-        MIDDLE,
     ),
-    Case("stream reset", lambda: [CloseConnection(STREAM)], apis=MIDDLE),
+    Case("stream reset", lambda: [CloseConnection(STREAM)]),
     Case(
         "stream reset for ever",
         lambda: [CloseConnection(STREAM, count=None)],
         anywhere(errors.MixConnectionError),
-        ("0.8",),
         options={"timeout": 6},
     ),
     Case(
@@ -210,7 +205,6 @@ REFUSED = [
         "message refused: HTML 502",
         sending(status=502, body=HTML, content_type="text/html")(HttpError),
         anywhere(errors.MixDefaultError, errors.MixOutcomeUnknown),
-        MIDDLE,
     ),
     Case(
         "message refused: JSON 400",
@@ -250,10 +244,10 @@ READ = [
     Case("listing refused once", lambda: [HttpError(READS, 503)]),
     Case("listing reset once", lambda: [CloseConnection(READS)]),
     Case("listing refused for ever", lambda: [HttpError(READS, 503, count=None)]),
-    Case("listing reset for ever", lambda: [CloseConnection(READS, count=None)], apis=MIDDLE),
-    Case("listing is HTML", lambda: [HttpError(READS, 200, HTML, "text/html", count=None)], apis=MIDDLE),
-    Case("listing is not found", lambda: [HttpError(READS, 404, "404 page not found\n", count=None)], apis=MIDDLE),
-    Case("listing is slow", lambda: [SlowReply(READS, gate=Gate())], apis=MIDDLE, timeout=0.3),
+    Case("listing reset for ever", lambda: [CloseConnection(READS, count=None)]),
+    Case("listing is HTML", lambda: [HttpError(READS, 200, HTML, "text/html", count=None)]),
+    Case("listing is not found", lambda: [HttpError(READS, 404, "404 page not found\n", count=None)]),
+    Case("listing is slow", lambda: [SlowReply(READS, gate=Gate())], timeout=0.3),
     Case(
         "tail dropped, listing refused",
         lambda: [DropEvent("content", nth=5, count=2), HttpError(READS, 503, count=None)],
