@@ -1,0 +1,23 @@
+"""Names of the files that this package keeps on a server for itself.
+
+Owns: the prefix that tells them from people's files. Refuses to know: what is in them.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+CHECKPOINT_PREFIX: Final = "langchain-mix-ckpt-"
+"""First characters of the checkpoint store's files: only characters that no generation of the server rewrites."""
+
+
+def is_reserved(name: str) -> bool:
+    """Tells whether a file on the server belongs to this package.
+
+    Args:
+        name: The file's name as the server lists it.
+
+    Returns:
+        True for files that are no one's documents: not searched, not shown, not to be overwritten by uploads.
+    """
+    return name.startswith(CHECKPOINT_PREFIX)
