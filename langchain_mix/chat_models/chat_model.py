@@ -310,9 +310,13 @@ class ChatMix(StandardParameters):
 
         Args:
             tools: Functions, pydantic classes, LangChain tools, or definitions in OpenAI's form. May be empty.
-            tool_choice: `"auto"`, `"any"` (or `"required"`, True), `"none"`, or the name of a tool.
+            tool_choice: `"auto"`, `"any"` (or `"required"`, True), `"none"`, or the name of a tool. Where a call has to
+                be made and the messages end with a reply that makes none, the agent is told so, twice in a row at
+                most; LangChain's agents ask again like this.
             parallel_tool_calls: Whether one reply may ask for several calls.
-            **kwargs: Bound to the model as well, `response_format` for one.
+            **kwargs: Bound to the model as well. With a `response_format`, the text of a reply that calls no tool is
+                its data alone, as LangChain's agents read it: it comes when the reply is complete, and words around
+                it are told as reasoning.
 
         Returns:
             The model with the tools.
@@ -321,8 +325,11 @@ class ChatMix(StandardParameters):
             MixInputError: The choice names none of them. A tool that cannot be described is refused when the model is
                 called.
         """
+        from langchain_mix.chat_models.reply_data import DATA_ONLY  # noqa: PLC0415  # For few.
         from langchain_mix.chat_models.tool_protocol import normalise_choice  # noqa: PLC0415  # For few.
 
+        if kwargs.get("response_format") is not None:
+            kwargs[DATA_ONLY] = True
         formatted = [convert_to_openai_tool(tool) for tool in tools]
         if formatted:
             kwargs |= {

@@ -20,8 +20,9 @@ from langchain_core.messages.ai import InputTokenDetails, UsageMetadata
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk
 
+from langchain_mix.chat_models.reply_data import Aside
 from langchain_mix.chat_models.shown_media import is_show, shown_blocks
-from langchain_mix.chat_models.spoken import Speech
+from langchain_mix.chat_models.spoken import Speech, Spoken
 from langchain_mix.chat_models.tool_parser import CallArguments, CallStarted, InvalidCall, Text
 from langchain_mix.protocol.turn.updates import (
     TextDelta,
@@ -48,7 +49,7 @@ class ReplyWriter:
 
         Args:
             speech: Reads the text of the reply where it is more than prose: the application's tool calls, texts at
-                which it ends.
+                which it ends, data among words.
         """
         self._speech = speech
         self._id: str | None = None
@@ -125,7 +126,8 @@ class ReplyWriter:
                 index = self._running("reasoning", update.message_id)
                 yield {"type": "reasoning", "reasoning": update.text, "index": index}
             case ToolCalled():
-                yield from self._rest()
+                if not (update.message_id and update.message_id != self._message_id):
+                    yield from self._rest()  # A call whose event was lost is told when later messages have been.
                 yield self._tool_call(update)
             case ToolFinished():
                 yield from self._tool_result(update)
@@ -145,14 +147,16 @@ class ReplyWriter:
         for piece in self._speech.hear(update.text):
             yield from self._piece(piece)
 
-    def _rest(self) -> Iterator[dict[str, Any]]:
+    def _rest(self, *, last: bool = False) -> Iterator[dict[str, Any]]:
         """What was held back of a message that has ended."""
         if self._speech is not None:
-            for piece in self._speech.end():
+            for piece in self._speech.end(last=last):
                 yield from self._piece(piece)
 
-    def _piece(self, piece: Text | CallStarted | CallArguments | InvalidCall) -> Iterator[dict[str, Any]]:
+    def _piece(self, piece: Spoken) -> Iterator[dict[str, Any]]:
         match piece:
+            case Aside():
+                yield {"type": "reasoning", "reasoning": piece.text, "index": self._running("aside", self._message_id)}
             case Text():
                 index = self._running("text", self._message_id)
                 self._texts[index].append(piece.text)
@@ -238,7 +242,7 @@ class ReplyWriter:
 
     def finish(self) -> Iterator[ChatGenerationChunk]:
         """Writes what was held back, now that the turn has ended."""
-        for block in self._rest():
+        for block in self._rest(last=True):
             yield self._chunk(block, self._message_id)
 
     def reply(self) -> AIMessage:

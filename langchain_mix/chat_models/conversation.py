@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from langchain_mix.chat_models.align import align, find_base, head_of, setup_known, text_of, verify
 from langchain_mix.chat_models.history import Rendering, digest, extend, setup_digest
@@ -37,6 +37,8 @@ class Asked:
         messages: The conversation, oldest first.
         setup: What the session must know beforehand: system prompt, client tools, response format.
         server: The server's base URL.
+        reminder: What is said if the conversation ends with an answer that is not the one asked for; it is no part of
+            the conversation. Empty if there is nothing to say.
         pinned: The session that is to be used, if there is one.
         on_divergence: What to do when no session stands where the conversation does.
         title: Of new sessions.
@@ -49,6 +51,7 @@ class Asked:
     messages: Sequence[BaseMessage]
     setup: str
     server: str
+    reminder: str = ""
     pinned: str | None = None
     on_divergence: OnDivergence = "fork"
     title: str = "LangChain"
@@ -244,6 +247,7 @@ def _plan(
     from langchain_mix.protocol import calls  # noqa: PLC0415  # As above.
     from langchain_mix.protocol.call import ask  # noqa: PLC0415
 
+    messages = [*asked.messages, HumanMessage(asked.reminder)] if asked.reminder else asked.messages
     head: str | None = None
     if claim is not None:
         head = HEADS.get(claim.key)
@@ -253,7 +257,7 @@ def _plan(
     while True:
         can = known()
         plan = align(
-            asked.messages,
+            messages,
             server=asked.server,
             base=base,
             head=head,

@@ -5,6 +5,7 @@ Owns: these decisions. Refuses to know: how the turn was run and told (`exchange
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from langchain_mix import errors
@@ -90,6 +91,25 @@ def cleaning(ready: Ready) -> Flow[None]:
     if stood:  # Mix cannot go back to before the first message: a pinned session without any keeps this one.
         yield from ask(calls.rewind_session(ready.session_id, stood))
         HEADS.put(key, stood)
+
+
+def abandoned(ready: Ready, troubles: Sequence[errors.MixError]) -> str:
+    """What is told of a turn that was given up for a pause and could not be tidied up.
+
+    Args:
+        ready: What the turn was run in.
+        troubles: What failed.
+
+    Returns:
+        The words.
+    """
+    left = (
+        f"Session {ready.session_id} was made for it and may be left at the server."
+        if ready.created
+        else f"Session {ready.session_id} may hold what was said of it, and it may run on; the next turn reads the "
+        "session's messages and goes by `on_divergence`."
+    )
+    return f"The turn that this pause gave up could not be tidied up. {left} {' '.join(str(e) for e in troubles)}"
 
 
 def over_cost(question: Question, ready: Ready) -> Flow[errors.MixError | None]:

@@ -19,7 +19,7 @@ from langchain_mix.chat_models.approvals import Approvals
 from langchain_mix.chat_models.content import ReplyWriter, retold
 from langchain_mix.chat_models.conversation import Ready, prepare
 from langchain_mix.chat_models.custom_events import AsyncCustomEvents, CustomEvents
-from langchain_mix.chat_models.endings import cleaning, gap, metadata_of, over_cost, remember
+from langchain_mix.chat_models.endings import abandoned, cleaning, gap, metadata_of, over_cost, remember
 from langchain_mix.chat_models.failures import as_model_error
 from langchain_mix.chat_models.question import Question
 from langchain_mix.chat_models.tool_runs import AsyncToolRuns, ToolRuns
@@ -50,7 +50,8 @@ class _Exchange:
         self._ready: Ready | None = None
         self._turn_told: TurnStream | AsyncTurnStream | None = None
         self._result: TurnResult | None = None
-        self._heard = self._given_up = self._done = False
+        self._heard = self._given_up = self._done = self._cleaned = False
+        self._troubles: list[errors.MixError] = []
         self._kept: list[ChatGenerationChunk] = []
         self.mended: list[ChatGenerationChunk] | None = None
 
@@ -79,6 +80,25 @@ class _Exchange:
         """Whether the turn must be cancelled now, because its graph pauses; once."""
         first, self._given_up = not self._given_up, True
         return first
+
+    def _may_be_cleaned(self, ready: Ready) -> bool:
+        """Whether the traces of a turn that was given up may be removed: not under a turn that may still run."""
+        return ready.created or not self._troubles
+
+    def _unless_paused(self, error: errors.MixError) -> None:
+        """Raises an error of the turn, unless its graph pauses: that has to be seen, whatever fails besides."""
+        if self._approvals.pause is None:
+            raise error
+        if not isinstance(error, errors.MixTurnError):  # These are how a turn ends that was given up.
+            self._troubles.append(error)
+
+    def _paused(self, ready: Ready, pause: BaseException) -> BaseException:
+        """The pause, which tells what could not be tidied up for it."""
+        if self._troubles:
+            told = abandoned(ready, self._troubles)
+            pause.add_note(told)
+            _log.warning("%s", told)
+        return pause
 
     @staticmethod
     def _check(error: errors.MixError | None, result: TurnResult) -> None:
@@ -112,7 +132,7 @@ class _Exchange:
         return as_model_error(error, sent=self._heard)
 
     def _forget_unless_done(self) -> None:
-        if self._ready is not None and not self._done and self._approvals.pause is None:
+        if self._ready is not None and not self._done and not self._cleaned:
             remember(self._question, self._ready, None)
 
     def _to_delete(self) -> str:
@@ -151,8 +171,8 @@ class Exchange(_Exchange):
             self._ready = ready = mix.run(prepare(lambda: mix.known, self._question.asked))
             yield from self._turn(ready, run_manager)
             if self._approvals.pause is not None:
-                mix.run(cleaning(ready))
-                raise self._approvals.pause
+                self._clean(ready)
+                raise self._paused(ready, self._approvals.pause)
             yield from self._last(ready)
         except errors.MixError as error:
             raise self._failure(error) from error
@@ -173,8 +193,8 @@ class Exchange(_Exchange):
                 for update in turn:
                     self._heard = True
                     if self._approvals.pause is not None:
-                        if self._gives_up():
-                            mix.sessions.cancel_processing(id=ready.session_id)
+                        if self._gives_up() and not self._cancelled(ready):
+                            break
                         continue
                     runs.hear(update)
                     events.hear(update)
@@ -184,10 +204,26 @@ class Exchange(_Exchange):
                         break
                     if self._costs(update):
                         self._check(mix.run(over_cost(question, ready)), turn.result)
-            except errors.MixTurnError:
-                if self._approvals.pause is None:
-                    raise
+            except errors.MixError as error:
+                self._unless_paused(error)
         self._result = turn.result
+
+    def _cancelled(self, ready: Ready) -> bool:
+        try:
+            self._mix.sessions.cancel_processing(id=ready.session_id)
+        except errors.MixError as error:
+            self._troubles.append(error)
+            return False
+        return True
+
+    def _clean(self, ready: Ready) -> None:
+        if self._may_be_cleaned(ready):
+            try:
+                self._mix.run(cleaning(ready))
+            except errors.MixError as error:
+                self._troubles.append(error)
+            else:
+                self._cleaned = True
 
 
 class AsyncExchange(_Exchange):
@@ -209,8 +245,8 @@ class AsyncExchange(_Exchange):
                 async for chunk in told:
                     yield chunk
             if self._approvals.pause is not None:
-                await mix.run_async(cleaning(ready))
-                raise self._approvals.pause
+                await self._clean(ready)
+                raise self._paused(ready, self._approvals.pause)
             for chunk in self._last(ready):
                 yield chunk
         except errors.MixError as error:
@@ -234,8 +270,8 @@ class AsyncExchange(_Exchange):
                 async for update in turn:
                     self._heard = True
                     if self._approvals.pause is not None:
-                        if self._gives_up():
-                            await mix.sessions.cancel_processing_async(id=ready.session_id)
+                        if self._gives_up() and not await self._cancelled(ready):
+                            break
                         continue
                     await runs.hear(update)
                     await events.hear(update)
@@ -245,7 +281,23 @@ class AsyncExchange(_Exchange):
                         break
                     if self._costs(update):
                         self._check(await mix.run_async(over_cost(question, ready)), turn.result)
-            except errors.MixTurnError:
-                if self._approvals.pause is None:
-                    raise
+            except errors.MixError as error:
+                self._unless_paused(error)
         self._result = turn.result
+
+    async def _cancelled(self, ready: Ready) -> bool:
+        try:
+            await self._mix.sessions.cancel_processing_async(id=ready.session_id)
+        except errors.MixError as error:
+            self._troubles.append(error)
+            return False
+        return True
+
+    async def _clean(self, ready: Ready) -> None:
+        if self._may_be_cleaned(ready):
+            try:
+                await self._mix.run_async(cleaning(ready))
+            except errors.MixError as error:
+                self._troubles.append(error)
+            else:
+                self._cleaned = True

@@ -9,11 +9,14 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any, NoReturn
 
 _FENCED = re.compile(r"^[ ]{0,3}(`{3,}|~{3,})[^\n`]*\n(.*?)^[ ]{0,3}\1[ \t]*$", re.DOTALL | re.MULTILINE)
 _WHOLE_FENCE = re.compile(r"\s*(`{3,}|~{3,})[ \t]*[\w-]*[ \t]*\r?\n(.*?)\r?\n?[ \t]*\1\s*", re.DOTALL)
 _OPENING = re.compile(r"[{\[]")
+_FENCE_BEFORE = re.compile(r"(?:^|(?<=\n))[ ]{0,3}(`{3,}|~{3,})[^\n`]*\n\s*\Z")
+_FENCE_AFTER = re.compile(r"\s*?\n[ ]{0,3}(`{3,}|~{3,})[ \t]*(?=\r?\n|\Z)")
 _SURROGATE = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}|\\u[dD][c-fC-F][0-9a-fA-F]{2}")
 
 
@@ -51,7 +54,29 @@ def unfenced(text: str) -> str:
     return match[2] if match else text
 
 
+@dataclass(frozen=True, slots=True)
+class FoundJson:
+    """A JSON value in a reply.
+
+    Attributes:
+        value: The value.
+        before: What was written before it, without the code fence around it.
+        written: The value as it was written.
+        after: What was written after it, without the code fence.
+    """
+
+    value: Any
+    before: str
+    written: str
+    after: str
+
+
 def find_json(text: str, wanted: Callable[[Any], bool] = lambda _: True) -> Any:
+    """Finds the JSON value that a reply gives; see `locate_json`."""
+    return locate_json(text, wanted).value
+
+
+def locate_json(text: str, wanted: Callable[[Any], bool] = lambda _: True) -> FoundJson:
     """Finds the JSON value that a reply gives: the whole reply, else its last code block, else the last value in it.
 
     Args:
@@ -59,44 +84,58 @@ def find_json(text: str, wanted: Callable[[Any], bool] = lambda _: True) -> Any:
         wanted: Whether a value is of the kind that is looked for; others are passed over.
 
     Returns:
-        The value.
+        The value, and what stands around it.
 
     Raises:
         ValueError: There is none.
     """
+    bare = unfenced(text)
     try:
-        value = read_json(unfenced(text))
+        value = read_json(bare)
     except ValueError as error:
         problem = error
     else:
         if wanted(value):
-            return value
+            return FoundJson(value, "", bare.strip(), "")
         problem = ValueError("the JSON value is of another type")
-    found = [value for value in _candidates(text) if wanted(value)]
+    found = [place for place in _candidates(text) if wanted(place[0])]
     if not found:
         raise ValueError(f"no JSON value of the wanted kind in the reply: {problem}")
-    return found[-1]
+    value, start, end = found[-1]
+    before, after = _without_fence(text[:start], text[end:])
+    return FoundJson(value, before, text[start:end], after)
 
 
-def _candidates(text: str) -> Iterator[Any]:
+def _without_fence(before: str, after: str) -> tuple[str, str]:
+    opening, closing = _FENCE_BEFORE.search(before), _FENCE_AFTER.match(after)
+    if opening is None or closing is None or opening[1] != closing[1]:
+        return before, after
+    return before[: opening.start()], after[closing.end() :]
+
+
+_Place = tuple[Any, int, int]
+"""A value, and where in the text it begins and ends."""
+
+
+def _candidates(text: str) -> Iterator[_Place]:
     """All objects and arrays in prose, those in code blocks last."""
-    yield from _values(text)
+    yield from _values(text, 0, len(text))
     for match in _FENCED.finditer(text):
-        yield from _values(match[2])
+        yield from _values(text, *match.span(2))
 
 
-def _values(text: str) -> Iterator[Any]:
-    at = 0
-    while opening := _OPENING.search(text, at):
+def _values(text: str, at: int, end: int) -> Iterator[_Place]:
+    part = text[:end]
+    while opening := _OPENING.search(part, at):
         try:
-            value, at = _DECODER.raw_decode(text, opening.start())
+            value, at = _DECODER.raw_decode(part, opening.start())
         except RecursionError:
             return  # Every bracket of the nest would have to be tried in vain.
         except ValueError:
             at = opening.end()
         else:
-            if _encodable(value, text):
-                yield value
+            if _encodable(value, part):
+                yield value, opening.start(), at
 
 
 def _encodable(value: Any, text: str) -> bool:

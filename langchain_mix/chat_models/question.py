@@ -10,9 +10,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import blake2b
+from itertools import takewhile
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
-from langchain_core.messages import BaseMessage
+from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables.config import ensure_config
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import TypeAdapter, ValidationError
@@ -20,13 +21,16 @@ from pydantic import TypeAdapter, ValidationError
 from langchain_mix.chat_models.approvals import Approvals
 from langchain_mix.chat_models.content import ReplyWriter
 from langchain_mix.chat_models.conversation import Asked
-from langchain_mix.chat_models.history import digest, system_text
+from langchain_mix.chat_models.history import digest, kind_of, system_text
 from langchain_mix.chat_models.memory import REPLIES, THREADS, Place
 from langchain_mix.chat_models.parameters import read_call
+from langchain_mix.chat_models.reply_data import DATA_ONLY
+from langchain_mix.chat_models.response_schema import ResponseSchema
 from langchain_mix.chat_models.spoken import speech_for
-from langchain_mix.chat_models.structured import response_prompt
-from langchain_mix.chat_models.tool_protocol import normalise_choice, tool_name, tools_prompt
+from langchain_mix.chat_models.structured import response_prompt, response_schema
+from langchain_mix.chat_models.tool_protocol import demanded, normalise_choice, reminder, tool_name, tools_prompt
 from langchain_mix.errors import MixInputError
+from langchain_mix.pointer import read_pointer
 
 if TYPE_CHECKING:
     from langchain_mix.chat_models.chat_model import ChatMix
@@ -49,7 +53,9 @@ FIELDS: Final = frozenset(
     }
 )
 """Fields of `ChatMix` that a single call may set otherwise."""
-TOOL_ARGUMENTS: Final = frozenset({"tools", "tool_choice", "parallel_tool_calls", "response_format"})
+TOOL_ARGUMENTS: Final = frozenset({"tools", "tool_choice", "parallel_tool_calls", "response_format", DATA_ONLY})
+MOST_REMINDERS: Final = 2
+"""How often in a row the agent is told that its reply lacks the call that it has to make."""
 SESSION_KEY: Final = "mix_session_id"
 """The key of a runnable's `configurable` that names the session, and the argument of a call that does."""
 
@@ -64,6 +70,7 @@ class Question:
         timeout: Seconds the turn may take.
         stops: Texts at which the reply ends.
         tools: Names of the application's tools that it may call.
+        data: The schema of the reply's data, if its text is to be nothing else.
         thread: The thread that has a session of its own, if there is one.
         place: Where the call stands in a graph's task, if it runs in one.
     """
@@ -73,12 +80,13 @@ class Question:
     timeout: float | None
     stops: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
+    data: ResponseSchema | None = None
     thread: tuple[str, str] | None = None
     place: Place | None = field(default=None, compare=False)
 
     def writer(self) -> ReplyWriter:
         """A writer for the reply."""
-        return ReplyWriter(speech_for(self.stops, self.tools))
+        return ReplyWriter(speech_for(self.stops, self.tools, self.data))
 
     def approvals(self) -> Approvals:
         """The policies of this call."""
@@ -121,6 +129,7 @@ def read_question(
     # Those who bind tools by `bind` give them as `bind_tools` takes them.
     tools = [convert_to_openai_tool(tool) for tool in rest.get("tools") or ()]
     choice = normalise_choice(rest.get("tool_choice"), tools)
+    names = tuple(tool_name(tool) for tool in tools)
     setup = [
         options["system_prompt"] or "",
         system_text(messages),
@@ -138,6 +147,7 @@ def read_question(
         messages=messages,
         setup="\n\n".join(part for part in setup if part),
         server=server,
+        reminder=_reminder(messages, server, demanded(choice, names)),
         pinned=pinned,
         on_divergence=options["on_divergence"],
         title=options["title"],
@@ -151,10 +161,34 @@ def read_question(
         options=options,
         timeout=parameters.timeout,
         stops=parameters.stop,
-        tools=() if choice == "none" else tuple(tool_name(tool) for tool in tools),
+        tools=() if choice == "none" else names,
+        data=response_schema(rest.get("response_format")) if rest.get(DATA_ONLY) else None,
         thread=thread,
         place=REPLIES.place(lambda: _mark(asked, options)),
     )
+
+
+def _reminder(messages: Sequence[BaseMessage], server: str, tools: tuple[str, ...]) -> str:
+    """What to say if the conversation ends with an answer of ours that lacks the call it had to make; else nothing.
+
+    LangChain's agents ask with the same messages again then, as models of other providers give another answer to them.
+    Sending the last question again would have it answered twice; a session is told what its answer lacks instead.
+    """
+    spoken = (m for m in reversed(messages) if kind_of(m) != "system")
+    answers = list(takewhile(lambda m: isinstance(m, AIMessage), spoken))
+    if not tools or not answers or not isinstance(last := answers[0], AIMessage):
+        return ""
+    pointer = read_pointer(last.response_metadata)
+    ours = pointer is not None and pointer.server.rstrip("/") == server.rstrip("/")
+    if not ours or any(call["name"] in tools for call in last.tool_calls):
+        return ""
+    if len(answers) > MOST_REMINDERS:
+        raise MixInputError(
+            f"The conversation ends with {len(answers)} answers that call none of {', '.join(tools)}, though each had "
+            "to: there is nothing to answer.",
+            hint="The agent's model does not follow; ask for the form with `ProviderStrategy`, or add a HumanMessage.",
+        )
+    return reminder(tools)
 
 
 def _option(model: ChatMix, name: str, given: Mapping[str, Any]) -> Any:

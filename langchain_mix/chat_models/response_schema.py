@@ -20,7 +20,7 @@ from langchain_core.outputs import ChatGeneration
 from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_core.utils.json import parse_partial_json
 
-from langchain_mix.chat_models.json_text import find_json
+from langchain_mix.chat_models.json_text import FoundJson, find_json, locate_json
 from langchain_mix.chat_models.schema_check import problems
 
 _UNNAMED = "response"
@@ -97,6 +97,22 @@ class ResponseSchema:
             raise OutputParserException(f"{self.name}: {error}. The reply: {shown}", llm_output=text) from error
         return self._checked(value, text)
 
+    def find(self, text: str) -> FoundJson | None:
+        """Finds where in a reply its value stands: the last one that fits, else the last of its kind.
+
+        Args:
+            text: The reply.
+
+        Returns:
+            The value and what stands around it, or None if there is none.
+        """
+        for wanted in (self._fits, self._is_kind):
+            try:
+                return locate_json(text, wanted)
+            except ValueError:
+                continue
+        return None
+
     def from_calls(self, message: AIMessage) -> Any:
         """Reads the value out of the call of the schema's tool.
 
@@ -156,6 +172,9 @@ class ResponseSchema:
             schema = schema["$defs"].get(reference.removeprefix("#/$defs/"), {})
         kind = {"object": dict, "array": list, "string": str}.get(str(schema.get("type")), object)
         return isinstance(value, kind)
+
+    def _fits(self, value: Any) -> bool:
+        return self._is_kind(value) and not problems(value, self.json_schema, closed=self.strict)
 
     def _checked(self, value: Any, text: str) -> Any:
         wrong = problems(value, self.json_schema, closed=self.strict) if self._is_plain or self.strict else []

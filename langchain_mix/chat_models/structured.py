@@ -60,22 +60,33 @@ def response_prompt(response_format: Any) -> str:
     Raises:
         ValueError: It is none of these.
     """
-    schema = _schema_of(response_format)
-    return _PROMPT.format(schema=write_json(schema)) if schema is not None else ""
+    form = response_schema(response_format)
+    return _PROMPT.format(schema=write_json(form.json_schema)) if form is not None else ""
 
 
-def _schema_of(response_format: Any) -> Mapping[str, Any] | None:
+def response_schema(response_format: Any) -> ResponseSchema | None:
+    """Reads the schema of a response format.
+
+    Args:
+        response_format: As for `response_prompt`.
+
+    Returns:
+        The schema, or None if any form will do.
+
+    Raises:
+        ValueError: It is none of these.
+    """
     kind = response_format.get("type") if isinstance(response_format, Mapping) else None
     if response_format is None or kind == "text":
         return None
     if kind == "json_object":
-        return {"type": "object"}
+        return ResponseSchema.of({"type": "object"})
     if kind == "json_schema":
         inner = response_format.get("json_schema", response_format)
         if not isinstance(inner, Mapping) or not isinstance(schema := inner.get("schema"), Mapping):
             raise ValueError("A response_format of type json_schema has its schema in json_schema.schema.")
-        return schema
-    return ResponseSchema.of(response_format).json_schema
+        return ResponseSchema(schema, schema, str(inner.get("name") or schema.get("title") or "response"))
+    return ResponseSchema.of(response_format)
 
 
 def structured(

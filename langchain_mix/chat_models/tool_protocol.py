@@ -7,7 +7,7 @@ Refuses to know: where this text is sent and how replies are read.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from langchain_core.messages import ToolCall, ToolMessage
@@ -49,6 +49,10 @@ and never make up a result.
 - Once the results suffice, answer in your own words, without a block.
 - {choice_rule}
 </client_tools>"""
+
+_REMINDER = """\
+Your last reply calls none of the application's tools that it has to call: {tools}. Give that reply again as a call, \
+with the block <tool_calls> as you were told."""
 
 TOOLS_WITHDRAWN = """\
 <client_tools choice="none" parallel="no">
@@ -163,6 +167,30 @@ def normalise_choice(tool_choice: Any, tools: Sequence[Mapping[str, Any]]) -> st
     if _MODES[choice] == "any" and not names:
         raise MixInputError("tool_choice demands a call, but there are no tools.", hint="Bind at least one tool.")
     return _MODES[choice]
+
+
+def demanded(choice: str, tools: Collection[str]) -> tuple[str, ...]:
+    """The tools of which every reply has to call one; empty if none has to be called.
+
+    Args:
+        choice: As `normalise_choice` gives it.
+        tools: The names of all tools.
+    """
+    if choice in tools:
+        return (choice,)
+    return tuple(tools) if choice == "any" else ()
+
+
+def reminder(tools: Sequence[str]) -> str:
+    """Tells the agent that its last reply lacks the call that it had to make.
+
+    Args:
+        tools: Those of which it has to call one.
+
+    Returns:
+        The message.
+    """
+    return _REMINDER.format(tools=", ".join(f"`{name}`" for name in tools))
 
 
 def _named_choice(tool_choice: Any) -> Any:

@@ -28,7 +28,7 @@ from langgraph.types import Command
 from pydantic import BaseModel
 
 from langchain_mix import ChatMix, MixEmulator
-from langchain_mix.emulator import CloseConnection, CutStream, Faults, HttpError, Script, say, turn, use
+from langchain_mix.emulator import CloseConnection, CutStream, DropEvent, Faults, HttpError, Script, say, turn, use
 from langchain_mix.errors import MixError, MixInputError
 from langchain_mix.pointer import read_pointer
 
@@ -332,32 +332,127 @@ def test_a_form_is_given_again_in_the_next_turn():
     assert state["structured_response"].city == "Oslo"
 
 
-@pytest.mark.xfail(
-    raises=StructuredOutputValidationError, strict=True, reason="the text of a reply is not cut to its data"
-)
+DATA = '{"city": "Rome", "sunny": true}'
+LOOKED = turn([*say("Let me look."), use("Grep", {"pattern": "x"}, result="a")], DATA)
+
+
+@pytest.mark.parametrize("api", ["0.6", *APIS])
 @pytest.mark.parametrize(
-    "reply",
+    ("reply", "aside"),
     [
-        turn(
-            [*say("Let me look."), use("Grep", {"pattern": "x"}, result="a")],
-            json.dumps({"city": "Rome", "sunny": True}),
-        ),
-        '```json\n{"city": "Rome", "sunny": true}\n```',
+        (LOOKED, ["Let me look."]),
+        (f"```json\n{DATA}\n```", []),
+        (f"Here it is:\n\n```json\n{DATA}\n```\nIt may rain later.", ["Here it is:\n\n", "\nIt may rain later."]),
+        (f'Of {{"city": "Oslo"}} I know nothing, but {DATA}.', ['Of {"city": "Oslo"} I know nothing, but ', "."]),
+        (f'{DATA} as told by {{"source": "radio"}}', [' as told by {"source": "radio"}']),
     ],
 )
-def test_data_with_words_around_it_are_the_form(reply):
-    with MixEmulator(agent=Script(reply)) as server:
+@pytest.mark.parametrize("way", ["invoke", "ainvoke", "stream"])
+async def test_data_with_words_around_it_are_the_form(api, reply, aside, way):
+    with MixEmulator(api=api, agent=Script(reply)) as server:
         agent = create_agent(ChatMix(server_url=server.url), [], response_format=Weather)
-        assert agent.invoke(ask("Rome?"))["structured_response"] == Weather(city="Rome", sunny=True)
+        streamed = []
+        if way == "stream":
+            for mode, told in agent.stream(ask("Rome?"), stream_mode=["messages", "values"]):
+                if mode == "messages":
+                    streamed.append(told[0])
+                else:
+                    state = told
+            assert "".join(chunk.text for chunk in streamed) == DATA
+        else:
+            state = agent.invoke(ask("Rome?")) if way == "invoke" else await agent.ainvoke(ask("Rome?"))
+    assert state["structured_response"] == Weather(city="Rome", sunny=True)
+    last = state["messages"][-1]
+    assert last.text == DATA
+    assert [block["reasoning"] for block in last.content_blocks if block["type"] == "reasoning"] == aside
+
+
+@pytest.mark.parametrize("lost", ["tool", "tool_use_start", "tool_use_parameter_streaming_complete"])
+@pytest.mark.parametrize("api", ["0.6", *APIS])
+def test_data_is_found_where_events_were_lost(api, lost):
+    """The call is told when the turn is over, though it belongs before the data."""
+    faults = Faults(DropEvent(lost, count=None), DropEvent("tool_execution_start", count=None))
+    with MixEmulator(api=api, agent=Script(LOOKED), faults=faults) as server:
+        agent = create_agent(ChatMix(server_url=server.url), [], response_format=Weather)
+        state = agent.invoke(ask("Rome?"))
+    assert state["structured_response"] == Weather(city="Rome", sunny=True)
+    assert state["messages"][-1].text == DATA
+
+
+@pytest.mark.parametrize("way", ["invoke", "stream"])
+def test_what_is_bound_for_agents_holds_the_text_back_and_what_is_bound_for_streams_does_not(way):
+    response_format = {"type": "json_schema", "json_schema": {"name": "w", "schema": Weather.model_json_schema()}}
+    with MixEmulator(agent=Script(default=f"Well: {DATA}")) as server:
+        model = ChatMix(server_url=server.url)
+        for bound, whole in (
+            (model.bind_tools([], response_format=response_format), DATA),
+            (model.bind_tools([], response_format={"type": "text"}), f"Well: {DATA}"),
+            (model.bind_tools([]), f"Well: {DATA}"),
+            (model.bind(response_format=response_format), f"Well: {DATA}"),
+        ):
+            said = [bound.invoke("Go").text] if way == "invoke" else [chunk.text for chunk in bound.stream("Go")]
+            assert "".join(said) == whole
+            assert way == "invoke" or len([text for text in said if text]) == (1 if whole == DATA else 4)
+
+
+def test_a_talk_goes_on_after_data_with_words_around_it():
+    looks = calls(("weather", {"city": "Rome"}), before="I look. \n")
+    with MixEmulator(agent=Script(f"Well: {DATA}", DATA, looks, DATA)) as server:
+        model = ChatMix(server_url=server.url)
+        agent = create_agent(
+            model,
+            [weather],
+            response_format=ProviderStrategy({"title": "W", "type": "object"}),
+            checkpointer=InMemorySaver(),
+        )
+        agent.invoke(ask("Rome?"), thread())
+        agent.invoke(ask("Again?"), thread())
+        state = agent.invoke(ask("And now?"), thread())
+        assert len(sessions(server)) == 1
+        assert posts(server)[1] == "Again?"
+    called = next(m for m in state["messages"] if isinstance(m, AIMessage) and m.tool_calls)
+    assert "I look." in called.text, "a reply that calls tools is no data"
+    assert state["structured_response"] == json.loads(DATA)
+
+
+def test_a_reply_without_data_is_told_as_it_was_written():
+    with MixEmulator(agent=Script("It is sunny.")) as server:
+        agent = create_agent(ChatMix(server_url=server.url), [], response_format=Weather)
+        with pytest.raises(StructuredOutputValidationError) as caught:
+            agent.invoke(ask("Rome?"))
+    assert caught.value.ai_message.text == "It is sunny."
+
+
+@pytest.mark.parametrize("api", ["0.6", *APIS])
+@pytest.mark.parametrize("reply", ["It is sunny.", calls(("rain", {}))])
+@pytest.mark.parametrize("late", [1, 2])
+async def test_an_answer_without_its_call_is_asked_for_again_and_the_question_is_not(api, reply, late):
+    told = {"city": "Rome", "sunny": True}
+    script = Script("Hi.", *[reply] * late, calls(("Weather", told)), calls(("Weather", told)))
+    with MixEmulator(api=api, agent=script) as server:
+        model, seen = ChatMix(server_url=server.url), [HumanMessage("Hello")]
+        seen.append(model.invoke(seen))
+        agent = create_agent(model, [], response_format=ToolStrategy(Weather))
+        state = await agent.ainvoke({"messages": [*seen, HumanMessage("Rome?")]})
+        assert state["structured_response"] == Weather(**told)
+        assert [("Rome?" in text, "`Weather`" in text) for text in posts(server)[2:]] == [(False, True)] * late
+        assert len(sessions(server)) == 1
+        assert sum("Rome?" in row["userInput"] for row in rows(server)) == 1
+        agent.invoke({"messages": [*state["messages"], HumanMessage("Oslo?")]})
+        assert len(sessions(server)) == 1, "what the agent was told in between does not part the session from the talk"
+
+
+def rows(server):
+    return [row for s in server.world.list_sessions(False) for row in server.world.list_messages(s["id"])]
 
 
 @pytest.mark.parametrize("reply", ["It is sunny.", calls(("rain", {}))])
-def test_a_form_that_is_not_given_is_an_error_and_no_silent_end(reply):
+def test_a_form_that_is_never_given_is_an_error_and_no_silent_end(reply):
     with MixEmulator(agent=Script(reply, loop=True)) as server:
         agent = create_agent(ChatMix(server_url=server.url), [], response_format=ToolStrategy(Weather))
         with pytest.raises(MixInputError, match="nothing to answer"):
             agent.invoke(ask("Rome?"))
-        assert len(posts(server)) == 1
+        assert len(posts(server)) == 3
 
 
 # Middleware

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
@@ -12,14 +13,16 @@ import pytest
 from langchain_core.messages import HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
+from langgraph.errors import GraphInterrupt
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import Command, interrupt
 
 from langchain_mix import ChatMix, MixEmulator
-from langchain_mix.chat_models.memory import CLAIMS
-from langchain_mix.emulator import Gate, Script, say, turn, use
-from langchain_mix.emulator.agents.base import Wait
+from langchain_mix.chat_models.memory import CLAIMS, HEADS
+from langchain_mix.emulator import CloseConnection, Gate, HttpError, Script, say, turn, use
+from langchain_mix.emulator.agents.base import Text, Wait
 from langchain_mix.errors import MixInputError
+from langchain_mix.pointer import read_pointer
 from langchain_mix.protocol.api import ALL
 
 APIS = [str(v) for v in ALL]
@@ -390,6 +393,123 @@ def test_an_interrupt_of_the_node_before_the_call():
         state = graph.invoke(Command(resume=APPROVE), A)
         assert confirmed == ["sure", "sure"]
         assert statuses(state["messages"][-1]) == ["success"]
+
+
+# Pauses that cannot be tidied up
+
+CANCEL = r"POST /api/sessions/[^/]+/cancel"
+REWIND = r"POST /api/sessions/[^/]+/rewind"
+DELETE = r"DELETE /api/sessions/[^/]+"
+DENY = r"POST /api/permissions/[^/]+/deny"
+
+
+class OnTwo:
+    """Writes a file when it is told "two", in whichever session."""
+
+    async def reply(self, request):
+        told = next(line.text for line in reversed(request.lines) if line.role == "user")
+        if "two" in told and request.lines[-1].role == "user":
+            yield write("a.md")
+        else:
+            yield Text("Well.")
+
+
+def troubled_graph(model, notes, asynchronous):
+    def note(pause):
+        notes.extend(getattr(pause, "__notes__", []))
+
+    def call(state):
+        try:
+            return {"messages": [model.invoke(state["messages"])]}
+        except GraphInterrupt as pause:
+            note(pause)
+            raise
+
+    async def acall(state):
+        try:
+            return {"messages": [await model.ainvoke(state["messages"])]}
+        except GraphInterrupt as pause:
+            note(pause)
+            raise
+
+    return graph_of(model, InMemorySaver(), acall if asynchronous else call)
+
+
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("api", GRAPH_APIS)
+@pytest.mark.parametrize(
+    "faults",
+    [
+        [HttpError(CANCEL, 503, count=None)],
+        [CloseConnection(CANCEL, count=None)],
+        [HttpError(REWIND, 500, count=None)],
+        [CloseConnection(REWIND, count=None)],
+        [CloseConnection(REWIND, before=False, count=None)],
+        [HttpError(DENY, 503, count=None)],
+    ],
+    ids=["cancel refused", "cancel reset", "rewind refused", "rewind reset", "rewind's answer lost", "deny refused"],
+)
+async def test_a_pause_in_a_conversation_is_seen_whatever_fails_besides(api, faults, asynchronous, caplog):
+    with MixEmulator(api=api, agent=OnTwo(), permission_timeout=NEVER) as server:
+        model, notes = ChatMix(server_url=server.url, api=api, permissions="interrupt", max_retries=0), []
+        graph = troubled_graph(model, notes, asynchronous)
+
+        async def go(given):
+            return await graph.ainvoke(given, A) if asynchronous else await asyncio.to_thread(graph.invoke, given, A)
+
+        await go({"messages": [HumanMessage("one")]})
+        ((session, _),) = sessions(server).items()
+        server.faults.add(faults[0])
+        assert files(await go({"messages": [HumanMessage("two")]})) == ["a.md"]
+        assert HEADS.get((server.url, session)) is None
+        assert not CLAIMS._claims
+        (note,) = notes
+        assert session in note
+        assert "on_divergence" in note
+        assert note in caplog.messages
+        server.faults.clear()
+        await asyncio.to_thread(server.wait_idle)
+        reply = (await go(Command(resume=APPROVE)))["messages"][-1]
+        assert statuses(reply) == ["success"]
+        talks = sessions(server)
+        last = talks[read_pointer(reply.response_metadata).session_id]
+        assert sum("one" in text for text in last) == 1
+        assert sum("two" in text for text in last) == 1, "the turn that was given up is no part of the talk"
+        assert len(talks) <= 2
+
+
+@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
+@pytest.mark.parametrize("match", [CANCEL, DELETE])
+async def test_a_pause_in_a_new_session_is_seen_whatever_fails_besides(match, asynchronous, caplog):
+    with serve("0.8", writing("a.md"), writing("a.md")) as server:
+        model, notes = ChatMix(server_url=server.url, permissions="interrupt", max_retries=0), []
+        graph = troubled_graph(model, notes, asynchronous)
+
+        async def go(given):
+            return await graph.ainvoke(given, A) if asynchronous else await asyncio.to_thread(graph.invoke, given, A)
+
+        server.faults.add(HttpError(match, 503, count=None))
+        assert files(await go({"messages": [HumanMessage("Go")]})) == ["a.md"]
+        assert len(sessions(server)) == (match == DELETE), "a session of which nobody knows is not left behind"
+        assert len(notes) == 1
+        assert "was made for it" in notes[0]
+        assert notes[0] in caplog.messages
+        server.faults.clear()
+        reply = (await go(Command(resume=APPROVE)))["messages"][-1]
+        assert statuses(reply) == ["success"]
+        assert list(sessions(server).values()).count(["Go"]) == 1 + (match == DELETE)
+
+
+def test_a_pause_that_is_tidied_up_tells_nothing(caplog):
+    with serve("0.8", "first", writing("a.md")) as server:
+        notes = []
+        graph = troubled_graph(ChatMix(server_url=server.url, permissions="interrupt"), notes, asynchronous=False)
+        start(graph, "one")
+        ((session, _),) = sessions(server).items()
+        head = HEADS.get((server.url, session))
+        assert files(start(graph, "two")) == ["a.md"]
+        assert HEADS.get((server.url, session)) == head
+    assert notes == caplog.messages == []
 
 
 # Sub-agents and notifications

@@ -14,6 +14,7 @@ from langchain_core.outputs import ChatGenerationChunk
 
 from langchain_mix.chat_models.content import METADATA, ReplyWriter, retold, usage_metadata
 from langchain_mix.chat_models.history import digest
+from langchain_mix.chat_models.response_schema import ResponseSchema
 from langchain_mix.chat_models.spoken import Speech
 from langchain_mix.protocol.turn.updates import (
     Message,
@@ -171,3 +172,33 @@ def test_copied_chunks_of_text_are_those_that_langchain_would_make():
         assert chunk.model_dump() == made.model_dump()
     parts = [(c.message.content, c.message.response_metadata, c.message.tool_calls) for c in told]
     assert len({id(part) for row in parts for part in row}) == 9, "chunks share nothing that can change"
+
+
+FORM = ResponseSchema.of({"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]})
+
+
+def kinds(message):
+    return [
+        (b["type"], b.get("text") or b.get("reasoning")) for b in message.content if b["type"] != "server_tool_call"
+    ]
+
+
+def test_words_around_data_are_blocks_of_their_own():
+    told = [
+        ThinkingDelta("M1", "Hm."),
+        TextDelta("M1", "Let me look."),
+        ToolCalled("c1", "Grep", "{}", "M1"),
+        TextDelta("M2", "So: "),
+        TextDelta("M2", '{"a": 1} bye'),
+    ]
+    writer, message = written(told, Speech(data=FORM))
+    said = [("reasoning", "So: "), ("text", '{"a": 1}'), ("reasoning", " bye")]
+    assert kinds(message) == [("reasoning", "Hm."), ("reasoning", "Let me look."), *said]
+    assert digest([writer.reply()]) == digest([message])
+
+
+@pytest.mark.parametrize(("shown_as", "stored_as"), [("M2", "M1"), ("", "M1")])
+def test_a_call_that_is_told_late_does_not_end_the_message_with_the_data(shown_as, stored_as):
+    told = [TextDelta(shown_as, '{"a": 1}'), ToolCalled("c1", "Grep", "{}", stored_as)]
+    _, message = written(told, Speech(data=FORM))
+    assert kinds(message) == [("text", '{"a": 1}')]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langchain_mix.chat_models.json_text import find_json, read_json, unfenced, write_json
+from langchain_mix.chat_models.json_text import find_json, locate_json, read_json, unfenced, write_json
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -69,3 +69,19 @@ def test_line_breaks_in_strings_and_whole_surrogate_pairs_are_read() -> None:
 )
 def test_fences_are_taken_off_whole_texts(text: str, bare: str) -> None:
     assert unfenced(text) == bare
+
+
+@pytest.mark.parametrize(
+    ("text", "before", "written", "after"),
+    [
+        ('{"a": 1}', "", '{"a": 1}', ""),
+        (' [1] {"a": 1}!', " [1] ", '{"a": 1}', "!"),
+        ('x\n```json\n{"a": 1}\n```\ny', "x\n", '{"a": 1}', "\ny"),
+        ('x\n```json\n{"a": 1}\n~~~\ny', "x\n```json\n", '{"a": 1}', "\n~~~\ny"),
+        ("~~~\n[1]\n~~~", "", "[1]", ""),
+    ],
+)
+def test_what_stands_around_the_value_is_told(text: str, before: str, written: str, after: str) -> None:
+    found = locate_json(text)
+    assert (found.before, found.written, found.after) == (before, written, after)
+    assert found.value == json.loads(written)

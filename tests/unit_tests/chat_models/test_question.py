@@ -3,13 +3,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from langchain_core.messages import HumanMessage, SystemMessage
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.runnables.config import var_child_runnable_config
 from langchain_core.tools import tool
 
 from langchain_mix import ChatMix
 from langchain_mix.chat_models.memory import THREADS
-from langchain_mix.chat_models.question import FIELDS, Question, read_question
+from langchain_mix.chat_models.question import FIELDS, MOST_REMINDERS, Question, read_question
 from langchain_mix.chat_models.structured import response_prompt
 from langchain_mix.chat_models.tool_protocol import tools_prompt
 from langchain_mix.errors import MixInputError
@@ -118,3 +118,50 @@ def test_options_of_the_turn_are_only_those_that_were_asked_for() -> None:
 def test_what_nobody_knows_is_refused() -> None:
     with pytest.raises(MixInputError, match="temprature"):
         read(temprature=1)
+
+
+def answer(text: str = "Sunny.", *called: str, server: str = SERVER) -> AIMessage:
+    calls = [{"name": name, "args": {}, "id": f"c-{name}", "type": "tool_call"} for name in called]
+    metadata = {"mix": {"server": server, "session_id": "s", "message_id": "m"}} if server else {}
+    return AIMessage(text, tool_calls=calls, response_metadata=metadata)
+
+
+@pytest.mark.parametrize(
+    ("choice", "told"), [("any", "`rain`, `add`"), ("add", "`add`"), ("auto", ""), (None, ""), ("none", "")]
+)
+def test_an_answer_that_lacks_its_call_is_reminded_of_it(choice: Any, told: str) -> None:
+    asked = read(None, [HumanMessage("Hi"), answer()], tools=[rain, ADD], tool_choice=choice).asked
+    assert bool(asked.reminder) is bool(told)
+    assert told in asked.reminder
+    assert asked.messages == [HumanMessage("Hi"), answer()], "it is no part of the conversation"
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [HumanMessage("Hi")],
+        [answer(), HumanMessage("Hi")],
+        [HumanMessage("Hi"), answer("", "add")],
+        [HumanMessage("Hi"), answer(server="")],
+        [HumanMessage("Hi"), answer(server="http://elsewhere")],
+        [HumanMessage("Hi"), answer("", "add"), ToolMessage("1", tool_call_id="c-add")],
+    ],
+)
+def test_nobody_else_is_reminded(messages: Any) -> None:
+    assert read(None, messages, tools=[ADD], tool_choice="any").asked.reminder == ""
+
+
+def test_reminders_end() -> None:
+    talk = [HumanMessage("Hi"), *[answer()] * MOST_REMINDERS]
+    assert read(None, [*talk, SystemMessage("S")], tools=[ADD], tool_choice="any").asked.reminder
+    with pytest.raises(MixInputError, match="nothing to answer"):
+        read(None, [*talk, answer("", "rain")], tools=[ADD], tool_choice="any")
+
+
+def test_only_what_is_bound_for_agents_is_data_alone() -> None:
+    wanted = {"type": "json_schema", "json_schema": {"name": "W", "schema": {"type": "object"}}}
+    assert read(response_format=wanted).data is None
+    found = read(response_format=wanted, text_is_data=True).data
+    assert found is not None
+    assert (found.name, found.json_schema) == ("W", {"type": "object"})
+    assert read(response_format={"type": "text"}, text_is_data=True).data is None
