@@ -1,0 +1,74 @@
+"""`langchain-mix record`: records the cassettes of the catalogue anew.
+
+Owns: telling what is recorded. Refuses to know: the scenarios and how they are recorded (`langchain_mix.testing`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from langchain_mix.errors import MixConfigurationError, MixInputError
+from langchain_mix.protocol.api import ALL, ApiVersion, parse_api
+
+
+def run_record(
+    console: Console,
+    *,
+    api: str = "auto",
+    server: str | None = None,
+    directory: Path = Path("cassettes"),
+    scenarios: tuple[str, ...] = (),
+) -> None:
+    """Records cassettes, and tells of each.
+
+    Args:
+        console: Where to tell it.
+        api: The generation, or `"auto"` for all of them; a real server is of one.
+        server: The URL of a real server, or None to start emulators. Its agent works and may cost money.
+        directory: Where the cassettes go, in a directory per generation. Those of the same names are replaced.
+        scenarios: Their names; all of them if there is none.
+
+    Raises:
+        MixConfigurationError: There is no such generation or scenario, a real server was given without its generation,
+            or what recording needs is not installed.
+        MixInputError: What was recorded holds what looks like a secret. It was not written.
+        MixError: The server cannot be reached or failed.
+    """
+    version = parse_api(api)
+    if server is not None and version is None:
+        raise MixConfigurationError("A server is of one generation.", hint="Name it, as in --api 0.8.")
+    apis: tuple[ApiVersion, ...] = ALL if version is None else (version,)
+    size = count = 0
+    for one in _recorded(directory, apis, server, scenarios):
+        if one.outcome == "skipped":
+            console.print(f"{one.api} {one.scenario}: skipped, a real agent cannot be made to do it.", style="dim")
+            continue
+        size, count = size + one.size, count + 1
+        console.print(f"{one.api} [bold]{one.scenario}[/]: {one.size / 1000:.1f} kB, {len(one.seen)} things seen.")
+    console.print(f"Recorded {count} cassettes, {size / 1000:.0f} kB, into {directory}.", highlight=False)
+
+
+def _recorded(
+    directory: Path, apis: tuple[ApiVersion, ...], server: str | None, scenarios: tuple[str, ...]
+) -> Iterator[Any]:
+    try:
+        yield from _recorder().record_catalogue(directory, apis=apis, server_url=server, names=scenarios)
+    except AssertionError as error:  # What cassettes raise; in a command it is a sentence, not a failed test.
+        raise MixInputError(str(error)) from error
+
+
+def _recorder() -> Any:
+    """The recorder. It needs vcrpy, which may not be installed."""
+    try:
+        from langchain_mix.testing import record  # noqa: PLC0415
+    except ModuleNotFoundError as missing:
+        if missing.name is not None and missing.name.startswith("langchain_mix"):
+            raise
+        raise MixConfigurationError(
+            f"Recording needs {missing.name}, which is not installed.", hint="pip install 'langchain-mix[testing]'"
+        ) from missing
+    return record

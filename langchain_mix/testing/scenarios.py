@@ -1,0 +1,296 @@
+"""The catalogue: what is recorded of a Mix server, and replayed against this package.
+
+Owns: the scenarios, each told once for synchronous and asynchronous code, and what a user sees of them.
+Refuses to know: cassettes.
+
+A scenario is a generator: it yields what to do, gets what came of it, and returns what was seen, line by line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeAlias
+
+from langchain_mix.emulator.agents.base import Fail, Gate, Usage, Wait
+from langchain_mix.emulator.agents.scripted import Script, say, think, turn, use
+from langchain_mix.errors import MixError
+from langchain_mix.protocol.api import ALL, CAPABILITIES, ApiVersion, having
+from langchain_mix.protocol.turn.updates import TextDelta, TurnResult
+
+
+@dataclass(frozen=True, slots=True)
+class Operate:
+    """Carry out an operation of `Mix`; its result comes back.
+
+    Attributes:
+        name: Such as `"sessions.create"`.
+        arguments: Its arguments.
+    """
+
+    name: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Talk:
+    """Run a turn; a `Heard` comes back.
+
+    Attributes:
+        session: The session.
+        text: The message.
+        leave_at: The kind of update after which its reader leaves, or None to stay to the end.
+        options: More arguments of `Mix.turn`.
+    """
+
+    session: str
+    text: str
+    leave_at: type | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Chat:
+    """Stream a reply of `ChatMix`; its chunks come back.
+
+    Attributes:
+        text: The message.
+        options: Arguments of `ChatMix`.
+    """
+
+    text: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What came of a turn.
+
+    Attributes:
+        lines: What its reader saw, update by update.
+        result: What is known of it.
+        error: How it failed, or None.
+    """
+
+    lines: list[str]
+    result: TurnResult
+    error: MixError | None
+
+
+Step: TypeAlias = Operate | Talk | Chat
+Course: TypeAlias = Generator[Step, Any, list[str]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """One cassette per generation.
+
+    Attributes:
+        name: Of its file.
+        proves: What the recording is evidence of.
+        course: What is done, for a generation.
+        brain: Who answers on the emulator. It gets a gate that opens when `streams` streams are open.
+        apis: The generations that have it.
+        needs_script: A real agent cannot be made to do it.
+        streams: How many streams must be open before the agent goes on; 0 leaves its gate shut.
+    """
+
+    name: str
+    proves: str
+    course: Callable[[ApiVersion], Course]
+    brain: Callable[[Gate], Script]
+    apis: tuple[ApiVersion, ...] = ALL
+    needs_script: bool = False
+    streams: int = 0
+
+
+def _new_session(api: ApiVersion) -> Generator[Step, Any, str]:
+    browser = {"browser_mode": "local-browser-service"} if CAPABILITIES[api].browser_mode else {}
+    session = yield Operate("sessions.create", {"title": "cassette", **browser})
+    return str(session.id)
+
+
+def _result(heard: Heard) -> list[str]:
+    result = heard.result
+    tools = [f"{call.name} {call.status}: {call.output}" for call in result.tool_calls]
+    usage = f"{result.usage.input_tokens} in, {result.usage.output_tokens} out" if result.usage else "unknown"
+    return [
+        f"text: {result.full_text}",
+        *[f"tool: {tool}" for tool in tools],
+        f"rows: {result.row_count}",
+        f"tokens: {usage}",
+        f"verified: {result.verified}",
+        *([f"error: {type(heard.error).__name__}: {heard.error.message}"] if heard.error else []),
+    ]
+
+
+def _one_turn(text: str, **options: Any) -> Callable[[ApiVersion], Course]:
+    def course(api: ApiVersion) -> Course:
+        session = yield from _new_session(api)
+        heard = yield Talk(session, text, options=options)
+        return [*heard.lines, *_result(heard)]
+
+    return course
+
+
+def _cancel(api: ApiVersion) -> Course:
+    session = yield from _new_session(api)
+    heard = yield Talk(session, "Count to a thousand, slowly.", leave_at=TextDelta)
+    return [*heard.lines, f"text: {heard.result.full_text}"]
+
+
+def _files(api: ApiVersion) -> Course:
+    session = yield from _new_session(api)
+    file = {"file_name": "notes.txt", "content": "Käse & «Brot» 🧀\n".encode(), "content_type": "text/plain"}
+    stored = yield Operate("files.upload_session_file", {"id": session, "file": file})
+    listed = yield Operate("files.list_session_files", {"id": session})
+    content = yield Operate("files.get_session_file", {"id": session, "filename": stored.name})
+    yield Operate("files.delete_session_file", {"id": session, "filename": stored.name})
+    after = yield Operate("files.list_session_files", {"id": session})
+    return [
+        f"stored: {stored.name}, {stored.size} bytes",
+        f"listed: {stored.name in {one.name for one in listed}}",
+        f"content: {content.read().decode().strip()}",
+        f"listed when deleted: {stored.name in {one.name for one in after}}",
+    ]
+
+
+def _roles(rows: Any) -> str:
+    return f"rows: {', '.join(str(row.role) for row in rows)}"
+
+
+def _fork(api: ApiVersion) -> Course:
+    session = yield from _new_session(api)
+    first = yield Talk(session, "My favourite colour is green.")
+    fork = yield Operate("sessions.fork", {"id": session, "message_index": 2, "title": "branch"})
+    second = yield Talk(fork.id, "What is my favourite colour?")
+    rows = yield Operate("messages.list_session", {"id": session})
+    copied = yield Operate("messages.list_session", {"id": fork.id})
+    return [*first.lines, *second.lines, *_result(second), f"source {_roles(rows)}", f"fork {_roles(copied)}"]
+
+
+def _rewind(api: ApiVersion) -> Course:
+    session = yield from _new_session(api)
+    first = yield Talk(session, "My favourite colour is green.")
+    yield Talk(session, "No, it is blue.")
+    yield Operate("sessions.rewind_session", {"id": session, "message_id": first.result.message_id})
+    rows = yield Operate("messages.list_session", {"id": session})
+    third = yield Talk(session, "What is my favourite colour?")
+    return [*first.lines, _roles(rows), *third.lines, *_result(third)]
+
+
+def _chat(text: str, **options: Any) -> Callable[[ApiVersion], Course]:
+    def course(api: ApiVersion) -> Course:
+        lines: list[str] = yield Chat(text, {"api": str(api), **options})
+        return lines
+
+    return course
+
+
+_ANSWER: Final = "Forty-two: naïve as it is, 42 «€» 🎈."
+_LOOK: Final = "Read notes.txt and tell how many lines it has."
+
+
+def _plain(_: Gate) -> Script:
+    return Script(turn([Usage(input_tokens=12, output_tokens=34), *say(_ANSWER, chunk=12)]), loop=True)
+
+
+def _tools(_: Gate) -> Script:
+    look = [*say("Let me look. "), use("ReadText", {"file_path": "notes.txt"}, result="one\ntwo"), *_grep("find")]
+    return Script(turn(look, "It has two lines."))
+
+
+def _grep(call: str, **more: Any) -> list[Any]:
+    return [use("Grep", {"pattern": "o"}, result="2 matches", id=call, **more)]
+
+
+def _permission(_: Gate) -> Script:
+    write = use("Write", {"file_path": "notes.txt", "content": "one"}, result="Wrote 3 bytes.", ask=True)
+    return Script(turn([*say("I write it. "), write], "It is written."))
+
+
+def _subagent(watched: Gate) -> Script:
+    task = use("Task", {"description": "count", "prompt": "Count the lines."}, id="task")
+    # A request is told only to who watches by then; a model's first words take longer than that.
+    inner = turn([*say("Counting. "), Wait(watched), *_grep("inner", ask=True)], "There are two.")
+    return Script(turn([*say("I have it counted. "), task], "Two lines."), subagent=[inner])
+
+
+def _talks(_: Gate) -> Script:
+    return Script("I have noted that.", "Green, you said.", default="Green, as you have said.")
+
+
+SCENARIOS: Final = (
+    Scenario(
+        name="plain",
+        proves="A turn streams its text piece by piece; nothing comes before the message is sent.",
+        course=_one_turn("What is six times seven? Answer in one short sentence."),
+        brain=_plain,
+    ),
+    Scenario(
+        name="thinking",
+        proves="Reasoning comes before the text and is stored with it.",
+        course=_one_turn("Think hard, then answer in one short sentence: what is six times seven?"),
+        brain=lambda _: Script(turn([*think("Six sevens. That is known.", chunk=12), *say(_ANSWER, chunk=12)])),
+    ),
+    Scenario(
+        name="tools",
+        proves="Two tools run in one turn, and how a generation tells their arguments, ends and results.",
+        course=_one_turn(_LOOK),
+        brain=_tools,
+    ),
+    Scenario(
+        name="permission",
+        proves="A tool asks for permission on the stream, waits, and runs when it was granted by another request.",
+        course=_one_turn("Write the word one into notes.txt.", permissions="allow"),
+        brain=_permission,
+    ),
+    Scenario(
+        name="subagent",
+        proves="A sub-agent is told on its parent's stream, and asks for permission on its own.",
+        course=_one_turn("Have a sub-agent count the lines of notes.txt.", permissions="allow"),
+        brain=_subagent,
+        apis=having("subagents"),
+        streams=2,
+    ),
+    Scenario(
+        name="error",
+        proves="How a turn ends when its model provider fails.",
+        course=_one_turn("Fail."),
+        brain=lambda _: Script(turn([*say("I try, and try again. "), Fail("The provider is overloaded.")])),
+        needs_script=True,
+    ),
+    Scenario(
+        name="cancel",
+        proves="A turn whose reader leaves is cancelled.",
+        course=_cancel,
+        brain=lambda gate: Script(turn([*say("One. "), Wait(gate), *say("Two. ")])),
+    ),
+    Scenario(name="files", proves="A file goes up, is listed, comes down and is deleted.", course=_files, brain=_plain),
+    Scenario(
+        name="fork",
+        proves="A fork continues from a copy of the first rows and leaves its source alone.",
+        course=_fork,
+        brain=_talks,
+        apis=having("fork"),
+    ),
+    Scenario(
+        name="rewind",
+        proves="A session goes back to an earlier message and on from there.",
+        course=_rewind,
+        brain=_talks,
+    ),
+    Scenario(
+        name="chat-plain",
+        proves="ChatMix streams a reply.",
+        course=_chat("What is six times seven? Answer in one short sentence."),
+        brain=_plain,
+    ),
+    Scenario(
+        name="chat-tools",
+        proves="ChatMix streams the server's own tools as content blocks.",
+        course=_chat(_LOOK),
+        brain=_tools,
+    ),
+)
+"""Everything that is recorded."""
