@@ -1,0 +1,269 @@
+"""`tree`: the checkpoints of a thread with their branches, to be looked at.
+
+Owns: how a tree is laid out. Refuses to know: how `MixSaver` keeps checkpoints; it takes what any saver of LangGraph
+lists, and more where a saver tells more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from langchain_core.messages import BaseMessage
+
+from langchain_mix.notebook.html import counted, frame
+from langchain_mix.notebook.plain_text import printable
+from langchain_mix.pointer import Pointer, read_pointer
+
+if TYPE_CHECKING:
+    from langchain_core.runnables import RunnableConfig
+    from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
+
+_SHORT: Final = 8
+_TIME_CHARS: Final = 19
+
+
+class Place(Protocol):
+    """Where in a Mix session a checkpoint stands."""
+
+    @property
+    def session_id(self) -> str:
+        """The session."""
+        ...
+
+    @property
+    def row_count(self) -> int:
+        """Rows of the session up to there; -1 if unknown."""
+        ...
+
+
+class Node(Protocol):
+    """A checkpoint as `MixSaver.branches` tells of it."""
+
+    @property
+    def checkpoint_id(self) -> str:
+        """Its id."""
+        ...
+
+    @property
+    def parent_id(self) -> str | None:
+        """The checkpoint it follows."""
+        ...
+
+    @property
+    def step(self) -> int | None:
+        """LangGraph's number of the step."""
+        ...
+
+    @property
+    def source(self) -> str:
+        """Why it was made."""
+        ...
+
+    @property
+    def created_at(self) -> str:
+        """When, as ISO 8601 text."""
+        ...
+
+    @property
+    def position(self) -> Place | None:
+        """Where in a Mix session it stands."""
+        ...
+
+    @property
+    def is_branch(self) -> bool:
+        """Whether its parent had a child already."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Listed:
+    """A checkpoint of a saver that only lists them; a `Node`."""
+
+    checkpoint_id: str
+    parent_id: str | None
+    step: int | None
+    source: str
+    created_at: str
+    position: Pointer | None
+    is_branch: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A line of the tree.
+
+    Attributes:
+        node: The checkpoint.
+        depth: How many branches to the right.
+    """
+
+    node: Node
+    depth: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class CheckpointTree:
+    """The checkpoints of a thread as they were when they were read, oldest first. Notebooks show it as a page.
+
+    What goes on from a checkpoint stands below it; later branches stand further to the right.
+
+    Attributes:
+        thread_id: The thread.
+        nodes: The checkpoints, oldest first.
+        left_out: Whether there are older ones, which were not read.
+    """
+
+    thread_id: str
+    nodes: Sequence[Node]
+    left_out: bool = False
+
+    def rows(self) -> Iterator[Row]:
+        """The lines of the tree, from the top."""
+        known = {node.checkpoint_id for node in self.nodes}
+        children: dict[str | None, list[Node]] = {}
+        for node in self.nodes:
+            children.setdefault(node.parent_id if node.parent_id in known else None, []).append(node)
+        waiting = [Row(node, 0) for node in reversed(children.get(None, []))]
+        while waiting:
+            row = waiting.pop()
+            yield row
+            following = children.get(row.node.checkpoint_id, [])
+            # The first one goes on below, after all that branched off.
+            waiting += [Row(node, row.depth + (node is not following[0])) for node in following]
+
+    def _repr_html_(self) -> str:
+        rows = "".join(self._row(row) for row in self.rows())
+        older = '<div class="lcm-cap">… older checkpoints are not shown</div>' if self.left_out else ""
+        head = f'<div class="lcm-label">Thread <code>{escape(self.thread_id)}</code>, {self._count()}</div>'
+        return frame(f'{head}{older}<ul class="lcm-tree" role="tree">{rows}</ul>', label=f"Thread {self.thread_id}")
+
+    def _row(self, row: Row) -> str:
+        node = row.node
+        latest = node is self.nodes[-1]
+        facts = "".join(f" <span>{escape(fact)}</span>" for fact in _facts(node))
+        name = f'<code title="{escape(node.checkpoint_id)}">{escape(_short(node.checkpoint_id))}</code>'
+        marks = '<span class="lcm-warn">↳ branch</span> ' if node.is_branch else ""
+        marks += '<strong class="lcm-good">latest</strong>' if latest else ""
+        sign = '<span class="lcm-good" aria-hidden="true">●</span>' if latest else '<span aria-hidden="true">○</span>'
+        return (
+            f'<li role="treeitem" aria-level="{row.depth + 1}" style="margin-left:{1.6 * row.depth:.1f}em">'
+            f'{sign} {name}<span class="lcm-facts">{facts}</span> {marks}</li>'
+        )
+
+    def _repr_markdown_(self) -> str:
+        lines = [f"**Thread** `{_plain(self.thread_id)}`, {self._count()}", ""]
+        for row in self.rows():
+            marks = " · ".join([*map(_plain, _facts(row.node)), *self._marks(row.node)])
+            lines.append(f"{'  ' * row.depth}- `{_plain(row.node.checkpoint_id)}` {marks}")
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        """The tree as text, a line for each checkpoint."""
+        lines = [f"Thread {printable(self.thread_id)}, {self._count()}"]
+        for row in self.rows():
+            sign = "*" if row.node is self.nodes[-1] else "o"
+            facts = "  ".join([row.node.checkpoint_id, *_facts(row.node), *self._marks(row.node)])
+            lines.append(f"{'| ' * row.depth}{sign} {printable(facts)}")
+        return "\n".join(lines)
+
+    def _marks(self, node: Node) -> list[str]:
+        return ["branch"] * node.is_branch + ["latest"] * (node is self.nodes[-1])
+
+    def _count(self) -> str:
+        branches = sum(node.is_branch for node in self.nodes)
+        told = counted(len(self.nodes), "checkpoint")
+        return f"{told}, {branches} branch{'' if branches == 1 else 'es'}" if branches else told
+
+
+def tree(
+    saver: BaseCheckpointSaver[Any], thread_id: str, *, checkpoint_ns: str = "", limit: int = 500
+) -> CheckpointTree:
+    """Reads the checkpoints of a thread to look at them: what follows what, and where it branches.
+
+    Args:
+        saver: `MixSaver`, or any other saver of LangGraph.
+        thread_id: The thread.
+        checkpoint_ns: The namespace of a sub-graph; empty for the graph itself.
+        limit: How many checkpoints to show, the newest.
+
+    Returns:
+        The tree; as the last value of a notebook cell it is shown.
+
+    Raises:
+        MixError: It cannot be read.
+    """
+    branches = getattr(saver, "branches", None)
+    if branches is not None:
+        return _of_branches(thread_id, branches(thread_id, checkpoint_ns), limit)
+    return _of_list(thread_id, saver.list(_config(thread_id, checkpoint_ns), limit=limit + 1), limit)
+
+
+async def atree(
+    saver: BaseCheckpointSaver[Any], thread_id: str, *, checkpoint_ns: str = "", limit: int = 500
+) -> CheckpointTree:
+    """Does what `tree` does, asynchronously."""
+    branches = getattr(saver, "abranches", None)
+    if branches is not None:
+        return _of_branches(thread_id, await branches(thread_id, checkpoint_ns), limit)
+    listed = [found async for found in saver.alist(_config(thread_id, checkpoint_ns), limit=limit + 1)]
+    return _of_list(thread_id, listed, limit)
+
+
+def _config(thread_id: str, checkpoint_ns: str) -> RunnableConfig:
+    return {"configurable": {"thread_id": thread_id, "checkpoint_ns": checkpoint_ns}}
+
+
+def _of_branches(thread_id: str, found: Any, limit: int) -> CheckpointTree:
+    nodes: Sequence[Node] = tuple(found.nodes)
+    return CheckpointTree(thread_id=thread_id, nodes=nodes[-limit:], left_out=len(nodes) > limit)
+
+
+def _of_list(thread_id: str, found: Iterable[CheckpointTuple], limit: int) -> CheckpointTree:
+    listed = sorted(found, key=lambda one: one.checkpoint["id"])
+    parents: set[str] = set()
+    nodes: list[Node] = []
+    for one in listed:
+        parent = str((one.parent_config or {}).get("configurable", {}).get("checkpoint_id") or "") or None
+        step = one.metadata.get("step")
+        nodes.append(
+            _Listed(
+                checkpoint_id=one.checkpoint["id"],
+                parent_id=parent,
+                step=step if isinstance(step, int) else None,
+                source=str(one.metadata.get("source") or ""),
+                created_at=one.checkpoint["ts"],
+                position=_position(one.checkpoint["channel_values"].get("messages")),
+                is_branch=parent in parents,
+            )
+        )
+        parents |= {parent} if parent else set()
+    return CheckpointTree(thread_id=thread_id, nodes=tuple(nodes[-limit:]), left_out=len(nodes) > limit)
+
+
+def _position(messages: Any) -> Pointer | None:
+    for message in reversed(messages) if isinstance(messages, list) else ():
+        if isinstance(message, BaseMessage) and (found := read_pointer(message.response_metadata)) is not None:
+            return found
+    return None
+
+
+def _facts(node: Node) -> list[str]:
+    facts = [f"step {'?' if node.step is None else node.step}", node.source or "?"]
+    facts.append(node.created_at[:_TIME_CHARS].replace("T", " "))
+    if node.position is not None:
+        rows = f" after {node.position.row_count} rows" if node.position.row_count >= 0 else ""
+        facts.append(f"session {_short(node.position.session_id)}{rows}")
+    return facts
+
+
+def _short(name: str) -> str:
+    """The end of an id: those of checkpoints begin with the time and differ at the end."""
+    return name if len(name) <= _SHORT + 1 else f"…{name[-_SHORT:]}"
+
+
+def _plain(text: str) -> str:
+    """The text without what Markdown and terminals would obey."""
+    return printable(text).translate(str.maketrans("`*_[]<>|\\\n", "'........ "))

@@ -1,0 +1,185 @@
+"""A view as plain text: each part exactly once, as soon as it is known.
+
+Owns: which words stand for what, and the removal of characters that terminals obey.
+Refuses to know: colours and files (`terminal.py`).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from langchain_mix.errors import MixError
+from langchain_mix.notebook.html import Look, facts_of
+from langchain_mix.notebook.view import Media, Notice, Part, Tool, View, Words
+
+Style = Literal["text", "thinking", "tool", "good", "bad", "note"]
+
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+_LINE_CHARS: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A piece of plain text and what it is."""
+
+    text: str
+    style: Style = "text"
+
+
+class Teller:
+    """Tells what is new in a view."""
+
+    def __init__(self, look: Look) -> None:
+        """Starts with nothing told.
+
+        Args:
+            look: What is told and how much of it.
+        """
+        self._look = look
+        self._told: dict[Part, int] = {}
+        self._restated: set[Part] = set()
+        self._last: Part | None = None
+        self._open = False
+        """Whether the line that was told last goes on."""
+
+    def tell(self, view: View) -> Iterator[Span]:
+        """Tells what changed since the last call.
+
+        Args:
+            view: The view.
+
+        Yields:
+            What to write, in order.
+        """
+        for part in view.take_changes():
+            yield from self.part(part)
+
+    def end(self, view: View) -> Iterator[Span]:
+        """Tells how it ended.
+
+        Args:
+            view: The view, whose status says it.
+
+        Yields:
+            What to write, in order.
+        """
+        yield from self._line(" · ".join([view.status, *facts_of(view)]), "note")
+        if view.error is not None:
+            error = view.error
+            message = error.message if isinstance(error, MixError) else str(error)
+            yield from self._line(f"{type(error).__name__}: {message}", "bad")
+            if isinstance(error, MixError) and error.hint:
+                yield from self._line(error.hint, "bad")
+
+    def part(self, part: Part) -> Iterator[Span]:
+        """Tells what is new in one part.
+
+        Args:
+            part: The part.
+
+        Yields:
+            What to write, in order.
+        """
+        match part:
+            case Words():
+                yield from self._words(part)
+            case Tool():
+                yield from self._tool(part)
+            case Media():
+                if not self._told.get(part):
+                    self._told[part] = 1
+                    name = part.title or part.name or part.url
+                    yield from self._line(f"[shown] {part.kind}: {name}", "note", part.depth)
+            case Notice():
+                if not self._told.get(part):
+                    self._told[part] = 1
+                    yield from self._line(f"[{part.kind}] {part.text}", "note", part.depth)
+
+    def _words(self, words: Words) -> Iterator[Span]:
+        if words.thinking and self._look.thinking == "hidden":
+            return
+        if words.restated and words not in self._restated:
+            self._restated.add(words)
+            self._told[words] = 0
+            if words.pieces:
+                yield from self._line("[a part of the text was lost on the way; this is the whole of it]", "note")
+        new = "".join(words.pieces[self._told.get(words, 0) :])
+        self._told[words] = len(words.pieces)
+        if not new:
+            return
+        style: Style = "thinking" if words.thinking else "text"
+        margin = _margin(words.depth)
+        if words is not self._last or not self._open:
+            yield from self._new_line()
+            yield Span(margin + ("[thinking] " if words.thinking and words is not self._last else ""), style)
+        self._last = words
+        clean = printable(new).replace("\n", f"\n{margin}")
+        self._open = True
+        yield Span(clean, style)
+
+    def _tool(self, tool: Tool) -> Iterator[Span]:
+        if self._look.tools == "hidden" or tool.status == "writing":
+            return
+        told = self._told.get(tool, 0)
+        if told < 1:
+            self._told[tool] = told = 1
+            arguments = " ".join(tool.input.split())
+            yield from self._line(f"[tool] {tool.name} {_cut(arguments, _LINE_CHARS)}", "tool", tool.depth)
+        if tool.over and told < 2:  # noqa: PLR2004  # Called, run, and what it gave.
+            self._told[tool] = told = 2
+            style: Style = "bad" if tool.status == "failed" else "good"
+            words = f"[tool] {tool.name} {tool.status} {' '.join(tool.progress.split())}"
+            yield from self._line(_cut(words.rstrip(), _LINE_CHARS), style, tool.depth)
+        if tool.output and told == 2:  # noqa: PLR2004  # The same.
+            self._told[tool] = 3
+            output = f"[tool] {tool.name} gave: {_cut(tool.output.strip(), self._look.max_output)}"
+            yield from self._line(output, "tool", tool.depth)
+
+    def _new_line(self) -> Iterator[Span]:
+        if self._open:
+            self._open = False
+            yield Span("\n")
+
+    def _line(self, text: str, style: Style, depth: int = 0) -> Iterator[Span]:
+        """A line of its own, or several."""
+        yield from self._new_line()
+        margin = _margin(depth)
+        yield Span(margin + printable(text).replace("\n", f"\n{margin}") + "\n", style)
+        self._last = None
+
+
+def _margin(depth: int) -> str:
+    return "│ " * depth
+
+
+def _cut(text: str, limit: int) -> str:
+    return text if len(text) <= limit else f"{text[:limit]}… ({len(text) - limit:,} more characters)"
+
+
+def printable(text: str) -> str:
+    """The text without the characters that move cursors, colour screens and start commands of terminals."""
+    return _CONTROL.sub("", text.replace("\r\n", "\n"))
+
+
+def as_plain_text(view: View) -> str:
+    """All of a view, for frontends that show no HTML.
+
+    Args:
+        view: The view.
+
+    Returns:
+        Its text: what was said, and the tools in one line each.
+    """
+    teller = Teller(Look(thinking="open", tools="open"))
+    spans = [span for section in view.sections.values() for part in section.parts for span in _all_of(teller, part)]
+    return "".join(span.text for span in [*spans, *teller.end(view)]).rstrip("\n")
+
+
+def _all_of(teller: Teller, part: Part) -> Iterator[Span]:
+    yield from teller.part(part)
+    if isinstance(part, Tool):
+        for inner in part.parts:
+            yield from _all_of(teller, inner)

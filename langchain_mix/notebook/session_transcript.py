@@ -1,0 +1,184 @@
+"""`transcript`: a session of the server, to be looked at.
+
+Owns: which rows become which sections. Refuses to know: how sections look (`html.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from typing import TYPE_CHECKING, Final
+
+from langchain_mix.notebook.html import Folding, Look, Page, counted, frame, gist_of
+from langchain_mix.notebook.plain_text import printable
+from langchain_mix.notebook.view import Notice, Part, Section, Tool, View, Words
+
+if TYPE_CHECKING:
+    from langchain_mix.client import Mix
+    from langchain_mix.protocol.call import Flow
+    from langchain_mix.protocol.models import BackendMessage, ExportMessage, ExportSession, ToolCallData
+
+_NORMAL_ENDS: Final = frozenset({"", "end_turn", "stop", "tool_use"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Transcript:
+    """A session as it was when it was read. Notebooks show it as a page, everything else as text.
+
+    Attributes:
+        session_id: The session.
+        title: Its title.
+        facts: Its counters, in words.
+        view: Its messages.
+        look: What is shown of them.
+    """
+
+    session_id: str
+    title: str
+    facts: Sequence[str]
+    view: View = field(repr=False)
+    look: Look = field(repr=False)
+
+    def _repr_html_(self) -> str:
+        facts = "".join(f"<span>{escape(fact)}</span>" for fact in self.facts)
+        head = f'<div class="lcm-label">{escape(self.title or "Session")} <code>{escape(self.session_id)}</code></div>'
+        page = Page(self.look, "")
+        foot = f'<div class="lcm-status">{facts}</div>'
+        return frame(f"{head}{page.still(self.view)}{foot}", label=f"Session {self.session_id}")
+
+    def _repr_markdown_(self) -> str:
+        """The same for frontends that show Markdown and no HTML. Roles are quoted so that no text passes for one."""
+        lines = [f"### {_line(self.title) or 'Session'} `{self.session_id}`", "", " · ".join(self.facts), ""]
+        for section in self.view.sections.values():
+            lines += [f"**{section.role}**", ""]
+            for part in _shown(self.look, section.parts):
+                lines += [*(f"> {line}" for line in _told(part, markdown=True).split("\n")), ""]
+        return "\n".join(lines)
+
+    def __repr__(self) -> str:
+        """The session as text."""
+        lines = [printable(f"{_line(self.title) or 'Session'} ({self.session_id}): {' · '.join(self.facts)}")]
+        for section in self.view.sections.values():
+            for part in _shown(self.look, section.parts):
+                first, *rest = printable(_told(part, markdown=False)).split("\n")
+                lines += [f"{section.role:>9} | {first}", *(f"{'':>9} | {line}" for line in rest)]
+        return "\n".join(lines)
+
+
+def transcript(
+    session_id: str, mix: Mix, *, thinking: Folding = "closed", tools: Folding = "closed", max_output: int = 2000
+) -> Transcript:
+    """Reads a session to look at it: what was said and thought, and what tools were asked and gave.
+
+    Args:
+        session_id: The session.
+        mix: A client of its server.
+        thinking: Whether reasoning is folded away (`"closed"`), unfolded (`"open"`) or left out (`"hidden"`).
+        tools: The same for tools. What they gave is told by servers from Mix 0.8 on.
+        max_output: Characters of a tool's arguments or output that are shown before the rest is folded away.
+
+    Returns:
+        The transcript; as the last value of a notebook cell it is shown.
+
+    Raises:
+        MixNotFoundError: There is no such session.
+        MixError: It cannot be read.
+    """
+    return mix.run(_reading(session_id, Look(thinking=thinking, tools=tools, max_output=max_output)))
+
+
+async def atranscript(
+    session_id: str, mix: Mix, *, thinking: Folding = "closed", tools: Folding = "closed", max_output: int = 2000
+) -> Transcript:
+    """Does what `transcript` does, asynchronously."""
+    return await mix.run_async(_reading(session_id, Look(thinking=thinking, tools=tools, max_output=max_output)))
+
+
+def _reading(session_id: str, look: Look) -> Flow[Transcript]:
+    from langchain_mix.protocol import calls  # noqa: PLC0415  # Models of the wire are loaded when they are needed.
+    from langchain_mix.protocol.call import ask  # noqa: PLC0415  # The same.
+
+    exported = yield from ask(calls.export_session(session_id))
+    # Exports never tell what tools gave, listings do (Mix 0.8).
+    rows = yield from ask(calls.list_messages(session_id))
+    view = View()
+    listed = {row.id: row for row in rows}
+    for message in exported.messages:
+        _read_row(view, message, listed.get(message.id))
+    view.end("done")
+    return Transcript(session_id=session_id, title=exported.title, facts=_facts(exported, view), view=view, look=look)
+
+
+def _read_row(view: View, message: ExportMessage, listed: BackendMessage | None) -> None:
+    if message.role == "tool":
+        return  # What tools gave stands with their calls; the row itself has no text.
+    section = view.section(message.id, role="user" if message.role == "user" else "assistant", complete=True)
+    thought = message.reasoning or "\n\n".join(message.thinking_blocks)
+    if thought:
+        section.parts.append(Words(thinking=True, pieces=[thought]))
+    if message.content:
+        section.parts.append(Words(pieces=[message.content]))
+    known = {call.id: call for call in listed.tool_calls} if listed is not None else {}
+    for call in message.tool_calls:
+        tool = view.tool(section.parts, call.id)
+        tool.name, tool.arguments[:] = call.name, [call.input]
+        tool.status = "called" if call.finished else "writing"
+        _read_outcome(tool, known.get(call.id), call.result, is_error=call.is_error)
+    if (message.finish_reason or "") not in _NORMAL_ENDS:
+        section.parts.append(Notice("ended", str(message.finish_reason)))
+    _count(section, listed)
+
+
+def _read_outcome(tool: Tool, listed: ToolCallData | None, result: str | None, *, is_error: bool | None) -> None:
+    if listed is not None and listed.result is not None:
+        result, is_error = listed.result, listed.is_error
+    if result is not None:
+        tool.output, tool.status = result, "failed" if is_error else "succeeded"
+
+
+def _count(section: Section, listed: BackendMessage | None) -> None:
+    if listed is None:
+        return
+    if listed.input_tokens is not None or listed.output_tokens is not None:
+        section.tokens = (listed.input_tokens or 0, listed.output_tokens or 0)
+    section.cost = listed.cost
+
+
+def _facts(exported: ExportSession, view: View) -> list[str]:
+    facts = [f"{exported.created_at:%Y-%m-%d %H:%M}"] if exported.created_at else []
+    facts.append(counted(exported.user_message_count, "message"))
+    if view.tools:
+        facts.append(counted(len(view.tools), "tool call"))
+    if (tokens := view.tokens()) is not None:
+        facts.append(f"{tokens[0]:,} tokens in, {tokens[1]:,} out")
+    return [*facts, f"${exported.cost:.4f}"]
+
+
+def _shown(look: Look, parts: Sequence[Part]) -> list[Part]:
+    hidden: Mapping[bool, bool] = {True: look.thinking == "hidden", False: False}
+    return [
+        part
+        for part in parts
+        if not (isinstance(part, Words) and hidden[part.thinking])
+        and not (isinstance(part, Tool) and look.tools == "hidden")
+    ]
+
+
+def _told(part: Part, *, markdown: bool) -> str:
+    match part:
+        case Words(thinking=True):
+            return f"[thinking] {part.text}"
+        case Words():
+            return part.text
+        case Tool():
+            name = f"`{_line(part.name)}`" if markdown else part.name
+            return f"[tool] {name} {part.status}: {_line(gist_of(part))}"
+        case Notice():
+            return f"[{part.kind}] {part.text}"
+        case _:
+            return f"[shown] {part.title or part.name}"
+
+
+def _line(text: str) -> str:
+    return " ".join(text.replace("`", "'").split())

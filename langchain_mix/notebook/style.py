@@ -1,0 +1,109 @@
+"""How displays look: one style sheet and one script, both constant.
+
+Owns: colours that are readable in light and dark themes, and which `<details>` the reader has opened.
+Refuses to know: anything that an agent says; no text of an agent is ever put in here.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+_DARK: Final = (
+    "--lcm-muted:#a6adb7;--lcm-line:rgba(200,205,215,.24);--lcm-fill:rgba(200,205,215,.08);"
+    "--lcm-good:#6fdd8b;--lcm-bad:#ff938a;--lcm-busy:#7cb7ff;--lcm-warn:#f2c14e;--lcm-link:#7cb7ff;"
+)
+
+STYLE: Final = (
+    """<style>
+.lcm{--lcm-muted:#57606a;--lcm-line:rgba(90,100,115,.28);--lcm-fill:rgba(90,100,115,.07);
+--lcm-good:#1a7f37;--lcm-bad:#b3261e;--lcm-busy:#0b5cad;--lcm-warn:#8a5a00;--lcm-link:#0b5cad;
+color:var(--jp-content-font-color1,var(--vscode-editor-foreground,inherit));
+font-family:var(--jp-content-font-family,var(--vscode-font-family,system-ui,sans-serif));
+font-size:var(--jp-content-font-size1,14px);line-height:1.5;max-width:60em;overflow-wrap:anywhere}
+"""
+    # JupyterLab, Notebook 7 and nbconvert; VS Code; Colab. Elsewhere what the reader's system prefers.
+    f'[data-jp-theme-light="false"] .lcm,.vscode-dark .lcm,html[theme="dark"] .lcm{{{_DARK}}}\n'
+    "@media (prefers-color-scheme:dark){"
+    f'html:not([theme]) body:not([data-jp-theme-light]):not([class*="vscode-"]) .lcm{{{_DARK}}}}}\n'
+    """.lcm *{box-sizing:border-box}
+.lcm section{margin:0 0 .6em}
+.lcm-label{font-size:.85em;color:var(--lcm-muted);font-weight:600;margin:0 0 .2em}
+.lcm-user{border-left:3px solid var(--lcm-busy);padding-left:.7em}
+.lcm-md>:first-child{margin-top:0}.lcm-md>:last-child{margin-bottom:0}
+.lcm-md{margin:.35em 0}.lcm-md p{margin:.5em 0}
+.lcm-md h1,.lcm-md h2,.lcm-md h3,.lcm-md h4{font-size:1.1em;margin:.8em 0 .3em;line-height:1.3}
+.lcm-md h1{font-size:1.3em}.lcm-md h2{font-size:1.2em}
+.lcm a{color:var(--lcm-link)}
+.lcm pre,.lcm code{font-family:var(--jp-code-font-family,var(--vscode-editor-font-family,ui-monospace,monospace));
+font-size:.92em;background:var(--lcm-fill);color:inherit;border-radius:4px}
+.lcm code{padding:.1em .3em}.lcm pre code{padding:0;background:none;font-size:1em}
+.lcm pre{margin:.3em 0;padding:.5em .7em;white-space:pre-wrap;overflow:auto;max-height:24em;
+border:0;text-align:left}
+.lcm-words{white-space:pre-wrap;color:var(--lcm-muted)}
+.lcm details{margin:.3em 0;border:1px solid var(--lcm-line);border-radius:6px;padding:.25em .6em;display:block}
+.lcm details details{border:0;padding:0;margin:.2em 0}
+.lcm summary{cursor:pointer;display:list-item;color:inherit;font-size:.95em}
+.lcm summary:focus-visible{outline:2px solid var(--lcm-busy);outline-offset:2px;border-radius:4px}
+.lcm summary .lcm-gist{color:var(--lcm-muted);font-family:var(--jp-code-font-family,ui-monospace,monospace);
+font-size:.9em}
+.lcm details[open]>summary{margin-bottom:.3em}
+.lcm-sub{border-left:2px solid var(--lcm-line);padding-left:.7em;margin:.3em 0}
+.lcm-cap{font-size:.85em;color:var(--lcm-muted);margin:.35em 0 .1em}
+.lcm-good{color:var(--lcm-good)}.lcm-bad{color:var(--lcm-bad)}.lcm-busy{color:var(--lcm-busy)}
+.lcm-warn{color:var(--lcm-warn)}.lcm-muted{color:var(--lcm-muted)}
+.lcm-note{border-left:3px solid var(--lcm-warn);padding:.15em .7em;margin:.35em 0;white-space:pre-wrap}
+.lcm-error{border:1px solid var(--lcm-bad);border-left-width:4px;border-radius:6px;padding:.4em .8em;margin:.5em 0;
+white-space:pre-wrap}
+.lcm-status{display:flex;flex-wrap:wrap;gap:.2em 1em;font-size:.85em;color:var(--lcm-muted);margin-top:.5em;
+border-top:1px solid var(--lcm-line);padding-top:.35em}
+.lcm figure{margin:.5em 0}.lcm figcaption{font-size:.85em;color:var(--lcm-muted)}
+.lcm img{max-width:100%;height:auto;border-radius:4px;background:#fff}
+.lcm-grid{overflow:auto;max-height:24em;margin:.3em 0}
+.lcm table{border-collapse:collapse;font-size:.92em;margin:0;color:inherit;background:none}
+.lcm caption{text-align:left;color:var(--lcm-muted);font-size:.9em;padding:.2em 0;caption-side:top}
+.lcm.lcm th,.lcm.lcm td{border:1px solid var(--lcm-line);padding:.2em .55em;text-align:left;vertical-align:top;
+white-space:pre-wrap;max-width:32em;color:inherit;background:none}
+.lcm.lcm td.lcm-num{text-align:right}
+.lcm th{font-weight:600;background:var(--lcm-fill)}
+.lcm ul.lcm-tree{list-style:none;margin:.3em 0;padding:0}
+.lcm-tree li{margin:0;padding:.15em 0 .15em .7em;border-left:2px solid var(--lcm-line)}
+.lcm-tree code{user-select:all}
+.lcm-facts>span{color:var(--lcm-muted);margin-left:.7em;font-size:.92em}
+.lcm-spin{display:inline-block;width:.75em;height:.75em;border:2px solid var(--lcm-line);
+border-top-color:var(--lcm-busy);border-radius:50%;animation:lcm-spin 1s linear infinite;vertical-align:-.05em}
+@keyframes lcm-spin{to{transform:rotate(1turn)}}
+@media (prefers-reduced-motion:reduce){.lcm-spin{animation:none}}
+</style>"""
+)
+"""For every display: a notebook may show one alone, or several of different versions."""
+
+_SCRIPT: Final = """<script>
+(function(){
+var root=document.getElementById("%s");if(!root)return;
+var all=window.__langchainMix=window.__langchainMix||{};
+var seen=all[root.id]=all[root.id]||{};
+root.querySelectorAll("details[data-key]").forEach(function(d){
+if(d.dataset.key in seen)d.open=seen[d.dataset.key];
+d.querySelector("summary").addEventListener("click",function(){seen[d.dataset.key]=!d.open;});
+});
+})();
+</script>"""
+
+
+def keeping_open(root: str) -> str:
+    """The script that keeps open what the reader opened, though each update replaces the whole display.
+
+    Frontends that run no scripts of outputs lose nothing but that.
+
+    Args:
+        root: The id of the display's outermost element: letters, digits and hyphens.
+
+    Returns:
+        The script element.
+
+    Raises:
+        ValueError: The id has other characters.
+    """
+    if not root.replace("-", "").isalnum() or not root.isascii():
+        raise ValueError(f"{root!r} is no id of a display.")
+    return _SCRIPT % root

@@ -1,0 +1,142 @@
+"""A live display: one output, few updates, the last state always."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from langchain_mix.client.updates import TextDelta
+from langchain_mix.notebook.html import Look
+from langchain_mix.notebook.painter import Painter
+
+
+def test_one_output_and_the_last_state_always(notebook):
+    painter = Painter(Look())
+    began = time.monotonic()
+    painter.start()
+    for number in range(2000):
+        painter.put(TextDelta("m", f" w{number}"))
+    painter.finish("done")
+    took = time.monotonic() - began
+    assert len(notebook.ids) == 1
+    assert notebook.updates[0] is False
+    assert all(notebook.updates[1:])
+    # One when it starts, one when it ends, ten in a second in between.
+    assert len(notebook.shown) <= took * 10 + 2
+    assert "w0 w1 w2" in notebook.html
+    assert "w1999" in notebook.html
+    assert "✓ done" in notebook.html
+    assert "w1999" in notebook.text
+
+
+def shown_when(notebook, condition):
+    """Waits for a state of the display without asking again and again."""
+    reached = threading.Event()
+    record = notebook.shown
+
+    class Watched(list):
+        def append(self, state):
+            super().append(state)
+            if condition(state[0]):
+                reached.set()
+
+    notebook.shown = Watched(record)
+    return reached
+
+
+def test_what_came_last_is_drawn_though_nothing_follows(notebook):
+    reached = shown_when(notebook, lambda html: "second" in html)
+    painter = Painter(Look(), interval=0.05, idle=60.0)
+    painter.start()
+    painter.put(TextDelta("m", "first "))
+    painter.put(TextDelta("m", "second"))
+    assert reached.wait(10)
+    assert "running" in notebook.html
+    painter.finish("done")
+
+
+def test_time_is_drawn_though_nothing_comes(notebook):
+    drawn = []
+    reached = shown_when(notebook, lambda html: drawn.append(html) or len(drawn) > 2)
+    painter = Painter(Look(), interval=0.01, idle=0.02)
+    painter.start()
+    assert reached.wait(10)
+    painter.finish("done")
+
+
+def test_the_interval_is_kept(notebook):
+    """With an hour between drawings there are the first and the last one."""
+    painter = Painter(Look(), interval=3600.0, idle=3600.0)
+    painter.start()
+    for _ in range(10):
+        painter.put(TextDelta("m", "a"))
+    painter.finish("done")
+    assert len(notebook.shown) == 2
+    assert "a" * 10 in notebook.html
+
+
+def test_the_clock_is_the_one_that_is_given(notebook):
+    times = iter([100.0, *[104.5] * 1000])
+    painter = Painter(Look(), interval=3600.0, idle=3600.0, clock=lambda: next(times))
+    painter.start()
+    painter.finish("done")
+    assert "4.5 s" in notebook.html
+
+
+def test_who_reads_the_stream_never_waits_for_a_drawing(notebook, monkeypatch):
+    door = threading.Event()
+    drawing = threading.Event()
+    painter = Painter(Look(), interval=0.001, idle=0.001)
+    painter.start()
+
+    def slow(html, text):
+        drawing.set()
+        door.wait(10)
+
+    monkeypatch.setattr(painter._cell, "publish", slow)
+    painter.put(TextDelta("m", "a"))
+    assert drawing.wait(10)
+    for _ in range(100):
+        painter.put(TextDelta("m", "a"))
+    assert not door.is_set()
+    door.set()
+    painter.finish("done")
+    assert painter.view.sections["turn"].parts[0].text == "a" * 101
+
+
+def test_what_cannot_be_drawn_is_raised_in_the_end(notebook, monkeypatch):
+    painter = Painter(Look(), interval=0.001)
+    painter.start()
+
+    def broken(html, text):
+        monkeypatch.undo()  # It fails once; the end could be drawn.
+        raise OSError("no pipe")
+
+    monkeypatch.setattr(painter._cell, "publish", broken)
+    painter.put(TextDelta("m", "a"))
+    painter._thread.join(10)
+    painter.put(TextDelta("m", "b"))
+    with pytest.raises(OSError, match="no pipe"):
+        painter.finish("done")
+
+
+def test_the_look_is_kept(notebook):
+    from langchain_mix.client.updates import ThinkingDelta
+
+    painter = Painter(Look(thinking="hidden"))
+    painter.start()
+    painter.put(ThinkingDelta("m", "secret"))
+    painter.finish("done")
+    assert "secret" not in notebook.html
+
+
+def test_a_display_can_be_drawn_again_after_its_end(notebook):
+    painter = Painter(Look())
+    painter.start()
+    painter.finish("done")
+    painter.view.notice("late", "news")
+    painter.refresh()
+    assert "news" in notebook.html
+    assert len(notebook.ids) == 1
