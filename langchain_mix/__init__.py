@@ -13,15 +13,33 @@ if TYPE_CHECKING:
     from langchain_mix.emulator import MixEmulator
     from langchain_mix.errors import MixError
     from langchain_mix.registration import register
+    from langchain_mix.retrievers import MixBlobLoader, MixFileLoader, MixRetriever, aupload, upload
 
-__all__ = ["ChatMix", "Mix", "MixEmulator", "MixError", "__version__", "register"]
+__all__ = [
+    "ChatMix",
+    "Mix",
+    "MixBlobLoader",
+    "MixEmulator",
+    "MixError",
+    "MixFileLoader",
+    "MixRetriever",
+    "__version__",
+    "aupload",
+    "register",
+    "upload",
+]
 
 _HOMES = {
     "ChatMix": "langchain_mix.chat_models",
     "Mix": "langchain_mix.client",
+    "MixBlobLoader": "langchain_mix.retrievers",
     "MixEmulator": "langchain_mix.emulator",
     "MixError": "langchain_mix.errors",
+    "MixFileLoader": "langchain_mix.retrievers",
+    "MixRetriever": "langchain_mix.retrievers",
+    "aupload": "langchain_mix.retrievers",
     "register": "langchain_mix.registration",
+    "upload": "langchain_mix.retrievers",
 }
 
 

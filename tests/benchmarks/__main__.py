@@ -23,7 +23,7 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Final, NamedTuple
 
-from tests.benchmarks import chat_model, crowd, first_token, imports, large_events, request_counts, streams
+from tests.benchmarks import chat_model, crowd, first_token, imports, large_events, request_counts, retriever, streams
 from tests.benchmarks.hosting import hosted
 from tests.benchmarks.measure import Figure, table
 
@@ -51,6 +51,7 @@ PARTS: Final = {
     "chat-model": Part("A chunk of an answer", chat_model.measure, 7, 3),
     "crowd": Part("A thousand answers at once", lambda _url, often: crowd.measure(often), 2, 1),
     "requests": Part("Requests", lambda _url, _often: request_counts.measure(), 1, 1),
+    "retriever": Part("Retrieval", lambda _url, often: retriever.measure(often), 7, 3),
     "imports": Part("Imports", lambda _url, often: imports.measure(often), 7, 3),
 }
 

@@ -1,0 +1,59 @@
+"""The client with which files are read and uploaded.
+
+Owns: whose client it is, and so who closes it. Refuses to know: what it is used for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass, field
+
+from langchain_mix.client import Mix
+from langchain_mix.errors import MixConfigurationError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """Where the server is.
+
+    Attributes:
+        mix: A client of the user's, which is never closed here; None to make one for each run.
+        server_url: The base URL, as for `Mix`.
+        api: The server's generation, as for `Mix`.
+        headers: Headers of every request, as for `Mix`.
+    """
+
+    mix: Mix | None = None
+    server_url: str | None = None
+    api: str = "auto"
+    headers: Mapping[str, str] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuses two answers to one question."""
+        if self.mix is not None and (self.server_url is not None or self.headers or self.api != "auto"):
+            raise MixConfigurationError(
+                "There are both a client and options of a connection.",
+                hint="Pass `mix=` alone, or `server_url=`, `api=` and `headers=`.",
+            )
+
+    def _own(self) -> Mix:
+        return Mix(server_url=self.server_url, api=self.api, headers=self.headers)
+
+    @contextmanager
+    def opened(self) -> Iterator[Mix]:
+        """The client, for as long as the block runs."""
+        if self.mix is not None:
+            yield self.mix
+            return
+        with self._own() as mix:
+            yield mix
+
+    @asynccontextmanager
+    async def opened_async(self) -> AsyncIterator[Mix]:
+        """Does what `opened` does, asynchronously."""
+        if self.mix is not None:
+            yield self.mix
+            return
+        async with self._own() as mix:
+            yield mix

@@ -1,0 +1,162 @@
+"""The vectors of chunks: asked for once per text, kept, asked for in batches.
+
+Owns: which texts still need a vector, and what the model's answer must look like.
+Refuses to know: how alike vectors are (`vectors.py`) and how a model is called (`steps.py`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+
+from langchain_mix.errors import MixConfigurationError
+from langchain_mix.retrievers.indexing import IndexedFile, digest_of
+from langchain_mix.retrievers.kept import KeptIndex
+from langchain_mix.retrievers.steps import Embed, EmbedQuery, Steps, Work
+from langchain_mix.retrievers.vectors import Vector, vector_of
+
+if TYPE_CHECKING:
+    from langchain_core.embeddings import Embeddings
+
+OnEmbeddingError: TypeAlias = Literal["raise", "words"]
+"""What a failure of the embedding model does: it ends the call, or the ranking is by words alone."""
+
+_log: Final = logging.getLogger("langchain_mix")
+
+_SPARE: Final = 1000
+"""Vectors of texts that are gone which stay on disk for a while: files come back, and other retrievers have theirs."""
+
+
+class Embedder:
+    """Gives chunks and queries their vectors. Safe to use from many threads; its methods are procedures.
+
+    Attributes:
+        notes: Failures of the model that were lived with, a sentence each.
+    """
+
+    def __init__(
+        self,
+        model: Embeddings,
+        *,
+        batch: int,
+        on_error: OnEmbeddingError,
+        name: str = "",
+        kept: KeptIndex | None = None,
+    ) -> None:
+        """Asks nothing yet.
+
+        Args:
+            model: The model.
+            batch: Texts per call of the model.
+            on_error: What its failure does.
+            name: The name under which its vectors are kept; empty for not at all.
+            kept: Where they are kept.
+        """
+        self._model = model
+        self._batch = batch
+        self._on_error = on_error
+        self._name = name
+        self._kept = kept if name else None
+        self._known: dict[str, Vector] | None = None
+        self.notes: list[str] = []
+
+    def vectors_of(self, files: Iterable[IndexedFile]) -> Steps[dict[str, Vector] | None]:
+        """Gives the vectors of all chunks; the model is asked for those that are not known.
+
+        Args:
+            files: The files.
+
+        Returns:
+            The procedure; its result has the vectors by the digest of the chunk's content, or is None if the model
+            failed and that is to be lived with.
+
+        Raises:
+            MixConfigurationError: What the model gave are no vectors.
+            Exception: Whatever the model raises.
+        """
+        known = dict((yield from self._loaded()) if self._known is None else self._known)
+        texts = {digest_of(chunk.content): chunk.content for file in files for chunk in file.chunks}
+        missing = {digest: text for digest, text in texts.items() if digest not in known}
+        new: dict[str, Vector] = {}
+        try:
+            yield from self._embedded(missing, new)
+        except Exception as problem:  # noqa: BLE001  # Models fail in ways of their own.
+            self._live_with(problem)
+            return None
+        finally:
+            # What came before a failure is not asked for again.
+            vectors = {digest: vector for digest, vector in (known | new).items() if digest in texts}
+            self._known = vectors
+        yield from self._keep(new, texts, len(known))
+        return vectors
+
+    def vector_of_query(self, query: str) -> Steps[Vector | None]:
+        """Gives the vector of a query.
+
+        Args:
+            query: The query.
+
+        Returns:
+            The procedure; its result is None if the model failed and that is to be lived with.
+
+        Raises:
+            MixConfigurationError: What the model gave is no vector.
+            Exception: Whatever the model raises.
+        """
+        try:
+            return vector_of((yield EmbedQuery(self._model, query)))
+        except Exception as problem:  # noqa: BLE001  # The same.
+            self._live_with(problem)
+            return None
+
+    def _loaded(self) -> Steps[dict[str, Vector]]:
+        kept, name = self._kept, self._name
+        return (yield Work(lambda: kept.load_vectors(name))) if kept is not None else {}
+
+    def _embedded(self, texts: Mapping[str, str], new: dict[str, Vector]) -> Steps[None]:
+        digests = list(texts)
+        for start in range(0, len(digests), self._batch):
+            asked = digests[start : start + self._batch]
+            answer = yield Embed(self._model, [texts[digest] for digest in asked])
+            if len(answer) != len(asked):
+                raise MixConfigurationError(f"The embedding model gave {len(answer)} vectors for {len(asked)} texts.")
+            new.update((digest, vector_of(numbers)) for digest, numbers in zip(asked, answer, strict=True))
+
+    def _keep(self, new: dict[str, Vector], texts: Mapping[str, str], known: int) -> Steps[None]:
+        kept, name = self._kept, self._name
+        if kept is None:
+            return
+        if new:
+            yield Work(lambda: kept.save_vectors(name, new))
+        if known > 2 * len(texts) + _SPARE:
+            yield Work(lambda: kept.keep_only_vectors(texts))
+
+    def _live_with(self, problem: Exception) -> None:
+        """Goes on without vectors after a failure, if that was asked for.
+
+        Raises:
+            Exception: The failure; it was not.
+        """
+        if self._on_error == "raise":
+            raise problem
+        note = f"The embedding model failed, and chunks were ranked by words alone: {problem!r}."
+        _log.warning(note)
+        if note not in self.notes:
+            self.notes.append(note)
+
+
+def name_of(model: Embeddings) -> str:
+    """A name under which vectors may be kept: that of the model, if it has one.
+
+    Args:
+        model: The model.
+
+    Returns:
+        The class and the model's name; empty if nothing tells one model of the class from another.
+    """
+    kind = type(model)
+    named = (getattr(model, attribute, None) for attribute in ("model", "model_name", "model_id", "deployment"))
+    parts = [value for value in named if isinstance(value, str) and value]
+    size = getattr(model, "dimensions", None)
+    return f"{kind.__module__}.{kind.__qualname__}:{'/'.join(parts)}:{size or ''}" if parts else ""

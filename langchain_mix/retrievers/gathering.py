@@ -1,0 +1,236 @@
+"""Files brought here from the server, several at a time.
+
+Owns: how many downloads run, how much is held, and which failures cost a file and which the run.
+Refuses to know: what is in a file, and what it is wanted for.
+
+Downloads beside each other need threads in synchronous code; each waits for the network alone, and all have ended when
+the iteration has.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import deque
+from collections.abc import AsyncGenerator, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from io import BytesIO
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+from langchain_mix.errors import MixAuthenticationError, MixError, MixNetworkError, MixNotFoundError, MixResponseError
+from langchain_mix.retrievers.limits import Limits
+from langchain_mix.retrievers.parsing.parts import Skipped
+from langchain_mix.retrievers.remote_files import RemoteFile
+from langchain_mix.retrievers.reports import FileReport, OnProblem
+
+if TYPE_CHECKING:
+    from langchain_mix.client import Mix
+
+_ATTEMPTS: Final = 3
+"""How often a file is asked for whose download broke in the middle. The client retries those that never began."""
+
+Outcome: TypeAlias = bytes | Skipped
+
+
+class _StoppedError(Exception):
+    """The sink takes no more: the file is larger than allowed, or nobody waits for it any longer."""
+
+
+class _Budget:
+    """Bytes that all downloads of a run may still take; shared between threads."""
+
+    def __init__(self, total: int) -> None:
+        self._left = total
+        self._lock = threading.Lock()
+        self.closed = False
+
+    def take(self, size: int) -> bool:
+        with self._lock:
+            self._left -= size
+            return self._left >= 0
+
+    def give_back(self, size: int) -> None:
+        with self._lock:
+            self._left += size
+
+
+class _Sink(BytesIO):
+    """Takes the bytes of one file as long as they are within the limits."""
+
+    def __init__(self, budget: _Budget, limits: Limits) -> None:
+        super().__init__()
+        self._budget = budget
+        self._limits = limits
+        self.size = 0
+        self.problem = ""
+
+    def write(self, piece: bytes, /) -> int:  # type: ignore[override]  # Pieces of answers are bytes.
+        self.size += len(piece)
+        if self._budget.closed:
+            raise _StoppedError
+        if self.size > self._limits.max_file_bytes:
+            self._stop(f"is larger than {self._limits.max_file_bytes} bytes (`max_file_bytes`)")
+        if not self._budget.take(len(piece)):
+            self._stop(_total(self._limits))
+        return super().write(piece)
+
+    def restart(self) -> None:
+        self._budget.give_back(self.size)
+        self.size = 0
+        self.seek(0)
+        self.truncate()
+
+    def _stop(self, problem: str) -> None:
+        self.problem = problem
+        raise _StoppedError
+
+
+def gather(
+    mix: Mix,
+    session_id: str,
+    files: Sequence[RemoteFile],
+    limits: Limits,
+    report: FileReport,
+    *,
+    on_problem: OnProblem = "report",
+) -> Generator[tuple[RemoteFile, bytes], None, None]:
+    """Downloads files, several at a time, and gives them in the order in which they were passed.
+
+    Args:
+        mix: The client.
+        session_id: The session.
+        files: The files.
+        limits: How much is downloaded, and how much at a time.
+        report: Told the files that are left out: their names are refused, they are too large, gone, or not given out.
+        on_problem: Whether such a file ends the run.
+
+    Yields:
+        Each file with its bytes. At most `2 * parallel_downloads` files are held beside the one that is given.
+
+    Raises:
+        MixFileError: A file is left out and `on_problem` is `"raise"`.
+        MixNetworkError: The server cannot be reached.
+        MixError: A failure that every file would have.
+    """
+    budget = _Budget(limits.max_total_bytes)
+    waiting: deque[tuple[RemoteFile, Outcome | Future[Outcome]]] = deque()
+    pool = ThreadPoolExecutor(limits.parallel_downloads, thread_name_prefix="ThreadPool-langchain-mix")
+    try:
+        for index, file in enumerate(files):
+            refused = _refusal(file, index, limits)
+            waiting.append((file, refused or pool.submit(_download, mix, session_id, file, budget, limits)))
+            while len(waiting) > 2 * limits.parallel_downloads:
+                yield from _settled(*_result(*waiting.popleft()), report, on_problem)
+        while waiting:
+            yield from _settled(*_result(*waiting.popleft()), report, on_problem)
+    finally:
+        budget.closed = True
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+async def gather_async(
+    mix: Mix,
+    session_id: str,
+    files: Sequence[RemoteFile],
+    limits: Limits,
+    report: FileReport,
+    *,
+    on_problem: OnProblem = "report",
+) -> AsyncGenerator[tuple[RemoteFile, bytes], None]:
+    """Does what `gather` does, asynchronously and without threads."""
+    budget = _Budget(limits.max_total_bytes)
+    slots = asyncio.Semaphore(limits.parallel_downloads)
+    waiting: deque[tuple[RemoteFile, Outcome | asyncio.Task[Outcome]]] = deque()
+
+    async def start(file: RemoteFile) -> Outcome:
+        async with slots:
+            return await _download_async(mix, session_id, file, budget, limits)
+
+    async def oldest() -> tuple[RemoteFile, Outcome]:
+        file, outcome = waiting[0]
+        done = await outcome if isinstance(outcome, asyncio.Task) else outcome
+        waiting.popleft()  # Not before: a task that is waited for is cancelled with the others.
+        return file, done
+
+    try:
+        for index, file in enumerate(files):
+            waiting.append((file, _refusal(file, index, limits) or asyncio.create_task(start(file))))
+            while len(waiting) > 2 * limits.parallel_downloads:
+                for settled in _settled(*await oldest(), report, on_problem):
+                    yield settled
+        while waiting:
+            for settled in _settled(*await oldest(), report, on_problem):
+                yield settled
+    finally:
+        budget.closed = True
+        left = [task for _, task in waiting if isinstance(task, asyncio.Task)]
+        for task in left:
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+
+
+def _refusal(file: RemoteFile, index: int, limits: Limits) -> Skipped | None:
+    if file.refused:
+        return Skipped(f"was not read: {file.refused}")
+    if file.size > limits.max_file_bytes:
+        return Skipped(f"has {file.size} bytes; at most {limits.max_file_bytes} are read (`max_file_bytes`)")
+    if index >= limits.max_files:
+        return Skipped(f"is beyond the {limits.max_files} files that are read (`max_files`)")
+    return None
+
+
+def _total(limits: Limits) -> str:
+    return f"is beyond the {limits.max_total_bytes} bytes that are read in all (`max_total_bytes`)"
+
+
+def _result(file: RemoteFile, outcome: Outcome | Future[Outcome]) -> tuple[RemoteFile, Outcome]:
+    return file, outcome.result() if isinstance(outcome, Future) else outcome
+
+
+def _settled(
+    file: RemoteFile, outcome: Outcome, report: FileReport, on_problem: OnProblem
+) -> Iterator[tuple[RemoteFile, bytes]]:
+    if isinstance(outcome, Skipped):
+        report.skip(file.name, outcome.reason, outcome.kind, on_problem)
+        return
+    yield file, outcome
+
+
+def _download(mix: Mix, session_id: str, file: RemoteFile, budget: _Budget, limits: Limits) -> Outcome:
+    sink = _Sink(budget, limits)
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            mix.files.download(id=session_id, filename=file.name, to=sink)
+        except (MixError, _StoppedError) as problem:
+            if (refusal := _judged(problem, sink, attempt)) is not None:
+                return refusal
+        else:
+            break
+    return sink.getvalue()
+
+
+async def _download_async(mix: Mix, session_id: str, file: RemoteFile, budget: _Budget, limits: Limits) -> Outcome:
+    sink = _Sink(budget, limits)
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            await mix.files.download_async(id=session_id, filename=file.name, to=sink)
+        except (MixError, _StoppedError) as problem:
+            if (refusal := _judged(problem, sink, attempt)) is not None:
+                return refusal
+        else:
+            break
+    return sink.getvalue()
+
+
+def _judged(problem: MixError | _StoppedError, sink: _Sink, attempt: int) -> Skipped | None:
+    """What a failure means: a reason to leave the file out, None to ask again, or the end of the run (raised)."""
+    if isinstance(problem, _StoppedError):
+        return Skipped(sink.problem or "was not read: the run has ended")
+    if isinstance(problem, MixNotFoundError):
+        return Skipped("is gone from the server")
+    if isinstance(problem, MixNetworkError) and sink.size and attempt < _ATTEMPTS:
+        sink.restart()
+        return None
+    if isinstance(problem, MixResponseError) and not isinstance(problem, MixAuthenticationError):
+        return Skipped(f"was not given out by the server: {problem.message}")
+    raise problem

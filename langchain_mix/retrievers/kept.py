@@ -1,0 +1,251 @@
+"""An index kept on disk between processes.
+
+Owns: the file, its form, and what is done when it is damaged. Refuses to know: what is wrong or right on the server.
+
+One SQLite file for each server, session and way of reading. Every row carries a checksum; a row or a file that does not
+hold what was written is dropped and made anew. What is kept is text and numbers: nothing of it is ever executed.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
+from dataclasses import asdict
+from hashlib import blake2b
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import numpy as np
+
+from langchain_mix.errors import MixConfigurationError
+from langchain_mix.retrievers.chunking import Chunk
+from langchain_mix.retrievers.indexing import IndexedFile, search_terms
+from langchain_mix.retrievers.parsing import Place
+from langchain_mix.retrievers.vectors import Vector
+
+T = TypeVar("T")
+
+FORMAT: Final = 1
+"""Goes up when the form of what is kept, or the meaning of it, changes. Older files are then left alone."""
+
+_BUSY: Final = 10.0
+"""Seconds to wait for another process that writes."""
+
+_MACHINE: Final = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_PERM,
+        sqlite3.SQLITE_READONLY,
+    }
+)
+
+_TABLES: Final = """
+CREATE TABLE IF NOT EXISTS files (
+    name TEXT PRIMARY KEY, listed_size INTEGER, modified REAL, checked_at REAL, body BLOB, proof BLOB
+);
+CREATE TABLE IF NOT EXISTS vectors (
+    model TEXT, digest TEXT, numbers BLOB, proof BLOB, PRIMARY KEY (model, digest)
+);
+"""
+_SAVE_FILE: Final = """
+INSERT INTO files VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET listed_size = excluded.listed_size,
+modified = excluded.modified, checked_at = excluded.checked_at, body = excluded.body, proof = excluded.proof
+WHERE excluded.checked_at >= files.checked_at
+"""
+
+
+class KeptIndex:
+    """What is kept for one session. Each operation opens the file and closes it; processes and threads may share it.
+
+    No operation fails: where the disk does not do, it returns less, and says so in `notes`.
+
+    Attributes:
+        notes: What went wrong, a sentence each.
+    """
+
+    def __init__(self, directory: Path, key: str) -> None:
+        """Makes the directory.
+
+        Args:
+            directory: Where such files are. They hold the text of the server's files.
+            key: All that the content depends on beside the server's files.
+
+        Raises:
+            MixConfigurationError: The directory cannot be made.
+        """
+        try:
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as problem:
+            raise MixConfigurationError(
+                f"`cache_dir` {str(directory)!r} cannot be used: {problem.strerror or problem}."
+            ) from problem
+        name = blake2b(f"{FORMAT}\n{key}".encode(errors="surrogatepass"), digest_size=16).hexdigest()
+        self.path = directory / f"langchain-mix-index-{name}.sqlite"
+        self.notes: list[str] = []
+
+    def load_files(self) -> dict[str, IndexedFile]:
+        """Reads the files that are kept, by name."""
+        rows: list[Any] = self._with(lambda db: db.execute("SELECT * FROM files ORDER BY name").fetchall(), [])
+        found = (_file_of(row) for row in rows)
+        whole = {file.name: file for file in found if file is not None}
+        self._tell_damaged(len(rows) - len(whole), "files")
+        return whole
+
+    def load_vectors(self, model: str) -> dict[str, Vector]:
+        """Reads the vectors of a model that are kept, by the digest of their text.
+
+        Args:
+            model: Its name.
+        """
+        rows: list[Any] = self._with(
+            lambda db: db.execute("SELECT * FROM vectors WHERE model = ?", (model,)).fetchall(), []
+        )
+        whole = {
+            row[1]: np.frombuffer(row[2], dtype="<f4").astype(np.float32)
+            for row in rows
+            if row[3] == _proof(row[:3]) and len(row[2]) % 4 == 0
+        }
+        self._tell_damaged(len(rows) - len(whole), "vectors")
+        return whole
+
+    def save_files(self, changed: Iterable[IndexedFile], gone: Iterable[str]) -> None:
+        """Keeps files as they are now. What another process has read later stays.
+
+        Args:
+            changed: The files that changed.
+            gone: Names of files that are no more.
+        """
+        rows = [_row_of(file) for file in changed]
+        names = [(name,) for name in gone]
+
+        def save(db: sqlite3.Connection) -> None:
+            db.executemany(_SAVE_FILE, rows)
+            db.executemany("DELETE FROM files WHERE name = ?", names)
+
+        if rows or names:
+            self._with(save, None)
+
+    def save_vectors(self, model: str, vectors: Mapping[str, Vector]) -> None:
+        """Keeps vectors.
+
+        Args:
+            model: The name of the model.
+            vectors: The vectors by the digest of their text.
+        """
+        rows = [(model, digest, vector.astype("<f4").tobytes()) for digest, vector in vectors.items()]
+        proven = [(*row, _proof(row)) for row in rows]
+        if proven:
+            self._with(lambda db: db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)", proven), None)
+
+    def keep_only_vectors(self, digests: Iterable[str]) -> None:
+        """Forgets the vectors of texts that no file has any more.
+
+        Args:
+            digests: The digests of the texts that there are.
+        """
+        rows = [(digest,) for digest in digests]
+
+        def forget(db: sqlite3.Connection) -> None:
+            db.execute("CREATE TEMP TABLE present (digest TEXT PRIMARY KEY)")
+            db.executemany("INSERT OR IGNORE INTO present VALUES (?)", rows)
+            db.execute("DELETE FROM vectors WHERE digest NOT IN (SELECT digest FROM present)")
+
+        self._with(forget, None)
+
+    def _with(self, do: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
+        """Does something in one transaction; makes the file anew if it is damaged."""
+        for attempt in range(2):
+            try:
+                with closing(sqlite3.connect(self.path, timeout=_BUSY)) as db, db:
+                    db.executescript(_TABLES)
+                    return do(db)
+            except (sqlite3.DatabaseError, UnicodeError, OSError) as problem:
+                if _is_of_the_machine(problem):
+                    self.notes.append(f"The index kept at {str(self.path)!r} could not be used: {problem}.")
+                    break
+                if attempt == 0:
+                    self.notes.append(f"The index kept at {str(self.path)!r} was damaged and is built anew: {problem}.")
+                self._remove()
+        return otherwise
+
+    def _remove(self) -> None:
+        for path in (self.path, self.path.with_name(f"{self.path.name}-journal")):
+            try:
+                path.unlink(missing_ok=True)
+            except OSError as problem:
+                self.notes.append(f"{str(path)!r} could not be removed: {problem.strerror or problem}.")
+
+    def _tell_damaged(self, count: int, what: str) -> None:
+        if count:
+            self.notes.append(f"{count} {what} kept at {str(self.path)!r} were damaged and are read anew.")
+
+
+def _is_of_the_machine(problem: Exception) -> bool:
+    """Whether a failure says nothing of the file: a full disk, a lock that is never given up."""
+    code = getattr(problem, "sqlite_errorcode", None)
+    # The lower byte is the kind. Damage has many: what cannot be decoded has no code at all.
+    return isinstance(problem, OSError) or (code is not None and code & 0xFF in _MACHINE)
+
+
+def _row_of(file: IndexedFile) -> tuple[Any, ...]:
+    body = {
+        "checksum": file.checksum,
+        "kind": file.kind,
+        "chunks": [[c.text, c.start_index, c.end_index, c.context, _known(c.place)] for c in file.chunks],
+        "problems": file.problems,
+        "skipped": file.skipped,
+    }
+    packed = zlib.compress(json.dumps(body).encode(), 1)
+    row = (file.name, file.listed_size, file.modified, file.checked_at, packed)
+    return (*row, _proof(row))
+
+
+def _file_of(row: tuple[Any, ...]) -> IndexedFile | None:
+    *told, proof = row
+    if proof != _proof(told):
+        return None
+    body = json.loads(zlib.decompress(told[4]))
+    chunks = tuple(
+        Chunk(text, start, end, _place(place), context) for text, start, end, context, place in body["chunks"]
+    )
+    return IndexedFile(
+        name=told[0],
+        listed_size=told[1],
+        modified=told[2],
+        checked_at=told[3],
+        checksum=body["checksum"],
+        kind=body["kind"],
+        chunks=chunks,
+        terms=search_terms(told[0], chunks),
+        problems=tuple(body["problems"]),
+        skipped=body["skipped"],
+    )
+
+
+def _known(place: Place) -> dict[str, Any]:
+    return {name: value for name, value in asdict(place).items() if value is not None and value != ()}
+
+
+def _place(known: dict[str, Any]) -> Place:
+    return Place(**{**known, "headings": tuple(known.get("headings", ()))})
+
+
+def _proof(parts: Iterable[Any]) -> bytes:
+    """A checksum of a row; each part with its length, so that no two rows look the same."""
+    total = blake2b(digest_size=16)
+    for part in _bytes_of(parts):
+        total.update(len(part).to_bytes(8, "big") + part)
+    return total.digest()
+
+
+def _bytes_of(parts: Iterable[Any]) -> Iterator[bytes]:
+    for part in parts:
+        yield part if isinstance(part, bytes) else repr(part).encode(errors="surrogatepass")

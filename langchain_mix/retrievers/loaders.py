@@ -1,0 +1,293 @@
+"""Loaders of LangChain over the files of a session.
+
+Owns: documents and blobs made of files. Refuses to know: formats (`parsing/`), and how files are split and searched.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
+from contextlib import aclosing, closing
+from dataclasses import dataclass, field
+from typing import Any
+
+from langchain_core.document_loaders import BaseLoader
+from langchain_core.document_loaders.blob_loaders import BlobLoader
+from langchain_core.documents import Document
+from langchain_core.documents.base import Blob
+
+from langchain_mix.client import Mix
+from langchain_mix.errors import MixConfigurationError
+from langchain_mix.retrievers.connecting import Connection
+from langchain_mix.retrievers.gathering import gather, gather_async
+from langchain_mix.retrievers.limits import Limits
+from langchain_mix.retrievers.parsing import Parsed, Part, Skipped, parse
+from langchain_mix.retrievers.parsing.encodings import codec_of
+from langchain_mix.retrievers.remote_files import RemoteFile, file_url, list_remote
+from langchain_mix.retrievers.reports import FileProblem, FileReport, OnProblem, checked_on_problem
+from langchain_mix.retrievers.selection import Patterns, Selection
+
+THUMBNAIL = "512"
+"""The bounding box of the pictures that stand for images, in pixels."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Run:
+    """What one run over the files needs to know."""
+
+    session_id: str
+    connection: Connection
+    selection: Selection
+    limits: Limits
+    on_problem: OnProblem
+    report: FileReport = field(default_factory=FileReport)
+
+    def files(self) -> Generator[tuple[RemoteFile, bytes, Mix], None, None]:
+        with self.connection.opened() as mix:
+            listed = mix.run(list_remote(self.session_id, mix.server_url))
+            chosen = self.selection.choose(listed, mix.server_url)
+            found = gather(mix, self.session_id, chosen, self.limits, self.report, on_problem=self.on_problem)
+            with closing(found):
+                for file, data in found:
+                    yield file, data, mix
+
+    async def files_async(self) -> AsyncGenerator[tuple[RemoteFile, bytes, Mix], None]:
+        async with self.connection.opened_async() as mix:
+            listed = await mix.run_async(list_remote(self.session_id, mix.server_url))
+            chosen = self.selection.choose(listed, mix.server_url)
+            found = gather_async(mix, self.session_id, chosen, self.limits, self.report, on_problem=self.on_problem)
+            async with aclosing(found):
+                async for file, data in found:
+                    yield file, data, mix
+
+    def metadata(self, file: RemoteFile) -> dict[str, Any]:
+        found: dict[str, Any] = {
+            "source": file.url,
+            "file_name": file.name,
+            "session_id": self.session_id,
+            "size": file.size,
+            "mime_type": file.mime_type,
+        }
+        return found if file.modified is None else {**found, "modified": file.modified}
+
+
+class _Loader:
+    """What both loaders have in common."""
+
+    def __init__(
+        self,
+        session_id: str,
+        *,
+        mix: Mix | None = None,
+        server_url: str | None = None,
+        api: str = "auto",
+        headers: Mapping[str, str] | None = None,
+        include: Patterns = (),
+        exclude: Patterns = (),
+        selection: Selection | None = None,
+        limits: Limits | None = None,
+        on_problem: OnProblem = "report",
+    ) -> None:
+        """Prepares a loader; nothing is sent yet.
+
+        Args:
+            session_id: The session. Most servers show it the uploads of all sessions: say which are meant.
+            mix: A client of your own, which is never closed here; without it each run opens one and closes it.
+            server_url: The server's base URL, as for `Mix`.
+            api: The server's API generation, as for `Mix`.
+            headers: Headers of every request, as for `Mix`.
+            include: Patterns of names, such as `"*.md"`, of which one must match; none for every file.
+            exclude: Patterns of names, of which none may match.
+            selection: All of that and more, in the place of `include` and `exclude`.
+            limits: How much is read; None for the defaults.
+            on_problem: What a file does that cannot be read: `"report"` tells it in `report`, `"raise"` ends the run.
+
+        Raises:
+            MixConfigurationError: Two options contradict each other, or one cannot work.
+        """
+        if selection is not None and (include or exclude):
+            raise MixConfigurationError(
+                "There are both a selection and patterns.", hint="Give the selection its own `include` and `exclude`."
+            )
+        self.session_id = session_id
+        self.report = FileReport()
+        self._connection = Connection(mix=mix, server_url=server_url, api=api, headers=headers)
+        self._selection = selection or Selection(include=include, exclude=exclude)
+        self._limits = limits or Limits()
+        self._on_problem: OnProblem = checked_on_problem(on_problem)
+
+    def _begin(self) -> _Run:
+        run = _Run(
+            session_id=self.session_id,
+            connection=self._connection,
+            selection=self._selection,
+            limits=self._limits,
+            on_problem=self._on_problem,
+        )
+        self.report = run.report
+        return run
+
+
+class MixFileLoader(_Loader, BaseLoader):
+    """Loads the files of a Mix session as documents: one for each page, section, slide, cell or group of rows.
+
+    The metadata tell the file (`source`, `file_name`, `session_id`, `size`, `mime_type`, `kind`), the place in it
+    (`start_line`, `page`, `sheet`, … as the format has it) and the span `start_index` to `end_index` in its text.
+
+    Attributes:
+        session_id: The session.
+        report: What became of each file in the last run; it is complete when the run is.
+    """
+
+    def __init__(
+        self,
+        session_id: str,
+        *,
+        mix: Mix | None = None,
+        server_url: str | None = None,
+        api: str = "auto",
+        headers: Mapping[str, str] | None = None,
+        include: Patterns = (),
+        exclude: Patterns = (),
+        selection: Selection | None = None,
+        limits: Limits | None = None,
+        on_problem: OnProblem = "report",
+        images: bool = False,
+    ) -> None:
+        """Prepares a loader; nothing is sent yet.
+
+        Args:
+            session_id: The session. Most servers show it the uploads of all sessions: say which are meant.
+            mix: A client of your own, which is never closed here; without it each run opens one and closes it.
+            server_url: The server's base URL, as for `Mix`.
+            api: The server's API generation, as for `Mix`.
+            headers: Headers of every request, as for `Mix`.
+            include: Patterns of names, such as `"*.md"`, of which one must match; none for every file.
+            exclude: Patterns of names, of which none may match.
+            selection: All of that and more, in the place of `include` and `exclude`.
+            limits: How much is read; None for the defaults.
+            on_problem: What a file does that cannot be read: `"report"` tells it in `report`, `"raise"` ends the run.
+            images: Whether an image becomes a document that has no text but its name, and where a small picture of it
+                is read (`thumbnail_url`); else images are skipped.
+
+        Raises:
+            MixConfigurationError: Two options contradict each other, or one cannot work.
+        """
+        super().__init__(
+            session_id,
+            mix=mix,
+            server_url=server_url,
+            api=api,
+            headers=headers,
+            include=include,
+            exclude=exclude,
+            selection=selection,
+            limits=limits,
+            on_problem=on_problem,
+        )
+        self._images = images
+
+    def lazy_load(self) -> Iterator[Document]:
+        """Loads the files one after the other, while the next ones are downloaded.
+
+        Yields:
+            The documents, in the order of the files' names.
+
+        Raises:
+            MixFileError: A file cannot be read, and `on_problem` is `"raise"`.
+            MixError: The server cannot be reached, or refuses.
+        """
+        run = self._begin()
+        with closing(run.files()) as files:
+            for file, data, mix in files:
+                yield from self._documents(run, file, parse(file.name, data, run.limits), mix)
+
+    async def alazy_load(self) -> AsyncIterator[Document]:
+        """Does what `lazy_load` does, asynchronously; files are parsed in a thread.
+
+        Yields:
+            The documents, in the order of the files' names.
+        """
+        run = self._begin()
+        async with aclosing(run.files_async()) as files:
+            async for file, data, mix in files:
+                parsed = await asyncio.to_thread(parse, file.name, data, run.limits)
+                for document in self._documents(run, file, parsed, mix):
+                    yield document
+
+    def _documents(self, run: _Run, file: RemoteFile, parsed: Parsed | Skipped, mix: Mix) -> Iterator[Document]:
+        if isinstance(parsed, Skipped):
+            if parsed.kind == "image" and self._images:
+                run.report.read.append(file.name)
+                yield self._image(run, file, mix)
+            else:
+                run.report.skip(file.name, parsed.reason, parsed.kind, run.on_problem)
+            return
+        run.report.read.append(file.name)
+        run.report.problems += [FileProblem(file.name, problem) for problem in parsed.problems]
+        for part in parsed.parts:
+            yield _document(run, file, parsed, part)
+
+    def _image(self, run: _Run, file: RemoteFile, mix: Mix) -> Document:
+        url = file_url(mix.server_url, run.session_id, file.name, thumb=THUMBNAIL)
+        metadata = {**run.metadata(file), "kind": "image", "thumbnail_url": url}
+        return Document(page_content=f"Image: {file.name}", metadata=metadata)
+
+
+class MixBlobLoader(_Loader, BlobLoader):
+    """Loads the files of a Mix session as they are, for parsers of your own.
+
+    Attributes:
+        session_id: The session.
+        report: What became of each file in the last run; it is complete when the run is.
+    """
+
+    def yield_blobs(self) -> Iterator[Blob]:
+        """Reads the files one after the other, while the next ones are downloaded.
+
+        Yields:
+            The files, in the order of their names; `source`, `file_name`, `session_id`, `size` and `mime_type` are in
+            the metadata of each.
+
+        Raises:
+            MixFileError: A file is larger than allowed, gone or not given out, and `on_problem` is `"raise"`.
+            MixError: The server cannot be reached, or refuses.
+        """
+        run = self._begin()
+        with closing(run.files()) as files:
+            for file, data, _ in files:
+                yield self._blob(run, file, data)
+
+    async def ayield_blobs(self) -> AsyncIterator[Blob]:
+        """Does what `yield_blobs` does, asynchronously.
+
+        Yields:
+            The files, in the order of their names.
+        """
+        run = self._begin()
+        async with aclosing(run.files_async()) as files:
+            async for file, data, _ in files:
+                yield self._blob(run, file, data)
+
+    def _blob(self, run: _Run, file: RemoteFile, data: bytes) -> Blob:
+        run.report.read.append(file.name)
+        return Blob.from_data(
+            data,
+            encoding=codec_of(data),
+            mime_type=file.mime_type,
+            path=file.name,
+            metadata=run.metadata(file),
+        )
+
+
+def _document(run: _Run, file: RemoteFile, parsed: Parsed, part: Part) -> Document:
+    content = f"{part.context}\n{part.text}" if part.context else part.text
+    metadata = {
+        **run.metadata(file),
+        "kind": parsed.kind,
+        **({"encoding": parsed.encoding} if parsed.encoding else {}),
+        **part.place.metadata(),
+        "start_index": part.start_index,
+        "end_index": part.end_index,
+    }
+    return Document(page_content=content, metadata=metadata)

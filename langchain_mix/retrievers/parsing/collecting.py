@@ -1,0 +1,154 @@
+"""Parts put together under limits.
+
+Owns: where parts stand in the text, and when enough was read. Refuses to know: formats.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from langchain_mix.retrievers.limits import Limits
+from langchain_mix.retrievers.parsing.parts import Kind, Parsed, Part, Place
+
+_BETWEEN = "\n\n"
+GROUP_CHARS = 1000
+"""Characters up to which rows of a table, or members of a JSON value, are put into one part."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextFile:
+    """A file that is text.
+
+    Attributes:
+        name: Its name.
+        text: Its decoded text.
+        encoding: How it was decoded.
+        problems: What is uncertain about it.
+    """
+
+    name: str
+    text: str
+    encoding: str
+    problems: tuple[str, ...] = ()
+
+
+class EnoughError(Exception):
+    """A limit is reached; what was read until then stands."""
+
+
+class Collector:
+    """Collects the parts of one file."""
+
+    def __init__(self, limits: Limits, source: TextFile | None = None) -> None:
+        """Begins.
+
+        Args:
+            limits: How much is taken.
+            source: The text that `span` takes parts of; None if text is added piece by piece.
+        """
+        self.limits = limits
+        self.problems = list(source.problems) if source else []
+        self.parts: list[Part] = []
+        self._encoding = source.encoding if source else None
+        self._source = self._cut(source.text) if source else None
+        self._pieces: list[str] = []
+        self._size = 0
+        self._until = time.monotonic() + limits.max_seconds
+
+    @property
+    def text(self) -> str:
+        """The text that `span` takes parts of, as far as it is taken."""
+        return self._source or ""
+
+    def _cut(self, text: str) -> str:
+        if len(text) <= self.limits.max_text_chars:
+            return text
+        self.problems.append(self._too_long())
+        return text[: self.limits.max_text_chars]
+
+    def _too_long(self) -> str:
+        return f"Only its first {self.limits.max_text_chars} characters were read (`max_text_chars`)."
+
+    @contextmanager
+    def bounded(self) -> Iterator[None]:
+        """Ends the block without an error when a limit is reached, and notes which."""
+        try:
+            yield
+        except EnoughError as limit:
+            self.problems.append(str(limit))
+
+    def check_time(self) -> None:
+        """Looks at the clock.
+
+        Raises:
+            EnoughError: The file takes longer than it may.
+        """
+        if time.monotonic() > self._until:
+            raise EnoughError(f"Reading it took longer than {self.limits.max_seconds:g} s (`max_seconds`).")
+
+    def span(self, start: int, end: int, place: Place, context: str = "") -> None:
+        """Takes a part out of the source; one of white space alone is left out."""
+        self._check_room()
+        piece = self.text[start:end]
+        if piece.strip():
+            self.parts.append(Part(piece, start, place, context))
+
+    def add(self, text: str, place: Place, context: str = "") -> None:
+        """Adds a part to the text; one of white space alone is left out."""
+        self._check_room()
+        if not text.strip():
+            return
+        if self.parts:
+            self._append(_BETWEEN)
+        start, room = self._size, self.limits.max_text_chars - self._size
+        piece = text[: max(room, 0)]
+        if piece.strip():
+            self._append(piece)
+            self.parts.append(Part(piece, start, place, context))
+        if len(piece) < len(text):
+            raise EnoughError(self._too_long())
+
+    def _append(self, piece: str) -> None:
+        self._pieces.append(piece)
+        self._size += len(piece)
+
+    def _check_room(self) -> None:
+        if len(self.parts) >= self.limits.max_parts:
+            raise EnoughError(f"Only its first {self.limits.max_parts} parts were read (`max_parts`).")
+        self.check_time()
+
+    def parsed(self, kind: Kind, *, verbatim: bool | None = None, language: str | None = None) -> Parsed:
+        """What was collected.
+
+        Args:
+            kind: What the file is.
+            verbatim: Whether the text is the decoded file itself; None if there is a source.
+            language: The programming language.
+
+        Returns:
+            The file.
+        """
+        return Parsed(
+            text="".join(self._pieces) if self._source is None else self._source,
+            parts=tuple(self.parts),
+            kind=kind,
+            verbatim=self._source is not None if verbatim is None else verbatim,
+            encoding=self._encoding,
+            language=language,
+            problems=tuple(self.problems),
+        )
+
+
+def groups(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Puts neighbours together up to `GROUP_CHARS`; each group is its first index and the one after its last."""
+    start, total = 0, 0
+    for index, size in enumerate(sizes):
+        if total and total + size > GROUP_CHARS:
+            yield start, index
+            start, total = index, 0
+        total += size
+    if start < len(sizes):
+        yield start, len(sizes)

@@ -1,0 +1,135 @@
+"""Bytes decoded to text.
+
+Owns: byte order marks, the guess of an encoding, and what is no text at all. Refuses to know: file names and formats.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from dataclasses import dataclass
+from typing import Final
+
+from charset_normalizer import from_bytes
+
+_MARKS: Final = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),  # Before UTF-16, whose mark it begins with.
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+_SAMPLE: Final = 64 * 1024
+"""Bytes from which an encoding is guessed; the whole file is then decoded with it."""
+
+_CONTROLS: Final = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b"))
+_MANY_CONTROLS: Final = 0.02
+_FALLBACK: Final = "cp1252"
+_BEYOND_ASCII: Final = re.compile(rb"[\x80-\xff]")
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """Bytes as text.
+
+    Attributes:
+        text: The text, without a byte order mark.
+        encoding: How it was decoded, as Python names it.
+        problem: What is uncertain about it, in a sentence; empty if nothing is.
+    """
+
+    text: str
+    encoding: str
+    problem: str = ""
+
+
+def decode(data: bytes) -> Decoded | None:
+    """Decodes bytes, if they are text.
+
+    Args:
+        data: All bytes of a file.
+
+    Returns:
+        The text; None if this is no text in any encoding.
+    """
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return _strictly(data[len(mark) :], encoding) or _loosely(data[len(mark) :], encoding)
+    found = _strictly(data, "utf-8")
+    if found is not None:
+        return None if _is_binary(data) else found
+    if b"\0" in data[:_SAMPLE]:
+        return _wide(data)
+    return None if _is_binary(data) else _guessed(data)
+
+
+def codec_of(data: bytes) -> str:
+    """The name under which Python decodes the bytes, their byte order mark included; `utf-8` for what is no text."""
+    if data.startswith(codecs.BOM_UTF8):
+        return "utf-8-sig"
+    found = decode(data)
+    if found is None:
+        return "utf-8"
+    marked = any(data.startswith(mark) for mark, _ in _MARKS)
+    return found.encoding.rpartition("-")[0] if marked else found.encoding
+
+
+def _strictly(data: bytes, encoding: str) -> Decoded | None:
+    try:
+        text = data.decode(encoding)
+    except (UnicodeDecodeError, LookupError):
+        return None
+    return Decoded(text, encoding)
+
+
+def _loosely(data: bytes, encoding: str) -> Decoded:
+    text = data.decode(encoding, errors="replace")
+    count = text.count("\ufffd")
+    return Decoded(text, encoding, f"{count} characters could not be decoded as {encoding}; they show as U+FFFD.")
+
+
+def _is_binary(data: bytes) -> bool:
+    sample = data[:_SAMPLE]
+    if b"\0" in data:
+        return True
+    controls = len(sample) - len(sample.translate(None, _CONTROLS))
+    return controls > len(sample) * _MANY_CONTROLS
+
+
+def _wide(data: bytes) -> Decoded | None:
+    """UTF-16 without a mark: in most texts every other byte is 0, or ASCII stands in every other place."""
+    sample = data[:_SAMPLE]
+    half = max(len(sample) // 2, 1)
+    zeros = {"utf-16-le": sample[1::2].count(0) / half, "utf-16-be": sample[::2].count(0) / half}
+    encoding = max(zeros, key=lambda name: zeros[name])
+    other = min(zeros.values())
+    if zeros[encoding] < 0.2 or other > 0.02:  # noqa: PLR2004  # Shares of bytes, chosen to refuse what is doubtful.
+        return None
+    found = _strictly(data, encoding)
+    return found if found is not None and not _has_controls(found.text[:_SAMPLE]) else None
+
+
+def _has_controls(text: str) -> bool:
+    return any(ord(character) in _CONTROLS for character in text)
+
+
+def _guessed(data: bytes) -> Decoded | None:
+    """Legacy encodings look alike; the guess is told as one."""
+    best = from_bytes(_sample(data)).best()
+    encoding = best.encoding if best is not None else _FALLBACK
+    found = _strictly(data, encoding) or _strictly(data, _FALLBACK)
+    if found is None:
+        return _loosely(data, "utf-8")
+    return Decoded(
+        found.text, found.encoding, f"The encoding is not told by the file; it was read as {found.encoding}."
+    )
+
+
+def _sample(data: bytes) -> bytes:
+    """A beginning that ends with a line, so that no character is cut; or the part where text is not ASCII."""
+    beyond = _BEYOND_ASCII.search(data)
+    first = beyond.start() if beyond else 0
+    start = max(data.rfind(b"\n", 0, first) + 1, first - _SAMPLE // 2, 0)
+    piece = data[start : start + _SAMPLE]
+    cut = piece.rfind(b"\n")
+    return piece[: cut + 1] if cut > 0 and len(piece) == _SAMPLE else piece

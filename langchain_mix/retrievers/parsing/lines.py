@@ -1,0 +1,40 @@
+"""Lines of a text and the places where they begin.
+
+Owns: what a line is. Refuses to know: what stands in it.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections.abc import Iterator
+from typing import Final
+
+_BREAK: Final = re.compile(r"\r\n|\n|\r")
+"""What editors count. Form feeds and the separators of Unicode, which `str.splitlines` counts, begin no line there."""
+
+
+class LineIndex:
+    """Where the lines of a text begin."""
+
+    def __init__(self, text: str) -> None:
+        """Finds the beginnings.
+
+        Args:
+            text: The text.
+        """
+        self._starts = [0, *(found.end() for found in _BREAK.finditer(text))]
+
+    def line_of(self, index: int) -> int:
+        """The number of the line, counted from 1, in which the character at an index stands."""
+        return bisect_right(self._starts, index)
+
+
+def lines_of(text: str) -> Iterator[tuple[int, str]]:
+    """The lines of a text with their ends, each with the index at which it begins."""
+    start = 0
+    for found in _BREAK.finditer(text):
+        yield start, text[start : found.end()]
+        start = found.end()
+    if start < len(text):
+        yield start, text[start:]

@@ -1,0 +1,125 @@
+"""One file read: by its content first, and never failing on it.
+
+Owns: which reader a file gets, and what becomes of failures. Refuses to know: formats (the modules beside it).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Final
+
+from langchain_mix.retrievers.limits import Limits
+from langchain_mix.retrievers.parsing.archives import check_archive
+from langchain_mix.retrievers.parsing.collecting import TextFile
+from langchain_mix.retrievers.parsing.detection import binary_kind, extension_of, promised, text_kind
+from langchain_mix.retrievers.parsing.encodings import decode
+from langchain_mix.retrievers.parsing.excel import read_excel
+from langchain_mix.retrievers.parsing.html_text import read_html
+from langchain_mix.retrievers.parsing.json_values import read_json
+from langchain_mix.retrievers.parsing.notebooks import read_notebook
+from langchain_mix.retrievers.parsing.parts import Kind, Parsed, Skipped
+from langchain_mix.retrievers.parsing.pdf import read_pdf
+from langchain_mix.retrievers.parsing.plain import read_code, read_markdown, read_text
+from langchain_mix.retrievers.parsing.powerpoint import read_powerpoint
+from langchain_mix.retrievers.parsing.tables import read_csv, read_json_lines
+from langchain_mix.retrievers.parsing.word import read_word
+
+_TEXTS: Final[Mapping[Kind, Callable[[TextFile, Limits], Parsed | Skipped]]] = {
+    "text": read_text,
+    "markdown": read_markdown,
+    "code": read_code,
+    "csv": read_csv,
+    "json": read_json,
+    "jsonl": read_json_lines,
+    "html": read_html,
+    "notebook": read_notebook,
+}
+_DOCUMENTS: Final[Mapping[Kind, Callable[[bytes, Limits], Parsed | Skipped]]] = {
+    "pdf": read_pdf,
+    "word": read_word,
+    "excel": read_excel,
+    "powerpoint": read_powerpoint,
+}
+_ARCHIVES: Final = frozenset({"word", "excel", "powerpoint"})
+_EXTRA: Final = 'needs a parser that is not installed: pip install "langchain-mix[files]"'
+_NOT_TEXT: Final[Mapping[Kind, str]] = {
+    "image": "is an image, which has no text",
+    "audio": "is audio, which has no text",
+    "video": "is a video, which has no text",
+    "archive": "is an archive; its files are not looked at",
+    "binary": "is no text",
+}
+_OLD_OFFICE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_ENCRYPTED_OFFICE: Final = "EncryptedPackage".encode("utf-16-le")
+
+
+def parse(name: str, data: bytes, limits: Limits) -> Parsed | Skipped:
+    """Reads a file. Whatever is in it, this ends and raises nothing.
+
+    Args:
+        name: Its name, which counts only where the content does not tell what it is.
+        data: Its bytes.
+        limits: How much of it is read, and for how long.
+
+    Returns:
+        Its text and parts, or why there are none.
+    """
+    if len(data) > limits.max_file_bytes:
+        return Skipped(f"has {len(data)} bytes; at most {limits.max_file_bytes} are read (`max_file_bytes`)")
+    if not data.strip(b"\0 \t\r\n\f\v"):
+        return Skipped("is empty", "empty")
+    kind = _kind_of(name, data)
+    if kind is None:
+        return _guarded(lambda: _text(name, data, limits), promised(name))
+    if kind in _DOCUMENTS:
+        return _guarded(lambda: _document(kind, data, limits), kind)
+    return _not_text(kind, data)
+
+
+def _kind_of(name: str, data: bytes) -> Kind | None:
+    kind = binary_kind(name, data)
+    expected = promised(name)
+    # The list of contents of an archive is lost if its end is; its name then tells what it was.
+    return expected if kind == "archive" and expected in _ARCHIVES else kind
+
+
+def _document(kind: Kind, data: bytes, limits: Limits) -> Parsed | Skipped:
+    if kind in _ARCHIVES and (refusal := check_archive(data, limits, kind)) is not None:
+        return refusal
+    found = _DOCUMENTS[kind](data, limits)
+    return Skipped("has no text", kind) if isinstance(found, Parsed) and not found.parts else found
+
+
+def _text(name: str, data: bytes, limits: Limits) -> Parsed | Skipped:
+    decoded = decode(data)
+    expected = promised(name)
+    if decoded is None:
+        return _not_text(expected if expected in _NOT_TEXT and expected is not None else "binary", data)
+    kind = text_kind(name, decoded.text)
+    problems = [decoded.problem] if decoded.problem else []
+    if expected in _DOCUMENTS or expected in _NOT_TEXT:
+        problems.append(f"It is named .{extension_of(name)}, but its content is {kind}; it was read as that.")
+    found = _TEXTS[kind](TextFile(name, decoded.text, decoded.encoding, tuple(problems)), limits)
+    if isinstance(found, Parsed):
+        if not found.parts:
+            return Skipped(f"has no text: {found.problems[0]}" if found.problems else "has no text", found.kind)
+        return replace(found, encoding=decoded.encoding)
+    return found
+
+
+def _not_text(kind: Kind, data: bytes) -> Skipped:
+    if data.startswith(_OLD_OFFICE):
+        if _ENCRYPTED_OFFICE in data:
+            return Skipped("is encrypted", kind)
+        return Skipped("is a document of an old Office; save it as .docx, .xlsx or .pptx", kind)
+    return Skipped(_NOT_TEXT[kind], kind)
+
+
+def _guarded(read: Callable[[], Parsed | Skipped], kind: Kind | None) -> Parsed | Skipped:
+    try:
+        return read()
+    except ImportError:
+        return Skipped(_EXTRA, kind)
+    except Exception as problem:  # noqa: BLE001  # Parsers raise anything on broken files; it is told, not lost.
+        return Skipped(f"is damaged ({type(problem).__name__}: {str(problem)[:200]})", kind)

@@ -1,0 +1,121 @@
+"""An index that outlives its process."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from langchain_mix import MixEmulator, MixRetriever
+from langchain_mix.client import Mix
+
+TEXT = "The heron waits by the water."
+
+
+@pytest.fixture
+def scene():
+    with MixEmulator("0.8") as server, Mix(server_url=server.url) as mix:
+        session_id = mix.sessions.create(title="cache").id
+        mix.files.upload_session_file(id=session_id, file=TEXT.encode(), file_name="heron.txt")
+        mix.files.upload_session_file(id=session_id, file=b"Nothing else.", file_name="rest.txt")
+        mix.files.upload_session_file(id=session_id, file=b"\x00\x01" * 99, file_name="noise.bin")
+        yield server, mix, session_id
+
+
+def downloads(server, before):
+    return [r.path.rsplit("/", 1)[1] for r in list(server.requests)[before:] if not r.path.endswith("/files")]
+
+
+def test_another_retriever_downloads_nothing(scene, tmp_path):
+    server, mix, session_id = scene
+    first = MixRetriever(mix=mix, session_id=session_id, cache_dir=tmp_path)
+    (found,) = first.invoke("heron")
+    before = len(server.requests)
+    second = MixRetriever(mix=mix, session_id=session_id, cache_dir=tmp_path, verify="listing")
+    assert second.invoke("heron") == [found]
+    assert downloads(server, before) == []
+    assert [s.name for s in second.report.skipped] == ["noise.bin"]
+
+
+def test_answers_are_verified_as_ever(scene, tmp_path):
+    server, mix, session_id = scene
+    MixRetriever(mix=mix, session_id=session_id, cache_dir=tmp_path).invoke("heron")
+    mix.files.upload_session_file(id=session_id, file=TEXT.replace("water", "stone").encode(), file_name="heron.txt")
+    before = len(server.requests)
+    (found,) = MixRetriever(mix=mix, session_id=session_id, cache_dir=tmp_path).invoke("heron")
+    assert "stone" in found.page_content
+    assert downloads(server, before) == ["heron.txt"]
+
+
+def test_seconds_hold_across_processes(scene, tmp_path):
+    server, mix, session_id = scene
+    MixRetriever(mix=mix, session_id=session_id, cache_dir=tmp_path, verify=3600).invoke("heron")
+    before = len(server.requests)
+    MixRetriever(mix=mix, session_id=session_id, cache_dir=tmp_path, verify=3600).invoke("heron")
+    assert downloads(server, before) == []
+
+
+@pytest.mark.parametrize("options", [{"chunk_size": 500}, {"images": True}, {"chunk_overlap": 10}])
+def test_what_was_read_in_another_way_is_read_anew(scene, tmp_path, options):
+    server, mix, session_id = scene
+    MixRetriever(mix=mix, session_id=session_id, cache_dir=tmp_path).invoke("heron")
+    before = len(server.requests)
+    MixRetriever(mix=mix, session_id=session_id, cache_dir=tmp_path, **options).invoke("heron")
+    assert len(downloads(server, before)) == 3
+
+
+def test_patterns_share_what_was_read(scene, tmp_path):
+    server, mix, session_id = scene
+    MixRetriever(mix=mix, session_id=session_id, cache_dir=tmp_path).refresh()
+    MixRetriever(mix=mix, session_id=session_id, cache_dir=tmp_path, include="rest.txt").refresh()
+    before = len(server.requests)
+    MixRetriever(mix=mix, session_id=session_id, cache_dir=tmp_path).refresh()
+    assert downloads(server, before) == []
+
+
+def test_files_that_went_are_not_kept(scene, tmp_path):
+    _, mix, session_id = scene
+    MixRetriever(mix=mix, session_id=session_id, cache_dir=tmp_path).refresh()
+    mix.files.delete_session_file(id=session_id, filename="heron.txt")
+    retriever = MixRetriever(mix=mix, session_id=session_id, cache_dir=tmp_path)
+    assert retriever.invoke("heron") == []
+    (path,) = tmp_path.glob("*.sqlite")
+    assert b"heron.txt" not in path.read_bytes() or retriever.report.read == ["rest.txt"]
+
+
+def test_a_damaged_cache_is_built_anew_with_a_note(scene, tmp_path):
+    server, mix, session_id = scene
+    (found,) = MixRetriever(mix=mix, session_id=session_id, cache_dir=tmp_path).invoke("heron")
+    (path,) = tmp_path.glob("*.sqlite")
+    path.write_bytes(b"damaged" * 999)
+    retriever = MixRetriever(mix=mix, session_id=session_id, cache_dir=tmp_path)
+    before = len(server.requests)
+    assert retriever.invoke("heron") == [found]
+    assert len(downloads(server, before)) == 3
+    assert any("damaged" in note for note in retriever.report.notes)
+    before = len(server.requests)
+    MixRetriever(mix=mix, session_id=session_id, cache_dir=tmp_path).refresh()
+    assert downloads(server, before) == []
+
+
+def test_another_process_finds_what_was_kept(scene, tmp_path):
+    server, mix, session_id = scene
+    MixRetriever(mix=mix, session_id=session_id, cache_dir=tmp_path, verify="listing").refresh()
+    before = len(server.requests)
+    code = (
+        "from langchain_mix import MixRetriever\n"
+        f"r = MixRetriever(server_url={server.url!r}, session_id={session_id!r}, cache_dir={str(tmp_path)!r}, "
+        "verify='listing')\n"
+        "print(r.invoke('heron')[0].page_content)\nr.client.close()"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert TEXT in ran.stdout
+    assert downloads(server, before) == []
+
+
+def test_without_a_directory_nothing_is_written(scene, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    _, mix, session_id = scene
+    MixRetriever(mix=mix, session_id=session_id).invoke("heron")
+    assert list(tmp_path.iterdir()) == []

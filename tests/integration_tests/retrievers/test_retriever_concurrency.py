@@ -1,0 +1,188 @@
+"""Many callers, one index."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from langchain_mix import MixEmulator, MixRetriever
+from langchain_mix.client import Mix
+from langchain_mix.retrievers import steps as retriever_steps
+
+
+@pytest.fixture
+def scene():
+    with MixEmulator("0.8") as server, Mix(server_url=server.url) as mix:
+        session_id = mix.sessions.create(title="crowd").id
+        for number in range(20):
+            text = f"Report {number}: the bridge number {number} was painted."
+            mix.files.upload_session_file(id=session_id, file=text.encode(), file_name=f"report{number:02}.txt")
+        yield server, mix, session_id
+
+
+def asked(server, before):
+    paths = [r.path for r in list(server.requests)[before:]]
+    return sum(p.endswith("/files") for p in paths), sum(not p.endswith("/files") for p in paths)
+
+
+def test_threads_share_downloads(scene):
+    server, mix, session_id = scene
+    retriever = MixRetriever(mix=mix, session_id=session_id, verify="listing")
+    before = len(server.requests)
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda n: retriever.invoke(f"bridge number {n}", k=1), range(20)))
+    assert [a[0].metadata["file_name"] for a in answers] == [f"report{n:02}.txt" for n in range(20)]
+    listings, downloads = asked(server, before)
+    assert downloads == 20
+    assert listings <= 20
+
+
+async def test_tasks_share_downloads(scene):
+    server, mix, session_id = scene
+    retriever = MixRetriever(mix=mix, session_id=session_id, verify="listing")
+    before = len(server.requests)
+    answers = await asyncio.gather(*(retriever.ainvoke(f"bridge number {n}", k=1) for n in range(20)))
+    await mix.aclose()
+    assert [a[0].metadata["file_name"] for a in answers] == [f"report{n:02}.txt" for n in range(20)]
+    listings, downloads = asked(server, before)
+    assert downloads == 20
+    assert listings <= 3  # The first, and one that all share who came while it ran.
+
+
+def test_queries_stay_right_while_files_change(scene):
+    _, mix, session_id = scene
+    retriever = MixRetriever(mix=mix, session_id=session_id, k=50)
+    retriever.refresh()
+    stop, wrong = threading.Event(), []
+
+    def ask():
+        while not stop.is_set():
+            for document in retriever.invoke("bridge"):
+                if "bridge" not in document.page_content:
+                    wrong.append(document)
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for number in range(20):
+        name = f"report{number:02}.txt"
+        mix.files.upload_session_file(id=session_id, file=b"The bridge is gone.", file_name=name)
+        if number % 3 == 0:
+            mix.files.delete_session_file(id=session_id, filename=name)
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+    texts = {d.page_content for d in retriever.invoke("bridge")}
+    assert texts == {"The bridge is gone."}
+
+
+def test_who_asks_after_an_upload_sees_it_whoever_refreshes(scene):
+    """A refresh that began before the upload does not count for who comes after it."""
+    _, mix, session_id = scene
+    retriever = MixRetriever(mix=mix, session_id=session_id)
+    retriever.refresh()
+    with ThreadPoolExecutor(4) as pool:
+        for number in range(15):
+            others = [pool.submit(retriever.refresh) for _ in range(3)]
+            name = f"fresh{number}.txt"
+            mix.files.upload_session_file(id=session_id, file=f"walrus{number}x".encode(), file_name=name)
+            assert [d.metadata["file_name"] for d in retriever.invoke(f"walrus{number}x", k=1)] == [name]
+            for other in others:
+                other.result()
+
+
+async def test_a_synchronous_call_on_the_loop_does_not_wait_for_a_task_of_it(scene):
+    _, mix, session_id = scene
+    here, go_on = threading.Event(), threading.Event()
+    retriever = MixRetriever(mix=mix, session_id=session_id)
+    original = retriever_steps.gather_async
+
+    async def slow(*args, **options):
+        here.set()
+        await asyncio.to_thread(go_on.wait)
+        async for item in original(*args, **options):
+            yield item
+
+    retriever_steps.gather_async = slow
+    try:
+        task = asyncio.create_task(retriever.ainvoke("bridge number 3", k=1))
+        await asyncio.to_thread(here.wait)
+        found = retriever.invoke("bridge number 3", k=1)  # Blocks the loop; must not need it.
+        assert found[0].metadata["file_name"] == "report03.txt"
+        go_on.set()
+        assert (await task)[0].metadata["file_name"] == "report03.txt"
+    finally:
+        go_on.set()
+        retriever_steps.gather_async = original
+        await mix.aclose()
+
+
+async def test_a_cancelled_refresh_leaves_the_others_going(scene):
+    _, mix, session_id = scene
+    retriever = MixRetriever(mix=mix, session_id=session_id)
+    first = asyncio.create_task(retriever.ainvoke("bridge number 3", k=1))
+    others = [asyncio.create_task(retriever.ainvoke(f"bridge number {n}", k=1)) for n in range(3)]
+    await asyncio.to_thread(lambda: None)
+    first.cancel()
+    answers = await asyncio.gather(*others)
+    with pytest.raises(asyncio.CancelledError):
+        await first
+    assert [a[0].metadata["file_name"] for a in answers] == ["report00.txt", "report01.txt", "report02.txt"]
+    await mix.aclose()
+
+
+async def test_a_waiting_task_can_be_cancelled(scene):
+    _, mix, session_id = scene
+    retriever = MixRetriever(mix=mix, session_id=session_id)
+    first = asyncio.create_task(retriever.ainvoke("bridge number 3", k=1))
+    second = asyncio.create_task(retriever.ainvoke("bridge number 4", k=1))
+    await asyncio.to_thread(lambda: None)
+    second.cancel()
+    assert (await first)[0].metadata["file_name"] == "report03.txt"
+    assert (await retriever.ainvoke("bridge number 5", k=1))[0].metadata["file_name"] == "report05.txt"
+    await mix.aclose()
+
+
+def test_one_retriever_serves_several_event_loops(scene):
+    _, mix, session_id = scene
+    retriever = MixRetriever(mix=mix, session_id=session_id)
+
+    async def ask(number):
+        found = await retriever.ainvoke(f"bridge number {number}", k=1)
+        await mix.aclose()
+        return found[0].metadata["file_name"]
+
+    with ThreadPoolExecutor(4) as pool:
+        names = list(pool.map(lambda n: asyncio.run(ask(n)), range(8)))
+    assert names == [f"report{n:02}.txt" for n in range(8)]
+
+
+async def test_reading_does_not_hold_up_the_loop(scene):
+    """A file that takes long to read is read beside the loop."""
+    _, mix, session_id = scene
+    text = "\n".join(f"row {n} of a long ledger, with amounts {n * 7} and {n * 13}" for n in range(40_000))
+    await mix.files.upload_session_file_async(id=session_id, file=text.encode(), file_name="ledger.txt")
+    retriever = MixRetriever(mix=mix, session_id=session_id)
+    late, done = [], asyncio.Event()
+
+    async def watch():
+        loop = asyncio.get_running_loop()
+        while not done.is_set():
+            before = loop.time()
+            await asyncio.to_thread(lambda: None)
+            late.append(loop.time() - before)
+
+    watching = asyncio.create_task(watch())
+    started = time.monotonic()
+    await retriever.ainvoke("ledger amounts", k=1)
+    took = time.monotonic() - started
+    done.set()
+    await watching
+    await mix.aclose()
+    assert took > 0.5, "the file is too small for this test"
+    assert max(late) < took / 2

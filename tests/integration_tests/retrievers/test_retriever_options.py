@@ -1,0 +1,246 @@
+"""Options of a retriever, configurations of a run, callbacks, copies."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import pickle
+from uuid import uuid4
+
+import pytest
+from langchain_core.callbacks import AsyncCallbackHandler, BaseCallbackHandler
+from langchain_core.documents import Document
+from pydantic import ValidationError
+
+from langchain_mix import MixEmulator, MixRetriever
+from langchain_mix.client import Mix
+from langchain_mix.emulator import Faults
+from langchain_mix.errors import MixError, MixInputError
+from langchain_mix.retrievers import Selection
+
+
+@pytest.fixture
+def server():
+    with MixEmulator("0.8") as server:
+        yield server
+
+
+@pytest.fixture
+def session_id(server):
+    with Mix(server_url=server.url) as mix:
+        session_id = mix.sessions.create(title="options").id
+        for number in range(8):
+            text = f"Note {number} about the harbour and its cranes."
+            mix.files.upload_session_file(id=session_id, file=text.encode(), file_name=f"note{number}.txt")
+        yield session_id
+
+
+@pytest.fixture
+def opened():
+    """Makes retrievers and closes them."""
+    made = []
+
+    def make(**options):
+        made.append(MixRetriever(**options))
+        return made[-1]
+
+    yield make
+    for retriever in made:
+        retriever.client.close()
+
+
+async def closing(retriever, work):
+    try:
+        return await work
+    finally:
+        await retriever.client.aclose()
+
+
+def test_four_documents_unless_told_otherwise(server, session_id, opened):
+    retriever = opened(server_url=server.url, session_id=session_id)
+    assert len(retriever.invoke("harbour")) == 4
+    assert len(retriever.invoke("harbour", k=1)) == 1
+    assert len(opened(server_url=server.url, session_id=session_id, k=7).invoke("harbour")) == 7
+    assert [d.metadata["rank"] for d in retriever.invoke("harbour")] == [1, 2, 3, 4]
+
+
+@pytest.mark.parametrize("k", [0, -1, 1.5, True, "4"])
+def test_k_is_a_number_of_documents(server, session_id, opened, k):
+    retriever = opened(server_url=server.url, session_id=session_id)
+    with pytest.raises(MixInputError, match="`k`"):
+        retriever.invoke("harbour", k=k)
+
+
+@pytest.mark.parametrize("query", [None, 3, {"question": "x"}, ["x"]])
+def test_a_query_is_a_text(server, session_id, opened, query):
+    with pytest.raises(MixInputError, match="not a text"):
+        opened(server_url=server.url, session_id=session_id).invoke(query)
+
+
+def test_the_configuration_of_a_run_names_the_session(server, session_id, opened):
+    retriever = opened(server_url=server.url)
+    with pytest.raises(MixInputError, match="no session"):
+        retriever.invoke("harbour")
+    config = {"configurable": {"mix_session_id": session_id}}
+    assert retriever.invoke("harbour", config)[0].metadata["session_id"] == session_id
+    found = asyncio.run(closing(retriever, retriever.ainvoke("harbour", config)))
+    assert found[0].metadata["session_id"] == session_id
+    assert retriever.refresh(session_id=session_id).chunks == 8
+    assert asyncio.run(closing(retriever, retriever.arefresh(session_id=session_id))).chunks == 8
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"k": 0},
+        {"chunk_size": 0},
+        {"chunk_size": 10, "chunk_overlap": 10},
+        {"weights": (0, 0)},
+        {"weights": (-1, 1)},
+        {"weights": (float("nan"), 1)},
+        {"verify": "sometimes"},
+        {"verify": -1},
+        {"on_problem": "ignore"},
+        {"on_embedding_error": "ignore"},
+        {"embedding_batch": 0},
+        {"include": "*.md", "selection": Selection()},
+        {"api_key": "k", "server_url": "http://user:word@localhost:1"},
+        {"unknown": 1},
+    ],
+)
+def test_options_that_cannot_work_are_refused(options):
+    with pytest.raises((ValidationError, ValueError)):
+        MixRetriever(**options)
+
+
+def test_secrets_are_not_shown_and_are_sent(server, session_id, opened):
+    address = server.url.replace("http://", "http://user:hidden@")
+    retriever = opened(server_url=address, session_id=session_id)
+    assert "hidden" not in repr(retriever)
+    retriever.invoke("harbour")
+    assert server.requests[-1].headers["authorization"].startswith("Basic ")
+    keyed = opened(server_url=server.url, session_id=session_id, api_key="hidden")
+    assert "hidden" not in repr(keyed)
+    keyed.invoke("harbour")
+    assert server.requests[-1].headers["authorization"] == "Bearer hidden"
+
+
+def test_the_environment_stands_in(server, session_id, opened, monkeypatch):
+    monkeypatch.setenv("MIX_SERVER_URL", server.url)
+    monkeypatch.setenv("MIX_API_KEY", "hidden")
+    retriever = opened(session_id=session_id)
+    assert retriever.invoke("harbour")
+    assert server.requests[-1].headers["authorization"] == "Bearer hidden"
+
+
+def test_generation_timeout_and_retries_reach_the_client(server, opened):
+    retriever = opened(server_url=server.url, api="0.7", timeout=2.5, max_retries=0)
+    settings = retriever.client._core.settings
+    assert str(retriever.client.api) == "0.7"
+    assert settings.timeout == 2.5
+    assert settings.retry.max_attempts == 1
+
+
+def test_another_server_gets_another_client(server, session_id, opened):
+    retriever = opened(server_url=server.url, session_id=session_id)
+    retriever.invoke("harbour")
+    retriever.client.close()
+    with MixEmulator("0.8") as other, Mix(server_url=other.url) as mix:
+        retriever.server_url = other.url
+        assert retriever.invoke("harbour", session_id=mix.sessions.create(title="empty").id) == []
+
+
+def test_a_client_of_ones_own_is_used(server, session_id):
+    with Mix(server_url=server.url) as mix:
+        retriever = MixRetriever(mix=mix, session_id=session_id)
+        assert retriever.client is mix
+        assert retriever.invoke("harbour")
+
+
+class Told(BaseCallbackHandler):
+    def __init__(self):
+        self.events = []
+
+    def on_retriever_start(self, serialized, query, *, run_id, **rest):
+        self.events.append(("start", query, run_id))
+
+    def on_retriever_end(self, documents, *, run_id, **rest):
+        self.events.append(("end", len(documents), run_id))
+
+    def on_retriever_error(self, error, *, run_id, **rest):
+        self.events.append(("error", type(error).__name__, run_id))
+
+
+class AsyncTold(AsyncCallbackHandler):
+    def __init__(self):
+        self.events = []
+
+    async def on_retriever_start(self, serialized, query, *, run_id, **rest):
+        self.events.append(("start", query, run_id))
+
+    async def on_retriever_end(self, documents, *, run_id, **rest):
+        self.events.append(("end", len(documents), run_id))
+
+    async def on_retriever_error(self, error, *, run_id, **rest):
+        self.events.append(("error", type(error).__name__, run_id))
+
+
+def test_callbacks_are_told_once(server, session_id, opened):
+    retriever, told, run_id = opened(server_url=server.url, session_id=session_id), Told(), uuid4()
+    retriever.invoke("harbour", {"callbacks": [told]}, k=2, run_id=run_id)
+    assert told.events == [("start", "harbour", run_id), ("end", 2, run_id)]
+    async_told = AsyncTold()
+    asyncio.run(closing(retriever, retriever.ainvoke("harbour", {"callbacks": [async_told]}, run_id=run_id)))
+    assert async_told.events == [("start", "harbour", run_id), ("end", 4, run_id)]
+
+
+def test_callbacks_are_told_of_failures(server, session_id, opened):
+    retriever, told = opened(server_url=server.url, session_id=session_id, max_retries=0), Told()
+    with pytest.raises(MixInputError):
+        retriever.invoke("harbour", {"callbacks": [told]}, k=0)
+    assert [event[:2] for event in told.events] == [("start", "harbour"), ("error", "MixInputError")]
+
+
+def test_batches_share_the_index(server, session_id, opened):
+    retriever = opened(server_url=server.url, session_id=session_id, verify="listing")
+    answers = retriever.batch(["harbour", "cranes", "nothing here"], {"max_concurrency": 3})
+    assert [len(a) for a in answers] == [4, 4, 0]
+    downloads = [r for r in server.requests if "/files/note" in r.path]
+    assert len(downloads) == 8
+
+
+@pytest.mark.parametrize("copied", [copy.copy, copy.deepcopy, lambda r: pickle.loads(pickle.dumps(r))])  # noqa: S301  # Its own.
+def test_copies_work_and_follow_their_own_fields(server, session_id, opened, copied):
+    retriever = opened(server_url=server.url, session_id=session_id, include="note1*")
+    retriever.invoke("harbour")
+    other = copied(retriever)
+    try:
+        assert [d.metadata["file_name"] for d in other.invoke("harbour")] == ["note1.txt"]
+        other.include = ("note2*",)
+        assert [d.metadata["file_name"] for d in other.invoke("harbour")] == ["note2.txt"]
+        assert [d.metadata["file_name"] for d in retriever.invoke("harbour")] == ["note1.txt"]
+    finally:
+        other.client.close()
+
+
+def test_a_server_that_refuses_one_file_costs_that_file(session_id, server, opened):
+    server.faults = Faults()
+    retriever = opened(server_url=server.url, session_id=session_id, max_retries=0)
+    target = server.data_dir / "uploads" / "note3.txt"
+    retriever.refresh()
+    target.unlink()
+    assert "note3.txt" not in {d.metadata["file_name"] for d in retriever.invoke("harbour", k=20)}
+
+
+def test_documents_are_documents(server, session_id, opened):
+    found = opened(server_url=server.url, session_id=session_id).invoke("harbour")
+    assert all(isinstance(d, Document) and d.id for d in found)
+    assert len({d.id for d in found}) == 4
+
+
+def test_errors_are_errors_of_this_package(session_id, opened):
+    retriever = opened(server_url="http://127.0.0.1:9", session_id=session_id, max_retries=0)
+    with pytest.raises(MixError) as caught:
+        retriever.invoke("x")
+    assert caught.value.sent
+    assert caught.value.acted == "no"

@@ -1,0 +1,180 @@
+"""An index kept on disk: whole, or dropped."""
+
+from __future__ import annotations
+
+import multiprocessing
+import sqlite3
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from langchain_mix.errors import MixConfigurationError
+from langchain_mix.retrievers.chunking import Splitting
+from langchain_mix.retrievers.indexing import Reading, index_file
+from langchain_mix.retrievers.kept import KeptIndex
+from langchain_mix.retrievers.limits import Limits
+from langchain_mix.retrievers.remote_files import RemoteFile
+from langchain_mix.retrievers.vectors import vector_of
+
+READING = Reading(Splitting(60, 10), Limits())
+TEXTS = {
+    "a.md": "# Head\n\nOne two three.\n\n## Below\n\nFour café 猫 five.",
+    "t.csv": "name,size\nx,1\ny,2\n",
+    "code.py": "def f():\n    return 1\n" * 20,
+    "noise.bin": "\0\1\2" * 40,
+    "j.json": '{"a": {"b": [1, 2, "three"]}}',
+    "odd \ud83e\udd94.txt".encode("utf-16", "surrogatepass").decode("utf-16"): "hedgehog",
+}
+
+
+def files(now=5.0):
+    return {
+        name: index_file(RemoteFile(name, len(text), 3.5, "u"), text.encode(), now, READING)
+        for name, text in TEXTS.items()
+    }
+
+
+@pytest.fixture
+def kept(tmp_path):
+    return KeptIndex(tmp_path / "new" / "cache", "key")
+
+
+def test_what_was_kept_comes_back(kept):
+    written = files()
+    kept.save_files(written.values(), [])
+    assert KeptIndex(kept.path.parent, "key").load_files() == written
+    assert any(file.skipped for file in written.values())
+    assert kept.notes == []
+
+
+def test_nothing_is_kept_for_another_key(kept):
+    kept.save_files(files().values(), [])
+    assert KeptIndex(kept.path.parent, "other").load_files() == {}
+
+
+def test_files_change_and_go(kept):
+    written = files()
+    kept.save_files(written.values(), [])
+    newer = replace(written["a.md"], checksum="new", checked_at=6.0)
+    kept.save_files([newer], ["t.csv"])
+    found = kept.load_files()
+    assert found["a.md"] == newer
+    assert "t.csv" not in found
+    assert len(found) == len(written) - 1
+
+
+def test_what_another_process_read_later_stays(kept):
+    newer, older = files(9.0)["a.md"], files(5.0)["a.md"]
+    kept.save_files([newer], [])
+    kept.save_files([older], [])
+    assert kept.load_files()["a.md"].checked_at == 9.0
+
+
+def test_vectors_come_back_for_their_model_alone(kept):
+    vectors = {"d1": vector_of([1.0, 2.0]), "d2": vector_of([3.0, 1.0])}
+    kept.save_vectors("m", vectors)
+    found = kept.load_vectors("m")
+    assert found.keys() == vectors.keys()
+    assert all(np.array_equal(found[d], vectors[d]) for d in vectors)
+    assert kept.load_vectors("other") == {}
+    kept.keep_only_vectors(["d2"])
+    assert kept.load_vectors("m").keys() == {"d2"}
+
+
+@pytest.mark.parametrize("damage", ["noise", "cut", "empty", "text"])
+def test_a_damaged_file_is_built_anew_and_told(kept, damage):
+    kept.save_files(files().values(), [])
+    whole = kept.path.read_bytes()
+    broken = {
+        "noise": bytes(b ^ 0x5A for b in whole),
+        "cut": whole[: len(whole) // 2],
+        "empty": b"",
+        "text": b"not a database, and long enough to be looked at as one" * 99,
+    }[damage]
+    kept.path.write_bytes(broken)
+    found = kept.load_files()
+    assert all(found[name] == files()[name] for name in found)
+    assert kept.notes or damage == "empty"
+    kept.save_files(files().values(), [])
+    assert KeptIndex(kept.path.parent, "key").load_files() == files()
+
+
+def test_every_changed_byte_is_noticed(kept):
+    """Whatever single byte goes wrong, what comes back is what was written, or nothing."""
+    written = files()
+    kept.save_files(written.values(), [])
+    whole = kept.path.read_bytes()
+    for place in range(0, len(whole), 37):
+        kept.path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
+        found = KeptIndex(kept.path.parent, "key").load_files()
+        assert all(found[name] == written[name] for name in found), place
+
+
+@pytest.mark.parametrize("column", ["name", "listed_size", "modified", "checked_at", "body", "proof"])
+def test_a_row_that_was_changed_is_dropped(kept, column):
+    kept.save_files([files()["a.md"]], [])
+    value = {"name": "'b.md'", "body": "x'00'", "proof": "x'00'"}.get(column, "77")
+    db = sqlite3.connect(kept.path)
+    with db:
+        db.execute(f"UPDATE files SET {column} = {value}")  # noqa: S608  # Values of this test.
+    db.close()
+    assert kept.load_files() == {}
+    assert "1 files" in kept.notes[0]
+
+
+def test_a_vector_that_was_changed_is_dropped(kept):
+    kept.save_vectors("m", {"d": vector_of([1.0, 2.0])})
+    db = sqlite3.connect(kept.path)
+    with db:
+        db.execute("UPDATE vectors SET numbers = x'0000803f'")
+    db.close()
+    assert kept.load_vectors("m") == {}
+    assert kept.notes
+
+
+def test_tables_of_another_form_are_no_failure(kept):
+    db = sqlite3.connect(kept.path)
+    with db:
+        db.execute("CREATE TABLE files (something TEXT)")
+        db.execute("INSERT INTO files VALUES ('else')")
+    db.close()
+    assert kept.load_files() == {}
+    kept.save_files(files().values(), [])
+    assert kept.notes
+    assert kept.load_files() == files()
+
+
+def test_a_directory_that_cannot_be_made_is_refused(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(MixConfigurationError, match="cache_dir"):
+        KeptIndex(tmp_path / "file" / "below", "key")
+
+
+def test_a_file_that_cannot_be_opened_is_told(kept):
+    kept.path.mkdir()
+    assert kept.load_files() == {}
+    kept.save_files(files().values(), [])
+    assert any("could not be used" in note for note in kept.notes)
+
+
+def test_the_directory_is_for_its_owner_alone(kept):
+    assert kept.path.parent.stat().st_mode & 0o077 == 0
+
+
+def write(directory, number):
+    kept = KeptIndex(directory, "key")
+    for turn in range(5):
+        file = index_file(RemoteFile(f"f{number}-{turn}", 3, None, "u"), b"abc", 1.0, READING)
+        kept.save_files([file], [])
+        kept.save_vectors("m", {f"d{number}-{turn}": vector_of([1.0, float(turn + 1)])})
+    return kept.notes
+
+
+def test_several_processes_share_it(tmp_path):
+    with multiprocessing.get_context("spawn").Pool(3) as pool:
+        notes = pool.starmap(write, [(tmp_path, number) for number in range(3)])
+    assert notes == [[], [], []]
+    kept = KeptIndex(tmp_path, "key")
+    assert len(kept.load_files()) == 15
+    assert len(kept.load_vectors("m")) == 15

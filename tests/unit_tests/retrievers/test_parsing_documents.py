@@ -1,0 +1,411 @@
+"""PDF, Word, Excel and PowerPoint: whole, broken, hostile; and files that are not what their names say."""
+
+from __future__ import annotations
+
+import sys
+import time
+import zipfile
+import zlib
+from io import BytesIO
+from itertools import pairwise
+
+import docx
+import openpyxl
+import pptx
+import pypdf
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from langchain_mix.retrievers.limits import Limits
+from langchain_mix.retrievers.parsing import Parsed, Skipped, parse
+
+LIMITS = Limits()
+OLD_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 512
+
+
+def saved(document):
+    target = BytesIO()
+    document.save(target)
+    return target.getvalue()
+
+
+def pdf(*pages, password=None):
+    """A PDF with the given texts; pypdf itself writes no text, so that the streams are written here."""
+    writer = pypdf.PdfWriter()
+    for text in pages:
+        page = writer.add_blank_page(300, 300)
+        stream = pypdf.generic.StreamObject()
+        stream.set_data(text if isinstance(text, bytes) else f"BT /F1 12 Tf 20 100 Td ({text}) Tj ET".encode())
+        page[pypdf.generic.NameObject("/Contents")] = writer._add_object(stream.flate_encode())
+        font = pypdf.generic.DictionaryObject(
+            {
+                pypdf.generic.NameObject(key): pypdf.generic.NameObject(value)
+                for key, value in {"/Type": "/Font", "/Subtype": "/Type1", "/BaseFont": "/Helvetica"}.items()
+            }
+        )
+        fonts = pypdf.generic.DictionaryObject({pypdf.generic.NameObject("/F1"): font})
+        page[pypdf.generic.NameObject("/Resources")] = pypdf.generic.DictionaryObject(
+            {pypdf.generic.NameObject("/Font"): fonts}
+        )
+    if password is not None:
+        writer.encrypt(password, algorithm="RC4-128")
+    target = BytesIO()
+    writer.write(target)
+    return target.getvalue()
+
+
+def word():
+    document = docx.Document()
+    document.add_paragraph("before")
+    document.add_heading("Part one", 1)
+    document.add_paragraph("first\tparagraph")
+    table = document.add_table(2, 2)
+    for index, cell in enumerate(cell for row in table.rows for cell in row.cells):
+        cell.text = f"cell {index}"
+    document.add_heading("Deeper", 2)
+    document.add_paragraph("second")
+    document.add_heading("Part two", 1)
+    document.add_paragraph("third")
+    return saved(document)
+
+
+def excel(rows=60):
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.title = "Prices"
+    sheet.append(["name", "price", "note"])
+    for number in range(rows):
+        sheet.append([f"item {number}", number, "x" * 40 if number else None])
+    other = book.create_sheet("Other")
+    other["B3"] = "alone"
+    return saved(book)
+
+
+def powerpoint():
+    show = pptx.Presentation()
+    for number in (1, 2):
+        slide = show.slides.add_slide(show.slide_layouts[1])
+        slide.shapes.title.text = f"Title {number}"
+        slide.placeholders[1].text = f"body {number}"
+    table = show.slides[1].shapes.add_table(1, 2, 0, 0, 100, 100).table
+    table.cell(0, 0).text, table.cell(0, 1).text = "left", "right"
+    group = show.slides[1].shapes.add_group_shape()
+    group.shapes.add_textbox(0, 0, 10, 10).text_frame.text = "grouped"
+    show.slides[0].notes_slide.notes_text_frame.text = "say this"
+    return saved(show)
+
+
+MAKERS = {"a.pdf": lambda: pdf("Hello page", "Second"), "a.docx": word, "a.xlsx": excel, "a.pptx": powerpoint}
+MADE = {name: make() for name, make in MAKERS.items()}
+
+
+def read(name, data, limits=LIMITS):
+    found = parse(name, data, limits)
+    assert isinstance(found, Parsed), found
+    for part in found.parts:
+        assert found.text[part.start_index : part.end_index] == part.text
+    return found
+
+
+def skipped(name, data, limits=LIMITS):
+    found = parse(name, data, limits)
+    assert isinstance(found, Skipped), found
+    return found
+
+
+def test_pages_of_a_pdf_are_parts():
+    found = read("a.pdf", MADE["a.pdf"])
+    assert [(part.text, part.place.metadata()) for part in found.parts] == [
+        ("Hello page", {"page": 1}),
+        ("Second", {"page": 2}),
+    ]
+    assert (found.kind, found.verbatim, found.encoding) == ("pdf", False, None)
+
+
+def test_sections_and_tables_of_a_word_document():
+    found = read("a.docx", MADE["a.docx"])
+    assert [(part.text, part.place.headings) for part in found.parts] == [
+        ("before", ()),
+        ("Part one\nfirst\tparagraph\ncell 0 | cell 1\ncell 2 | cell 3", ("Part one",)),
+        ("Deeper\nsecond", ("Part one", "Deeper")),
+        ("Part two\nthird", ("Part two",)),
+    ]
+
+
+def test_rows_of_a_workbook_are_grouped_by_sheet():
+    found = read("a.xlsx", MADE["a.xlsx"])
+    places = [(part.place.sheet, part.place.start_row, part.place.end_row) for part in found.parts]
+    assert places[-1] == ("Other", 3, 3)
+    prices = [place for place in places if place[0] == "Prices"]
+    assert len(prices) > 2
+    assert prices[0][1] == 1
+    assert prices[-1][2] == 61
+    assert all(after[1] == before[2] + 1 for before, after in pairwise(prices))
+    assert found.parts[0].text.startswith("name | price | note\nitem 0 | 0\nitem 1 | 1 | xxx")
+    assert (found.parts[0].context, found.parts[1].context) == ("", "name | price | note")
+    assert found.parts[-1].text == " | alone"
+
+
+def test_slides_with_tables_groups_and_notes():
+    found = read("a.pptx", MADE["a.pptx"])
+    assert [(part.text, part.place.slide, part.place.headings) for part in found.parts] == [
+        ("Title 1\nbody 1\nNotes: say this", 1, ("Title 1",)),
+        ("Title 2\nbody 2\nleft | right\ngrouped", 2, ("Title 2",)),
+    ]
+
+
+@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("other", ["a.txt", "a.csv", "noextension", "a.png"])
+def test_content_decides_and_not_the_name(name, other):
+    assert read(other, MADE[name]).kind == read(name, MADE[name]).kind
+
+
+@pytest.mark.parametrize("name", ["a.pdf", "a.docx", "a.png", "a.zip"])
+def test_text_under_a_wrong_name_is_read_and_told(name):
+    found = read(name, b"only text")
+    assert found.kind == "text"
+    assert "its content is text" in found.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"\x89PNG\r\n\x1a\n" + b"\0" * 30, "image"),
+        (b"\xff\xd8\xff\xe0" + b"\0" * 30, "image"),
+        (b"RIFF\0\0\0\0WEBPVP8 ", "image"),
+        (b"RIFF\0\0\0\0WAVEfmt ", "audio"),
+        (b"ID3\x04" + b"\0" * 30, "audio"),
+        (b"\xff\xfb\x90\x44" + b"\0" * 30, "audio"),
+        (b"\0\0\0\x18ftypisom" + b"\0" * 30, "video"),
+        (b"\0\0\0\x18ftypM4A " + b"\0" * 30, "audio"),
+        (b"\x1f\x8b\x08\0" + b"\0" * 30, "archive"),
+        (b"\x7fELF" + b"\1" * 30, "binary"),
+        (b"{\\rtf1 text}", "binary"),
+        (b"SQLite format 3\0 and more", "binary"),
+    ],
+)
+def test_media_and_archives_are_skipped_with_their_kind(data, kind):
+    assert skipped("a.txt", data).kind == kind
+
+
+def test_old_office_is_told():
+    assert "old Office" in skipped("a.doc", OLD_OFFICE).reason
+
+
+# Broken
+
+
+@pytest.mark.parametrize("name", MAKERS)
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9, 0.99])
+def test_half_a_file_is_damaged_and_nothing_worse(name, share):
+    data = MADE[name]
+    found = parse(name, data[: int(len(data) * share)], LIMITS)
+    if isinstance(found, Skipped):
+        assert found.kind == {"a.pdf": "pdf", "a.docx": "word", "a.xlsx": "excel", "a.pptx": "powerpoint"}[name]
+        assert found.reason.startswith(("is damaged", "has no text"))
+
+
+@pytest.mark.parametrize("name", ["a.docx", "a.xlsx", "a.pptx"])
+def test_a_zip_that_has_lost_its_end_is_a_damaged_document(name):
+    assert skipped(name, MADE[name][:-200]).reason.startswith("is damaged")
+
+
+def test_an_encrypted_pdf_is_told_and_one_without_a_password_is_read():
+    assert skipped("a.pdf", pdf("secret", password="word")).reason == "is encrypted"
+    assert read("a.pdf", pdf("open", password="")).text == "open"
+
+
+def test_encrypted_office_files_are_told():
+    assert skipped("a.docx", OLD_OFFICE + "EncryptedPackage".encode("utf-16-le")).reason == "is encrypted"
+    data = bytearray(MADE["a.docx"])
+    data[data.index(b"PK\x01\x02") + 8] |= 1
+    assert skipped("a.docx", bytes(data)).reason == "is encrypted"
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_document_without_text_is_told(name):
+    empty = {
+        "a.pdf": lambda: pdf(b""),
+        "a.docx": lambda: saved(docx.Document()),
+        "a.xlsx": lambda: saved(openpyxl.Workbook()),
+        "a.pptx": lambda: saved(pptx.Presentation()),
+    }
+    assert "has no text" in skipped(name, empty[name]()).reason
+
+
+def test_a_broken_page_does_not_cost_the_others(monkeypatch):
+    real = pypdf.PageObject.extract_text
+
+    def failing(self, *args, **kwargs):
+        text = real(self, *args, **kwargs)
+        if "broken" in text:
+            raise KeyError("/Missing")
+        return text
+
+    monkeypatch.setattr(pypdf.PageObject, "extract_text", failing)
+    found = read("a.pdf", pdf("first", "broken", "third"))
+    assert [part.place.page for part in found.parts] == [1, 3]
+    assert "Page 2" in found.problems[0]
+
+
+@pytest.mark.parametrize(
+    ("name", "module"), [("a.pdf", "pypdf"), ("a.docx", "docx"), ("a.xlsx", "openpyxl"), ("a.pptx", "pptx")]
+)
+def test_a_missing_parser_is_told_with_the_line_that_installs_it(name, module, monkeypatch):
+    monkeypatch.setitem(sys.modules, module, None)
+    assert 'pip install "langchain-mix[files]"' in skipped(name, MADE[name]).reason
+
+
+# Hostile
+
+
+def repacked(data, changes):
+    """The archive with members changed, added, or removed (None)."""
+    target = BytesIO()
+    with zipfile.ZipFile(BytesIO(data)) as old, zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as new:
+        for name in old.namelist():
+            if name not in changes:
+                new.writestr(name, old.read(name))
+        for name, content in changes.items():
+            if content is not None:
+                new.writestr(name, content)
+    return target.getvalue()
+
+
+@pytest.mark.parametrize("name", ["a.docx", "a.xlsx", "a.pptx"])
+def test_a_zip_bomb_is_not_unpacked(name):
+    bomb = repacked(MADE[name], {"bomb.xml": b"\0" * 20_000_000})
+    assert len(bomb) < 300_000
+    assert "max_unpacked_bytes" in skipped(name, bomb, Limits(max_unpacked_bytes=10_000_000)).reason
+    read(name, bomb, Limits(max_unpacked_bytes=30_000_000))
+
+
+def test_a_zip_bomb_that_lies_of_its_size_is_damaged():
+    bomb = bytearray(repacked(MADE["a.docx"], {"word/document.xml": b"<a>" + b" " * 5_000_000 + b"</a>"}))
+    size = (5_000_007).to_bytes(4, "little")
+    assert bomb.count(size) == 2
+    lying = bytes(bomb).replace(size, (1000).to_bytes(4, "little"))
+    assert skipped("a.docx", lying, Limits(max_unpacked_bytes=1_000_000)).reason.startswith("is damaged")
+
+
+ACROSS_A_PIECE = "<!--" + " " * (1024 * 1024 - len('<?xml version="1.0"?><!---->') - 4) + "-->"
+"""Archives are looked at piece by piece; the declaration begins in one and ends in the next."""
+
+LAUGHS = (
+    '<?xml version="1.0"?>{padding}<!DOCTYPE x [<!ENTITY a "ha">'
+    + "".join(f'<!ENTITY {chr(97 + n + 1)} "{f"&{chr(97 + n)};" * 10}">' for n in range(9))
+    + "]><x>&j;</x>"
+)
+
+
+@pytest.mark.parametrize(
+    ("name", "part"),
+    [
+        ("a.docx", "word/document.xml"),
+        ("a.xlsx", "xl/sharedStrings.xml"),
+        ("a.pptx", "ppt/presentation.xml"),
+        ("a.xlsx", "xl/odd.bin"),
+    ],
+)
+@pytest.mark.parametrize("padding", ["", "<!--" + " " * 2_000_000 + "-->"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
+def test_xml_that_declares_entities_is_refused(name, part, padding, encoding):
+    data = repacked(MADE[name], {part: LAUGHS.replace("{padding}", padding).encode(encoding)})
+    assert "declares entities" in skipped(name, data).reason
+
+
+def test_a_declaration_is_seen_across_the_pieces_in_which_it_is_looked_for():
+    xml = f'<?xml version="1.0"?>{ACROSS_A_PIECE}<!DOCTYPE x SYSTEM "file:///etc/passwd"><x/>'
+    assert "declares entities" in skipped("a.docx", repacked(MADE["a.docx"], {"word/document.xml": xml})).reason
+
+
+def test_attached_pictures_may_declare_what_they_like():
+    data = repacked(MADE["a.docx"], {"word/media/picture.svg": b'<!DOCTYPE svg PUBLIC "x" "y"><svg/>'})
+    assert read("a.docx", data).kind == "word"
+
+
+@pytest.mark.parametrize(("name", "part"), [("a.docx", "word/document.xml"), ("a.xlsx", "xl/worksheets/sheet1.xml")])
+def test_entities_do_not_grow_even_where_nobody_looks(name, part, monkeypatch):
+    monkeypatch.setattr("langchain_mix.retrievers.parsing.archives._declares", lambda *_: False)
+    began = time.process_time()
+    found = parse(name, repacked(MADE[name], {part: LAUGHS.replace("{padding}", "")}), LIMITS)
+    assert time.process_time() - began < 5
+    assert isinstance(found, Skipped) or len(found.text) < 1000
+
+
+def test_a_pdf_stream_that_grows_is_given_up():
+    grown = pdf(b"BT /F1 12 Tf (hello) Tj ET " + b" " * 20_000_000, "second")
+    found = parse("a.pdf", grown, Limits(max_unpacked_bytes=1_000_000))
+    assert isinstance(found, Parsed)
+    assert [part.place.page for part in found.parts] == [2]
+    assert "Page 1" in found.problems[0]
+    assert len(zlib.compress(b" " * 20_000_000)) < len(grown) < 100_000
+
+
+def test_cells_that_claim_to_span_a_billion_columns_cost_nothing():
+    with zipfile.ZipFile(BytesIO(MADE["a.docx"])) as archive:
+        xml = archive.read("word/document.xml").decode()
+    wide = xml.replace("<w:tcPr>", '<w:tcPr><w:gridSpan w:val="1000000000"/>')
+    assert wide != xml
+    began = time.process_time()
+    assert read("a.docx", repacked(MADE["a.docx"], {"word/document.xml": wide})).text.count("cell 0") == 1
+    assert time.process_time() - began < 5
+
+
+@pytest.mark.parametrize("claim", ["A1:XFD1048576", "A1:A1", "A1"])
+def test_a_sheet_is_read_as_it_is_whatever_size_it_claims(claim):
+    book = excel(2)
+    with zipfile.ZipFile(BytesIO(book)) as archive:
+        xml = archive.read("xl/worksheets/sheet1.xml").decode()
+    claimed = xml.replace('<dimension ref="A1:C3"', f'<dimension ref="{claim}"')
+    assert claimed != xml
+    began = time.process_time()
+    found = read("a.xlsx", repacked(book, {"xl/worksheets/sheet1.xml": claimed}))
+    assert time.process_time() - began < 5
+    assert found.parts == read("a.xlsx", book).parts
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_a_document_that_takes_too_long_is_given_up(name):
+    found = parse(name, MADE[name], Limits(max_seconds=1e-9))
+    told = found.problems[0] if isinstance(found, Parsed) else found.reason
+    assert "max_seconds" in told or "has no text" in told
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_parts_and_text_are_bounded(name):
+    found = read(name, MADE[name], Limits(max_parts=1))
+    assert len(found.parts) == 1
+    assert "max_parts" in found.problems[0]
+    found = read(name, MADE[name], Limits(max_text_chars=5))
+    assert len(found.text) == 5
+    assert "max_text_chars" in found.problems[0]
+
+
+NAMES = st.sampled_from(
+    [*MAKERS, "a.txt", "a.md", "a.py", "a.csv", "a.json", "a.jsonl", "a.html", "a.ipynb", "a", "a.png"]
+)
+
+
+@given(
+    name=NAMES, data=st.binary(max_size=400) | st.text(max_size=400).map(lambda text: text.encode("utf-8", "replace"))
+)
+@settings(max_examples=400)
+def test_no_bytes_are_too_much(name, data):
+    limits = Limits(max_text_chars=100, max_parts=3)
+    found = parse(name, data, limits)
+    if isinstance(found, Parsed):
+        assert len(found.text) <= 100
+        assert 0 < len(found.parts) <= 3
+        assert all(found.text[part.start_index : part.end_index] == part.text for part in found.parts)
+        found.text.encode()
+
+
+@given(name=st.sampled_from(list(MAKERS)), data=st.data())
+@settings(max_examples=100)
+def test_no_changed_byte_is_too_much(name, data):
+    changed = bytearray(MADE[name])
+    for place in data.draw(st.lists(st.integers(0, len(changed) - 1), min_size=1, max_size=20)):
+        changed[place] = data.draw(st.integers(0, 255))
+    assert isinstance(parse(name, bytes(changed), LIMITS), Parsed | Skipped)

@@ -1,0 +1,415 @@
+"""Text, Markdown, code, tables, JSON, HTML and notebooks."""
+
+from __future__ import annotations
+
+import json
+import time
+
+import pytest
+
+from langchain_mix.retrievers.limits import Limits
+from langchain_mix.retrievers.parsing import Parsed, Skipped, parse
+
+LIMITS = Limits()
+
+
+def read(name, data, limits=LIMITS):
+    found = parse(name, data.encode() if isinstance(data, str) else data, limits)
+    assert isinstance(found, Parsed), found
+    for part in found.parts:
+        assert found.text[part.start_index : part.end_index] == part.text
+    return found
+
+
+def skipped(name, data, limits=LIMITS):
+    found = parse(name, data.encode() if isinstance(data, str) else data, limits)
+    assert isinstance(found, Skipped), found
+    return found
+
+
+# Encodings
+
+
+@pytest.mark.parametrize(
+    ("encoding", "told"),
+    [
+        ("utf-8", "utf-8"),
+        ("utf-8-sig", "utf-8"),
+        ("utf-16", "utf-16-le"),
+        ("utf-16-be", "utf-16-be"),
+        ("utf-16-le", "utf-16-le"),
+        ("utf-32", "utf-32-le"),
+    ],
+)
+def test_unicode_is_decoded_with_and_without_a_mark(encoding, told):
+    text = "Grüße from the harbour\nsecond line, naïve café\n"
+    found = read("a.txt", text.encode(encoding))
+    assert (found.text, found.encoding, found.problems) == (text, told, ())
+    assert found.verbatim
+
+
+@pytest.mark.parametrize(
+    ("encoding", "text"),
+    [
+        ("cp1252", "Der Müller fährt über die Brücke, schön gemütlich. Straße und Größe – „grün“.\n" * 20),
+        ("cp1251", "Съешь же ещё этих мягких французских булок, да выпей чаю.\n" * 20),
+        ("shift_jis", "吾輩は猫である。名前はまだ無い。どこで生れたかとんと見当がつかぬ。\n" * 20),
+        ("gb18030", "天地玄黄,宇宙洪荒。日月盈昃,辰宿列张。寒来暑往,秋收冬藏。\n" * 20),
+        ("euc_kr", "동해 물과 백두산이 마르고 닳도록 하느님이 보우하사 우리나라 만세.\n" * 20),
+    ],
+)
+def test_legacy_encodings_are_guessed_and_told(encoding, text):
+    found = read("a.txt", text.encode(encoding))
+    assert found.text == text
+    assert found.encoding is not None
+    assert "not told by the file" in found.problems[0]
+
+
+def test_what_cannot_be_decoded_is_shown_and_told():
+    found = read("a.txt", b"\xef\xbb\xbfgood \xff\xfe bad")
+    assert "\ufffd" in found.text
+    assert "could not be decoded" in found.problems[0]
+
+
+def test_the_guess_looks_where_the_text_is_not_ascii():
+    text = "plain ASCII\n" * 20_000 + "Съешь же ещё этих мягких французских булок, да выпей чаю.\n" * 50
+    assert read("a.txt", text.encode("cp1251")).text == text
+
+
+@pytest.mark.parametrize(
+    "data", [bytes(range(256)) * 8, b"\x00\x01\x02\x03" * 100, b"abc\x00def" * 50, b"\x01\x02\x03\x04text"]
+)
+def test_binary_is_never_decoded(data):
+    assert skipped("a.txt", data) == Skipped("is no text", "binary")
+
+
+@pytest.mark.parametrize("data", [b"", b"  \n\t ", b"\x00" * 1000])
+def test_empty_files_are_told(data):
+    assert skipped("a.md", data) == Skipped("is empty", "empty")
+
+
+@pytest.mark.parametrize("data", [b"\xef\xbb\xbf", b"\xff\xfe \x00"])
+def test_a_mark_alone_is_no_text(data):
+    assert skipped("a.txt", data).reason in {"has no text", "is empty"}
+
+
+# Text, code, Markdown
+
+
+def test_plain_text_is_one_part_with_its_lines():
+    found = read("notes", "one\r\ntwo\rthree\nfour")
+    assert found.kind == "text"
+    assert [part.place.metadata() for part in found.parts] == [{"start_line": 1, "end_line": 4}]
+    assert found.text == "one\r\ntwo\rthree\nfour"
+
+
+@pytest.mark.parametrize(
+    ("name", "language"), [("a.py", "python"), ("b.tsx", "ts"), ("c.rs", "rust"), ("d.sh", None), ("E.PY", "python")]
+)
+def test_code_tells_its_language(name, language):
+    found = read(name, "x = 1\n")
+    assert (found.kind, found.language) == ("code", language)
+
+
+MARKDOWN = """front
+
+# One #
+text
+```
+# no heading
+```
+## Two
+more
+Three
+=====
+end
+- list
+---
+after
+### Deep
+x
+"""
+
+
+def test_markdown_has_a_part_for_each_section_with_the_headings_above():
+    found = read("a.md", MARKDOWN)
+    told = [(part.place.start_line, part.place.end_line, part.place.headings) for part in found.parts]
+    assert told == [
+        (1, 2, ()),
+        (3, 7, ("One",)),
+        (8, 9, ("One", "Two")),
+        (10, 15, ("Three",)),
+        (16, 17, ("Three", "Deep")),
+    ]
+    assert "".join(part.text for part in found.parts) == MARKDOWN
+
+
+def test_a_line_without_end_is_data():
+    assert "max_line_chars" in skipped("a.txt", "x" * 101, Limits(max_line_chars=100)).reason
+    assert "max_line_chars" in skipped("a.md", "x" * 101, Limits(max_line_chars=100)).reason
+    read("a.txt", "x" * 100 + "\n" + "y" * 100, Limits(max_line_chars=101))
+
+
+def test_text_is_cut_and_told():
+    found = read("a.txt", "abc def ghi", Limits(max_text_chars=7))
+    assert found.text == "abc def"
+    assert "max_text_chars" in found.problems[0]
+
+
+def test_parts_are_cut_and_told():
+    found = read("a.md", "# a\nx\n# b\ny\n# c\nz\n", Limits(max_parts=2))
+    assert [part.place.headings for part in found.parts] == [("a",), ("b",)]
+    assert "max_parts" in found.problems[0]
+
+
+def test_a_file_larger_than_allowed_is_not_looked_at():
+    assert "max_file_bytes" in skipped("a.txt", b"12345", Limits(max_file_bytes=4)).reason
+
+
+# Tables
+
+
+def test_rows_are_grouped_and_have_their_header():
+    rows = [f"{n},name {n},{'x' * 50}" for n in range(100)]
+    found = read("a.csv", "id,name,text\n" + "\n".join(rows) + "\n")
+    assert found.kind == "csv"
+    first, second, *_ = found.parts
+    assert first.text.startswith("id,name,text\n0,name 0")
+    assert (first.context, second.context) == ("", "id,name,text")
+    assert second.place.start_row == (first.place.end_row or 0) + 1
+    assert second.text.startswith(f"{second.place.start_row - 2},name")
+    assert found.parts[-1].place.end_row == 101
+    assert "".join(part.text for part in found.parts) == found.text
+
+
+def test_quoted_fields_keep_their_lines_together():
+    text = 'id;text\r\n1;"first\nsecond"\r\n2;"' + "long " * 300 + '"\r\n3;end\r\n'
+    found = read("a.csv", text)
+    rows = [(p.place.start_row, p.place.end_row, p.place.start_line, p.place.end_line) for p in found.parts]
+    assert rows == [(1, 2, 1, 3), (3, 3, 4, 4), (4, 4, 5, 5)]
+    assert found.parts[1].context == "id;text"
+
+
+@pytest.mark.parametrize(
+    ("name", "text"), [("a.tsv", "a\tb,c\n1\t2,3\n"), ("a.csv", "a;b\n1,5;2\n2,5;3\n"), ("a.csv", "a|b\n1|2\n")]
+)
+def test_delimiters_are_found(name, text):
+    assert read(name, text).parts[0].place.end_row == text.count("\n")
+
+
+def test_a_field_without_end_is_told():
+    found = read("a.csv", 'a,b\n1,"' + "x" * 200_000)
+    assert "no table" in found.problems[0]
+    assert found.parts[0].start_index == 0
+
+
+def test_records_line_by_line_are_grouped():
+    lines = [json.dumps({"n": n, "text": "x" * 80}) for n in range(50)]
+    found = read("a.jsonl", "\n".join(lines))
+    assert found.kind == "jsonl"
+    assert len(found.parts) > 3
+    assert found.parts[1].place.start_row == found.parts[1].place.start_line
+    assert found.parts[-1].place.end_row == 50
+
+
+# JSON
+
+
+def test_json_values_have_pointers_and_lines():
+    value = {"a/b": [{"n": n, "text": "x" * 400} for n in range(5)], "m~n": "y" * 1200, "small": 1}
+    text = json.dumps(value, indent=1)
+    found = read("a.json", text)
+    assert found.verbatim
+    assert [part.place.pointer for part in found.parts] == ["/a~1b/0", "/a~1b/2", "/a~1b/4", "/m~0n", "/small"]
+    for part in found.parts[:3]:
+        assert json.loads(f"[{part.text}]")[0]["n"] == int(part.place.pointer[-1])
+        assert text[: part.start_index].count("\n") + 1 == part.place.start_line
+
+
+def test_a_small_document_is_one_part():
+    found = read("a.json", ' {"a": [1, 2]} \n')
+    assert [(part.text, part.place.pointer) for part in found.parts] == [('{"a": [1, 2]}', "")]
+
+
+def test_escaped_characters_are_shown_as_themselves():
+    found = read("a.json", json.dumps({"text": 'こんにちは "quoted" \\u0041 \x07 😀', "half": "\ud800"}))
+    assert "こんにちは" in found.text
+    assert "😀" in found.text
+    assert r"\\u0041" in found.text
+    assert not found.verbatim
+    assert json.loads(found.text)["text"] == 'こんにちは "quoted" \\u0041 \x07 😀'
+    found.text.encode()
+
+
+def test_json_nested_too_deep_is_skipped():
+    assert "max_depth" in skipped("a.json", "[" * 200 + "]" * 200).reason
+    assert "max_depth" in skipped("a.json", "[" * 500_000 + "]" * 500_000).reason
+    assert "max_depth" in skipped("a.json", '{"a":' * 100_000 + "1" + "}" * 100_000).reason
+    read("a.json", '[["[[[["]]', Limits(max_depth=2))
+    assert "max_depth" in skipped("a.json", "[[[1]]]", Limits(max_depth=2)).reason
+
+
+@pytest.mark.parametrize("text", ['{"a": 1,}', "[1, 2", "9" * 5000, '{"a" 1}', '"' + '\\"' * 20_000])
+def test_broken_json_is_read_as_text_and_told(text):
+    found = read("a.json", text)
+    assert found.text == text
+    assert "no JSON" in found.problems[0]
+
+
+# HTML
+
+
+def test_html_is_read_by_sections():
+    found = read(
+        "a.html",
+        """<!DOCTYPE html><html><head><title>Ti &amp; tle</title><style>p { color: red }</style></head>
+<body><script>var x = "<p>no</p>";</script>
+<p>Intro   with <b>bold</b>text</p>
+<h1>One <i>more</i></h1>
+<p>a<br>b</p><ul><li>x<li>y</ul>
+<h2>Two</h2><table><tr><td>1</td><td>2</td></tr></table><pre>  keep
+    this</pre><img alt="a chart" src=x>
+<!-- <p>comment</p> --><template><p>no</p></template>
+</body></html>""",
+    )
+    assert found.kind == "html"
+    assert not found.verbatim
+    told = [(part.text, part.place.headings, part.place.start_line) for part in found.parts]
+    assert told == [
+        ("Ti & tle\nIntro with boldtext", (), 1),
+        ("One more\na\nb\nx\ny", ("One more",), 4),
+        ("Two\n1 | 2\n  keep\n    this\na chart", ("One more", "Two"), 6),
+    ]
+
+
+def test_html_is_known_by_its_content():
+    assert read("page.txt", "  <!doctype HTML><p>x").kind == "html"
+    assert read("page", "<html lang=en><p>x").kind == "html"
+    assert read("page.php", "<html><?php ?>").kind == "code"
+    assert read("a.md", "<p>x</p>").kind == "markdown"
+
+
+@pytest.mark.parametrize(
+    "piece",
+    [
+        "<!--",
+        "<!",
+        "<a '",
+        '<a b="',
+        "</",
+        "<script>",
+        "<",
+        "&",
+        "<p>" * 3,
+        "<?",
+        "<a =",
+        "</script",
+        "<td>",
+        "<pre>",
+        "<h1>",
+    ],
+)
+def test_broken_html_is_read_in_linear_time(piece):
+    began = time.process_time()
+    parse("a.html", b"<html>x" + piece.encode() * (400_000 // len(piece)), LIMITS)
+    assert time.process_time() - began < 10
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.md", "# a" + " " * 900_000 + "b"),
+        ("a.md", "#" * 900_000),
+        ("a.md", "text\n" + "-" * 900_000 + "x"),
+        ("a.md", "`" * 900_000),
+        ("a.md", "# a " + "# " * 400_000 + "b"),
+        ("a.csv", '"' * 100_000),
+        ("a.csv", "," * 900_000),
+        ("a.csv", "\n" * 900_000),
+        ("a.json", '["' + "\\\\" * 400_000 + '"]'),
+        ("a.json", '["' + "\\u0041" * 100_000 + '"]'),
+        ("a.json", "[" + "[]," * 200_000 + "[]]"),
+        ("a", "<!--" + "x" * 900_000),
+        ("a", " " * 900_000 + "x"),
+        ("a", "\xe9" * 400_000),
+    ],
+)
+def test_odd_text_is_read_in_linear_time(name, text):
+    began = time.process_time()
+    parse(name, text.encode("latin-1"), LIMITS)
+    assert time.process_time() - began < 10
+
+
+@pytest.mark.parametrize(
+    ("heading", "title"),
+    [("# a #", "a"), ("# a # b", "a # b"), ("# C#", "C#"), ("# #", ""), ("#", ""), ("## a ## ", "a"), ("#no", None)],
+)
+def test_titles_are_read_as_markdown_has_it(heading, title):
+    found = read("a.md", f"{heading}\ntext\n")
+    assert found.parts[0].place.headings == ((title,) if title else ())
+
+
+# Notebooks
+
+
+def notebook(*cells, **metadata):
+    return json.dumps({"nbformat": 4, "metadata": metadata, "cells": cells})
+
+
+def test_cells_are_parts_and_outputs_are_text_alone():
+    found = read(
+        "a.ipynb",
+        notebook(
+            {"cell_type": "markdown", "source": ["# Title\n", "text"]},
+            {
+                "cell_type": "code",
+                "source": "print(1)",
+                "outputs": [
+                    {"output_type": "stream", "text": ["\x1b[31m1\x1b[0m\n"]},
+                    {"output_type": "display_data", "data": {"image/png": "iVBORw0KGgo=", "text/plain": "<Figure>"}},
+                    {"output_type": "error", "ename": "KeyError", "evalue": "'x'"},
+                ],
+            },
+            {"cell_type": "code", "source": ""},
+            "no cell",
+            language_info={"name": "Python"},
+        ),
+    )
+    assert [(part.text, part.place.metadata()) for part in found.parts] == [
+        ("# Title\ntext", {"cell": 1, "cell_type": "markdown"}),
+        ("print(1)\n\n1\n\n<Figure>\n\nKeyError: 'x'", {"cell": 2, "cell_type": "code"}),
+    ]
+    assert (found.kind, found.language) == ("notebook", "python")
+
+
+@pytest.mark.parametrize("content", ["[1, 2]", '{"cells": 3}', '{"no": "cells"}'])
+def test_what_is_no_notebook_is_read_as_json(content):
+    assert read("a.ipynb", content).kind == "json"
+
+
+def test_a_broken_notebook_is_read_as_text_and_told():
+    assert "no JSON" in read("a.ipynb", '{"cells": [').problems[0]
+
+
+def test_a_notebook_nested_too_deep_is_skipped():
+    assert "max_depth" in skipped("a.ipynb", '{"cells": ' + "[" * 300 + "]" * 300 + "}").reason
+
+
+# Time
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.md", "# a\nx\n" * 1000),
+        ("a.csv", "a,b\n1,2\n" * 10_000),
+        ("a.json", json.dumps([{"a": "x" * 600}] * 100)),
+        ("a.html", "<h1>a</h1><p>x" * 1000),
+        ("a.jsonl", '{"a": 1}\n' * 1000),
+        ("a.ipynb", notebook(*[{"cell_type": "code", "source": "x"}] * 100)),
+    ],
+)
+def test_a_file_that_takes_too_long_is_given_up(name, text):
+    found = parse(name, text.encode(), Limits(max_seconds=1e-9))
+    told = found.problems[0] if isinstance(found, Parsed) else found.reason
+    assert "max_seconds" in told

@@ -1,0 +1,112 @@
+"""The order of things, driven by hand: no server, no thread, no clock."""
+
+from __future__ import annotations
+
+import pytest
+
+from langchain_mix.protocol.call import Call
+from langchain_mix.protocol.models import FileInfo
+from langchain_mix.retrievers.chunking import Splitting
+from langchain_mix.retrievers.indexing import Reading
+from langchain_mix.retrievers.limits import Limits
+from langchain_mix.retrievers.selection import Selection
+from langchain_mix.retrievers.session_index import Plan, SessionIndex
+from langchain_mix.retrievers.steps import Download, Wait, Work
+
+
+@pytest.fixture
+def index():
+    reading = Reading(Splitting(), Limits())
+    return SessionIndex(Plan(session_id="s", server_url="http://localhost:1", selection=Selection(), reading=reading))
+
+
+def listing(*names):
+    return [FileInfo.model_validate({"name": name, "size": 5, "modified": 0, "isDir": False}) for name in names]
+
+
+def finish(steps, step, files, content=b"hello"):
+    """Answers the steps of a procedure until it ends; gives its result and the kinds of its steps."""
+    kinds = []
+    try:
+        while True:
+            kinds.append(type(step).__name__)
+            if isinstance(step, Work):
+                step = steps.send(step.do())
+            elif isinstance(step, Download):
+                step = steps.send([step.use(file, content) for file in step.files])
+            elif isinstance(step, Wait):
+                assert step.done.done()
+                step = steps.send(True)
+            else:
+                step = steps.send(files)
+    except StopIteration as done:
+        return done.value, kinds
+
+
+def test_who_comes_while_a_refresh_runs_does_not_take_its_result(index):
+    """It may have listed before an upload that the second one knows of."""
+    first = index.refreshed()
+    step = next(first)
+    assert isinstance(step, Call)
+    second = index.refreshed()
+    waiting = next(second)
+    assert isinstance(waiting, Wait)
+    old, _ = finish(first, step, listing("a.txt"))
+    assert list(old.files) == ["a.txt"]
+    new, kinds = finish(second, waiting, listing("a.txt", "b.txt"))
+    assert list(new.files) == ["a.txt", "b.txt"]
+    assert "Call" in kinds
+
+
+def test_all_who_wait_share_the_next_refresh(index):
+    first = index.refreshed()
+    step = next(first)
+    second, third = index.refreshed(), index.refreshed()
+    waits = [next(second), next(third)]
+    finish(first, step, listing("a.txt"))
+    step = second.send(True)
+    assert isinstance(step, Call)
+    wait = third.send(True)
+    assert isinstance(wait, Wait)
+    assert waits[0] is not wait
+    shared, _ = finish(second, step, listing("b.txt"))
+    result, kinds = finish(third, wait, None)
+    assert result is shared
+    assert kinds == ["Wait"]
+
+
+def test_a_failure_is_shared_by_those_who_waited_for_it(index):
+    first = index.refreshed()
+    next(first)
+    second, third = index.refreshed(), index.refreshed()
+    next(second), next(third)
+    first.close()  # Abandoned: nobody's failure.
+    assert isinstance(second.send(True), Call)
+    assert isinstance(third.send(True), Wait)
+    with pytest.raises(ConnectionError):
+        second.throw(ConnectionError("away"))
+    with pytest.raises(ConnectionError):
+        third.send(True)
+
+
+def test_a_refresh_that_is_overtaken_takes_nothing_back(index):
+    slow = index.refreshed()
+    step = next(slow)
+    fast = index.refreshed()
+    next(fast)
+    alone = fast.send(False)  # It cannot be waited for.
+    assert isinstance(alone, Call)
+    finish(fast, alone, listing("new.txt"))
+    finish(slow, step, listing("old.txt"))
+    assert list(index._files) == ["new.txt"]
+
+
+def test_files_that_change_unseen_again_and_again_are_all_looked_at(index):
+    """After two answers that were out of date every file is looked at: no chain of one more, and one more."""
+    names = [f"f{number:02}.txt" for number in range(20)]
+    finish_of_first = index.answer("hello", 1)
+    finish(finish_of_first, next(finish_of_first), listing(*names))
+    steps = index.answer("hello", 1)
+    found, kinds = finish(steps, next(steps), listing(*names), b"other")
+    assert found == []
+    assert kinds.count("Download") == 3

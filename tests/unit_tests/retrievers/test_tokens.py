@@ -1,0 +1,111 @@
+"""Search terms in every script."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from langchain_mix.retrievers.tokens import terms_of
+
+
+def together(one: str, other: str) -> bool:
+    """Whether a search for one finds the other."""
+    return bool(set(terms_of(one)) & set(terms_of(other)))
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [
+        ("invoice", "the INVOICE."),
+        ("café", "CAFE"),
+        ("cafe\u0301", "café"),
+        ("strasse", "Straße"),
+        ("Łódź", "lodz"),
+        ("istanbul", "İSTANBUL"),
+        ("ёлка", "Елка"),
+        ("ΟΔΟΣ", "οδος"),
+        ("שלום", "שָׁלוֹם"),
+        ("محمد", "مُحَمَّد"),
+        ("ﬁle", "file"),
+        ("ｗｉｄｅ", "wide"),
+        ("soft\u00adhyphen", "softhyphen"),
+        ("हिन्दी", "यह हिन्दी पाठ है"),
+        ("files", "a file"),
+        ("indexing", "indexed"),
+        ("queries", "one query"),
+        ("classes", "class"),
+        ("boxes", "box"),
+        ("stored", "store"),
+        ("readFile", "def read_file(path):"),
+        ("read_file", "readFile()"),
+        ("file", "readFile"),
+        ("http", "HTTPServer"),
+        ("server", "HTTPServer"),
+        ("httpserver", "HTTPServer"),
+        ("join", "os.path.join"),
+        ("os.path.join", "import os; os.path.join(a, b)"),
+        ("sha", "sha256"),
+        ("sha256", "SHA-256"),
+        ("3.14", "about 3.14."),
+        ("2026-11-20", "on 2026-11-20 at"),
+        ("model", "the model's size"),
+        ("model", "the model’s size"),
+        ("東京", "東京都に住む"),
+        ("猫", "黒猫がいる"),
+        ("コンピュータ", "コンピューター"),
+        ("ｶﾞｽ", "ガス"),
+        ("서울", "서울에서"),
+        ("ภาษา", "ภาษาไทยง่าย"),
+        ("中文", "abc中文def"),
+    ],
+)
+def test_a_query_finds_the_text(query, text):
+    assert together(query, text)
+
+
+@pytest.mark.parametrize(
+    ("query", "text"),
+    [("が", "か"), ("not", "note"), ("ring", "r"), ("bed", "b"), ("cat", "concatenate"), ("3.14", "314")],
+)
+def test_what_differs_stays_apart(query, text):
+    assert not together(query, text)
+
+
+def test_a_name_gives_its_words_and_itself():
+    assert terms_of("os.path.join") == ["os", "path", "join", "ospathjoin"]
+    assert terms_of("getHTTPResponse2xx") == ["get", "http", "response"[:-1], "2", "xx", "gethttpresponse2xx"]
+
+
+def test_vowel_signs_do_not_end_a_word():
+    assert terms_of("हिन्दी") == ["हिन्दी"]
+
+
+def test_no_letters_no_terms():
+    assert terms_of("") == terms_of(" \n\t…—*** ::: ,;") == []
+
+
+def test_terms_are_counted_as_often_as_they_stand():
+    assert terms_of("red blue red").count("red") == 2
+
+
+@given(st.text())
+def test_any_text_has_terms_that_are_short_and_folded(text):
+    for term in terms_of(text):
+        assert 0 < len(term) <= 64
+        assert not term[0].isspace()
+
+
+@given(st.text(st.characters(codec="utf-8"), min_size=1))
+def test_a_text_finds_itself_in_capitals(text):
+    if text.isascii():
+        assert set(terms_of(text.lower().replace("'", " "))) >= set(terms_of(text.upper().lower().replace("'", " ")))
+
+
+@pytest.mark.parametrize("text", ["a" * 1_000_000, "a." * 500_000, "漢" * 300_000, "aB" * 300_000, "\u0301" * 500_000])
+def test_no_text_takes_long(text):
+    start = time.perf_counter()
+    terms_of(text)
+    assert time.perf_counter() - start < 10
