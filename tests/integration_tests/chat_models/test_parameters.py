@@ -21,6 +21,7 @@ from pydantic import BaseModel
 from langchain_mix import ChatMix, MixEmulator
 from langchain_mix.chat_models.parameters import MixParameterWarning
 from langchain_mix.chat_models.question import FIELDS, TOOL_ARGUMENTS
+from langchain_mix.chat_models.reply_data import DATA_ONLY
 from langchain_mix.emulator import Faults, Gate, HttpError, Script, say, turn, use
 from langchain_mix.emulator.agents.base import Usage, Wait
 from langchain_mix.errors import (
@@ -129,7 +130,8 @@ def test_no_field_and_no_argument_is_without_a_test():
     own = set(ChatMix.model_fields) - (set(BaseChatModel.model_fields) - {"cache"})
     assert own == set(BOTH) | ELSEWHERE
     assert set(BOTH) | ELSEWHERE >= FIELDS
-    assert {"tools", "tool_choice", "parallel_tool_calls", "response_format"} == TOOL_ARGUMENTS  # test_agents.py
+    # test_agents.py; the last one is what `bind_tools` tells itself.
+    assert {"tools", "tool_choice", "parallel_tool_calls", "response_format", DATA_ONLY} == TOOL_ARGUMENTS
 
 
 @pytest.mark.parametrize("name", sorted(set(BOTH) - {"timeout", "on_notification"}))
