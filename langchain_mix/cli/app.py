@@ -1,6 +1,6 @@
-"""The commands and their options.
+"""The commands of `langchain-mix`.
 
-Owns: what can be typed, exit codes, and errors told without a traceback. Refuses to know: what a command does.
+Owns: which commands there are. Refuses to know: what they do; each group has a module of its own.
 """
 
 from __future__ import annotations
@@ -9,10 +9,13 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from langchain_mix._version import __version__
-from langchain_mix.errors import MixError, MixNetworkError, MixUsageError
+from langchain_mix.cli.chat.command import chat
+from langchain_mix.cli.doctor.command import doctor
+from langchain_mix.cli.failures import EXIT_CODES, told
+from langchain_mix.cli.sessions.command import sessions_app
+from langchain_mix.cli.terminal import output_console
 
 app = typer.Typer(
     name="langchain-mix",
@@ -20,8 +23,6 @@ app = typer.Typer(
     no_args_is_help=True,
     pretty_exceptions_enable=False,
 )
-
-_FAILED, _MISUSED, _UNREACHED = 1, 2, 3
 
 
 def _version(wanted: bool) -> None:  # noqa: FBT001  # The form typer calls.
@@ -39,20 +40,22 @@ def _options(
     """Try `langchain-mix demo`: it needs no server and no key."""
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def demo() -> None:
     """Show it all on this machine: files, thinking, tools, streaming, forks. No server, no key.
 
     Starts a Mix server in the box, uploads a small table and a report, asks about both through ChatMix, and forks the
     conversation.
+
+    For example: langchain-mix demo
     """
     from langchain_mix.cli.demo import run_demo  # noqa: PLC0415  # Loads LangChain.
 
-    with _Told():
-        run_demo(Console())
+    with told():
+        run_demo(output_console())
 
 
-@app.command()
+@app.command(epilog=EXIT_CODES)
 def serve(
     api: Annotated[str, typer.Option(help="API generation: 0.5, 0.6, 0.6.5, 0.7, 0.8 or next.")] = "0.8",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8088,
@@ -65,36 +68,33 @@ def serve(
 ) -> None:
     """Run a Mix server in the box until Ctrl-C. For development and tests; it listens on this machine only.
 
-    Example: langchain-mix serve --api 0.7 --port 8088 --data ./mix-data
+    For example: langchain-mix serve --api 0.7 --port 8088 --data ./mix-data
     """
     from langchain_mix.cli.serve import run_server  # noqa: PLC0415  # Loads the server.
 
-    with _Told():
-        run_server(Console(), api=api, port=port, agent=agent, data=data)
+    with told():
+        run_server(output_console(), api=api, port=port, agent=agent, data=data)
 
 
-class _Told:
-    """Tells errors as a sentence and an exit code: 2 for misuse, 3 for a server that cannot be reached, else 1."""
-
-    def __enter__(self) -> None:
-        """Starts listening."""
-
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        """Tells the error, if it is one that a user can do something about."""
-        if isinstance(error, KeyboardInterrupt):
-            raise typer.Exit(130) from None
-        if not isinstance(error, MixError | OSError | ValueError):
-            return
-        Console(stderr=True).print(f"[bold red]Error:[/] {_plain(error)}", highlight=False)
-        code = _FAILED
-        if isinstance(error, MixNetworkError):
-            code = _UNREACHED
-        elif isinstance(error, MixUsageError | ValueError):
-            code = _MISUSED
-        raise typer.Exit(code) from None
+app.command("chat", epilog=EXIT_CODES)(chat)
+app.command("doctor", epilog="Exit codes: 0 no problem, 1 problems, 2 misuse, 130 Ctrl-C.")(doctor)
+app.add_typer(sessions_app, name="sessions")
 
 
-def _plain(error: BaseException) -> str:
-    from rich.markup import escape  # noqa: PLC0415  # Only needed here.
+@app.command(epilog=EXIT_CODES)
+def record(
+    api: Annotated[str, typer.Option(help="API generation, or auto for all of them.")] = "auto",
+    server: Annotated[
+        str | None, typer.Option("--server", "-s", help="A real server; its agent works and may cost money.")
+    ] = None,
+    directory: Annotated[Path, typer.Option(file_okay=False, help="Where the cassettes go.")] = Path("cassettes"),
+    scenario: Annotated[list[str] | None, typer.Option(help="A scenario; may be given several times.")] = None,
+) -> None:
+    """Record the cassettes of the test suite anew: from servers in the box, or from a real one.
 
-    return escape(str(error) or type(error).__name__)
+    For example: langchain-mix record --api 0.8 --scenario plain
+    """
+    from langchain_mix.cli.record import run_record  # noqa: PLC0415  # Loads the recorder.
+
+    with told():
+        run_record(output_console(), api=api, server=server, directory=directory, scenarios=tuple(scenario or ()))

@@ -1,0 +1,188 @@
+"""The command `langchain-mix chat` and its options.
+
+Owns: what can be typed, and which parts a chat is put together from. Refuses to know: how it goes.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+from langchain_mix.cli.connection import ApiOption, HeaderOption, ServerOption, connect
+from langchain_mix.cli.failures import INTERRUPTED, told, words_of
+from langchain_mix.cli.sessions.choice import complete_session
+from langchain_mix.cli.terminal import errors_console, is_interactive, output_console
+from langchain_mix.errors import MixConfigurationError, MixInputError
+from langchain_mix.protocol.api import parse_api
+
+if TYPE_CHECKING:
+    from langchain_mix.cli.chat.options import ChatOptions
+    from langchain_mix.cli.chat.talk import Talk
+    from langchain_mix.cli.chat.turns import TurnView
+    from langchain_mix.client import Mix
+
+_EMULATED = "0.7"
+"""What `--emulator` speaks if nothing else is asked for: the last generation that can fork."""
+
+
+def chat(
+    message: Annotated[
+        str | None,
+        typer.Argument(help="Ask only this, show the answer and leave.", show_default=False),
+    ] = None,
+    *,
+    server: ServerOption = None,
+    api: ApiOption = "auto",
+    header: HeaderOption = None,
+    emulator: Annotated[
+        bool,
+        typer.Option("--emulator", help="Talk to a Mix server in the box: no server, no key; forgotten at the end."),
+    ] = False,
+    session: Annotated[
+        str | None,
+        typer.Option(
+            "--session",
+            help="Go on in this session: its id, the beginning of it, or 'last'.",
+            autocompletion=complete_session,
+            show_default=False,
+        ),
+    ] = None,
+    title: Annotated[str, typer.Option("--title", help="Title of a new session.")] = "Chat",
+    permissions: Annotated[
+        Literal["ask", "deny", "allow"],
+        typer.Option("--permissions", help="What becomes of the agent's requests to run a tool."),
+    ] = "ask",
+    plan: Annotated[bool, typer.Option("--plan", help="Let the agent only read and plan.")] = False,
+    thinking_level: Annotated[
+        Literal["off", "basic", "medium", "maximum"] | None,
+        typer.Option("--thinking-level", help="How much the model may think (Mix 0.7).", show_default=False),
+    ] = None,
+    max_steps: Annotated[
+        int | None, typer.Option("--max-steps", min=1, help="Steps after which a turn ends (Mix 0.8).")
+    ] = None,
+    thinking: Annotated[
+        bool, typer.Option("--thinking/--no-thinking", help="Show what the model thinks, in a terminal.")
+    ] = True,
+    history: Annotated[bool, typer.Option("--history/--no-history", help="Remember what you type in a file.")] = True,
+) -> None:
+    """Talk to a Mix agent: streamed answers, its thinking, its tools, questions before it changes something.
+
+    Without a terminal it reads one message from standard input and writes the answer as plain text; tools that need
+    a permission are denied then, unless --permissions allow says otherwise. /help in the chat lists its commands.
+
+    For example:
+
+        langchain-mix chat --emulator
+
+        langchain-mix chat --session last
+
+        git diff | langchain-mix chat --server http://localhost:8088 > review.md
+    """
+    from langchain_mix.cli.chat.options import ChatOptions  # noqa: PLC0415  # Only this command needs it.
+
+    options = ChatOptions(
+        title=title,
+        permissions=permissions,
+        plan_mode=plan,
+        thinking_level=thinking_level,
+        max_steps=max_steps,
+        show_thinking=thinking,
+        history=history,
+    )
+    with told():
+        if emulator and server is not None:
+            raise MixConfigurationError("--server and --emulator name two servers.", hint="Leave one out.")
+        with (
+            _serving(server, api, emulated=emulator) as (url, spoken),
+            connect(url, api=spoken, headers=header) as mix,
+        ):
+            answered = _chat(mix, options, message, session)
+    if not answered:
+        raise typer.Exit(INTERRUPTED)
+
+
+@contextmanager
+def _serving(server: str | None, api: str, *, emulated: bool) -> Iterator[tuple[str | None, str]]:
+    """The server's URL and generation; a server in the box runs meanwhile if that is wanted."""
+    if not emulated:
+        yield server, api
+        return
+    from langchain_mix.emulator import MixEmulator  # noqa: PLC0415  # Loads the server.
+
+    with MixEmulator(api=str(parse_api(api) or _EMULATED)) as emulator:
+        errors_console().print(
+            f"A Mix server in the box (API {emulator.api}) answers, offline. It is forgotten at the end.", style="dim"
+        )
+        yield emulator.url, str(emulator.api)
+
+
+def _chat(mix: Mix, options: ChatOptions, message: str | None, session: str | None) -> bool:
+    """Chats in the way that fits the terminal; tells whether the last message was answered."""
+    from langchain_mix.cli.chat.talk import Talk  # noqa: PLC0415  # The same.
+    from langchain_mix.cli.sessions.choice import find_session  # noqa: PLC0415  # Only this command needs it.
+
+    talk = Talk(mix, options)
+    if message is None and is_interactive():
+        _converse(talk, session)
+        return True
+    if session:
+        talk.go_to(mix.sessions.get(id=find_session(mix, session)))
+    return _answer(talk, message if message is not None else _read_input())
+
+
+def _converse(talk: Talk, session: str | None) -> None:
+    from langchain_mix.cli.chat.keyboard import Keyboard, history_file  # noqa: PLC0415  # Only a terminal needs it.
+    from langchain_mix.cli.chat.loop import converse  # noqa: PLC0415  # The same.
+    from langchain_mix.cli.chat.questions import Questions  # noqa: PLC0415  # The same.
+    from langchain_mix.cli.chat.screen import Screen  # noqa: PLC0415  # The same.
+    from langchain_mix.cli.chat.slash import COMMANDS, Commands  # noqa: PLC0415  # The same.
+
+    console = output_console()
+    try:
+        keyboard = Keyboard(COMMANDS, history=history_file() if talk.options.history else None)
+    except OSError as error:
+        console.print(f"What you type is not remembered: {words_of(error)}", style="yellow", markup=False)
+        keyboard = Keyboard(COMMANDS)
+    commands = Commands(talk, console, keyboard)
+    view = Screen(console, show_thinking=talk.options.show_thinking)
+    questions = Questions(console, view, talk.options.permissions, keyboard.ask)
+    if session:
+        commands.resume(session)
+    else:
+        talk.mix.system.get_health()  # A wrong address is told before anything is typed.
+    console.print("/help lists commands; Ctrl-C cancels a turn, Ctrl-D leaves.", style="dim")
+    converse(talk, console=console, keyboard=keyboard, commands=commands, view=view, questions=questions)
+
+
+def _answer(talk: Talk, text: str) -> bool:
+    from langchain_mix.cli.chat.loop import answer_once  # noqa: PLC0415  # Only this way of chatting needs it.
+    from langchain_mix.cli.chat.plain import Plain  # noqa: PLC0415  # The same.
+    from langchain_mix.cli.chat.questions import Questions  # noqa: PLC0415  # The same.
+
+    notes = errors_console()
+    if is_interactive():
+        from langchain_mix.cli.chat.keyboard import Keyboard  # noqa: PLC0415  # The same.
+        from langchain_mix.cli.chat.screen import Screen  # noqa: PLC0415  # The same.
+
+        console = output_console()
+        view: TurnView = Screen(console, show_thinking=talk.options.show_thinking)
+        questions = Questions(console, view, talk.options.permissions, Keyboard({}).ask)
+    else:
+        view = Plain(output_console(), notes)
+        questions = Questions(notes, view, talk.options.permissions)
+    return answer_once(talk, text, view=view, questions=questions, notes=notes)
+
+
+def _read_input() -> str:
+    if sys.stdin.isatty():
+        errors_console().print("Type the message; Ctrl-D on an empty line sends it.", style="dim")
+    text = sys.stdin.read().strip()
+    if any("\ud800" <= character <= "\udfff" for character in text):  # How Python reads bytes that are no text.
+        raise MixInputError(f"Standard input is no {sys.stdin.encoding} text.", hint="Upload files with /upload.")
+    if not text:
+        raise MixInputError("Standard input is empty.", hint="Give a message, or start it in a terminal.")
+    return text

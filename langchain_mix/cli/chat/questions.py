@@ -1,0 +1,213 @@
+"""What the agent asks the user in a turn: may a tool run, and notifications.
+
+Owns: how these are put to people, and what counts as an answer. Silence is never a yes.
+Refuses to know: keyboards and screens; it is given both.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import AbstractContextManager
+from typing import Final, Protocol
+
+from rich.console import Console
+from rich.panel import Panel
+from rich.text import Text
+
+from langchain_mix.cli.chat.arguments import readable
+from langchain_mix.cli.chat.options import Permissions
+from langchain_mix.cli.terminal import one_line, visible
+from langchain_mix.errors import MixTurnCancelled
+from langchain_mix.protocol.events import SSENotificationEventData, SSEPermissionEventData
+
+PERMISSION_SECONDS: Final = 29.0
+"""Mix denies by itself after 30 s, and says the same to a grant that comes later. Who waits less long never lies."""
+
+_ASKED_CHARS: Final = 200
+
+
+class Ask(Protocol):
+    """Asks the user something."""
+
+    def __call__(self, question: str, seconds: float | None, *, fresh: bool) -> str | None:
+        """Asks for so many seconds; None if no answer came. What was typed before a fresh question is no answer to it.
+
+        Raises KeyboardInterrupt or EOFError if the user leaves.
+        """
+        ...
+
+
+class View(Protocol):
+    """Where a turn is shown."""
+
+    def paused(self) -> AbstractContextManager[None]:
+        """Shows nothing else meanwhile."""
+        ...
+
+
+class Questions:
+    """Puts the agent's questions to the user."""
+
+    def __init__(
+        self,
+        console: Console,
+        view: View,
+        policy: Permissions,
+        ask: Ask | None = None,
+        *,
+        seconds: float = PERMISSION_SECONDS,
+    ) -> None:
+        """Asks nothing yet.
+
+        Args:
+            console: Where questions are shown.
+            view: What must be quiet meanwhile.
+            policy: `ask`, `deny` or `allow`.
+            ask: Asks the user; None if nobody is there: then what would be asked is denied, and that is told.
+            seconds: How long a permission is waited for.
+        """
+        self._console = console
+        self._view = view
+        self._policy = policy
+        self._ask = ask
+        self._seconds = seconds
+        self._always: set[str] = set()
+        self._one_at_a_time = threading.Lock()  # Sub-agents ask from threads of their own.
+
+    def permission(self, request: SSEPermissionEventData) -> bool | None:
+        """Decides whether a tool may run.
+
+        Args:
+            request: What it wants.
+
+        Returns:
+            Whether it may; None if that was not answered in time, so that the server has denied it.
+
+        Raises:
+            MixTurnCancelled: The user left the question.
+        """
+        with self._one_at_a_time, self._view.paused():
+            if self._policy == "allow" or request.tool_name in self._always:
+                self._tell(f"Allowed: {_asked(request)}")
+                return True
+            if self._policy == "deny" or self._ask is None:
+                self._tell(f"Denied: {_asked(request)} (`--permissions allow` allows it)")
+                return False
+            self._console.print(permission_panel(request))
+            return self._decide(self._ask, request.tool_name)
+
+    def _decide(self, ask: Ask, tool: str) -> bool | None:
+        question = f"Allow it? y: yes, n: no, a: yes, always for {visible(tool) or 'this tool'} in this chat "
+        asking = _Asking(ask, self._seconds)
+        while True:
+            said = asking.answer(question)
+            match said if said is None else said.strip().lower():
+                case None:
+                    self._tell(f"No answer within {self._seconds:g} s: the server denies it.")
+                    return None
+                case "y" | "yes":
+                    return True
+                case "n" | "no":
+                    return False
+                case "a" | "always":
+                    self._always.add(tool)
+                    return True
+                case _:
+                    continue
+
+    def notification(self, note: SSENotificationEventData) -> str | None:
+        """Shows a notification and gets its answer.
+
+        Args:
+            note: What the agent tells or asks.
+
+        Returns:
+            The answer, `""` to acknowledge it, None if nobody is there or no answer came in time.
+
+        Raises:
+            MixTurnCancelled: The user left the question.
+        """
+        with self._one_at_a_time, self._view.paused():
+            self._console.print(notification_panel(note))
+            if self._ask is None:
+                self._tell("Nobody is there to answer it.")
+                return None
+            said = self._reply(self._ask, note)
+            if said is None:
+                self._tell("No answer in time.")
+            return said
+
+    def _reply(self, ask: Ask, note: SSENotificationEventData) -> str | None:
+        asking = _Asking(ask, note.timeout or None)
+        choices = note.choices or []
+        if note.response_type == "choice" and choices:
+            while True:
+                said = asking.answer(f"Your choice, 1 to {len(choices)}: ")
+                chosen = said if said is None else _chosen(said.strip(), choices)
+                if said is None or chosen is not None:
+                    return chosen
+        if note.response_type == "text":
+            return asking.answer("Your answer: ")
+        return None if asking.answer("Enter acknowledges it. ") is None else ""
+
+    def _tell(self, text: str) -> None:
+        self._console.print(Text(visible(text), style="yellow"), soft_wrap=True)
+
+
+def permission_panel(request: SSEPermissionEventData) -> Panel:
+    """All that is known of what a tool wants. Nothing is cut: it is decided on."""
+    body = Text()
+    for name, value in (
+        ("Action", request.action),
+        ("What", request.description),
+        ("Where", request.path),
+    ):
+        if value:
+            body.append(f"{name}: ", style="bold").append(visible(value) + "\n")
+    if arguments := readable(request.params):
+        body.append("With:\n", style="bold").append("\n".join(f"    {line}" for line in arguments.split("\n")))
+    body.rstrip()
+    title = Text("The agent asks to run ").append(visible(request.tool_name) or "a tool", style="bold")
+    return Panel(body, title=title, title_align="left", border_style="yellow")
+
+
+def notification_panel(note: SSENotificationEventData) -> Panel:
+    """What the agent tells or asks."""
+    body = Text(visible(note.message))
+    for number, choice in enumerate(note.choices or [], start=1):
+        body.append(f"\n  {number}. {visible(choice)}")
+    style = {"error": "red", "warning": "yellow"}.get(note.notification_type, "cyan")
+    return Panel(body, title=Text(visible(note.title) or "Notification"), title_align="left", border_style=style)
+
+
+class _Asking:
+    """One question, asked again until the answer is one; the time for it does not begin anew."""
+
+    def __init__(self, ask: Ask, seconds: float | None) -> None:
+        self._ask = ask
+        self._end = None if seconds is None else time.monotonic() + seconds
+        self._fresh = True
+
+    def answer(self, question: str) -> str | None:
+        left = None if self._end is None else self._end - time.monotonic()
+        if left is not None and left <= 0:
+            return None
+        try:
+            return self._ask(question, left, fresh=self._fresh)
+        except (KeyboardInterrupt, EOFError):
+            # An exception of this kind is carried from whichever thread asks to the turn, which ends then.
+            raise MixTurnCancelled("You left the agent's question, which denies it.", acted="yes") from None
+        finally:
+            self._fresh = False
+
+
+def _chosen(said: str, choices: list[str]) -> str | None:
+    if said.isascii() and said.isdigit() and 1 <= int(said) <= len(choices):
+        return choices[int(said) - 1]
+    return next((choice for choice in choices if choice.casefold() == said.casefold()), None)
+
+
+def _asked(request: SSEPermissionEventData) -> str:
+    what = request.description or request.action or one_line(readable(request.params), _ASKED_CHARS)
+    return f"{request.tool_name or 'a tool'}: {what}" if what else request.tool_name or "a tool"

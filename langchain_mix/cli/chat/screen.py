@@ -1,0 +1,304 @@
+"""A running turn on the screen.
+
+Owns: what is printed for good, what is shown live below it, and the panels of tools.
+Refuses to know: where updates come from, and what is answered to questions.
+
+What has settled scrolls by; only the unfinished end is drawn again, ten times a second. rich's own thread for that
+would draw between the steps of a print, and lines would be lost; here one lock covers both.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Final, Self
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.live import Live
+from rich.markdown import Markdown
+from rich.panel import Panel
+from rich.segment import Segment
+from rich.spinner import Spinner
+from rich.text import Text
+
+from langchain_mix.cli.chat.arguments import readable
+from langchain_mix.cli.chat.growing import GrowingText
+from langchain_mix.cli.terminal import one_line, visible
+from langchain_mix.protocol.turn.updates import (
+    Progress,
+    SubagentUpdate,
+    TextDelta,
+    TextRestated,
+    ThinkingDelta,
+    ToolCall,
+    ToolCalled,
+    ToolCallStarted,
+    ToolFinished,
+    ToolOutput,
+    ToolRunning,
+    Update,
+)
+
+_REFRESH_SECONDS: Final = 0.1
+_ARGUMENT_LINES: Final = 8
+_OUTPUT_LINES: Final = 8
+_LINE_CHARS: Final = 400
+_NOTED: Final = {
+    "rate_limit": "The provider limits the rate; the server tries again.",
+    "reopened": "The stream broke and was opened again.",
+    "foreign_turn": "Another client uses this session at the same time.",
+}
+
+
+class Screen:
+    """Shows turns, one after another. A `with` block is one turn."""
+
+    def __init__(self, console: Console, *, show_thinking: bool = True) -> None:
+        """Shows nothing yet."""
+        self._console = console
+        self._show_thinking = show_thinking
+        self._lock = threading.RLock()  # Questions of sub-agents come from other threads.
+        self._live: Live | None = None
+        self._ended = threading.Event()
+        self._ticker: threading.Thread | None = None
+        self._spinner = Spinner("dots")
+        self._begun = 0.0
+        self._text: GrowingText | None = None
+        self._kind = ""
+        self._message = ""
+        self._printed = False
+        self._tools: dict[str, ToolCall] = {}
+
+    def __enter__(self) -> Self:
+        """Begins a turn."""
+        self._begun = time.monotonic()
+        self._tools = {}
+        self._start()
+        self._ended.clear()
+        self._ticker = threading.Thread(target=self._tick, daemon=True)
+        self._ticker.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Ends it, however it ended: what was not printed yet is."""
+        with self._lock:
+            self._finish_text()
+            for call in [c for c in self._tools.values() if c.status in {"called", "running"}]:
+                self._print(tool_panel(call))
+            self._stop()
+        self._ended.set()
+        if self._ticker is not None:
+            self._ticker.join()
+            self._ticker = None
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leaves the screen to somebody who asks the user something; nothing else is shown meanwhile."""
+        with self._lock:
+            self._finish_text()
+            shown = self._live is not None
+            self._stop()
+            try:
+                yield
+            finally:
+                if shown:
+                    self._start()
+
+    def show(self, update: Update) -> None:
+        """Shows what happened."""
+        with self._lock:
+            match update:
+                case ThinkingDelta():
+                    if self._show_thinking:
+                        self._grow("thinking", update.message_id, update.text)
+                case TextDelta():
+                    self._grow("text", update.message_id, update.text)
+                case TextRestated():
+                    self._restate(update)
+                case SubagentUpdate():
+                    self._show_nested(update)
+                case Progress():
+                    self._note(update)
+                case _:
+                    self._show_tool(update)
+
+    # Text
+
+    def _grow(self, kind: str, message: str, piece: str) -> None:
+        if self._text is None or (self._kind, self._message) != (kind, message):
+            self._finish_text()
+            self._text = GrowingText(markdown=kind == "text")
+            self._kind, self._message, self._printed = kind, message, False
+        self._print_settled(self._text.add(piece))
+
+    def _finish_text(self) -> None:
+        if self._text is not None:
+            self._print_settled(self._text.finish())
+            self._text = None
+
+    def _print_settled(self, text: str) -> None:
+        if not text.strip():
+            return
+        if self._printed and self._kind == "text":
+            self._print(Text())  # Blocks of Markdown stand apart.
+        self._print(_rendered(self._kind, text))
+        self._printed = True
+
+    def _restate(self, update: TextRestated) -> None:
+        self._text = None
+        self._print(Text("A part of the text above was lost on the way. The whole of it:", style="yellow"))
+        self._print(Markdown(visible(update.text), hyperlinks=False))
+
+    # Tools
+
+    def _show_tool(self, update: Update) -> None:
+        match update:
+            case ToolCallStarted():
+                self._finish_text()
+                self._tools[update.id] = ToolCall(id=update.id, name=update.name)
+            case ToolCalled():
+                self._finish_text()
+                call = self._tools.setdefault(update.id, ToolCall(id=update.id))
+                call.name, call.input = update.name, update.input
+            case ToolRunning():
+                self._tools.setdefault(update.id, ToolCall(id=update.id, name=update.name)).status = "running"
+            case ToolFinished():
+                call = self._tools.setdefault(update.id, ToolCall(id=update.id, name=update.name))
+                call.status = "succeeded" if update.success else "failed"
+                call.progress = update.progress
+                self._print(tool_panel(call))
+            case ToolOutput():
+                self._show_output(update)
+            case _:
+                return  # Deltas of arguments come whole, too; questions are asked elsewhere.
+
+    def _show_output(self, update: ToolOutput) -> None:
+        self._finish_text()
+        call = self._tools.setdefault(update.id, ToolCall(id=update.id))
+        if call.status in {"called", "running"}:
+            call.status = "failed" if update.is_error else "succeeded"
+            self._print(tool_panel(call))
+        call.output, call.is_error = update.output, update.is_error
+        if update.output.strip():
+            self._print(output_panel(call))
+
+    def _show_nested(self, nested: SubagentUpdate) -> None:
+        match nested.update:
+            case ToolCalled():
+                self._print(Text(f"  sub-agent: {one_line(nested.update.name, 40)} ", style="dim cyan"))
+            case ToolFinished(success=False):
+                self._print(Text(f"  sub-agent: {one_line(nested.update.progress, _LINE_CHARS)}", style="dim red"))
+            case _:
+                return
+
+    def _note(self, progress: Progress) -> None:
+        said = progress.detail.get("error") or _NOTED.get(progress.kind)
+        if said:
+            self._finish_text()
+            self._print(Text(one_line(str(said), _LINE_CHARS), style="yellow"))
+
+    # The live part
+
+    def _start(self) -> None:
+        self._live = Live(
+            _Current(self._unfinished),
+            console=self._console,
+            auto_refresh=False,
+            transient=True,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
+        self._live.start()
+
+    def _tick(self) -> None:
+        """Draws the live part anew until the turn is over."""
+        while not self._ended.wait(_REFRESH_SECONDS):
+            with self._lock:
+                if self._live is not None:
+                    self._live.refresh()
+
+    def _stop(self) -> None:
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def _print(self, what: RenderableType) -> None:
+        self._console.print(what)
+
+    def _unfinished(self) -> RenderableType:
+        """What is drawn again and again."""
+        text, kind = self._text, self._kind
+        running = [c.name for c in self._tools.values() if c.status == "running"]
+        doing = f"{one_line(', '.join(running), 60)} · " if running else ""
+        self._spinner.update(text=Text(f"{doing}{time.monotonic() - self._begun:.0f} s · Ctrl-C cancels", style="dim"))
+        if text is None or not text.rest.strip():
+            return self._spinner
+        return Group(_Tail(_rendered(kind, text.rest)), self._spinner)
+
+
+class _Current:
+    """What something is at the moment it is drawn; rich would keep drawing what it was."""
+
+    def __init__(self, look: Callable[[], RenderableType]) -> None:
+        self._look = look
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield self._look()
+
+
+class _Tail:
+    """The last lines of something, as many as the screen has room for."""
+
+    def __init__(self, whole: RenderableType) -> None:
+        self._whole = whole
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        lines = console.render_lines(self._whole, options, pad=False)
+        for line in lines[-max(console.height - 4, 1) :]:
+            yield from line
+            yield Segment.line()
+
+
+def _rendered(kind: str, text: str) -> RenderableType:
+    if kind == "thinking":
+        return Text(text.strip("\n"), style="dim italic")
+    # Links show where they lead.
+    return Markdown(text, hyperlinks=False)
+
+
+def tool_panel(call: ToolCall) -> Panel:
+    """A tool call: name, arguments, how it went."""
+    mark, style = {
+        "succeeded": ("done", "green"),
+        "failed": ("failed", "red"),
+        "running": ("not finished", "yellow"),
+        "called": ("not run", "yellow"),
+    }[call.status]
+    body = Text(cut(readable(call.input), _ARGUMENT_LINES))
+    if call.progress:
+        body.append(("\n" if body else "") + one_line(call.progress, _LINE_CHARS), style="dim")
+    title = Text(one_line(call.name or "tool", 60), style="bold").append(f" · {mark}", style=style)
+    return Panel(body, title=title, title_align="left", border_style=style, expand=False)
+
+
+def output_panel(call: ToolCall) -> Panel:
+    """What a tool gave, cut."""
+    style = "red" if call.is_error else "dim"
+    title = Text(f"{one_line(call.name or 'tool', 60)} · {'error' if call.is_error else 'output'}")
+    body = Text(cut(visible(call.output or ""), _OUTPUT_LINES), style="dim")
+    return Panel(body, title=title, title_align="left", border_style=style, expand=False)
+
+
+def cut(text: str, lines: int) -> str:
+    """The first lines of a text, and how many are left out."""
+    every = text.strip("\n").split("\n")
+    shown = [line if len(line) <= _LINE_CHARS else line[:_LINE_CHARS] + "…" for line in every[:lines]]
+    if len(every) > lines:
+        left = len(every) - lines
+        shown.append(f"… {left} more line{'' if left == 1 else 's'} (/tools shows all)")
+    return "\n".join(shown)

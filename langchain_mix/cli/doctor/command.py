@@ -1,0 +1,91 @@
+"""The command `langchain-mix doctor` and its options.
+
+Owns: what can be typed, the order of the checks, and the exit code. Refuses to know: the checks themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from langchain_mix.cli.connection import ApiOption, HeaderOption, JsonOption, ServerOption, connect
+from langchain_mix.cli.failures import FAILED, told
+from langchain_mix.cli.terminal import output_console, write_json
+from langchain_mix.protocol.api import parse_api
+
+if TYPE_CHECKING:
+    from langchain_mix.cli.doctor.findings import Finding
+    from langchain_mix.client import Mix
+
+
+def doctor(
+    *,
+    server: ServerOption = None,
+    api: ApiOption = "auto",
+    header: HeaderOption = None,
+    session: Annotated[
+        str | None,
+        typer.Option(
+            "--session", help="Session whose stream is measured; the newest if not given.", show_default=False
+        ),
+    ] = None,
+    timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds to wait for each answer.")] = 5.0,
+    heartbeat: Annotated[
+        float, typer.Option("--heartbeat", min=0.0, help="Seconds to wait for a heartbeat of the stream, such as 60.")
+    ] = 0.0,
+    json: JsonOption = False,
+) -> None:
+    """Find out why it does not work: versions, server, generation, credentials, streaming, uploads. Changes nothing.
+
+    Streaming is measured on a session that exists: `connected` must come at once. With --heartbeat 60 it also finds
+    proxies that cut or hold back quiet streams.
+
+    For example:
+
+        langchain-mix doctor
+
+        langchain-mix doctor --server https://mix.example.com --heartbeat 60 --json
+    """
+    from langchain_mix.cli.doctor.findings import as_data, show  # noqa: PLC0415  # Only this command needs it.
+    from langchain_mix.protocol.retry import NO_RETRIES  # noqa: PLC0415  # The same.
+
+    console = output_console()
+    with told():
+        parse_api(api)  # Before anything is asked.
+        with connect(server, headers=header, retries=NO_RETRIES, timeout_ms=round(timeout * 1000)) as mix:
+            findings = list(_examine(mix, api, session, timeout=timeout, heartbeat=heartbeat))
+            if json:
+                write_json(console, as_data(mix.server_url, findings))
+            else:
+                show(console, findings)
+    if any(f.status == "problem" for f in findings):
+        raise typer.Exit(FAILED)
+
+
+def _examine(mix: Mix, api: str, session: str | None, *, timeout: float, heartbeat: float) -> Iterator[Finding]:
+    from langchain_mix.cli.doctor import checks, environment  # noqa: PLC0415  # Only this command needs it.
+    from langchain_mix.cli.doctor.findings import Finding  # noqa: PLC0415  # The same.
+    from langchain_mix.cli.doctor.stream_check import check_stream  # noqa: PLC0415  # The same.
+    from langchain_mix.cli.sessions.choice import find_session  # noqa: PLC0415  # The same.
+
+    yield from environment.check_versions()
+    yield environment.check_proxies(mix.server_url)
+    reachable, health = checks.check_reachability(mix)
+    yield reachable
+    sessions = None
+    if health is not None:
+        identity, sessions = checks.check_identity(mix)
+        yield identity
+    if sessions is None:
+        for name in ("generation", "credentials", "tokens", "streaming", "uploads"):
+            yield Finding(name, "skipped", "There is no Mix server to ask.")
+        return
+    generation, known = checks.check_generation(mix, sessions, api)
+    yield generation
+    yield checks.check_credentials(mix, health.environment if health else None)
+    yield checks.check_tokens(mix, known)
+    chosen = find_session(mix, session) if session else next((s.id for s in sessions), None)
+    yield check_stream(mix, chosen, known, patience=timeout, heartbeat=heartbeat)
+    yield checks.check_uploads(mix, chosen)

@@ -1,0 +1,80 @@
+"""Errors as people see them: a sentence and an exit code, never a traceback.
+
+Owns: the exit codes, and what is said of errors that a user can do something about.
+Refuses to know: which command failed.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import TracebackType
+from typing import Final
+
+import typer
+from rich.markup import escape
+
+from langchain_mix.cli.terminal import errors_console, visible
+from langchain_mix.errors import MixError, MixNetworkError, MixUsageError
+
+FAILED: Final = 1
+"""It did not work."""
+MISUSED: Final = 2
+"""The command was not called right, or this server cannot do it; nothing was done."""
+UNREACHED: Final = 3
+"""The network's fault."""
+INTERRUPTED: Final = 130
+"""Ctrl-C."""
+
+EXIT_CODES: Final = (
+    "Exit codes: 0 done, 1 failed, 2 misuse or not possible on this server, 3 server not reached, 130 Ctrl-C."
+)
+"""For the help of commands."""
+
+
+class told:  # noqa: N801  # A context manager, read as a word.
+    """Tells errors as a sentence and an exit code. Errors of this package's own making keep their tracebacks."""
+
+    def __enter__(self) -> None:
+        """Starts listening."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Tells the error, if it is one that a user can do something about."""
+        if isinstance(error, KeyboardInterrupt):
+            raise typer.Exit(INTERRUPTED) from None
+        if isinstance(error, BrokenPipeError) and not isinstance(error, MixError):
+            _leave_pipe()
+            raise typer.Exit(FAILED) from None
+        if isinstance(error, MixError | OSError | ValueError):
+            tell(error)
+            raise typer.Exit(exit_code(error)) from None
+
+
+def exit_code(error: BaseException) -> int:
+    """The exit code that an error stands for."""
+    if isinstance(error, MixNetworkError):
+        return UNREACHED
+    return MISUSED if isinstance(error, MixUsageError | ValueError) else FAILED
+
+
+def tell(error: BaseException) -> None:
+    """Writes an error to standard error."""
+    errors_console().print(f"[bold red]Error:[/] {escape(visible(words_of(error)))}", highlight=False, soft_wrap=True)
+
+
+def words_of(error: BaseException) -> str:
+    """What an error says to people."""
+    if isinstance(error, OSError) and not isinstance(error, MixError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return str(error) or type(error).__name__
+
+
+def _leave_pipe() -> None:
+    """Whoever read the output has left (`| head`): what is still buffered goes nowhere and fails no more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, sys.stdout.fileno())
+    finally:
+        os.close(nowhere)

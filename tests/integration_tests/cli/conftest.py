@@ -1,0 +1,66 @@
+"""What tests of the command line share: running it in this process, and the servers it talks to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from langchain_mix import MixEmulator
+from langchain_mix.cli.app import app
+from langchain_mix.client import Mix
+
+
+@dataclass
+class Ran:
+    code: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def cli(monkeypatch, tmp_path):
+    """Runs a command as a pipe would: `cli("sessions", "list")`, or `cli(..., typed="text")`."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("COLUMNS", "300")
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+    monkeypatch.delenv("MIX_SERVER_URL", raising=False)
+
+    def run(*arguments, typed=None):
+        ran = CliRunner().invoke(app, [str(a) for a in arguments], input=typed)
+        assert ran.exception is None or isinstance(ran.exception, SystemExit), ran.exc_info
+        return Ran(ran.exit_code, ran.stdout, ran.stderr)
+
+    return run
+
+
+@pytest.fixture
+def server():
+    with MixEmulator(api="0.7") as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def mix(server):
+    with Mix(server_url=server.url) as client:
+        yield client
+
+
+@pytest.fixture
+def talked(mix):
+    """A session with three exchanges."""
+    session = mix.sessions.create(title="Sums")
+    for text in ("What is 1+1?", "What is 2+2?", "What is 3+3?"):
+        mix.messages.send(id=session.id, text=text)
+    return session.id
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch) -> Path:
+    """An empty directory, which is also the current one."""
+    directory = tmp_path / "here"
+    directory.mkdir()
+    monkeypatch.chdir(directory)
+    return directory

@@ -1,0 +1,177 @@
+"""What the agent asks is put to people; silence is never a yes."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import threading
+
+import pytest
+from rich.console import Console
+
+from langchain_mix.cli.chat.questions import Questions, notification_panel, permission_panel
+from langchain_mix.errors import MixTurnCancelled
+from langchain_mix.protocol.events import SSENotificationEventData, SSEPermissionEventData
+
+REQUEST = SSEPermissionEventData(
+    id="p",
+    tool_name="Bash",
+    action="execute",
+    description="Execute command: rm -rf build",
+    path="/work",
+    params={"command": "rm -rf build\necho ok", "timeout": 0},
+)
+
+
+class View:
+    def __init__(self):
+        self.pauses = 0
+
+    @contextlib.contextmanager
+    def paused(self):
+        self.pauses += 1
+        yield
+
+
+def asking(*answers, policy="ask", seconds=20.0):
+    given = iter(answers)
+    asked, freshness = [], []
+
+    def ask(question, left, *, fresh):
+        asked.append((question, left))
+        freshness.append(fresh)
+        answer = next(given)
+        if isinstance(answer, type):
+            raise answer
+        return answer
+
+    out = io.StringIO()
+    view = View()
+    questions = Questions(Console(file=out, width=120), view, policy, ask, seconds=seconds)
+    questions.freshness = freshness
+    return questions, asked, out, view
+
+
+@pytest.mark.parametrize(
+    ("answers", "verdict"),
+    [(["y"], True), (["YES "], True), (["n"], False), (["no"], False), (["", "maybe", "y"], True), ([None], None)],
+)
+def test_a_permission_takes_a_clear_answer(answers, verdict):
+    questions, asked, out, view = asking(*answers)
+    assert questions.permission(REQUEST) is verdict
+    assert len(asked) == len(answers)
+    assert questions.freshness == [True] + [False] * (len(answers) - 1), "answers after a wrong one are not forgotten"
+    assert view.pauses == 1
+    assert ("the server denies it" in out.getvalue()) is (verdict is None)
+
+
+def test_all_that_is_asked_is_shown():
+    long = SSEPermissionEventData(id="p", tool_name="Write", params={"content": "line\n" * 100 + "the end"})
+    out = io.StringIO()
+    Console(file=out, width=100).print(permission_panel(REQUEST))
+    Console(file=out, width=100).print(permission_panel(long))
+    for part in ("Bash", "execute", "rm -rf build", "/work", "echo ok", "timeout: 0", "Write", "the end"):
+        assert part in out.getvalue()
+
+
+def test_always_is_for_this_tool_alone():
+    questions, asked, out, _ = asking("a", "n")
+    assert questions.permission(REQUEST) is True
+    assert questions.permission(REQUEST) is True
+    assert len(asked) == 1
+    assert "Allowed: Bash" in out.getvalue()
+    assert questions.permission(REQUEST.model_copy(update={"tool_name": "Write"})) is False
+    assert len(asked) == 2
+
+
+@pytest.mark.parametrize(("policy", "verdict"), [("allow", True), ("deny", False)])
+def test_a_fixed_policy_asks_nobody_and_tells(policy, verdict):
+    questions, asked, out, _ = asking(policy=policy)
+    assert questions.permission(REQUEST) is verdict
+    assert not asked
+    assert "Bash: Execute command: rm -rf build" in out.getvalue()
+
+
+def test_without_anybody_to_ask_it_is_denied_and_told():
+    out = io.StringIO()
+    questions = Questions(Console(file=out, width=200), View(), "ask")
+    assert questions.permission(REQUEST) is False
+    assert "Denied: Bash" in out.getvalue()
+    assert "--permissions allow" in out.getvalue()
+
+
+@pytest.mark.parametrize("key", [KeyboardInterrupt, EOFError])
+def test_leaving_a_question_ends_the_turn(key):
+    questions, _, _, _ = asking(key)
+    with pytest.raises(MixTurnCancelled):
+        questions.permission(REQUEST)
+    questions, _, _, _ = asking(key)
+    with pytest.raises(MixTurnCancelled):
+        questions.notification(SSENotificationEventData(id="n", response_type="text"))
+
+
+def test_a_wrong_answer_does_not_buy_time(monkeypatch):
+    times = iter([0.0, 0.0, 12.0, 25.0])
+    monkeypatch.setattr("langchain_mix.cli.chat.questions.time.monotonic", lambda: next(times))
+    questions, asked, _, _ = asking("what?", "hm?", "y")
+    assert questions.permission(REQUEST) is None
+    assert [left for _, left in asked] == [20.0, 8.0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "answers", "said"),
+    [
+        ("acknowledge", [""], ""),
+        ("acknowledge", [None], None),
+        ("text", ["my words"], "my words"),
+        ("choice", ["2"], "Blue"),
+        ("choice", ["9", "rED"], "Red"),
+        ("choice", [None], None),
+    ],
+)
+def test_notifications(kind, answers, said):
+    choices = ["Red", "Blue"] if kind == "choice" else None
+    note = SSENotificationEventData(id="n", title="T", message="M", response_type=kind, choices=choices, timeout=60)
+    questions, asked, out, _ = asking(*answers)
+    assert questions.notification(note) == said
+    assert all(50 < left <= 60 for _, left in asked)
+    assert "M" in out.getvalue()
+
+
+def test_a_notification_without_anybody_is_left_alone_and_told():
+    out = io.StringIO()
+    note = SSENotificationEventData(id="n", title="T", message="M", response_type="text")
+    assert Questions(Console(file=out), View(), "allow").notification(note) is None
+    assert "M" in out.getvalue()
+    assert "Nobody" in out.getvalue()
+
+
+def test_a_notification_is_harmless():
+    out = io.StringIO()
+    Console(file=out).print(notification_panel(SSENotificationEventData(title="\x1b[2J", message="\x1b]0;x\x07")))
+    assert "\x1b" not in out.getvalue()
+
+
+def test_two_questions_are_never_asked_at_once():
+    asked, may_answer, order = threading.Event(), threading.Event(), []
+
+    def ask(_question, _left, *, fresh):
+        name = threading.current_thread().name
+        order.append(f"{name} asks")
+        asked.set()
+        assert may_answer.wait(5)
+        order.append(f"{name} answered")
+        return "y"
+
+    questions = Questions(Console(file=io.StringIO()), View(), "ask", ask)
+    first = threading.Thread(target=questions.permission, args=(REQUEST,), name="first")
+    second = threading.Thread(target=questions.permission, args=(REQUEST,), name="second")
+    first.start()
+    assert asked.wait(5)
+    second.start()
+    second.join(0.1)  # As long as the first waits, the second is not asked.
+    assert order == ["first asks"]
+    may_answer.set()
+    first.join(5)
+    second.join(5)
+    assert order == ["first asks", "first answered", "second asks", "second answered"]

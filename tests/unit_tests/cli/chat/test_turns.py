@@ -1,0 +1,28 @@
+"""What is said when a turn has ended."""
+
+from __future__ import annotations
+
+import pytest
+
+from langchain_mix.cli.chat.turns import summary, warnings
+from langchain_mix.protocol.turn.updates import TurnResult, Usage
+
+
+@pytest.mark.parametrize(
+    ("usage", "total", "told"),
+    [
+        (None, 0.0, "2.5 s · m"),
+        (Usage(input_tokens=1234, output_tokens=1), 0.0, "2.5 s · 1,234 in, 1 token out · m"),
+        (Usage(whole_turn=False, cost=0.01), 0.01, "2.5 s · 0 in, 0 tokens out (last call) · $0.0100 · m"),
+        (Usage(cost=0.01), 0.03, "2.5 s · 0 in, 0 tokens out · $0.0100, $0.0300 so far · m"),
+    ],
+)
+def test_the_line_about_tokens_and_cost(usage, total, told):
+    assert summary(TurnResult(session_id="s", usage=usage, model="m"), 2.49, total) == told
+
+
+def test_what_a_user_should_know():
+    assert warnings(TurnResult(session_id="s", verified=True)) == []
+    assert "same time" in warnings(TurnResult(session_id="s", verified=True, contended=True))[0]
+    assert "could not be read" in warnings(TurnResult(session_id="s"))[0]
+    assert warnings(TurnResult(session_id="s", command=True)) == []

@@ -1,0 +1,65 @@
+"""Checks of this machine."""
+
+from __future__ import annotations
+
+from importlib import metadata
+
+import pytest
+
+from langchain_mix.cli.doctor import environment
+
+
+def test_what_is_installed_is_what_is_needed():
+    findings = environment.check_versions()
+    assert {f.status for f in findings} == {"ok"}
+    told = " ".join(f.detail for f in findings)
+    for name in ("langchain-mix", "Python 3.", f"langchain-core {metadata.version('langchain-core')}", "langgraph"):
+        assert name in told
+
+
+@pytest.mark.parametrize(
+    ("installed", "says", "hint"),
+    [
+        ("0.9", "langgraph 0.9 is not in the range <2,>=1", "pip install"),
+        (None, "langgraph is not installed", "pip install"),
+    ],
+)
+def test_a_wrong_or_missing_version_is_a_problem(monkeypatch, installed, says, hint):
+    known = metadata.version
+
+    def version(name):
+        if name != "langgraph":
+            return known(name)
+        if installed is None:
+            raise metadata.PackageNotFoundError(name)
+        return installed
+
+    monkeypatch.setattr(environment.metadata, "version", version)
+    problems = [f for f in environment.check_versions() if f.status == "problem"]
+    assert len(problems) == 1
+    assert says in problems[0].detail
+    assert hint in problems[0].hint
+
+
+@pytest.fixture
+def no_proxies(monkeypatch):
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "all_proxy"])
+def test_a_proxy_is_told_without_its_password(no_proxies, monkeypatch, name):
+    monkeypatch.setenv(name, "http://me:secret@proxy.example:3128")
+    found = environment.check_proxies("http://mix.example:8088")
+    assert found.status == "note"
+    assert "proxy.example" in found.detail
+    assert "secret" not in found.detail + found.hint
+    assert "mix.example" in found.hint
+
+
+def test_a_server_behind_no_proxy(no_proxies, monkeypatch):
+    monkeypatch.setenv("http_proxy", "proxy.example:3128")
+    monkeypatch.setenv("no_proxy", "localhost")
+    assert environment.check_proxies("http://localhost:8088").status == "ok"
+    assert environment.check_proxies("https://mix.example").status == "ok"

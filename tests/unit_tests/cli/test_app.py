@@ -1,0 +1,57 @@
+"""The commands and their help."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from langchain_mix.cli.app import app
+
+COMMANDS = [
+    ["demo"],
+    ["serve"],
+    ["chat"],
+    ["doctor"],
+    ["record"],
+    *[["sessions", name] for name in ("list", "show", "export", "fork", "rewind", "delete")],
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_each_command_has_examples_and_exit_codes(command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    ran = CliRunner().invoke(app, [*command, "--help"])
+    assert ran.exit_code == 0
+    assert "For example" in ran.stdout
+    assert f"langchain-mix {' '.join(command)}" in ran.stdout
+    assert "Exit codes: 0" in ran.stdout
+
+
+def test_help_lists_all():
+    told = CliRunner().invoke(app, ["--help"]).stdout
+    for name in ("demo", "serve", "chat", "doctor", "record", "sessions", "--install-completion"):
+        assert name in told
+
+
+@pytest.mark.parametrize("arguments", [["nonsense"], ["sessions", "nonsense"], ["chat", "--nonsense"], ["sessions"]])
+def test_misuse(arguments):
+    assert CliRunner().invoke(app, arguments).exit_code == 2
+
+
+def test_help_loads_neither_the_server_nor_langchain():
+    code = (
+        "import sys\nfrom langchain_mix.cli.app import app\nprint('\\n'.join(m.split('.')[0] for m in sys.modules))\n"
+    )
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not set(ran.stdout.split()) & {"starlette", "uvicorn", "langchain_core", "langgraph", "prompt_toolkit"}
+
+
+def test_the_shell_completes_commands_and_options():
+    def complete(words):
+        environment = {"_LANGCHAIN_MIX_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": "1"}
+        return CliRunner().invoke(app, [], env=environment, prog_name="langchain-mix").stdout.split()
+
+    assert complete("langchain-mix se") == ["serve", "sessions"]
