@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import logging
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -139,15 +140,22 @@ def _read_url(text: str, params: Mapping[str, str]) -> httpx.URL:
         url = httpx.URL(filled.strip().rstrip("/"))
     except (httpx.InvalidURL, KeyError, IndexError, ValueError) as problem:
         raise errors.MixConfigurationError(
-            f"The server URL {text!r} cannot be read: {problem}.", hint="It looks like 'http://localhost:8088'."
+            f"The server URL {_shown(text)!r} cannot be read: {problem}.", hint="It looks like 'http://localhost:8088'."
         ) from None
     if url.scheme not in {"http", "https"} or not url.host:
         raise errors.MixConfigurationError(
-            f"The server URL {text!r} is no HTTP address.", hint="It looks like 'http://localhost:8088'."
+            f"The server URL {_shown(text)!r} is no HTTP address.", hint="It looks like 'http://localhost:8088'."
         )
     if url.query or url.fragment:
-        raise errors.MixConfigurationError(f"The server URL {text!r} has a query or a fragment; pass the base only.")
+        raise errors.MixConfigurationError(
+            f"The server URL {_shown(text)!r} has a query or a fragment.", hint="Pass the base only."
+        )
     return url
+
+
+def _shown(text: str) -> str:
+    """The URL without the user name and the password that may stand in it, readable or not."""
+    return re.sub(r"(?<=//)[^/]*@", "", text)
 
 
 def _credentials_of(url: httpx.URL) -> dict[str, str]:

@@ -295,9 +295,9 @@ def require(known: Iterable[ApiVersion], feature: Feature, what: str) -> None:
         MixUnsupportedError: None of them has it. Nothing was sent.
     """
     able = having(feature)
-    known = tuple(known)
-    if not any(v in able for v in known):
+    known = frozenset(known)
+    if known.isdisjoint(able):
         raise MixUnsupportedError(
-            f"{what} does not exist on this Mix server (API {', '.join(known)}).",
+            f"{what} does not exist on this Mix server (API {', '.join(v for v in ALL if v in known)}).",
             hint=f"It exists on API {', '.join(able)}." if able else "",
         )

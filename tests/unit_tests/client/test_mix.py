@@ -89,3 +89,11 @@ def test_a_turn_checks_its_arguments_first(turn: str) -> None:
 def test_the_policy_of_a_sent_message_is_checked_too() -> None:
     with pytest.raises(errors.MixInputError):
         Mix().messages.send(id="S", text="text", permissions="perhaps")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("url", ["ftp://me:hush@host", "http://me:hush@host:port", "http://me:hush@host/?q=1"])
+def test_a_url_that_is_refused_is_shown_without_its_password(url):
+    with pytest.raises(errors.MixConfigurationError) as caught:
+        Mix(server_url=url)
+    assert "host" in str(caught.value)
+    assert "hush" not in str(caught.value)
