@@ -9,6 +9,7 @@ from langchain_mix._version import __version__
 
 if TYPE_CHECKING:
     from langchain_mix.chat_models import ChatMix
+    from langchain_mix.checkpoint import MixSaver
     from langchain_mix.client import Mix
     from langchain_mix.emulator import MixEmulator
     from langchain_mix.errors import MixError
@@ -23,6 +24,7 @@ __all__ = [
     "MixError",
     "MixFileLoader",
     "MixRetriever",
+    "MixSaver",
     "__version__",
     "aupload",
     "register",
@@ -37,6 +39,7 @@ _HOMES = {
     "MixError": "langchain_mix.errors",
     "MixFileLoader": "langchain_mix.retrievers",
     "MixRetriever": "langchain_mix.retrievers",
+    "MixSaver": "langchain_mix.checkpoint",
     "aupload": "langchain_mix.retrievers",
     "register": "langchain_mix.registration",
     "upload": "langchain_mix.retrievers",

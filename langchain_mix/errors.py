@@ -20,15 +20,20 @@ The type alone tells whose fault it is::
     │   ├── MixDefaultError              any other 4xx or 5xx: plain text, HTML, an unrouted path
     │   │   └── MixNotAServerError         what answered is no Mix server
     │   └── ResponseValidationError      a success whose body is not what was promised
-    └── MixTurnError                   the agent's: a turn that did not end well
-        ├── MixAgentError                the agent failed
-        ├── MixTurnInterrupted           the connection broke and the server cancelled the turn
-        ├── MixTurnCancelled             somebody cancelled it
-        ├── MixTurnTimeout               it took longer than allowed
-        ├── MixTextGap                   text that was already shown lacks a part; the whole is in `.turn`
-        ├── MixSessionBusy               the session runs another turn of this process
-        ├── MixHistoryDiverged           the session does not hold the conversation as it was given
-        └── MixOutcomeUnknown            nothing tells whether the server took the message
+    ├── MixTurnError                   the agent's: a turn that did not end well
+    │   ├── MixAgentError                the agent failed
+    │   ├── MixTurnInterrupted           the connection broke and the server cancelled the turn
+    │   ├── MixTurnCancelled             somebody cancelled it
+    │   ├── MixTurnTimeout               it took longer than allowed
+    │   ├── MixTextGap                   text that was already shown lacks a part; the whole is in `.turn`
+    │   ├── MixSessionBusy               the session runs another turn of this process
+    │   ├── MixHistoryDiverged           the session does not hold the conversation as it was given
+    │   └── MixOutcomeUnknown            nothing tells whether the server took the message
+    ├── MixFileError                   a file's: it cannot be read as a document; `.name` names it
+    ├── MixUploadError                 of many uploads: not all files were stored; `.report` tells which were
+    └── MixStoreError                  of checkpoints kept in files of the server
+        ├── MixCheckpointDamaged         a document is damaged, swapped or missing; `.document` names it
+        └── MixStoreContended            other writers of the thread were always faster
 
 Every error says what was sent, whether the server may have acted on it, and what to do next.
 """
@@ -250,3 +255,61 @@ class MixHistoryDiverged(MixTurnError):
 
 class MixOutcomeUnknown(MixTurnError):
     """The answer was lost and the session's messages do not tell whether the server took the message."""
+
+
+class MixFileError(MixError):
+    """A file of a session cannot be read as a document.
+
+    Attributes:
+        name: Its name on the server.
+    """
+
+    def __init__(self, message: str = "", *, name: str = "", **rest: Any) -> None:
+        """Describes it.
+
+        Args:
+            message: What went wrong, in one sentence.
+            name: The file's name on the server.
+            **rest: As for every `MixError`.
+        """
+        super().__init__(message, **rest)
+        self.name = name
+
+
+class MixUploadError(MixError):
+    """Not all files were uploaded; the first failure is the cause.
+
+    Attributes:
+        report: What became of each file (an `UploadReport`); None for the failure of a single file.
+    """
+
+    def __init__(self, message: str = "", *, report: Any = None, **rest: Any) -> None:
+        """Describes it.
+
+        Args:
+            message: What went wrong, in one sentence.
+            report: What became of each file.
+            **rest: As for every `MixError`.
+        """
+        super().__init__(message, **rest)
+        self.report = report
+
+
+class MixStoreError(MixError):
+    """Checkpoints that are kept in files of the server cannot be read or written as they should."""
+
+
+class MixCheckpointDamaged(MixStoreError):
+    """A document of the checkpoint store is damaged, swapped or missing. Nothing was guessed from the rest.
+
+    Attributes:
+        document: The file's name on the server.
+        problem: What is wrong with it.
+    """
+
+    document: str = ""
+    problem: str = ""
+
+
+class MixStoreContended(MixStoreError):
+    """Other writers of the same thread were faster in every attempt. Storing the same again is safe."""

@@ -19,7 +19,7 @@ from langchain_mix.client._core import CALL_LIMITS, STREAM_LIMITS, Core, Outcome
 from langchain_mix.client._failures import broken_stream, failure_of
 from langchain_mix.client._settings import DEFAULT_OPTIONS, CallOptions
 from langchain_mix.client._sync import FAILURES
-from langchain_mix.protocol.call import Call, Flow
+from langchain_mix.protocol.call import Call, Flow, Together
 from langchain_mix.protocol.event_reader import parse_event
 from langchain_mix.protocol.events import Event
 from langchain_mix.protocol.sse import SSEDecoder
@@ -140,17 +140,28 @@ class AsyncTransport:
             MixError: The flow failed.
         """
         try:
-            call = next(flow)
+            step = next(flow)
             while True:
                 try:
-                    result = await self.send(call, options)
+                    result = await self._step(step, options)
                 except errors.MixError as error:
-                    call = flow.throw(error)
+                    step = flow.throw(error)
                 else:
-                    call = flow.send(result)
+                    step = flow.send(result)
         except StopIteration as done:
             final: T = done.value
             return final
+
+    async def _step(self, step: Call[Any] | Together, options: CallOptions) -> Any:
+        if not isinstance(step, Together):
+            return await self.send(step, options)
+        sending = [asyncio.ensure_future(self.send(call, options)) for call in step.calls]
+        try:
+            return await asyncio.gather(*sending)
+        finally:
+            for task in sending:  # One has failed, or this task is cancelled: none is left behind.
+                task.cancel()
+            await asyncio.gather(*sending, return_exceptions=True)
 
     async def open_stream(
         self, call: Call[None], options: CallOptions = DEFAULT_OPTIONS, *, liveness: float | None = None

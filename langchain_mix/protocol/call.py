@@ -118,7 +118,18 @@ class Call(Generic[T]):
         return self.decode(reply)
 
 
-Flow: TypeAlias = Generator[Call[Any], Any, T]
+@dataclass(frozen=True, slots=True)
+class Together:
+    """Calls that need not wait for each other.
+
+    Attributes:
+        calls: The calls. Their results come back in this order.
+    """
+
+    calls: tuple[Call[Any], ...]
+
+
+Flow: TypeAlias = Generator[Call[Any] | Together, Any, T]
 """Several calls in a row, and a result. A shell sends each yielded call and gives back its result or its error."""
 
 
@@ -126,6 +137,25 @@ def ask(call: Call[T]) -> Flow[T]:
     """Makes one call a step of a flow: `yield from` this gives its result."""
     result: T = yield call
     return result
+
+
+def together(calls: Iterable[Call[T]]) -> Flow[list[T]]:
+    """Makes several calls one step of a flow.
+
+    The asynchronous shell sends them at the same time, the synchronous one in order. When one fails the others are
+    cancelled or not sent, and its error is the step's. Only calls without effects should be sent this way.
+
+    Args:
+        calls: The calls.
+
+    Returns:
+        The flow; its result has theirs, in the order of the calls.
+    """
+    group = Together(tuple(calls))
+    if not group.calls:
+        return []
+    results: list[T] = yield group
+    return results
 
 
 def encode_segment(segment: str) -> str:

@@ -11,7 +11,15 @@ from langchain_mix import errors
 from langchain_mix.errors import MixError
 
 KINDS = [k for _, k in inspect.getmembers(errors, inspect.isclass) if issubclass(k, MixError)]
-FAULTS = [errors.MixUsageError, errors.MixNetworkError, errors.MixResponseError, errors.MixTurnError]
+FAULTS = [
+    errors.MixUsageError,
+    errors.MixNetworkError,
+    errors.MixResponseError,
+    errors.MixTurnError,
+    errors.MixFileError,
+    errors.MixUploadError,
+    errors.MixStoreError,
+]
 
 
 @pytest.mark.parametrize("kind", [k for k in KINDS if k is not MixError])

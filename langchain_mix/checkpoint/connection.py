@@ -1,0 +1,153 @@
+"""What a saver stands on: a client, and a place where checkpoints are kept.
+
+Owns: the options of both, and how procedures are run. Copies of a saver share one connection; one that was pickled or
+deep-copied begins with a writer of its own. Refuses to know: what is done with checkpoints.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from inspect import signature
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.serde.base import SerializerProtocol
+from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
+
+from langchain_mix.checkpoint import driver, storage
+from langchain_mix.checkpoint.door import Door
+from langchain_mix.checkpoint.seal import PLAIN, CipherSeal
+from langchain_mix.checkpoint.shelf import Steps
+from langchain_mix.checkpoint.store import Threads
+from langchain_mix.client import Mix
+from langchain_mix.errors import MixConfigurationError, MixUnsupportedError
+from langchain_mix.protocol.retry import RetryConfig
+
+if TYPE_CHECKING:
+    import httpx
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a saver was told of its connection. The fields are those of `MixSaver`."""
+
+    server_url: str | None = None
+    mix: Mix | None = None
+    session_id: str | None = None
+    storage: BaseCheckpointSaver[Any] | None = None
+    api: str = "auto"
+    timeout: float | None = None
+    max_retries: int | None = None
+    headers: Mapping[str, str] | None = field(default=None, repr=False)
+    client: httpx.Client | None = None
+    async_client: httpx.AsyncClient | None = None
+    store: Mapping[str, Any] | None = None
+
+    def check(self) -> None:
+        """Refuses options that contradict each other.
+
+        Raises:
+            MixConfigurationError: Some do.
+        """
+        own = ("server_url", "timeout", "max_retries", "headers", "client", "async_client")
+        given = [name for name in own if getattr(self, name) is not None]
+        if self.api != "auto":
+            given.append("api")
+        if self.mix is not None and given:
+            raise MixConfigurationError(
+                f"`mix` is a client that is set up already; {', '.join(given)} would be ignored.",
+                hint="Set it up so, or leave `mix` out.",
+            )
+        if self.timeout is not None and not self.timeout > 0:
+            raise MixConfigurationError(f"timeout={self.timeout} must be above 0 seconds.")
+        if self.max_retries is not None and self.max_retries < 0:
+            raise MixConfigurationError(f"max_retries={self.max_retries} must be 0 or more.")
+        if self.storage is not None and (self.store is not None or self.session_id is not None):
+            raise MixConfigurationError(
+                "`storage` keeps the state; `session_id` and `store` are about files of the Mix server.",
+                hint="Leave them out.",
+            )
+
+    def open(self) -> Mix:
+        """The client; its connections are opened when they are needed."""
+        if self.mix is not None:
+            return self.mix
+        return Mix(
+            server_url=self.server_url,
+            client=self.client,
+            async_client=self.async_client,
+            retry_config=None if self.max_retries is None else RetryConfig(max_attempts=self.max_retries + 1),
+            timeout_ms=None if self.timeout is None else max(1, round(self.timeout * 1000)),
+            api=self.api,
+            headers=self.headers,
+        )
+
+    def portable(self) -> Options:
+        """The same options without what belongs to this process.
+
+        Raises:
+            MixUnsupportedError: They hold a client, whose connections and credentials stay where they are.
+        """
+        if self.mix is not None or self.client is not None or self.async_client is not None:
+            raise MixUnsupportedError(
+                "A MixSaver that was given a client cannot be pickled.",
+                hint="Give it the server's URL and other options of the connection instead.",
+            )
+        return self if self.headers is None else replace(self, headers=dict(self.headers))
+
+
+class Connection:
+    """A client, and the store behind it unless another saver keeps the checkpoints."""
+
+    def __init__(self, options: Options, serde: SerializerProtocol) -> None:
+        """Opens nothing yet.
+
+        Args:
+            options: What the user said.
+            serde: The saver's serializer; the cipher of an encrypting one seals whole documents.
+
+        Raises:
+            MixConfigurationError: The options cannot work.
+        """
+        options.check()
+        self.options = options
+        self.mix = options.open()
+        self.door: Door | None = None
+        self.threads: Threads | None = None
+        if options.storage is None:
+            seal = CipherSeal(serde.cipher) if isinstance(serde, EncryptedSerializer) else PLAIN
+            self.door = Door(lambda: self.mix.known, options.session_id)
+            self.threads = Threads(door=self.door, seal=seal, **_settings(options.store or {}))
+
+    def run(self, steps: Steps[T]) -> T:
+        """Runs a procedure in this thread."""
+        if self.threads is None:
+            return storage.run(self.mix, steps)
+        return driver.run(self.mix, steps)
+
+    async def run_async(self, steps: Steps[T]) -> T:
+        """Runs a procedure in the running event loop."""
+        if self.threads is None:
+            return await storage.run_async(self.mix, steps)
+        return await driver.run_async(self.mix, steps)
+
+    def close(self) -> None:
+        """Closes the connections of synchronous calls, unless the client is the user's."""
+        if self.options.mix is None:
+            self.mix.close()
+
+    async def aclose(self) -> None:
+        """Closes all connections, unless the client is the user's."""
+        if self.options.mix is None:
+            await self.mix.aclose()
+
+
+def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
+    known = sorted(signature(Threads).parameters.keys() - {"door", "seal"})
+    unknown = sorted(given.keys() - set(known))
+    if unknown:
+        raise MixConfigurationError(f"`store` has no setting {unknown[0]!r}.", hint=f"It has {', '.join(known)}.")
+    return dict(given)

@@ -1,0 +1,127 @@
+"""The session through which the store's files are read and written.
+
+Owns: which session that is, and what the server's answers about files mean. Refuses to know: what is in the files.
+
+All sessions of a server share their uploads, so any session is a door to them; but there must be one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from http import HTTPStatus
+from math import inf
+from typing import Any, Final, TypeVar
+
+from langchain_mix.errors import MixNotFoundError, MixStoreError
+from langchain_mix.protocol import calls
+from langchain_mix.protocol.api import Knowledge
+from langchain_mix.protocol.call import Call, FilePart, Flow, Reply, ask, content, together
+from langchain_mix.protocol.flows import create_session
+from langchain_mix.protocol.models import FileInfo, SessionData
+
+T = TypeVar("T")
+
+TITLE: Final = "langchain-mix state"
+"""Title of the session that the store makes for itself where it is given none. Mix 0.8 cuts titles at 20 characters."""
+
+
+class Door:
+    """Reads and writes files by name."""
+
+    def __init__(self, known: Callable[[], Knowledge], session_id: str | None = None) -> None:
+        """Asks nothing yet.
+
+        Args:
+            known: What is known of the server, as `lambda: mix.known`.
+            session_id: The session to use. None for the oldest one titled `langchain-mix state`, which is made
+                if there is none.
+        """
+        self._known = known
+        self._given = session_id is not None
+        self.session_id = session_id
+
+    def session(self) -> Flow[str]:
+        """Finds the session, once; makes it if need be."""
+        if self.session_id is None:
+            listed = yield from ask(calls.list_sessions(self._known()))
+            mine = [one for one in listed if one.title == TITLE]
+            if mine:
+                self.session_id = min(mine, key=lambda one: (_age_of(one), one.id)).id
+            else:
+                self.session_id = (yield from create_session(self._known, title=TITLE)).id
+        return self.session_id
+
+    def verify(self) -> Flow[None]:
+        """Makes sure that the session is there: on some servers a missing one may look like a missing file.
+
+        Raises:
+            MixNotFoundError: The session that was given does not exist.
+        """
+
+        def look(session_id: str) -> Flow[None]:
+            yield from ask(calls.get_session(session_id))
+
+        yield from self._through(look)
+
+    def read(self, name: str) -> Flow[bytes | None]:
+        """Reads a file; None if there is none."""
+        return (yield from self._through(lambda session_id: ask(_reading(session_id, name))))
+
+    def read_all(self, names: Sequence[str]) -> Flow[list[bytes | None]]:
+        """Reads files at the same time, where that is possible."""
+        return (yield from self._through(lambda session_id: together([_reading(session_id, name) for name in names])))
+
+    def write(self, name: str, data: bytes) -> Flow[None]:
+        """Writes a file, over what is there.
+
+        Raises:
+            MixStoreError: The server stored it under another name.
+        """
+        stored = yield from self._through(lambda session_id: ask(calls.upload_file(session_id, FilePart(name, data))))
+        if stored.name != name:
+            raise MixStoreError(
+                f"The server stored {name} as {stored.name!r}, where nothing will look for it.",
+                acted="yes",
+                hint="This server rewrites names that no known generation does; it cannot hold checkpoints.",
+            )
+
+    def delete(self, name: str) -> Flow[None]:
+        """Deletes a file; one that is gone already is no error."""
+        yield from self._through(lambda session_id: ask(calls.delete_file(session_id, name)))
+
+    def listing(self) -> Flow[list[FileInfo]]:
+        """Lists all files of the server. This is slow where there are many."""
+        return (yield from self._through(lambda session_id: ask(calls.list_files(session_id))))
+
+    def _through(self, use: Callable[[str], Flow[T]]) -> Flow[T]:
+        session_id = yield from self.session()
+        try:
+            return (yield from use(session_id))
+        except MixNotFoundError:
+            if self._given:
+                raise
+        # Somebody deleted the session that this saver had found; nothing was done through it.
+        if self.session_id == session_id:
+            self.session_id = None
+        return (yield from use((yield from self.session())))
+
+
+@lru_cache(maxsize=1024)
+def _reading(session_id: str, name: str) -> Call[bytes | None]:
+    """The call that reads a file. It is kept: of each thread a few files are read again and again."""
+    call: Call[Any] = calls.download_file(session_id, name)
+
+    def decode(reply: Reply) -> bytes | None:
+        if reply.status != HTTPStatus.NOT_FOUND:
+            return content(reply)
+        if "File with ID" not in reply.text:  # Mix: it is the session that is missing, or the route.
+            call.result(reply)
+        return None
+
+    return replace(call, decode=decode, statuses=(200, 404))
+
+
+def _age_of(session: SessionData) -> float:
+    return session.created_at.timestamp() if session.created_at is not None else inf

@@ -1,0 +1,81 @@
+"""What a process remembers of threads.
+
+Owns: which lanes this process owns and how it left them. Refuses to know: files. All of it may be forgotten: a writer
+that has forgotten its lane takes a new epoch.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from typing import TypeVar
+
+from langchain_mix.checkpoint.lanes import Arrival, Lane
+from langchain_mix.checkpoint.line import Lines
+
+T = TypeVar("T")
+
+
+class Memory:
+    """The memory of one process. May be used from any thread."""
+
+    def __init__(self, most: int) -> None:
+        """Starts empty.
+
+        Args:
+            most: Threads that are remembered.
+        """
+        self.lines = Lines()
+        self._most = most
+        self._lock = threading.Lock()
+        self._owned: OrderedDict[str, Lane] = OrderedDict()
+        self._doubtful: OrderedDict[str, Lane] = OrderedDict()
+        self._written: OrderedDict[str, int] = OrderedDict()
+
+    def owned(self, key: str) -> Lane | None:
+        """The lane this process owns, as it was last committed."""
+        with self._lock:
+            lane = self._owned.get(key)
+            if lane is not None:
+                self._owned.move_to_end(key)
+            return lane
+
+    def own(self, key: str, lane: Lane) -> None:
+        """Remembers a committed lane."""
+        with self._lock:
+            self._keep(self._owned, key, lane)
+            self._keep(self._written, key, lane.arrival.epoch)
+            self._doubtful.pop(key, None)
+
+    def forget(self, key: str) -> None:
+        """Gives a lane up."""
+        with self._lock:
+            self._owned.pop(key, None)
+
+    def doubt(self, key: str, lane: Lane) -> None:
+        """Gives a lane up for ever because nobody knows whether this version arrived, or still will."""
+        with self._lock:
+            self._owned.pop(key, None)
+            self._keep(self._doubtful, key, lane)
+
+    def doubtful(self, key: str, epoch: int) -> Lane | None:
+        """The version given up in that epoch, which nobody but this process can have written."""
+        with self._lock:
+            lane = self._doubtful.get(key)
+            return lane if lane is not None and lane.arrival.epoch == epoch else None
+
+    def saw(self, key: str, arrival: Arrival) -> None:
+        """Remembers that a lane of this epoch is written, so that its gate need not be looked for."""
+        with self._lock:
+            self._keep(self._written, key, arrival.epoch)
+
+    def is_written(self, key: str, epoch: int) -> bool:
+        """Whether a lane of that epoch is known to be written."""
+        with self._lock:
+            return self._written.get(key) == epoch
+
+    def _keep(self, kept: OrderedDict[str, T], key: str, thing: T) -> None:
+        kept[key] = thing
+        kept.move_to_end(key)
+        if len(kept) > self._most:
+            kept.popitem(last=False)

@@ -1,0 +1,111 @@
+"""Names of the store's files.
+
+Owns: which file of a thread is called what, and what a name tells. Refuses to know: what is in the files.
+
+All names are made of `a-z`, `0-9` and `-`: no generation of the server rewrites those.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Final, Literal, TypeAlias
+
+from langchain_mix.reserved_files import CHECKPOINT_PREFIX
+
+Kind: TypeAlias = Literal["register", "gate", "lane", "segment", "index", "blob"]
+"""What a file is: see `documents.py`."""
+
+_NAME: Final = re.compile(
+    re.escape(CHECKPOINT_PREFIX)
+    + r"(?P<key>[0-9a-f]{32})-(?:(?P<register>r)|g(?P<gate>\d+)|l(?P<lane>\d+)-(?P<slot>[01])"
+    r"|(?P<kind>[sxb])(?P<unique>[0-9a-f]{32}))"
+)
+_KINDS: Final[dict[str, Kind]] = {"s": "segment", "x": "index", "b": "blob"}
+
+
+@dataclass(frozen=True, slots=True)
+class FileName:
+    """What a name tells.
+
+    Attributes:
+        name: The name.
+        key: Which thread the file belongs to.
+        kind: What it is.
+        epoch: The epoch of a gate or a lane, else -1.
+        slot: The slot of a lane, else -1.
+    """
+
+    name: str
+    key: str
+    kind: Kind
+    epoch: int = -1
+    slot: int = -1
+
+
+def key_of(thread_id: str) -> str:
+    """The part that all names of a thread's files share: 32 hexadecimal digits."""
+    return key_of_bytes(bytes_of(thread_id))
+
+
+def key_of_bytes(thread: bytes) -> str:
+    """The same from the bytes of the thread's id."""
+    return hashlib.sha256(thread).hexdigest()[:32]
+
+
+def bytes_of(thread_id: str) -> bytes:
+    """The bytes of a thread's id, which may be any text Python can hold."""
+    return thread_id.encode("utf-8", "surrogatepass")
+
+
+def register(key: str) -> str:
+    """The file in which whoever wants to write announces itself."""
+    return f"{CHECKPOINT_PREFIX}{key}-r"
+
+
+def gate(key: str, epoch: int) -> str:
+    """The file whose existence says that an epoch is taken."""
+    return f"{CHECKPOINT_PREFIX}{key}-g{epoch}"
+
+
+def lane(key: str, epoch: int, slot: int) -> str:
+    """One of the two files that the owner of an epoch writes in turn."""
+    return f"{CHECKPOINT_PREFIX}{key}-l{epoch}-{slot}"
+
+
+def segment(key: str, unique: str) -> str:
+    """An immutable file of entries."""
+    return f"{CHECKPOINT_PREFIX}{key}-s{unique}"
+
+
+def index(key: str, unique: str) -> str:
+    """An immutable file of references."""
+    return f"{CHECKPOINT_PREFIX}{key}-x{unique}"
+
+
+def blob(key: str, unique: str) -> str:
+    """An immutable file of one big value."""
+    return f"{CHECKPOINT_PREFIX}{key}-b{unique}"
+
+
+def parse(name: str) -> FileName | None:
+    """Reads a name.
+
+    Args:
+        name: The name of any file on the server.
+
+    Returns:
+        What it tells, or None if it is no file of the store.
+    """
+    found = _NAME.fullmatch(name)
+    if found is None:
+        return None
+    key = found["key"]
+    if found["register"]:
+        return FileName(name, key, "register")
+    if found["gate"] is not None:
+        return FileName(name, key, "gate", int(found["gate"]))
+    if found["lane"] is not None:
+        return FileName(name, key, "lane", int(found["lane"]), int(found["slot"]))
+    return FileName(name, key, _KINDS[found["kind"]])

@@ -1,0 +1,239 @@
+"""Makes damaged threads usable again.
+
+Owns: what is saved of a thread whose documents are damaged, and telling what was lost. Refuses to know: how a thread
+is changed.
+
+What was saved is stored anew in an epoch of its own. The damaged files stay where they are, unless files that nothing
+refers to are deleted on request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from langchain_mix.checkpoint import names, search
+from langchain_mix.checkpoint.codec import ForeignDocument, TornDocument
+from langchain_mix.checkpoint.content import Content
+from langchain_mix.checkpoint.documents import Documents
+from langchain_mix.checkpoint.effects import Steps
+from langchain_mix.checkpoint.housekeeping import Housekeeping, StoredFile
+from langchain_mix.checkpoint.lanes import Lane
+from langchain_mix.checkpoint.memory import Memory
+from langchain_mix.checkpoint.records import Entry
+from langchain_mix.checkpoint.refs import Ref
+from langchain_mix.checkpoint.report import Repaired
+from langchain_mix.checkpoint.state import State
+from langchain_mix.checkpoint.table import Table
+from langchain_mix.checkpoint.writer import Writer
+from langchain_mix.errors import MixCheckpointDamaged
+
+
+@dataclass(slots=True)
+class Saved:
+    """What is left of a thread.
+
+    Attributes:
+        key: The part that all names of its files share.
+        thread_id: The thread, if anything tells it.
+        steps: What was found.
+        lane: The lane that is gone on from.
+        tables: Its readable segments, oldest first.
+        entries: What could be read.
+    """
+
+    key: str
+    thread_id: str | None
+    steps: list[Repaired] = field(default_factory=list)
+    lane: Lane | None = None
+    tables: list[Table] = field(default_factory=list)
+    entries: list[Entry] = field(default_factory=list)
+
+    def note(self, document: str, problem: str, action: str, *, lost: bool) -> None:
+        """Adds something that was found."""
+        self.steps.append(Repaired(self.key, document, problem, action, lost))
+
+
+class Mender:
+    """Looks for damage, and mends it."""
+
+    def __init__(self, documents: Documents, state: State, writer: Writer, housekeeping: Housekeeping) -> None:
+        """Takes what `Threads` was given."""
+        self._documents = documents
+        self._state = state
+        self._writer = writer
+        self._housekeeping = housekeeping
+
+    def repair(
+        self,
+        memory: Memory,
+        key: str,
+        thread_id: str | None,
+        files: Sequence[StoredFile],
+        *,
+        dry_run: bool,
+        orphans: bool,
+    ) -> Steps[tuple[list[Repaired], tuple[str, ...]]]:
+        """Examines a thread, and mends it; see `Threads.repair`.
+
+        Returns:
+            What was found, and the names of files that could not be deleted.
+        """
+        saved = yield from self._examine(key, thread_id, files)
+        lane = saved.lane
+        if saved.steps and saved.thread_id is not None and not dry_run:
+            lane = yield from self._mend(memory, saved)
+        if not orphans or lane is None:
+            return saved.steps, ()
+        if lane is saved.lane and not saved.steps:
+            unused = self._housekeeping.unused(files, (yield from self._housekeeping.used(key, lane, saved.tables)))
+        else:
+            unused = self._housekeeping.unused(files, set())  # What could be saved is stored anew.
+        for what in unused:
+            saved.note(what.name, "is referred to by nothing", "deleted", lost=False)
+        left = () if dry_run else (yield from self._housekeeping.delete(unused))[1]
+        return saved.steps, left
+
+    def _examine(self, key: str, thread_id: str | None, files: Sequence[StoredFile]) -> Steps[Saved]:
+        """Finds out what is left of a thread. Nothing is changed.
+
+        Args:
+            key: The part that all names of its files share.
+            thread_id: The thread, if it is known.
+            files: Its files.
+
+        Returns:
+            What is left, and what was found.
+
+        Raises:
+            ForeignDocument: Its documents are sealed with another key: nothing is wrong with them.
+        """
+        saved = Saved(key, thread_id)
+        yield from self._find_lane(saved, files)
+        if saved.lane is None:
+            return saved
+        saved.thread_id = saved.lane.thread_id
+        yield from self._find_tables(saved, files)
+        for table in (*saved.tables, saved.lane.content.window):
+            yield from self._read(saved, table)
+        return saved
+
+    def _mend(self, memory: Memory, saved: Saved) -> Steps[Lane]:
+        """Stores what is left, in an epoch of its own.
+
+        Raises:
+            MixStoreContended: Others were faster in every attempt.
+        """
+        if saved.thread_id is None:
+            raise AssertionError("Only what has a name is mended.")
+        growth = self._writer.grow(saved.key, Content())
+        growth.add(saved.entries)
+        for document in growth.documents:
+            yield from self._documents.write(document)
+        return (yield from self._writer.restart(memory, saved.thread_id, growth.content))
+
+    def _find_lane(self, saved: Saved, files: Sequence[StoredFile]) -> Steps[None]:
+        register = names.register(saved.key)
+        arrival = None
+        try:
+            arrival = yield from self._documents.settled_arrival(saved.key)
+            if arrival is None and any(one.what.kind == "lane" for one in files):
+                saved.note(register, "is missing", "it is written anew", lost=False)
+        except ForeignDocument:
+            raise
+        except TornDocument as problem:
+            saved.note(register, problem.problem, "it is written anew", lost=False)
+        except MixCheckpointDamaged as problem:
+            saved.note(register, problem.problem, "it is written anew", lost=False)
+        try:
+            saved.lane = yield from self._state.lane(saved.key, arrival)
+        except ForeignDocument:
+            raise
+        except MixCheckpointDamaged as problem:
+            yield from self._other_lane(saved, files, problem)
+
+    def _other_lane(self, saved: Saved, files: Sequence[StoredFile], problem: MixCheckpointDamaged) -> Steps[None]:
+        """Goes on from the newest lane file that can be read."""
+        lanes = sorted((one.what for one in files if one.what.kind == "lane"), key=lambda what: -what.epoch)
+        for epoch in dict.fromkeys(what.epoch for what in lanes):
+            readable: list[Lane] = []
+            for what in lanes:
+                data = None if what.epoch != epoch else (yield from self._documents.door.read(what.name))
+                try:
+                    readable += [] if data is None else [self._documents.read_lane(what.name, data)]
+                except ForeignDocument:
+                    raise
+                except MixCheckpointDamaged:
+                    continue  # The one the error is about, or an older one.
+            if readable:
+                saved.lane = max(readable, key=lambda lane: lane.version)
+                arrival = saved.lane.arrival
+                used = f"version {saved.lane.version} of epoch {arrival.epoch} is used instead"
+                saved.note(problem.document, problem.problem, f"{used}; what was stored after it is lost", lost=True)
+                return
+        action = "no lane can be read: the thread starts empty"
+        if saved.thread_id is None:
+            action = "no lane can be read, and nothing tells the thread: repair it by its id, or delete it"
+        saved.note(problem.document, problem.problem, action, lost=True)
+
+    def _find_tables(self, saved: Saved, files: Sequence[StoredFile]) -> Steps[None]:
+        if saved.lane is None:
+            return
+        level: list[Ref] = list(saved.lane.content.refs)
+        reached: set[str] = set()
+        broken: list[Ref] = []
+        while level:
+            below: list[Ref] = []
+            for ref in level:
+                reached.add(ref.name)
+                document = yield from self._load(saved, ref)
+                if document is None:
+                    broken += [ref] * (ref.level > 0)
+                elif isinstance(document, Table):
+                    below.append(ref)
+                else:
+                    below.extend(document)
+            if all(ref.level == 0 for ref in below):
+                saved.tables = [one for one in (yield from self._documents.load(below)) if isinstance(one, Table)]
+                reached.update(ref.name for ref in below)
+                break
+            level = below
+        if broken:
+            yield from self._adopt(saved, broken, [one.what for one in files if one.what.name not in reached])
+
+    def _load(self, saved: Saved, ref: Ref) -> Steps[Table | tuple[Ref, ...] | None]:
+        try:
+            return (yield from self._documents.load([ref]))[0]
+        except ForeignDocument:
+            raise
+        except MixCheckpointDamaged as problem:
+            kind = "entries" if ref.level == 0 else "entries in the segments below it"
+            saved.note(ref.name, problem.problem, f"left out, with {ref.entries} {kind}", lost=True)
+            return None
+
+    def _adopt(self, saved: Saved, broken: Sequence[Ref], others: Sequence[names.FileName]) -> Steps[None]:
+        """Takes in segments that only a broken index may have referred to."""
+        spans = [span for ref in broken if (span := ref.coverage.span(None)) is not None]
+        found: list[Table] = []
+        for what in others:
+            if what.kind != "segment":
+                continue
+            table = yield from self._documents.stray(what.name)
+            ids = [] if table is None else [row.place[1] for row in table.rows]
+            if table is not None and ids and any(span.low <= min(ids) and max(ids) <= span.high for span in spans):
+                found.append(table)
+                saved.note(
+                    what.name, "may have stood in a broken index", f"its {len(table)} entries are kept", lost=False
+                )
+        found.sort(key=lambda table: min(row.place[1] for row in table.rows))
+        saved.tables = [*found, *saved.tables]
+
+    def _read(self, saved: Saved, table: Table) -> Steps[None]:
+        for row in table.rows:
+            try:
+                saved.entries += yield from search.entries_of(self._documents, [(table, row)])
+            except ForeignDocument:
+                raise
+            except MixCheckpointDamaged as problem:
+                action = f"the entry at checkpoint {row.place[1]} that needs it is left out"
+                saved.note(problem.document, problem.problem, action, lost=True)

@@ -1,0 +1,180 @@
+"""Between objects and stored values: which serializer, and what it may construct.
+
+Owns: the strict default, the warning for what it refuses, and the inner serializer of an encrypting one.
+Refuses to know: where values are stored, and how they are sealed.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable
+from dataclasses import dataclass
+from threading import local
+from typing import Any, Final
+
+from langgraph.checkpoint.base import BaseCheckpointSaver
+from langgraph.checkpoint.serde.base import SerializerProtocol, maybe_add_typed_methods
+from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
+from langgraph.checkpoint.serde.event_hooks import SerdeEvent, register_serde_event_listener
+from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
+
+from langchain_mix.checkpoint import packed
+from langchain_mix.checkpoint.positions import Position, Renew, positions_in, read_position, with_pointers
+from langchain_mix.checkpoint.records import Value
+from langchain_mix.errors import MixConfigurationError, MixInputError
+
+AllowedType = type | tuple[str, ...]
+"""A class, or its module and name."""
+
+_INERT: Final = frozenset({"null", "bytes", "bytearray"})
+"""Tags of LangGraph's serializer for values that hold no objects."""
+
+
+class MixSerdeWarning(UserWarning):
+    """A stored value is of a type that is not allowed; what it holds was given as plain data instead."""
+
+
+class StrictSerializer(JsonPlusSerializer):
+    """LangGraph's serializer in its strict mode: it constructs nothing but well-known types and those allowed by name.
+
+    Whoever can write to the Mix server can write to these files; a permissive serializer would import and call what
+    they name. A value of a type that is not allowed is given as plain data, with a `MixSerdeWarning` that names it.
+    """
+
+    def __init__(self, allowed_types: Iterable[AllowedType] = ()) -> None:
+        """Chooses what may be constructed.
+
+        Args:
+            allowed_types: Types of your own.
+        """
+        allowed: Any = tuple(allowed_types)
+        super().__init__(allowed_msgpack_modules=allowed or None)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickles the allowed types alone; LangGraph's own cannot be pickled."""
+        allowed = self._allowed_msgpack_modules
+        return type(self), (tuple(sorted(allowed)) if isinstance(allowed, set | frozenset) else (),)
+
+    def loads_typed(self, data: tuple[str, bytes]) -> Any:
+        """Reads a value.
+
+        Args:
+            data: The tag and the bytes.
+
+        Returns:
+            The value.
+        """
+        before, _READING.refused = getattr(_READING, "refused", None), []
+        try:
+            value = super().loads_typed(data)
+            refused = sorted(set(_READING.refused))
+        finally:
+            _READING.refused = before
+        if refused:
+            named = ", ".join(".".join(name) for name in refused)
+            warnings.warn(
+                f"Stored values of these types were given as plain data: {named}. "
+                "Allow types of your own with `MixSaver(allowed_types=[...])`.",
+                MixSerdeWarning,
+                stacklevel=2,
+            )
+        return value
+
+
+_READING: Final = local()
+
+
+def _note_refusal(event: SerdeEvent) -> None:
+    refused = getattr(_READING, "refused", None)
+    if refused is not None and event["kind"] in {"msgpack_blocked", "msgpack_method_blocked"}:
+        refused.append((event["module"], event["name"]))
+
+
+register_serde_event_listener(_note_refusal)
+
+
+def choose_serde(
+    serde: SerializerProtocol | None, allowed_types: Iterable[AllowedType], storage: BaseCheckpointSaver[Any] | None
+) -> SerializerProtocol:
+    """The serializer of a saver.
+
+    Args:
+        serde: The user's own, which is used as it is, or None for the strict one.
+        allowed_types: Types that the strict one may construct.
+        storage: The saver that keeps the checkpoints, if there is one; it has a serializer of its own.
+
+    Returns:
+        The serializer.
+
+    Raises:
+        MixConfigurationError: What was given would have no effect.
+    """
+    allowed = tuple(allowed_types)
+    if storage is not None:
+        if serde is not None or allowed:
+            raise MixConfigurationError(
+                "`storage` has a serializer of its own; `serde` and `allowed_types` would have no effect.",
+                hint="Give them to that saver.",
+            )
+        return storage.serde
+    if serde is None:
+        return StrictSerializer(allowed)
+    if allowed:
+        raise MixConfigurationError(
+            "`allowed_types` is for the default serializer; your own decides itself what it constructs.",
+            hint="Leave out one of `serde` and `allowed_types`.",
+        )
+    return maybe_add_typed_methods(serde)
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """Turns objects into stored values and back.
+
+    Attributes:
+        serde: The serializer; of an encrypting one the inner, since the store seals whole documents.
+    """
+
+    serde: SerializerProtocol
+
+    @classmethod
+    def of(cls, serde: SerializerProtocol) -> Codec:
+        """The codec for a saver's serializer."""
+        return cls(maybe_add_typed_methods(serde.serde) if isinstance(serde, EncryptedSerializer) else serde)
+
+    def store(self, value: Any) -> Value:
+        """Serialises an object.
+
+        Raises:
+            MixInputError: The serializer cannot write it.
+        """
+        try:
+            tag, data = self.serde.dumps_typed(value)
+        except (TypeError, ValueError) as problem:  # A MsgpackEncodeError is a TypeError.
+            raise MixInputError(
+                f"A {type(value).__name__} cannot be serialised: {problem}.", hint="Keep it out of the state."
+            ) from problem
+        return Value(tag, bytes(data))
+
+    def load(self, value: Value) -> Any:
+        """Gives the object back."""
+        return self.serde.loads_typed((value.tag, value.data))
+
+    def positions(self, value: Value) -> list[Position]:
+        """All positions in a stored value, in the order in which they stand."""
+        if value.tag in _INERT:
+            return []
+        if value.tag == packed.TAG:
+            return [p for p in map(read_position, packed.pointers_in(value.data)) if p is not None]
+        return positions_in(self.load(value))
+
+    def renewed(self, value: Value, renew: Renew) -> Value:
+        """A stored value with other pointers; the same value if none changes."""
+        if value.tag in _INERT:
+            return value
+        if value.tag == packed.TAG:
+            data = packed.renewed(value.data, renew)
+            return value if data is value.data else Value(value.tag, data)
+        before = self.load(value)
+        after = with_pointers(before, renew)
+        return value if after is before else self.store(after)

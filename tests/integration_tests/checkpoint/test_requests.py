@@ -1,0 +1,114 @@
+"""What an operation costs, in requests: the same at ten checkpoints and at a thousand."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+from langchain_core.messages import AIMessage
+from langgraph.checkpoint.base import empty_checkpoint
+from langgraph.checkpoint.base.id import uuid6
+
+from langchain_mix import MixEmulator, MixSaver
+
+A = {"configurable": {"thread_id": "a"}}
+
+
+@pytest.fixture(params=[10, pytest.param(1000, marks=pytest.mark.slow)])
+def length(request):
+    return request.param
+
+
+@pytest.fixture
+def server():
+    with MixEmulator(api="0.8") as server:
+        yield server
+
+
+def put(saver, step, config=A):
+    checkpoint = empty_checkpoint()
+    checkpoint["id"] = str(uuid6(clock_seq=-1))
+    checkpoint["channel_values"] = {"messages": [AIMessage(f"m{step}")], "constant": "c"}
+    checkpoint["channel_versions"] = {"messages": f"{step:032}.{uuid4().int}", "constant": "1"}
+    changed = {"messages": checkpoint["channel_versions"]["messages"]}
+    return saver.put(config, checkpoint, {"source": "loop", "step": step}, changed)
+
+
+def test_requests_per_operation(server, length):
+    with MixSaver(server.url, api="0.8") as saver:
+
+        def costs(work, using=saver):
+            server.forget_requests()
+            work(using)
+            return len(server.requests)
+
+        config, puts, writes = A, [], []
+        for step in range(length):
+            given = config
+
+            def store(saver, given=given, step=step):
+                nonlocal config
+                config = put(saver, step, given)
+
+            puts.append(costs(store))
+            writes.append(costs(lambda saver: saver.put_writes(config, [("messages", "w")], "t")))
+        # The first one finds a session, makes it, and becomes the thread's writer.
+        assert puts[0] <= 9
+        # Once in a while a full window moves to a file of its own.
+        every = [*puts[1:], *writes]
+        assert set(every) <= {2, 3}
+        assert every.count(3) <= len(every) // 64 + 1
+        assert costs(lambda saver: saver.get_tuple(A)) == 1
+        middle = saver.get_tuple(config).parent_config
+        assert costs(lambda saver: saver.get_tuple(middle)) == 1
+
+        def cold(work):
+            with MixSaver(server.url, api="0.8", session_id=saver._connection.door.session_id) as other:
+                return costs(work, other)
+
+        assert cold(lambda saver: saver.get_tuple(A)) <= 3
+        assert cold(lambda saver: list(saver.list(A, limit=10))) <= 4
+        assert cold(lambda saver: saver.get_tuple({"configurable": {"thread_id": "none"}})) <= 2
+        # One that has to find the session itself makes one more.
+        with MixSaver(server.url, api="0.8") as other:
+            assert costs(lambda saver: saver.get_tuple(A), other) <= 4
+            assert other._connection.door.session_id == saver._connection.door.session_id
+
+
+async def test_asynchronous_methods_cost_the_same(server):
+    async with MixSaver(server.url, api="0.8") as saver:
+        for step in range(3):
+            server.forget_requests()
+            checkpoint = {**empty_checkpoint(), "id": str(uuid6(clock_seq=-1))}
+            config = await saver.aput(A, checkpoint, {"step": step}, {})
+            assert step == 0 or len(server.requests) == 2
+            server.forget_requests()
+            await saver.aput_writes(config, [("x", 1)], "t")
+            assert len(server.requests) == 2
+            server.forget_requests()
+            await saver.aget_tuple(A)
+            assert len(server.requests) == 1
+
+
+def test_nothing_is_sent_for_nothing(server):
+    with MixSaver(server.url) as saver:
+        saver.put_writes({"configurable": {"thread_id": "a", "checkpoint_id": "1"}}, [], "t")
+        saver.delete_for_runs([])
+        saver.prune([])
+        assert saver.get_delta_channel_history(config=A, channels=[]) == {}
+        assert server.requests == []
+
+
+def test_unchanged_channels_are_not_serialised_again(server, monkeypatch):
+    with MixSaver(server.url) as saver:
+        serialised = []
+        dumps = type(saver.serde).dumps_typed
+        monkeypatch.setattr(
+            type(saver.serde), "dumps_typed", lambda self, value: serialised.append(value) or dumps(self, value)
+        )
+        config = put(saver, 1)
+        assert "c" in serialised
+        serialised.clear()
+        config = put(saver, 2, config)
+        assert "c" not in serialised
+        assert saver.get_tuple(A).checkpoint["channel_values"] == {"messages": [AIMessage("m2")], "constant": "c"}

@@ -1,0 +1,451 @@
+"""Documents that are torn, tampered with, swapped or missing: told by name, never passed over, and repaired."""
+
+from __future__ import annotations
+
+import contextlib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from langchain_mix.checkpoint import names
+from langchain_mix.checkpoint.codec import pack
+from langchain_mix.checkpoint.seal import PLAIN, CipherSeal
+from langchain_mix.errors import MixCheckpointDamaged, MixError
+
+KEY = names.key_of("t")
+REGISTER = names.register(KEY)
+SLOT0, SLOT1 = names.lane(KEY, 0, 0), names.lane(KEY, 0, 1)
+
+
+class Rot:
+    def __init__(self, key=1):
+        self.key = key
+
+    def encrypt(self, plaintext):
+        return "rot", bytes([self.key]) + bytes(b ^ 0x55 for b in plaintext)
+
+    def decrypt(self, ciphername, ciphertext):
+        if ciphertext[0] != self.key:
+            raise ValueError("MAC check failed")
+        return bytes(b ^ 0x55 for b in ciphertext[1:])
+
+
+def built(kit, count=12, thread="t", **more):
+    """A thread whose files are of all kinds: entries, an index, and a big value."""
+    world = kit.World(window_entries=2, blob_bytes=300, **more)
+    store = world.store()
+    for n in range(count):
+        world.run(store.append(thread, [kit.checkpoint(n, values={"x": b"z" * 300, "n": b"%d" % n})]))
+    return world
+
+
+def kinds(world):
+    return {name: names.parse(name).kind for name in world.server.files}
+
+
+def named(world, kind):
+    return sorted(name for name, one in kinds(world).items() if one == kind)
+
+
+def everything(world, **settings):
+    """All ways of reading, by somebody who remembers nothing."""
+    return [
+        world.run(world.store(**settings).find("t", "", None)),
+        world.run(world.store(**settings).entries("t")),
+        world.run(world.store(**settings).page("t", ns=None, limit=99))[0],
+    ]
+
+
+@pytest.mark.parametrize("kind", ["lane", "segment", "blob"])
+def test_a_changed_document_is_told_by_its_name(kit, kind):
+    world = built(kit)
+    good = everything(world)
+    for name in named(world, kind):
+        data = world.server.files[name]
+        spoiled = [b"", data[:-1], data[: len(data) // 2], data + b"x", data[:-1] + bytes([data[-1] ^ 1])]
+        for bad in spoiled:
+            world.server.files[name] = bad
+            with pytest.raises(MixCheckpointDamaged) as told:
+                everything(world)
+            assert told.value.document == name
+            assert name in str(told.value)
+            assert "repair" in told.value.hint
+        world.server.files[name] = data
+    assert everything(world) == good
+
+
+@settings(max_examples=60)
+@given(data=st.data())
+def test_one_wrong_byte_anywhere_never_gives_other_data(kit, data):
+    world = built(kit, 6)
+    good = everything(world)
+    name = data.draw(st.sampled_from(sorted(world.server.files)))
+    whole = world.server.files[name]
+    at = data.draw(st.integers(0, len(whole) - 1))
+    world.server.files[name] = whole[:at] + bytes([whole[at] ^ data.draw(st.integers(1, 255))]) + whole[at + 1 :]
+    found = None
+    with contextlib.suppress(MixCheckpointDamaged):
+        found = everything(world)
+    assert found is None or found == good
+
+
+@pytest.mark.parametrize("kind", ["segment", "blob"])
+def test_a_missing_document_is_told_by_its_name(kit, kind):
+    world = built(kit)
+    for name in named(world, kind):
+        data = world.server.files.pop(name)
+        with pytest.raises(MixCheckpointDamaged, match=f"{name} is missing"):
+            everything(world)
+        world.server.files[name] = data
+
+
+def test_an_index_is_checked_too(kit):
+    world = kit.World(window_entries=1)
+    store = world.store()
+    for n in range(70):
+        world.run(store.append("t", [kit.checkpoint(n)]))
+    (name,) = named(world, "index")
+    data = world.server.files[name]
+    for bad in (data[:-1], None):
+        world.server.files.pop(name)
+        if bad is not None:
+            world.server.files[name] = bad
+        with pytest.raises(MixCheckpointDamaged, match=name):
+            world.run(world.store().find("t", "", "00000003"))
+    assert world.run(world.store().find("t", "", None)).record == kit.checkpoint(69), "it does not need the index"
+
+
+def test_another_document_of_the_same_name_is_told(kit):
+    world = built(kit)
+    for name, body in ((named(world, "segment")[0], [[]]), (named(world, "blob")[0], [b"other"])):
+        data = world.server.files[name]
+        world.server.files[name] = pack(name, names.parse(name).kind, body, PLAIN)
+        with pytest.raises(MixCheckpointDamaged, match=f"{name} is not what it was"):
+            everything(world)
+        world.server.files[name] = data
+
+
+def test_swapped_documents_are_told(kit):
+    world = built(kit)
+    world.run(world.store().append("u", [kit.checkpoint(1)]))
+    segments = named(world, "segment")
+    pairs = [
+        (segments[0], segments[1]),
+        (SLOT0, SLOT1),
+        (SLOT0, names.lane(names.key_of("u"), 0, 0)),
+        (REGISTER, names.register(names.key_of("u"))),
+        (SLOT1, segments[0]),
+    ]
+    for one, other in pairs:
+        files = dict(world.server.files)
+        world.server.files[one] = files[other]
+        with pytest.raises(MixCheckpointDamaged) as told:
+            everything(world)
+        assert told.value.document == one
+        world.server.files = files
+
+
+@pytest.mark.parametrize("slot", [SLOT0, SLOT1])
+def test_the_other_slot_is_never_taken_silently(kit, slot):
+    world = kit.World()
+    store = world.store()
+    for n in range(4):
+        world.run(store.append("t", [kit.checkpoint(n)]))
+    world.server.files.pop(slot)
+    with pytest.raises(MixCheckpointDamaged, match=slot):
+        world.read()
+
+
+def test_a_slot_that_is_much_older_than_the_other_is_told(kit):
+    world = kit.World()
+    store = world.store()
+    world.run(store.append("t", [kit.checkpoint(0)]))
+    old = world.server.files[SLOT0]
+    for n in range(1, 4):
+        world.run(store.append("t", [kit.checkpoint(n)]))
+    world.server.files[SLOT0] = old
+    with pytest.raises(MixCheckpointDamaged, match=f"{SLOT0} is not what precedes version 3"):
+        world.read()
+
+
+def test_an_overwrite_that_ends_in_time_is_waited_for(kit):
+    world = kit.World(rereads=3)
+    writer = world.store()
+    world.run(writer.append("t", [kit.checkpoint(1)]))
+    process = world.process("w", writer.append("t", [kit.checkpoint(2)]))
+    process.waiting()
+    process.step("torn")
+    reader = world.process("r", world.store().entries("t"))
+    for _ in range(6):
+        assert reader.waiting() is not None
+        reader.step()
+    process.step()
+    assert reader.run() == [kit.checkpoint(1), kit.checkpoint(2)]
+
+
+@pytest.mark.parametrize("rereads", [0, 1, 5])
+def test_torn_documents_are_read_again_as_often_as_wished(kit, rereads):
+    world = kit.World(rereads=rereads)
+    world.run(world.store().append("t", [kit.checkpoint(1)]))
+    world.server.files[SLOT0] = b""
+    world.server.log.clear()
+    reader = world.store()
+    with pytest.raises(MixCheckpointDamaged):
+        world.run(reader._documents.lane(KEY, 0))
+    assert world.server.log.count(f"GET /api/sessions/{kit.door}/files/{SLOT0}") == max(rereads, 1) + 1
+    world.server.log.clear()
+    world.server.files[REGISTER] = b""
+    with pytest.raises(MixCheckpointDamaged):
+        world.run(reader._documents.settled_arrival(KEY))
+    assert len(world.server.log) == rereads + 1
+
+
+def test_the_pause_before_reading_again_is_as_long_as_wished(kit):
+    from langchain_mix.checkpoint.effects import Pause
+
+    world = kit.World(reread_pause=0.125)
+    world.run(world.store().append("t", [kit.checkpoint(1)]))
+    world.server.files[REGISTER] = b""
+    steps = world.store()._documents.settled_arrival(KEY)
+    step = steps.send(None)
+    step = steps.send(world.server.answer(step)) if not isinstance(step, Pause) else step
+    assert step == Pause(0.125)
+
+
+@pytest.mark.parametrize("bad", [b"", b"LCMIX1\nxxxx", None])
+def test_a_register_that_cannot_be_read_locks_nobody_out(kit, bad):
+    world = kit.World()
+    owner = world.store()
+    world.run(owner.append("t", [kit.checkpoint(1)]))
+    if bad is None:
+        world.server.files[REGISTER] = pack(REGISTER, "register", ["somebody who died", 0], PLAIN)
+    else:
+        world.server.files[REGISTER] = bad
+    assert world.read() == [kit.checkpoint(1)]
+    assert world.run(owner.find("t", "", None)).record == kit.checkpoint(1)
+    world.run(owner.append("t", [kit.checkpoint(2)]))
+    assert world.read() == [kit.checkpoint(1), kit.checkpoint(2)]
+
+
+@pytest.mark.parametrize("body", [["w"], ["w", -1], [1, 2], ["w", "x"], []])
+def test_a_forged_register_is_told(kit, body):
+    world = kit.World()
+    world.run(world.store().append("t", [kit.checkpoint(1)]))
+    world.server.files[REGISTER] = pack(REGISTER, "register", body, PLAIN)
+    with pytest.raises(MixCheckpointDamaged, match=REGISTER):
+        world.read()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        [],
+        [b"t", "w", 0, 0, -1, []],
+        [b"t", "w", 0, 0, -1, [7], []],
+        [b"t", "w", 0, 0, -1, [], [7]],
+        [b"u", "w", 0, 0, -1, [], []],
+        [b"t", "w", 1, 0, -1, [], []],
+        [b"t", "w", 0, 1, -1, [], []],
+        [b"t", "w", 0, -2, -1, [], []],
+        [b"\xff", "w", 0, 0, -1, [], []],
+    ],
+)
+def test_a_forged_lane_is_told(kit, body):
+    world = kit.World()
+    world.run(world.store().append("t", [kit.checkpoint(1)]))
+    world.server.files[SLOT0] = pack(SLOT0, "lane", body, PLAIN)
+    with pytest.raises(MixCheckpointDamaged, match=SLOT0):
+        world.read()
+
+
+# Encryption
+
+
+def test_nothing_readable_is_on_an_encrypted_server(kit):
+    world = kit.World(seal=CipherSeal(Rot()), window_entries=2, blob_bytes=50)
+    store = world.store()
+    for n in range(6):
+        world.run(
+            store.append("secret-thread", [kit.checkpoint(n, "secret-ns", values={"secret-channel": b"secret" * 20})])
+        )
+    assert not any(b"secret" in data for data in world.server.files.values())
+    assert not any("secret" in name for name in world.server.files)
+    assert len(world.read("secret-thread")) == 6
+    assert world.run(world.store().thread_ids()) == ["secret-thread"]
+
+
+@pytest.mark.parametrize("seal", [PLAIN, CipherSeal(Rot(2))])
+def test_without_the_key_nothing_is_read_written_or_repaired(kit, seal):
+    world = built(kit, seal=CipherSeal(Rot()))
+    files = dict(world.server.files)
+
+    def stranger():
+        return world.store(seal=seal)
+
+    for steps in (
+        stranger().find("t", "", None),
+        stranger().append("t", [kit.checkpoint(1)]),
+        stranger().rewrite("t", lambda _: []),
+        stranger().repair("t", dry_run=False),
+        stranger().thread_ids(),
+    ):
+        with pytest.raises(MixCheckpointDamaged, match=f"{REGISTER}|{SLOT0}"):
+            world.run(steps)
+    assert world.server.files == files
+
+
+def test_plaintext_is_refused_where_there_is_a_key(kit):
+    world = built(kit)
+    with pytest.raises(MixCheckpointDamaged, match="is not encrypted"):
+        world.run(world.store(seal=CipherSeal(Rot())).find("t", "", None))
+
+
+# Repair
+
+
+def repaired(world, thread="t", **more):
+    plan = world.run(world.store().repair(thread))
+    assert plan.dry_run
+    done = world.run(world.store().repair(thread, dry_run=False, **more))
+    assert not done.dry_run
+    assert [step for step in done.steps if step.action != "deleted"] == list(plan.steps)
+    return done
+
+
+def test_a_whole_thread_needs_no_repair(kit):
+    world = built(kit)
+    files = dict(world.server.files)
+    assert repaired(world).steps == ()
+    assert repaired(world, None).steps == ()
+    assert world.server.files == files
+
+
+def test_a_dry_run_changes_nothing(kit):
+    world = built(kit)
+    world.server.files[SLOT1] = b"torn"
+    files = dict(world.server.files)
+    assert world.run(world.store().repair("t", orphans=True)).steps
+    assert world.server.files == files
+
+
+def test_a_torn_slot_is_repaired_from_the_other_and_it_says_so(kit):
+    world = kit.World()
+    store = world.store()
+    for n in range(4):
+        world.run(store.append("t", [kit.checkpoint(n)]))
+    world.server.files[SLOT1] = world.server.files[SLOT1][:99]
+    (step,) = repaired(world).steps
+    assert (step.document, step.lost, step.key) == (SLOT1, True, KEY)
+    assert "version 2 of epoch 0 is used instead" in step.action
+    assert world.read() == [kit.checkpoint(n) for n in range(3)]
+    world.run(store.append("t", [kit.checkpoint(9)]))
+    assert len(world.read()) == 4
+    assert repaired(world).steps == ()
+
+
+def test_a_lost_segment_costs_what_was_in_it(kit):
+    world = built(kit)
+    name = named(world, "segment")[2]
+    del world.server.files[name]
+    (step,) = repaired(world).steps
+    assert step.document == name
+    assert step.lost
+    left = world.read()
+    assert len(left) in {10, 11}
+    assert all(
+        entry in [kit.checkpoint(n, values={"x": b"z" * 300, "n": b"%d" % n}) for n in range(12)] for entry in left
+    )
+
+
+def test_a_lost_big_value_costs_the_entries_that_need_it(kit):
+    world = built(kit)
+    (name,) = named(world, "blob")
+    world.server.files[name] = b"torn"
+    steps = repaired(world).steps
+    assert {step.document for step in steps} == {name}
+    assert [entry.checkpoint_id for entry in world.read()] == ["00000000"]
+
+
+def test_a_lost_index_is_made_good_from_its_segments(kit):
+    world = kit.World(window_entries=1)
+    store = world.store()
+    for n in range(70):
+        world.run(store.append("t", [kit.checkpoint(n)]))
+    del world.server.files[named(world, "index")[0]]
+    done = repaired(world)
+    assert done.steps[0].lost
+    assert sum(step.lost for step in done.steps) == 1
+    assert world.read() == [kit.checkpoint(n) for n in range(70)]
+
+
+def test_both_slots_torn_leave_an_empty_thread_when_its_id_is_known(kit):
+    world = kit.World()
+    store = world.store()
+    for n in range(2):
+        world.run(store.append("t", [kit.checkpoint(n)]))
+    world.server.files[SLOT0] = world.server.files[SLOT1] = b""
+    unnamed = world.run(world.store().repair(dry_run=False))
+    assert "nothing tells the thread" in unnamed.steps[0].action
+    with pytest.raises(MixCheckpointDamaged):
+        world.read()
+    (step,) = repaired(world).steps
+    assert "starts empty" in step.action
+    assert world.read() == []
+
+
+@pytest.mark.parametrize("bad", [None, b""])
+def test_a_register_is_written_anew(kit, bad):
+    world = built(kit)
+    del world.server.files[REGISTER]
+    if bad is not None:
+        world.server.files[REGISTER] = bad
+    (step,) = repaired(world).steps
+    assert (step.document, step.lost) == (REGISTER, False)
+    assert len(world.read()) == 12
+
+
+def test_files_nothing_refers_to_are_deleted_only_when_asked(kit):
+    world = built(kit)
+    world.run(world.store().append("t", [kit.checkpoint(99)]))
+    orphan = names.segment(KEY, "e" * 32)
+    world.server.files[orphan] = b"left by a writer that died"
+    before = world.read()
+    assert repaired(world).steps == ()
+    assert orphan in world.server.files
+    done = repaired(world, orphans=True)
+    assert {step.document for step in done.steps} == {orphan, SLOT0, SLOT1}
+    assert not any(step.lost for step in done.steps)
+    assert orphan not in world.server.files
+    assert world.read() == before
+    assert repaired(world, orphans=True).steps == ()
+
+
+def test_what_cannot_be_deleted_is_told(kit, monkeypatch):
+    world = built(kit)
+    orphan = names.segment(KEY, "e" * 32)
+    world.server.files[orphan] = b"left"
+    answer = world.server.answer
+
+    def refuse(call):
+        if call.method == "DELETE":
+            raise MixError("no")
+        return answer(call)
+
+    monkeypatch.setattr(world.server, "answer", refuse)
+    process = world.process("", world.store().repair("t", dry_run=False, orphans=True))
+    while process.waiting() is not None:
+        try:
+            process.step()
+        except MixError as error:
+            process._resume(lambda error=error: process.steps.throw(error))
+    assert process.result.left == (orphan,)
+
+
+def test_a_damaged_thread_is_reported_with_its_problem(kit):
+    world = built(kit)
+    world.server.files[SLOT0] = b"torn"
+    (one,) = world.run(world.store().report()).threads
+    assert SLOT0 in one.problem
+    with pytest.raises(MixCheckpointDamaged, match=SLOT0):
+        world.run(world.store().thread_ids())
