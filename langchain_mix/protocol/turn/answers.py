@@ -22,7 +22,8 @@ def answered(state: State, signal: Answered) -> Effects:
         return ()
     if signal.error is not None:
         return _refused(state, signal.error)
-    state.accepted, reply = True, signal.reply
+    state.accepted = state.answered = True
+    reply = signal.reply
     if state.known.agreed("user_message_created") is False:
         state.ours = True  # No event will say so.
     if reply is None:
@@ -40,7 +41,7 @@ def _at_once(state: State, reply: SendMessageResponse) -> Effects:
         state.narration.answer(content)
         return state.finish(command=True)
     state.narrow(having("send_waits"))
-    state.ours, state.phase = True, Phase.CLOSING
+    state.ours, state.phase, state.last_id = True, Phase.CLOSING, reply.id
     state.complete = SSECompleteEventData(content=content, message_id=reply.id)
     return (state.final_read(),)
 
@@ -50,6 +51,7 @@ def _refused(state: State, error: errors.MixError) -> Effects:
         return state.fail(error)
     if isinstance(error, errors.ErrorResponse) and "agent processing" in error.error.message:
         return state.end_with(outcomes.failed_answer(error))  # Mix 0.6 answers a failed turn so.
+    state.lost = error
     if state.accepted:
         return ()  # The stream has already told of the turn.
     # The answer is lost or says nothing, the message perhaps not. What the server has stored decides; nothing is sent

@@ -108,6 +108,17 @@ class Narration:
         self.gap = self.gap or any(isinstance(u, TextRestated) for u in updates)
         return updates
 
+    def agrees(self, rows: list[StoredRow]) -> bool:
+        """Whether the text told so far is the beginning of what these rows hold, or goes on where they end."""
+        shown, stored = "".join(t for m in self._seen for t in m.text), "".join(r.text for r in rows)
+        return stored.startswith(shown) or shown.startswith(stored)
+
+    def disown(self, rows: list[StoredRow]) -> None:
+        """Forgets the tool calls of messages that proved to be another turn's."""
+        calls = {c.id for row in rows for c in row.tool_calls}
+        for message in self._seen:
+            message.calls = {i: c for i, c in message.calls.items() if i not in calls}
+
     def settle_last(self, data: ev.SSECompleteEventData, *, stored: bool = False) -> list[Update]:
         """Tells what the final event has of the last message and was not told.
 

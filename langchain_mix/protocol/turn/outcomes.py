@@ -114,6 +114,16 @@ def session_deleted(session_id: str) -> errors.MixTurnError:
     return errors.MixTurnCancelled(f"Session {session_id} was deleted while its turn ran.", acted="yes")
 
 
+def unclear(session_id: str) -> errors.MixHistoryDiverged:
+    """Another client's turn ran in the session at the same time, and nothing tells which messages are whose."""
+    return errors.MixHistoryDiverged(
+        f"Another client ran a turn in session {session_id} at the same time; its messages do not tell whose they are.",
+        acted="yes",
+        hint="Do not send it again: read the session's messages. `.turn` has those that are certainly this turn's. "
+        "Give each client a session of its own.",
+    )
+
+
 def unknown_outcome(lost: errors.MixError) -> errors.MixOutcomeUnknown:
     """The answer was lost and nothing shows that the message arrived."""
     return errors.MixOutcomeUnknown(

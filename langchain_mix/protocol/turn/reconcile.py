@@ -94,7 +94,9 @@ def _texts(seen: list[Seen], rows: list[StoredRow], *, whole: bool) -> list[Upda
 def _restated(seen: list[Seen], rows: list[StoredRow]) -> list[Update]:
     """Text is missing in the middle. Restates each message that was shown wrongly or not at all."""
     by_id = {m.id: "".join(m.text) for m in seen}
-    return [TextRestated(r.id, r.text) for r in rows if r.text and by_id.get(r.id) != r.text]
+    restated: list[Update] = [TextRestated(r.id, r.text) for r in rows if r.text and by_id.get(r.id) != r.text]
+    # All of it was shown, but among text that is not this turn's, or in another order.
+    return restated or [TextRestated(rows[-1].id, rows[-1].text)]
 
 
 def _thoughts(seen: list[Seen], rows: list[StoredRow]) -> list[Update]:

@@ -66,13 +66,20 @@ class State:
         ours: What the stream tells is about this turn.
         touched: The stream has told something about this turn.
         foreign_ids: Messages that belong to other turns.
-        foreign_turns: Turns of other clients seen while this one ran.
+        foreign_users: Users' rows that were told to begin turns of other clients.
+        besides: Turns of other clients that ran at the same time.
+        mixed: Other turns may have run at the same time, as the stored messages have it.
         ends: Ends seen that may be anyone's: last messages and errors.
         early_error: An error that came before anything else of this turn.
+        heard_error: The error that the stream told as this turn's end.
         resume_at: The call at which a stream that broke may be told on, if one has just been heard of.
         held: What waits until the stored messages were read.
-        lost_answer: Why the message's answer was lost.
+        lost_answer: Why the message's answer was lost, as long as nothing shows that the message arrived.
+        lost: Why the message's answer was lost.
+        answered: The message's answer came.
+        last_id: This turn's last message, where the message's own answer names it.
         doubts: How often the stored messages gave no answer.
+        idle_reads: How often in a row nobody was at work in the session and yet this turn had no end.
         candidate: A message that may be this turn's, or that of an earlier turn with the same words.
         counting: All that is missing are the session's counters.
         failure: With what the turn will end.
@@ -96,13 +103,20 @@ class State:
     ours: bool = False
     touched: bool = False
     foreign_ids: set[str] = field(default_factory=set)
-    foreign_turns: int = 0
+    foreign_users: set[str] = field(default_factory=set)
+    besides: int = 0
+    mixed: bool = False
     ends: set[str] = field(default_factory=set)
     early_error: str = ""
+    heard_error: str = ""
     resume_at: str = ""
     held: Effects = ()
     lost_answer: errors.MixError | None = None
+    lost: errors.MixError | None = None
+    answered: bool = False
+    last_id: str = ""
     doubts: int = 0
+    idle_reads: int = 0
     candidate: str = ""
     counting: bool = False
     reopens: int = 0
@@ -132,7 +146,20 @@ class State:
     def all_ended(self, end: str) -> bool:
         """Whether, with this end, every turn seen in the session has ended: only then one of the ends is ours."""
         self.ends.add(end)
-        return len(self.ends) > self.foreign_turns
+        return len(self.ends) > self.besides
+
+    def contend(self, besides: int) -> None:
+        """Another client's turn runs at the same time: from here on only the stored messages can be trusted.
+
+        Mix has no busy check. Both turns run over the same history and tell their events on every stream, some of them
+        twice.
+        """
+        self.besides = max(self.besides, besides)
+        self.result.contended, self.blind = True, Blind.UNTIL_END
+
+    def go_on(self) -> None:
+        """Takes back that the turn has ended: it was another one's end."""
+        self.phase, self.complete, self.failure, self.heard_error = Phase.RUNNING, None, None, ""
 
     def narrow(self, possible: Iterable[ApiVersion]) -> None:
         """Takes what was seen of the server's generation."""

@@ -155,16 +155,19 @@ def _user_message(state: State, event: ev.SSEUserMessageCreatedEvent) -> Effects
         return (*_nested(data.parent_tool_call_id, Accepted(data.message_id)), Watch(data.parent_tool_call_id))
     if state.phase is not Phase.RUNNING:
         return ()
+    if data.message_id == state.user_id:
+        return ()
     if not state.user_id and same_text(data.content, state.text):
         state.user_id, state.lost_answer = data.message_id, None
         state.ours = state.accepted = state.touched = True
+        running = len(state.foreign_users) - len(state.ends)
+        state.ends.clear()
+        if running > 0:
+            state.contend(running)
         return (Emit(Accepted(data.message_id)),)
-    if data.message_id == state.user_id or not state.user_id:
-        return ()
-    # Mix has no busy check: another client's turn now runs over the same history, and both tell their events on every
-    # stream, some of them twice. From here on only the stored messages can be trusted.
-    state.foreign_turns += 1
-    state.result.contended, state.blind = True, Blind.UNTIL_END
+    state.foreign_users.add(data.message_id)
+    if state.user_id:
+        state.contend(state.besides + 1)
     return (Emit(Progress("foreign_turn", {"messageId": data.message_id, "content": data.content})),)
 
 
@@ -176,18 +179,15 @@ def _complete(state: State, event: ev.SSECompleteEvent) -> Effects:
         state.narration.answer(data.content)  # Mix 0.5: a command's answer is no message.
         return state.finish(command=True)
     if not state.is_own(None):
+        state.ends.add(data.message_id)
         state.candidate = data.message_id  # If it answers this turn's message, the stored messages say so.
         return _ASK_STORED if state.accepted else ()
     if data.message_id in state.foreign_ids:
+        state.ends.add(data.message_id)
         return ()
-    if state.result.contended and data.message_id not in state.narration.ids:
-        # The turn that began first is taken to end first.
-        state.complete = state.complete or data
-        if not state.all_ended(data.message_id):
-            return ()
-    else:
-        state.complete = data
-    state.phase = Phase.CLOSING
+    if state.result.contended and not data.message_id:
+        return _ASK_STORED  # Anyone's; the stored messages tell.
+    state.complete, state.phase = data, Phase.CLOSING
     return (state.final_read(),)
 
 
@@ -212,20 +212,14 @@ def _running_error(state: State, data: ev.SSEErrorEventData) -> Effects:
         state.stale_error = ""
         return ()
     if not state.is_own(None):
+        state.ends.add("error: " + data.error)
         state.early_error = data.error
         return _ASK_STORED if state.accepted else ()
-    if state.result.contended:
-        return _contended_error(state, data)
-    return state.end_with(outcomes.agent_error(data))
-
-
-def _contended_error(state: State, data: ev.SSEErrorEventData) -> Effects:
-    if not state.all_ended("error: " + data.error):
+    if state.result.contended and not state.all_ended("error: " + data.error):
+        state.early_error = data.error
         return _ASK_STORED
-    if state.complete is None:
-        return state.end_with(outcomes.agent_error(data))
-    state.phase = Phase.CLOSING
-    return (state.final_read(),)
+    state.heard_error = data.error
+    return state.end_with(outcomes.agent_error(data))
 
 
 def _rate_limit(_: State, event: ev.SSERateLimitErrorEvent) -> Effects:

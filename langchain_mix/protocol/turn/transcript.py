@@ -80,6 +80,15 @@ class Transcript:
         end = max(end, *(i + 1 for i, row in enumerate(after) if row.id in told), 0)
         return self.rows[start], [row for row in after[:end] if row.role == "assistant"]
 
+    def same_words(self, user: StoredRow, rows_before: int) -> list[StoredRow]:
+        """The other messages with the words of this one since then, newest first."""
+        alike = [r for r in self.rows[rows_before:] if r.role == "user" and r is not user and r.text == user.text]
+        return alike[::-1]
+
+    def holds(self, message_id: str) -> bool:
+        """Whether it has this row."""
+        return any(row.id == message_id for row in self.rows)
+
 
 def same_text(stored: str, sent: str) -> bool:
     """Whether a stored or announced user text is the one that was sent.

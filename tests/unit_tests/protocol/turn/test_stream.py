@@ -291,13 +291,14 @@ def contended(bench, row):
 def test_a_foreign_turn_beside_ours_leaves_no_word_in_it(bench, row):
     server = contended(bench, row)
     assert server.shown == "one "
-    server.complete("two", "M2")
-    assert not server.turn.over
-    server.complete("two", "M2")  # Both turns tell every event.
-    assert not server.turn.over
+    server.rows[-1] = row("assistant", "M2", "tw", finish="")
     server.complete("foreign", "F")
+    assert not server.turn.over
+    server.complete("foreign", "F")  # Both turns tell every event.
+    assert not server.turn.over
+    server.rows[-1] = row("assistant", "M2", "two")
+    server.complete("two", "M2")
     assert server.result.full_text == server.shown == "one two"
-    assert server.result.contended is True
     assert [c.id for c in server.result.tool_calls] == ["T1"]
 
 
@@ -314,9 +315,21 @@ def test_the_failure_of_a_foreign_turn_is_not_charged_to_ours(bench, row):
 
 def test_a_turn_that_fails_beside_a_foreign_one_still_ends(bench, row):
     server = contended(bench, row)
+    server.rows[-1] = row("assistant", "M2", "two", finish="error")
     server.event("error", error="a")
+    assert isinstance(server.error, errors.MixAgentError)
+    assert server.error.turn.full_text == "one two"
+
+
+def test_a_turn_that_fails_without_a_row_beside_one_that_fails_still_ends(bench, row):
+    server = bench().begun()
+    server.event("user_message_created", messageId="X", content="else")
+    server.rows.append(row("user", "X", "else"))
+    server.event("error", error="a")
+    assert not server.turn.over
     server.event("error", error="b")
     assert isinstance(server.error, errors.MixAgentError)
+    assert server.error.turn.full_text == ""
 
 
 def test_a_contended_turn_whose_ends_are_lost_ends_at_a_heartbeat(bench, row):
