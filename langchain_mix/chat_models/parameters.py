@@ -13,7 +13,6 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Self
-from urllib.parse import unquote, urlsplit, urlunsplit
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable
@@ -22,6 +21,7 @@ from pydantic import ConfigDict, Field, SecretStr, field_validator, model_valida
 
 from langchain_mix.chat_models.failures import RetryIf, may_retry, retry_rule
 from langchain_mix.chat_models.stopping import stop_texts
+from langchain_mix.client.credentials import split_url
 from langchain_mix.errors import MixConfigurationError, MixInputError
 from langchain_mix.protocol.retry import RetryConfig
 
@@ -359,23 +359,3 @@ def split_model(model: str) -> tuple[str | None, str | None]:
     named = bool(colon) and provider.replace("-", "").replace("_", "").isalnum()
     name = rest if named else name
     return (None if name in {"", "default"} else name), (provider if named else None)
-
-
-def split_url(url: str) -> tuple[str, str]:
-    """Takes the user name and the password out of a URL.
-
-    Args:
-        url: The URL, perhaps malformed.
-
-    Returns:
-        The URL without them, and `user:password`, empty if there is none.
-    """
-    try:
-        parts = urlsplit(url)
-        user, password = parts.username, parts.password
-    except ValueError:
-        return url, ""  # The client says what is wrong with it.
-    if not user and not password:
-        return url, ""
-    bare = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-    return bare, f"{unquote(user or '')}:{unquote(password or '')}"

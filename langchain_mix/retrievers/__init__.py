@@ -4,13 +4,15 @@
 files, `loaders.py` loads them. The rest are their parts.
 """
 
+from langchain_mix.errors import MixFileError, MixUploadError
 from langchain_mix.retrievers.limits import Limits
 from langchain_mix.retrievers.loaders import MixBlobLoader, MixFileLoader
-from langchain_mix.retrievers.reports import FileReport, MixFileError
+from langchain_mix.retrievers.reports import FileReport
 from langchain_mix.retrievers.retriever import MixRetriever
 from langchain_mix.retrievers.selection import Selection
 from langchain_mix.retrievers.session_index import IndexReport
-from langchain_mix.retrievers.uploading import aupload, upload
+from langchain_mix.retrievers.upload_progress import UploadProgress
+from langchain_mix.retrievers.uploading import UploadReport, aupload, upload
 
 __all__ = [
     "FileReport",
@@ -20,7 +22,10 @@ __all__ = [
     "MixFileError",
     "MixFileLoader",
     "MixRetriever",
+    "MixUploadError",
     "Selection",
+    "UploadProgress",
+    "UploadReport",
     "aupload",
     "upload",
 ]

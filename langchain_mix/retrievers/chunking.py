@@ -6,20 +6,25 @@ chunks are for.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any, Final
 
 from langchain_text_splitters import Language, RecursiveCharacterTextSplitter, TextSplitter
 
-from langchain_mix.errors import MixConfigurationError, MixInputError
+from langchain_mix.errors import MixConfigurationError
 from langchain_mix.retrievers.parsing.lines import LineIndex
 from langchain_mix.retrievers.parsing.parts import NOWHERE, Parsed, Part, Place
 
 _LANGUAGES: Final = frozenset(language.value for language in Language)
 _SENTENCES: Final = ["\n\n", "\n", r"(?<=[.!?])\s+", r"(?<=[。！？।؟])", " ", ""]  # noqa: RUF001
 """Where prose is cut, the best place first; scripts without spaces have their own marks."""
+
+_SPACE: Final = re.compile(r"\s")
+_BLOCK: Final = 100_000
+"""Characters that are given to a splitter at once, at most; chunks of one block do not overlap those of the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +58,14 @@ class Splitting:
 
 @lru_cache(maxsize=64)
 def _splitter(language: str | None, size: int, overlap: int) -> TextSplitter:
+    """A splitter that keeps every character, white space included: only so can its pieces be found again."""
     if language is not None:
-        return RecursiveCharacterTextSplitter.from_language(Language(language), chunk_size=size, chunk_overlap=overlap)
-    return RecursiveCharacterTextSplitter(_SENTENCES, is_separator_regex=True, chunk_size=size, chunk_overlap=overlap)
+        return RecursiveCharacterTextSplitter.from_language(
+            Language(language), chunk_size=size, chunk_overlap=overlap, strip_whitespace=False
+        )
+    return RecursiveCharacterTextSplitter(
+        _SENTENCES, is_separator_regex=True, chunk_size=size, chunk_overlap=overlap, strip_whitespace=False
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,36 +96,33 @@ class Chunk:
         return {"start_index": self.start_index, "end_index": self.end_index, **self.place.metadata()}
 
 
-def chunk(parsed: Parsed, splitter: Splitting | TextSplitter | None = None) -> list[Chunk]:
+def chunks_of(parsed: Parsed, rule: Splitting) -> Iterator[Chunk]:
     """Cuts a file into chunks; none spans two pages, sheets, sections or cells.
 
     Rows of tables and records of JSON are put together up to the size of a chunk, and cut only if one alone is larger.
 
     Args:
         parsed: The file.
-        splitter: How; None for the defaults of `Splitting`. A splitter of LangChain's is used for every kind of file;
-            it must give pieces of the text as they are, in order.
+        rule: How.
 
-    Returns:
-        The chunks in order; those of white space alone are left out.
-
-    Raises:
-        MixInputError: The splitter of LangChain's changes the text, so that nothing could tell where a chunk stands.
+    Yields:
+        The chunks in order; those of white space alone are left out. Who asks for them may stop in between.
     """
-    rule = splitter or Splitting()
     lines = LineIndex(parsed.text) if parsed.verbatim else None
-    found: list[Chunk] = []
     for part in _joined(parsed, rule):
-        found += [_chunk(parsed, part, start, end, lines) for start, end in _spans_of(parsed, part, rule)]
-    return found
+        for start, end in _spans_of(parsed, part, rule):
+            yield _chunk(parsed, part, start, end, lines)
 
 
-def _joined(parsed: Parsed, rule: Splitting | TextSplitter) -> Iterator[Part]:
+def _joined(parsed: Parsed, rule: Splitting) -> Iterator[Part]:
     """Rows side by side become one part as long as they fit into one chunk."""
-    size = rule.chunk_size if isinstance(rule, Splitting) else 0
     waiting: Part | None = None
     for part in parsed.parts:
-        if waiting is not None and _belong_together(waiting, part) and part.end_index - waiting.start_index <= size:
+        if (
+            waiting is not None
+            and _belong_together(waiting, part)
+            and part.end_index - waiting.start_index <= rule.chunk_size
+        ):
             text = parsed.text[waiting.start_index : part.end_index]
             place = replace(waiting.place, end_row=part.place.end_row, end_line=part.place.end_line)
             waiting = replace(waiting, text=text, place=place)
@@ -132,33 +139,56 @@ def _belong_together(first: Part, second: Part) -> bool:
     return rows and first.context == second.context and first.place.sheet == second.place.sheet
 
 
-def _spans_of(parsed: Parsed, part: Part, rule: Splitting | TextSplitter) -> Iterator[tuple[int, int]]:
+def _spans_of(parsed: Parsed, part: Part, rule: Splitting) -> Iterator[tuple[int, int]]:
+    """Where the chunks of a part stand in it, without white space around them."""
     text = part.text
-    if not isinstance(rule, Splitting):
-        return _spans(text, rule, int(getattr(rule, "_chunk_overlap", 0)))
-    if len(text) <= rule.chunk_size:
-        return iter([(len(text) - len(text.lstrip()), len(text.rstrip()))])
-    return _spans(text, rule.splitter_for(parsed, part), rule.chunk_overlap)
+    whole = len(text) <= rule.chunk_size
+    spans = iter([(0, len(text))]) if whole else _block_by_block(text, rule.splitter_for(parsed, part), rule)
+    for start, end in spans:
+        piece = text[start:end]
+        if piece.strip():
+            yield start + len(piece) - len(piece.lstrip()), start + len(piece.rstrip())
 
 
-def _spans(text: str, splitter: TextSplitter, overlap: int) -> Iterator[tuple[int, int]]:
-    """Where the pieces stand: each begins as early as what it shares with the one before it allows."""
-    pieces: Sequence[str] = splitter.split_text(text)
-    start = end = 0
-    for piece in pieces:
-        if not piece.strip():
-            continue
-        found = text.find(piece, max(start, end - overlap))
-        if found < 0 or (found == start and found + len(piece) <= end):
-            # A splitter may count its overlap in tokens; and no piece is the one before it, though it may look like it.
-            found = text.find(piece, start + (end > 0))
-        if found < 0:
-            raise MixInputError(
-                f"{type(splitter).__name__} changes the text that it splits, so that chunks have no place in it.",
-                hint="Use one that keeps the text, for example with `keep_separator=True`.",
-            )
-        start, end = found, found + len(piece)
+def _block_by_block(text: str, splitter: TextSplitter, rule: Splitting) -> Iterator[tuple[int, int]]:
+    """Where the pieces of a text of any length stand. Splitters know no pause; between blocks there is one."""
+    size, start = max(_BLOCK, 4 * rule.chunk_size), 0
+    while start < len(text):
+        end = start + size
+        if end < len(text):
+            half = start + size // 2
+            end = max(text.rfind("\n", half, end), text.rfind(" ", half, end)) + 1 or end
+        block = text[start:end]
+        spans = _spans(block, splitter, rule) if len(block) < size or _SPACE.search(block) else _windows(block, rule)
+        yield from ((start + first, start + last) for first, last in spans)
+        start = end
+
+
+def _windows(text: str, rule: Splitting) -> Iterator[tuple[int, int]]:
+    """Pieces of data in letters, which has no better places to be cut; splitters try each character."""
+    step = rule.chunk_size - rule.chunk_overlap
+    for start in range(0, max(len(text) - rule.chunk_overlap, 1), step):
+        yield start, min(start + rule.chunk_size, len(text))
+
+
+def _spans(text: str, splitter: TextSplitter, rule: Splitting) -> Iterator[tuple[int, int]]:
+    """Where the pieces stand: each begins as early as it can, for splitters do not tell.
+
+    It cannot share more with the one before it than the overlap, and it ends behind that one. Where a text repeats
+    itself, that may be before the place where it was cut; what is left between two then is a piece of its own.
+    """
+    end = 0
+    for piece in splitter.split_text(text):
+        found = text.find(piece, max(0, end - rule.chunk_overlap, end - len(piece) + 1))
+        start = found if found >= 0 else end
+        yield from _between(end, start, rule)
+        end = min(start + len(piece), len(text))
         yield start, end
+    yield from _between(end, len(text), rule)
+
+
+def _between(first: int, last: int, rule: Splitting) -> Iterator[tuple[int, int]]:
+    return ((start, min(start + rule.chunk_size, last)) for start in range(first, last, rule.chunk_size))
 
 
 def _chunk(parsed: Parsed, part: Part, start: int, end: int, lines: LineIndex | None) -> Chunk:

@@ -12,7 +12,6 @@ from collections.abc import Hashable, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
-from urllib.parse import unquote, urlsplit, urlunsplit
 
 from langchain_core.embeddings import Embeddings
 from langchain_core.retrievers import BaseRetriever
@@ -20,6 +19,7 @@ from langchain_core.utils import from_env, secret_from_env
 from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from langchain_mix._version import __version__
+from langchain_mix.client.credentials import split_url
 from langchain_mix.errors import MixConfigurationError
 from langchain_mix.protocol.api import ApiName
 from langchain_mix.protocol.retry import RetryConfig
@@ -130,22 +130,33 @@ class RetrieverFields(BaseRetriever):
             raise MixConfigurationError("Both `weights` are 0; nothing would be found.")
         Splitting(self.chunk_size, self.chunk_overlap)
         if self.server_url:
-            self._take_credentials(self.server_url)
+            url, credentials = split_url(self.server_url)
+            if credentials:
+                self.server_url, self.url_credentials = url, SecretStr(credentials)
         if self.api_key and self.url_credentials:
             raise MixConfigurationError(
                 "There are both an API key and a user name in the server's URL.", hint="A request carries only one."
             )
         return self
 
-    def _take_credentials(self, url: str) -> None:
-        try:
-            parts = urlsplit(url)
-            user, password = parts.username, parts.password
-        except ValueError:
-            return  # The client says what is wrong with it.
-        if user or password:
-            self.server_url = urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
-            self.url_credentials = SecretStr(f"{unquote(user or '')}:{unquote(password or '')}")
+    # Copies
+
+    def __getstate__(self) -> dict[Any, Any]:
+        """Pickles all but a client, which cannot be: its connections belong to this process.
+
+        Raises:
+            MixConfigurationError: There is a client of the user's.
+        """
+        if self.mix is not None:
+            raise MixConfigurationError(
+                "A retriever with a client of yours (`mix=`) cannot be pickled.", hint="Give it `server_url=` instead."
+            )
+        return super().__getstate__()
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Copies what it is made of, but shares the client and the embedding model, which have connections."""
+        shared = {id(thing): thing for thing in (self.mix, self.embeddings) if thing is not None}
+        return super().__deepcopy__({**(memo or {}), **shared})
 
     # What is made of them
 

@@ -6,17 +6,21 @@ Refuses to know: other files, and where bytes come from.
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass
 from hashlib import blake2b
 from pathlib import PurePosixPath
+from typing import Final
 
-from langchain_mix.retrievers.chunking import Chunk, Splitting, chunk
+from langchain_mix.retrievers.chunking import Chunk, Splitting, chunks_of
 from langchain_mix.retrievers.limits import Limits
-from langchain_mix.retrievers.parsing import Kind, Skipped, parse
+from langchain_mix.retrievers.parsing import Kind, Parsed, Skipped, parse
 from langchain_mix.retrievers.remote_files import RemoteFile, file_url
 from langchain_mix.retrievers.tokens import terms_of
 
-_DIGEST_BYTES = 16
+_DIGEST_BYTES: Final = 16
+_CHUNKS_BETWEEN_LOOKS: Final = 50
+"""Chunks that are cut between two looks at the clock."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,9 +88,9 @@ def index_file(file: RemoteFile, data: bytes, now: float, reading: Reading) -> I
     problems: tuple[str, ...] = ()
     skipped = ""
     if not isinstance(parsed, Skipped):
-        chunks, problems = tuple(chunk(parsed, reading.splitting)), parsed.problems
+        chunks, problems = _chunks_in_time(parsed, reading)
     elif reading.images and parsed.kind == "image":
-        chunks = (Chunk(f"Image: {file.name}", 0, 0),)
+        chunks = (Chunk(image_text(file.name), 0, 0),)
     else:
         skipped = parsed.reason
     return IndexedFile(
@@ -98,9 +102,26 @@ def index_file(file: RemoteFile, data: bytes, now: float, reading: Reading) -> I
         kind=parsed.kind,
         chunks=chunks,
         terms=search_terms(file.name, chunks),
-        problems=tuple(problems),
+        problems=problems,
         skipped=skipped,
     )
+
+
+def image_text(name: str) -> str:
+    """The text that stands for an image."""
+    return f"Image: {name}"
+
+
+def _chunks_in_time(parsed: Parsed, reading: Reading) -> tuple[tuple[Chunk, ...], tuple[str, ...]]:
+    """The chunks that are ready in time, and what is to be told of the file."""
+    until = time.monotonic() + reading.limits.max_seconds
+    chunks: list[Chunk] = []
+    for number, chunk in enumerate(chunks_of(parsed, reading.splitting)):
+        if number % _CHUNKS_BETWEEN_LOOKS == 0 and time.monotonic() > until:
+            told = f"Only its first {chunk.start_index} characters were cut into passages in time (`max_seconds`)."
+            return tuple(chunks), (*parsed.problems, told)
+        chunks.append(chunk)
+    return tuple(chunks), parsed.problems
 
 
 def remote_file(file: IndexedFile, session_id: str, server_url: str) -> RemoteFile:

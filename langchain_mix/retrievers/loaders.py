@@ -9,7 +9,6 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
 from contextlib import aclosing, closing
 from dataclasses import dataclass, field
-from typing import Any
 
 from langchain_core.document_loaders import BaseLoader
 from langchain_core.document_loaders.blob_loaders import BlobLoader
@@ -19,16 +18,15 @@ from langchain_core.documents.base import Blob
 from langchain_mix.client import Mix
 from langchain_mix.errors import MixConfigurationError
 from langchain_mix.retrievers.connecting import Connection
+from langchain_mix.retrievers.documents import file_metadata, image_metadata
 from langchain_mix.retrievers.gathering import gather, gather_async
+from langchain_mix.retrievers.indexing import image_text
 from langchain_mix.retrievers.limits import Limits
 from langchain_mix.retrievers.parsing import Parsed, Part, Skipped, parse
 from langchain_mix.retrievers.parsing.encodings import codec_of
-from langchain_mix.retrievers.remote_files import RemoteFile, file_url, list_remote
+from langchain_mix.retrievers.remote_files import RemoteFile, list_remote
 from langchain_mix.retrievers.reports import FileProblem, FileReport, OnProblem, checked_on_problem
 from langchain_mix.retrievers.selection import Patterns, Selection
-
-THUMBNAIL = "512"
-"""The bounding box of the pictures that stand for images, in pixels."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,16 +57,6 @@ class _Run:
             async with aclosing(found):
                 async for file, data in found:
                     yield file, data, mix
-
-    def metadata(self, file: RemoteFile) -> dict[str, Any]:
-        found: dict[str, Any] = {
-            "source": file.url,
-            "file_name": file.name,
-            "session_id": self.session_id,
-            "size": file.size,
-            "mime_type": file.mime_type,
-        }
-        return found if file.modified is None else {**found, "modified": file.modified}
 
 
 class _Loader:
@@ -229,9 +217,8 @@ class MixFileLoader(_Loader, BaseLoader):
             yield _document(run, file, parsed, part)
 
     def _image(self, run: _Run, file: RemoteFile, mix: Mix) -> Document:
-        url = file_url(mix.server_url, run.session_id, file.name, thumb=THUMBNAIL)
-        metadata = {**run.metadata(file), "kind": "image", "thumbnail_url": url}
-        return Document(page_content=f"Image: {file.name}", metadata=metadata)
+        image = image_metadata(file.name, run.session_id, mix.server_url)
+        return Document(page_content=image_text(file.name), metadata=file_metadata(file, run.session_id) | image)
 
 
 class MixBlobLoader(_Loader, BlobLoader):
@@ -276,14 +263,14 @@ class MixBlobLoader(_Loader, BlobLoader):
             encoding=codec_of(data),
             mime_type=file.mime_type,
             path=file.name,
-            metadata=run.metadata(file),
+            metadata=file_metadata(file, run.session_id),
         )
 
 
 def _document(run: _Run, file: RemoteFile, parsed: Parsed, part: Part) -> Document:
     content = f"{part.context}\n{part.text}" if part.context else part.text
     metadata = {
-        **run.metadata(file),
+        **file_metadata(file, run.session_id),
         "kind": parsed.kind,
         **({"encoding": parsed.encoding} if parsed.encoding else {}),
         **part.place.metadata(),

@@ -1,33 +1,18 @@
 """What became of each file of a run.
 
-Owns: the report of a run, and the error of a file that cannot be read. Refuses to know: how files are read.
+Owns: the report of a run, and whether a file that cannot be read ends it. Refuses to know: how files are read.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
-from langchain_mix.errors import MixConfigurationError, MixError
+from langchain_mix.errors import MixConfigurationError, MixFileError
 from langchain_mix.retrievers.parsing.parts import Kind
 
 OnProblem: TypeAlias = Literal["report", "raise"]
 """What a file that cannot be read does: it is told in the report, or it ends the run."""
-
-
-class MixFileError(MixError):
-    """A file of a session cannot be read as a document. `name` is its name on the server."""
-
-    def __init__(self, message: str = "", *, name: str = "", **rest: Any) -> None:
-        """Describes it.
-
-        Args:
-            message: What went wrong, in one sentence.
-            name: The file's name on the server.
-            **rest: As for every `MixError`.
-        """
-        super().__init__(message, **rest)
-        self.name = name
 
 
 @dataclass(frozen=True, slots=True)

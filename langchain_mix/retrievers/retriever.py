@@ -145,6 +145,7 @@ class MixRetriever(RetrieverFields):
         include: str | Iterable[str] = (),
         exclude: str | Iterable[str] = (),
         session_id: str | None = None,
+        **unknown: Any,
     ) -> Steps[list[Document]]:
         """What a call does.
 
@@ -153,12 +154,17 @@ class MixRetriever(RetrieverFields):
         """
         if not isinstance(query, str):
             raise MixInputError(f"The query is {type(query).__name__}, not a text.")
-        if k is not None and (isinstance(k, bool) or not isinstance(k, int) or k < 1):
-            raise MixInputError(f"`k` is {k!r}.", hint="It is a number of documents, at least 1.")
+        if unknown:
+            raise MixInputError(
+                f"{sorted(unknown)} are no options of a call.", hint="There are `k`, `include`, `exclude`."
+            )
+        most = self.k if k is None else k
+        if isinstance(most, bool) or not isinstance(most, int) or most < 1:
+            raise MixInputError(f"`k` is {most!r}.", hint="It is a number of documents, at least 1.")
         narrowed = Selection(include=include, exclude=exclude) if include or exclude else None
         index = self._index(session_id)
         server = self.client.server_url
-        found = yield from index.answer(query, self.k if k is None else k, _accepts(narrowed, server))
+        found = yield from index.answer(query, most, _accepts(narrowed, server))
         return documents_of(found, index.plan.session_id, server)
 
     def _index(self, session_id: str | None) -> SessionIndex:
@@ -168,6 +174,8 @@ class MixRetriever(RetrieverFields):
                 "There is no session whose files could be searched.",
                 hint="Pass `session_id=`, or `configurable={'mix_session_id': …}` in the configuration of the run.",
             )
+        if not isinstance(chosen, str):
+            raise MixInputError(f"The session is {chosen!r}, not the id of one.")
         plan = self.plan(chosen, self.client.server_url)
         key = (plan, *self.index_key())
         return self._opened.index(chosen, key, lambda: self.make_index(plan))

@@ -114,6 +114,8 @@ class Selection:
 
 
 def _patterns(option: str, value: Patterns) -> tuple[str, ...]:
+    if not isinstance(value, Iterable):
+        raise MixConfigurationError(f"`{option}` is {value!r}.", hint="It is a pattern such as '*.md', or several.")
     patterns = (value,) if isinstance(value, str) else tuple(value)
     if not all(isinstance(pattern, str) and pattern for pattern in patterns):
         raise MixConfigurationError(f"`{option}` has a pattern that is no text or empty.", hint="For example '*.md'.")

@@ -87,7 +87,7 @@ class SessionIndex:
         self._files: dict[str, IndexedFile] | None = None
         self._index: Index | None = None
         self._embedder = embedder
-        self._seen: dict[str, float] = {}
+        self._seen: dict[str, tuple[float, str]] = {}
 
     def refreshed(self) -> Steps[Index]:
         """Brings the index up to date: one listing, and the files that it shows to be new or changed.
@@ -139,11 +139,11 @@ class SessionIndex:
         rounds = 0
         while True:
             found = yield from self._found(index, query, k, vector, accepts)
-            names = self._unverified({f.file.name for f in found}, arrived)
+            names = self._unverified((f.file for f in found), arrived)
             if self.plan.verify != "answers" or not names:
                 return found
             if rounds >= _ROUNDS:
-                names = self._unverified(index.files, arrived)
+                names = self._unverified(index.files.values(), arrived)
             newer = yield from self._verified(index, names)
             if newer is index:
                 return found
@@ -207,7 +207,7 @@ class SessionIndex:
         listed = {file.name: file for file in fetch}
         files |= {skipped.name: _unread(listed[skipped.name], skipped) for skipped in report.skipped}
         with self._lock:
-            self._seen |= dict.fromkeys(files, began)
+            self._seen |= {name: (began, file.checksum) for name, file in files.items()}
         return files
 
     def _save(self, read: Iterable[IndexedFile], gone: list[str]) -> Steps[None]:
@@ -243,8 +243,14 @@ class SessionIndex:
 
     # Verifying
 
-    def _unverified(self, names: Iterable[str], arrived: float) -> set[str]:
-        return {name for name in names if self._seen.get(name, -1.0) < arrived}
+    def _unverified(self, files: Iterable[IndexedFile], arrived: float) -> set[str]:
+        """Files that nobody has downloaded since then, or that somebody has found to be others than these."""
+        with self._lock:
+            return {file.name for file in files if not self._is_seen(file, arrived)}
+
+    def _is_seen(self, file: IndexedFile, arrived: float) -> bool:
+        when, checksum = self._seen.get(file.name, (-1.0, ""))
+        return when >= arrived and checksum == file.checksum
 
     def _verified(self, index: Index, names: set[str]) -> Steps[Index]:
         """Downloads these files again. Gives the same index if they are what they were, else one of what they are."""

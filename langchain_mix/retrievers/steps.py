@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar, cast
 
 from langchain_mix.protocol.call import Call, Flow, Together
 from langchain_mix.retrievers.gathering import gather, gather_async
@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 E = TypeVar("E")
+
+_LOOK_AGAIN: Final = 1.0
+"""Seconds after which who waits for a task looks whether its event loop still runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,9 +159,21 @@ def _wait(step: Wait) -> bool:
         here: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
     except RuntimeError:
         here = None
-    if here is not None and here is step.loop and not step.done.done():
-        return False  # This very thread would have to go on for that task to end.
-    step.done.result()
+    while not step.done.done():
+        if step.loop is not None and (here is step.loop or not step.loop.is_running()):
+            return False  # This very thread would have to go on for that task to end, or nobody runs it any more.
+        with suppress(TimeoutError):
+            step.done.result(timeout=_LOOK_AGAIN)
+    return True
+
+
+async def _wait_async(step: Wait) -> bool:
+    here = asyncio.get_running_loop()
+    done = asyncio.wrap_future(step.done)
+    while not step.done.done():
+        if step.loop is not None and step.loop is not here and not step.loop.is_running():
+            return False
+        await asyncio.wait([done], timeout=_LOOK_AGAIN)
     return True
 
 
@@ -175,7 +190,6 @@ async def _do_async(mix: Mix, step: Step) -> Any:
         case EmbedQuery():
             return await step.model.aembed_query(step.text)
         case Wait():
-            await asyncio.shield(asyncio.wrap_future(step.done))
-            return True
+            return await _wait_async(step)
         case _:
             return await mix.run_async(_only(step))

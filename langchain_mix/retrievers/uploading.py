@@ -13,10 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from langchain_mix.client import Mix
-from langchain_mix.errors import MixConfigurationError, MixError
+from langchain_mix.errors import MixConfigurationError, MixError, MixUploadError
 from langchain_mix.protocol.models import FileInfo
 from langchain_mix.retrievers.connecting import Connection
 from langchain_mix.retrievers.selection import remember_upload
@@ -46,23 +46,6 @@ class UploadReport:
     def renamed(self) -> dict[Path, str]:
         """The files that the server stored under another name than their own."""
         return {path: name for path, name in self.stored.items() if name != path.name}
-
-
-class MixUploadError(MixError):
-    """Not all files were uploaded. `report` tells which were; the first failure is its cause."""
-
-    report: UploadReport
-
-    def __init__(self, message: str = "", *, report: UploadReport | None = None, **rest: Any) -> None:
-        """Describes it.
-
-        Args:
-            message: What went wrong, in one sentence.
-            report: What became of each file.
-            **rest: As for every `MixError`.
-        """
-        super().__init__(message, **rest)
-        self.report = report or UploadReport()
 
 
 def upload(

@@ -8,7 +8,8 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Final
 
 from langchain_mix.retrievers.limits import Limits
 from langchain_mix.retrievers.parsing.parts import Kind, Parsed, Part, Place
@@ -16,6 +17,8 @@ from langchain_mix.retrievers.parsing.parts import Kind, Parsed, Part, Place
 _BETWEEN = "\n\n"
 GROUP_CHARS = 1000
 """Characters up to which rows of a table, or members of a JSON value, are put into one part."""
+_LONGEST_NAME: Final = 200
+"""Characters of a heading, of a sheet's name or of a cell's type. Each stands at every chunk below it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,7 @@ class Collector:
         self._check_room()
         piece = self.text[start:end]
         if piece.strip():
-            self.parts.append(Part(piece, start, place, context))
+            self.parts.append(Part(piece, start, _bounded(place), context))
 
     def add(self, text: str, place: Place, context: str = "") -> None:
         """Adds a part to the text; one of white space alone is left out."""
@@ -107,7 +110,7 @@ class Collector:
         piece = text[: max(room, 0)]
         if piece.strip():
             self._append(piece)
-            self.parts.append(Part(piece, start, place, context))
+            self.parts.append(Part(piece, start, _bounded(place), context))
         if len(piece) < len(text):
             raise EnoughError(self._too_long())
 
@@ -140,6 +143,22 @@ class Collector:
             language=language,
             problems=tuple(self.problems),
         )
+
+
+def _bounded(place: Place) -> Place:
+    """The place with names of a length that names have."""
+    if not (place.headings or place.sheet or place.cell_type):
+        return place
+    return replace(
+        place,
+        headings=tuple(map(_shortened, place.headings)),
+        sheet=None if place.sheet is None else _shortened(place.sheet),
+        cell_type=None if place.cell_type is None else _shortened(place.cell_type),
+    )
+
+
+def _shortened(name: str) -> str:
+    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
 
 
 def groups(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:

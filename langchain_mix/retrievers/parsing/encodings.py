@@ -9,6 +9,7 @@ import codecs
 import re
 from dataclasses import dataclass
 from typing import Final
+from unicodedata import category
 
 from charset_normalizer import from_bytes
 
@@ -24,6 +25,12 @@ _SAMPLE: Final = 64 * 1024
 
 _CONTROLS: Final = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b"))
 _MANY_CONTROLS: Final = 0.02
+_SPACES: Final = " \t\n\u3000\u3001\u3002\uff0c"
+_FEW_SPACES: Final = 0.01
+"""The least share of them in a text; scripts without spaces have full stops and ends of lines."""
+_NO_TEXT: Final = frozenset({"Cc", "Cn", "Co", "Cs"})
+"""Categories of Unicode: controls, what is not assigned, private use, halves of characters."""
+_LINE_SIGNS: Final = "\t\n\v\f\r\x1b"
 _FALLBACK: Final = "cp1252"
 _BEYOND_ASCII: Final = re.compile(rb"[\x80-\xff]")
 
@@ -55,12 +62,11 @@ def decode(data: bytes) -> Decoded | None:
     for mark, encoding in _MARKS:
         if data.startswith(mark):
             return _strictly(data[len(mark) :], encoding) or _loosely(data[len(mark) :], encoding)
-    found = _strictly(data, "utf-8")
-    if found is not None:
-        return None if _is_binary(data) else found
     if b"\0" in data[:_SAMPLE]:
-        return _wide(data)
-    return None if _is_binary(data) else _guessed(data)
+        return _wide(data)  # Before UTF-8: ASCII in UTF-16 is valid UTF-8 as well.
+    if _is_binary(data):
+        return None
+    return _strictly(data, "utf-8") or _guessed(data)
 
 
 def codec_of(data: bytes) -> str:
@@ -97,20 +103,22 @@ def _is_binary(data: bytes) -> bool:
 
 
 def _wide(data: bytes) -> Decoded | None:
-    """UTF-16 without a mark: in most texts every other byte is 0, or ASCII stands in every other place."""
-    sample = data[:_SAMPLE]
-    half = max(len(sample) // 2, 1)
-    zeros = {"utf-16-le": sample[1::2].count(0) / half, "utf-16-be": sample[::2].count(0) / half}
-    encoding = max(zeros, key=lambda name: zeros[name])
-    other = min(zeros.values())
-    if zeros[encoding] < 0.2 or other > 0.02:  # noqa: PLR2004  # Shares of bytes, chosen to refuse what is doubtful.
-        return None
-    found = _strictly(data, encoding)
-    return found if found is not None and not _has_controls(found.text[:_SAMPLE]) else None
+    """UTF-16 without a mark: only in the right order of bytes do spaces, ends of lines and full stops stand in it."""
+    best, share = None, _FEW_SPACES
+    for encoding in ("utf-16-le", "utf-16-be"):
+        found = _strictly(data, encoding)
+        if found is None or not _is_legible(sample := found.text[:_SAMPLE]):
+            continue
+        spaces = sum(map(sample.count, _SPACES)) / len(sample)
+        ascii_only = sample.isascii()  # One word alone has no spaces.
+        if ascii_only or spaces >= share:
+            best, share = found, 1.0 if ascii_only else spaces
+    return best
 
 
-def _has_controls(text: str) -> bool:
-    return any(ord(character) in _CONTROLS for character in text)
+def _is_legible(text: str) -> bool:
+    """Whether all characters are some that texts have, which noise has not for long."""
+    return not any(category(character) in _NO_TEXT and character not in _LINE_SIGNS for character in set(text))
 
 
 def _guessed(data: bytes) -> Decoded | None:

@@ -24,6 +24,8 @@ _ESCAPES: Final = re.compile(r"\\\\|((?:\\u[0-9a-fA-F]{4})+)")
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
 _BETWEEN: Final = re.compile(r"[ \t\n\r]*[,:]?[ \t\n\r]*")
 _KEPT: Final = frozenset('"\\')
+_LONGEST_POINTER: Final = 1000
+"""Characters of a pointer; members below longer ones have that of the value around them."""
 
 _scan: Final = json.JSONDecoder().raw_decode
 
@@ -122,7 +124,8 @@ def _members(found: Collector, value: _Value) -> Iterator[_Value]:
             token = key.replace("~", "~0").replace("/", "~1")
             index = _after(_BETWEEN, text, index)
         _, end = _scanned(text, index)
-        yield _Value(f"{value.pointer}/{token}", start, index, end)
+        fits = len(value.pointer) + len(token) < _LONGEST_POINTER
+        yield _Value(f"{value.pointer}/{token}" if fits else value.pointer, start, index, end)
         index, number = _after(_BETWEEN, text, end), number + 1
 
 

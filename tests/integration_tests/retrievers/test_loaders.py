@@ -16,12 +16,12 @@ from langchain_core.document_loaders.blob_loaders import BlobLoader
 from langchain_mix.client import Mix
 from langchain_mix.emulator import MixEmulator
 from langchain_mix.emulator.faults import CloseConnection, Faults, HttpError
-from langchain_mix.errors import MixConfigurationError, MixError, MixNetworkError, MixNotFoundError
+from langchain_mix.errors import MixConfigurationError, MixError, MixFileError, MixNetworkError, MixNotFoundError
 from langchain_mix.retrievers.gathering import gather
 from langchain_mix.retrievers.limits import Limits
 from langchain_mix.retrievers.loaders import MixBlobLoader, MixFileLoader
 from langchain_mix.retrievers.remote_files import list_remote
-from langchain_mix.retrievers.reports import FileReport, MixFileError
+from langchain_mix.retrievers.reports import FileReport
 from langchain_mix.retrievers.selection import Selection
 
 PNG = bytes.fromhex(

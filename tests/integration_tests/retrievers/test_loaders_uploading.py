@@ -11,10 +11,10 @@ from langchain_mix.client import Mix
 from langchain_mix.emulator import MixEmulator
 from langchain_mix.emulator.faults import CloseConnection, HttpError
 from langchain_mix.errors import MixConfigurationError, MixInputError, MixNotFoundError, MixResponseError
+from langchain_mix.retrievers import MixUploadError, aupload, upload
 from langchain_mix.retrievers.limits import Limits
 from langchain_mix.retrievers.loaders import MixFileLoader
 from langchain_mix.retrievers.selection import Selection
-from langchain_mix.retrievers.uploading import MixUploadError, aupload, upload
 
 HOW = pytest.mark.parametrize("how", ["sync", "async"])
 

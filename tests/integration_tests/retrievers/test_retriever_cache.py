@@ -119,3 +119,34 @@ def test_without_a_directory_nothing_is_written(scene, tmp_path, monkeypatch):
     _, mix, session_id = scene
     MixRetriever(mix=mix, session_id=session_id).invoke("heron")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_process_that_is_killed_while_it_writes_harms_nothing(scene, tmp_path):
+    """What it had kept is whole; what it had not is read anew."""
+    server, mix, session_id = scene
+    for number in range(60):
+        text = f"heron {number} " + "waits by the water. " * 200
+        mix.files.upload_session_file(id=session_id, file=text.encode(), file_name=f"more{number:02}.txt")
+    code = (
+        "import sys, itertools\n"
+        "from langchain_mix import MixRetriever\n"
+        "from langchain_mix.retrievers.kept import KeptIndex\n"
+        f"retriever = MixRetriever(server_url={server.url!r}, session_id={session_id!r}, cache_dir={str(tmp_path)!r})\n"
+        "retriever.refresh()\n"
+        "index = retriever._index(None)\n"
+        "print('ready', flush=True)\n"
+        "for number in itertools.count():\n"
+        "    names = list(index._files)\n"
+        "    index._kept.save_files([], names) if number % 2 else index._kept.save_files(index._files.values(), [])\n"
+        "    print(number, flush=True)\n"
+    )
+    for rounds in (1, 4):
+        with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            for _ in range(rounds + 1):
+                process.stdout.readline()
+            process.kill()
+        retriever = MixRetriever(mix=mix, session_id=session_id, cache_dir=tmp_path, k=3)
+        assert [d.metadata["file_name"] for d in retriever.invoke("heron 42", k=1)] == ["more42.txt"]
+        assert len(retriever.report.read) == 62
+        assert retriever.report.notes == []

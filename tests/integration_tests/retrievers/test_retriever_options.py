@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from langchain_mix import MixEmulator, MixRetriever
 from langchain_mix.client import Mix
 from langchain_mix.emulator import Faults
-from langchain_mix.errors import MixError, MixInputError
+from langchain_mix.errors import MixConfigurationError, MixError, MixInputError, MixUsageError
 from langchain_mix.retrievers import Selection
 
 
@@ -244,3 +244,37 @@ def test_errors_are_errors_of_this_package(session_id, opened):
         retriever.invoke("x")
     assert caught.value.sent
     assert caught.value.acted == "no"
+
+
+def test_a_client_of_ones_own_is_shared_by_copies_and_never_pickled(server, session_id):
+    with Mix(server_url=server.url) as mix:
+        retriever = MixRetriever(mix=mix, session_id=session_id)
+        copied = copy.deepcopy(retriever)
+        assert copied.client is mix
+        assert len(copied.invoke("harbour")) == len(retriever.invoke("harbour")) == 4
+        with pytest.raises(MixConfigurationError, match="server_url"):
+            pickle.dumps(retriever)
+
+
+@pytest.mark.parametrize(
+    "options", [{"inclde": "*.md"}, {"include": 5}, {"session_id": 5}, {"exclude": [""]}, {"include": [None]}]
+)
+def test_options_of_a_call_that_are_none_are_refused(server, session_id, opened, options):
+    retriever = opened(server_url=server.url, session_id=session_id)
+    before = len(server.requests)
+    with pytest.raises(MixUsageError):
+        retriever.invoke("harbour", **options)
+    assert len(server.requests) == before
+
+
+def test_a_number_of_documents_that_was_set_later_is_checked_too(server, session_id, opened):
+    retriever = opened(server_url=server.url, session_id=session_id)
+    retriever.k = 0
+    with pytest.raises(MixInputError, match="at least 1"):
+        retriever.invoke("harbour")
+
+
+@pytest.mark.parametrize("query", ["harbour " * 12_500, " ".join(f"word{n}" for n in range(13_000)) + " harbour"])
+def test_queries_of_any_length_are_answered(server, session_id, opened, query):
+    assert len(query) >= 99_000
+    assert len(opened(server_url=server.url, session_id=session_id).invoke(query, k=10**12)) == 8

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import json
+import time
 from itertools import pairwise
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from langchain_text_splitters import CharacterTextSplitter, RecursiveCharacterTextSplitter
 
-from langchain_mix.errors import MixConfigurationError, MixInputError
-from langchain_mix.retrievers.chunking import Splitting, chunk
+from langchain_mix.errors import MixConfigurationError
+from langchain_mix.retrievers.chunking import Splitting, chunks_of
 from langchain_mix.retrievers.limits import Limits
 from langchain_mix.retrievers.parsing import Parsed, parse
 
 LIMITS = Limits()
+DEFAULT = Splitting()
 
 
 def parsed(name, text):
@@ -24,8 +25,12 @@ def parsed(name, text):
     return found
 
 
-def checked(found, splitter=None):
-    chunks = chunk(found, splitter)
+def chunk(found, rule=DEFAULT):
+    return list(chunks_of(found, rule))
+
+
+def checked(found, rule=DEFAULT):
+    chunks = chunk(found, rule)
     for piece in chunks:
         assert found.text[piece.start_index : piece.end_index] == piece.text
         assert piece.text.strip()
@@ -115,27 +120,6 @@ def test_metadata_have_the_span_and_the_place():
     assert piece.metadata() == {"start_index": 0, "end_index": 10, "start_line": 1, "end_line": 2, "headings": ["One"]}
 
 
-def test_a_splitter_of_langchains_is_used():
-    found = parsed("a.py", "one|two|three")
-    splitter = RecursiveCharacterTextSplitter(["|"], chunk_size=6, chunk_overlap=0)
-    assert [piece.text for piece in checked(found, splitter)] == ["one", "|two", "|three"]
-
-
-def test_lines_are_right_where_white_space_is_kept():
-    splitter = CharacterTextSplitter("\n", keep_separator="end", strip_whitespace=False, chunk_size=4, chunk_overlap=0)
-    chunks = checked(parsed("a.txt", "one\ntwo\nsix"), splitter)
-    assert [(piece.text, piece.place.end_line) for piece in chunks] == [("one\n", 1), ("two\n", 2), ("six", 3)]
-
-
-def test_a_splitter_that_changes_the_text_is_refused():
-    class Loud(CharacterTextSplitter):
-        def split_text(self, text):
-            return [text.upper()]
-
-    with pytest.raises(MixInputError, match="Loud changes the text"):
-        chunk(parsed("a.txt", "some text"), Loud())
-
-
 @pytest.mark.parametrize(("size", "overlap"), [(0, 0), (10, 10), (10, -1)])
 def test_sizes_that_cannot_work_are_refused(size, overlap):
     with pytest.raises(MixConfigurationError):
@@ -163,3 +147,39 @@ def test_every_chunk_stands_at_its_span(name, text, size, overlap):
     if found.kind in {"text", "code", "markdown"} and found.verbatim:
         missed = {index for index in range(len(found.text)) if not found.text[index].isspace()} - covered
         assert not missed
+
+
+@pytest.mark.parametrize(
+    ("text", "size", "overlap"),
+    [
+        (" 0  00     0  000 000 0 0  000000  000      0 000 00 00 0000 0000", 6, 4),
+        ("0000 0", 5, 1),
+        ("00000\r0ab 0 0", 5, 1),
+    ],
+)
+def test_no_character_is_lost_where_a_text_repeats_itself(text, size, overlap):
+    chunks = checked(parsed("a.py", text), Splitting(size, overlap))
+    covered = {index for piece in chunks for index in range(piece.start_index, piece.end_index)}
+    assert {index for index, character in enumerate(text) if not character.isspace()} <= covered
+    assert max(len(piece.text) for piece in chunks) <= size
+
+
+def test_a_text_of_many_blocks_is_covered_to_its_end():
+    found = parsed("a.txt", "".join(f"sentence number {number} of a long book.\n" for number in range(8_000)))
+    chunks = chunk(found, Splitting())
+    assert len(found.text) > 200_000
+    assert all(found.text[c.start_index : c.end_index] == c.text for c in chunks)
+    assert all(second.start_index <= first.end_index + 1 for first, second in pairwise(chunks))
+    assert (chunks[0].start_index, chunks[-1].end_index) == (0, len(found.text) - 1)
+    assert max(len(c.text) for c in chunks) <= 1000
+
+
+def test_data_in_letters_is_cut_in_linear_time():
+    """A splitter would try every character of it: seconds for each megabyte."""
+    found = parsed("a.json", json.dumps({"image": "QUJD" * 500_000}))
+    started = time.process_time()
+    chunks = chunk(found, Splitting())
+    assert time.process_time() - started < 1
+    assert all(second.start_index <= first.end_index + 1 for first, second in pairwise(chunks))
+    assert chunks[-1].end_index >= len(found.text) - 1
+    assert sum(len(c.text) == 1000 for c in chunks) > 0.95 * len(chunks)

@@ -65,6 +65,22 @@ def test_legacy_encodings_are_guessed_and_told(encoding, text):
     assert "not told by the file" in found.problems[0]
 
 
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "word",
+        "ASCII alone\nin two lines",
+        "Возврат оплачивается\n",
+        "退款政策说明，请参阅第二章。\n",
+        "환불은 열흘 안에\n",
+        "نص عربي هنا",
+    ],
+)
+def test_utf_16_without_a_mark_is_read_in_every_script(encoding, text):
+    assert read("a.txt", text.encode(encoding)).text == text
+
+
 def test_what_cannot_be_decoded_is_shown_and_told():
     found = read("a.txt", b"\xef\xbb\xbfgood \xff\xfe bad")
     assert "\ufffd" in found.text
@@ -239,6 +255,27 @@ def test_escaped_characters_are_shown_as_themselves():
     assert not found.verbatim
     assert json.loads(found.text)["text"] == 'こんにちは "quoted" \\u0041 \x07 😀'
     found.text.encode()
+
+
+def test_keys_of_any_length_make_no_endless_pointers():
+    text = json.dumps({"k" * 100_000: [{"text": "x" * 1500} for _ in range(50)], "short": ["y" * 900, "z" * 900]})
+    found = read("a.json", text)
+    assert max(len(part.place.pointer) for part in found.parts) <= 1001
+    assert [part.place.pointer for part in found.parts][-2:] == ["/short/0", "/short/1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.md", "# " + "heading " * 20_000 + "\n\n" + "Words below it.\n"),
+        ("a.html", "<html><h1>" + "heading " * 20_000 + "</h1><p>Words below it.</p>"),
+    ],
+)
+def test_headings_of_any_length_stand_shortened_above_what_is_below(name, text):
+    found = read(name, text)
+    assert [len(heading) for part in found.parts for heading in part.place.headings] == [200]
+    assert "heading " * 15_000 in found.text
+    assert "Words below it." in found.text
 
 
 def test_json_nested_too_deep_is_skipped():

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+from concurrent.futures import Future
+
 import pytest
 
 from langchain_mix.protocol.call import Call
 from langchain_mix.protocol.models import FileInfo
+from langchain_mix.retrievers import indexing
 from langchain_mix.retrievers.chunking import Splitting
 from langchain_mix.retrievers.indexing import Reading
 from langchain_mix.retrievers.limits import Limits
+from langchain_mix.retrievers.remote_files import RemoteFile
 from langchain_mix.retrievers.selection import Selection
 from langchain_mix.retrievers.session_index import Plan, SessionIndex
-from langchain_mix.retrievers.steps import Download, Wait, Work
+from langchain_mix.retrievers.steps import Download, Wait, Work, run, run_async
 
 
 @pytest.fixture
@@ -110,3 +115,51 @@ def test_files_that_change_unseen_again_and_again_are_all_looked_at(index):
     found, kinds = finish(steps, next(steps), listing(*names), b"other")
     assert found == []
     assert kinds.count("Download") == 3
+
+
+def test_what_another_has_found_to_be_changed_is_not_taken_for_looked_at(index):
+    """Two ask for a file that was overwritten before either came; who verifies second must not answer what was."""
+    filled = index.answer("hello", 1)
+    finish(filled, next(filled), listing("a.txt"))
+    slow = index.answer("hello", 1)
+    step = slow.send(None)
+    while (
+        not isinstance(step, Work)
+        or index._index is None
+        or step.do.__qualname__.startswith("SessionIndex._found") is False
+    ):
+        step = slow.send(listing("a.txt") if isinstance(step, Call) else step.do())
+    found = step.do()
+    assert [f.chunk.text for f in found] == ["hello"]
+    fast = index.answer("hello", 1)
+    answered, _ = finish(fast, next(fast), listing("a.txt"), b"other")
+    assert answered == []
+    late, kinds = finish(slow, slow.send(found), listing("a.txt"), b"other")
+    assert late == []
+    assert "Download" in kinds
+
+
+def test_cutting_ends_in_time_and_is_told(monkeypatch):
+    clock = iter(range(1000))
+    monkeypatch.setattr(indexing.time, "monotonic", lambda: float(next(clock)))
+    limits = Limits(max_seconds=3.0)
+    text = "\n".join(f"line {number} " + "x" * 30 for number in range(1000))
+    read = indexing.index_file(
+        RemoteFile("a.txt", len(text), None, ""), text.encode(), 0.0, Reading(Splitting(40, 0), limits)
+    )
+    assert 0 < len(read.chunks) < 1000
+    assert "max_seconds" in read.problems[-1]
+    assert f"first {read.chunks[-1].end_index + 1} characters" in read.problems[-1]
+
+
+def test_nobody_waits_for_a_loop_that_has_stopped():
+    loop = asyncio.new_event_loop()
+    try:
+        assert run(None, waiting(loop)) is False
+        assert asyncio.run(run_async(None, waiting(loop))) is False
+    finally:
+        loop.close()
+
+
+def waiting(loop):
+    return (yield Wait(Future(), loop))
