@@ -5,8 +5,8 @@ Owns: which words they are shown with. Refuses to know: who answers them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final, TypeGuard
 
 from langchain_mix.notebook.view import Part, View, as_text
 
@@ -70,5 +70,47 @@ def read_interrupts(view: View, interrupts: Any) -> None:
         if name and name in view.interrupts:
             continue  # Told by another stream mode already.
         view.interrupts.add(name)
-        view.notice("interrupt", as_text(getattr(interrupt, "value", interrupt)))
+        view.notice("interrupt", _asked(getattr(interrupt, "value", interrupt)))
     view.status = "paused"
+
+
+def _asked(value: Any) -> str:
+    """What an interrupt asks, as a person reads it: all of it, but for what only programs need."""
+    if not isinstance(value, Mapping):
+        return as_text(value)
+    requests = value.get("action_requests")
+    if not _are_mappings(requests):
+        return _listed(value)
+    decisions = _decisions(value.get("review_configs"))
+    return "\n".join(_request(request, decisions) for request in requests)
+
+
+def _request(request: Mapping[str, Any], decisions: Mapping[str, Sequence[Any]]) -> str:
+    """A request in the form of LangChain's human-in-the-loop middleware."""
+    name, about, args = (request.get(key) or "" for key in ("name", "description", "args"))
+    lines = [f"{name}: {as_text(about)}" if about else str(name)]
+    if args:
+        lines.append(_listed(args) if isinstance(args, Mapping) else as_text(args))
+    if allowed := decisions.get(str(name)):
+        lines.append(f"decisions: {' / '.join(map(str, allowed))}")
+    return "\n".join(lines)
+
+
+def _decisions(configs: Any) -> Mapping[str, Sequence[Any]]:
+    if not _are_mappings(configs):
+        return {}
+    allowed = {str(config.get("action_name")): config.get("allowed_decisions") for config in configs}
+    return {name: found for name, found in allowed.items() if isinstance(found, list | tuple)}
+
+
+def _are_mappings(value: Any) -> TypeGuard[Sequence[Mapping[str, Any]]]:
+    return isinstance(value, list | tuple) and bool(value) and all(isinstance(one, Mapping) for one in value)
+
+
+def _listed(values: Mapping[Any, Any]) -> str:
+    """A line for each value; texts of several lines begin on one of their own."""
+    return "\n".join(f"{key}:{_apart(as_text(value))}" for key, value in values.items())
+
+
+def _apart(text: str) -> str:
+    return f"\n{text}" if "\n" in text else f" {text}"

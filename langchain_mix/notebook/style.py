@@ -83,8 +83,12 @@ var root=document.getElementById("%s");if(!root)return;
 var all=window.__langchainMix=window.__langchainMix||{};
 var seen=all[root.id]=all[root.id]||{};
 root.querySelectorAll("details[data-key]").forEach(function(d){
-if(d.dataset.key in seen)d.open=seen[d.dataset.key];
-d.querySelector("summary").addEventListener("click",function(){seen[d.dataset.key]=!d.open;});
+var key=d.dataset.key,head=d.querySelector("summary");
+function turn(){seen[key]=!d.open;}
+if(key in seen)d.open=seen[key];
+head.addEventListener("click",turn);
+head.addEventListener("pointerdown",function(e){if(e.pointerType==="mouse"&&e.button===0)turn();});
+head.addEventListener("pointerleave",function(){if(d.isConnected)seen[key]=d.open;});
 });
 })();
 </script>"""
@@ -92,6 +96,8 @@ d.querySelector("summary").addEventListener("click",function(){seen[d.dataset.ke
 
 def keeping_open(root: str) -> str:
     """The script that keeps open what the reader opened, though each update replaces the whole display.
+
+    An update may come between pressing and releasing the mouse, and there is no click then; so pressing counts.
 
     Frontends that run no scripts of outputs lose nothing but that.
 

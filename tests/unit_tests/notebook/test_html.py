@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import shutil
+import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
 
@@ -287,6 +290,43 @@ def test_deep_json_is_shown_as_it_is():
 def test_a_script_takes_only_names(root):
     with pytest.raises(ValueError, match="no id"):
         keeping_open(root)
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="it is JavaScript")
+@pytest.mark.parametrize(
+    ("events", "unfolded"),
+    [
+        (["pointerdown", "click", "toggle"], True),
+        (["click", "toggle"], True),  # A key.
+        (["pointerdown"], True),  # An update comes before the mouse button is released.
+        (["pointerdown", "pointerleave"], False),  # The reader thinks better of it.
+        (["pointerdown", "click", "toggle", "pointerleave", "pointerdown", "click", "toggle"], False),
+        (["pointerdown", "remove", "pointerleave"], True),
+        ([], False),
+    ],
+)
+def test_what_a_reader_unfolds_stays_so_in_the_next_state(events, unfolded):
+    script = keeping_open("lcm-1").removeprefix("<script>").removesuffix("</script>")
+    page = f"""
+    var window = {{}}, listeners = {{}}, document = {{getElementById: () => root}};
+    function fresh() {{
+      listeners = {{}};
+      return {{dataset: {{key: "0"}}, open: false, isConnected: true,
+        querySelector: () => ({{addEventListener: (name, f) => (listeners[name] = f)}})}};
+    }}
+    var d = fresh(), root = {{id: "lcm-1", querySelectorAll: () => [d]}};
+    {script}
+    for (var name of {json.dumps(events)}) {{
+      if (name === "toggle") d.open = !d.open;
+      else if (name === "remove") d.isConnected = false;
+      else listeners[name]({{pointerType: "mouse", button: 0}});
+    }}
+    d = fresh();
+    {script}
+    console.log(d.open);
+    """
+    ran = subprocess.run(["node", "-e", page], capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == str(unfolded).lower()
 
 
 def test_no_colour_says_it_alone():
