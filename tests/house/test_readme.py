@@ -14,9 +14,10 @@ SNIPPETS = re.findall(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
 
 
 @pytest.mark.parametrize("code", SNIPPETS, ids=range(len(SNIPPETS)))
-def test_a_snippet_runs(code, capsys):
+def test_a_snippet_runs(code, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
     with MixEmulator(api="0.8") as server:
-        exec(compile(code.replace("http://localhost:8088", server.url), "README.md", "exec"), {})
+        exec(compile(code.replace("http://localhost:8088", server.url), "README.md", "exec", dont_inherit=True), {})
     assert capsys.readouterr().out.strip()
 
 

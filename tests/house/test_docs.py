@@ -1,0 +1,77 @@
+"""The documentation is true: its snippets run as printed, its site builds, the tests it names exist."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from langchain_mix import MixEmulator
+
+ROOT = Path(__file__).resolve().parents[2]
+PAGES = sorted((ROOT / "docs" / "pages").rglob("*.md"))
+FENCED = re.compile(r"```python\n(.*?)```", re.DOTALL)
+SNIPPETS = [
+    pytest.param(code, id=f"{page.stem}-{number}")
+    for page in PAGES
+    for number, code in enumerate(FENCED.findall(page.read_text()))
+]
+COMMANDS = re.compile(r"```console\n(.*?)```", re.DOTALL)
+CONSOLE = [
+    pytest.param([line for block in blocks for line in block.splitlines() if "langchain-mix" in line], id=page.stem)
+    for page in PAGES
+    if (blocks := [b for b in COMMANDS.findall(page.read_text()) if "pip install" not in b])
+]
+NAMED_TESTS = sorted(set(re.findall(r"`(tests/[\w/]+\.py(?:::\w+)?)`", "".join(p.read_text() for p in PAGES))))
+
+
+@pytest.mark.parametrize("code", SNIPPETS)
+def test_a_snippet_runs(code, capsys, monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    with MixEmulator(api="0.8") as server:
+        monkeypatch.setenv("MIX_SERVER_URL", server.url)
+        program = compile(code.replace("http://localhost:8088", server.url), "snippet", "exec", dont_inherit=True)
+        exec(program, {"__name__": "__main__"})
+    assert capsys.readouterr().out.strip()
+
+
+@pytest.mark.parametrize("lines", CONSOLE)
+def test_the_commands_of_a_page_run_one_after_another(lines, tmp_path):
+    commands = Path(sys.executable).parent
+    with MixEmulator(api="0.8") as server:
+        environment = {
+            "PATH": f"{commands}:/usr/bin:/bin",
+            "HOME": str(tmp_path),
+            "MIX_SERVER_URL": server.url,
+            "TERM": "dumb",
+        }
+        for line in lines:
+            ran = subprocess.run(
+                ["bash", "-c", line], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+            )
+            assert ran.returncode == 0, f"{line}\n{ran.stdout}{ran.stderr}"
+
+
+@pytest.mark.parametrize("name", NAMED_TESTS)
+def test_a_test_that_is_named_exists(name):
+    path, _, function = name.partition("::")
+    assert re.search(rf"^(async )?def {function}\(" if function else "", (ROOT / path).read_text(), re.MULTILINE)
+
+
+def test_there_are_snippets_and_named_tests():
+    assert len(SNIPPETS) >= 10
+    assert len(NAMED_TESTS) >= 10
+
+
+def test_the_site_builds(tmp_path):
+    pytest.importorskip("mkdocs")
+    command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--config-file", "docs/mkdocs.yml"]
+    ran = subprocess.run([*command, "--site-dir", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "No silent hang" in (tmp_path / "index.html").read_text()
+    # Every page of the reference has something to say.
+    for page in (tmp_path / "reference").glob("*.html"):
+        assert 'class="doc doc-object' in page.read_text(), page.name
