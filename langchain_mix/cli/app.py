@@ -12,6 +12,7 @@ import typer
 
 from langchain_mix._version import __version__
 from langchain_mix.cli.chat.command import chat
+from langchain_mix.cli.checkpoints.command import checkpoints_app
 from langchain_mix.cli.doctor.command import doctor
 from langchain_mix.cli.failures import EXIT_CODES, told
 from langchain_mix.cli.sessions.command import sessions_app
@@ -79,6 +80,7 @@ def serve(
 app.command("chat", epilog=EXIT_CODES)(chat)
 app.command("doctor", epilog="Exit codes: 0 no problem, 1 problems, 2 misuse, 130 Ctrl-C.")(doctor)
 app.add_typer(sessions_app, name="sessions")
+app.add_typer(checkpoints_app, name="checkpoints")
 
 
 @app.command(epilog=EXIT_CODES)

@@ -17,6 +17,10 @@ COMMANDS = [
     ["doctor"],
     ["record"],
     *[["sessions", name] for name in ("list", "show", "export", "fork", "rewind", "delete")],
+    *[
+        ["checkpoints", name]
+        for name in ("list", "tree", "show", "report", "prune", "rewind", "copy", "repair", "delete")
+    ],
 ]
 
 
@@ -32,11 +36,13 @@ def test_each_command_has_examples_and_exit_codes(command, monkeypatch):
 
 def test_help_lists_all():
     told = CliRunner().invoke(app, ["--help"]).stdout
-    for name in ("demo", "serve", "chat", "doctor", "record", "sessions", "--install-completion"):
+    for name in ("demo", "serve", "chat", "doctor", "record", "sessions", "checkpoints", "--install-completion"):
         assert name in told
 
 
-@pytest.mark.parametrize("arguments", [["nonsense"], ["sessions", "nonsense"], ["chat", "--nonsense"], ["sessions"]])
+@pytest.mark.parametrize(
+    "arguments", [["nonsense"], ["sessions", "nonsense"], ["chat", "--nonsense"], ["sessions"], ["checkpoints"]]
+)
 def test_misuse(arguments):
     assert CliRunner().invoke(app, arguments).exit_code == 2
 

@@ -1,0 +1,137 @@
+"""The key of an encrypted store.
+
+Owns: where it comes from, and that what is opened fits it before anything is done. Refuses to know: what is done then.
+The key is never told to anybody.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from langgraph.checkpoint.serde.base import SerializerProtocol
+from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
+
+from langchain_mix.checkpoint import codec, names
+from langchain_mix.checkpoint.codec import ForeignDocument, TornDocument
+from langchain_mix.checkpoint.door import Door
+from langchain_mix.checkpoint.names import FileName
+from langchain_mix.checkpoint.seal import PLAIN, CipherSeal, Seal
+from langchain_mix.checkpoint.serde import StrictSerializer
+from langchain_mix.client import Mix
+from langchain_mix.errors import MixCheckpointDamaged, MixConfigurationError
+from langchain_mix.protocol.call import Flow
+
+VARIABLE: Final = "LANGGRAPH_AES_KEY"
+"""Where LangGraph looks for a key."""
+
+_LENGTHS: Final = (16, 24, 32)
+_AT_ONCE: Final = 8
+_TELLING: Final = ("register", "lane", "segment", "index", "blob", "gate")
+"""Kinds of files; those that a thread always has come first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One document of a thread.
+
+    Attributes:
+        file: Its file.
+        data: Its bytes.
+    """
+
+    file: FileName
+    data: bytes
+
+    def opens_with(self, seal: Seal) -> bool | None:
+        """Whether a seal opens it; None if nothing can be told."""
+        try:
+            codec.unpack(self.file.name, self.file.kind, self.data, seal)
+        except ForeignDocument:
+            return False
+        except TornDocument:
+            return None
+        except MixCheckpointDamaged:
+            return True  # It was opened; what is wrong with it is another matter.
+        return True
+
+
+def choose_serde(mix: Mix, door: Door, variable: str | None, thread_ids: Sequence[str] | None) -> SerializerProtocol:
+    """The serializer that fits what is stored.
+
+    Args:
+        mix: The client.
+        door: Reads the files.
+        variable: Environment variable of the key, an empty one for none, None to look at what is stored first.
+        thread_ids: The threads that have to fit, or None for all, some of which may be another's.
+
+    Returns:
+        The serializer.
+
+    Raises:
+        MixConfigurationError: There is no key, or another one is needed.
+    """
+    keys = None if thread_ids is None else {names.key_of(one): one for one in thread_ids}
+    samples = mix.run(_samples(door, keys))
+    locked = [one for one in samples if one.opens_with(PLAIN) is False]
+    used = variable if variable is not None else VARIABLE if locked else ""
+    if not used:
+        if locked and keys is not None:
+            raise MixConfigurationError(
+                f"Thread {keys[locked[0].file.key]!r} is encrypted.",
+                hint="Leave out `--aes-key-env`, or name a variable.",
+            )
+        return StrictSerializer()
+    serde = _encrypted(used, asked=variable is not None)
+    fits = [one.opens_with(CipherSeal(serde.cipher)) for one in locked]
+    if False in fits and (keys is not None or not any(fits)):
+        raise MixConfigurationError(f"The key in {used} is not the one that these checkpoints are encrypted with.")
+    if keys is not None and len(locked) < len(samples):
+        plain = next(one for one in samples if one not in locked)
+        raise MixConfigurationError(
+            f"Thread {keys[plain.file.key]!r} is not encrypted.",
+            hint="`--aes-key-env ''` reads it so; name threads of one kind at a time.",
+        )
+    return serde
+
+
+def _encrypted(variable: str, *, asked: bool) -> EncryptedSerializer:
+    key = os.environ.get(variable, "").encode("utf-8", "surrogateescape")
+    if not key:
+        said = f"The environment variable {variable} is not set"
+        raise MixConfigurationError(
+            f"{said}." if asked else f"Checkpoints here are encrypted, and {said[0].lower()}{said[1:]}.",
+            hint="Set it to the key, or name another one with `--aes-key-env`. "
+            "`--aes-key-env ''` reads what is not encrypted.",
+        )
+    if len(key) not in _LENGTHS:
+        raise MixConfigurationError(f"The key in {variable} has {len(key)} bytes; AES keys have 16, 24 or 32.")
+    try:
+        return EncryptedSerializer.from_pycryptodome_aes(StrictSerializer(), key=key)
+    except ImportError:
+        raise MixConfigurationError(
+            "Encrypted checkpoints need the package pycryptodome.", hint="pip install pycryptodome"
+        ) from None
+
+
+def _samples(door: Door, keys: dict[str, str] | None) -> Flow[list[Sample]]:
+    """A document of each thread that can tell how it is sealed."""
+    files: dict[str, list[FileName]] = {}
+    for info in (yield from door.listing()):
+        what = names.parse(info.name)
+        if what is not None and (keys is None or what.key in keys):
+            files.setdefault(what.key, []).append(what)
+    waiting = [sorted(some, key=lambda what: (_TELLING.index(what.kind), -what.epoch)) for some in files.values()]
+    found: list[Sample] = []
+    while waiting:
+        group, waiting = waiting[:_AT_ONCE], waiting[_AT_ONCE:]
+        read = yield from door.read_all([some[0].name for some in group])
+        for some, data in zip(group, read, strict=True):
+            sample = None if data is None else Sample(some[0], data)
+            if sample is not None and sample.opens_with(PLAIN) is not None:
+                found.append(sample)
+            elif some[1:]:
+                waiting.append(some[1:])  # Torn or gone: the next file will tell.
+    return found

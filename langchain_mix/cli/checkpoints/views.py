@@ -1,0 +1,160 @@
+"""Checkpoints on the screen.
+
+Owns: the tables, and a checkpoint with its values. Refuses to know: where they come from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import Any, Final
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from langchain_mix.checkpoint.report import Report
+from langchain_mix.cli.checkpoints.reading import Shown
+from langchain_mix.cli.checkpoints.summaries import Summary
+from langchain_mix.cli.checkpoints.values import as_text, parts_of
+from langchain_mix.cli.sessions.exchanges import counted
+from langchain_mix.cli.terminal import one_line, visible, write, write_rows
+
+_WIDE, _MIDDLING = 130, 90
+_NUMBERS: Final = frozenset({"step", "bytes", "pending", "files", "checkpoints", "writes", "orphans"})
+_LIST = ("thread", "checkpoint", "step", "source", "created", "next", "bytes", "pending", "session", "rows", "ns")
+_REPORT = ("thread", "checkpoints", "writes", "files", "bytes", "orphans", "problem")
+_CELL_CHARS = 48
+_VALUE_CHARS = 300
+_LAST_PARTS = 12
+
+
+def show_list(console: Console, summaries: Sequence[Summary], *, threads: bool) -> None:
+    """Shows checkpoints: as a table to people, as lines of cells between tabs to programs.
+
+    Args:
+        console: Where.
+        summaries: The checkpoints.
+        threads: Whether each stands for its thread.
+    """
+    rows = [_cells(one) for one in summaries]
+    if not console.is_terminal:
+        write_rows(console, [_LIST, *rows])
+        return
+    wide = ("step", "source", "created", "next", "bytes", "session")
+    columns = wide if console.width >= _WIDE else wide[:4] if console.width >= _MIDDLING else wide[:1]
+    subgraphs = ("ns",) if any(one.ns for one in summaries) else ()
+    _table(console, _LIST, rows, ("thread" if threads else "checkpoint", *columns, *subgraphs))
+
+
+def show_report(console: Console, report: Report) -> None:
+    """Shows what is stored: a line for each thread, and the sums to people."""
+    rows = [
+        (
+            one.thread_id or f"? {one.key}",
+            *(str(number) for number in (one.checkpoints, one.writes, one.files, one.bytes, len(one.orphans))),
+            one.problem,
+        )
+        for one in report.threads
+    ]
+    if not console.is_terminal:
+        write_rows(console, [_REPORT, *rows])
+        return
+    if rows:
+        problems = any(one.problem for one in report.threads)
+        _table(console, _REPORT, rows, _REPORT if problems else _REPORT[:-1])
+    sums = [
+        counted(report.checkpoints, "checkpoint"),
+        counted(report.writes, "write"),
+        counted(report.files, "file"),
+        counted(report.bytes, "byte"),
+        f"{counted(len(report.orphans), 'file')} that nothing refers to",
+    ]
+    console.print(Text(f"{counted(len(rows), 'thread')}: {', '.join(sums)}.", style="dim"))
+
+
+def report_data(report: Report) -> dict[str, Any]:
+    """The same as JSON."""
+    sums = ("checkpoints", "writes", "files", "bytes", "segments")
+    return {**{name: getattr(report, name) for name in sums}, "threads": [asdict(one) for one in report.threads]}
+
+
+def show_checkpoint(console: Console, found: Shown, *, full: bool) -> None:
+    """Shows a checkpoint: what it is, its values, the writes that wait.
+
+    Args:
+        console: Where.
+        found: The checkpoint.
+        full: Whether nothing is cut.
+    """
+    told = found.summary
+    console.print(Text(visible(told.checkpoint_id), style="bold"))
+    facts = [f"thread {told.thread_id}", *([f"namespace {told.ns}"] if told.ns else [])]
+    facts += [f"step {'?' if told.step is None else told.step}", told.source or "?", told.created_at]
+    facts.append(f"next: {', '.join(told.next)}" if told.next else "nothing runs next")
+    if told.parent_id:
+        facts.append(f"after {told.parent_id}")
+    if told.position is not None:
+        facts.append(f"session {told.position.session_id}{_rows(told)}")
+    console.print(Text(visible(" · ".join(facts)), style="dim"), soft_wrap=not console.is_terminal)
+    for channel, value in sorted(found.values.items()):
+        if not (channel.startswith("branch:to:") and value is None):
+            _show_value(console, channel, value, full=full)
+    for task_id, channel, value in found.writes:
+        _show_value(console, f"waiting: {channel}", value, full=full, note=f"task {task_id}")
+
+
+def _show_value(console: Console, name: str, value: Any, *, full: bool, note: str = "") -> None:
+    parts = parts_of(value)
+    kept = parts if full else parts[-_LAST_PARTS:]
+    notes = [note] if note else []
+    if len(kept) < len(parts):
+        notes.append(f"{counted(len(parts) - len(kept), 'earlier message')} not shown")
+    head = Text(one_line(name), style="cyan")
+    console.print(head.append(f"  ({', '.join(notes)})", style="dim") if notes else head)
+    for part in kept:
+        text = as_text(part)
+        shown = visible(text) if full else one_line(text, _VALUE_CHARS)
+        if console.is_terminal:
+            console.print(Padding(Text(shown), (0, 0, 0, 2)))
+        else:
+            write(console, f"  {shown}\n")
+
+
+def _cells(one: Summary) -> tuple[str, ...]:
+    position = one.position
+    return (
+        one.thread_id,
+        one.checkpoint_id,
+        "?" if one.step is None else str(one.step),
+        one.source,
+        one.created_at[:19].replace("T", " "),
+        " ".join(one.next),
+        str(one.size),
+        str(one.pending_writes),
+        "" if position is None else position.session_id,
+        "" if position is None or position.row_count < 0 else str(position.row_count),
+        one.ns,
+    )
+
+
+def _rows(told: Summary) -> str:
+    rows = -1 if told.position is None else told.position.row_count
+    return f" after {counted(rows, 'row')}" if rows >= 0 else ""
+
+
+def _table(console: Console, names: Sequence[str], rows: Sequence[Sequence[str]], columns: Sequence[str]) -> None:
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in columns:
+        whole = name in {"thread", "problem", "ns"}
+        table.add_column(name, justify="right" if name in _NUMBERS else "left", no_wrap=not whole, overflow="fold")
+    for row in rows:
+        cell: Mapping[str, str] = dict(zip(names, row, strict=True))
+        table.add_row(*(Text(one_line(cell[name], _limit(name))) for name in columns))
+    console.print(table)
+
+
+def _limit(name: str) -> int | None:
+    """Ids and problems are never cut: people copy the ones and have to read the others."""
+    return None if name in {"thread", "checkpoint", "session", "problem", "ns"} else _CELL_CHARS

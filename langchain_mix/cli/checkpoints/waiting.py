@@ -1,0 +1,54 @@
+"""What is told on standard error while a command works.
+
+Owns: the bar of work whose length nobody knows, types that were not constructed, and notes of errors.
+Refuses to know: the work.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from rich.progress import Progress
+from rich.text import Text
+
+from langchain_mix.checkpoint import MixSerdeWarning
+from langchain_mix.cli.terminal import errors_console, visible
+from langchain_mix.errors import MixError
+
+
+@contextmanager
+def waiting(what: str) -> Iterator[None]:
+    """Shows people a bar that tells nothing but that work goes on."""
+    console = errors_console()
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        progress.add_task(what, total=None)
+        yield
+
+
+@contextmanager
+def types_told() -> Iterator[None]:
+    """Tells once in a sentence which types were not constructed. Other warnings stay what they are."""
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always", MixSerdeWarning)
+        try:
+            yield
+        finally:
+            refused = [one for one in caught if issubclass(one.category, MixSerdeWarning)]
+            for said in dict.fromkeys(str(one.message) for one in refused):
+                errors_console().print(Text(visible(said), style="dim"), soft_wrap=True)
+    for one in caught:
+        if one not in refused:
+            warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
+
+
+@contextmanager
+def notes_told() -> Iterator[None]:
+    """Tells what an error notes about work that was done in part."""
+    try:
+        yield
+    except MixError as error:
+        for note in getattr(error, "__notes__", ()):
+            errors_console().print(Text(visible(note)), soft_wrap=True)
+        raise

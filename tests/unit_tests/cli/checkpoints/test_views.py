@@ -1,0 +1,111 @@
+"""Checkpoints on the screen."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+from langchain_core.messages import HumanMessage
+from rich.console import Console
+
+from langchain_mix.checkpoint.positions import Position
+from langchain_mix.checkpoint.report import Report, ThreadReport
+from langchain_mix.checkpoint.tree import Node, Tree
+from langchain_mix.cli.checkpoints.drawing import show_tree
+from langchain_mix.cli.checkpoints.reading import Shown
+from langchain_mix.cli.checkpoints.summaries import Summary
+from langchain_mix.cli.checkpoints.views import show_checkpoint, show_list, show_report
+
+ID = "1f1e4da1-86ac-6e58-8002-8b19302a8912"
+SESSION = "4e37c075-9f85-4e22-80d1-b1a7b53dcf09"
+ONE = Summary(
+    thread_id="Evil \x1b[2J thread",
+    ns="",
+    checkpoint_id=ID,
+    parent_id=None,
+    step=2,
+    source="loop",
+    created_at="2026-01-02T03:04:05.678+00:00",
+    next=("chat", "ask"),
+    size=1234,
+    pending_writes=3,
+    position=Position(server="s", session_id=SESSION, row_count=4),
+)
+
+
+def shown(show, *, terminal=True, width=140):
+    out = io.StringIO()
+    show(Console(file=out, width=width, force_terminal=terminal, no_color=True, color_system=None))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(("width", "source", "session"), [(140, True, True), (100, True, False), (60, False, False)])
+def test_people_get_a_table_with_whole_ids(width, source, session):
+    told = shown(lambda c: show_list(c, [ONE], threads=False), width=width)
+    assert ID in told
+    assert ("loop" in told) is source
+    assert (SESSION in told) is session
+    assert "ns" not in told
+    assert "inner" in shown(lambda c: show_list(c, [replace(ONE, ns="inner")], threads=False), width=width)
+
+
+def test_nothing_steers_the_terminal():
+    for show in (
+        lambda c: show_list(c, [ONE], threads=True),
+        lambda c: show_checkpoint(c, Shown(ONE, {}, {"\x1b[2J": "\x1b[2J"}, [("t", "\x1b[2J", 1)]), full=True),
+        lambda c: show_report(c, Report((ThreadReport("\x1b[2J", "k", problem="\x1b[2J"),))),
+        lambda c: show_tree(c, Tree("\x1b[2J", "\x1b[2J", (node("1", source="\x1b[2J"),))),
+    ):
+        for terminal in (True, False):
+            told = shown(show, terminal=terminal)
+            assert "\x1b[2J" not in told
+            assert "\\x1b[2J" in told
+
+
+def test_a_report_has_sums_and_problems():
+    good = ThreadReport("a", "k1", files=4, bytes=1000, checkpoints=3, writes=2)
+    told = shown(lambda c: show_report(c, Report((good,))))
+    assert "1 thread: 3 checkpoints, 2 writes, 4 files, 1,000 bytes" in told
+    assert "problem" not in told
+    told = shown(lambda c: show_report(c, Report((good, ThreadReport("", "k2", problem="is damaged")))))
+    assert "is damaged" in told
+    assert "? k2" in told
+
+
+def test_what_a_person_sees_of_a_checkpoint():
+    found = Shown(ONE, {}, {"messages": [HumanMessage("hello")], "branch:to:chat": None}, [])
+    told = shown(lambda c: show_checkpoint(c, found, full=False))
+    assert "next: chat, ask" in told
+    assert f"session {SESSION} after 4 rows" in " ".join(told.split())
+    assert "human: hello" in told
+    assert "branch:to" not in told
+
+
+def node(name, parent=None, **given):
+    given = {"step": 0, "source": "loop", "position": None, "is_branch": False, "pending_writes": 0, **given}
+    return Node(checkpoint_id=name, parent_id=parent, created_at="", **given)
+
+
+def test_branches_hang_on_what_they_left_and_the_rest_goes_straight_down():
+    position = Position(server="s", session_id="S", row_count=2)
+    nodes = (
+        node("1"),
+        node("2", "1"),
+        node("3", "2"),
+        node("4", "1", is_branch=True),
+        node("5", "4", position=position),
+        node("6", "1", is_branch=True, pending_writes=1),
+        node("7", "gone"),
+    )
+    lines = [line.rstrip() for line in shown(lambda c: show_tree(c, Tree("t", "", nodes))).splitlines()]
+    assert lines == [
+        "t · 7 checkpoints",
+        "├── 1  step 0 loop",
+        "│   ├── 4  step 0 loop  branch",
+        "│   ├── 5  step 0 loop  session S after 2 rows",
+        "│   └── 6  step 0 loop  branch  1 pending",
+        "├── 2  step 0 loop",
+        "├── 3  step 0 loop",
+        "└── 7  step 0 loop  newest",
+    ]
