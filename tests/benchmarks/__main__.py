@@ -9,8 +9,9 @@ Run it from the root of the repository, on a quiet machine with at least two pro
 
 Chat models of other providers are measured where they are installed: `pip install -e '.[dev,benchmarks]'`.
 
-Both sides of a ratio are measured in the same run, by turns. Times are processor time of this process, except for the
-first token and for how late an event loop is; each server has a process of its own.
+Both sides of a ratio are measured in the same run, by turns. Times are processor time of this process, except for
+checkpoints, the first token and how late an event loop is: those are told on the wall. Each server has a process of its
+own.
 """
 
 from __future__ import annotations
@@ -23,7 +24,17 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Final, NamedTuple
 
-from tests.benchmarks import chat_model, crowd, first_token, imports, large_events, request_counts, retriever, streams
+from tests.benchmarks import (
+    chat_model,
+    checkpoints,
+    crowd,
+    first_token,
+    imports,
+    large_events,
+    request_counts,
+    retriever,
+    streams,
+)
 from tests.benchmarks.hosting import hosted
 from tests.benchmarks.measure import Figure, table
 
@@ -52,6 +63,7 @@ PARTS: Final = {
     "crowd": Part("A thousand answers at once", lambda _url, often: crowd.measure(often), 2, 1),
     "requests": Part("Requests", lambda _url, _often: request_counts.measure(), 1, 1),
     "retriever": Part("Retrieval", lambda _url, often: retriever.measure(often), 7, 3),
+    "checkpoints": Part("Checkpoints, a thread's state", lambda _url, often: checkpoints.measure(often), 60, 12),
     "imports": Part("Imports", lambda _url, often: imports.measure(often), 7, 3),
 }
 

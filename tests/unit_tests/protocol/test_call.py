@@ -13,7 +13,18 @@ from hypothesis import strategies as st
 from pydantic import TypeAdapter
 
 from langchain_mix import errors
-from langchain_mix.protocol.call import Call, Reply, ask, content, encode_segment, error_from, json_as, nothing
+from langchain_mix.protocol.call import (
+    Call,
+    Reply,
+    Together,
+    ask,
+    content,
+    encode_segment,
+    error_from,
+    json_as,
+    nothing,
+    together,
+)
 
 SEGMENT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20)
 
@@ -64,6 +75,22 @@ def test_a_step_of_a_flow_gives_its_result() -> None:
     with pytest.raises(StopIteration) as end:
         flow.send("result")
     assert end.value.value == "result"
+
+
+def test_calls_that_go_together_are_one_step_with_their_results_in_order() -> None:
+    flow = together([call(), call(segments=("api", "y"))])
+    step = next(flow)
+    assert isinstance(step, Together)
+    assert [one.path for one in step.calls] == ["/api/x", "/api/y"]
+    with pytest.raises(StopIteration) as end:
+        flow.send(["x", "y"])
+    assert end.value.value == ["x", "y"]
+
+
+def test_no_calls_are_no_step() -> None:
+    with pytest.raises(StopIteration) as end:
+        next(together([]))
+    assert end.value.value == []
 
 
 def test_a_reply_is_read_by_the_calls_decoder() -> None:
