@@ -7,7 +7,7 @@ then begins in a session of its own, with the conversation as a transcript. Refu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -85,18 +85,25 @@ def copy_thread(shelf: Shelf, known: Callable[[], Knowledge], server: str, sourc
             if fork is not None:
                 forks[session_id] = fork
         yield from shelf.create(target, snapshot, lambda pointer: _renewed(pointer, server, forks))
-    except Exception as problem:
-        for fork in forks.values():
-            try:
-                yield from ask(calls.delete_session(fork.session_id))
-            except MixError as failure:
-                problem.add_note(f"Session {fork.session_id} was made for the copy and is left: {failure}")
+    except GeneratorExit:
+        raise
+    except BaseException as problem:  # Cancelled, too.
+        yield from _undo(forks.values(), problem)
         raise
     return Copied(
         checkpoints=len(snapshot.items),
         sessions={session_id: fork.session_id for session_id, fork in forks.items()},
         unforked=tuple(session_id for session_id in sessions if session_id not in forks),
     )
+
+
+def _undo(forks: Iterable[Forked], problem: BaseException) -> Steps[None]:
+    """Deletes forks after a failure; what cannot be deleted is a note of it."""
+    for fork in forks:
+        try:
+            yield from ask(calls.delete_session(fork.session_id))
+        except MixError as failure:
+            problem.add_note(f"Session {fork.session_id} was made for the copy and is left: {failure}")
 
 
 def _rows_needed(items: Sequence[Item], server: str) -> dict[str, set[str]]:

@@ -76,6 +76,9 @@ class Maintenance(TimeTravel):
         the two threads never write into one session. Where Mix has no fork (0.8 on) the copy points to no session:
         ChatMix begins its next turn in a new one, with the conversation as a transcript. Files are not copied.
 
+        A process that is killed in between leaves forks that nothing points to, titled "Copy of a thread". Those of
+        finished copies have the same title, so that none is ever deleted for its title.
+
         Args:
             source_thread_id: The thread to copy. If it does not exist, nothing is done.
             target_thread_id: The new thread, which must be empty.

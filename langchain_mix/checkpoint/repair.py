@@ -137,8 +137,10 @@ class Mender:
         arrival = None
         try:
             arrival = yield from self._documents.settled_arrival(saved.key)
-            if arrival is None and any(one.what.kind == "lane" for one in files):
-                saved.note(register, "is missing", "it is written anew", lost=False)
+            if arrival is None and any(one.what.kind in {"lane", "gate"} for one in files):
+                known = saved.thread_id is not None or any(one.what.kind == "lane" for one in files)
+                action = "it is written anew" if known else "nothing tells the thread: repair it by its id"
+                saved.note(register, "is missing", action, lost=False)
         except ForeignDocument:
             raise
         except TornDocument as problem:

@@ -6,12 +6,13 @@ Owns: the form of a row, and what its values are compared with. Refuses to know:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, TypeAlias, TypeGuard
 
 from langchain_mix.checkpoint.codec import damaged, packed
 from langchain_mix.checkpoint.records import CheckpointRecord, Entry, Value, Write, WritesRecord
+from langchain_mix.errors import MixInputError
 
 Same: TypeAlias = int
 """A value that equals an earlier one of the same document, by its number."""
@@ -130,12 +131,18 @@ def keys_of(head: tuple[Any, ...]) -> list[Key]:
 
 
 def check(entry: Entry) -> None:
-    """Makes sure that an entry can be stored.
+    """Makes sure that an entry can be stored, and read again: one that cannot would take the others with it.
 
     Raises:
-        MixInputError: A name in it is no valid text.
+        MixInputError: A name in it is no valid text, or a checkpoint has none.
     """
-    packed(head_of(entry))
+    head = head_of(entry)
+    packed(head)
+    if not _is_head(head) or not entry.checkpoint_id:
+        raise MixInputError(
+            f"A checkpoint cannot be stored: ids and names of channels and tasks are text, unlike {head[1:]!r}.",
+            hint="LangGraph makes ids with `uuid6`; any text that is not empty will do.",
+        )
 
 
 def read_row(name: str, raw: Any, first: int) -> Row:
@@ -153,17 +160,24 @@ def read_row(name: str, raw: Any, first: int) -> Row:
         MixCheckpointDamaged: It is no row, or refers to a value that does not come before it.
     """
     match raw:
-        case [0, str() as ns, str() as at, str() | None, str(), str(), [*labels], [*slots]]:
-            good = all(_is_label(label) for label in labels) and len(slots) == len(labels) + 2
-        case [1, str() as ns, str() as at, str(), str(), [*labels], [*slots]]:
-            good = all(_is_write_label(label) for label in labels) and len(slots) == len(labels)
+        case [*head, [*slots]] if _is_head(head):
+            kind, ns, at, *_, labels = head
         case _:
             raise damaged(name, "holds an entry of an unknown form")
     read = tuple(tuple(slot) if isinstance(slot, list) else slot for slot in slots)
-    if not good or not all(is_slot(slot, first + n) for n, slot in enumerate(read)):
+    expected = len(labels) + 2 * (kind == _CHECKPOINT)
+    if len(read) != expected or not all(is_slot(slot, first + n) for n, slot in enumerate(read)):
         raise damaged(name, f"holds an entry of an unknown form, at checkpoint {at}")
-    head = (*raw[:-2], tuple(tuple(label) for label in labels))
-    return Row((ns, at), head, read, first)
+    return Row((ns, at), (*head[:-1], tuple(tuple(label) for label in labels)), read, first)
+
+
+def _is_head(head: Sequence[Any]) -> bool:
+    match head:
+        case [0, str(), str(), str() | None, str(), str(), [*labels]]:
+            return all(_is_label(label) for label in labels)
+        case [1, str(), str(), str(), str(), [*labels]]:
+            return all(_is_write_label(label) for label in labels)
+    return False
 
 
 def _is_label(label: Any) -> bool:

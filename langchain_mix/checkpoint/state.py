@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from langchain_mix.checkpoint import names
-from langchain_mix.checkpoint.codec import MissingDocument, TornDocument
+from langchain_mix.checkpoint.codec import MissingDocument, TornDocument, damaged
 from langchain_mix.checkpoint.content import Content
 from langchain_mix.checkpoint.documents import Documents
 from langchain_mix.checkpoint.effects import Steps
@@ -34,6 +34,10 @@ class State:
 
         One request if this process owns the lane and nobody has come since, else three.
 
+        What one process is storing while another takes an epoch may be seen here before it counts. If the first is
+        killed then, and the other has looked at its lane earlier, later reads do not find it: it was never
+        acknowledged. Ruling that out would take another request for every read, and a write where someone was killed.
+
         Raises:
             MixCheckpointDamaged: What decides cannot be read.
         """
@@ -47,8 +51,9 @@ class State:
         if own is not None and before is not None and own.arrival == before.arrival:
             memory.forget(key)  # Somebody has come: what is stored next needs a new epoch, and can take it at once.
         if arrival is None and not torn:
-            yield from self._documents.door.verify()
-            return Content()
+            if (yield from self._is_new(key)):
+                return Content()
+            arrival, _torn = yield from self._arrival(key)
         lane = yield from self.lane(key, arrival)
         if lane is None:
             return Content()
@@ -129,6 +134,20 @@ class State:
             if lane is not None:
                 return lane
         return None
+
+    def _is_new(self, key: str) -> Steps[bool]:
+        """Whether a thread without a register was never written to.
+
+        Raises:
+            MixCheckpointDamaged: It was: the register has been deleted.
+        """
+        yield from self._documents.door.verify()
+        if not (yield from self._documents.is_taken(key, 0)):
+            return True
+        arrival, torn = yield from self._arrival(key)
+        if arrival is None and not torn:  # Registers are written before gates, and never deleted.
+            raise damaged(names.register(key), "is missing, though the thread has been written to")
+        return False
 
     def _arrival(self, key: str) -> Steps[tuple[Arrival | None, bool]]:
         """What the register holds, and whether it cannot be read."""

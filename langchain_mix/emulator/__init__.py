@@ -5,6 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from langchain_mix.extras import extra
+
 if TYPE_CHECKING:
     from langchain_mix.emulator.activity import RequestRecord
     from langchain_mix.emulator.agents.base import Gate
@@ -72,6 +74,12 @@ def __getattr__(name: str) -> Any:
     """Imports a public name when it is first used."""
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(f"{__name__}.{_HOMES.get(name, 'faults')}"), name)
-    globals()[name] = value
+    with extra("emulator", part=name):
+        home = import_module(f"{__name__}.{_HOMES.get(name, 'faults')}")
+    value = globals()[name] = getattr(home, name)
     return value
+
+
+def __dir__() -> list[str]:
+    """Names that were not imported yet are there, too."""
+    return sorted({*globals(), *__all__})

@@ -288,6 +288,23 @@ async def test_synchronous_methods_work_on_the_thread_of_a_loop(mix_saver, threa
     await mix_saver.aclose()
 
 
+@pytest.mark.parametrize(
+    "bad", [{"id": 7}, {"id": ""}, {"id": None}, {"channel_values": {5: 1}}, {"id": "\ud800"}], ids=str
+)
+def test_what_could_not_be_read_again_is_not_stored(mix_saver, thread, bad):
+    good = put(mix_saver, thread, {"x": 1})
+    with pytest.raises(MixInputError) as told:
+        put(mix_saver, thread, **bad)
+    assert told.value.acted == "no"
+    with pytest.raises(MixInputError):
+        mix_saver.put_writes(good, [("x", 1)], 7)
+    with pytest.raises(MixInputError):
+        mix_saver.put_writes(good, [(7, 1)], "t")
+    assert [one.config for one in mix_saver.list(thread)] == [good]
+    with MixSaver(mix_saver.mix.server_url) as other:
+        assert other.get_tuple(thread).config == good
+
+
 # DeltaChannel
 
 
@@ -317,8 +334,9 @@ def test_channels_that_store_only_what_was_written(module_server, mix_saver, thr
         state = graph.invoke(given, thread, durability="sync")
         assert state == plain.invoke(given, A)
     states = list(mix_saver.list(thread, limit=30))
-    for found in states[::5]:
-        asked = {"config": found.config, "channels": ["log", "last", "none"]}
+    for number, found in enumerate(states[::5]):
+        # Walking from checkpoint to checkpoint for a channel that none has goes through the whole thread.
+        asked = {"config": found.config, "channels": ["log", "last", *["none"] * (not number)]}
         walked = BaseCheckpointSaver.get_delta_channel_history(mix_saver, **asked)
         assert mix_saver.get_delta_channel_history(**asked) == walked
     module_server.forget_requests()

@@ -194,7 +194,7 @@ def in_a_new_process(server, what, text):
     return done.stdout.strip()
 
 
-@pytest.mark.parametrize("server", ["0.7", "0.8"], indirect=True)
+@pytest.mark.parametrize("server", ["0.8"], indirect=True)
 def test_an_interrupt_is_resumed_by_a_new_process(server):
     assert in_a_new_process(server, "say", "one") == "one"
     (session_id,) = sessions(server)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import copy
 import pickle
+from typing import TypedDict
 
 import httpx
 import pytest
 from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.checkpoint.base.id import uuid6
 from langgraph.checkpoint.memory import InMemorySaver
+from langgraph.graph import START, StateGraph
 
 import langchain_mix
 from langchain_mix import Mix, MixEmulator, MixSaver
@@ -247,3 +249,18 @@ def test_the_name_is_public_and_lazy():
     assert set(langchain_mix.checkpoint.__all__) <= set(dir(langchain_mix.checkpoint))
     with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
         _ = langchain_mix.checkpoint.Nothing
+
+
+@pytest.mark.parametrize("durability", ["sync", "async", "exit"])
+def test_a_graph_goes_on_when_the_server_restarts(server, durability):
+    def add(state):
+        server.restart()
+        return {"x": state["x"] + 1}
+
+    with MixSaver(server.url) as saver:
+        builder = StateGraph(TypedDict("State", {"x": int})).add_node("a", add).add_node("b", add)
+        graph = builder.add_edge(START, "a").add_edge("a", "b").compile(checkpointer=saver)
+        assert graph.invoke({"x": 0}, A, durability=durability) == {"x": 2}
+        assert graph.get_state(A).values == {"x": 2}
+    with MixSaver(server.url) as other:
+        assert other.get_tuple(A).checkpoint["channel_values"]["x"] == 2

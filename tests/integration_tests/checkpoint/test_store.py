@@ -147,6 +147,7 @@ with Mix(server_url=url) as mix:
 """
 
 
+@pytest.mark.parametrize("server", ["0.5"], indirect=True)  # Of 0.8, see `test_equivalence.py`.
 def test_processes_lose_nothing(server, mix):
     run(mix, store_of(mix).append("t", [checkpoint(0)]))
     writers = [subprocess.Popen([sys.executable, "-c", WRITER, server.url, str(start)]) for start in (100, 200, 300)]

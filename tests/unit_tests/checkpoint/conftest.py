@@ -30,20 +30,23 @@ class Server:
         self.log = []
 
     def answer(self, call):
+        return call.result(self.reply(call))
+
+    def reply(self, call):
         self.log.append(str(call))
         name = call.segments[-1] if len(call.segments) == 5 else ""
         if call.upload is not None:
             self.store(call.upload.name, call.upload.content)
-            return call.result(_json(201, {"name": call.upload.name, "size": len(call.upload.content)}))
+            return _json(201, {"name": call.upload.name, "size": len(call.upload.content)})
         if call.segments[-1] == "files":
             listed = [{"name": name, "size": len(data)} for name, data in sorted(self.files.items())]
-            return call.result(_json(200, listed))
+            return _json(200, listed)
         if name and call.method == "GET":
             data = self.files.get(name)
-            return call.result(_missing(name) if data is None else Reply(200, {}, data))
+            return _missing(name) if data is None else Reply(200, {}, data)
         if name and call.method == "DELETE":
-            return call.result(_missing(name) if self.files.pop(name, None) is None else Reply(204, {}, b""))
-        return call.result(_json(200, {"id": DOOR, "title": "door"}))
+            return _missing(name) if self.files.pop(name, None) is None else Reply(204, {}, b"")
+        return _json(200, {"id": DOOR, "title": "door"})
 
     def store(self, name, data):
         self.torn.pop(name, None)
@@ -72,6 +75,8 @@ class Process:
     result: object = None
     error: Exception | None = None
     got: list = field(default_factory=list)
+    heard: int = 0
+    """What it has been answered so far, as a hash: where it stands, since it is told nothing else."""
 
     def waiting(self):
         """The call it makes next."""
@@ -110,7 +115,9 @@ class Process:
             self.server.files[call.upload.name] = call.upload.content[: len(call.upload.content) // 2]
             self.server.torn[call.upload.name] = call.upload.content
             return
-        answer = self.server.answer(call)
+        reply = self.server.reply(call)
+        self.heard = hash((self.heard, reply.status, reply.body))
+        answer = call.result(reply)
         if isinstance(self.asked, Together):
             self.got.append(answer)
             if len(self.got) < len(self.asked.calls):
@@ -149,14 +156,16 @@ class World:
     def __init__(self, **settings):
         self.server = Server()
         self.settings = {"backoff": 0, "reread_pause": 0, **settings}
-        self._fresh = itertools.count(1)
+        self._stores = itertools.count(1)
 
     def store(self, **settings):
         door = Door(lambda: UNKNOWN, DOOR)
-        return Threads(door=door, fresh=self.fresh, chance=lambda: 0.5, **{**self.settings, **settings})
+        return Threads(door=door, fresh=self.fresh_names(), chance=lambda: 0.5, **{**self.settings, **settings})
 
-    def fresh(self):
-        return f"{next(self._fresh):032x}"
+    def fresh_names(self):
+        """Names that depend on the store alone, not on who made one before."""
+        store, number = next(self._stores), itertools.count(1)
+        return lambda: f"{store:016x}{next(number):016x}"
 
     def process(self, name, steps):
         return Process(name, self.server, steps)

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 
 from langchain_mix.checkpoint import names
 from langchain_mix.checkpoint.codec import pack
+from langchain_mix.checkpoint.effects import Pause, Turn
 from langchain_mix.checkpoint.seal import PLAIN, CipherSeal
-from langchain_mix.errors import MixCheckpointDamaged, MixError
+from langchain_mix.errors import MixCheckpointDamaged, MixConnectionError, MixError
+from langchain_mix.protocol.call import Together
 
 KEY = names.key_of("t")
 REGISTER = names.register(KEY)
@@ -202,8 +204,6 @@ def test_torn_documents_are_read_again_as_often_as_wished(kit, rereads):
 
 
 def test_the_pause_before_reading_again_is_as_long_as_wished(kit):
-    from langchain_mix.checkpoint.effects import Pause
-
     world = kit.World(reread_pause=0.125)
     world.run(world.store().append("t", [kit.checkpoint(1)]))
     world.server.files[REGISTER] = b""
@@ -394,6 +394,101 @@ def test_both_slots_torn_leave_an_empty_thread_when_its_id_is_known(kit):
     assert world.read() == []
 
 
+@pytest.mark.parametrize("warm", [True, False])
+def test_a_register_that_is_gone_does_not_make_a_thread_new(kit, warm):
+    world = kit.World()
+    owner = world.store()
+    world.run(owner.append("t", [kit.checkpoint(1)]))
+    store = owner if warm else world.store()
+    del world.server.files[REGISTER]
+    for steps in (store.find("t", "", None), store.entries("t"), store.page("t", ns=None)):
+        with pytest.raises(MixCheckpointDamaged, match="is missing") as told:
+            world.run(steps)
+        assert told.value.document == REGISTER
+    # Who writes needs nothing of it.
+    world.run(store.append("t", [kit.checkpoint(2)]))
+    assert world.read() == [kit.checkpoint(1), kit.checkpoint(2)]
+
+
+def test_a_thread_that_comes_into_being_is_not_taken_for_damaged(kit):
+    world = kit.World()
+    reader = world.process("reader", world.store().entries("t"))
+    reader.waiting()
+    reader.step()  # There is no register yet.
+    world.run(world.store().append("t", [kit.checkpoint(1)]))
+    assert reader.run() == [kit.checkpoint(1)]
+
+
+def test_a_register_without_lanes_is_written_anew(kit):
+    world = kit.World()
+    first = world.process("first", world.store().append("t", [kit.checkpoint(1)]))
+    while not any(name.endswith("-g0") for name in world.server.files):
+        first.waiting()
+        first.step()
+    del world.server.files[REGISTER]
+    (step,) = repaired(world, None).steps
+    assert (step.document, step.action) == (REGISTER, "nothing tells the thread: repair it by its id")
+    with pytest.raises(MixCheckpointDamaged):
+        world.read()
+    (step,) = repaired(world).steps
+    assert (step.document, step.action) == (REGISTER, "it is written anew")
+    assert world.read() == []
+
+
+def full(world, monkeypatch):
+    """A disk that is full: what is overwritten is cut off first, and nothing new is stored."""
+    store, free = world.server.store, []
+
+    def cut_off(name, data):
+        if free:
+            store(name, data)
+            return
+        if name in world.server.files:
+            store(name, data[: len(data) // 2])
+        raise MixConnectionError("500: no space left on device", acted="unknown")
+
+    monkeypatch.setattr(world.server, "store", cut_off)
+    return free
+
+
+def attempt(world, steps):
+    """Runs a procedure; what a request raises is its answer."""
+    step = next(steps)
+    try:
+        while True:
+            try:
+                calls = step.calls if isinstance(step, Together) else [step]
+                answers = [None if isinstance(step, Pause | Turn) else world.server.answer(call) for call in calls]
+            except MixError as problem:
+                step = steps.throw(problem)
+            else:
+                step = steps.send(answers if isinstance(step, Together) else answers[0])
+    except StopIteration as done:
+        return done.value
+
+
+@pytest.mark.parametrize(("count", "overwrites"), [(1, False), (2, True), (3, False), (4, True)])
+def test_a_full_disk_takes_nothing_that_was_stored(kit, monkeypatch, count, overwrites):
+    world = kit.World(window_entries=3)
+    store = world.store()
+    for n in range(count):
+        world.run(store.append("t", [kit.checkpoint(n)]))
+    free = full(world, monkeypatch)
+    with pytest.raises(MixConnectionError, match="no space"):
+        attempt(world, store.append("t", [kit.checkpoint(8)]))
+    stored = [kit.checkpoint(n) for n in range(count)]
+    if overwrites:  # A lane file was cut off: that is told by name, and nothing is guessed.
+        with pytest.raises(MixCheckpointDamaged) as told:
+            world.read()
+        assert names.parse(told.value.document).kind == "lane"
+    else:
+        assert world.read() == stored
+    # When there is room again, who knows what it had stored goes on; others need a repair.
+    free.append(True)
+    attempt(world, store.append("t", [kit.checkpoint(9)]))
+    assert [one for one in world.read() if one != kit.checkpoint(8)] == [*stored, kit.checkpoint(9)]
+
+
 @pytest.mark.parametrize("bad", [None, b""])
 def test_a_register_is_written_anew(kit, bad):
     world = built(kit)
@@ -425,14 +520,14 @@ def test_what_cannot_be_deleted_is_told(kit, monkeypatch):
     world = built(kit)
     orphan = names.segment(KEY, "e" * 32)
     world.server.files[orphan] = b"left"
-    answer = world.server.answer
+    reply = world.server.reply
 
     def refuse(call):
         if call.method == "DELETE":
             raise MixError("no")
-        return answer(call)
+        return reply(call)
 
-    monkeypatch.setattr(world.server, "answer", refuse)
+    monkeypatch.setattr(world.server, "reply", refuse)
     process = world.process("", world.store().repair("t", dry_run=False, orphans=True))
     while process.waiting() is not None:
         try:

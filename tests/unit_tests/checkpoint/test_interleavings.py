@@ -59,6 +59,7 @@ class Scene:
         def steps():
             for _ in range(times):
                 known = set(self.acknowledged)
+                self.readers.append((name, frozenset(known)))
                 self.check((yield from store.entries(THREAD)), known)
 
         self.processes.append(self.world.process(name, steps()))
@@ -74,6 +75,12 @@ class Scene:
             if label in acknowledged:
                 assert all(there), f"{label} is lost"
 
+    def situation(self):
+        """All that decides what can happen from here on."""
+        server = self.world.server
+        told = tuple((process.name, process.heard, process.done) for process in self.processes)
+        return frozenset(server.files.items()), told, frozenset(self.acknowledged), frozenset(self.readers)
+
     def finish(self, *, justified=()):
         for process in self.processes:
             if process.error is not None and not isinstance(process.error, justified):
@@ -86,41 +93,56 @@ class Scene:
         self.check(self.world.read(), self.acknowledged)
 
 
-def play(scene, choices, limit=600):
+class Known(Exception):
+    """What follows has been looked at."""
+
+
+def play(scene, choices, limit=600, at=lambda taken, able, was_able: None):
     """Runs processes to their end. `choices` says who goes on at each point where another could; then the first."""
-    taken, width = [], []
+    taken = []
     current = None
     for _ in range(limit):
         able = [p for p in scene.processes if p.waiting() is not None]
         if not able:
-            return taken, width
+            return taken
         # The one that made the last request comes first: choosing another one is a preemption.
         able.sort(key=lambda p: p is not current)
+        was_able = current in able
+        if len(taken) >= len(choices):
+            at(taken, able, was_able)
         choice = choices[len(taken)] if len(taken) < len(choices) else 0
         taken.append(min(choice, len(able) - 1))
-        width.append((len(able), current in able))
         current = able[taken[-1]]
         current.step()
     raise AssertionError("it never ends")
 
 
 def explore(make, check, *, preemptions, most=100_000):
-    """Every schedule in which a running process is preempted at most so many times."""
-    stack, runs = [[]], 0
+    """Every schedule in which a running process is preempted at most so many times.
+
+    Where files, processes and promises are as they were in an earlier schedule, so is all that can follow.
+    """
+    stack, runs, seen = [([], 0)], 0, {}
     while stack:
-        choices = stack.pop()
+        choices, used = stack.pop()
         scene = make()
-        taken, width = play(scene, choices)
-        check(scene)
+
+        def branch(taken, able, was_able, scene=scene, used=used):
+            situation = (scene.situation(), able[0].name)
+            if seen.get(situation, preemptions + 1) <= used:
+                raise Known
+            seen[situation] = used
+            if used + was_able <= preemptions:
+                stack.extend(([*taken, other], used + was_able) for other in range(1, len(able)))
+
+        try:
+            play(scene, choices, at=branch)
+        except Known:
+            pass
+        else:
+            check(scene)
         runs += 1
         assert runs <= most
-        used = [0]
-        for choice, (_, was_able) in zip(taken, width, strict=True):
-            used.append(used[-1] + (choice > 0 and was_able))
-        for at in range(len(choices), len(taken)):
-            able, was_able = width[at]
-            if used[at] + was_able <= preemptions:
-                stack.extend([*taken[:at], other] for other in range(1, able))
     return runs
 
 

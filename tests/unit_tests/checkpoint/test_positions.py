@@ -146,3 +146,10 @@ def test_values_that_hold_themselves_end():
     loop: list[Any] = []
     loop.append(loop)
     assert positions_in(loop) == []
+
+
+@pytest.mark.parametrize("junk", ["text", 7, None, [], {}, {"session_id": ""}, {"server": SERVER}])
+def test_what_is_no_pointer_tells_no_position(junk):
+    message = AIMessage("hi", response_metadata={"mix": junk})
+    assert positions_in([message]) == []
+    assert newest_first({"messages": [answer(), message]}) == (at(),)

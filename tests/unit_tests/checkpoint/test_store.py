@@ -100,8 +100,8 @@ def test_a_lane_with_one_version_is_looked_at_twice(kit, world):
 
 
 def test_a_thread_that_does_not_exist_is_believed_only_through_a_session_that_does(world):
-    assert requests(world, world.store().find("t", "", None)) == (None, 2)
-    assert world.server.log[-1].endswith(f"/{'5b1f6f0e-0000-4000-8000-000000000001'}")
+    assert requests(world, world.store().find("t", "", None)) == (None, 3)
+    assert world.server.log[-2].endswith(f"/{'5b1f6f0e-0000-4000-8000-000000000001'}")
 
 
 # What is found
@@ -501,7 +501,7 @@ def test_pickled_and_copied_stores_own_nothing(kit, world, monkeypatch):
     store = world.store()
     world.run(store.append("t", [kit.checkpoint(1)]))
     double = copy.deepcopy(store)
-    double._writer._fresh = world.fresh
+    double._writer._fresh = world.fresh_names()
     cost = requests(world, double.append("t", [kit.checkpoint(2)]))[1]
     assert cost > 2
     assert [entry.checkpoint_id for entry in world.read()] == ["00000001", "00000002"]
