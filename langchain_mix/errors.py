@@ -91,7 +91,8 @@ class MixError(Exception):
 
     def __str__(self) -> str:
         """All of it in one line: what, what was sent, whether the server acted, what to do."""
-        parts = [self.message]
+        more = bool(self.sent or self.hint)
+        parts = [self.message + "." if more and self.message[-1:].isalnum() else self.message]
         if self.sent:
             did = {
                 "no": "The server did not act on it.",

@@ -7,6 +7,7 @@ Refuses to know: what documents hold (`documents.py`). Nothing is unpickled.
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -17,6 +18,7 @@ from langchain_mix.checkpoint.seal import BrokenSealError, Seal
 from langchain_mix.errors import MixCheckpointDamaged, MixInputError
 
 _MARK: Final = b"LCMIX1\n"
+_MARK_OF_ANY_FORM: Final = re.compile(rb"LCMIX([0-9]{1,4})\n")
 _DIGEST_SIZE: Final = 32
 
 
@@ -29,7 +31,7 @@ class MissingDocument(MixCheckpointDamaged):
 
 
 class ForeignDocument(MixCheckpointDamaged):
-    """A whole document that this saver has no key for, or that is plain where it should not be."""
+    """A whole document that this saver has no key for, that is plain where it should not be, or of a later form."""
 
 
 def damaged(name: str, problem: str, kind: type[MixCheckpointDamaged] = MixCheckpointDamaged) -> MixCheckpointDamaged:
@@ -104,6 +106,9 @@ def unpack(name: str, kind: Kind, data: bytes, seal: Seal) -> list[Any]:
     """
     start = len(_MARK) + _DIGEST_SIZE
     if not data.startswith(_MARK):
+        if other := _MARK_OF_ANY_FORM.match(data):
+            problem = f"is of form {int(other[1])}, and this version of langchain-mix knows form 1 only"
+            raise damaged(name, problem, ForeignDocument)
         raise damaged(name, f"does not begin like one ({len(data)} bytes)", TornDocument)
     sealed = data[start:]
     if digest(sealed) != data[len(_MARK) : start]:

@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from langchain_mix.checkpoint import names, paging, search
 from langchain_mix.checkpoint.cache import Cache
-from langchain_mix.checkpoint.codec import MissingDocument
+from langchain_mix.checkpoint.codec import ForeignDocument, MissingDocument
 from langchain_mix.checkpoint.content import Content, Limits
 from langchain_mix.checkpoint.documents import Documents
 from langchain_mix.checkpoint.door import Door
@@ -274,12 +274,19 @@ class Threads:
         return (yield from self._in_turn(memory, key, work()))
 
     def delete(self, thread_id: str) -> Steps[Deleted]:
-        """Deletes a thread with all its namespaces. One that never existed costs no write."""
+        """Deletes a thread with all its namespaces. One that never existed costs no write.
+
+        Raises:
+            MixCheckpointDamaged: It is sealed with another key, or of a later form: the empty thread that this saver
+                would leave could not be read by those who use it.
+        """
         memory, key = self._memory, names.key_of(thread_id)
 
         def work() -> Steps[Deleted]:
             try:
                 content = yield from self._state.content(memory, thread_id)
+            except ForeignDocument:
+                raise
             except MixCheckpointDamaged:
                 content = None  # It can be deleted all the same.
             if content is not None and content.is_empty:

@@ -12,12 +12,13 @@ def main() -> None:
     """Runs the command line, or says what to install for it."""
     try:
         from langchain_mix.cli.app import app  # noqa: PLC0415  # The extra may be missing.
-    except ModuleNotFoundError as missing:
-        if missing.name is not None and missing.name.startswith("langchain_mix"):
+
+        app()
+    except ModuleNotFoundError as missing:  # Commands import what they alone need when they run.
+        if missing.name is None or missing.name.startswith("langchain_mix"):
             raise
         sys.stderr.write(
             f"The command line needs {missing.name}, which is not installed. Install it with:\n\n"
             "    pip install 'langchain-mix[cli]'\n"
         )
         sys.exit(2)
-    app()

@@ -60,8 +60,11 @@ def exit_code(error: BaseException) -> int:
 
 
 def tell(error: BaseException) -> None:
-    """Writes an error to standard error."""
-    errors_console().print(f"[bold red]Error:[/] {escape(visible(words_of(error)))}", highlight=False, soft_wrap=True)
+    """Writes an error to standard error, and below it what it notes about work that was done in part."""
+    console = errors_console()
+    console.print(f"[bold red]Error:[/] {escape(visible(words_of(error)))}", highlight=False, soft_wrap=True)
+    for note in getattr(error, "__notes__", ()):
+        console.print(escape(visible(str(note))), highlight=False, soft_wrap=True)
 
 
 def words_of(error: BaseException) -> str:

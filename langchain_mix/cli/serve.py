@@ -5,6 +5,7 @@ Owns: telling where it listens, and stopping it. Refuses to know: how it serves.
 
 from __future__ import annotations
 
+import errno
 import signal
 import threading
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 from rich.console import Console
 
 from langchain_mix.emulator import MixEmulator
+from langchain_mix.errors import MixConfigurationError
 from langchain_mix.protocol.api import parse_api
 
 
@@ -26,9 +28,9 @@ def run_server(console: Console, *, api: str, port: int, agent: str, data: Path 
         data: Where sessions and files are kept, or None to forget them.
 
     Raises:
-        MixConfigurationError: There is no such generation.
+        MixConfigurationError: There is no such generation, or the port is taken.
         ValueError: There is no such agent.
-        OSError: The port is taken.
+        OSError: The server cannot be started.
     """
     version = parse_api(api)
     stop = threading.Event()
@@ -39,6 +41,13 @@ def run_server(console: Console, *, api: str, port: int, agent: str, data: Path 
             console.print("For development and tests only; it listens on this machine.", style="dim")
             stop.wait()
             console.print("Stopped.")
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise
+        raise MixConfigurationError(
+            f"Port {port} is taken; another server may be running there.",
+            hint="`langchain-mix doctor` tells what answers; `--port 0` takes a free port.",
+        ) from error
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -11,6 +11,7 @@ import os
 import socket
 import time
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import closing
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final, Literal, TypeVar
@@ -271,8 +272,9 @@ def interrupt(response: httpx.Response) -> None:
     if sock is None:
         return
     try:
-        # A duplicate, since event loops hand out sockets that refuse to be shut down.
-        with socket.socket(fileno=os.dup(sock.fileno())) as own:
+        # A duplicate, since event loops hand out sockets that refuse to be shut down; of the plain type, since test
+        # tools such as pytest-socket put one in the place of `socket.socket` that refuses to be made.
+        with closing(socket.SocketType(fileno=os.dup(sock.fileno()))) as own:
             own.shutdown(socket.SHUT_RD)
     except OSError:
         return  # It has ended by itself.

@@ -10,6 +10,7 @@ import sys
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Final, Self, TypeAlias
@@ -93,7 +94,7 @@ class Tracker:
 
 
 class Display:
-    """Shows progress: a bar where somebody looks and rich is installed, else a line in the log for each file."""
+    """Shows progress: a bar where somebody looks and it can be drawn, else a line in the log for each file."""
 
     def __init__(self, progress: Progress) -> None:
         """Chooses how.
@@ -136,7 +137,8 @@ class Display:
 
 
 def _somebody_looks() -> bool:
-    return sys.stderr.isatty() or "ipykernel" in sys.modules
+    # In notebooks rich draws with ipywidgets; without them it warns and shows an empty line.
+    return sys.stderr.isatty() or ("ipykernel" in sys.modules and find_spec("ipywidgets") is not None)
 
 
 def _bar() -> RichProgress | None:

@@ -10,6 +10,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from langchain_mix.extras import extra
+
 if TYPE_CHECKING:
     from langchain_mix.emulator import (
         CloseConnection,
@@ -79,6 +81,11 @@ def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     home = f"{__name__}.{_OWN[name]}" if name in _OWN else "langchain_mix.emulator"
-    value = getattr(import_module(home), name)
-    globals()[name] = value
+    with extra("testing", part=name):
+        value = globals()[name] = getattr(import_module(home), name)
     return value
+
+
+def __dir__() -> list[str]:
+    """Names that were not imported yet are there, too."""
+    return sorted({*globals(), *__all__})

@@ -14,7 +14,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any, Protocol
 
-import pytest
+from langchain_mix.extras import extra
+
+with extra("testing", part=__name__):
+    import pytest
 
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel

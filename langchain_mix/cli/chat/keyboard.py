@@ -94,13 +94,26 @@ class Keyboard:
         if fresh:
             _forget_typed(session.app.input)
 
+        left = False
+
+        async def typed() -> str | None:
+            nonlocal left
+            try:
+                return await session.prompt_async(question)
+            except KeyboardInterrupt:  # A task would raise it here, and tell it once more when the program ends.
+                left = True
+                return None
+
         async def answer() -> str | None:
             try:
-                return await asyncio.wait_for(session.prompt_async(question), seconds)
+                return await asyncio.wait_for(typed(), seconds)
             except TimeoutError:
                 return None
 
-        return asyncio.run(answer())
+        said = asyncio.run(answer())
+        if left:
+            raise KeyboardInterrupt
+        return said
 
     def confirm(self, question: str) -> bool:
         """Asks until the answer is yes or no. Leaving the question is a no."""

@@ -114,7 +114,7 @@ class Questions:
                     self._always.add(tool)
                     return True
                 case _:
-                    continue
+                    self._tell("Answer y, n or a, then Enter.")
 
     def notification(self, note: SSENotificationEventData) -> str | None:
         """Shows a notification and gets its answer.

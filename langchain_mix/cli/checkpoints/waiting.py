@@ -1,6 +1,6 @@
 """What is told on standard error while a command works.
 
-Owns: the bar of work whose length nobody knows, types that were not constructed, and notes of errors.
+Owns: the bar of work whose length nobody knows, and types that were not constructed.
 Refuses to know: the work.
 """
 
@@ -15,7 +15,6 @@ from rich.text import Text
 
 from langchain_mix.checkpoint import MixSerdeWarning
 from langchain_mix.cli.terminal import errors_console, visible
-from langchain_mix.errors import MixError
 
 
 @contextmanager
@@ -41,14 +40,3 @@ def types_told() -> Iterator[None]:
     for one in caught:
         if one not in refused:
             warnings.warn_explicit(one.message, one.category, one.filename, one.lineno)
-
-
-@contextmanager
-def notes_told() -> Iterator[None]:
-    """Tells what an error notes about work that was done in part."""
-    try:
-        yield
-    except MixError as error:
-        for note in getattr(error, "__notes__", ()):
-            errors_console().print(Text(visible(note)), soft_wrap=True)
-        raise

@@ -18,7 +18,7 @@ from langchain_mix.checkpoint.addresses import Address, thread_name
 from langchain_mix.checkpoint.report import Repair
 from langchain_mix.cli.checkpoints.choice import find_checkpoint
 from langchain_mix.cli.checkpoints.opening import Store, no_thread
-from langchain_mix.cli.checkpoints.waiting import notes_told, waiting
+from langchain_mix.cli.checkpoints.waiting import waiting
 from langchain_mix.cli.failures import tell
 from langchain_mix.cli.sessions.exchanges import counted
 from langchain_mix.cli.sessions.work import confirm
@@ -98,7 +98,7 @@ def prune(store: Store, named: Sequence[str] | None, rule: Rule, *, dry_run: boo
 
 def _prune(saver: MixSaver, thread_ids: Sequence[str], rule: Rule) -> tuple[Removed, int]:
     if rule.sessions:  # Which sessions nobody needs is known when all threads are done.
-        with waiting("Pruning"), notes_told():
+        with waiting("Pruning"):
             return rule.apply(saver, thread_ids), 0
     removed: dict[str, tuple[str, ...]] = {}
     failed = 0
@@ -143,7 +143,7 @@ def rewind(store: Store, thread_id: str, named: str, *, dry_run: bool, yes: bool
         confirm(f"Take it back? {_CANNOT_BE_UNDONE}")
         if saver.rewind(config, dry_run=True) != plan:
             raise MixInputError("The thread has changed meanwhile; nothing was done.", hint="Look at it again.")
-    with waiting("Taking back"), notes_told():
+    with waiting("Taking back"):
         done = saver.rewind(config)
     gone = sum(len(ids) for ids in done.removed.values())
     console.print(f"Removed {counted(gone, 'checkpoint')} and {counted(done.rows_removed, 'message')}.")
@@ -170,7 +170,7 @@ def copy(store: Store, source: str, target: str, *, console: Console) -> None:
         MixInputError: There is no such thread, or the target holds something.
         MixError: It failed.
     """
-    with waiting("Copying"), notes_told():
+    with waiting("Copying"):
         store.demand(source)
         done = store.saver().copy_thread(source, target)
     console.print(f"Copied {counted(done.checkpoints, 'checkpoint')}.")
@@ -258,7 +258,7 @@ def delete(store: Store, thread_id: str, *, sessions: bool, yes: bool, console: 
     _list_sessions(plan, console)
     if not yes:
         confirm(f"Delete it? {_CANNOT_BE_UNDONE}")
-    with waiting("Deleting"), notes_told():
+    with waiting("Deleting"):
         if sessions:
             gone = saver.prune([thread_id], strategy="delete", delete_sessions=True).sessions
         else:

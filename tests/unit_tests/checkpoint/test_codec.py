@@ -40,7 +40,9 @@ def test_a_changed_byte_anywhere_is_told(seal):
     for at in range(len(whole)):
         for bit in (1, 128):
             changed = whole[:at] + bytes([whole[at] ^ bit]) + whole[at + 1 :]
-            with pytest.raises(TornDocument, match=NAME):
+            # With another digit it might be a document of a later form, to be left alone.
+            kind = ForeignDocument if changed[5:6].isdigit() and at == len("LCMIX") else TornDocument
+            with pytest.raises(kind, match=NAME):
                 unpack(NAME, "register", changed, seal)
 
 

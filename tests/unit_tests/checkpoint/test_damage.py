@@ -544,3 +544,27 @@ def test_a_damaged_thread_is_reported_with_its_problem(kit):
     assert SLOT0 in one.problem
     with pytest.raises(MixCheckpointDamaged, match=SLOT0):
         world.run(world.store().thread_ids())
+
+
+def test_files_of_a_later_form_are_left_alone(kit):
+    world = built(kit)
+    for name, data in world.server.files.items():
+        world.server.files[name] = data.replace(b"LCMIX1\n", b"LCMIX2\n", 1)
+    before = dict(world.server.files)
+    store = world.store()
+    for steps in (
+        store.find("t", "", None),
+        store.append("t", [kit.checkpoint(99)]),
+        store.delete("t"),
+    ):
+        with pytest.raises(MixCheckpointDamaged, match="form 2"):
+            world.run(steps)
+    assert world.server.files == before
+
+
+def test_a_thread_is_not_deleted_with_another_key(kit):
+    world = built(kit, seal=CipherSeal(Rot(1)))
+    before = dict(world.server.files)
+    with pytest.raises(MixCheckpointDamaged):
+        world.run(world.store(seal=CipherSeal(Rot(2))).delete("t"))
+    assert world.server.files == before

@@ -47,6 +47,30 @@ def test_misuse(arguments):
     assert CliRunner().invoke(app, arguments).exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("away", "command"),
+    [("typer", []), ("starlette", ["demo"]), ("uvicorn", ["serve"]), ("PIL", ["chat", "--emulator", "hi"])],
+)
+def test_a_command_whose_extra_is_missing_says_what_to_install(away, command):
+    code = f"""
+import sys
+
+class Without:
+    def find_spec(self, name, path, target=None):
+        if name.partition(".")[0] == {away!r}:
+            raise ModuleNotFoundError("No module named " + name, name=name)
+
+sys.meta_path.insert(0, Without())
+sys.argv[1:] = {command!r}
+from langchain_mix.cli import main
+main()
+"""
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ran.returncode == 2
+    assert ran.stderr.startswith(f"The command line needs {away}")
+    assert ran.stderr.endswith("    pip install 'langchain-mix[cli]'\n")
+
+
 def test_help_loads_neither_the_server_nor_langchain():
     code = (
         "import sys\nfrom langchain_mix.cli.app import app\nprint('\\n'.join(m.split('.')[0] for m in sys.modules))\n"

@@ -50,6 +50,15 @@ def test_markup_and_escapes_of_an_error_are_shown_as_they_are(capsys):
     assert capsys.readouterr().err == "Error: [red]x[/red] \\x1b[2J\n"
 
 
+def test_what_an_error_notes_is_told_below_it(capsys):
+    error = MixConnectionError("away")
+    error.add_note("Session [b]s[/b] is left.\x1b[2J")
+    error.add_note("So is the file.")
+    with pytest.raises(typer.Exit), told():
+        raise error
+    assert capsys.readouterr().err.splitlines()[1:] == ["Session [b]s[/b] is left.\\x1b[2J", "So is the file."]
+
+
 def test_an_unwritable_file_is_named(capsys):
     with pytest.raises(typer.Exit), told():
         open("/nowhere/at/all")  # noqa: PTH123, SIM115

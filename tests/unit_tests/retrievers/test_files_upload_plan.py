@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -135,6 +138,22 @@ def test_the_log_is_told_elsewhere(monkeypatch, capsys, caplog):
     assert capsys.readouterr().err == ""
     assert [record.getMessage() for record in caplog.records][-1] == "Uploaded 2 of 2 files, 15 bytes."
     assert len(caplog.records) == 3
+
+
+@pytest.mark.parametrize("drawn", [True, False])
+def test_a_notebook_without_widgets_is_told_in_the_log(drawn, monkeypatch, caplog):
+    caplog.set_level(logging.INFO)
+    monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
+    monkeypatch.setitem(sys.modules, "ipywidgets", widgets() if drawn else None)
+    with Display(progress=True) as display:
+        Tracker({Path("a"): 10}, display.tell).done(Path("a"))
+    assert bool(caplog.records) is not drawn
+
+
+def widgets():
+    module = ModuleType("ipywidgets")
+    module.__spec__ = ModuleSpec("ipywidgets", loader=None)
+    return module
 
 
 def test_nothing_is_shown_if_nothing_is_wanted(monkeypatch, capsys, caplog):

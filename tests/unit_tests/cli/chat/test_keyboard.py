@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import stat
 
 import pytest
@@ -43,6 +44,15 @@ def test_reading_a_message(keys, text, read):
 def test_leaving_on_an_empty_line(keys, key, leaves):
     with pytest.raises(leaves):
         typed(keys, key).read("You: ")
+
+
+@pytest.mark.parametrize("seconds", [None, 5.0])
+@pytest.mark.parametrize(("key", "leaves"), [("\x03", KeyboardInterrupt), ("\x04", EOFError)])
+def test_leaving_a_question_leaves_no_traceback_behind(keys, key, leaves, seconds, caplog):
+    with pytest.raises(leaves):
+        typed(keys, key).ask("Allow? ", seconds, fresh=False)
+    gc.collect()  # A task whose exception nobody has seen tells of it when it is collected.
+    assert not caplog.records
 
 
 def test_messages_are_remembered_for_their_owner_alone(keys, tmp_path):

@@ -110,6 +110,15 @@ def test_leaving_a_question_ends_the_turn(key):
         questions.notification(SSENotificationEventData(id="n", response_type="text"))
 
 
+def test_an_answer_that_is_not_understood_is_told_how_to_answer():
+    questions, _, out, _ = asking("sure", "y")
+    assert questions.permission(REQUEST) is True
+    assert "Answer y, n or a, then Enter." in out.getvalue()
+    questions, _, out, _ = asking("y")
+    questions.permission(REQUEST)
+    assert "Answer y" not in out.getvalue()
+
+
 def test_a_wrong_answer_does_not_buy_time(monkeypatch):
     times = iter([0.0, 0.0, 12.0, 25.0])
     monkeypatch.setattr("langchain_mix.cli.chat.questions.time.monotonic", lambda: next(times))
