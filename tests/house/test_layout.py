@@ -13,7 +13,6 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = ROOT / "langchain_mix"
 MODULES = sorted(PACKAGE.rglob("*.py"))
-LONGEST = 400
 
 
 def names(paths):
@@ -21,10 +20,8 @@ def names(paths):
 
 
 @pytest.mark.parametrize("path", MODULES, ids=names(MODULES))
-def test_a_module_is_short_and_says_what_it_owns(path):
-    text = path.read_text()
-    assert text.count("\n") <= LONGEST
-    assert ast.get_docstring(ast.parse(text)), "a module says what it owns"
+def test_a_module_says_what_it_is(path):
+    assert ast.get_docstring(ast.parse(path.read_text())), "a module says what it is"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=names(MODULES))
