@@ -8,16 +8,14 @@ All sessions of a server share their uploads, so any session is a door to them; 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import lru_cache
-from http import HTTPStatus
 from math import inf
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 from langchain_mix.errors import MixNotFoundError, MixStoreError
 from langchain_mix.protocol import calls
 from langchain_mix.protocol.api import Knowledge
-from langchain_mix.protocol.call import Call, FilePart, Flow, Reply, ask, content, together
+from langchain_mix.protocol.call import FilePart, Flow, ask, together
 from langchain_mix.protocol.flows import create_session
 from langchain_mix.protocol.models import FileInfo, SessionData
 
@@ -108,19 +106,8 @@ class Door:
         return (yield from use((yield from self.session())))
 
 
-@lru_cache(maxsize=1024)
-def _reading(session_id: str, name: str) -> Call[bytes | None]:
-    """The call that reads a file. It is kept: of each thread a few files are read again and again."""
-    call: Call[Any] = calls.download_file(session_id, name)
-
-    def decode(reply: Reply) -> bytes | None:
-        if reply.status != HTTPStatus.NOT_FOUND:
-            return content(reply)
-        if "File with ID" not in reply.text:  # Mix: it is the session that is missing, or the route.
-            call.result(reply)
-        return None
-
-    return replace(call, decode=decode, statuses=(200, 404))
+# The calls are kept: of each thread a few files are read again and again.
+_reading = lru_cache(maxsize=1024)(calls.read_file)
 
 
 def _age_of(session: SessionData) -> float:

@@ -19,6 +19,7 @@ from langchain_mix.client._turns import (
     Verdict,
     fixed_verdict,
     notification_call,
+    refused_answer,
     subagent_session,
     unanswered,
     verdict_call,
@@ -73,10 +74,8 @@ class Questions:
         except errors.MixNetworkError as error:
             # The server stops waiting by itself, and the turn goes on.
             return unanswered(question, error)
-        except errors.MixDefaultError:
-            if isinstance(question, Ask):
-                raise
-            # Mix: a 404 for a notification that was answered or has expired.
+        except errors.MixResponseError as error:
+            return refused_answer(question, error)
         return None
 
     async def _verdict_or_no(self, request: SSEPermissionEventData) -> Verdict:

@@ -23,7 +23,7 @@ from langchain_mix import errors
 from langchain_mix._version import __version__
 from langchain_mix.client._settings import CONNECT_TIMEOUT, TURN_TIMEOUT, CallOptions, Settings
 from langchain_mix.protocol.api import Knowledge
-from langchain_mix.protocol.call import Call, Reply, error_from
+from langchain_mix.protocol.call import Call, Reply, error_from, is_refusal
 from langchain_mix.protocol.retry import RETRIED_STATUSES, RetryConfig, next_wait, retry_after
 
 T = TypeVar("T")
@@ -122,6 +122,8 @@ class Core:
             result = call.result(outcome)
         except errors.MixResponseError as error:
             error.sent = error.sent or str(call)  # A decoder does not know whose reply it reads.
+            if call.refusal_shows is not None:
+                self.learn(Knowledge(call.refusal_shows(error)))
             raise
         if call.shows is not None:
             self.learn(Knowledge(call.shows(result)))
@@ -226,8 +228,7 @@ def _is_worth_another(call: Call[Any], outcome: Outcome, policy: RetryConfig) ->
         return policy.retry_connection_errors and unsent
     if isinstance(outcome, errors.MixError):
         return policy.retry_connection_errors and isinstance(outcome, errors.MixNetworkError)
-    # Mix: a 500 about rows that do not exist says "unknown session" and would say it again.
-    return outcome.status in RETRIED_STATUSES and b"no rows in result set" not in outcome.body
+    return outcome.status in RETRIED_STATUSES and not is_refusal(outcome)
 
 
 def _is_over(until: float | None, wait: float) -> bool:

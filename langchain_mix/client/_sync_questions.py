@@ -22,6 +22,7 @@ from langchain_mix.client._turns import (
     fixed_verdict,
     interrupt,
     notification_call,
+    refused_answer,
     subagent_session,
     unanswered,
     verdict_call,
@@ -78,10 +79,8 @@ class Questions:
         except errors.MixNetworkError as error:
             # The server stops waiting by itself, and the turn goes on.
             return unanswered(question, error)
-        except errors.MixDefaultError:
-            if isinstance(question, Ask):
-                raise
-            # Mix: a 404 for a notification that was answered or has expired.
+        except errors.MixResponseError as error:
+            return refused_answer(question, error)
         return None
 
     def _verdict_or_no(self, request: SSEPermissionEventData) -> Verdict:

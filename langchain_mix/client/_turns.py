@@ -13,7 +13,6 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import closing
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Any, Final, Literal, TypeVar
 
 import httpx
@@ -22,7 +21,7 @@ from langchain_mix import errors
 from langchain_mix.client._settings import CallOptions
 from langchain_mix.protocol import calls
 from langchain_mix.protocol.api import Knowledge, having
-from langchain_mix.protocol.call import Call
+from langchain_mix.protocol.call import Call, is_unrouted
 from langchain_mix.protocol.events import SSENotificationEventData, SSEPermissionEventData
 from langchain_mix.protocol.guard import guarded
 from langchain_mix.protocol.models import SendMessageResponse, SessionData
@@ -186,8 +185,7 @@ def answer_of(result: Any) -> Answered:
 
 def remaining(known: Knowledge, error: errors.MixError) -> Knowledge:
     """The generations that the server may still be after it has answered the message with this error."""
-    unrouted = isinstance(error, errors.MixDefaultError) and error.status_code == HTTPStatus.NOT_FOUND
-    if unrouted and known.agreed("stream_write") is True:
+    if is_unrouted(error) and known.agreed("stream_write") is True:
         return Knowledge(having("stream_write", value=False))  # Mix 0.5 was here, and a newer one has taken its place.
     return known
 
@@ -254,6 +252,25 @@ def unanswered(effect: Ask | Notify, error: errors.MixError) -> Progress:
     if isinstance(effect, Ask):
         return Progress("permission_unanswered", {"id": effect.request.id, "error": str(error)})
     return Progress("notification_unanswered", {"id": effect.notification.id, "error": str(error)})
+
+
+def refused_answer(effect: Ask | Notify, error: errors.MixResponseError) -> Progress | None:
+    """Returns what reports that the server did not take an answer; None if the question was settled before.
+
+    Args:
+        effect: The question.
+        error: The server's refusal of the answer.
+
+    Raises:
+        MixResponseError: The refusal ends the turn.
+    """
+    if isinstance(effect, Notify):
+        # Mix: the refusal, in plain text, of a notification that was answered or has expired.
+        if isinstance(error, errors.MixNotFoundError) or "Notification not found" in error.body:
+            return None
+        if isinstance(error, errors.MixDefaultError):
+            return unanswered(effect, error)
+    raise error
 
 
 def subagent_session(sessions: Iterable[SessionData], parent_call: str) -> str:

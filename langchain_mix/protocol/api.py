@@ -272,9 +272,14 @@ def seen_in_session(payload: Mapping[str, object]) -> tuple[ApiVersion, ...]:
     return before(ApiVersion.V0_7)
 
 
+_EVENTS_0_8: Final = frozenset(
+    {"tool_use_start", "tool_use_parameter_delta", "tool_use_parameter_streaming_complete", "notification"}
+)
+
+
 def seen_in_event(name: str, payload: Mapping[str, object]) -> tuple[ApiVersion, ...]:
     """The generations that send an event of this name with these wire keys; all of them if it shows nothing."""
-    if name.startswith("tool_use_") or name == "notification":
+    if name in _EVENTS_0_8:
         return since(ApiVersion.V0_8)
     if name == "tool":
         return before(ApiVersion.V0_8)

@@ -7,6 +7,7 @@ Refuses to know: which endpoints exist (`calls.py`) and how requests travel (`cl
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -74,6 +75,8 @@ class Call(Generic[T]):
         idempotent: Whether sending it twice does no more than sending it once. Only such calls are ever retried.
         statuses: The statuses that mean success.
         shows: What a result tells of the server's generation.
+        recover: Turns a refusal that is a result after all into that result, and raises any other.
+        refusal_shows: What a refusal tells of the server's generation.
         patient: The server may take as long as a whole turn to answer.
         secret: The body holds a credential and is never logged.
     """
@@ -87,6 +90,8 @@ class Call(Generic[T]):
     idempotent: bool = False
     statuses: tuple[int, ...] = (200,)
     shows: Callable[[T], Iterable[ApiVersion]] | None = None
+    recover: Callable[[errors.MixResponseError], T] | None = None
+    refusal_shows: Callable[[errors.MixResponseError], Iterable[ApiVersion]] | None = None
     patient: bool = False
     secret: bool = False
     path: str = field(init=False, default="")
@@ -113,9 +118,12 @@ class Call(Generic[T]):
             MixDefaultError: The same without the server's JSON.
             ResponseValidationError: The server said yes, but in a form that cannot be read.
         """
-        if reply.status not in self.statuses:
-            raise error_from(self, reply)
-        return self.decode(reply)
+        if reply.status in self.statuses:
+            return self.decode(reply)
+        error = error_from(self, reply)
+        if self.recover is None:
+            raise error
+        return self.recover(error)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,21 +230,22 @@ def error_from(call: Call[Any], reply: Reply) -> errors.MixResponseError:
     Returns:
         An `ErrorResponse` (by status one of its subclasses) for the server's JSON errors, else a `MixDefaultError`.
     """
-    refused = HTTPStatus.MULTIPLE_CHOICES <= reply.status < _BROKEN
-    acted: errors.Acted = "no" if call.idempotent or refused else "unknown"
     if (data := _envelope(reply)) is not None:
         kind, hint = _kind_of(data.error, reply.status)
-        if kind is errors.MixNotFoundError or "browserMode" in data.error.message:
-            acted = "no"
-        elif acted == "unknown":
+        refused = kind is not errors.MixInternalError or "browserMode" in data.error.message
+        acted: errors.Acted = "no" if call.idempotent or refused else "unknown"
+        if acted == "unknown":
             hint = hint or "Read the server's state before you send it again."
         error: errors.MixResponseError = kind(data.error.message, sent=str(call), acted=acted, hint=hint, data=data)
-    elif _is_page(reply):
+        return _describe(error, reply)
+    refused = HTTPStatus.MULTIPLE_CHOICES <= reply.status < _BROKEN or _refuses_in_plain_text(reply)
+    acted = "no" if call.idempotent or refused else "unknown"
+    if _is_page(reply):
         error = _page(reply)
         error.sent, error.acted = str(call), acted
     else:
         words = " ".join(reply.text.split())[:200] or "an empty body"
-        hint = "This server has no such operation; its generation may lack it." if _unrouted(reply) else ""
+        hint = "This server has no such operation; its generation may lack it." if is_unrouted(reply) else ""
         if reply.status < HTTPStatus.BAD_REQUEST:
             hint = "Check the URL: a redirect or an unexpected success is no answer of a Mix server."
         error = errors.MixDefaultError(
@@ -259,9 +268,28 @@ def _page(reply: Reply) -> errors.MixNotAServerError:
     return _describe(error, reply)
 
 
-def _unrouted(reply: Reply) -> bool:
-    # Mix: a path without a route is a plain-text 404, a missing resource is a JSON one.
-    return reply.status in {404, 405} and not reply.text.lstrip().startswith("{")
+def is_unrouted(reply: Reply | errors.MixError) -> bool:
+    """Returns True for the router's own answer to a path or a method that has no route, whatever its status.
+
+    Mix answers requests for a missing resource in JSON instead.
+    """
+    text = reply.text if isinstance(reply, Reply) else reply.body
+    return text.strip() in _UNROUTED and not isinstance(reply, errors.MixNotAServerError)
+
+
+def is_refusal(reply: Reply) -> bool:
+    """Returns True when the body of an unsuccessful reply says that the request was refused, whatever the status.
+
+    Such a request was not carried out, and sending it again would be refused again.
+    """
+    data = _envelope(reply)
+    if data is not None:
+        return _kind_by_words(data.error) not in {None, errors.MixInternalError}
+    return _refuses_in_plain_text(reply)
+
+
+def _refuses_in_plain_text(reply: Reply) -> bool:
+    return is_unrouted(reply) or reply.text.strip() in _PLAIN_REFUSALS
 
 
 def _envelope(reply: Reply) -> errors.ErrorResponseData | None:
@@ -279,16 +307,33 @@ def _envelope(reply: Reply) -> errors.ErrorResponseData | None:
 
 
 def _kind_of(error: errors.RESTError, status: int) -> tuple[type[errors.ErrorResponse], str]:
-    # Mix 0.6.5 and 0.8: an unknown session is a 500 that speaks of SQL, elsewhere a 404.
-    if status == HTTPStatus.NOT_FOUND or (status >= _BROKEN and "no rows in result set" in error.message):
-        return errors.MixNotFoundError, ""
-    if status == HTTPStatus.UNAUTHORIZED:
-        return errors.MixAuthenticationError, "Store a provider key with `mix.authentication.store_api_key(...)`."
+    kind = _kind_by_words(error) or _KIND_BY_STATUS.get(status)
+    if kind is None:
+        kind = errors.MixBadRequestError if status < _BROKEN else errors.MixInternalError
+    if kind is errors.MixAuthenticationError:
+        return kind, "Store a provider key with `mix.authentication.store_api_key(...)`."
     if "json: unknown field" in error.message:
-        return errors.MixBadRequestError, "The server is older than this field; pass `api=` the server's generation."
-    if status < _BROKEN:
-        return errors.MixBadRequestError, ""
-    return errors.MixInternalError, ""
+        return kind, "The server is older than this field; pass `api=` the server's generation."
+    if demands_browser_mode(error):
+        return kind, "This server is of API 0.8 or later: pass `browser_mode`, or leave `api=` out."
+    return kind, ""
+
+
+def _kind_by_words(error: errors.RESTError) -> type[errors.ErrorResponse] | None:
+    """Returns the kind that the body names. Statuses differ between servers for the same refusal; the words do not."""
+    if "no rows in result set" in error.message and "agent processing" not in error.message:
+        return errors.MixNotFoundError  # Mix 0.6.5 and 0.8 report an unknown session as a failure of SQL.
+    if error.type in _KIND_BY_TYPE:
+        return _KIND_BY_TYPE[error.type]
+    return next((kind for pattern, kind in _KIND_BY_PATTERN if pattern.search(error.message)), None)
+
+
+def demands_browser_mode(error: errors.RESTError) -> bool:
+    """Returns True for the refusal of a session without a valid `browserMode` (Mix 0.8: status 400).
+
+    Servers before Mix 0.8 name the field too, as one that they do not know.
+    """
+    return "browserMode" in error.message and "unknown field" not in error.message
 
 
 def _describe(error: E, reply: Reply) -> E:
@@ -298,4 +343,37 @@ def _describe(error: E, reply: Reply) -> E:
     return error
 
 
+_UNROUTED: Final = frozenset({"404 page not found", "Method Not Allowed"})
+_PLAIN_REFUSALS: Final = frozenset(
+    {
+        "Cannot serve directory",
+        "Invalid JSON in request body",
+        "Invalid filename",
+        "Method not allowed",
+        "Missing content parameter",
+        "Notification not found or already responded",
+        "Only POST method allowed",
+        "Thumbnails only supported for video and image files",
+    }
+)
+"""Mix: refusals of single handlers that are no JSON."""
+
+_KIND_BY_TYPE: Final[Mapping[str, type[errors.ErrorResponse]]] = {
+    "validation_error": errors.MixBadRequestError,
+    "bad_request": errors.MixBadRequestError,
+    "not_found": errors.MixNotFoundError,
+    "unauthorized": errors.MixAuthenticationError,
+    "internal_error": errors.MixInternalError,
+}
+_KIND_BY_PATTERN: Final[tuple[tuple[re.Pattern[str], type[errors.ErrorResponse]], ...]] = (
+    (re.compile(r"^Validation error for field '"), errors.MixBadRequestError),
+    (re.compile(r"^Internal error during "), errors.MixInternalError),
+    (re.compile(r"^\w+ with ID '.*' not found$|^Command '.*' not found\. ", re.DOTALL), errors.MixNotFoundError),
+)
+"""For types outside of the documented set."""
+
+_KIND_BY_STATUS: Final[Mapping[int, type[errors.ErrorResponse]]] = {
+    HTTPStatus.NOT_FOUND: errors.MixNotFoundError,
+    HTTPStatus.UNAUTHORIZED: errors.MixAuthenticationError,
+}
 _HIDDEN: Final = frozenset({"set-cookie", "authorization", "proxy-authorization", "x-api-key"})

@@ -12,16 +12,15 @@ from typing import Any, Final, Literal, TypeVar
 from pydantic.alias_generators import to_snake
 
 from langchain_mix.errors import (
+    ErrorResponse,
     MixBadRequestError,
     MixDefaultError,
     MixError,
-    MixInternalError,
-    MixNotAServerError,
     MixUnsupportedError,
 )
 from langchain_mix.protocol import calls
 from langchain_mix.protocol.api import ALL, CAPABILITIES, ApiVersion, Feature, Knowledge, having
-from langchain_mix.protocol.call import Call, Flow, ask
+from langchain_mix.protocol.call import Call, Flow, ask, demands_browser_mode, is_unrouted
 from langchain_mix.protocol.models import (
     Callback,
     GetAvailableProvidersResponse,
@@ -41,17 +40,15 @@ T = TypeVar("T")
 Known = Callable[[], Knowledge]
 """What is known of the server now; it grows with every reply."""
 
-_UNROUTED: Final = frozenset({"404 page not found", "Method Not Allowed"})
-"""Mix: what the router says where there is no route. Missing resources are told in JSON."""
-
 _UNKNOWN_FIELD: Final = re.compile(r'json: unknown field "([^"]+)"')
 
 
 def create_session(known: Known, **fields: Any) -> Flow[SessionData]:
     """Creates a session on a server of any generation.
 
-    Mix 0.8 demands a browser mode, which older servers refuse. While the generation is not known the session is asked
-    for without one; a server that demands it says so and has done nothing.
+    Mix 0.8 requires a browser mode, which older servers refuse. While the generation is not known, or if the server
+    was replaced by one of another generation, the first request may be refused; nothing was created then, and the
+    refusal shows which form the server takes.
 
     Args:
         known: What is known of the server.
@@ -60,15 +57,19 @@ def create_session(known: Known, **fields: Any) -> Flow[SessionData]:
     Returns:
         The flow.
     """
-    asked = known()  # Others may learn meanwhile what this call did not know.
+    first = calls.create_session(known(), **fields)
     try:
-        return (yield from ask(calls.create_session(asked, **fields)))
-    except MixInternalError as refusal:
-        undecided = asked.agreed("browser_mode") is None and not fields.get("browser_mode")
-        if not undecided or "browserMode" not in refusal.error.message:
+        return (yield from ask(first))
+    except ErrorResponse as refusal:
+        if refusal.acted != "no" or "browserMode" not in refusal.error.message:
             raise
-    newer = asked.narrow(having("browser_mode"))
-    return (yield from ask(calls.create_session(newer, **fields)))
+        now = known()  # Narrowed by the refusal already, unless the user named the generation or another client asked.
+        if now.agreed("browser_mode") is None:
+            now = now.narrow(having("browser_mode", value=demands_browser_mode(refusal.error)))
+        second = calls.create_session(now, **fields)
+        if second.body == first.body:
+            raise
+    return (yield from ask(second))
 
 
 def learn_turns(known: Known, session_id: str) -> Flow[None]:
@@ -173,7 +174,7 @@ def _offered(known: Known, call: Call[T], feature: Feature, what: str) -> Flow[T
     try:
         return (yield from ask(call))
     except MixDefaultError as refusal:
-        if refusal.body.strip() not in _UNROUTED or isinstance(refusal, MixNotAServerError):
+        if not is_unrouted(refusal):
             raise
         try:
             # A wrong base URL is answered the same way. Only a Mix server lists sessions, and they show its generation.

@@ -117,6 +117,8 @@ def _evidence(mix: Mix, sessions: Sequence[SessionData]) -> tuple[Knowledge, lis
             written = mix.run(ask(calls.probe_stream_write(sessions[0].id)))
         except MixError:
             return known, evidence
+        if written is None:
+            return known, evidence
         known = known.narrow(having("stream_write", value=written))
         evidence.append(f"its streams {'take' if written else 'do not take'} messages")
     return known, evidence

@@ -19,6 +19,7 @@ from langchain_mix.protocol.calls.files import (
     delete_file,
     download_file,
     list_files,
+    read_file,
     upload_file,
 )
 from langchain_mix.protocol.calls.messages import (
@@ -95,6 +96,7 @@ __all__ = [
     "list_sessions",
     "message_history",
     "probe_stream_write",
+    "read_file",
     "refresh_oauth_tokens",
     "reset_preferences",
     "respond_to_notification",

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from http import HTTPStatus
-from typing import Final
+from typing import Any, Final
 
-from langchain_mix.errors import MixInputError
-from langchain_mix.protocol.call import Call, FilePart, Reply, content, nothing
+from langchain_mix.errors import MixInputError, MixNotFoundError, MixResponseError
+from langchain_mix.protocol.call import Call, FilePart, content, nothing
 from langchain_mix.protocol.calls._inputs import filled
 from langchain_mix.protocol.calls._replies import reads
 from langchain_mix.protocol.models.files import FileInfo
@@ -102,6 +101,20 @@ def download_file(
     )
 
 
+def read_file(session_id: str, filename: str) -> Call[bytes | None]:
+    """Reads a file that may be missing; the result is None then.
+
+    Args:
+        session_id: The session. A missing one is an error.
+        filename: The file's name on the server.
+
+    Returns:
+        The call.
+    """
+    call: Call[Any] = download_file(session_id, filename)
+    return replace(call, recover=_missing)
+
+
 def delete_file(session_id: str, filename: str) -> Call[None]:
     """Deletes an uploaded file, for all sessions. A file that is gone already is no error.
 
@@ -112,17 +125,24 @@ def delete_file(session_id: str, filename: str) -> Call[None]:
     Returns:
         The call.
     """
-    call = Call(
+    return Call(
         method="DELETE",
         segments=("api", "sessions", session_id, "files", filename),
         decode=nothing,
+        recover=_missing,  # Where uploads live decides whether Mix answers 204 or 404 for a missing file.
         statuses=(204,),
         idempotent=True,
     )
 
-    def gone(reply: Reply) -> None:
-        # Where uploads live decides whether Mix answers 204 or 404 for a missing file; a missing session is an error.
-        if not (reply.status == HTTPStatus.NOT_FOUND and "File with ID" in reply.text):
-            call.result(reply)
 
-    return replace(call, decode=gone, statuses=(204, 404))
+def _missing(error: MixResponseError) -> None:
+    """Returns None for the refusal that says that a file is missing, and raises any other, as for a missing session.
+
+    Args:
+        error: The refusal.
+
+    Raises:
+        MixResponseError: It says something else.
+    """
+    if not (isinstance(error, MixNotFoundError) and error.error.message.startswith("File with ID")):
+        raise error

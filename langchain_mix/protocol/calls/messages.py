@@ -10,7 +10,15 @@ import json
 from http import HTTPStatus
 from typing import Any
 
-from langchain_mix.errors import ErrorResponseData, MixAuthenticationError, MixInputError, RESTError
+from langchain_mix.errors import (
+    ErrorResponse,
+    ErrorResponseData,
+    MixAuthenticationError,
+    MixInputError,
+    MixNotAServerError,
+    MixResponseError,
+    RESTError,
+)
 from langchain_mix.protocol.api import ALL, ApiVersion, Knowledge, having, require
 from langchain_mix.protocol.call import Call, Reply, nothing
 from langchain_mix.protocol.calls._inputs import filled, one_of, strict_body
@@ -169,23 +177,36 @@ def write_stream_message(known: Knowledge, session_id: str, content: str) -> Cal
     )
 
 
-def probe_stream_write(session_id: str) -> Call[bool]:
+def probe_stream_write(session_id: str) -> Call[bool | None]:
     """Asks whether this server takes messages by its event streams (Mix 0.5), without sending one.
 
     Args:
         session_id: Any session.
 
     Returns:
-        The call. Mix 0.5 answers a GET of that path with 405, servers without it with 404.
+        The call. Mix 0.5 refuses the method of a GET of that path (405), servers without it have no such path (404).
+        Its result is None where the refusal says neither.
     """
     return Call(
         method="GET",
         segments=("stream", session_id, "message"),
-        decode=lambda reply: reply.status == HTTPStatus.METHOD_NOT_ALLOWED,
-        statuses=(404, 405),
-        shows=lambda written: having("stream_write", value=written),
+        decode=lambda _: None,
+        recover=_read_probe,
+        shows=lambda written: ALL if written is None else having("stream_write", value=written),
         idempotent=True,
     )
+
+
+def _read_probe(error: MixResponseError) -> bool | None:
+    words = error.body.strip()
+    if words in {"404 page not found", "Method Not Allowed", "Only POST method allowed"}:
+        return words != "404 page not found"
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        return True
+    if error.status_code != HTTPStatus.NOT_FOUND:
+        raise error
+    # A web page or JSON in the place of the router's text is somebody else's answer, and no evidence.
+    return None if isinstance(error, ErrorResponse | MixNotAServerError) or words.startswith("{") else False
 
 
 def _is_message(content: str) -> bool:

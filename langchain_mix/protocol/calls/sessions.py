@@ -12,9 +12,9 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic.alias_generators import to_snake
 
-from langchain_mix.errors import MixInputError
-from langchain_mix.protocol.api import Knowledge, require
-from langchain_mix.protocol.call import Call, nothing
+from langchain_mix.errors import ErrorResponse, MixInputError, MixResponseError
+from langchain_mix.protocol.api import ALL, ApiVersion, Knowledge, having, require
+from langchain_mix.protocol.call import Call, demands_browser_mode, nothing
 from langchain_mix.protocol.calls._inputs import filled, given, one_of, strict_body, text
 from langchain_mix.protocol.calls._replies import reads, shown_by_session, shown_by_sessions
 from langchain_mix.protocol.models.options import BrowserMode, CallbackType, PromptMode, SessionType
@@ -125,6 +125,7 @@ def create_session(
         decode=reads(SessionData),
         statuses=(201,),
         shows=shown_by_session,
+        refusal_shows=_shown_by_refusal,
     )
 
 
@@ -275,6 +276,13 @@ def export_session(session_id: str) -> Call[ExportSession]:
     )
 
 
+def _shown_by_refusal(error: MixResponseError) -> tuple[ApiVersion, ...]:
+    # Other unknown fields tell less: within one generation the later releases know more of them.
+    if isinstance(error, ErrorResponse) and "browserMode" in error.error.message:
+        return having("browser_mode", value=demands_browser_mode(error.error))
+    return ALL
+
+
 def _plain(key: str, value: Any) -> Any:
     return text(to_snake(key), value) if isinstance(value, str) else value
 
@@ -292,7 +300,7 @@ def _check_prompt(prompt: str | None, mode: str | None) -> None:
 
 
 def _check_browser(mode: str | None, cdp_url: str | None) -> None:
-    # Mix 0.8 answers each of these with a 500, as if it had failed.
+    # Mix 0.8 refuses each of these.
     if mode == "":
         raise MixInputError("`browser_mode` is empty.", hint=f"Use one of {[str(m) for m in BrowserMode]}.")
     if mode == BrowserMode.REMOTE_CDP_WEBSOCKET:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
 
 from langchain_mix.protocol.models import BackendMessage, ExportSession, ExportToolCall, ToolCallData
 from langchain_mix.protocol.turn.updates import ToolCall, Usage
@@ -105,6 +105,10 @@ def up_to_call(rows: list[StoredRow], call_id: str) -> list[StoredRow]:
     return rows[: at + 1]
 
 
+_ENDS: Final = frozenset({"end_turn", "max_tokens", "unknown", "stop"})
+"""Finish reasons of rows that no further row of their turn follows. Mix: `unknown` stands for a provider's odd one."""
+
+
 def outcome_of(rows: list[StoredRow]) -> Outcome:
     """Tells from the assistant rows of a turn whether it is over.
 
@@ -123,8 +127,9 @@ def outcome_of(rows: list[StoredRow]) -> Outcome:
             return "running"
         case None:
             return "running" if last.tool_calls or not last.text else "finished"
-        case _:
-            return "finished"
+        case reason:
+            # A reason of a later server may be another word for `tool_use`.
+            return "finished" if reason in _ENDS or not last.tool_calls else "running"
 
 
 def from_messages(messages: Iterable[BackendMessage]) -> Transcript:

@@ -121,6 +121,7 @@ def test_a_session_shows_its_generation(keys: set[str], versions: tuple[ApiVersi
         ("content", {}, ALL),
         ("tool_execution_start", {}, ALL),
         ("brand_new", {}, ALL),
+        ("tool_use_paused", {}, ALL),
     ],
 )
 def test_an_event_shows_its_generation(name: str, keys: dict[str, str], versions: tuple[ApiVersion, ...]) -> None:

@@ -21,6 +21,8 @@ from langchain_mix.protocol.call import (
     content,
     encode_segment,
     error_from,
+    is_refusal,
+    is_unrouted,
     json_as,
     nothing,
     together,
@@ -136,6 +138,57 @@ def test_the_servers_own_errors_are_told_apart(status: int, message: str, kind: 
     assert (error.acted, error.status_code, error.sent) == (acted, status, "POST /api/x")
     assert (error.error.message, error.error.type, error.error.code) == (message, "UPPER_CASE", status)
     assert error.data.error is error.error
+
+
+STATUSES = [400, 401, 404, 409, 500, 503]
+
+
+@pytest.mark.parametrize("status", STATUSES)
+@pytest.mark.parametrize(
+    ("message", "type_", "kind", "acted"),
+    [
+        ("Validation error for field 'text': x", "validation_error", errors.MixBadRequestError, "no"),
+        ("Validation error for field 'text': x", "new_in_this_release", errors.MixBadRequestError, "no"),
+        ("x", "bad_request", errors.MixBadRequestError, "no"),
+        ("Session with ID 'x' not found", "not_found", errors.MixNotFoundError, "no"),
+        ("Message with ID 'a\nb' not found", "", errors.MixNotFoundError, "no"),
+        ("Command 'x' not found. Available commands: [a b]", "", errors.MixNotFoundError, "no"),
+        ("Internal error during sending: sql: no rows in result set", "internal_error", errors.MixNotFoundError, "no"),
+        ("⚠️ Authentication required.", "unauthorized", errors.MixAuthenticationError, "no"),
+        ("Internal error during forking session: x", "internal_error", errors.MixInternalError, "unknown"),
+        ("Internal error during forking session: x", "", errors.MixInternalError, "unknown"),
+        (
+            # The turn ran and has stored its message; its session was deleted meanwhile.
+            "Internal error during agent processing: failed to get session: sql: no rows in result set",
+            "internal_error",
+            errors.MixInternalError,
+            "unknown",
+        ),
+    ],
+)
+def test_the_words_of_a_refusal_count_and_not_its_status(
+    status: int, message: str, type_: str, kind: type, acted: str
+) -> None:
+    answer = envelope(status, message, type_)
+    error = error_from(call(method="POST"), answer)
+    assert type(error) is kind
+    assert error.acted == acted
+    assert is_refusal(answer) is (acted == "no")
+
+
+@pytest.mark.parametrize("status", STATUSES)
+def test_refusals_in_plain_text_are_recognised_whatever_their_status(status: int) -> None:
+    for words in ("404 page not found\n", "Notification not found or already responded\n"):
+        answer = reply(status, words, "text/plain")
+        assert is_refusal(answer)
+        assert is_unrouted(answer) is words.startswith("404")
+        error = error_from(call(method="POST"), answer)
+        assert type(error) is errors.MixDefaultError
+        assert error.acted == "no"
+        assert is_unrouted(error) is words.startswith("404")
+    other = reply(status, "upstream says 404 page not found", "text/plain")
+    assert not is_refusal(other)
+    assert not is_unrouted(other)
 
 
 def test_a_failed_idempotent_call_did_nothing_that_a_second_one_would_not() -> None:

@@ -214,7 +214,8 @@ WIRE = [
         True,
         (200,),
     ),
-    ("delete_file", calls.delete_file("S", "a"), "DELETE", "/api/sessions/S/files/a", (), None, True, (204, 404)),
+    ("delete_file", calls.delete_file("S", "a"), "DELETE", "/api/sessions/S/files/a", (), None, True, (204,)),
+    ("read_file", calls.read_file("S", "a"), "GET", "/api/sessions/S/files/a", (), None, True, (200,)),
     ("grant_permission", calls.grant_permission("P"), "POST", "/api/permissions/P/grant", (), None, True, (200,)),
     ("deny_permission", calls.deny_permission("P"), "POST", "/api/permissions/P/deny", (), None, True, (200,)),
     (
@@ -362,7 +363,7 @@ WIRE = [
         (),
         None,
         True,
-        (404, 405),
+        (200,),
     ),
     ("get_health", calls.get_health(), "GET", "/health", (), None, True, (200,)),
     ("get_system_info", calls.get_system_info(), "GET", "/api/system/info", (), None, True, (200,)),
@@ -381,11 +382,30 @@ def test_what_goes_on_the_wire(row):
         assert call.patient is False
 
 
-@pytest.mark.parametrize(("status", "written"), [(405, True), (404, False)])
-def test_the_probe_of_the_stream_write_tells_the_generation(status, written):
+@pytest.mark.parametrize(
+    ("status", "words", "written"),
+    [
+        (405, "x", True),
+        (404, "x", False),
+        (404, "404 page not found\n", False),
+        (500, "404 page not found\n", False),
+        (500, "Method Not Allowed\n", True),
+        (400, "Only POST method allowed\n", True),
+        (404, '{"detail":"Not Found"}', None),
+        (404, "<html>blocked</html>", None),
+        (200, "<html>the app</html>", None),
+    ],
+)
+def test_the_probe_of_the_stream_write_tells_the_generation_by_its_words(status, words, written):
     call = calls.probe_stream_write("S")
-    assert call.result(reply(status, "x")) is written
-    assert (ApiVersion.V0_5 in call.shows(written)) is written
+    assert call.result(Reply(status, {}, words.encode())) is written
+    shown = frozenset(call.shows(written))
+    assert shown == (frozenset(ALL) if written is None else frozenset(having("stream_write", value=written)))
+
+
+def test_a_probe_that_fails_tells_nothing():
+    with pytest.raises(errors.MixDefaultError):
+        calls.probe_stream_write("S").result(Reply(500, {}, b"boom"))
 
 
 def test_a_prompt_without_a_mode_is_appended_not_lost():
@@ -442,6 +462,8 @@ BY_ID = {
     "download_file-name": lambda i: calls.download_file("S", i),
     "delete_file": lambda i: calls.delete_file(i, "f"),
     "delete_file-name": lambda i: calls.delete_file("S", i),
+    "read_file": lambda i: calls.read_file(i, "f"),
+    "read_file-name": lambda i: calls.read_file("S", i),
     "grant_permission": calls.grant_permission,
     "deny_permission": calls.deny_permission,
     "respond_to_notification": lambda i: calls.respond_to_notification(UNKNOWN, i, "text"),
@@ -845,33 +867,38 @@ def test_no_call_shows_a_generation_that_its_reply_does_not():
             assert call.shows is None
 
 
-def test_deleting_a_file_that_is_gone_is_success():
-    call = calls.delete_file("S", "a")
-    assert call.result(reply(204)) is None
-    gone = {"error": {"code": 404, "message": "File with ID 'a' not found", "type": "not_found"}}
-    assert call.result(reply(404, gone)) is None
+MISSING = "File with ID 'a' not found"
+SESSION_MISSING = "Session with ID 'S' not found"
+
+
+def said(status, message, kind):
+    return reply(status, {"error": {"code": status, "message": message, "type": kind}})
+
+
+@pytest.mark.parametrize("answer", [said(404, MISSING, "not_found"), said(500, MISSING, "x"), said(400, MISSING, "x")])
+def test_a_file_that_is_missing_is_recognised_by_the_words(answer):
+    assert calls.delete_file("S", "a").result(answer) is None
+    assert calls.read_file("S", "a").result(answer) is None
+    with pytest.raises(errors.MixNotFoundError):
+        calls.download_file("S", "a").result(answer)
 
 
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
-        (
-            reply(404, {"error": {"code": 404, "message": "Session with ID 'S' not found", "type": "not_found"}}),
-            errors.MixNotFoundError,
-        ),
+        (said(404, SESSION_MISSING, "not_found"), errors.MixNotFoundError),
+        (said(500, SESSION_MISSING, "not_found"), errors.MixNotFoundError),
         (Reply(404, {}, b"404 page not found\n"), errors.MixDefaultError),
-        (
-            reply(400, {"error": {"code": 400, "message": "Validation error", "type": "validation_error"}}),
-            errors.MixBadRequestError,
-        ),
-        (reply(200, {}), errors.MixDefaultError),
+        (said(400, "Validation error", "validation_error"), errors.MixBadRequestError),
+        (said(404, "Internal error during reading file: disk", "internal_error"), errors.MixInternalError),
+        (reply(202, {}), errors.MixDefaultError),
     ],
 )
-def test_deleting_a_file_fails_for_every_other_reason(answer, kind):
-    call = calls.delete_file("S", "a")
-    with pytest.raises(kind) as caught:
-        call.result(answer)
-    assert caught.value.sent == str(call)
+def test_a_file_call_fails_for_every_other_reason(answer, kind):
+    for call in (calls.delete_file("S", "a"), calls.read_file("S", "a")):
+        with pytest.raises(kind) as caught:
+            call.result(answer)
+        assert caught.value.sent == str(call)
 
 
 def test_bytes_come_back_as_they_are():

@@ -36,6 +36,8 @@ class Server:
         try:
             result = call.result(self.answer(call))
         except errors.MixError as error:
+            if call.refusal_shows is not None:
+                self.known = self.known.narrow(call.refusal_shows(error))
             return flow.throw(error)
         if call.shows is not None:
             self.known = self.known.narrow(call.shows(result))
@@ -52,6 +54,17 @@ def json_reply(status: int, body: str) -> Reply:
 
 def refusal(status: int, message: str) -> Reply:
     return json_reply(status, json.dumps({"error": {"code": status, "message": message, "type": "t"}}))
+
+
+REQUIRED = [
+    refusal(
+        400,
+        "Validation error for field 'browserMode': browserMode is required (must be 'electron-embedded-browser', "
+        "'local-browser-service', or 'remote-cdp-websocket')",
+    ),
+    refusal(500, "Internal error during creating session: browserMode is required"),
+]
+"""Mix 0.8: the first is what the real server says; the others mean the same."""
 
 
 def session_of(version: ApiVersion) -> str:
@@ -71,7 +84,7 @@ def mix(version: ApiVersion) -> Callable[[Call[Any]], Reply]:
                 if unknown:
                     return refusal(400, f"Validation error for field 'body': json: unknown field \"{unknown.pop()}\"")
                 if able.browser_mode and "browserMode" not in (call.body or {}):
-                    return refusal(500, "Internal error during creating session: browserMode is required")
+                    return REQUIRED[0]
                 return json_reply(201, session_of(version))
             case "GET", ("api", "sessions"):
                 return json_reply(200, f"[{session_of(version)}]")
@@ -100,6 +113,43 @@ def test_a_known_generation_needs_one_request(version: ApiVersion) -> None:
     server = Server(version, mix(version), Knowledge([version]))
     server.run(flows.create_session(lambda: server.known, title="t"))
     assert len(server.seen) == 1
+
+
+@pytest.mark.parametrize("words", REQUIRED)
+def test_a_required_browser_mode_is_recognised_by_the_words(words: Reply) -> None:
+    def answer(call: Call[Any]) -> Reply:
+        return json_reply(201, session_of(V.V0_8)) if "browserMode" in (call.body or {}) else words
+
+    server = Server(V.V0_8, answer)
+    assert server.run(flows.create_session(lambda: server.known, title="t")).id == "S"
+    assert [c.body.get("browserMode") for c in server.seen] == [None, "local-browser-service"]
+
+
+@pytest.mark.parametrize(("old", "new"), [(V.V0_7, V.V0_8), (V.V0_8, V.V0_7), (V.NEXT, V.V0_5)])
+def test_a_session_is_created_on_a_server_that_took_the_place_of_another_generation(
+    old: ApiVersion, new: ApiVersion
+) -> None:
+    server = Server(new, mix(new), Knowledge([old]))
+    assert server.run(flows.create_session(lambda: server.known, title="t")).id == "S"
+    assert len(server.seen) == 2
+    assert new in server.known
+    assert old not in server.known
+
+
+@pytest.mark.parametrize(("said", "real"), [(V.V0_7, V.V0_8), (V.V0_8, V.V0_7)])
+def test_a_generation_that_the_user_named_is_not_replaced(said: ApiVersion, real: ApiVersion) -> None:
+    server = Server(real, mix(real))
+    with pytest.raises(errors.MixBadRequestError, match="api="):
+        server.run(flows.create_session(lambda: Knowledge([said]), title="t"))
+    assert len(server.seen) == 1
+
+
+def test_a_browser_mode_that_an_older_server_refuses_shows_its_age() -> None:
+    server = Server(V.V0_7, mix(V.V0_7))
+    with pytest.raises(errors.MixUnsupportedError, match="browser_mode"):
+        server.run(flows.start_session(lambda: server.known, title="t", browser_mode="local-browser-service"))
+    assert len(server.seen) == 1
+    assert server.known == set(before(V.V0_8))
 
 
 def test_another_failure_is_not_answered_by_creating_again() -> None:
@@ -174,10 +224,7 @@ def test_what_others_learn_meanwhile_does_not_keep_a_session_from_being_created(
     first = next(flow)
     assert "browserMode" not in first.body
     known[0] = Knowledge(having("browser_mode"))  # Another thread has created a session.
-    words = "Internal error during creating session: browserMode is required"
-    envelope = {"error": {"code": 500, "message": words, "type": "internal_error"}}
-    refusal = Reply(500, {}, json.dumps(envelope).encode())
-    with pytest.raises(errors.MixInternalError) as caught:
-        first.result(refusal)
+    with pytest.raises(errors.MixBadRequestError) as caught:
+        first.result(REQUIRED[0])
     second = flow.throw(caught.value)
     assert second.body["browserMode"] == "local-browser-service"

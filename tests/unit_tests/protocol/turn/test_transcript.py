@@ -61,6 +61,12 @@ def test_the_export_tells_whether_a_turn_is_over(row, read_rows, finish, outcome
     assert outcome_of([]) == "running"
 
 
+@pytest.mark.parametrize(("calls", "outcome"), [([], "finished"), ([("T", "Bash", "{}", None)], "running")])
+def test_a_reason_of_a_later_server_ends_no_turn_that_calls_tools(row, read_rows, calls, outcome):
+    rows = [row("assistant", "A", "a", calls=calls, finish="server_tool_use")]
+    assert outcome_of(read_rows(rows, ApiVersion.V0_7, export=True).rows) == outcome
+
+
 @pytest.mark.parametrize(
     ("text", "calls", "outcome"),
     [("a", [], "finished"), ("", [], "running"), ("a", [("T", "Bash", "{}", "o")], "running")],
