@@ -1,4 +1,4 @@
-"""Checks of the server, each a question that changes nothing there.
+"""Checks of the server. All read only, except for a session that is created and deleted again.
 
 Owns: what is asked, and what the answers mean for somebody who wants to use the server.
 Refuses to know: event streams (`stream_check.py`) and this machine (`environment.py`).
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from langchain_mix.cli.doctor.findings import Finding
@@ -19,7 +20,7 @@ from langchain_mix.errors import (
     MixResponseError,
     MixUnsupportedError,
 )
-from langchain_mix.protocol import calls
+from langchain_mix.protocol import calls, flows
 from langchain_mix.protocol.api import ALL, UNKNOWN, Knowledge, having, parse_api
 from langchain_mix.protocol.call import ask
 from langchain_mix.protocol.models import HealthCheckResponse, SessionData
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+_SESSION: Final = "session"
+_TITLE: Final = "langchain-mix check"  # Mix 0.8 cuts titles at 20 characters.
 _SLOW_MS: Final = 1_000
 _EXPIRED: Final = frozenset({"expired", "expired_no_refresh", "error"})
 
@@ -72,18 +75,21 @@ def check_identity(mix: Mix) -> tuple[Finding, list[SessionData] | None]:
     return Finding("mix server", "ok", f"It lists {count} in {took:.0f} ms.", milliseconds=took), sessions
 
 
-def check_generation(mix: Mix, sessions: Sequence[SessionData], said: str) -> tuple[Finding, Knowledge]:
+def check_generation(
+    mix: Mix, sessions: Sequence[SessionData], said: str, own: str | None = None
+) -> tuple[Finding, Knowledge]:
     """Finds out which API generation the server speaks, by reading alone.
 
     Args:
         mix: A client that was told nothing of the generation.
         sessions: The server's sessions.
         said: What the user says it is, or `auto`.
+        own: A session that was created since, if any.
 
     Returns:
         The finding, and the generations it may be.
     """
-    known, evidence = _evidence(mix, sessions)
+    known, evidence = _evidence(mix, own or next((s.id for s in sessions), None))
     named = sorted(known, key=ALL.index)
     names = " or ".join(named)
     because = f"API {names}, because {', '.join(evidence)}." if evidence else "Nothing tells the generation."
@@ -98,7 +104,7 @@ def check_generation(mix: Mix, sessions: Sequence[SessionData], said: str) -> tu
     return Finding("generation", "note", because, hint), known
 
 
-def _evidence(mix: Mix, sessions: Sequence[SessionData]) -> tuple[Knowledge, list[str]]:
+def _evidence(mix: Mix, session_id: str | None) -> tuple[Knowledge, list[str]]:
     known, evidence = mix.known, []
     if known != UNKNOWN:
         evidence.append("its sessions have the keys of it")
@@ -112,9 +118,9 @@ def _evidence(mix: Mix, sessions: Sequence[SessionData]) -> tuple[Knowledge, lis
         if found is not None:
             known = known.narrow(having(feature, value=found))
             evidence.append(f"it {'has' if found else 'lacks'} {what}")
-    if known.agreed("stream_write") is None and sessions:
+    if known.agreed("stream_write") is None and session_id:
         try:
-            written = mix.run(ask(calls.probe_stream_write(sessions[0].id)))
+            written = mix.run(ask(calls.probe_stream_write(session_id)))
         except MixError:
             return known, evidence
         if written is None:
@@ -133,6 +139,39 @@ def _offers(question: Callable[[], object]) -> bool | None:
     except MixError:
         return None
     return True
+
+
+def create_session(mix: Mix, said: str) -> tuple[Finding, str | None]:
+    """Creates a session as `Mix()` and `ChatMix()` do by default. It has to be deleted with `delete_session`.
+
+    Args:
+        mix: The client.
+        said: What the user says the generation is, or `auto`.
+
+    Returns:
+        The finding, and the session's id, or None if there is none.
+    """
+    claimed = parse_api(said)
+    flow = flows.create_session(lambda: mix.known if claimed is None else Knowledge([claimed]), title=_TITLE)
+    try:
+        session, took = timed(lambda: mix.run(flow))
+    except MixError as error:
+        problem = f"None can be created with the default options, so no conversation can begin: {error.message}"
+        if error.acted != "no":
+            problem += f" It may be there all the same, with the title {_TITLE!r}."
+        return Finding(_SESSION, "problem", problem, error.hint or "Look at the server's own log."), None
+    said = f"One was created with the default options in {took:.0f} ms"
+    return Finding(_SESSION, "ok", said, milliseconds=took), session.id
+
+
+def delete_session(mix: Mix, session_id: str, created: Finding) -> Finding:
+    """Deletes the session that `create_session` made, and completes its finding."""
+    try:
+        mix.sessions.delete(id=session_id)
+    except MixError as error:
+        problem = f"{created.detail}, but it could not be deleted: {error.message}"
+        return Finding(_SESSION, "problem", problem, f"Delete it: `langchain-mix sessions delete {session_id}`.")
+    return replace(created, detail=f"{created.detail} and deleted again.")
 
 
 def check_credentials(mix: Mix, environment: str | None) -> Finding:

@@ -28,19 +28,23 @@ def doctor(
     session: Annotated[
         str | None,
         typer.Option(
-            "--session", help="Session whose stream is measured; the newest if not given.", show_default=False
+            "--session", help="Session whose stream is measured; the one it creates if not given.", show_default=False
         ),
     ] = None,
     timeout: Annotated[float, typer.Option("--timeout", min=0.1, help="Seconds to wait for each answer.")] = 5.0,
     heartbeat: Annotated[
         float, typer.Option("--heartbeat", min=0.0, help="Seconds to wait for a heartbeat of the stream, such as 60.")
     ] = 0.0,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Create no session; whether one can be created is then not known.")
+    ] = False,
     json: JsonOption = False,
 ) -> None:
-    """Find out why it does not work: versions, server, generation, credentials, streaming, uploads. Changes nothing.
+    """Find out why it does not work: versions, server, generation, sessions, credentials, streaming, uploads.
 
-    Streaming is measured on a session that exists: `connected` must come at once. With --heartbeat 60 it also finds
-    proxies that cut or hold back quiet streams.
+    It creates a session with the default options and deletes it again; otherwise it only reads. Streaming is measured
+    on that session: `connected` must come at once. With --heartbeat 60 it also finds proxies that cut or hold back
+    quiet streams.
 
     For example:
 
@@ -55,7 +59,7 @@ def doctor(
     with told():
         parse_api(api)  # Before anything is asked.
         with connect(server, headers=header, retries=NO_RETRIES, timeout_ms=round(timeout * 1000)) as mix:
-            findings = list(_examine(mix, api, session, timeout=timeout, heartbeat=heartbeat))
+            findings = list(_examine(mix, api, session, read_only=read_only, timeout=timeout, heartbeat=heartbeat))
             if json:
                 write_json(console, as_data(mix.server_url, findings))
             else:
@@ -64,7 +68,9 @@ def doctor(
         raise typer.Exit(FAILED)
 
 
-def _examine(mix: Mix, api: str, session: str | None, *, timeout: float, heartbeat: float) -> Iterator[Finding]:
+def _examine(
+    mix: Mix, api: str, session: str | None, *, read_only: bool, timeout: float, heartbeat: float
+) -> Iterator[Finding]:
     from langchain_mix.cli.doctor import checks, environment  # noqa: PLC0415  # Only this command needs it.
     from langchain_mix.cli.doctor.findings import Finding  # noqa: PLC0415  # The same.
     from langchain_mix.cli.doctor.stream_check import check_stream  # noqa: PLC0415  # The same.
@@ -79,13 +85,27 @@ def _examine(mix: Mix, api: str, session: str | None, *, timeout: float, heartbe
         identity, sessions = checks.check_identity(mix)
         yield identity
     if sessions is None:
-        for name in ("generation", "credentials", "tokens", "streaming", "uploads"):
+        for name in ("session", "generation", "credentials", "tokens", "streaming", "uploads"):
             yield Finding(name, "skipped", "There is no Mix server to ask.")
         return
-    generation, known = checks.check_generation(mix, sessions, api)
-    yield generation
-    yield checks.check_credentials(mix, health.environment if health else None)
-    yield checks.check_tokens(mix, known)
-    chosen = find_session(mix, session) if session else next((s.id for s in sessions), None)
-    yield check_stream(mix, chosen, known, patience=timeout, heartbeat=heartbeat)
-    yield checks.check_uploads(mix, chosen)
+    if session is not None:
+        session = find_session(mix, session)
+    if read_only:
+        created = Finding(
+            "session", "skipped", "None was created (--read-only), so it is not known whether that works."
+        )
+        own = None
+    else:
+        created, own = checks.create_session(mix, api)
+    try:
+        generation, known = checks.check_generation(mix, sessions, api, own)
+        yield generation
+        yield checks.check_credentials(mix, health.environment if health else None)
+        yield checks.check_tokens(mix, known)
+        chosen = session or own or next((s.id for s in sessions), None)
+        yield check_stream(mix, chosen, known, patience=timeout, heartbeat=heartbeat, own=chosen == own)
+        yield checks.check_uploads(mix, chosen)
+    finally:
+        if own is not None:
+            created = checks.delete_session(mix, own, created)
+    yield created

@@ -47,6 +47,7 @@ def test_a_server_that_is_well(cli, server):
     assert {n: c["status"] for n, c in found.items() if n != "proxy"} == {
         "reachable": "ok",
         "mix server": "ok",
+        "session": "ok",
         "generation": "ok",
         "credentials": "note",
         "tokens": "ok",
@@ -58,20 +59,70 @@ def test_a_server_that_is_well(cli, server):
     assert session
 
 
-def test_it_changes_nothing(cli, server):
+def test_it_keeps_nothing(cli, server):
     session = with_session(server)
     server.forget_requests()
-    examine(cli, server.url)
-    assert {r.method for r in server.requests} == {"GET"}
+    found, _, _ = examine(cli, server.url)
+    assert [r.method for r in server.requests if r.method != "GET"] == ["POST", "DELETE"]
+    assert "created with the default options" in found["session"]["detail"]
+    assert found["session"]["detail"].endswith("deleted again.")
     server.wait_until(lambda: server.streams == 0)
     with Mix(server_url=server.url) as mix:
         assert [s.id for s in mix.sessions.list()] == [session]
 
 
+def test_it_only_reads_if_so_wanted(cli, server):
+    session = with_session(server)
+    server.forget_requests()
+    found, data, _ = examine(cli, server.url, "--read-only")
+    assert data["ok"] is True
+    assert {r.method for r in server.requests} == {"GET"}
+    assert found["session"]["status"] == "skipped"
+    assert "not known" in found["session"]["detail"]
+    assert session in str(next(r for r in server.requests if r.path == "/stream"))
+
+
+@pytest.mark.parametrize("status", [400, 500])
+def test_a_server_that_creates_no_session_is_a_problem(cli, server, status):
+    words = "Validation error for field 'colour': colour is required"
+    body = json.dumps({"error": {"code": status, "message": words, "type": "validation_error"}})
+    server.faults.add(HttpError(match="POST /api/sessions", status=status, body=body, count=None))
+    found, data, ran = examine(cli, server.url)
+    assert (data["ok"], ran.code) == (False, 1)
+    assert found["session"]["status"] == "problem"
+    assert words in found["session"]["detail"]
+    assert found["streaming"]["status"] == "skipped"
+
+
+@pytest.mark.parametrize("lost", [True, False])
+def test_a_session_that_may_be_left_over_is_named(cli, server, lost):
+    match = "POST /api/sessions" if lost else "DELETE /api/sessions/.*"
+    server.faults.add(HttpError(match=match, status=500, body="no", before=False, count=None))
+    found, _, _ = examine(cli, server.url)
+    assert found["session"]["status"] == "problem"
+    if lost:
+        assert "'langchain-mix check'" in found["session"]["detail"]
+    else:
+        deleted = next(r for r in server.requests if r.method == "DELETE")
+        assert deleted.path.rpartition("/")[2] in found["session"]["hint"]
+
+
+def test_the_named_generation_is_the_one_that_is_tried(cli):
+    with MixEmulator(api="0.8") as server:
+        assert examine(cli, server.url, "--api", "0.8")[0]["session"]["status"] == "ok"
+        posts = [r.status for r in server.requests if r.method == "POST"]
+        assert posts == [201]
+        found, _, _ = examine(cli, server.url, "--api", "0.7")
+        assert found["session"]["status"] == "problem"
+        assert "api=" in found["session"]["hint"]
+
+
 def test_for_people(cli, server):
     ran = cli("doctor", "-s", server.url)
     assert ran.code == 0
-    assert "No problem found (2 skipped)." in ran.out
+    assert "No problem found." in ran.out
+    ran = cli("doctor", "-s", server.url, "--read-only")
+    assert "No problem found (3 skipped)." in ran.out
     assert "There is no session" in ran.out
 
 
@@ -81,7 +132,7 @@ def test_the_generation_is_found_by_reading(cli, api, talked):
     with MixEmulator(api=api) as server:
         if talked:
             with_session(server)
-        found, data, _ = examine(cli, server.url)
+        found, data, _ = examine(cli, server.url, "--read-only")
         assert {r.method for r in server.requests if not talked} <= {"GET"}
     generation = found["generation"]
     if talked or api not in {"0.5", "0.6"}:
@@ -92,6 +143,16 @@ def test_the_generation_is_found_by_reading(cli, api, talked):
     assert data["ok"] is True
     if talked:
         assert found["streaming"]["status"] == ("skipped" if api in {"0.5", "0.6"} else "ok")
+
+
+@pytest.mark.parametrize("api", ["0.5", "0.6", "0.6.5", "0.7", "0.8", "next"])
+def test_its_own_session_shows_more(cli, api):
+    with MixEmulator(api=api) as server:
+        found, data, _ = examine(cli, server.url)
+        assert server.world.list_sessions(include_subagents=True) == []
+    assert data["ok"] is True
+    assert f"API {api}," in found["generation"]["detail"]
+    assert {found[name]["status"] for name in ("session", "streaming", "uploads")} == {"ok"}
 
 
 def test_a_wrong_api_is_a_problem(cli, server):
