@@ -45,7 +45,7 @@ def cors_headers(caps: Capabilities) -> tuple[tuple[bytes, bytes], ...]:
     Args:
         caps: What the generation can do. Mix 0.8 added PATCH, a generation after it was routed.
     """
-    methods = b"GET, POST, PUT, DELETE, PATCH, OPTIONS" if caps.browser_mode else b"GET, POST, PUT, DELETE, OPTIONS"
+    methods = b"GET, POST, PUT, PATCH, DELETE, OPTIONS" if caps.browser_mode else b"GET, POST, PUT, DELETE, OPTIONS"
     return (
         (b"access-control-allow-origin", b"*"),
         (b"access-control-allow-methods", methods),

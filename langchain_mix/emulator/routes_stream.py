@@ -95,6 +95,9 @@ class StreamRoutes:
         self.service.questions.answer(question, granted=granted)
         message = "Permission granted successfully" if granted else "Permission denied successfully"
         status = "granted" if granted else "denied"
+        if self.service.world.caps.browser_mode:
+            # Mix 0.8: a struct; before, a map, whose keys Go sorts.
+            return json_reply({"status": status, "id": question, "message": message})
         return json_reply({"id": question, "message": message, "status": status})
 
     async def respond(self, request: Request) -> Response:

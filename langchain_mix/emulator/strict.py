@@ -106,7 +106,7 @@ def first_value(raw: bytes) -> Any:
 
 
 def _refuse(text: str) -> NoReturn:
-    raise invalid("body", f"invalid JSON: {text}")
+    raise invalid("body", text)
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -81,8 +81,10 @@ def _read_one(item: Any) -> dict[str, Any]:
 def _problem(callback: Mapping[str, Any]) -> str:
     kind = callback["type"]
     if not callback["toolName"]:
-        return "toolName is required"
+        return "missing required field 'toolName'"
     if kind not in _NEEDED:
         return f"type must be one of: {', '.join(_NEEDED)}"
+    if kind == "send_message" and callback.get("excludeFromContext"):
+        return "send_message callbacks cannot be excluded from context"
     needed = _NEEDED[kind]
     return "" if callback.get(needed) else f"{needed} is required for {kind} callbacks"

@@ -27,6 +27,8 @@ _DESCRIPTIONS: Final[Mapping[str, str]] = {
     "sessions": "List the sessions",
     "status": "Show how the model providers are authenticated",
 }
+_BUILTIN: Final = frozenset({"clear", "help", "mcp", "sessions"})
+"""Mix: the rest count as defined by files, although the server brings them along."""
 
 
 class Commands:
@@ -107,7 +109,8 @@ class Commands:
 
     @staticmethod
     def _describe(name: str) -> dict[str, Any]:
-        return {"name": name, "description": _DESCRIPTIONS[name], "type": "builtin"}
+        kind = "builtin" if name in _BUILTIN else "file"
+        return {"name": name, "description": _DESCRIPTIONS[name], "type": kind}
 
     def _help(self, _: str) -> dict[str, Any]:
         commands = [

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from langchain_mix.emulator.world.bodies import text_of
-from langchain_mix.emulator.world.errors import internal, invalid
-from langchain_mix.emulator.world.models import MODELS, provider_of
+from langchain_mix.emulator.world.errors import invalid
+from langchain_mix.emulator.world.models import models_of, provider_of
 from langchain_mix.emulator.world.shapes import well_formed
 from langchain_mix.protocol.api import Capabilities
 
@@ -75,24 +75,27 @@ def read_browser(body: Mapping[str, Any], caps: Capabilities) -> tuple[str, str]
     """The browser mode and the CDP address of a new session; both empty before Mix 0.8.
 
     Raises:
-        WorldError: 500 (sic, Q19), the mode is missing or unknown, or the address does not go with it.
+        WorldError: 400, the mode is missing or unknown, or the address does not go with it.
     """
     if not caps.browser_mode:
         return "", ""
     mode, url = text_of(body, "browserMode"), text_of(body, "cdpUrl")
     if not mode:
-        problem = "browserMode is required"
-    elif mode not in BROWSER_MODES:
-        problem = f"invalid browserMode: {mode}"
-    elif mode != "remote-cdp-websocket":
-        problem = "cdpUrl is only allowed with browserMode remote-cdp-websocket" if url else ""
-    elif not url:
-        problem = "cdpUrl is required for browserMode remote-cdp-websocket"
-    else:
-        problem = "" if url.startswith(("ws://", "wss://")) else "cdpUrl must start with ws:// or wss://"
-    if problem:
-        raise internal("creating session", problem)
+        named = [f"'{name}'" for name in BROWSER_MODES]
+        raise invalid("browserMode", f"browserMode is required (must be {', '.join(named[:-1])}, or {named[-1]})")
+    if mode not in BROWSER_MODES:
+        raise invalid("browserMode", f"browserMode must be one of: [{' '.join(BROWSER_MODES)}]")
+    if problem := _cdp_problem(url, remote=mode == "remote-cdp-websocket"):
+        raise invalid("cdpUrl", problem)
     return mode, url
+
+
+def _cdp_problem(url: str, *, remote: bool) -> str:
+    if not remote:
+        return "cdpUrl can only be set when browserMode is 'remote-cdp-websocket'" if url else ""
+    if not url:
+        return "cdpUrl is required when browserMode is 'remote-cdp-websocket'"
+    return "" if url.startswith(("ws://", "wss://")) else "cdpUrl must start with 'ws://' or 'wss://'"
 
 
 def read_model(body: Mapping[str, Any], caps: Capabilities) -> tuple[str, str]:
@@ -104,10 +107,10 @@ def read_model(body: Mapping[str, Any], caps: Capabilities) -> tuple[str, str]:
     if "modelId" not in caps.session_fields:
         return "", ""
     model, provider = text_of(body, "modelId"), text_of(body, "provider")
-    if provider and provider not in MODELS:
+    if provider and provider not in models_of(caps):
         raise invalid("provider", f"unknown provider: {provider}")
     if model and not provider:
         raise invalid("provider", "provider is required when modelId is set")
-    if (owner := provider_of(model)) and owner != provider:
+    if (owner := provider_of(model, caps)) and owner != provider:
         raise invalid("provider", f"model {model} belongs to provider {owner}, not {provider}")
     return model, provider

@@ -15,7 +15,7 @@ from urllib.parse import urlencode
 
 from langchain_mix.emulator.world.bodies import setting_of
 from langchain_mix.emulator.world.errors import WorldError
-from langchain_mix.emulator.world.models import NAMES
+from langchain_mix.emulator.world.models import NAMES, provider_name
 from langchain_mix.emulator.world.preferences import Preferences
 from langchain_mix.emulator.world.shapes import Shapes
 from langchain_mix.emulator.world.store import Store
@@ -23,7 +23,6 @@ from langchain_mix.emulator.world.store import Store
 TOKEN_LIFETIME: Final = 8 * 60 * 60
 """How long an OAuth token lasts, in seconds."""
 
-_NO_CREDENTIAL: Final = "⚠️ Authentication required. Please go to settings and authenticate"
 # An address that resolves nowhere: whoever opens it sees that no real sign-in is meant.
 _OAUTH_PAGE: Final = "https://oauth.mix-emulator.invalid/authorize"
 
@@ -63,15 +62,12 @@ class Credentials:
         self._now = now
 
     def usable(self) -> bool:
-        """Whether the provider that would be asked has a credential: the preferred, else the first stored one."""
-        preferred = self._preferences.provider
-        return self.has(preferred) if preferred else any(name in NAMES for name in self._all())
+        """Whether the preferred provider, which is the one that would be asked, has a credential."""
+        return self.has(self._preferences.provider)
 
     def help_text(self) -> str:
         """What a server without a usable credential answers to messages."""
-        name = NAMES.get(self._preferences.provider)
-        if name is None:
-            return _NO_CREDENTIAL
+        name = provider_name(self._preferences.provider)
         return (
             f"⚠️ Not authenticated with {name} (your preferred provider)\n\n"
             f"1. Authenticate with {name} in settings\n"
@@ -130,15 +126,12 @@ class Credentials:
     def validate_preferred(self) -> dict[str, Any]:
         """Whether the preferred provider has a credential."""
         provider = self._preferences.provider
-        if not provider:
-            message = "Please choose a preferred provider in settings"
-            return {"valid": False, "error": "No preferred provider set", "message": message}
         stored = self._all().get(provider)
         return {
             "valid": stored is not None,
             "provider": provider,
             "auth_method": stored["method"] if stored else "none",
-            "message": f"{NAMES[provider]} is {'' if stored else 'not '}authenticated",
+            "message": f"Ready to use {provider}" if stored else f"Please authenticate with {provider} first",
         }
 
     def start_oauth(self, provider: str) -> dict[str, Any]:

@@ -22,8 +22,8 @@ _UNDERSCORES: Final = re.compile("__+")
 def stored_name(sent: str, caps: Capabilities) -> str:
     """The name under which an upload is stored (Q28).
 
-    Directories are cut off, white space becomes `_`, runs of `_` become one, and from Mix 0.7 on every dot but that of
-    the extension becomes `_`.
+    Directories are cut off, white space becomes `_`, runs of `_` become one, and from Mix 0.7 on every dot before the
+    extension becomes `_`. A dot at the beginning starts no extension: `.bashrc` stays, `.env.local` is `_env.local`.
 
     Args:
         sent: The name in the request.
@@ -38,8 +38,8 @@ def stored_name(sent: str, caps: Capabilities) -> str:
     name = _SPACE.sub("_", well_formed(sent).rstrip("/").rpartition("/")[2])
     if caps.subagents:
         dot = name.rfind(".")
-        base, extension = (name[:dot], name[dot:]) if dot > 0 else (name, "")
-        name = base.replace(".", "_") + extension
+        if dot > 0:
+            name = name[:dot].replace(".", "_") + name[dot:]
     name = _UNDERSCORES.sub("_", name)
     if name in {"", ".", ".."} or "\0" in name:
         raise invalid("file", "invalid file name")

@@ -11,41 +11,52 @@ from typing import Any, Final
 
 from langchain_mix.emulator.world.bodies import count_of, setting_of
 from langchain_mix.emulator.world.errors import WorldError
-from langchain_mix.emulator.world.models import MODELS, NAMES, provider_of
+from langchain_mix.emulator.world.models import can_be_preferred, models_of, provider_name, provider_of
 from langchain_mix.emulator.world.store import Store
+from langchain_mix.protocol.api import ApiVersion, Capabilities
 
 _TOKENS: Final[Mapping[str, int]] = {"main_agent": 4096, "sub_agent": 2048}
 _EFFORTS: Final = ("low", "medium", "high", "")
-_MODEL: Final = "claude-sonnet-4-5"
+_PROVIDER: Final = "anthropic"
+_FIRST_EFFORT: Final = "medium"
+"""Mix: the efforts of a fresh server; a reset leaves them empty."""
 
 
 class Preferences:
     """The preferences of one server."""
 
-    def __init__(self, store: Store, now: Callable[[], int]) -> None:
+    def __init__(self, store: Store, api: ApiVersion, caps: Capabilities, now: Callable[[], int]) -> None:
         """Reads and writes `store`.
 
         Args:
             store: The database.
+            api: The generation.
+            caps: What it can do.
             now: The time in unix seconds.
         """
         self._store = store
+        self._caps = caps
         self._now = now
+        # Mix: early versions had the model before.
+        self._model = "claude-4-sonnet" if api is ApiVersion.V0_5 else "claude-sonnet-4-5"
         with store.transaction():
-            if not self._read():
-                # Nobody has chosen a provider yet: until then the first one with a credential is used.
-                self._reset(provider="")
+            stored = self._read()
+            if not stored:
+                self._reset(effort=_FIRST_EFFORT)
+            elif not stored["preferred_provider"]:
+                # No Mix server is without a provider; earlier versions of this emulator stored an empty one.
+                self._write({"preferred_provider": _PROVIDER})
 
     @property
     def provider(self) -> str:
-        """The preferred provider, or empty."""
+        """The preferred provider."""
         return str(self._read()["preferred_provider"])
 
     @property
     def model(self) -> str:
         """The main agent's model, if somebody chose one, or empty."""
         model = str(self._read()["main_agent_model"])
-        return "" if model == _MODEL else model
+        return "" if model == self._model else model
 
     def get(self) -> dict[str, Any]:
         """The body of GET /api/preferences."""
@@ -59,28 +70,30 @@ class Preferences:
         """
         changes: dict[str, Any] = {}
         if (provider := setting_of(body, "preferred_provider")) is not None:
-            if provider not in MODELS:
+            if not can_be_preferred(provider, self._caps):
                 raise WorldError(400, "INVALID_PROVIDER", f"Invalid provider: {provider}")
             changes["preferred_provider"] = provider
         for agent, tokens in _TOKENS.items():
-            changes |= _agent_changes(body, agent, tokens)
+            changes |= _agent_changes(body, agent, tokens, self._caps)
         with self._store.transaction():
             return self._write(changes)
 
     def reset(self) -> dict[str, Any]:
         """Restores the defaults and gives them."""
         with self._store.transaction():
-            return self._reset(provider="anthropic")
+            return self._reset()
 
-    @staticmethod
-    def providers() -> dict[str, Any]:
+    def providers(self) -> dict[str, Any]:
         """The providers and their models."""
-        return {name: {"display_name": NAMES[name], "models": list(models)} for name, models in MODELS.items()}
+        return {
+            name: {"display_name": provider_name(name), "models": list(models)}
+            for name, models in models_of(self._caps).items()
+        }
 
-    def _reset(self, provider: str) -> dict[str, Any]:
-        values: dict[str, Any] = {"preferred_provider": provider}
+    def _reset(self, effort: str = "") -> dict[str, Any]:
+        values: dict[str, Any] = {"preferred_provider": _PROVIDER}
         for agent, tokens in _TOKENS.items():
-            values |= _agent(agent, _MODEL, tokens, "")
+            values |= _agent(agent, self._model, tokens, effort)
         return self._write(values | {"created_at": self._now()})
 
     def _write(self, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,12 +114,12 @@ def _agent(agent: str, model: str, tokens: int, effort: str) -> dict[str, Any]:
     return {f"{agent}_model": model, f"{agent}_max_tokens": tokens, f"{agent}_reasoning_effort": effort}
 
 
-def _agent_changes(body: Mapping[str, Any], agent: str, default_tokens: int) -> dict[str, Any]:
+def _agent_changes(body: Mapping[str, Any], agent: str, default_tokens: int, caps: Capabilities) -> dict[str, Any]:
     """What the body changes of one agent. Without a model, tokens and effort are checked and then ignored."""
     model = setting_of(body, f"{agent}_model")
     tokens = count_of(body, f"{agent}_max_tokens")
     effort = setting_of(body, f"{agent}_reasoning_effort")
-    if model is not None and not provider_of(model):
+    if model is not None and not provider_of(model, caps):
         raise WorldError(400, "INVALID_MODEL", f"Invalid model: {model}")
     if tokens is not None and tokens <= 0:
         raise WorldError(400, "INVALID_TOKEN_COUNT", f"{agent}_max_tokens must be positive")

@@ -74,7 +74,7 @@ class World:
             caps=self.caps,
             private_dir=self._files.workspace,
         )
-        self._preferences = Preferences(self._store, now)
+        self._preferences = Preferences(self._store, api, self.caps, now)
         self._credentials = Credentials(self._store, self._preferences, shapes, now)
         self._catalogue = Catalogue(
             api=api, caps=self.caps, data_dir=data_dir, credentials=self._credentials, shapes=shapes, now=now
@@ -107,7 +107,7 @@ class World:
             A SessionData.
 
         Raises:
-            WorldError: 400, or 500 for the browser. Refused callbacks leave a session without them behind (Q21).
+            WorldError: 400. Refused callbacks leave a session without them behind (Q21).
         """
         return self._sessions.create(body, parent, parent_tool_call, subagent_type)
 

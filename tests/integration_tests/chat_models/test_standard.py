@@ -40,7 +40,7 @@ class _OnServer:
 
     @property
     def model_override_value(self) -> str:
-        return "gpt-5-mini"
+        return "o4-mini"
 
     supports_image_inputs = supports_image_urls = supports_pdf_inputs = supports_audio_inputs = True
     supports_image_tool_message = supports_pdf_tool_message = True

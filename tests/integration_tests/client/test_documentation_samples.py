@@ -37,6 +37,8 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., MixEmulator
 
     def start(api: str, agent: Any = "offline", **options: Any) -> MixEmulator:
         server = MixEmulator(api, agent, **options).start()
+        # The samples store a key of this provider only, which does on servers that prefer it.
+        server.world.update_preferences({"preferred_provider": "openrouter"})
         running.append(server)
         monkeypatch.setenv("MIX_SERVER_URL", server.url)
         monkeypatch.setenv("OPENROUTER_API_KEY", KEY)

@@ -75,6 +75,17 @@ def test_the_first_answer_wins_and_unknown_questions_are_200(make):
     assert wire.http.post("/api/permissions//grant", follow_redirects=False).status_code == 301
 
 
+@pytest.mark.parametrize(
+    ("wire", "keys"),
+    [("0.5", ["id", "message", "status"]), ("0.7", ["id", "message", "status"])]
+    + [(api, ["status", "id", "message"]) for api in ("0.8", "next")],
+    indirect=["wire"],
+)
+def test_the_keys_of_an_answer_come_in_the_order_of_the_generation(wire, keys):
+    for action in ("grant", "deny"):
+        assert list(wire.http.post(f"/api/permissions/p/{action}").json()) == keys
+
+
 def test_on_0_5_even_posted_messages_show_their_questions(make):
     wire = make("0.5", Script(turn((asking(),), say("Done."))))
     session = wire.session()

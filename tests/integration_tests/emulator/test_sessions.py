@@ -53,11 +53,23 @@ def test_bad_titles_and_modes(wire):
     assert "promptMode must be 'default', 'append', or 'replace'" in wire.error(reply)[2]
 
 
-def test_q19_a_missing_browser_mode_is_a_500(wire):
+def test_a_missing_browser_mode_is_refused(wire):
     assert wire.error(wire.http.post("/api/sessions", json={"title": "a"})) == (
-        500,
-        "internal_error",
-        "Internal error during creating session: browserMode is required",
+        400,
+        "validation_error",
+        (
+            "Validation error for field 'browserMode': browserMode is required (must be 'electron-embedded-browser', "
+            "'local-browser-service', or 'remote-cdp-websocket')"
+        ),
+    )
+
+
+@pytest.mark.parametrize("wire", ["0.5", "0.7"], indirect=True)
+def test_older_servers_do_not_know_the_browser_mode(wire):
+    assert wire.error(wire.http.post("/api/sessions", json={"title": "a", "browserMode": "local-browser-service"})) == (
+        400,
+        "validation_error",
+        """Validation error for field 'body': json: unknown field "browserMode\"""",
     )
 
 
@@ -277,3 +289,20 @@ def test_deleting_waits_only_so_long_and_the_turn_then_fails(make, caplog):
     assert stream.until("error")[-1].data["error"].startswith("failed to process events: ")
     wire.server.wait_idle()
     assert "Traceback" not in caplog.text
+
+
+@pytest.mark.parametrize("api", ["0.5", "0.8"])
+def test_a_row_that_is_being_written_has_no_finish_reason(make, api):
+    gate = Gate()
+    wire = make(api, Script(turn((Text("half"), Wait(gate), Text(" whole")))))
+    session = wire.session()
+    stream = wire.open(session)
+    wire.start(session, "go")
+    assert gate.reached.wait(5)
+    user, growing = wire.http.get(f"/api/sessions/{session}/export").json()["messages"]
+    assert (user["finishReason"], growing["content"]) == ("stop", "half")
+    assert "finishReason" not in growing
+    gate.open()
+    assert stream.turn()[-1].name == "complete"
+    whole = wire.http.get(f"/api/sessions/{session}/export").json()["messages"][1]
+    assert (whole["finishReason"], whole["content"]) == ("end_turn", "half whole")

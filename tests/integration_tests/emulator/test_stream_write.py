@@ -143,7 +143,7 @@ def test_missing_credentials_have_a_type(make):
     event = stream.next()
     assert event.name == "error"
     assert event.data["type"] == "authentication_error"
-    assert event.data["error"].startswith("⚠️ Authentication required.")
+    assert event.data["error"].startswith("⚠️ Not authenticated with ")
 
 
 def test_a_deleted_session_cannot_start_an_agent(old):

@@ -13,7 +13,7 @@ def test_health_commands_and_mcp(wire):
     assert wire.http.get("/health").json()["status"] == "ok"
     commands = wire.http.get("/api/commands").json()
     assert [c["name"] for c in commands] == sorted(c["name"] for c in commands)
-    assert {c["type"] for c in commands} == {"builtin"}
+    assert {c["type"] for c in commands} == {"builtin", "file"}
     assert wire.http.get("/api/commands/help").json()["name"] == "help"
     assert wire.error(wire.http.get("/api/commands/nothing"))[:2] == (404, "not_found")
     assert wire.http.get("/api/mcp").json() == []

@@ -90,7 +90,7 @@ def test_a_transcript_a_one_tool_and_a_grant(make, api):
     reply = wire.http.post(f"/api/permissions/{ask['id']}/grant")
     assert (reply.status_code, reply.text) == (
         200,
-        f'{{"id":"{ask["id"]}","message":"Permission granted successfully","status":"granted"}}\n',
+        f'{{"status":"granted","id":"{ask["id"]}","message":"Permission granted successfully"}}\n',
     )
     heard = stream.turn()
     assert names(heard) == ["tool_execution_complete", "content", "complete"]
@@ -255,7 +255,8 @@ def test_h_no_credentials_is_an_error_event_and_a_401(make, api):
     session = wire.session()
     stream = wire.open(session)
     reply = wire.post(session, "go")
-    text = "⚠️ Authentication required. Please go to settings and authenticate"
+    text = wire.server.world.auth_help_text()
+    assert text.startswith("⚠️ Not authenticated with Anthropic (Claude) (your preferred provider)")
     assert reply.status_code == 401
     assert reply.json() == {"error": {"code": 401, "message": text, "type": "unauthorized"}}
     assert [(e.name, e.data) for e in stream.rest()] == [("error", {"error": text})]

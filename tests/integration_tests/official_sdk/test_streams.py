@@ -303,7 +303,7 @@ async def test_a_missing_credential_is_an_error_event(official):
             await sdk("messages.send", id=session, text="Go")
         error = await stream.next()
     assert type(error) is models.SSEErrorEvent
-    assert error.data.error == "⚠️ Authentication required. Please go to settings and authenticate"
+    assert error.data.error.startswith("⚠️ Not authenticated with ")
 
 
 async def test_the_stream_of_an_unknown_session_is_one_error_and_the_end(official):

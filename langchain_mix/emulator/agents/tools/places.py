@@ -18,6 +18,13 @@ from langchain_mix.emulator.agents.tools.arguments import ToolError
 MAX_FILES = 20_000
 MAX_NAME_BYTES = 255
 MAX_PATH_BYTES = 3000
+_SKIPPED = frozenset(
+    {
+        ".mix", ".git", ".idea", ".vscode", "node_modules", "vendor", "dist", "build", "target", "__pycache__", "bin",
+        "obj", "out", "coverage", "tmp", "temp", "logs", "generated", "bower_components", "jspm_packages",
+    }
+)  # fmt: skip
+"""Mix: directories that Glob and Grep pass over, wherever they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +95,9 @@ class Places:
     def files(self, under: str = "") -> Iterator[tuple[str, Path]]:
         """Walks the regular files, sorted by name, the workspace first; links that lead outside are passed over.
 
+        Mix: hidden files are passed over too, and so is what is below directories of tools and builds. Naming a hidden
+        directory shows what is in it; naming one of the others does not.
+
         Args:
             under: A directory; empty means both.
 
@@ -102,6 +112,8 @@ class Places:
         for root in roots:
             if under and not root.is_dir():
                 raise ToolError(f"Path is not a directory: {under}")
+            if not _SKIPPED.isdisjoint(self._below_storage(root)):
+                continue
             for path in _walk(root):
                 if not self._is_inner_file(path):
                     continue
@@ -109,6 +121,10 @@ class Places:
                 if count > MAX_FILES:
                     raise ToolError(f"more than {MAX_FILES} files; name a directory")
                 yield path.relative_to(root).as_posix(), path
+
+    def _below_storage(self, path: Path) -> tuple[str, ...]:
+        root = self.workspace if path.is_relative_to(self.workspace) else self.uploads
+        return path.relative_to(root).parts
 
     def _is_inner_file(self, path: Path) -> bool:
         try:
@@ -146,6 +162,11 @@ def _resolved(path: Path) -> Path:
 
 def _walk(root: Path) -> Iterator[Path]:
     for directory, names, files in os.walk(root):
-        names.sort()
+        names[:] = sorted(name for name in names if not _is_skipped(name))
         for file in sorted(files):
-            yield Path(directory) / file
+            if not _is_skipped(file):
+                yield Path(directory) / file
+
+
+def _is_skipped(name: str) -> bool:
+    return name.startswith(".") or name in _SKIPPED

@@ -110,7 +110,7 @@ def test_sending_to_nobody(users: Any, api: str) -> None:
 def test_sending_without_a_credential(users: Any, api: str) -> None:
     user = users(api, auth_required=True)
     session = user.session()
-    with pytest.raises(errors.MixAuthenticationError, match="Authentication required"):
+    with pytest.raises(errors.MixAuthenticationError, match="Not authenticated with"):
         user("messages.send", id=session, text="Hello")
 
 

@@ -136,7 +136,7 @@ def test_a_session_is_created_once(users: Any) -> None:
     user = users("0.8")
     user.session()
     user.session()
-    assert [r.status for r in user.server.requests] == [500, 201, 201], "the browser mode is learnt once"
+    assert [r.status for r in user.server.requests] == [400, 201, 201], "the browser mode is learnt once"
     assert len(user("sessions.list")) == 2
 
 

@@ -152,6 +152,41 @@ async def test_glob_lists_both_directories_sorted(request_: Request) -> None:
     assert "truncated" in many[-1]
 
 
+def put(root: Path, *names: str) -> None:
+    for name in names:
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text("hit")
+
+
+@pytest.mark.parametrize(
+    "hidden",
+    [
+        ".secret.txt",
+        ".cache/a.txt",
+        "node_modules/a.txt",
+        "a/build/b.txt",
+        "a/tmp",
+        "logs/x/y.txt",
+        "__pycache__/a.txt",
+    ],
+)
+async def test_looking_around_meets_no_hidden_files(request_: Request, hidden: str) -> None:
+    for root in (request_.workspace, request_.uploads):
+        put(root, hidden, "seen.txt", "a/builds/c.txt")
+    globbed = (await run(request_, "Glob", pattern="**/*")).output
+    grepped = (await run(request_, "Grep", pattern="hit")).output
+    assert [globbed.count(f"/{name}") for name in (hidden, "seen.txt", "a/builds/c.txt")] == [0, 2, 2]
+    assert [grepped.count(f"/{name}") for name in (hidden, "seen.txt", "a/builds/c.txt")] == [0, 2, 2]
+    assert (await run(request_, "ReadText", file_path=hidden)).output == "     1|hit", "who knows the name can read it"
+
+
+async def test_naming_a_directory_of_tools_shows_nothing_of_it(request_: Request) -> None:
+    put(request_.uploads, ".cache/a.txt", "vendor/lib/a.txt")
+    for where, found in ((".cache", True), ("vendor", False), ("vendor/lib", False)):
+        assert ("a.txt" in (await run(request_, "Glob", pattern="*", path=where)).output) == found
+        assert ("a.txt" in (await run(request_, "Grep", pattern="hit", path=where)).output) == found
+
+
 async def test_grep_regex_literal_include_and_limit(request_: Request) -> None:
     (request_.uploads / "a.py").write_text("def f(x):\n    return x\n")
     (request_.uploads / "a.txt").write_text("f(x) is a call\n")

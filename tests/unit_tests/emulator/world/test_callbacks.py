@@ -68,7 +68,7 @@ def test_wrong_types_are_refused(value: Any) -> None:
 @pytest.mark.parametrize(
     ("callback", "words"),
     [
-        ({}, "toolName is required"),
+        ({}, "missing required field 'toolName'"),
         ({"toolName": "*"}, "type must be one of"),
         ({"toolName": "*", "type": "python"}, "type must be one of"),
         ({"toolName": "*", "type": "bash_script"}, "bashCommand is required"),

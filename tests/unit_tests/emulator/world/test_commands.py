@@ -21,7 +21,10 @@ def run(world: World, text: str) -> dict[str, Any]:
 def test_the_listing_is_sorted_and_says_what_kind(world: World) -> None:
     commands = world.commands()
     assert [c["name"] for c in commands] == NAMES
-    assert all(list(c) == ["name", "description", "type"] and c["type"] == "builtin" for c in commands)
+    assert all(list(c) == ["name", "description", "type"] for c in commands)
+    builtin = {"clear", "help", "mcp", "sessions"}
+    assert {c["name"] for c in commands if c["type"] == "builtin"} == builtin
+    assert {c["name"] for c in commands if c["type"] == "file"} == set(NAMES) - builtin
     assert world.command("help") == commands[2]
     with pytest.raises(WorldError) as caught:
         world.command("nope")

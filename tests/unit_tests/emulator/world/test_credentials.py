@@ -102,14 +102,11 @@ def test_everything_runs_without_a_key_unless_one_is_required(world: World) -> N
     assert world.has_provider_credential()
     world.auth_required = True
     assert not world.has_provider_credential()
-    assert world.auth_help_text() == "⚠️ Authentication required. Please go to settings and authenticate"
-
-
-def test_any_stored_provider_does_if_none_is_preferred(world: World) -> None:
-    world.auth_required = True
+    assert world.auth_help_text().startswith("⚠️ Not authenticated with Anthropic (Claude) (your preferred provider)")
     store(world, "gemini", "g" * 30)
-    assert not world.has_provider_credential(), "a tool's key is no provider's"
     store(world, "openrouter", "r" * 40)
+    assert not world.has_provider_credential(), "a fresh server prefers anthropic"
+    store(world, "anthropic", ANTHROPIC)
     assert world.has_provider_credential()
 
 
@@ -124,14 +121,13 @@ def test_only_the_preferred_provider_counts(world: World) -> None:
 
 
 def test_validation_of_the_preferred_provider(world: World) -> None:
-    nobody = world.validate_preferred()
-    assert (nobody["valid"], nobody["error"]) == (False, "No preferred provider set")
-    world.update_preferences({"preferred_provider": "anthropic"})
-    assert world.validate_preferred()["valid"] is False
-    assert world.validate_preferred()["auth_method"] == "none"
+    missing = world.validate_preferred()
+    assert (missing["valid"], missing["provider"], missing["auth_method"]) == (False, "anthropic", "none")
+    assert missing["message"] == "Please authenticate with anthropic first"
     store(world, "anthropic", ANTHROPIC)
     valid = world.validate_preferred()
     assert (valid["valid"], valid["provider"], valid["auth_method"]) == (True, "anthropic", "api_key")
+    assert valid["message"] == "Ready to use anthropic"
     assert list(valid) == ["valid", "provider", "auth_method", "message"]
 
 

@@ -1,11 +1,23 @@
 from __future__ import annotations
 
-from langchain_mix.emulator.world.models import MODELS, NAMES, provider_of
+import pytest
+
+from langchain_mix.emulator.world.models import NAMES, can_be_preferred, models_of, provider_of
+from langchain_mix.protocol.api import ALL, CAPABILITIES, ApiVersion
 
 
-def test_every_model_has_one_provider() -> None:
-    every = [model for models in MODELS.values() for model in models]
+@pytest.mark.parametrize("api", ALL)
+def test_every_model_has_one_provider(api: ApiVersion) -> None:
+    caps = CAPABILITIES[api]
+    offered = models_of(caps)
+    every = [model for models in offered.values() for model in models]
     assert len(every) == len(set(every))
-    assert set(NAMES) == set(MODELS)
-    assert {provider_of(model) for model in every} == set(MODELS)
-    assert provider_of("unknown") == ""
+    assert {provider_of(model, caps) for model in every} == set(NAMES)
+    assert set(offered) == set(NAMES)
+    assert can_be_preferred("gemini", caps) == (api in {ApiVersion.V0_8, ApiVersion.NEXT})
+    assert provider_of("unknown", caps) == provider_of("", caps) == ""
+
+
+@pytest.mark.parametrize("model", ["claude-4-sonnet", "claude-3.7-sonnet", "claude-3.5-haiku", "claude-3-opus"])
+def test_the_models_of_the_official_examples_are_known_everywhere(model: str) -> None:
+    assert {provider_of(model, CAPABILITIES[api]) for api in ALL} == {"anthropic"}

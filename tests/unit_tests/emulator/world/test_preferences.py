@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -20,36 +23,57 @@ DEFAULTS = {
 }
 
 
-def test_defaults_are_present_and_prefer_nobody_yet(world: World) -> None:
+FRESH = DEFAULTS | {"main_agent_reasoning_effort": "medium", "sub_agent_reasoning_effort": "medium"}
+
+
+def test_a_fresh_server_has_a_provider_and_medium_efforts(world: World) -> None:
     body = world.get_preferences()
-    assert body["preferences"] == DEFAULTS | {"preferred_provider": ""}
+    assert body["preferences"] == FRESH
     assert list(body["preferences"]) == list(DEFAULTS)
     assert body["available_providers"] == world.providers()
     assert set(world.providers()) == {"anthropic", "openai", "openrouter"}
     assert set(world.providers()["openai"]) == {"display_name", "models"}
 
 
+def test_early_servers_have_the_model_before(make_world: Callable[..., World]) -> None:
+    world = make_world("0.5")
+    assert world.get_preferences()["preferences"]["main_agent_model"] == "claude-4-sonnet"
+    assert world.reset_preferences()["sub_agent_model"] == "claude-4-sonnet"
+    with pytest.raises(WorldError, match="Invalid provider: gemini"):
+        world.update_preferences({"preferred_provider": "gemini"})
+
+
+def test_a_provider_missing_from_older_data_is_filled_in(make_world: Callable[..., World], tmp_path: Path) -> None:
+    first = make_world()
+    first.update_preferences({"main_agent_model": "o3"})
+    first.close()
+    with closing(sqlite3.connect(tmp_path / "data" / "mix.sqlite3")) as database, database:
+        database.execute("UPDATE preferences SET value = '' WHERE name = 'preferred_provider'")
+    preferences = make_world().get_preferences()["preferences"]
+    assert (preferences["preferred_provider"], preferences["main_agent_model"]) == ("anthropic", "o3")
+
+
 def test_an_update_is_partial_and_echoed(world: World, clock: Any) -> None:
     clock.now += 60
     changed = world.update_preferences({"preferred_provider": "openai"})
-    assert changed == DEFAULTS | {"preferred_provider": "openai", "updated_at": 1_760_000_060}
+    assert changed == FRESH | {"preferred_provider": "openai", "updated_at": 1_760_000_060}
     assert world.get_preferences()["preferences"] == changed
     assert world.update_preferences({"unknown": 1, "main_agent_model": None}) == changed
 
 
 def test_a_model_resets_tokens_and_effort_of_its_agent(world: World) -> None:
-    body = {"main_agent_model": "gpt-5", "main_agent_max_tokens": 100, "main_agent_reasoning_effort": "high"}
+    body = {"main_agent_model": "o3", "main_agent_max_tokens": 100, "main_agent_reasoning_effort": "high"}
     changed = world.update_preferences(body)
     assert {key: changed[key] for key in body} == body
-    changed = world.update_preferences({"main_agent_model": "gpt-5-mini"})
+    changed = world.update_preferences({"main_agent_model": "o4-mini"})
     assert (changed["main_agent_max_tokens"], changed["main_agent_reasoning_effort"]) == (4096, "")
-    changed = world.update_preferences({"sub_agent_model": "gpt-5-mini"})
+    changed = world.update_preferences({"sub_agent_model": "o4-mini"})
     assert changed["sub_agent_max_tokens"] == 2048
 
 
 def test_tokens_and_effort_without_a_model_are_ignored(world: World) -> None:
     changed = world.update_preferences({"main_agent_max_tokens": 7, "sub_agent_reasoning_effort": "low"})
-    assert (changed["main_agent_max_tokens"], changed["sub_agent_reasoning_effort"]) == (4096, "")
+    assert (changed["main_agent_max_tokens"], changed["sub_agent_reasoning_effort"]) == (4096, "medium")
 
 
 @pytest.mark.parametrize(
@@ -76,7 +100,7 @@ def test_bad_values_change_nothing(world: World, body: dict[str, Any], kind: str
 
 
 def test_reset_restores_the_defaults(world: World, clock: Any) -> None:
-    world.update_preferences({"preferred_provider": "openai", "main_agent_model": "gpt-5"})
+    world.update_preferences({"preferred_provider": "openai", "main_agent_model": "o3"})
     assert world.reset_preferences() == DEFAULTS
     assert world.get_preferences()["preferences"] == DEFAULTS
 
