@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from langchain_mix.client._async import AsyncEventStream
     from langchain_mix.client._async_turn import AsyncTurnStream
+    from langchain_mix.client._operations import RequestOptions
     from langchain_mix.client._sync import EventStream
     from langchain_mix.client._sync_turn import TurnStream
     from langchain_mix.client._turns import NotificationPolicy, PermissionPolicy
@@ -149,6 +150,7 @@ __all__ = [
     "ReadTextResponseMetadata",
     "ReasoningEffort",
     "RefreshOAuthTokensResponse",
+    "RequestOptions",
     "ResetPreferencesResponse",
     "RespondToNotificationType",
     "ResponseValidationError",
@@ -259,6 +261,7 @@ _HOMES = {
     "Mix": "langchain_mix.client.mix",
     "NotificationPolicy": "langchain_mix.client._turns",
     "PermissionPolicy": "langchain_mix.client._turns",
+    "RequestOptions": "langchain_mix.client._operations",
     "RetryConfig": "langchain_mix.client.utils",
     "StreamEvent": "langchain_mix.client.helpers",
     "StreamingSession": "langchain_mix.client.helpers",

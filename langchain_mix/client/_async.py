@@ -15,7 +15,7 @@ from typing import Any, NamedTuple, Self, TypeAlias, TypeVar, cast
 import httpx
 
 from langchain_mix import errors
-from langchain_mix.client._core import CALL_LIMITS, STREAM_LIMITS, Core, Outcome, Wait, head_of, reply_of, tls_for
+from langchain_mix.client._core import CALL_LIMITS, STREAM_LIMITS, Core, Outcome, Wait, head_of, reply_of, tls
 from langchain_mix.client._failures import broken_stream, failure_of
 from langchain_mix.client._settings import DEFAULT_OPTIONS, CallOptions
 from langchain_mix.client._sync import FAILURES
@@ -26,11 +26,13 @@ from langchain_mix.protocol.sse import SSEDecoder
 
 T = TypeVar("T")
 
-_Attempting: TypeAlias = Callable[[Call[Any], CallOptions], Awaitable[tuple[Outcome, httpx.Response | None]]]
+AsyncAttempting: TypeAlias = Callable[[Call[Any], CallOptions], Awaitable[tuple[Outcome, httpx.Response | None]]]
 """Sends a call once: how it went, and the answer if there was one."""
 
 
-class _Clients(NamedTuple):
+class Clients(NamedTuple):
+    """The HTTP clients of one event loop."""
+
     calls: httpx.AsyncClient
     streams: httpx.AsyncClient
 
@@ -47,22 +49,22 @@ class AsyncTransport:
         """
         self.core = core
         self._own = client is None
-        self._given = None if client is None else _Clients(client, client)
+        self._given = None if client is None else Clients(client, client)
         self._lock = threading.Lock()
         # A connection belongs to the loop that opened it; a client used from another one fails in odd ways.
-        self._by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, _Clients] = weakref.WeakKeyDictionary()
+        self._by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Clients] = weakref.WeakKeyDictionary()
 
-    def _clients(self) -> _Clients:
+    def clients(self) -> Clients:
+        """Returns the HTTP clients of the running event loop."""
         if self._given is not None:
             return self._given
         loop = asyncio.get_running_loop()
         with self._lock:
             clients = self._by_loop.get(loop)
             if clients is None:
-                tls = tls_for(self.core.settings.url)
-                clients = _Clients(
-                    httpx.AsyncClient(limits=CALL_LIMITS, verify=tls),
-                    httpx.AsyncClient(limits=STREAM_LIMITS, verify=tls),
+                clients = Clients(
+                    httpx.AsyncClient(limits=CALL_LIMITS, verify=tls()),
+                    httpx.AsyncClient(limits=STREAM_LIMITS, verify=tls()),
                 )
                 self._by_loop[loop] = clients
             return clients
@@ -90,7 +92,9 @@ class AsyncTransport:
         """
         return (await self._sent(call, options, self._attempt))[0]
 
-    async def _sent(self, call: Call[T], options: CallOptions, attempt: _Attempting) -> tuple[T, httpx.Response | None]:
+    async def _sent(
+        self, call: Call[T], options: CallOptions, attempt: AsyncAttempting
+    ) -> tuple[T, httpx.Response | None]:
         """Makes attempts as long as one more is safe and promising; gives the result and the answer it came from."""
         steps = self.core.sending(call, options)
         step = next(steps)
@@ -110,7 +114,7 @@ class AsyncTransport:
             raise
 
     async def _attempt(self, call: Call[Any], options: CallOptions) -> tuple[Outcome, httpx.Response | None]:
-        client = self._clients().calls
+        client = self.clients().calls
         request = self.core.request(client, call, options)
         self.core.log_request(call, request)
         try:
@@ -186,7 +190,7 @@ class AsyncTransport:
         return AsyncEventStream(call, response)
 
     async def _open(self, call: Call[Any], options: CallOptions) -> tuple[Outcome, httpx.Response | None]:
-        client = self._clients().streams
+        client = self.clients().streams
         request = self.core.stream_request(client, call, options)
         self.core.log_request(call, request)
         try:
@@ -228,7 +232,7 @@ class AsyncTransport:
 
         async def fetch(call: Call[Any], options: CallOptions) -> tuple[Outcome, httpx.Response | None]:
             nonlocal size
-            client = self._clients().calls
+            client = self.clients().calls
             request = self.core.request(client, call, options)
             self.core.log_request(call, request)
             try:

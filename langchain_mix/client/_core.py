@@ -11,7 +11,7 @@ import random
 import ssl
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterable
 from dataclasses import dataclass, replace
 from functools import cache
 from http import HTTPStatus
@@ -21,7 +21,7 @@ import httpx
 
 from langchain_mix import errors
 from langchain_mix._version import __version__
-from langchain_mix.client._settings import CONNECT_TIMEOUT, TURN_TIMEOUT, CallOptions, Settings
+from langchain_mix.client._settings import CONNECT_TIMEOUT, TURN_TIMEOUT, CallOptions, Settings, settings_for
 from langchain_mix.protocol.api import Knowledge
 from langchain_mix.protocol.call import Call, Reply, error_from, is_refusal
 from langchain_mix.protocol.retry import RETRIED_STATUSES, RetryConfig, next_wait, retry_after
@@ -36,6 +36,9 @@ STREAM_LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connecti
 """Open streams hold their connections; in one pool with the calls they would leave none for these."""
 
 _QUEUE_TIMEOUT: Final = 120.0
+_SERVERS: Final = 256
+"""Servers of which a client knows more than the URL. To forget one costs its next call a question."""
+
 _NO_CONNECTION_YET: Final = (httpx.ConnectTimeout, httpx.PoolTimeout)
 
 _SECRET_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "x-api-key", "cookie", "set-cookie"})
@@ -61,11 +64,36 @@ class Core:
         self.settings = settings
         self._known = settings.known
         self._lock = threading.Lock()
+        self._others: dict[str, Core] = {}
 
     @property
     def known(self) -> Knowledge:
         """The generations the server may be."""
         return self._known
+
+    def of_server(self, server_url: str | None) -> Core:
+        """Returns the core of the server at this URL: this client's settings, and knowledge of that server's own.
+
+        Args:
+            server_url: The base URL; None for this client's server.
+
+        Returns:
+            The core, the same one for the same URL, so that what one call has learned of it serves the next.
+
+        Raises:
+            MixConfigurationError: The URL is malformed.
+        """
+        if server_url is None:
+            return self
+        with self._lock:
+            if server_url in self._others:
+                return self._others[server_url]
+            settings = settings_for(self.settings, server_url)
+            core = self if settings is self.settings else Core(settings)
+            while len(self._others) >= _SERVERS:
+                del self._others[next(iter(self._others))]
+            self._others[server_url] = core
+            return core
 
     def learn(self, known: Knowledge, assumed: Knowledge | None = None) -> None:
         """Takes what was seen of the server, unless that is what was assumed. What a user has said of it stands."""
@@ -245,16 +273,28 @@ def head_of(response: httpx.Response) -> Reply:
     return Reply(response.status_code, {k.lower(): v for k, v in response.headers.items()}, b"")
 
 
-def tls_for(url: httpx.URL) -> ssl.SSLContext:
-    """The TLS context for this server, made once and only where TLS is spoken: loading certificates costs 20 ms."""
-    return _trusting() if url.scheme == "https" else _trusting_nobody()
+@cache
+def tls() -> ssl.SSLContext:
+    """Returns the TLS context of all connections."""
+    return _LazyTLS(ssl.PROTOCOL_TLS_CLIENT)
+
+
+class _LazyTLS(ssl.SSLContext):
+    """A TLS context that loads certificates, which costs 20 ms, only where TLS is spoken."""
+
+    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
+        """Sets what is spoken over TLS."""
+        _trusting().set_alpn_protocols(alpn_protocols)
+
+    def wrap_socket(self, *args: Any, **kwargs: Any) -> ssl.SSLSocket:
+        """Speaks TLS over a socket."""
+        return _trusting().wrap_socket(*args, **kwargs)
+
+    def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
+        """Speaks TLS over buffers."""
+        return _trusting().wrap_bio(*args, **kwargs)
 
 
 @cache
 def _trusting() -> ssl.SSLContext:
     return httpx.create_ssl_context()
-
-
-@cache
-def _trusting_nobody() -> ssl.SSLContext:
-    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -7,13 +7,11 @@ Owns: these operations of `Mix.sessions`. Refuses to know: the other ones (`sess
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import Unpack
 
-from langchain_mix.client._operations import Operations
-from langchain_mix.client._settings import CallOptions
+from langchain_mix.client._operations import Operations, RequestOptions
 from langchain_mix.protocol import calls, flows
 from langchain_mix.protocol.models import ExportSession, SessionData
-from langchain_mix.protocol.retry import RetryConfig
 
 
 class SessionHistory(Operations):
@@ -25,9 +23,7 @@ class SessionHistory(Operations):
         id: str,
         message_index: int,
         title: str | None = None,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> SessionData:
         """Copies the beginning of a session into a new one (Mix before 0.8).
 
@@ -37,9 +33,7 @@ class SessionHistory(Operations):
             id: The session.
             message_index: How many stored messages to copy, counted from the first; rows of role `tool` count too.
             title: The new session's title; the server's default is `Forked Session`.
-            retries: Accepted for symmetry; this call is never sent twice.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`. This call is never sent twice.
 
         Returns:
             The new session. Its counters are 0, whatever was copied.
@@ -50,9 +44,8 @@ class SessionHistory(Operations):
             MixUnsupportedError: This generation of the server has no such operation.
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync.run(
-            flows.fork_session(self.known, id, message_index, title), CallOptions(retries, timeout_ms, http_headers)
-        )
+        shell = self._sync_with(options)
+        return shell.run(flows.fork_session(shell.known, id, message_index, title))
 
     async def fork_async(
         self,
@@ -60,14 +53,11 @@ class SessionHistory(Operations):
         id: str,
         message_index: int,
         title: str | None = None,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> SessionData:
         """Does what `fork` does, asynchronously."""
-        return await self._async.run(
-            flows.fork_session(self.known, id, message_index, title), CallOptions(retries, timeout_ms, http_headers)
-        )
+        shell = self._async_with(options)
+        return await shell.run(flows.fork_session(shell.known, id, message_index, title))
 
     def rewind_session(
         self,
@@ -75,9 +65,7 @@ class SessionHistory(Operations):
         id: str,
         message_id: str,
         cleanup_media: bool = False,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> SessionData:
         """Deletes every message after one; that one and all before it stay.
 
@@ -87,9 +75,7 @@ class SessionHistory(Operations):
             id: The session.
             message_id: The last message to keep, of any role.
             cleanup_media: Whether private files of the session that are younger are deleted too.
-            retries: Accepted for symmetry; this call is never sent twice.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`. This call is never sent twice.
 
         Returns:
             The session.
@@ -99,10 +85,7 @@ class SessionHistory(Operations):
             MixNotFoundError: There is no such session or message.
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync.send(
-            calls.rewind_session(id, message_id, cleanup_media=cleanup_media),
-            CallOptions(retries, timeout_ms, http_headers),
-        )
+        return self._sync_with(options).send(calls.rewind_session(id, message_id, cleanup_media=cleanup_media))
 
     async def rewind_session_async(
         self,
@@ -110,31 +93,22 @@ class SessionHistory(Operations):
         id: str,
         message_id: str,
         cleanup_media: bool = False,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> SessionData:
         """Does what `rewind_session` does, asynchronously."""
-        return await self._async.send(
-            calls.rewind_session(id, message_id, cleanup_media=cleanup_media),
-            CallOptions(retries, timeout_ms, http_headers),
-        )
+        return await self._async_with(options).send(calls.rewind_session(id, message_id, cleanup_media=cleanup_media))
 
     def export_session(
         self,
         *,
         id: str,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> ExportSession:
         """Reads the whole transcript of a session.
 
         Args:
             id: The session.
-            retries: When this call is sent again; None for the client's policy.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`.
 
         Returns:
             The transcript, oldest message first. It never tells the results of tools.
@@ -143,15 +117,13 @@ class SessionHistory(Operations):
             MixNotFoundError: There is no such session.
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync.send(calls.export_session(id), CallOptions(retries, timeout_ms, http_headers))
+        return self._sync_with(options).send(calls.export_session(id))
 
     async def export_session_async(
         self,
         *,
         id: str,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> ExportSession:
         """Does what `export_session` does, asynchronously."""
-        return await self._async.send(calls.export_session(id), CallOptions(retries, timeout_ms, http_headers))
+        return await self._async_with(options).send(calls.export_session(id))

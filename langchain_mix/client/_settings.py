@@ -10,7 +10,7 @@ import logging
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import httpx
@@ -132,6 +132,33 @@ def read_settings(
         logger=debug_logger or _default_logger(),
         known=UNKNOWN if version is None else Knowledge([version]),
     )
+
+
+def settings_for(settings: Settings, server_url: str) -> Settings:
+    """Returns how a client treats another server than its own.
+
+    Args:
+        settings: How it treats its own.
+        server_url: The base URL of the other one.
+
+    Returns:
+        The same settings without what is known of the first server; without its headers too, which may hold secrets,
+        unless both have one origin. `settings` itself if this is the same server.
+
+    Raises:
+        MixConfigurationError: The URL is malformed.
+    """
+    given = _read_url(server_url, {})
+    url = given.copy_with(username=None, password=None)
+    credentials = _credentials_of(given)
+    if url == settings.url and not credentials:
+        return settings
+    headers = settings.headers if _origin(url) == _origin(settings.url) else {}
+    return replace(settings, url=url, headers={**headers, **credentials}, known=UNKNOWN)
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port
 
 
 def _read_url(text: str, params: Mapping[str, str]) -> httpx.URL:

@@ -15,7 +15,7 @@ from typing import Any, Self, TypeAlias, TypeVar
 import httpx
 
 from langchain_mix import errors
-from langchain_mix.client._core import CALL_LIMITS, STREAM_LIMITS, Core, Outcome, Wait, head_of, reply_of, tls_for
+from langchain_mix.client._core import CALL_LIMITS, STREAM_LIMITS, Core, Outcome, Wait, head_of, reply_of, tls
 from langchain_mix.client._failures import broken_stream, failure_of
 from langchain_mix.client._settings import DEFAULT_OPTIONS, CallOptions
 from langchain_mix.client._turns import interrupt
@@ -50,20 +50,22 @@ class SyncTransport:
         self._lock = threading.Lock()
         self._open_streams: weakref.WeakSet[EventStream] = weakref.WeakSet()
 
-    def _call_client(self) -> httpx.Client:
+    def call_client(self) -> httpx.Client:
+        """Returns the HTTP client for calls."""
         with self._lock:
             if self._calls is None:
                 self._calls = self._own_client(CALL_LIMITS)
             return self._calls
 
-    def _stream_client(self) -> httpx.Client:
+    def stream_client(self) -> httpx.Client:
+        """Returns the HTTP client for event streams."""
         with self._lock:
             if self._streams is None:
                 self._streams = self._own_client(STREAM_LIMITS)
             return self._streams
 
     def _own_client(self, limits: httpx.Limits) -> httpx.Client:
-        client = httpx.Client(limits=limits, verify=tls_for(self.core.settings.url))
+        client = httpx.Client(limits=limits, verify=tls())
         weakref.finalize(self, client.close)  # Chat models are dropped, not closed.
         return client
 
@@ -115,7 +117,7 @@ class SyncTransport:
             raise
 
     def _attempt(self, call: Call[Any], options: CallOptions) -> tuple[Outcome, httpx.Response | None]:
-        client = self._call_client()
+        client = self.call_client()
         request = self.core.request(client, call, options)
         self.core.log_request(call, request)
         try:
@@ -183,12 +185,16 @@ class SyncTransport:
             raise AssertionError("Only an open stream is a success.")
         self.core.stay(response.request, liveness)
         stream = EventStream(call, response)
-        with self._lock:
-            self._open_streams.add(stream)
+        self.watch(stream)
         return stream
 
+    def watch(self, stream: EventStream) -> None:
+        """Remembers an open stream, so that closing the client wakes its reader."""
+        with self._lock:
+            self._open_streams.add(stream)
+
     def _open(self, call: Call[Any], options: CallOptions) -> tuple[Outcome, httpx.Response | None]:
-        client = self._stream_client()
+        client = self.stream_client()
         request = self.core.stream_request(client, call, options)
         self.core.log_request(call, request)
         try:
@@ -230,7 +236,7 @@ class SyncTransport:
 
         def fetch(call: Call[Any], options: CallOptions) -> tuple[Outcome, httpx.Response | None]:
             nonlocal size
-            client = self._call_client()
+            client = self.call_client()
             request = self.core.request(client, call, options)
             self.core.log_request(call, request)
             try:

@@ -5,10 +5,9 @@ Owns: their operations. Refuses to know: where users keep their keys.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import Unpack
 
-from langchain_mix.client._operations import Operations
-from langchain_mix.client._settings import CallOptions
+from langchain_mix.client._operations import Operations, RequestOptions
 from langchain_mix.protocol import calls, flows
 from langchain_mix.protocol.models import (
     DeleteCredentialsResponse,
@@ -21,7 +20,6 @@ from langchain_mix.protocol.models import (
     StoreAPIKeyResponse,
     ValidatePreferredProviderResponse,
 )
-from langchain_mix.protocol.retry import RetryConfig
 
 
 class Authentication(Operations):
@@ -32,18 +30,14 @@ class Authentication(Operations):
         *,
         api_key: str,
         provider: Provider | str,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> StoreAPIKeyResponse:
         """Stores a key on the server, which checks its form alone.
 
         Args:
             api_key: The key. It is never logged and in no error.
             provider: See `Provider`.
-            retries: When this call is sent again; None for the client's policy.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`.
 
         Returns:
             The server's answer.
@@ -53,21 +47,17 @@ class Authentication(Operations):
             MixBadRequestError: The provider is unknown, or no key of it looks so.
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync.send(calls.store_api_key(provider, api_key), CallOptions(retries, timeout_ms, http_headers))
+        return self._sync_with(options).send(calls.store_api_key(provider, api_key))
 
     async def store_api_key_async(
         self,
         *,
         api_key: str,
         provider: Provider | str,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> StoreAPIKeyResponse:
         """Does what `store_api_key` does, asynchronously."""
-        return await self._async.send(
-            calls.store_api_key(provider, api_key), CallOptions(retries, timeout_ms, http_headers)
-        )
+        return await self._async_with(options).send(calls.store_api_key(provider, api_key))
 
     def handle_o_auth_callback(
         self,
@@ -75,9 +65,7 @@ class Authentication(Operations):
         code: str,
         provider: Provider | str,
         state: str,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> HandleOAuthCallbackResponse:
         """Finishes a login.
 
@@ -85,9 +73,7 @@ class Authentication(Operations):
             code: The code that the provider showed to the user; it can be used once.
             provider: See `Provider`.
             state: The state that starting the login gave.
-            retries: Accepted for symmetry; this call is never sent twice.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`. This call is never sent twice.
 
         Returns:
             How long the login is valid.
@@ -97,9 +83,7 @@ class Authentication(Operations):
             MixBadRequestError: The code or the state is not valid.
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync.send(
-            calls.handle_oauth_callback(provider, code, state), CallOptions(retries, timeout_ms, http_headers)
-        )
+        return self._sync_with(options).send(calls.handle_oauth_callback(provider, code, state))
 
     async def handle_o_auth_callback_async(
         self,
@@ -107,30 +91,22 @@ class Authentication(Operations):
         code: str,
         provider: Provider | str,
         state: str,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> HandleOAuthCallbackResponse:
         """Does what `handle_o_auth_callback` does, asynchronously."""
-        return await self._async.send(
-            calls.handle_oauth_callback(provider, code, state), CallOptions(retries, timeout_ms, http_headers)
-        )
+        return await self._async_with(options).send(calls.handle_oauth_callback(provider, code, state))
 
     def start_o_auth_flow(
         self,
         *,
         provider: Provider | str,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> StartOAuthFlowResponse:
         """Starts a login; only `anthropic` has one.
 
         Args:
             provider: See `Provider`.
-            retries: Accepted for symmetry; this call is never sent twice.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`. This call is never sent twice.
 
         Returns:
             Where the user logs in, and the state to hand back.
@@ -139,32 +115,22 @@ class Authentication(Operations):
             MixBadRequestError: The provider has no login.
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync.send(calls.start_oauth_flow(provider), CallOptions(retries, timeout_ms, http_headers))
+        return self._sync_with(options).send(calls.start_oauth_flow(provider))
 
     async def start_o_auth_flow_async(
         self,
         *,
         provider: Provider | str,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> StartOAuthFlowResponse:
         """Does what `start_o_auth_flow` does, asynchronously."""
-        return await self._async.send(calls.start_oauth_flow(provider), CallOptions(retries, timeout_ms, http_headers))
+        return await self._async_with(options).send(calls.start_oauth_flow(provider))
 
-    def get_auth_status(
-        self,
-        *,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
-    ) -> GetAuthStatusResponse:
+    def get_auth_status(self, **options: Unpack[RequestOptions]) -> GetAuthStatusResponse:
         """Asks which model providers have a credential.
 
         Args:
-            retries: When this call is sent again; None for the client's policy.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`.
 
         Returns:
             The state, by provider.
@@ -172,31 +138,17 @@ class Authentication(Operations):
         Raises:
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync.send(calls.get_auth_status(), CallOptions(retries, timeout_ms, http_headers))
+        return self._sync_with(options).send(calls.get_auth_status())
 
-    async def get_auth_status_async(
-        self,
-        *,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
-    ) -> GetAuthStatusResponse:
+    async def get_auth_status_async(self, **options: Unpack[RequestOptions]) -> GetAuthStatusResponse:
         """Does what `get_auth_status` does, asynchronously."""
-        return await self._async.send(calls.get_auth_status(), CallOptions(retries, timeout_ms, http_headers))
+        return await self._async_with(options).send(calls.get_auth_status())
 
-    def validate_preferred_provider(
-        self,
-        *,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
-    ) -> ValidatePreferredProviderResponse:
+    def validate_preferred_provider(self, **options: Unpack[RequestOptions]) -> ValidatePreferredProviderResponse:
         """Asks whether the preferred provider has a credential.
 
         Args:
-            retries: When this call is sent again; None for the client's policy.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`.
 
         Returns:
             Whether it has; `valid` is false too if none is preferred.
@@ -204,35 +156,25 @@ class Authentication(Operations):
         Raises:
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync.send(calls.validate_preferred_provider(), CallOptions(retries, timeout_ms, http_headers))
+        return self._sync_with(options).send(calls.validate_preferred_provider())
 
     async def validate_preferred_provider_async(
-        self,
-        *,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        self, **options: Unpack[RequestOptions]
     ) -> ValidatePreferredProviderResponse:
         """Does what `validate_preferred_provider` does, asynchronously."""
-        return await self._async.send(
-            calls.validate_preferred_provider(), CallOptions(retries, timeout_ms, http_headers)
-        )
+        return await self._async_with(options).send(calls.validate_preferred_provider())
 
     def delete_credentials(
         self,
         *,
         provider: Provider | str,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> DeleteCredentialsResponse:
         """Deletes what the server holds for a provider. The answer is the same if it holds nothing.
 
         Args:
             provider: See `Provider`.
-            retries: When this call is sent again; None for the client's policy.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`.
 
         Returns:
             The server's answer.
@@ -240,34 +182,22 @@ class Authentication(Operations):
         Raises:
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync.send(calls.delete_credentials(provider), CallOptions(retries, timeout_ms, http_headers))
+        return self._sync_with(options).send(calls.delete_credentials(provider))
 
     async def delete_credentials_async(
         self,
         *,
         provider: Provider | str,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> DeleteCredentialsResponse:
         """Does what `delete_credentials` does, asynchronously."""
-        return await self._async.send(
-            calls.delete_credentials(provider), CallOptions(retries, timeout_ms, http_headers)
-        )
+        return await self._async_with(options).send(calls.delete_credentials(provider))
 
-    def get_o_auth_health(
-        self,
-        *,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
-    ) -> GetOAuthHealthResponse:
+    def get_o_auth_health(self, **options: Unpack[RequestOptions]) -> GetOAuthHealthResponse:
         """Asks for the state of the server's OAuth tokens (Mix 0.6.6 and later).
 
         Args:
-            retries: When this call is sent again; None for the client's policy.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`.
 
         Returns:
             The state, token by token.
@@ -276,31 +206,19 @@ class Authentication(Operations):
             MixUnsupportedError: This generation of the server has no such operation.
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync.run(flows.get_oauth_health(self.known), CallOptions(retries, timeout_ms, http_headers))
+        shell = self._sync_with(options)
+        return shell.run(flows.get_oauth_health(shell.known))
 
-    async def get_o_auth_health_async(
-        self,
-        *,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
-    ) -> GetOAuthHealthResponse:
+    async def get_o_auth_health_async(self, **options: Unpack[RequestOptions]) -> GetOAuthHealthResponse:
         """Does what `get_o_auth_health` does, asynchronously."""
-        return await self._async.run(flows.get_oauth_health(self.known), CallOptions(retries, timeout_ms, http_headers))
+        shell = self._async_with(options)
+        return await shell.run(flows.get_oauth_health(shell.known))
 
-    def refresh_o_auth_tokens(
-        self,
-        *,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
-    ) -> RefreshOAuthTokensResponse:
+    def refresh_o_auth_tokens(self, **options: Unpack[RequestOptions]) -> RefreshOAuthTokensResponse:
         """Lets the server refresh all its OAuth tokens (Mix 0.6.6 and later).
 
         Args:
-            retries: Accepted for symmetry; this call is never sent twice.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`. This call is never sent twice.
 
         Returns:
             The server's answer.
@@ -309,16 +227,10 @@ class Authentication(Operations):
             MixUnsupportedError: This generation of the server has no such operation.
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync.run(flows.refresh_oauth_tokens(self.known), CallOptions(retries, timeout_ms, http_headers))
+        shell = self._sync_with(options)
+        return shell.run(flows.refresh_oauth_tokens(shell.known))
 
-    async def refresh_o_auth_tokens_async(
-        self,
-        *,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
-    ) -> RefreshOAuthTokensResponse:
+    async def refresh_o_auth_tokens_async(self, **options: Unpack[RequestOptions]) -> RefreshOAuthTokensResponse:
         """Does what `refresh_o_auth_tokens` does, asynchronously."""
-        return await self._async.run(
-            flows.refresh_oauth_tokens(self.known), CallOptions(retries, timeout_ms, http_headers)
-        )
+        shell = self._async_with(options)
+        return await shell.run(flows.refresh_oauth_tokens(shell.known))

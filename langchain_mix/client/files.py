@@ -8,20 +8,17 @@ server gives: an operation asks its own server, wherever such a URL may lead.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, Final
+from typing import Any, Final, Unpack
 
 import httpx
 
 from langchain_mix.client._downloads import Target, opened
-from langchain_mix.client._operations import Operations
-from langchain_mix.client._settings import CallOptions
+from langchain_mix.client._operations import Operations, RequestOptions
 from langchain_mix.client._uploads import FileSource, Progress, part_of
 from langchain_mix.protocol import calls
 from langchain_mix.protocol.call import Call, Reply
 from langchain_mix.protocol.models import FileInfo
-from langchain_mix.protocol.retry import RetryConfig
 
 _OF_THE_TRANSFER: Final = frozenset({"content-encoding", "content-length", "transfer-encoding"})
 
@@ -33,17 +30,13 @@ class Files(Operations):
         self,
         *,
         id: str,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> list[FileInfo]:
         """Lists the uploaded files, which all sessions share. Private files of a session are not listed.
 
         Args:
             id: The session.
-            retries: When this call is sent again; None for the client's policy.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`.
 
         Returns:
             The files.
@@ -52,18 +45,16 @@ class Files(Operations):
             MixBadRequestError: The id is none of a session.
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync.send(calls.list_files(id), CallOptions(retries, timeout_ms, http_headers))
+        return self._sync_with(options).send(calls.list_files(id))
 
     async def list_session_files_async(
         self,
         *,
         id: str,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> list[FileInfo]:
         """Does what `list_session_files` does, asynchronously."""
-        return await self._async.send(calls.list_files(id), CallOptions(retries, timeout_ms, http_headers))
+        return await self._async_with(options).send(calls.list_files(id))
 
     def upload_session_file(
         self,
@@ -72,9 +63,7 @@ class Files(Operations):
         file: FileSource,
         file_name: str | None = None,
         progress: Progress | None = None,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> FileInfo:
         """Uploads a file. One of the same name is overwritten, in all sessions.
 
@@ -84,9 +73,7 @@ class Files(Operations):
                 and perhaps `content_type`. Without a type it is guessed from the name.
             file_name: The name to send; None for the file's own.
             progress: Told the bytes read for sending so far and the bytes in all, None if that is not known.
-            retries: Accepted for symmetry; this call is never sent twice.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`. This call is never sent twice.
 
         Returns:
             The file. Its name may differ from the one sent, and is the one to use.
@@ -97,7 +84,7 @@ class Files(Operations):
             MixError: It failed; the type tells whose fault it is.
         """
         with part_of(file, file_name, progress) as part:
-            return self._sync.send(calls.upload_file(id, part), CallOptions(retries, timeout_ms, http_headers))
+            return self._sync_with(options).send(calls.upload_file(id, part))
 
     async def upload_session_file_async(
         self,
@@ -106,13 +93,11 @@ class Files(Operations):
         file: FileSource,
         file_name: str | None = None,
         progress: Progress | None = None,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> FileInfo:
         """Does what `upload_session_file` does, asynchronously."""
         with part_of(file, file_name, progress) as part:
-            return await self._async.send(calls.upload_file(id, part), CallOptions(retries, timeout_ms, http_headers))
+            return await self._async_with(options).send(calls.upload_file(id, part))
 
     def get_session_file(
         self,
@@ -121,9 +106,7 @@ class Files(Operations):
         filename: str,
         thumb: str | None = None,
         time: float | None = None,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> httpx.Response:
         """Reads a file, or a small picture of it, into memory. See `download` for large ones.
 
@@ -135,9 +118,7 @@ class Files(Operations):
             thumb: The size in pixels of a small picture of an image or video, 16 to 1024: `N` for both sides, `wN`
                 for the width, `hN` for the height.
             time: Where in a video the picture is taken, in seconds, 0 to 86,400; the server's default is 1.
-            retries: When this call is sent again; None for the client's policy.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`.
 
         Returns:
             The answer, already read: `.content` is the file.
@@ -148,10 +129,8 @@ class Files(Operations):
             MixDefaultError: There is no picture of this file.
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync.send(
-            self._whole(calls.download_file(id, filename, thumb=thumb, time=time)),
-            CallOptions(retries, timeout_ms, http_headers),
-        )
+        shell = self._sync_with(options)
+        return shell.send(_whole(shell.core.settings.url, calls.download_file(id, filename, thumb=thumb, time=time)))
 
     async def get_session_file_async(
         self,
@@ -160,14 +139,12 @@ class Files(Operations):
         filename: str,
         thumb: str | None = None,
         time: float | None = None,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> httpx.Response:
         """Does what `get_session_file` does, asynchronously."""
-        return await self._async.send(
-            self._whole(calls.download_file(id, filename, thumb=thumb, time=time)),
-            CallOptions(retries, timeout_ms, http_headers),
+        shell = self._async_with(options)
+        return await shell.send(
+            _whole(shell.core.settings.url, calls.download_file(id, filename, thumb=thumb, time=time))
         )
 
     def delete_session_file(
@@ -175,35 +152,29 @@ class Files(Operations):
         *,
         id: str,
         filename: str,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> None:
         """Deletes an uploaded file, for all sessions. A file that is gone already is no error.
 
         Args:
             id: The session.
             filename: The file's name on the server.
-            retries: When this call is sent again; None for the client's policy.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`.
 
         Raises:
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync.send(calls.delete_file(id, filename), CallOptions(retries, timeout_ms, http_headers))
+        return self._sync_with(options).send(calls.delete_file(id, filename))
 
     async def delete_session_file_async(
         self,
         *,
         id: str,
         filename: str,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> None:
         """Does what `delete_session_file` does, asynchronously."""
-        return await self._async.send(calls.delete_file(id, filename), CallOptions(retries, timeout_ms, http_headers))
+        return await self._async_with(options).send(calls.delete_file(id, filename))
 
     def download(
         self,
@@ -215,9 +186,7 @@ class Files(Operations):
         time: float | None = None,
         progress: Progress | None = None,
         overwrite: bool = True,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> int:
         """Reads a file, or a small picture of it, into a file here, piece by piece.
 
@@ -231,9 +200,7 @@ class Files(Operations):
             time: As for `get_session_file`.
             progress: Told the bytes so far and the bytes in all, None if the server does not tell.
             overwrite: Whether a file that is at the path already is replaced.
-            retries: When the file is asked for again; None for the client's policy. Not once a part of it was written.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`. The file is not requested again once a part of it was written.
 
         Returns:
             The number of bytes.
@@ -245,7 +212,7 @@ class Files(Operations):
         """
         call = calls.download_file(id, filename, thumb=thumb, time=time)
         with opened(to, overwrite=overwrite) as write:
-            return self._sync.download(call, write, progress, CallOptions(retries, timeout_ms, http_headers))
+            return self._sync_with(options).download(call, write, progress)
 
     async def download_async(
         self,
@@ -257,22 +224,21 @@ class Files(Operations):
         time: float | None = None,
         progress: Progress | None = None,
         overwrite: bool = True,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> int:
         """Does what `download` does, asynchronously."""
         call = calls.download_file(id, filename, thumb=thumb, time=time)
         with opened(to, overwrite=overwrite) as write:
-            return await self._async.download(call, write, progress, CallOptions(retries, timeout_ms, http_headers))
+            return await self._async_with(options).download(call, write, progress)
 
-    def _whole(self, call: Call[Any]) -> Call[httpx.Response]:
-        """The same call, with the answer itself as its result."""
-        url = httpx.URL(f"{self._sync.core.settings.url}{call.path}", params=dict(call.query) or None)
 
-        def decode(reply: Reply) -> httpx.Response:
-            headers = {name: value for name, value in reply.headers.items() if name not in _OF_THE_TRANSFER}
-            request = httpx.Request(call.method, url)
-            return httpx.Response(reply.status, headers=headers, content=reply.body, request=request)
+def _whole(server: httpx.URL, call: Call[Any]) -> Call[httpx.Response]:
+    """Returns the same call, with the answer itself as its result."""
+    url = httpx.URL(f"{server}{call.path}", params=dict(call.query) or None)
 
-        return replace(call, decode=decode)
+    def decode(reply: Reply) -> httpx.Response:
+        headers = {name: value for name, value in reply.headers.items() if name not in _OF_THE_TRANSFER}
+        request = httpx.Request(call.method, url)
+        return httpx.Response(reply.status, headers=headers, content=reply.body, request=request)
+
+    return replace(call, decode=decode)

@@ -9,9 +9,10 @@ import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from types import TracebackType
-from typing import Any, Self, TypeAlias, TypedDict, Unpack
+from typing import Any, Self, TypeAlias, TypeVar, Unpack, cast
 
 from langchain_mix import errors
+from langchain_mix.client._operations import RequestOptions
 from langchain_mix.client._stream_events import StreamEvent, complete_event, error_event, event_of
 from langchain_mix.client._turns import PermissionPolicy, Verdict
 from langchain_mix.client.mix import Mix
@@ -28,8 +29,8 @@ Shown: TypeAlias = Callable[[Any], object]
 """A callback that gets the data of an event; what it returns is awaited if it can be."""
 
 
-class TurnOptions(TypedDict, total=False):
-    """What `Mix.turn` takes besides, for the helpers.
+class TurnOptions(RequestOptions, total=False):
+    """Options of `Mix.turn` that the helpers take too, with those of every request: see `RequestOptions`.
 
     Attributes:
         plan_mode: Whether the agent may only read and plan.
@@ -56,6 +57,9 @@ class SendOptions(TurnOptions, total=False):
     on_permission: Shown | None
     on_complete: Callable[[], object] | None
     on_notification: Shown | None
+
+
+Options = TypeVar("Options", TurnOptions, SendOptions)
 
 
 async def query(
@@ -199,6 +203,7 @@ class StreamingSession:
         cdp_url: str | None = None,
         callbacks: Sequence[Callback | Mapping[str, Any]] | None = None,
         delete: bool = True,
+        **options: Unpack[RequestOptions],
     ) -> None:
         """Prepares a session; the block creates it.
 
@@ -211,6 +216,7 @@ class StreamingSession:
             cdp_url: The DevTools URL of a remote browser.
             callbacks: What the session does after tools (Mix 0.7).
             delete: Whether the end of the block deletes the session, its messages and its private files.
+            **options: See `RequestOptions`; they hold for every request of the block.
         """
         self.mix = mix
         self.title = title
@@ -222,11 +228,12 @@ class StreamingSession:
             "callbacks": callbacks,
         }
         self._delete = delete
+        self._options = options
         self._session: SessionData | None = None
 
     async def __aenter__(self) -> Self:
         """Creates the session."""
-        self._session = await self.mix.sessions.create_async(title=self.title, **self._fields)
+        self._session = await self.mix.sessions.create_async(title=self.title, **self._fields, **self._options)
         return self
 
     async def __aexit__(
@@ -236,7 +243,7 @@ class StreamingSession:
         if not self._delete:
             return
         try:
-            await self.mix.sessions.delete_async(id=self.id)
+            await self.mix.sessions.delete_async(id=self.id, **self._options)
         except errors.MixNotFoundError:
             return  # Somebody else has deleted it.
         except errors.MixError as problem:
@@ -280,7 +287,7 @@ class StreamingSession:
         Raises:
             MixError: The turn did not end well.
         """
-        events = query(self.mix, self.id, message, permissions=permissions, **options)
+        events = query(self.mix, self.id, message, permissions=permissions, **_both(self._options, options))
         async with aclosing(events):
             async for event in events:
                 yield event
@@ -295,7 +302,11 @@ class StreamingSession:
         Raises:
             MixError: The turn did not end well, and there is no `on_error`.
         """
-        await send_with_callbacks(self.mix, self.id, message, **options)
+        await send_with_callbacks(self.mix, self.id, message, **_both(self._options, options))
+
+
+def _both(outer: RequestOptions, inner: Options) -> Options:
+    return cast("Options", {**outer, **inner})
 
 
 async def _call(callback: Callable[..., object] | None, *arguments: Any) -> None:

@@ -7,20 +7,17 @@ Owns: their operations. Refuses to know: how a turn runs (`Mix.turn`) and what i
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
+from typing import Literal, Unpack
 
 from langchain_mix.client._async_turn import AsyncTurnStream
-from langchain_mix.client._operations import Operations
-from langchain_mix.client._option_views import AsyncOptionsView, SyncOptionsView
-from langchain_mix.client._settings import CallOptions
+from langchain_mix.client._operations import Operations, RequestOptions
 from langchain_mix.client._slots import SLOTS
 from langchain_mix.client._sync_turn import TurnStream
 from langchain_mix.client._turns import PermissionPolicy, TurnRequest
 from langchain_mix.protocol import calls, flows, sending
 from langchain_mix.protocol.models import BackendMessage, SendMessageResponse, ThinkingLevel
-from langchain_mix.protocol.retry import RetryConfig
 
 
 class Messages(Operations):
@@ -31,18 +28,14 @@ class Messages(Operations):
         *,
         limit: int | None = None,
         offset: int | None = None,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> list[BackendMessage]:
         """Lists what users said in all sessions, newest first.
 
         Args:
             limit: How many, at least 1; the server's default is 50.
             offset: How many to skip.
-            retries: When this call is sent again; None for the client's policy.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`.
 
         Returns:
             The messages.
@@ -51,39 +44,29 @@ class Messages(Operations):
             MixInputError: A number for which the server would silently take its default.
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync.send(
-            calls.message_history(limit=limit, offset=offset), CallOptions(retries, timeout_ms, http_headers)
-        )
+        return self._sync_with(options).send(calls.message_history(limit=limit, offset=offset))
 
     async def get_history_async(
         self,
         *,
         limit: int | None = None,
         offset: int | None = None,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> list[BackendMessage]:
         """Does what `get_history` does, asynchronously."""
-        return await self._async.send(
-            calls.message_history(limit=limit, offset=offset), CallOptions(retries, timeout_ms, http_headers)
-        )
+        return await self._async_with(options).send(calls.message_history(limit=limit, offset=offset))
 
     def list_session(
         self,
         *,
         id: str,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> list[BackendMessage]:
         """Lists the messages of a session, oldest first.
 
         Args:
             id: The session.
-            retries: When this call is sent again; None for the client's policy.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`.
 
         Returns:
             The messages. An unknown session has none.
@@ -91,18 +74,16 @@ class Messages(Operations):
         Raises:
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync.send(calls.list_messages(id), CallOptions(retries, timeout_ms, http_headers))
+        return self._sync_with(options).send(calls.list_messages(id))
 
     async def list_session_async(
         self,
         *,
         id: str,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> list[BackendMessage]:
         """Does what `list_session` does, asynchronously."""
-        return await self._async.send(calls.list_messages(id), CallOptions(retries, timeout_ms, http_headers))
+        return await self._async_with(options).send(calls.list_messages(id))
 
     def send(
         self,
@@ -117,9 +98,7 @@ class Messages(Operations):
         permissions: PermissionPolicy = "ignore",
         multitask_strategy: Literal["reject", "enqueue"] = "reject",
         timeout: float | None = None,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> SendMessageResponse:
         """Sends a message and waits for the answer. The same on every generation; a message is never sent twice.
 
@@ -139,9 +118,7 @@ class Messages(Operations):
                 `MixSessionBusy`, `"enqueue"` waits for it. Without `wait` it is not checked.
             timeout: Seconds that the whole turn may take before it is cancelled; None for any time. It goes with
                 `wait`.
-            retries: When reading calls of the turn are sent again; the message never is.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add to every request of the turn.
+            **options: See `RequestOptions`. They hold for every request of the turn; the message is never sent twice.
 
         Returns:
             With `wait` the finished message: `assistant_response` is the last text, `tool_calls` and `reasoning` are
@@ -154,10 +131,10 @@ class Messages(Operations):
             MixTurnError: The turn did not end well; the subclass tells how, and `turn` what is known of it.
             MixError: It failed otherwise; the type tells whose fault it is.
         """
-        options = CallOptions(retries, timeout_ms, http_headers)
+        shell = self._sync_with(options)
         if not wait:
             bare = sending.send_message(
-                self.known,
+                shell.known,
                 id,
                 text,
                 command=command,
@@ -165,7 +142,7 @@ class Messages(Operations):
                 thinking_level=thinking_level,
                 max_steps=max_steps,
             )
-            return self._sync.run(bare, options)
+            return shell.run(bare)
         request = TurnRequest(
             session_id=id,
             text=text,
@@ -177,13 +154,12 @@ class Messages(Operations):
             permissions=permissions,
             multitask_strategy=multitask_strategy,
         )
-        shell = SyncOptionsView(self._sync, options)
         if _may_go_direct(request):
-            shell.run(flows.learn_turns(self.known, id))
-            if self.known().agreed("stream_write") is True:
-                with self._slot(id):
+            shell.run(flows.learn_turns(shell.known, id))
+            if shell.known().agreed("stream_write") is True:
+                with _slot(shell.core.settings.server, id):
                     direct = sending.send_and_read(
-                        self.known,
+                        shell.known,
                         id,
                         text,
                         command=command,
@@ -207,15 +183,13 @@ class Messages(Operations):
         permissions: PermissionPolicy = "ignore",
         multitask_strategy: Literal["reject", "enqueue"] = "reject",
         timeout: float | None = None,  # noqa: ASYNC109  # The server is told of the cancel.
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> SendMessageResponse:
         """Does what `send` does, asynchronously."""
-        options = CallOptions(retries, timeout_ms, http_headers)
+        shell = self._async_with(options)
         if not wait:
             bare = sending.send_message(
-                self.known,
+                shell.known,
                 id,
                 text,
                 command=command,
@@ -223,7 +197,7 @@ class Messages(Operations):
                 thinking_level=thinking_level,
                 max_steps=max_steps,
             )
-            return await self._async.run(bare, options)
+            return await shell.run(bare)
         request = TurnRequest(
             session_id=id,
             text=text,
@@ -235,13 +209,12 @@ class Messages(Operations):
             permissions=permissions,
             multitask_strategy=multitask_strategy,
         )
-        shell = AsyncOptionsView(self._async, options)
         if _may_go_direct(request):
-            await shell.run(flows.learn_turns(self.known, id))
-            if self.known().agreed("stream_write") is True:
-                with self._slot(id):
+            await shell.run(flows.learn_turns(shell.known, id))
+            if shell.known().agreed("stream_write") is True:
+                with _slot(shell.core.settings.server, id):
                     direct = sending.send_and_read(
-                        self.known,
+                        shell.known,
                         id,
                         text,
                         command=command,
@@ -252,14 +225,6 @@ class Messages(Operations):
                     return await shell.run(direct)
         return sending.message_of(await AsyncTurnStream(shell, request).run())
 
-    @contextmanager
-    def _slot(self, session_id: str) -> Iterator[None]:
-        ticket = SLOTS.enter((self._sync.core.settings.server, session_id), _nobody_waits, wait=False)
-        try:
-            yield
-        finally:
-            SLOTS.leave(ticket)
-
 
 def _may_go_direct(request: TurnRequest) -> bool:
     """Whether nothing but the answer is needed of the turn.
@@ -268,6 +233,15 @@ def _may_go_direct(request: TurnRequest) -> bool:
     other stream of the session that is open.
     """
     return request.permissions == "ignore" and request.timeout is None and request.multitask_strategy == "reject"
+
+
+@contextmanager
+def _slot(server: str, session_id: str) -> Iterator[None]:
+    ticket = SLOTS.enter((server, session_id), _nobody_waits, wait=False)
+    try:
+        yield
+    finally:
+        SLOTS.leave(ticket)
 
 
 def _nobody_waits() -> None:

@@ -8,9 +8,9 @@ What it stands on is loaded when it is first used: naming `Mix` costs nothing, t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from functools import cached_property
-from typing import TYPE_CHECKING, Literal, Self, TypeVar
+from collections.abc import Callable, Mapping
+from functools import cached_property, wraps
+from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, cast
 
 if TYPE_CHECKING:
     import logging
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import httpx
 
     from langchain_mix.client._async_turn import AsyncTurnStream
+    from langchain_mix.client._operations import RequestOptions
     from langchain_mix.client._sync_turn import TurnStream
     from langchain_mix.client._turns import NotificationPolicy, PermissionPolicy
     from langchain_mix.client.authentication import Authentication
@@ -33,12 +34,32 @@ if TYPE_CHECKING:
     from langchain_mix.client.streaming import Streaming
     from langchain_mix.client.system import System
     from langchain_mix.client.tools import Tools
+    from langchain_mix.client.types import Unset
     from langchain_mix.protocol.api import ApiVersion, Knowledge
     from langchain_mix.protocol.call import Flow
     from langchain_mix.protocol.models import ThinkingLevel
     from langchain_mix.protocol.retry import RetryConfig
 
 T = TypeVar("T")
+Init = TypeVar("Init", bound=Callable[..., None])
+
+
+def _url_first(init: Init) -> Init:
+    """Lets the URL be the first positional argument, as the official client of 0.8 has it."""
+
+    @wraps(init)
+    def call(self: Any, *given: Any, **named: Any) -> None:
+        if given and isinstance(given[0], str):
+            order = ("server_url", "client", "async_client", "retry_config", "timeout_ms", "debug_logger")
+            twice = [name for name, _ in zip(order, given, strict=False) if name in named]
+            if twice or len(given) > len(order):
+                raise TypeError(
+                    f"Mix() got multiple values for argument {twice[0]!r}" if twice else "too many arguments"
+                )
+            given, named = (), dict(zip(order, given, strict=False)) | named
+        init(self, *given, **named)
+
+    return cast("Init", call)
 
 
 class Mix:
@@ -48,14 +69,15 @@ class Mix:
     `close` or `aclose` at the end. It may be shared between threads and between event loops.
     """
 
+    @_url_first
     def __init__(  # noqa: PLR0917  # The order is the documented one.
         self,
-        server_idx: int | None = None,
+        server_idx: int | str | None = None,
         server_url: str | None = None,
         url_params: Mapping[str, str] | None = None,
         client: httpx.Client | None = None,
         async_client: httpx.AsyncClient | None = None,
-        retry_config: RetryConfig | None = None,
+        retry_config: RetryConfig | Unset | None = None,
         timeout_ms: int | None = None,
         debug_logger: logging.Logger | None = None,
         *,
@@ -65,7 +87,8 @@ class Mix:
         """Prepares a client; nothing is sent and no connection opened yet.
 
         Args:
-            server_idx: Index into the documented servers, of which there is one; the URL says more.
+            server_idx: Index into the documented servers, of which there is one; the URL says more. A text here is the
+                URL, and `client` and what comes after it may follow by position.
             server_url: The server's base URL. None for the environment variable `MIX_SERVER_URL`, and without that for
                 `http://localhost:8088`. A user name and a password in it become a header.
             url_params: Values for `{name}` parts of the URL.
@@ -87,12 +110,13 @@ class Mix:
         from langchain_mix.client._core import Core
         from langchain_mix.client._settings import read_settings
         from langchain_mix.client._sync import SyncTransport
+        from langchain_mix.client.types import given
 
         settings = read_settings(
             server_url=server_url,
             url_params=url_params,
-            server_idx=server_idx,
-            retry_config=retry_config,
+            server_idx=cast("int | None", server_idx),
+            retry_config=given(retry_config),
             timeout_ms=timeout_ms,
             debug_logger=debug_logger,
             headers=headers,
@@ -171,6 +195,7 @@ class Mix:
         multitask_strategy: Literal["reject", "enqueue"] = "reject",
         cost_before: float | None = None,
         rows_before: int | None = None,
+        **options: Unpack[RequestOptions],
     ) -> TurnStream:
         """Sends a message and tells all that happens until its turn is over.
 
@@ -204,6 +229,7 @@ class Mix:
                 difference tells what the turn has cost.
             rows_before: The session's rows before the turn, if you know them: an earlier message with the same words
                 is then never taken for this one when an answer was lost.
+            **options: See `RequestOptions`. They hold for every request of the turn; the message is never sent twice.
 
         Returns:
             The turn, not begun. `run()` runs all of it; `result` is what is known of it.
@@ -218,6 +244,7 @@ class Mix:
                 `MixOutcomeUnknown` (nothing tells whether the message arrived). `turn` of each is what is
                 known.
         """
+        from langchain_mix.client._operations import SyncShell
         from langchain_mix.client._sync_turn import TurnStream
         from langchain_mix.client._turns import TurnRequest
 
@@ -235,7 +262,7 @@ class Mix:
             cost_before=cost_before,
             rows_before=rows_before,
         )
-        return TurnStream(self._sync, request)
+        return TurnStream(SyncShell(self._sync, options), request)
 
     def turn_async(
         self,
@@ -252,6 +279,7 @@ class Mix:
         multitask_strategy: Literal["reject", "enqueue"] = "reject",
         cost_before: float | None = None,
         rows_before: int | None = None,
+        **options: Unpack[RequestOptions],
     ) -> AsyncTurnStream:
         """Does what `turn` does, asynchronously. Policies may be async functions.
 
@@ -259,6 +287,7 @@ class Mix:
             The turn, not begun: iterate over it with `async for`, or `await` its `run()`.
         """
         from langchain_mix.client._async_turn import AsyncTurnStream
+        from langchain_mix.client._operations import AsyncShell
         from langchain_mix.client._turns import TurnRequest
 
         request = TurnRequest(
@@ -275,7 +304,7 @@ class Mix:
             cost_before=cost_before,
             rows_before=rows_before,
         )
-        return AsyncTurnStream(self._async, request)
+        return AsyncTurnStream(AsyncShell(self._async, options), request)
 
     def run(self, flow: Flow[T]) -> T:
         """Runs several calls in a row; see `langchain_mix.protocol.call.Flow`.

@@ -7,13 +7,11 @@ Owns: their operation. Refuses to know: policies (`Mix.turn`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import Unpack
 
-from langchain_mix.client._operations import Operations
-from langchain_mix.client._settings import CallOptions
+from langchain_mix.client._operations import Operations, RequestOptions
 from langchain_mix.protocol import flows
 from langchain_mix.protocol.models import RespondToNotificationType
-from langchain_mix.protocol.retry import RetryConfig
 
 
 class Notifications(Operations):
@@ -25,9 +23,7 @@ class Notifications(Operations):
         id: str,
         type_: RespondToNotificationType | str,
         value: str | None = None,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> None:
         """Answers a notification (Mix 0.8 and later).
 
@@ -35,9 +31,7 @@ class Notifications(Operations):
             id: The notification, from its event.
             type_: How it is answered; the event's `response_type`.
             value: The text or the choice.
-            retries: Accepted for symmetry; this call is never sent twice.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`. This call is never sent twice.
 
         Raises:
             MixInputError: The type is empty.
@@ -45,9 +39,8 @@ class Notifications(Operations):
             MixUnsupportedError: This generation of the server has no such operation.
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync.run(
-            flows.respond_to_notification(self.known, id, type_, value), CallOptions(retries, timeout_ms, http_headers)
-        )
+        shell = self._sync_with(options)
+        return shell.run(flows.respond_to_notification(shell.known, id, type_, value))
 
     async def respond_to_notification_async(
         self,
@@ -55,11 +48,8 @@ class Notifications(Operations):
         id: str,
         type_: RespondToNotificationType | str,
         value: str | None = None,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> None:
         """Does what `respond_to_notification` does, asynchronously."""
-        return await self._async.run(
-            flows.respond_to_notification(self.known, id, type_, value), CallOptions(retries, timeout_ms, http_headers)
-        )
+        shell = self._async_with(options)
+        return await shell.run(flows.respond_to_notification(shell.known, id, type_, value))

@@ -7,13 +7,11 @@ Owns: their operations. Refuses to know: policies (`Mix.turn`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import Unpack
 
-from langchain_mix.client._operations import Operations
-from langchain_mix.client._settings import CallOptions
+from langchain_mix.client._operations import Operations, RequestOptions
 from langchain_mix.protocol import calls
 from langchain_mix.protocol.models import DenyPermissionResponse, GrantPermissionResponse
-from langchain_mix.protocol.retry import RetryConfig
 
 
 class Permissions(Operations):
@@ -23,17 +21,13 @@ class Permissions(Operations):
         self,
         *,
         id: str,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> DenyPermissionResponse:
         """Refuses a tool. The agent is told, and the turn goes on.
 
         Args:
             id: The request, from its event. The answer is the same for unknown and expired ones.
-            retries: When this call is sent again; None for the client's policy.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`.
 
         Returns:
             The server's answer.
@@ -41,34 +35,28 @@ class Permissions(Operations):
         Raises:
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync.send(calls.deny_permission(id), CallOptions(retries, timeout_ms, http_headers))
+        return self._sync_with(options).send(calls.deny_permission(id))
 
     async def deny_async(
         self,
         *,
         id: str,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> DenyPermissionResponse:
         """Does what `deny` does, asynchronously."""
-        return await self._async.send(calls.deny_permission(id), CallOptions(retries, timeout_ms, http_headers))
+        return await self._async_with(options).send(calls.deny_permission(id))
 
     def grant(
         self,
         *,
         id: str,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> GrantPermissionResponse:
         """Lets a tool go on. The first answer counts, and the server denies by itself after 30 seconds.
 
         Args:
             id: The request, from its event. The answer is the same for unknown and expired ones.
-            retries: When this call is sent again; None for the client's policy.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`.
 
         Returns:
             The server's answer.
@@ -76,15 +64,13 @@ class Permissions(Operations):
         Raises:
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync.send(calls.grant_permission(id), CallOptions(retries, timeout_ms, http_headers))
+        return self._sync_with(options).send(calls.grant_permission(id))
 
     async def grant_async(
         self,
         *,
         id: str,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> GrantPermissionResponse:
         """Does what `grant` does, asynchronously."""
-        return await self._async.send(calls.grant_permission(id), CallOptions(retries, timeout_ms, http_headers))
+        return await self._async_with(options).send(calls.grant_permission(id))

@@ -5,10 +5,9 @@ Owns: their operations. Refuses to know: which models exist.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import Unpack
 
-from langchain_mix.client._operations import Operations
-from langchain_mix.client._settings import CallOptions
+from langchain_mix.client._operations import Operations, RequestOptions
 from langchain_mix.protocol import flows
 from langchain_mix.protocol.models import (
     GetAvailableProvidersResponse,
@@ -18,25 +17,16 @@ from langchain_mix.protocol.models import (
     ResetPreferencesResponse,
     UpdatePreferencesResponse,
 )
-from langchain_mix.protocol.retry import RetryConfig
 
 
 class Preferences(Operations):
     """Reads and changes what all sessions of the server prefer (Mix before `next`)."""
 
-    def get_preferences(
-        self,
-        *,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
-    ) -> GetPreferencesResponse:
+    def get_preferences(self, **options: Unpack[RequestOptions]) -> GetPreferencesResponse:
         """Reads the preferences and what there is to prefer.
 
         Args:
-            retries: When this call is sent again; None for the client's policy.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`.
 
         Returns:
             The preferences; `preferences` is None if none were ever set.
@@ -45,17 +35,13 @@ class Preferences(Operations):
             MixUnsupportedError: This generation of the server has no such operation.
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync.run(flows.get_preferences(self.known), CallOptions(retries, timeout_ms, http_headers))
+        shell = self._sync_with(options)
+        return shell.run(flows.get_preferences(shell.known))
 
-    async def get_preferences_async(
-        self,
-        *,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
-    ) -> GetPreferencesResponse:
+    async def get_preferences_async(self, **options: Unpack[RequestOptions]) -> GetPreferencesResponse:
         """Does what `get_preferences` does, asynchronously."""
-        return await self._async.run(flows.get_preferences(self.known), CallOptions(retries, timeout_ms, http_headers))
+        shell = self._async_with(options)
+        return await shell.run(flows.get_preferences(shell.known))
 
     def update_preferences(
         self,
@@ -67,9 +53,7 @@ class Preferences(Operations):
         sub_agent_max_tokens: int | None = None,
         sub_agent_model: str | None = None,
         sub_agent_reasoning_effort: ReasoningEffort | str | None = None,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> UpdatePreferencesResponse:
         """Changes preferences, for all sessions of the server. None means: not changed.
 
@@ -83,9 +67,7 @@ class Preferences(Operations):
             sub_agent_max_tokens: Tokens a reply of a sub-agent may have.
             sub_agent_model: The model of sub-agents.
             sub_agent_reasoning_effort: How hard it reasons.
-            retries: When this call is sent again; None for the client's policy.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`.
 
         Returns:
             All preferences after the change.
@@ -96,9 +78,10 @@ class Preferences(Operations):
             MixUnsupportedError: This generation of the server has no such operation.
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync.run(
+        shell = self._sync_with(options)
+        return shell.run(
             flows.update_preferences(
-                self.known,
+                shell.known,
                 main_agent_max_tokens=main_agent_max_tokens,
                 main_agent_model=main_agent_model,
                 main_agent_reasoning_effort=main_agent_reasoning_effort,
@@ -106,8 +89,7 @@ class Preferences(Operations):
                 sub_agent_max_tokens=sub_agent_max_tokens,
                 sub_agent_model=sub_agent_model,
                 sub_agent_reasoning_effort=sub_agent_reasoning_effort,
-            ),
-            CallOptions(retries, timeout_ms, http_headers),
+            )
         )
 
     async def update_preferences_async(
@@ -120,14 +102,13 @@ class Preferences(Operations):
         sub_agent_max_tokens: int | None = None,
         sub_agent_model: str | None = None,
         sub_agent_reasoning_effort: ReasoningEffort | str | None = None,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> UpdatePreferencesResponse:
         """Does what `update_preferences` does, asynchronously."""
-        return await self._async.run(
+        shell = self._async_with(options)
+        return await shell.run(
             flows.update_preferences(
-                self.known,
+                shell.known,
                 main_agent_max_tokens=main_agent_max_tokens,
                 main_agent_model=main_agent_model,
                 main_agent_reasoning_effort=main_agent_reasoning_effort,
@@ -135,23 +116,14 @@ class Preferences(Operations):
                 sub_agent_max_tokens=sub_agent_max_tokens,
                 sub_agent_model=sub_agent_model,
                 sub_agent_reasoning_effort=sub_agent_reasoning_effort,
-            ),
-            CallOptions(retries, timeout_ms, http_headers),
+            )
         )
 
-    def get_available_providers(
-        self,
-        *,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
-    ) -> dict[str, GetAvailableProvidersResponse]:
+    def get_available_providers(self, **options: Unpack[RequestOptions]) -> dict[str, GetAvailableProvidersResponse]:
         """Lists the providers and their models.
 
         Args:
-            retries: When this call is sent again; None for the client's policy.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`.
 
         Returns:
             The providers, by id.
@@ -160,33 +132,21 @@ class Preferences(Operations):
             MixUnsupportedError: This generation of the server has no such operation.
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync.run(flows.get_available_providers(self.known), CallOptions(retries, timeout_ms, http_headers))
+        shell = self._sync_with(options)
+        return shell.run(flows.get_available_providers(shell.known))
 
     async def get_available_providers_async(
-        self,
-        *,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        self, **options: Unpack[RequestOptions]
     ) -> dict[str, GetAvailableProvidersResponse]:
         """Does what `get_available_providers` does, asynchronously."""
-        return await self._async.run(
-            flows.get_available_providers(self.known), CallOptions(retries, timeout_ms, http_headers)
-        )
+        shell = self._async_with(options)
+        return await shell.run(flows.get_available_providers(shell.known))
 
-    def reset_preferences(
-        self,
-        *,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
-    ) -> ResetPreferencesResponse:
+    def reset_preferences(self, **options: Unpack[RequestOptions]) -> ResetPreferencesResponse:
         """Sets all preferences to the server's defaults.
 
         Args:
-            retries: When this call is sent again; None for the client's policy.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`.
 
         Returns:
             The defaults.
@@ -195,16 +155,10 @@ class Preferences(Operations):
             MixUnsupportedError: This generation of the server has no such operation.
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync.run(flows.reset_preferences(self.known), CallOptions(retries, timeout_ms, http_headers))
+        shell = self._sync_with(options)
+        return shell.run(flows.reset_preferences(shell.known))
 
-    async def reset_preferences_async(
-        self,
-        *,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
-    ) -> ResetPreferencesResponse:
+    async def reset_preferences_async(self, **options: Unpack[RequestOptions]) -> ResetPreferencesResponse:
         """Does what `reset_preferences` does, asynchronously."""
-        return await self._async.run(
-            flows.reset_preferences(self.known), CallOptions(retries, timeout_ms, http_headers)
-        )
+        shell = self._async_with(options)
+        return await shell.run(flows.reset_preferences(shell.known))

@@ -8,10 +8,10 @@ Owns: their operations. Refuses to know: messages (`messages.py`) and turns.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, Unpack
 
+from langchain_mix.client._operations import RequestOptions
 from langchain_mix.client._session_history import SessionHistory
-from langchain_mix.client._settings import CallOptions
 from langchain_mix.protocol import calls, flows
 from langchain_mix.protocol.models import (
     BrowserMode,
@@ -22,7 +22,6 @@ from langchain_mix.protocol.models import (
     SessionType,
     SubagentType,
 )
-from langchain_mix.protocol.retry import RetryConfig
 
 SessionListing: TypeAlias = list[SessionData]
 """A list of sessions. The class below has a method named `list`, so that its annotations cannot say so themselves."""
@@ -35,17 +34,13 @@ class Sessions(SessionHistory):
         self,
         *,
         include_subagents: bool | None = None,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> SessionListing:
         """Lists all sessions, newest first.
 
         Args:
             include_subagents: Whether sub-agent sessions are listed too. Servers before Mix 0.7 have none.
-            retries: When this call is sent again; None for the client's policy.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`.
 
         Returns:
             The sessions, without their callbacks.
@@ -53,24 +48,18 @@ class Sessions(SessionHistory):
         Raises:
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync.send(
-            calls.list_sessions(self.known(), include_subagents=include_subagents),
-            CallOptions(retries, timeout_ms, http_headers),
-        )
+        shell = self._sync_with(options)
+        return shell.send(calls.list_sessions(shell.known(), include_subagents=include_subagents))
 
     async def list_async(
         self,
         *,
         include_subagents: bool | None = None,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> SessionListing:
         """Does what `list` does, asynchronously."""
-        return await self._async.send(
-            calls.list_sessions(self.known(), include_subagents=include_subagents),
-            CallOptions(retries, timeout_ms, http_headers),
-        )
+        shell = self._async_with(options)
+        return await shell.send(calls.list_sessions(shell.known(), include_subagents=include_subagents))
 
     def create(
         self,
@@ -85,9 +74,7 @@ class Sessions(SessionHistory):
         subagent_type: SubagentType | str | None = None,
         model_id: str | None = None,
         provider: str | None = None,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> SessionData:
         """Creates a session.
 
@@ -105,9 +92,7 @@ class Sessions(SessionHistory):
             subagent_type: None; sub-agents are created by the server alone.
             model_id: The session's own model (Mix next).
             provider: The provider of that model (Mix next).
-            retries: Accepted for symmetry; this call is never sent twice.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`. This call is never sent twice.
 
         Returns:
             The session.
@@ -117,9 +102,10 @@ class Sessions(SessionHistory):
             MixUnsupportedError: This generation of the server does not know an argument.
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync.run(
+        shell = self._sync_with(options)
+        return shell.run(
             flows.start_session(
-                self.known,
+                shell.known,
                 title=title,
                 browser_mode=browser_mode,
                 callbacks=callbacks,
@@ -130,8 +116,7 @@ class Sessions(SessionHistory):
                 subagent_type=subagent_type,
                 model_id=model_id,
                 provider=provider,
-            ),
-            CallOptions(retries, timeout_ms, http_headers),
+            )
         )
 
     async def create_async(
@@ -147,14 +132,13 @@ class Sessions(SessionHistory):
         subagent_type: SubagentType | str | None = None,
         model_id: str | None = None,
         provider: str | None = None,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> SessionData:
         """Does what `create` does, asynchronously."""
-        return await self._async.run(
+        shell = self._async_with(options)
+        return await shell.run(
             flows.start_session(
-                self.known,
+                shell.known,
                 title=title,
                 browser_mode=browser_mode,
                 callbacks=callbacks,
@@ -165,25 +149,20 @@ class Sessions(SessionHistory):
                 subagent_type=subagent_type,
                 model_id=model_id,
                 provider=provider,
-            ),
-            CallOptions(retries, timeout_ms, http_headers),
+            )
         )
 
     def get(
         self,
         *,
         id: str,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> SessionData:
         """Reads one session.
 
         Args:
             id: The session.
-            retries: When this call is sent again; None for the client's policy.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`.
 
         Returns:
             The session.
@@ -192,69 +171,57 @@ class Sessions(SessionHistory):
             MixNotFoundError: There is no such session.
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync.send(calls.get_session(id), CallOptions(retries, timeout_ms, http_headers))
+        return self._sync_with(options).send(calls.get_session(id))
 
     async def get_async(
         self,
         *,
         id: str,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> SessionData:
         """Does what `get` does, asynchronously."""
-        return await self._async.send(calls.get_session(id), CallOptions(retries, timeout_ms, http_headers))
+        return await self._async_with(options).send(calls.get_session(id))
 
     def delete(
         self,
         *,
         id: str,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> None:
         """Deletes a session with its messages and private files. Uploaded files stay, as all sessions share them.
 
         Args:
             id: The session.
-            retries: When this call is sent again; None for the client's policy.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`.
 
         Raises:
             MixNotFoundError: There is no such session.
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync.send(calls.delete_session(id), CallOptions(retries, timeout_ms, http_headers))
+        return self._sync_with(options).send(calls.delete_session(id))
 
     async def delete_async(
         self,
         *,
         id: str,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> None:
         """Does what `delete` does, asynchronously."""
-        return await self._async.send(calls.delete_session(id), CallOptions(retries, timeout_ms, http_headers))
+        return await self._async_with(options).send(calls.delete_session(id))
 
     def update_session_callbacks(
         self,
         *,
         id: str,
         callbacks: Sequence[Callback | Mapping[str, Any]],
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> SessionData:
         """Replaces all callbacks of a session (Mix 0.7 and later).
 
         Args:
             id: The session.
             callbacks: The new ones; an empty list removes them.
-            retries: When this call is sent again; None for the client's policy.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`.
 
         Returns:
             The session with its callbacks.
@@ -265,39 +232,31 @@ class Sessions(SessionHistory):
             MixUnsupportedError: This generation of the server has no such operation.
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync.run(
-            flows.update_session_callbacks(self.known, id, callbacks), CallOptions(retries, timeout_ms, http_headers)
-        )
+        shell = self._sync_with(options)
+        return shell.run(flows.update_session_callbacks(shell.known, id, callbacks))
 
     async def update_session_callbacks_async(
         self,
         *,
         id: str,
         callbacks: Sequence[Callback | Mapping[str, Any]],
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> SessionData:
         """Does what `update_session_callbacks` does, asynchronously."""
-        return await self._async.run(
-            flows.update_session_callbacks(self.known, id, callbacks), CallOptions(retries, timeout_ms, http_headers)
-        )
+        shell = self._async_with(options)
+        return await shell.run(flows.update_session_callbacks(shell.known, id, callbacks))
 
     def cancel_processing(
         self,
         *,
         id: str,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> CancelSessionProcessingResponse:
         """Cancels the session's running turn. The answer is the same if there is none, or no such session.
 
         Args:
             id: The session.
-            retries: When this call is sent again; None for the client's policy.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`.
 
         Returns:
             The server's answer.
@@ -305,15 +264,13 @@ class Sessions(SessionHistory):
         Raises:
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync.send(calls.cancel_session(id), CallOptions(retries, timeout_ms, http_headers))
+        return self._sync_with(options).send(calls.cancel_session(id))
 
     async def cancel_processing_async(
         self,
         *,
         id: str,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> CancelSessionProcessingResponse:
         """Does what `cancel_processing` does, asynchronously."""
-        return await self._async.send(calls.cancel_session(id), CallOptions(retries, timeout_ms, http_headers))
+        return await self._async_with(options).send(calls.cancel_session(id))

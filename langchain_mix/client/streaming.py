@@ -7,15 +7,14 @@ Owns: their operations. Refuses to know: what events mean; `Mix.turn` knows.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import Unpack
 
 from langchain_mix.client._async import AsyncEventStream
-from langchain_mix.client._operations import Operations
+from langchain_mix.client._operations import Operations, RequestOptions
 from langchain_mix.client._settings import CallOptions
 from langchain_mix.client._sync import EventStream
 from langchain_mix.protocol import calls, sending
 from langchain_mix.protocol.models import StreamMessageResponse
-from langchain_mix.protocol.retry import RetryConfig
 
 
 class Streaming(Operations):
@@ -26,9 +25,7 @@ class Streaming(Operations):
         *,
         session_id: str,
         last_event_id: str | None = None,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> EventStream:
         """Opens the event stream of a session.
 
@@ -39,11 +36,9 @@ class Streaming(Operations):
         Args:
             session_id: The session. For an unknown one, the only event is an error.
             last_event_id: Sent as `Last-Event-ID`. No server replays events, so that this changes nothing.
-            retries: When opening is tried again; None for the client's policy. A stream that stands and then breaks is
-                not opened again.
-            timeout_ms: Time without a byte after which the stream counts as dead, in milliseconds; None for 100 s, and
-                for the client's timeout until the server has answered at all. Heartbeats come every 45 s.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`. `retries` is about opening the stream; one that is open and breaks is not
+                opened again. `timeout_ms` is also how long the open stream may be silent; None for 100 s, since
+                heartbeats come every 45 s.
 
         Returns:
             The stream, to be used in a `with` block. `.result` is the same stream, as the documentation has it.
@@ -52,10 +47,9 @@ class Streaming(Operations):
             MixInputError: The session id is empty.
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync.open_stream(
-            calls.event_stream(session_id),
-            CallOptions(retries, timeout_ms, _headers(http_headers, last_event_id)),
-            liveness=_seconds(timeout_ms),
+        shell = self._sync_with(options)
+        return shell.open_stream(
+            calls.event_stream(session_id), _resuming(last_event_id), liveness=_seconds(options.get("timeout_ms"))
         )
 
     async def stream_events_async(
@@ -63,15 +57,12 @@ class Streaming(Operations):
         *,
         session_id: str,
         last_event_id: str | None = None,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> AsyncEventStream:
         """Does what `stream_events` does, asynchronously."""
-        return await self._async.open_stream(
-            calls.event_stream(session_id),
-            CallOptions(retries, timeout_ms, _headers(http_headers, last_event_id)),
-            liveness=_seconds(timeout_ms),
+        shell = self._async_with(options)
+        return await shell.open_stream(
+            calls.event_stream(session_id), _resuming(last_event_id), liveness=_seconds(options.get("timeout_ms"))
         )
 
     def send_streaming_message(
@@ -80,9 +71,7 @@ class Streaming(Operations):
         id: str,
         content: str,
         command: bool = False,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> StreamMessageResponse:
         """Sends a message whose turn is told on the session's open event streams.
 
@@ -93,9 +82,7 @@ class Streaming(Operations):
             id: The session.
             content: The message: plain text, or a JSON object with `text` and perhaps `plan_mode`.
             command: The text is meant as a server command; else one that looks like a command is guarded.
-            retries: Accepted for symmetry; this call is never sent twice.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`. This call is never sent twice.
 
         Returns:
             The server's answer: whether it has taken the message, not what comes of it.
@@ -104,10 +91,8 @@ class Streaming(Operations):
             MixInputError: The content is empty, or has parts that this server does not take.
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync.run(
-            sending.write_stream_message(self.known, id, content, command=command),
-            CallOptions(retries, timeout_ms, http_headers),
-        )
+        shell = self._sync_with(options)
+        return shell.run(sending.write_stream_message(shell.known, id, content, command=command))
 
     async def send_streaming_message_async(
         self,
@@ -115,19 +100,15 @@ class Streaming(Operations):
         id: str,
         content: str,
         command: bool = False,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> StreamMessageResponse:
         """Does what `send_streaming_message` does, asynchronously."""
-        return await self._async.run(
-            sending.write_stream_message(self.known, id, content, command=command),
-            CallOptions(retries, timeout_ms, http_headers),
-        )
+        shell = self._async_with(options)
+        return await shell.run(sending.write_stream_message(shell.known, id, content, command=command))
 
 
-def _headers(headers: Mapping[str, str] | None, last_event_id: str | None) -> dict[str, str]:
-    return {**({} if last_event_id is None else {"Last-Event-ID": last_event_id}), **(headers or {})}
+def _resuming(last_event_id: str | None) -> CallOptions:
+    return CallOptions(http_headers=None if last_event_id is None else {"Last-Event-ID": last_event_id})
 
 
 def _seconds(timeout_ms: int | None) -> float | None:

@@ -5,10 +5,9 @@ Owns: these operations. Refuses to know: tools (`tools.py`).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import Unpack
 
-from langchain_mix.client._operations import Operations
-from langchain_mix.client._settings import CallOptions
+from langchain_mix.client._operations import Operations, RequestOptions
 from langchain_mix.protocol import calls
 from langchain_mix.protocol.models import (
     GetCommandResponse,
@@ -17,25 +16,16 @@ from langchain_mix.protocol.models import (
     ListCommandsResponse,
     ListMcpServersResponse,
 )
-from langchain_mix.protocol.retry import RetryConfig
 
 
 class System(Operations):
     """Asks the server about itself."""
 
-    def list_commands(
-        self,
-        *,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
-    ) -> list[ListCommandsResponse]:
+    def list_commands(self, **options: Unpack[RequestOptions]) -> list[ListCommandsResponse]:
         """Lists the slash commands.
 
         Args:
-            retries: When this call is sent again; None for the client's policy.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`.
 
         Returns:
             The commands, by name.
@@ -43,33 +33,23 @@ class System(Operations):
         Raises:
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync.send(calls.list_commands(), CallOptions(retries, timeout_ms, http_headers))
+        return self._sync_with(options).send(calls.list_commands())
 
-    async def list_commands_async(
-        self,
-        *,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
-    ) -> list[ListCommandsResponse]:
+    async def list_commands_async(self, **options: Unpack[RequestOptions]) -> list[ListCommandsResponse]:
         """Does what `list_commands` does, asynchronously."""
-        return await self._async.send(calls.list_commands(), CallOptions(retries, timeout_ms, http_headers))
+        return await self._async_with(options).send(calls.list_commands())
 
     def get_command(
         self,
         *,
         name: str,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> GetCommandResponse:
         """Reads one slash command.
 
         Args:
             name: Its name, without the slash.
-            retries: When this call is sent again; None for the client's policy.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`.
 
         Returns:
             The command.
@@ -78,32 +58,22 @@ class System(Operations):
             MixNotFoundError: There is no such command.
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync.send(calls.get_command(name), CallOptions(retries, timeout_ms, http_headers))
+        return self._sync_with(options).send(calls.get_command(name))
 
     async def get_command_async(
         self,
         *,
         name: str,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        **options: Unpack[RequestOptions],
     ) -> GetCommandResponse:
         """Does what `get_command` does, asynchronously."""
-        return await self._async.send(calls.get_command(name), CallOptions(retries, timeout_ms, http_headers))
+        return await self._async_with(options).send(calls.get_command(name))
 
-    def list_mcp_servers(
-        self,
-        *,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
-    ) -> list[ListMcpServersResponse]:
+    def list_mcp_servers(self, **options: Unpack[RequestOptions]) -> list[ListMcpServersResponse]:
         """Lists the MCP servers and their tools.
 
         Args:
-            retries: When this call is sent again; None for the client's policy.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`.
 
         Returns:
             The servers.
@@ -111,31 +81,17 @@ class System(Operations):
         Raises:
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync.send(calls.list_mcp_servers(), CallOptions(retries, timeout_ms, http_headers))
+        return self._sync_with(options).send(calls.list_mcp_servers())
 
-    async def list_mcp_servers_async(
-        self,
-        *,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
-    ) -> list[ListMcpServersResponse]:
+    async def list_mcp_servers_async(self, **options: Unpack[RequestOptions]) -> list[ListMcpServersResponse]:
         """Does what `list_mcp_servers` does, asynchronously."""
-        return await self._async.send(calls.list_mcp_servers(), CallOptions(retries, timeout_ms, http_headers))
+        return await self._async_with(options).send(calls.list_mcp_servers())
 
-    def get_system_info(
-        self,
-        *,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
-    ) -> GetSystemInfoResponse:
+    def get_system_info(self, **options: Unpack[RequestOptions]) -> GetSystemInfoResponse:
         """Asks where the server keeps its data (Mix 0.5.7, 0.6.1 and later).
 
         Args:
-            retries: When this call is sent again; None for the client's policy.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`.
 
         Returns:
             A path on the server's own host.
@@ -143,31 +99,17 @@ class System(Operations):
         Raises:
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync.send(calls.get_system_info(), CallOptions(retries, timeout_ms, http_headers))
+        return self._sync_with(options).send(calls.get_system_info())
 
-    async def get_system_info_async(
-        self,
-        *,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
-    ) -> GetSystemInfoResponse:
+    async def get_system_info_async(self, **options: Unpack[RequestOptions]) -> GetSystemInfoResponse:
         """Does what `get_system_info` does, asynchronously."""
-        return await self._async.send(calls.get_system_info(), CallOptions(retries, timeout_ms, http_headers))
+        return await self._async_with(options).send(calls.get_system_info())
 
-    def get_health(
-        self,
-        *,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
-    ) -> HealthCheckResponse:
+    def get_health(self, **options: Unpack[RequestOptions]) -> HealthCheckResponse:
         """Asks whether the server is well.
 
         Args:
-            retries: When this call is sent again; None for the client's policy.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`.
 
         Returns:
             Its state and version.
@@ -175,14 +117,8 @@ class System(Operations):
         Raises:
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync.send(calls.get_health(), CallOptions(retries, timeout_ms, http_headers))
+        return self._sync_with(options).send(calls.get_health())
 
-    async def get_health_async(
-        self,
-        *,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
-    ) -> HealthCheckResponse:
+    async def get_health_async(self, **options: Unpack[RequestOptions]) -> HealthCheckResponse:
         """Does what `get_health` does, asynchronously."""
-        return await self._async.send(calls.get_health(), CallOptions(retries, timeout_ms, http_headers))
+        return await self._async_with(options).send(calls.get_health())

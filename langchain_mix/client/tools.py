@@ -5,31 +5,21 @@ Owns: these operations. Refuses to know: what tools take and give (`tool_models.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import Unpack
 
-from langchain_mix.client._operations import Operations
-from langchain_mix.client._settings import CallOptions
+from langchain_mix.client._operations import Operations, RequestOptions
 from langchain_mix.protocol import flows
 from langchain_mix.protocol.models import GetToolCredentialsStatusResponse, GetToolsStatusResponse, ListLLMToolsResponse
-from langchain_mix.protocol.retry import RetryConfig
 
 
 class Tools(Operations):
     """Asks about tools."""
 
-    def list_llm_tools(
-        self,
-        *,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
-    ) -> ListLLMToolsResponse:
+    def list_llm_tools(self, **options: Unpack[RequestOptions]) -> ListLLMToolsResponse:
         """Lists the tools of the model (Mix 0.7 and later).
 
         Args:
-            retries: When this call is sent again; None for the client's policy.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`.
 
         Returns:
             The tools, with the schemas of their parameters.
@@ -38,31 +28,19 @@ class Tools(Operations):
             MixUnsupportedError: This generation of the server has no such operation.
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync.run(flows.list_llm_tools(self.known), CallOptions(retries, timeout_ms, http_headers))
+        shell = self._sync_with(options)
+        return shell.run(flows.list_llm_tools(shell.known))
 
-    async def list_llm_tools_async(
-        self,
-        *,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
-    ) -> ListLLMToolsResponse:
+    async def list_llm_tools_async(self, **options: Unpack[RequestOptions]) -> ListLLMToolsResponse:
         """Does what `list_llm_tools` does, asynchronously."""
-        return await self._async.run(flows.list_llm_tools(self.known), CallOptions(retries, timeout_ms, http_headers))
+        shell = self._async_with(options)
+        return await shell.run(flows.list_llm_tools(shell.known))
 
-    def get_tool_credentials_status(
-        self,
-        *,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
-    ) -> GetToolCredentialsStatusResponse:
+    def get_tool_credentials_status(self, **options: Unpack[RequestOptions]) -> GetToolCredentialsStatusResponse:
         """Asks which tools have their credentials (Mix 0.7 and later).
 
         Args:
-            retries: When this call is sent again; None for the client's policy.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`.
 
         Returns:
             The state, by category.
@@ -71,35 +49,21 @@ class Tools(Operations):
             MixUnsupportedError: This generation of the server has no such operation.
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync.run(
-            flows.get_tool_credentials_status(self.known), CallOptions(retries, timeout_ms, http_headers)
-        )
+        shell = self._sync_with(options)
+        return shell.run(flows.get_tool_credentials_status(shell.known))
 
     async def get_tool_credentials_status_async(
-        self,
-        *,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
+        self, **options: Unpack[RequestOptions]
     ) -> GetToolCredentialsStatusResponse:
         """Does what `get_tool_credentials_status` does, asynchronously."""
-        return await self._async.run(
-            flows.get_tool_credentials_status(self.known), CallOptions(retries, timeout_ms, http_headers)
-        )
+        shell = self._async_with(options)
+        return await shell.run(flows.get_tool_credentials_status(shell.known))
 
-    def get_tools_status(
-        self,
-        *,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
-    ) -> GetToolsStatusResponse:
+    def get_tools_status(self, **options: Unpack[RequestOptions]) -> GetToolsStatusResponse:
         """Asks which tools are ready (Mix before 0.8).
 
         Args:
-            retries: When this call is sent again; None for the client's policy.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
-            http_headers: Headers to add.
+            **options: See `RequestOptions`.
 
         Returns:
             The state, by category.
@@ -108,14 +72,10 @@ class Tools(Operations):
             MixUnsupportedError: This generation of the server has no such operation.
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync.run(flows.get_tools_status(self.known), CallOptions(retries, timeout_ms, http_headers))
+        shell = self._sync_with(options)
+        return shell.run(flows.get_tools_status(shell.known))
 
-    async def get_tools_status_async(
-        self,
-        *,
-        retries: RetryConfig | None = None,
-        timeout_ms: int | None = None,
-        http_headers: Mapping[str, str] | None = None,
-    ) -> GetToolsStatusResponse:
+    async def get_tools_status_async(self, **options: Unpack[RequestOptions]) -> GetToolsStatusResponse:
         """Does what `get_tools_status` does, asynchronously."""
-        return await self._async.run(flows.get_tools_status(self.known), CallOptions(retries, timeout_ms, http_headers))
+        shell = self._async_with(options)
+        return await shell.run(flows.get_tools_status(shell.known))

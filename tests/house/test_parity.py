@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import inspect
+import io
 import logging
+import operator
+import re
 import typing
 from collections.abc import Callable
 from typing import Any
@@ -14,13 +18,23 @@ import pytest
 
 from langchain_mix import client
 from langchain_mix.client import AsyncEventStream, AsyncTurnStream, EventStream, Mix, TurnStream, _turns, models
+from langchain_mix.client._operations import RequestOptions
+from langchain_mix.client.types import Unset
 
-OPTIONS = ("retries", "timeout_ms", "http_headers")
+OPTIONS = {"retries", "timeout_ms", "http_headers", "server_url"}
 SHELLS: dict[Any, Any] = {EventStream: AsyncEventStream, TurnStream: AsyncTurnStream}
 OWN = {"files.download"}
 """Operations that only this client has."""
 
-NAMES = {"httpx": httpx, "logging": logging, **vars(client), **vars(_turns), **vars(models)}
+NAMES = {
+    "httpx": httpx,
+    "logging": logging,
+    **vars(client),
+    **vars(_turns),
+    **vars(models),
+    "RequestOptions": RequestOptions,
+    "Unset": Unset,
+}
 """What the annotations of `Mix` name: it imports these for type checkers alone."""
 
 OFFICIAL = {
@@ -91,7 +105,7 @@ def operations() -> list[str]:
         f"{group}.{name}"
         for group, owner in groups().items()
         for name, _ in inspect.getmembers(owner, inspect.ismethod)
-        if not name.startswith("_") and not name.endswith("_async") and name != "known"
+        if not name.startswith("_") and not name.endswith("_async")
     ]
 
 
@@ -126,14 +140,34 @@ def test_twins_take_and_give_the_same(pair: tuple[Any, Any]) -> None:
 
 
 def test_operations_take_keywords_only(pair: tuple[Any, Any]) -> None:
-    assert {kind for _, kind, _ in parameters(pair[0])} <= {inspect.Parameter.KEYWORD_ONLY}
+    *own, options = parameters(pair[0])
+    assert {kind for _, kind, _ in own} <= {inspect.Parameter.KEYWORD_ONLY}
+    assert options[:2] == ("options", inspect.Parameter.VAR_KEYWORD)
 
 
-@pytest.mark.parametrize("operation", operations())
-def test_operations_take_options_of_their_own(operation: str) -> None:
-    group, _, name = operation.partition(".")
-    taken = {p: default for p, _, default in parameters(getattr(groups()[group], name))}
-    assert {option: taken.get(option, "missing") for option in OPTIONS} == dict.fromkeys(OPTIONS)
+def test_operations_take_the_options_of_every_request(pair: tuple[Any, Any]) -> None:
+    assert types_of(pair[0])["options"] == typing.Unpack[RequestOptions]
+    assert set(typing.get_type_hints(RequestOptions)) == OPTIONS
+
+
+@pytest.mark.parametrize("operation", [*operations(), "turn"])
+def test_an_unknown_keyword_argument_is_refused(operation: str) -> None:
+    """Nothing listens at that address: what is refused was not sent."""
+    mix = Mix(server_url="http://localhost:1")
+    function = operator.attrgetter(operation)(mix)
+    needed: dict[str, Any] = {
+        name: "x" for name, _, default in parameters(function) if default is inspect.Parameter.empty
+    }
+    needed.pop("options", None)
+    if "to" in needed:
+        needed["to"] = io.BytesIO()
+    if "file" in needed:
+        needed["file"] = {"file_name": "f", "content": b""}
+    with pytest.raises(TypeError, match="unexpected keyword argument 'timeout_s'"):
+        function(**needed, timeout_s=1)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'timeout_s'"):
+        twin = operator.attrgetter(f"{operation}_async")(mix)(**needed, timeout_s=1)
+        asyncio.run(twin)
 
 
 def test_no_twin_is_alone() -> None:
@@ -147,7 +181,7 @@ def test_documented_twins_say_so(pair: tuple[Any, Any]) -> None:
     plain, twin = pair
     assert twin.__doc__ == f"Does what `{plain.__name__}` does, asynchronously."
     documented = plain.__doc__ or ""
-    assert [name for name, _, _ in parameters(plain) if f"\n            {name}: " not in documented] == []
+    assert [n for n, _, _ in parameters(plain) if not re.search(rf"\n            (\*\*)?{n}: ", documented)] == []
     assert "Raises:" in documented
 
 
@@ -179,7 +213,7 @@ def test_every_operation_of_the_official_client_is_here(operation: str, names: l
 def test_the_installed_official_client_has_nothing_else() -> None:
     """The table above is complete: what the official client has now is in it."""
     official = importlib.import_module("mix_python_sdk")
-    ignored = {*OPTIONS, "server_url", "self"}
+    ignored = {*OPTIONS, "self"}
     client = official.Mix(server_url="http://localhost:1")
     for group, ops in OFFICIAL.items():
         owner = getattr(client, group)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from langchain_mix.client import Mix
+import httpx
+
+from langchain_mix.client.files import _whole
 from langchain_mix.protocol import calls
 from langchain_mix.protocol.call import Reply
 
 
 def test_an_answer_whose_transfer_is_over() -> None:
     """The body was unpacked when it was read; headers that tell otherwise would have it unpacked once more."""
-    call = Mix(server_url="http://host:1/base").files._whole(calls.download_file("S", "a b.txt", thumb="w100"))
+    call = _whole(httpx.URL("http://host:1/base"), calls.download_file("S", "a b.txt", thumb="w100"))
     headers = {"content-type": "text/plain", "content-encoding": "gzip", "content-length": "3", "etag": "7"}
     response = call.result(Reply(200, headers, b"unpacked"))
     assert response.content == b"unpacked"
@@ -22,5 +24,5 @@ def test_an_answer_whose_transfer_is_over() -> None:
 
 def test_the_same_call_otherwise() -> None:
     call = calls.download_file("S", "a.txt")
-    whole = Mix().files._whole(call)
+    whole = _whole(httpx.URL("http://host"), call)
     assert (str(whole), whole.idempotent, whole.query) == (str(call), True, ())

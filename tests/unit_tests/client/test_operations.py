@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from langchain_mix.client._option_views import merged
+from langchain_mix.client._operations import merged
 from langchain_mix.client._settings import CallOptions
 from langchain_mix.client.utils import RetryConfig
 
