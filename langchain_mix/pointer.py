@@ -2,6 +2,13 @@
 
 Owns: the pointer that travels in a message's `response_metadata["mix"]`, so that LangGraph's state, any store and any
 user code carry it for free. Refuses to know: who writes it and what is done with it.
+
+A pointer is a claim and no key: it is plain data, and whoever can hand messages to an application can write one that
+names any session of the server. Its digest shows that the messages before it were not changed, not that the session
+holds them. `ChatMix` therefore goes on in a session, copies or rewinds it only if this process left it with just these
+messages, or if the words of all its rows up to the pointer's are those of the messages given
+(`chat_models/agreement.py`); anything else becomes the beginning of a session of its own. What a pointer opens is thus
+what its sender knows already. A session that the application names itself (`session_id`) is not checked.
 """
 
 from __future__ import annotations
@@ -16,7 +23,7 @@ KEY = "mix"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pointer:
-    """A place in a session.
+    """A place in a session: a claim, which is checked against the session's rows before it is followed.
 
     Attributes:
         server: The server's base URL.

@@ -82,6 +82,7 @@ def align(
     can_fork: bool,
     can_rewind: bool,
     on_divergence: OnDivergence,
+    same_words: bool = False,
     pinned: str | None = None,
 ) -> Plan | NeedRows:
     """Plans how a conversation goes on.
@@ -99,12 +100,15 @@ def align(
         server: The server's base URL.
         base: Of these messages, by `find_base`.
         head: The last row (tool rows aside, see `head_of`) of the pinned session, else of the base's session; empty if
-            it has none, as a deleted session; None if unknown.
+            it has none, as a deleted session; None if unknown. Given without rows, it is where this process left the
+            session with just these messages.
         rows: The ids of all its rows in order, tool rows included; None if they were not read.
         can_fork: The server can fork.
         can_rewind: The server can rewind.
         on_divergence: What to do when the base is not the head, or when there are answers of this server after it.
             What the server cannot do falls back, from rewind to fork to replay.
+        same_words: The rows that were read say what the messages up to the base say (`agreement.py`). Otherwise the
+            base's pointer was copied from another conversation or forged, and its session is left alone.
         pinned: The session that is to be used, whatever the messages say.
 
     Returns:
@@ -118,6 +122,7 @@ def align(
     if not spoken:
         raise MixInputError("There is no message to send but system messages.", hint="Add a HumanMessage.")
     if pinned is not None:
+        can_rewind = can_rewind and (rows is None or same_words)
         return _Pinned(messages, server, pinned, on_divergence).plan(base, head, rows, can_rewind=can_rewind)
     calls = calls_by_id(spoken)
     rest = spoken if base is None else _after(messages, base.index)
@@ -126,7 +131,7 @@ def align(
         _diverged("edited")
     if base is None:
         return _start(spoken, calls, "edited" if edited else "foreign")
-    if head == base.pointer.message_id:
+    if head == base.pointer.message_id and (rows is None or same_words):
         return Append(messages=rest, calls=calls, pointer=base.pointer, after=base.pointer.message_id)
     if head is None or rows is None:
         return NeedRows(base.pointer.session_id)
@@ -135,11 +140,13 @@ def align(
         way = "fork"
     if way == "fork" and not can_fork:
         way = "replay"
-    return _leave(way, base.pointer, rows, calls, rest=rest, spoken=spoken)
+    reason: Reason = "gone" if base.pointer.message_id not in rows else "moved" if same_words else "foreign"
+    return _leave(way, reason, base.pointer, rows, calls, rest=rest, spoken=spoken)
 
 
 def _leave(
     way: OnDivergence,
+    reason: Reason,
     pointer: Pointer,
     rows: Sequence[str],
     calls: Mapping[str, ToolCall],
@@ -147,11 +154,10 @@ def _leave(
     rest: tuple[BaseMessage, ...],
     spoken: tuple[BaseMessage, ...],
 ) -> Fork | Rewind | Replay:
-    """Plans for a session whose head is not where the conversation stands."""
-    reason: Reason = "moved" if pointer.message_id in rows else "gone"
+    """Plans for a session whose head is not where the conversation stands, or which holds another conversation."""
     if way == "error":
         _diverged(reason)
-    if way == "replay" or reason == "gone":
+    if way == "replay" or reason != "moved":
         return Replay(messages=spoken, calls=calls, reason=reason)
     if way == "rewind":
         return Rewind(messages=rest, calls=calls, pointer=pointer, reason=reason)

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
+from langchain_mix.chat_models.agreement import agrees
 from langchain_mix.chat_models.align import align, find_base, head_of, setup_known, text_of, verify
-from langchain_mix.chat_models.history import Rendering, digest, extend, setup_digest
+from langchain_mix.chat_models.history import Rendering, digest, extend, setup_digest, with_setup
 from langchain_mix.chat_models.inputs import read_inputs
-from langchain_mix.chat_models.memory import CLAIMS, HEADS, Claim
+from langchain_mix.chat_models.memory import CLAIMS, HEADS, Claim, Head
 from langchain_mix.chat_models.model_choice import Route, not_honoured, routes_to_model
 from langchain_mix.chat_models.parameters import CallParameters
 from langchain_mix.chat_models.plans import Append, Base, Fork, NeedRows, New, OnDivergence, Plan, Replay, Rewind
@@ -178,7 +179,7 @@ def _ready(
             yield from ask(calls.delete_session(session_id))
         raise
     if setup_digest(asked.setup) != setup_held:
-        text = f"{_RENEWED}\n\n{asked.setup or _NONE}\n\n{_MESSAGE}\n\n{text}"
+        text = with_setup(asked.setup, text)
     return Ready(
         asked=asked,
         plan=plan,
@@ -236,24 +237,25 @@ def _routes(known: Callable[[], Knowledge], asked: Asked) -> tuple[Route, ...]:
     )
 
 
-_RENEWED = "[Instructions from here on, in the place of all that were given before]"
-_NONE = "(none)"
-_MESSAGE = "[Message]"
-
-
 def _plan(
     known: Callable[[], Knowledge], asked: Asked, base: Base | None, claim: Claim | None
 ) -> Flow[tuple[Plan, int | None]]:
     from langchain_mix.protocol import calls  # noqa: PLC0415  # As above.
     from langchain_mix.protocol.call import ask  # noqa: PLC0415
+    from langchain_mix.protocol.turn.transcript import from_messages  # noqa: PLC0415
 
     messages = [*asked.messages, HumanMessage(asked.reminder)] if asked.reminder else asked.messages
     head: str | None = None
     if claim is not None:
-        head = HEADS.get(claim.key)
+        left = HEADS.get(claim.key)
+        # A pointer is data that anybody may have written. Only a message with the hash that this process made when it
+        # left the session shows that the conversation is the session's; a pinned one was chosen by the application.
+        if left is not None and (asked.pinned is not None or _is_end_of(left, base)):
+            head = left.message_id
     elif base is not None:
         head = _NOWHERE  # Another call of this process is about to move the session on.
     rows: list[str] | None = None
+    same_words = False
     while True:
         can = known()
         plan = align(
@@ -262,6 +264,7 @@ def _plan(
             base=base,
             head=head,
             rows=rows,
+            same_words=same_words,
             can_fork=can.agreed("fork") is not False,
             can_rewind=claim is not None,
             on_divergence=asked.on_divergence,
@@ -277,6 +280,11 @@ def _plan(
                 continue
         listed = yield from ask(calls.list_messages(plan.session_id))
         head, rows = _NOWHERE if claim is None else head_of(listed), [row.id for row in listed]
+        same_words = base is not None and agrees(from_messages(listed).rows, asked.messages, base, asked.server)
+
+
+def _is_end_of(left: Head, base: Base | None) -> bool:
+    return base is not None and bool(left.digest) and left == Head(base.pointer.message_id, base.pointer.digest)
 
 
 _NOWHERE = ""

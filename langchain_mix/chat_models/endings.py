@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_mix import errors
 from langchain_mix.chat_models.content import ReplyWriter
 from langchain_mix.chat_models.conversation import Ready
-from langchain_mix.chat_models.memory import CLAIMS, HEADS, THREADS
+from langchain_mix.chat_models.memory import CLAIMS, HEADS, THREADS, Head
 from langchain_mix.chat_models.model_choice import model_told
 from langchain_mix.chat_models.plans import Append, Rewind
 from langchain_mix.chat_models.question import Question
@@ -55,11 +55,18 @@ def _unproven(pointer: Pointer) -> Pointer:
     return Pointer(server=pointer.server, session_id=pointer.session_id, message_id=pointer.message_id)
 
 
-def remember(question: Question, ready: Ready, result: TurnResult | None) -> None:
-    """Keeps where the session stands now; None for a turn that did not end well, after which nobody knows."""
+def remember(question: Question, ready: Ready, result: TurnResult | None, *, digest: str = "") -> None:
+    """Stores where the session stands now.
+
+    Args:
+        question: The call.
+        ready: The session it was answered in.
+        result: The turn; None for one that did not end well, after which nobody knows where the session stands.
+        digest: Hash of the conversation up to and with the reply, once the reply is known.
+    """
     key = (ready.asked.server, ready.session_id)
     if result is not None and result.verified and result.message_id:
-        HEADS.put(key, result.message_id)
+        HEADS.put(key, Head(result.message_id, digest))
     else:
         HEADS.forget(key)
     CLAIMS.release(ready.claim)
@@ -85,12 +92,14 @@ def cleaning(ready: Ready) -> Flow[None]:
     if ready.created:
         yield from ask(calls.delete_session(ready.session_id))
         return
-    stood = ready.plan.after if isinstance(ready.plan, Append) else ""
-    if isinstance(ready.plan, Rewind):
-        stood = ready.plan.pointer.message_id
-    if stood:  # Mix cannot go back to before the first message: a pinned session without any keeps this one.
+    stood, plan = "", ready.plan
+    if isinstance(plan, Append | Rewind):
+        stood = plan.after if isinstance(plan, Append) else plan.pointer.message_id
+    if stood and isinstance(
+        plan, Append | Rewind
+    ):  # Mix cannot go back to before the first message: a pinned session without any keeps this one.
         yield from ask(calls.rewind_session(ready.session_id, stood))
-        HEADS.put(key, stood)
+        HEADS.put(key, Head(stood, plan.pointer.digest if plan.pointer.message_id == stood else ""))
 
 
 def abandoned(ready: Ready, troubles: Sequence[errors.MixError]) -> str:

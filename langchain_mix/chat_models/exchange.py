@@ -23,6 +23,7 @@ from langchain_mix.chat_models.endings import abandoned, cleaning, gap, metadata
 from langchain_mix.chat_models.failures import as_model_error
 from langchain_mix.chat_models.question import Question
 from langchain_mix.chat_models.tool_runs import AsyncToolRuns, ToolRuns
+from langchain_mix.pointer import KEY
 from langchain_mix.protocol.turn.updates import ToolFinished, TurnResult, Update
 
 if TYPE_CHECKING:
@@ -120,7 +121,10 @@ class _Exchange:
             chunks = [c for update in retold(result) for c in self._writer.write(update)]
             chunks += self._writer.finish()
             self.mended = chunks
-        chunks.append(self._writer.last(metadata_of(self._question, ready, result, self._writer), result.usage))
+        metadata = metadata_of(self._question, ready, result, self._writer)
+        if self._done:
+            remember(self._question, ready, result, digest=metadata[KEY]["digest"])
+        chunks.append(self._writer.last(metadata, result.usage))
         if self._question.place is not None:
             self._question.place.keep(self.mended or [*self._kept, *chunks])
         return chunks

@@ -40,6 +40,10 @@ QUESTION: Final = "[Message to answer]"
 """The line after which a transcript ends and the message to answer follows as it is."""
 NO_QUESTION: Final = "[There is no newer message: go on from here]"
 """The last line of a transcript that ends with an answer."""
+RENEWED: Final = "[Instructions from here on, in the place of all that were given before]"
+"""The first line of a message that brings another setup than the session was given last."""
+MESSAGE: Final = "[Message]"
+"""The line between that setup and the message itself."""
 
 _KIND_OF_ROLE: Final[Mapping[str, Kind]] = {
     "assistant": "ai",
@@ -113,6 +117,16 @@ def calls_by_id(messages: Iterable[BaseMessage]) -> dict[str, ToolCall]:
 def system_text(messages: Iterable[BaseMessage]) -> str:
     """The system messages of a conversation as one prompt; empty if there are none."""
     return "\n\n".join(filter(None, (_joined(m, _refused) for m in messages if kind_of(m) == "system")))
+
+
+def with_setup(setup: str, text: str) -> str:
+    """Returns a message that gives a session another setup (empty for none) and then says `text`."""
+    return f"{RENEWED}\n\n{setup or '(none)'}\n\n{MESSAGE}\n\n{text}"
+
+
+def said(message: BaseMessage) -> str:
+    """Returns the text of a message, without what its media, reasoning and tools hold."""
+    return "".join(part for part in _parts(message) if isinstance(part, str))
 
 
 def setup_digest(text: str) -> str:

@@ -50,6 +50,20 @@ class Recent(Generic[V]):
             self._entries.pop(key, None)
 
 
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The end of a session as this process left it.
+
+    Attributes:
+        message_id: The session's last row, tool rows aside.
+        digest: Hash of the conversation that ends there; empty if the session is not known to hold one. Who gives a
+            message with this hash knows the conversation.
+    """
+
+    message_id: str
+    digest: str = ""
+
+
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class Claim:
     """The right of a call to the place where its session stands. It ends with the call at the latest."""
@@ -183,8 +197,8 @@ def _execution() -> Any | None:
         return None  # LangGraph: there is no task.
 
 
-HEADS: Final[Recent[str]] = Recent()
-"""The last message of a session, by server and session, as this process left it."""
+HEADS: Final[Recent[Head]] = Recent()
+"""Where this process left a session, by server and session."""
 
 CLAIMS: Final = Claims()
 """Who uses which session now, by server and session."""

@@ -7,8 +7,9 @@ Refuses to know: where this text is sent and how replies are read.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
 from langchain_core.messages import ToolCall, ToolMessage
 
@@ -53,6 +54,9 @@ and never make up a result.
 _REMINDER = """\
 Your last reply calls none of the application's tools that it has to call: {tools}. Give that reply again as a call, \
 with the block <tool_calls> as you were told."""
+
+REMINDER: Final = re.compile("`[^`\\n]+`(?:, `[^`\\n]+`)*".join(re.escape(part) for part in _REMINDER.split("{tools}")))
+"""Matches what `reminder` writes, whichever tools it names."""
 
 TOOLS_WITHDRAWN = """\
 <client_tools choice="none" parallel="no">

@@ -83,7 +83,7 @@ class Chat:
         for _ in range(2):
             found = align(
                 messages, server=SERVER, base=base, head=head, rows=ids, can_fork=self.can_fork,
-                can_rewind=self.can_rewind, on_divergence=self.on_divergence, pinned=self.pinned,
+                can_rewind=self.can_rewind, on_divergence=self.on_divergence, same_words=True, pinned=self.pinned,
             )  # fmt: skip
             if not isinstance(found, NeedRows):
                 return found
@@ -138,6 +138,7 @@ def place(message: BaseMessage) -> Pointer:
 
 def ask(messages: list[BaseMessage], **options: Any) -> Plan | NeedRows:
     given: dict[str, Any] = {"head": None, "rows": None, "can_fork": True, "can_rewind": True, "on_divergence": "fork"}
+    given |= {"same_words": True}
     return align(messages, server=SERVER, base=find_base(messages, SERVER), **{**given, **options})
 
 

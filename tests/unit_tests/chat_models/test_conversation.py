@@ -17,7 +17,7 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_mix import errors
 from langchain_mix.chat_models.conversation import Asked, Ready, prepare
 from langchain_mix.chat_models.history import digest, setup_digest
-from langchain_mix.chat_models.memory import CLAIMS, HEADS
+from langchain_mix.chat_models.memory import CLAIMS, HEADS, Head
 from langchain_mix.chat_models.parameters import CallParameters, MixParameterWarning
 from langchain_mix.chat_models.plans import Append, Fork, New, Replay, Rewind
 from langchain_mix.pointer import KEY, Pointer
@@ -44,6 +44,7 @@ class Server:
         self.known = Knowledge([ApiVersion(version)])
         self.rows = list(rows)
         self.refuses = refuses
+        self.texts: dict[str, str] = {}
         self.calls: list[str] = []
         self.bodies: list[Mapping[str, Any]] = []
 
@@ -73,7 +74,10 @@ class Server:
         if self.refuses and last == self.refuses:
             return Reply(503, {"content-type": "text/plain"}, b"no")
         if last == "messages":
-            return self._json([{"id": i, "sessionId": "S", "role": r, "userInput": ""} for i, r in self.rows])
+            said = {"U1": "Q1", "A1": "R1"} | self.texts
+            return self._json(
+                [{"id": i, "sessionId": "S", "role": r, "userInput": said.get(i, "")} for i, r in self.rows]
+            )
         if last == "upload":
             return self._json({"name": "kept.png", "size": 1, "modified": 0, "isDir": False}, 201)
         if call.method == "DELETE":
@@ -98,6 +102,9 @@ def talk(*texts: str, setup: str = "", answer: str = "A1") -> list[BaseMessage]:
     return [*said, *(HumanMessage(text) for text in texts)]
 
 
+LEFT = Head("A1", digest([HumanMessage("Q1"), AIMessage("R1")]))
+
+
 def asked(messages: list[BaseMessage], **fields: Any) -> Asked:
     return Asked(**{"messages": messages, "setup": "", "server": SERVER} | fields)
 
@@ -111,8 +118,37 @@ def held(ready: Ready) -> Ready:
 # Which requests
 
 
+@pytest.mark.parametrize("left", [None, LEFT, Head("A1"), Head("A1", "0" * 32), Head("A9", LEFT.digest)])
+@pytest.mark.parametrize("policy", ["fork", "replay", "rewind", "error"])
+@pytest.mark.parametrize("said", [{"U1": "Q0"}, {"A1": "R0"}, {"U1": ""}, {"A1": ""}, {"U1": "Q1 and more"}])
+def test_a_session_that_says_something_else_is_left_alone(left: Head | None, policy: str, said: dict[str, str]) -> None:
+    if left is not None:
+        HEADS.put((SERVER, "S"), left)
+    for rows in (ROWS, [*ROWS, ("U2", "user"), ("A2", "assistant")]):
+        server = Server("0.7", rows)
+        server.texts = said
+        if left == LEFT:
+            ready = held(server.run(asked(talk("Q2"), on_divergence=policy)))
+            assert isinstance(ready.plan, Append), "this process left the session with just these messages"
+        elif policy == "error":
+            with pytest.raises(errors.MixHistoryDiverged, match="not known to hold"):
+                server.run(asked(talk("Q2"), on_divergence=policy))
+        else:
+            ready = server.run(asked(talk("Q2"), on_divergence=policy))
+            assert isinstance(ready.plan, Replay)
+            assert "R1" in ready.text, "what the messages say is given to a session of its own"
+        assert set(server.calls) <= {"GET sessions/S/messages", "POST sessions"}
+
+
+def test_a_pinned_session_that_says_something_else_loses_nothing() -> None:
+    server = Server("0.8", [*ROWS, ("U2", "user"), ("A2", "assistant")])
+    server.texts = {"A1": "R0"}
+    held(server.run(asked(talk("Q2"), pinned="S", on_divergence="rewind")))
+    assert server.calls == ["GET sessions/S/messages"]
+
+
 def test_a_talk_that_goes_on_where_this_process_left_it_costs_nothing() -> None:
-    HEADS.put((SERVER, "S"), "A1")
+    HEADS.put((SERVER, "S"), LEFT)
     server = Server("0.8")
     ready = held(server.run(asked(talk("Q2"))))
     assert server.calls == []
@@ -158,7 +194,7 @@ def test_the_generation_is_asked_for_only_where_it_decides() -> None:
 
 
 def test_of_two_calls_at_once_only_one_relies_on_the_place() -> None:
-    HEADS.put((SERVER, "S"), "A1")
+    HEADS.put((SERVER, "S"), LEFT)
     first = Server("0.8").run(asked(talk("Q2")))
     server = Server("0.8")
     second = server.run(asked(talk("Q3")))
@@ -184,7 +220,7 @@ def test_a_new_session_is_told_what_it_must_know() -> None:
     [("", "", None), ("Old", "Old", None), ("", "New", "New"), ("Old", "New", "New"), ("Old", "", "(none)")],
 )
 def test_a_session_is_told_again_what_has_changed(knows: str, wanted: str, said: str | None) -> None:
-    HEADS.put((SERVER, "S"), "A1")
+    HEADS.put((SERVER, "S"), LEFT)
     ready = held(Server("0.8").run(asked(talk("Q2", setup=setup_digest(knows)), setup=wanted)))
     if said is None:
         assert ready.text == "Q2"
@@ -202,7 +238,7 @@ def test_a_fork_knows_no_prompt() -> None:
 
 
 def test_a_reminder_is_sent_and_is_no_part_of_the_conversation() -> None:
-    HEADS.put((SERVER, "S"), "A1")
+    HEADS.put((SERVER, "S"), LEFT)
     messages = talk()
     ready = held(Server("0.8").run(asked(messages, reminder="Call it.")))
     assert ready.text == "Call it."
@@ -245,7 +281,7 @@ def test_files_are_named_as_the_server_keeps_them() -> None:
 
 @pytest.mark.parametrize("where", ["new", "appended"])
 def test_a_session_without_its_files_is_left_to_nobody(where: str) -> None:
-    HEADS.put((SERVER, "S"), "A1")
+    HEADS.put((SERVER, "S"), LEFT)
     messages = [HumanMessage([IMAGE])] if where == "new" else [*talk(), HumanMessage([IMAGE])]
     server = Server("0.8", refuses="upload")
     with pytest.raises(errors.MixDefaultError):
@@ -279,7 +315,7 @@ def test_a_model_is_given_to_the_session_where_sessions_have_one() -> None:
 
 
 def ready_to_append(**fields: Any) -> Ready:
-    HEADS.put((SERVER, "S"), "A1")
+    HEADS.put((SERVER, "S"), LEFT)
     return held(Server("0.8").run(asked(talk("Q2"), **fields)))
 
 

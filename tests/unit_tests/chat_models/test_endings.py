@@ -13,7 +13,7 @@ from langchain_mix.chat_models.content import ReplyWriter
 from langchain_mix.chat_models.conversation import Asked, Ready
 from langchain_mix.chat_models.endings import abandoned, cleaning, gap, metadata_of, over_cost, remember
 from langchain_mix.chat_models.history import digest
-from langchain_mix.chat_models.memory import CLAIMS, HEADS, THREADS
+from langchain_mix.chat_models.memory import CLAIMS, HEADS, THREADS, Head
 from langchain_mix.chat_models.plans import Append, Fork, New, Plan, Rewind
 from langchain_mix.chat_models.question import Question, read_question
 from langchain_mix.chat_models.spoken import Speech
@@ -29,7 +29,7 @@ ROWS = [RowRef("A1", "assistant"), RowRef("U2", "user"), RowRef("A2", "assistant
 
 @pytest.fixture(autouse=True)
 def nothing_is_remembered() -> Iterator[None]:
-    HEADS.put(HEAD, "A1")
+    HEADS.put(HEAD, Head("A1"))
     yield
     HEADS.forget(HEAD)
     THREADS.forget((SERVER, "t"))
@@ -121,8 +121,8 @@ def test_a_reply_that_the_session_holds_otherwise_or_not_for_long_proves_nothing
 def test_where_the_session_stands_is_remembered_only_where_it_was_read(
     turn: TurnResult | None, head: str | None
 ) -> None:
-    remember(question(), ready(), turn)
-    assert HEADS.get(HEAD) == head
+    remember(question(), ready(), turn, digest="D")
+    assert HEADS.get(HEAD) == (None if head is None else Head(head, "D"))
 
 
 def test_a_thread_keeps_its_session_once_a_turn_has_ended() -> None:
@@ -170,7 +170,8 @@ def test_a_turn_that_was_given_up_leaves_no_trace(
         assert list(flow) == []
     else:
         assert list(sent(flow)) == calls
-    assert HEADS.get(HEAD) == head
+    left = HEADS.get(HEAD)
+    assert (None if left is None else left.message_id) == head
 
 
 def test_what_could_not_be_removed_is_not_taken_for_the_place() -> None:
