@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 _READERS: Final = (
     "langchain-text-splitters",
-    "charset-normalizer",
+    "chardet",
     "pypdf",
     "python-docx",
     "openpyxl",

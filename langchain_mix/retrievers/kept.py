@@ -28,7 +28,7 @@ from langchain_mix.retrievers.vectors import Vector
 
 T = TypeVar("T")
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Goes up when the form of what is kept, or the meaning of it, changes. Older files are then left alone."""
 
 _BUSY: Final = 10.0

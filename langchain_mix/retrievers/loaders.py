@@ -260,7 +260,7 @@ class MixBlobLoader(_Loader, BlobLoader):
         run.report.read.append(file.name)
         return Blob.from_data(
             data,
-            encoding=codec_of(data),
+            encoding=codec_of(data, file.name),
             mime_type=file.mime_type,
             path=file.name,
             metadata=file_metadata(file, run.session_id),

@@ -92,7 +92,7 @@ def _document(kind: Kind, data: bytes, limits: Limits) -> Parsed | Skipped:
 
 
 def _text(name: str, data: bytes, limits: Limits) -> Parsed | Skipped:
-    decoded = decode(data)
+    decoded = decode(data, name)
     expected = promised(name)
     if decoded is None:
         return _not_text(expected if expected in _NOT_TEXT and expected is not None else "binary", data)
