@@ -325,6 +325,10 @@ def _kind_by_words(error: errors.RESTError) -> type[errors.ErrorResponse] | None
         return errors.MixNotFoundError  # Mix 0.6.5 and 0.8 report an unknown session as a failure of SQL.
     if error.type in _KIND_BY_TYPE:
         return _KIND_BY_TYPE[error.type]
+    if _REFUSING_TYPE.search(error.type):
+        return errors.MixBadRequestError
+    if _FAILING_TYPE.search(error.type):
+        return errors.MixInternalError
     return next((kind for pattern, kind in _KIND_BY_PATTERN if pattern.search(error.message)), None)
 
 
@@ -365,6 +369,9 @@ _KIND_BY_TYPE: Final[Mapping[str, type[errors.ErrorResponse]]] = {
     "unauthorized": errors.MixAuthenticationError,
     "internal_error": errors.MixInternalError,
 }
+# Mix: credentials, preferences and tools name their errors in capitals; the set is open.
+_REFUSING_TYPE: Final = re.compile(r"^(INVALID|MISSING|METHOD_NOT)_|_NOT_SUPPORTED$|^OAUTH_ERROR$")
+_FAILING_TYPE: Final = re.compile(r"^[A-Z_]+_(ERROR|UNAVAILABLE)$")
 _KIND_BY_PATTERN: Final[tuple[tuple[re.Pattern[str], type[errors.ErrorResponse]], ...]] = (
     (re.compile(r"^Validation error for field '"), errors.MixBadRequestError),
     (re.compile(r"^Internal error during "), errors.MixInternalError),

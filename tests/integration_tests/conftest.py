@@ -3,11 +3,27 @@
 from __future__ import annotations
 
 import gc
+import importlib.util
 import signal
+import sys
 import threading
 from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
 
 import pytest
+
+_spec = importlib.util.spec_from_file_location("deviations", Path(__file__).with_name("deviations.py"))
+if _spec is None or _spec.loader is None:
+    raise ImportError("deviations.py is missing.")
+_deviations = sys.modules["deviations"] = importlib.util.module_from_spec(_spec)
+_spec.loader.exec_module(_deviations)
+
+
+@pytest.fixture(scope="session")
+def deviations() -> ModuleType:
+    """Servers that say the same as an emulator in another form: `deviations.DeviantEmulator(api, ..., deviation=...)`."""
+    return _deviations
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -155,6 +155,11 @@ STATUSES = [400, 401, 404, 409, 500, 503]
         ("Command 'x' not found. Available commands: [a b]", "", errors.MixNotFoundError, "no"),
         ("Internal error during sending: sql: no rows in result set", "internal_error", errors.MixNotFoundError, "no"),
         ("⚠️ Authentication required.", "unauthorized", errors.MixAuthenticationError, "no"),
+        ("x", "INVALID_MODEL", errors.MixBadRequestError, "no"),
+        ("x", "MISSING_CODE", errors.MixBadRequestError, "no"),
+        ("x", "OAUTH_NOT_SUPPORTED", errors.MixBadRequestError, "no"),
+        ("x", "STORAGE_ERROR", errors.MixInternalError, "unknown"),
+        ("x", "PREFERENCES_UNAVAILABLE", errors.MixInternalError, "unknown"),
         ("Internal error during forking session: x", "internal_error", errors.MixInternalError, "unknown"),
         ("Internal error during forking session: x", "", errors.MixInternalError, "unknown"),
         (
