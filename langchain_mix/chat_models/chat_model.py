@@ -26,6 +26,7 @@ from langchain_mix.chat_models.content import PROVIDER
 from langchain_mix.chat_models.parameters import UNNAMED_MODEL, StandardParameters
 from langchain_mix.chat_models.plans import OnDivergence
 from langchain_mix.chat_models.profile import profile_of
+from langchain_mix.chat_models.retries import called_by
 from langchain_mix.chat_models.tokens import approximate_message_tokens, approximate_token_ids
 from langchain_mix.protocol.api import ApiName
 
@@ -159,7 +160,8 @@ class ChatMix(StandardParameters):
         **kwargs: Any,
     ) -> AIMessage:
         """Answers; see `BaseChatModel.invoke`. `config["configurable"]["mix_session_id"]` names the session."""
-        return super().invoke(input, config, stop=stop, **self._lifted(config, kwargs))
+        with called_by(config):
+            return super().invoke(input, config, stop=stop, **self._lifted(config, kwargs))
 
     async def ainvoke(
         self,
@@ -170,7 +172,8 @@ class ChatMix(StandardParameters):
         **kwargs: Any,
     ) -> AIMessage:
         """Does what `invoke` does, asynchronously."""
-        return await super().ainvoke(input, config, stop=stop, **self._lifted(config, kwargs))
+        with called_by(config):
+            return await super().ainvoke(input, config, stop=stop, **self._lifted(config, kwargs))
 
     def stream(
         self,

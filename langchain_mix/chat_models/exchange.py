@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.outputs import ChatGenerationChunk
@@ -22,6 +22,7 @@ from langchain_mix.chat_models.custom_events import AsyncCustomEvents, CustomEve
 from langchain_mix.chat_models.endings import abandoned, cleaning, gap, metadata_of, over_cost, remember
 from langchain_mix.chat_models.failures import as_model_error
 from langchain_mix.chat_models.question import Question
+from langchain_mix.chat_models.retries import FAILED_CALLS, Path, path_of
 from langchain_mix.chat_models.tool_runs import AsyncToolRuns, ToolRuns
 from langchain_mix.pointer import KEY
 from langchain_mix.protocol.turn.updates import ToolFinished, TurnResult, Update
@@ -52,6 +53,7 @@ class _Exchange:
         self._turn_told: TurnStream | AsyncTurnStream | None = None
         self._result: TurnResult | None = None
         self._heard = self._given_up = self._done = self._cleaned = False
+        self._path: Path = ()
         self._troubles: list[errors.MixError] = []
         self._kept: list[ChatGenerationChunk] = []
         self.mended: list[ChatGenerationChunk] | None = None
@@ -60,6 +62,32 @@ class _Exchange:
         """The reply that an earlier execution of the same task in a graph was given."""
         place = self._question.place
         return place.reply if place is not None else None
+
+    def _refuse_retry(self, run_manager: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None) -> None:
+        """Raises the error of the call that this one is LangChain's retry of, if the server may have acted on it."""
+        self._path = path_of(run_manager)
+        if FAILED_CALLS.may_hold(self._path):
+            error = FAILED_CALLS.error_for(self._question.mark(), self._path)
+            if error is not None:
+                raise error
+
+    def _keep_failure(self, error: errors.MixError) -> None:
+        """Keeps how this call failed, if its message may have arrived, for LangChain's retries of it."""
+        sent = self._turn_told is not None and self._turn_told.sent
+        if sent and (self._heard or error.acted != "no") and self._approvals.pause is None:
+            FAILED_CALLS.add(self._question.mark(), self._path, error)
+
+    def _keep_abandonment(self, cause: BaseException) -> None:
+        """Keeps that this call was given up in the middle: cancelled, left, or ended by an error of somebody else."""
+        if self._result is None:
+            given_up = errors.MixTurnCancelled(
+                f"The call was given up by {type(cause).__name__} before its reply was complete.",
+                acted="unknown",
+                hint="Read the session before the message is sent again: tools may have run.",
+            )
+            if self._turn_told is not None:
+                given_up.turn = self._turn_told.result
+            self._keep_failure(as_model_error(given_up, sent=True))
 
     def _keep(self, chunk: ChatGenerationChunk) -> ChatGenerationChunk:
         if self._question.place is not None:
@@ -93,13 +121,13 @@ class _Exchange:
         if not isinstance(error, errors.MixTurnError):  # These are how a turn ends that was given up.
             self._troubles.append(error)
 
-    def _paused(self, ready: Ready, pause: BaseException) -> BaseException:
-        """The pause, which tells what could not be tidied up for it."""
+    def _raise_pause(self, ready: Ready, pause: BaseException) -> NoReturn:
+        """Raises the pause, with a note of what could not be tidied up for it."""
         if self._troubles:
             told = abandoned(ready, self._troubles)
             pause.add_note(told)
             _log.warning("%s", told)
-        return pause
+        raise pause
 
     @staticmethod
     def _check(error: errors.MixError | None, result: TurnResult) -> None:
@@ -133,7 +161,9 @@ class _Exchange:
         """An error as LangChain gets it. Whichever request failed, it tells what is known of the turn."""
         if error.turn is None and self._heard and self._turn_told is not None:
             error.turn = self._turn_told.result
-        return as_model_error(error, sent=self._heard)
+        failure = as_model_error(error, sent=self._heard)
+        self._keep_failure(failure)
+        return failure
 
     def _forget_unless_done(self) -> None:
         if self._ready is not None and not self._done and not self._cleaned:
@@ -169,6 +199,7 @@ class Exchange(_Exchange):
         if (repeated := self._repeated()) is not None:
             yield from repeated
             return
+        self._refuse_retry(run_manager)
         mix = self._mix
         try:
             self._approvals.recall()
@@ -176,10 +207,13 @@ class Exchange(_Exchange):
             yield from self._turn(ready, run_manager)
             if self._approvals.pause is not None:
                 self._clean(ready)
-                raise self._paused(ready, self._approvals.pause)
+                self._raise_pause(ready, self._approvals.pause)
             yield from self._last(ready)
         except errors.MixError as error:
             raise self._failure(error) from error
+        except BaseException as cause:
+            self._keep_abandonment(cause)
+            raise
         finally:
             self._forget_unless_done()
             if session_id := self._to_delete():
@@ -241,6 +275,7 @@ class AsyncExchange(_Exchange):
             for chunk in repeated:
                 yield chunk
             return
+        self._refuse_retry(run_manager)
         mix = self._mix
         try:
             await self._approvals.arecall()
@@ -250,11 +285,14 @@ class AsyncExchange(_Exchange):
                     yield chunk
             if self._approvals.pause is not None:
                 await self._clean(ready)
-                raise self._paused(ready, self._approvals.pause)
+                self._raise_pause(ready, self._approvals.pause)
             for chunk in self._last(ready):
                 yield chunk
         except errors.MixError as error:
             raise self._failure(error) from error
+        except BaseException as cause:
+            self._keep_abandonment(cause)
+            raise
         finally:
             self._forget_unless_done()
             if session_id := self._to_delete():

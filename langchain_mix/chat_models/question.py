@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from hashlib import blake2b
 from itertools import takewhile
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from langchain_core.messages import AIMessage, BaseMessage
@@ -28,7 +29,14 @@ from langchain_mix.chat_models.reply_data import DATA_ONLY
 from langchain_mix.chat_models.response_schema import ResponseSchema
 from langchain_mix.chat_models.spoken import speech_for
 from langchain_mix.chat_models.structured import response_prompt, response_schema
-from langchain_mix.chat_models.tool_protocol import demanded, normalise_choice, reminder, tool_name, tools_prompt
+from langchain_mix.chat_models.tool_protocol import (
+    demanded,
+    normalise_choice,
+    parameter_names,
+    reminder,
+    tool_name,
+    tools_prompt,
+)
 from langchain_mix.errors import MixInputError
 from langchain_mix.pointer import read_pointer
 
@@ -70,6 +78,7 @@ class Question:
         timeout: Seconds the turn may take.
         stops: Texts at which the reply ends.
         tools: Names of the application's tools that it may call.
+        parameters: The names of the parameters of each of these tools.
         data: The schema of the reply's data, if its text is to be nothing else.
         thread: The thread that has a session of its own, if there is one.
         place: Where the call stands in a graph's task, if it runs in one.
@@ -80,13 +89,18 @@ class Question:
     timeout: float | None
     stops: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
+    parameters: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
     data: ResponseSchema | None = None
     thread: tuple[str, str] | None = None
     place: Place | None = field(default=None, compare=False)
 
+    def mark(self) -> str:
+        """Returns a hash of what is asked: messages and options."""
+        return _mark(self.asked, self.options)
+
     def writer(self) -> ReplyWriter:
         """A writer for the reply."""
-        return ReplyWriter(speech_for(self.stops, self.tools, self.data))
+        return ReplyWriter(speech_for(self.stops, self.tools, self.data, self.parameters))
 
     def approvals(self) -> Approvals:
         """The policies of this call."""
@@ -162,6 +176,7 @@ def read_question(
         timeout=parameters.timeout,
         stops=parameters.stop,
         tools=() if choice == "none" else names,
+        parameters={tool_name(tool): parameter_names(tool) for tool in tools},
         data=response_schema(rest.get("response_format")) if rest.get(DATA_ONLY) else None,
         thread=thread,
         place=REPLIES.place(lambda: _mark(asked, options)),
@@ -211,5 +226,6 @@ def _checker(model: type[ChatMix], name: str) -> TypeAdapter[Any]:
 def _mark(asked: Asked, options: Mapping[str, Any]) -> str:
     """A hash of what is asked."""
     conditions = {k: v for k, v in options.items() if isinstance(v, str | int | float | bool | None)}
-    told = [digest(asked.messages), asked.setup, asked.server, asked.pinned, sorted(conditions.items())]
+    model = [asked.parameters.provider, asked.parameters.model]
+    told = [digest(asked.messages), asked.setup, asked.server, asked.pinned, model, sorted(conditions.items())]
     return blake2b(repr(told).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

@@ -6,7 +6,8 @@ Refuses to know: how each reads (`stopping.py`, `tool_parser.py`, `reply_data.py
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from types import MappingProxyType
 
 from langchain_mix.chat_models.reply_data import Aside, DataReader
 from langchain_mix.chat_models.response_schema import ResponseSchema
@@ -21,7 +22,11 @@ class Speech:
     """Reads the text of one reply, message by message."""
 
     def __init__(
-        self, stops: Sequence[str] = (), tools: Collection[str] = (), data: ResponseSchema | None = None
+        self,
+        stops: Sequence[str] = (),
+        tools: Collection[str] = (),
+        data: ResponseSchema | None = None,
+        parameters: Mapping[str, Collection[str]] = MappingProxyType({}),
     ) -> None:
         """Starts a reply.
 
@@ -29,10 +34,11 @@ class Speech:
             stops: Texts at which it ends.
             tools: The application's tools that may be called in it; none if it cannot call any.
             data: The schema of its data, if its text is to be nothing else.
+            parameters: The names of each tool's parameters.
         """
         self._stops = stops
         self._cutter = StopCutter(stops)
-        self._parser = ToolCallParser(tools) if tools else None
+        self._parser = ToolCallParser(tools, parameters=parameters) if tools else None
         self._data = DataReader(data) if data is not None else None
         self.stopped = False
 
@@ -74,6 +80,11 @@ class Speech:
             yield from self._data.end(last=last)
 
 
-def speech_for(stops: Sequence[str], tools: Collection[str], data: ResponseSchema | None = None) -> Speech | None:
+def speech_for(
+    stops: Sequence[str],
+    tools: Collection[str],
+    data: ResponseSchema | None = None,
+    parameters: Mapping[str, Collection[str]] = MappingProxyType({}),
+) -> Speech | None:
     """The reader for a reply, or None if its text is prose to its end."""
-    return Speech(stops, tools, data) if stops or tools or data is not None else None
+    return Speech(stops, tools, data, parameters) if stops or tools or data is not None else None

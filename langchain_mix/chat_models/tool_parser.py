@@ -12,6 +12,7 @@ import json
 import re
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
@@ -23,7 +24,8 @@ _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)", re.DOTALL)
 _BEGINS = re.compile(r" {0,3}<tool_calls>[ \t]*(?P<next>\r?\n|[\[{])?")
 _STOPS = {True: re.compile(r'["\\]'), False: re.compile(r'["<]')}
 _ESCAPE = 2  # Characters of a backslash and what it escapes, as far as the end of a string is concerned.
-_ARGUMENTS = ("args", "arguments", "parameters")
+_ENVELOPE = frozenset({"name", "id", "type"})
+_ARGUMENTS = frozenset({"args", "arguments", "parameters", "params", "input", "tool_input", "kwargs"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +96,12 @@ def new_call_id() -> str:
 class ToolCallParser:
     """Reads one reply. The pieces do not depend on how the reply is cut, but for the cuts between `Text`s."""
 
-    def __init__(self, names: Collection[str], make_id: Callable[[], str] = new_call_id) -> None:
+    def __init__(
+        self,
+        names: Collection[str],
+        make_id: Callable[[], str] = new_call_id,
+        parameters: Mapping[str, Collection[str]] = MappingProxyType({}),
+    ) -> None:
         """Starts a reply.
 
         Args:
@@ -102,9 +109,11 @@ class ToolCallParser:
                 same, as from any provider: the application answers it with what there is, where an invalid call would
                 end an agent's loop without a word.
             make_id: Makes the ids of calls.
+            parameters: The names of each tool's parameters, as far as they are known.
         """
         self._names = frozenset(names)
         self._make_id = make_id
+        self._parameters = parameters
         self._calls = 0
         self._blocks = 0
         self._held = ""  # Text that may begin a block; in a block, what may begin its end.
@@ -264,7 +273,7 @@ class ToolCallParser:
             raise ValueError(f"A call has the name of a tool, not {name!r}.")
         if not self._names:
             raise ValueError(f"There is no tool {name!r}; there are none.")
-        return name, _arguments(entry)
+        return name, _arguments(entry, frozenset(self._parameters.get(name, ())))
 
     def _invalid(self, name: str | None, raw: str, error: str) -> InvalidCall:
         return InvalidCall(self._next(), self._make_id(), name, raw, error)
@@ -310,21 +319,66 @@ def _entries(body: str) -> list[Any]:
     return entries
 
 
-def _arguments(entry: Mapping[str, Any]) -> dict[str, Any]:
-    given = [entry[key] for key in _ARGUMENTS if key in entry]
-    if len(given) > 1:
-        raise ValueError("The call has its arguments twice.")
-    arguments = given[0] if given else None
-    if isinstance(arguments, str):
+def _arguments(entry: Mapping[str, Any], parameters: frozenset[str]) -> dict[str, Any]:
+    """Reads the arguments of a call, wherever the agent wrote them.
+
+    Models write them under the keys of several providers, and flat, beside the name. Nothing in a call is dropped: what
+    is neither its name nor certainly its arguments makes it invalid, since the tool would run with its defaults.
+
+    Args:
+        entry: The call.
+        parameters: The names of the tool's parameters; empty if they are not known.
+
+    Returns:
+        The arguments.
+
+    Raises:
+        TypeError: They are no object.
+        ValueError: They are no JSON, or what is written has two readings or none.
+    """
+    keys = entry.keys() - _ENVELOPE
+    unclear = sorted((entry.keys() & _ENVELOPE & parameters) - {"name"})
+    if not keys:
+        if unclear:
+            raise ValueError(f"{unclear[0]!r} may be the call's own or an argument; write the arguments under args.")
+        return {}
+    given = keys & _ARGUMENTS
+    if len(given) > 1 and not keys <= parameters:
+        raise ValueError(f"The call has its arguments twice, under {_listed(given)}.")
+    if len(keys) == 1 and given and not (keys <= parameters and "args" not in keys):
+        return _object(entry[next(iter(given))])
+    if not keys <= parameters:
+        raise ValueError(f"The call has {_listed(keys - {'args'})}; its arguments belong under args, and nothing else.")
+    if unclear or "name" in parameters:
+        raise ValueError("The arguments stand beside the call's name, where some could be the call's own.")
+    return _flat({key: value for key, value in entry.items() if key in keys}, parameters)
+
+
+def _flat(written: dict[str, Any], parameters: frozenset[str]) -> dict[str, Any]:
+    """Reads arguments that stand beside the name, of which one may have the name of a key for all of them."""
+    key, value = next(iter(written.items()))
+    if len(written) > 1 or key not in _ARGUMENTS or not isinstance(value, dict) or not value.keys() <= parameters:
+        return written
+    if key in value:
+        return value
+    raise ValueError(f"{key!r} may be an argument or hold all of them; write the arguments under args.")
+
+
+def _object(value: Any) -> dict[str, Any]:
+    if isinstance(value, str):
         try:
-            arguments = read_json(arguments or "{}")
+            value = read_json(value or "{}")
         except ValueError as error:
             raise ValueError(f"The arguments are no JSON: {error}.") from None
-    if arguments is None:
+    if value is None:
         return {}
-    if not isinstance(arguments, dict):
+    if not isinstance(value, dict):
         raise TypeError("The arguments are no object.")
-    return arguments
+    return value
+
+
+def _listed(keys: Collection[str]) -> str:
+    return ", ".join(repr(key) for key in sorted(keys))
 
 
 def _joined(pieces: Iterator[Piece]) -> list[Piece]:

@@ -143,6 +143,16 @@ def tool_name(tool: Mapping[str, Any]) -> str:
     return name
 
 
+def parameter_names(tool: Mapping[str, Any]) -> frozenset[str]:
+    """Returns the names of a tool's parameters.
+
+    Args:
+        tool: In OpenAI's format.
+    """
+    properties = (tool["function"].get("parameters") or {}).get("properties")
+    return frozenset(properties) if isinstance(properties, Mapping) else frozenset()
+
+
 def normalise_choice(tool_choice: Any, tools: Sequence[Mapping[str, Any]]) -> str:
     """Reads `tool_choice` in all the forms that LangChain's integrations take.
 

@@ -25,6 +25,7 @@ from langchain_core.runnables.config import (
     get_callback_manager_for_config,
 )
 
+from langchain_mix.chat_models.retries import LINEAGE
 from langchain_mix.chat_models.tool_plan import HEARD, End, Key, RunPlan, Start
 from langchain_mix.errors import MixTurnCancelled
 from langchain_mix.protocol.turn.updates import Update
@@ -200,7 +201,7 @@ def manager_of(run_manager: CallbackManagerForLLMRun | None) -> CallbackManager 
         manager = CallbackManager(**_inherited(run_manager))
     else:
         manager = get_callback_manager_for_config(ensure_config())
-    return manager if manager.handlers and manager.parent_run_id is not None else None
+    return manager if _is_heard(manager) else None
 
 
 def async_manager_of(run_manager: AsyncCallbackManagerForLLMRun | None) -> AsyncCallbackManager | None:
@@ -216,7 +217,11 @@ def async_manager_of(run_manager: AsyncCallbackManagerForLLMRun | None) -> Async
         manager = AsyncCallbackManager(**_inherited(run_manager))
     else:
         manager = get_async_callback_manager_for_config(ensure_config())
-    return manager if manager.handlers and manager.parent_run_id is not None else None
+    return manager if _is_heard(manager) else None
+
+
+def _is_heard(manager: CallbackManager | AsyncCallbackManager) -> bool:
+    return manager.parent_run_id is not None and any(handler is not LINEAGE for handler in manager.handlers)
 
 
 def _inherited(run: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun) -> dict[str, Any]:

@@ -75,6 +75,11 @@ class TurnStream:
         """What is known of the turn: all of it once the iteration has ended."""
         return self._drive.partial()
 
+    @property
+    def sent(self) -> bool:
+        """True once the message is on its way to the server."""
+        return self._drive.sent
+
     def run(self) -> TurnResult:
         """Runs the turn to its end.
 
@@ -129,6 +134,10 @@ class _Drive:
         self._connected_due: threading.Timer | None = None
         self._questions = Questions(transport, request, self._wake)
         self._silence = Silence(self._core.settings.stall, self._core.settings.liveness)
+
+    @property
+    def sent(self) -> bool:
+        return self._turn.sent
 
     def partial(self) -> TurnResult:
         return self._turn.partial()

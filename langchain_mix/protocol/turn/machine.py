@@ -73,6 +73,11 @@ class Turn:
         """Whether the server may be working on the message, so that giving up means cancelling."""
         return self._state.phase is Phase.RUNNING
 
+    @property
+    def sent(self) -> bool:
+        """True once the message is on its way to the server."""
+        return self._state.sent
+
     def partial(self) -> TurnResult:
         """What is known of the turn by now."""
         return self._state.partial()

@@ -249,6 +249,15 @@ def test_a_choice_of_no_tool_is_refused(choice):
         ChatMix(server_url="http://localhost:1").bind_tools([weather], tool_choice=choice)
 
 
+@pytest.mark.parametrize("written", [{"city": "Rome"}, {"input": {"city": "Rome"}}, {"args": '{"city": "Rome"}'}])
+def test_arguments_reach_the_tool_wherever_they_were_written(written):
+    asked = say(f"<tool_calls>\n{json.dumps([{'name': 'weather', **written}])}\n</tool_calls>")
+    with MixEmulator(agent=Script(asked, "Done.")) as server:
+        talk = create_agent(ChatMix(server_url=server.url), [weather]).invoke({"messages": "Rome?"})["messages"]
+    assert talk[1].tool_calls[0]["args"] == {"city": "Rome"}
+    assert talk[2].content == "Sunny in Rome."
+
+
 def test_no_tools_are_no_prompt():
     script = Script("Hello.")
     with MixEmulator(agent=script) as server:

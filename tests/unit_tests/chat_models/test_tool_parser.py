@@ -96,6 +96,66 @@ def test_a_call_without_arguments() -> None:
         assert read(block(body)) == [CallStarted(0, "c0", "b"), CallArguments(0, "{}")]
 
 
+def arguments_of(entry: dict[str, object], *parameters: str) -> object:
+    """Gives the arguments as they are read, or the error of an invalid call."""
+    parser = ToolCallParser(["f"], lambda: "id", {"f": parameters})
+    first, *rest = parser.feed(block(json.dumps([entry]))) + parser.finish()
+    if isinstance(first, InvalidCall):
+        assert not rest
+        assert json.loads(first.raw) == entry
+        return first.error
+    (arguments,) = rest
+    assert isinstance(arguments, CallArguments)
+    return json.loads(arguments.fragment)
+
+
+@pytest.mark.parametrize("key", ["args", "arguments", "parameters", "params", "input", "tool_input", "kwargs"])
+@pytest.mark.parametrize("parameters", [(), ("pattern", "dry_run")])
+def test_arguments_are_read_under_the_keys_of_other_providers(key: str, parameters: tuple[str, ...]) -> None:
+    given = {"pattern": "tmp/*.log", "dry_run": True}
+    assert arguments_of({"name": "f", "id": "1", "type": "function", key: given}, *parameters) == given
+    assert arguments_of({"name": "f", key: json.dumps(given)}, *parameters) == given
+    assert "no JSON" in str(arguments_of({"name": "f", key: "tmp/*.log"}, *parameters))
+
+
+def test_arguments_beside_the_name_are_read_where_they_can_be_nothing_else() -> None:
+    assert arguments_of({"name": "f", "pattern": "x", "dry_run": True}, "pattern", "dry_run", "depth") == {
+        "pattern": "x",
+        "dry_run": True,
+    }
+    assert arguments_of({"name": "f", "input": "ls"}, "input") == {"input": "ls"}
+    assert arguments_of({"name": "f", "input": {"x": 1}}, "input") == {"input": {"x": 1}}
+    assert arguments_of({"name": "f", "input": {"input": "ls"}}, "input") == {"input": "ls"}
+    assert arguments_of({"name": "f", "input": "a", "params": {}}, "input", "params") == {"input": "a", "params": {}}
+
+
+@pytest.mark.parametrize(
+    ("entry", "parameters", "error"),
+    [
+        ({"pattern": "x"}, (), "belong under args"),
+        ({"pattern": "x"}, ("patterns",), "belong under args"),
+        ({"arg": {"pattern": "x"}}, ("pattern",), "'arg'"),
+        ({"Args": {"pattern": "x"}}, ("pattern",), "'Args'"),
+        ({"args": {"pattern": "x"}, "dry_run": True}, ("pattern", "dry_run"), "'dry_run'"),
+        ({"args": {}, "input": {"pattern": "x"}}, ("pattern",), "twice"),
+        ({"pattern": "x", "dry-run": True}, ("pattern", "dry_run"), "'dry-run'"),
+        ({"input": {"x": 1}}, ("input", "x"), "hold all of them"),
+        ({"id": "7"}, ("id",), "'id'"),
+        ({"id": "7", "email": "x"}, ("id", "email"), "the call's own"),
+        ({"email": "x"}, ("name", "email"), "the call's own"),
+        ({"args": ["x"]}, ("args",), "no object"),
+    ],
+)
+def test_what_is_not_certainly_an_argument_is_not_dropped(
+    entry: dict[str, object], parameters: tuple[str, ...], error: str
+) -> None:
+    assert error in str(arguments_of({"name": "f", **entry}, *parameters))
+
+
+def test_no_arguments_are_read_from_nothing_but_name_id_and_type() -> None:
+    assert arguments_of({"name": "f", "id": "1", "type": "tool_use"}, "pattern") == {}
+
+
 def test_line_breaks_in_strings_and_other_scripts() -> None:
     assert read(block('[{"name": "a", "args": {"x": "你好\nline"}}]'))[1] == CallArguments(0, '{"x": "你好\\nline"}')
 
