@@ -17,26 +17,34 @@ if TYPE_CHECKING:
     from langchain_mix.client._sync import EventStream
     from langchain_mix.client._sync_turn import TurnStream
     from langchain_mix.client._turns import NotificationPolicy, PermissionPolicy
+    from langchain_mix.client.basesdk import BaseSDK
     from langchain_mix.client.errors import *
     from langchain_mix.client.helpers import StreamEvent, StreamingSession, query, send_with_callbacks
+    from langchain_mix.client.httpclient import AsyncHttpClient, HttpClient, close_clients
     from langchain_mix.client.mix import Mix
     from langchain_mix.client.models import *
+    from langchain_mix.client.sdkconfiguration import SERVERS, SDKConfiguration
     from langchain_mix.client.tool_models import *
+    from langchain_mix.client.types import UNSET, OptionalNullable
     from langchain_mix.client.updates import *
-    from langchain_mix.client.utils import BackoffStrategy, RetryConfig
+    from langchain_mix.client.utils import BackoffStrategy, Logger, RetryConfig, get_default_logger, parse_datetime
     from langchain_mix.protocol.api import ApiVersion, Knowledge
 
 __all__ = [
     "COMPLETE",
     "PROCESSING",
+    "SERVERS",
+    "UNSET",
     "Accepted",
     "Acted",
     "ApiVersion",
     "AsyncEventStream",
+    "AsyncHttpClient",
     "AsyncTurnStream",
     "AvailableProviders",
     "BackendMessage",
     "BackoffStrategy",
+    "BaseSDK",
     "BashParams",
     "BashResponseMetadata",
     "BraveSearchResponse",
@@ -84,6 +92,7 @@ __all__ = [
     "GrepResponseMetadata",
     "HandleOAuthCallbackResponse",
     "HealthCheckResponse",
+    "HttpClient",
     "ImageResult",
     "ImageResultMetaURL",
     "ImageResultProperties",
@@ -95,6 +104,7 @@ __all__ = [
     "ListLLMToolsTool",
     "ListMcpServersResponse",
     "ListMcpServersTool",
+    "Logger",
     "MediaAnalysisType",
     "MediaOutput",
     "MediaShowcaseParams",
@@ -134,6 +144,7 @@ __all__ = [
     "NoResponseError",
     "NotificationPolicy",
     "NotificationReceived",
+    "OptionalNullable",
     "Payload",
     "PermissionPolicy",
     "PermissionRequested",
@@ -155,6 +166,7 @@ __all__ = [
     "RespondToNotificationType",
     "ResponseValidationError",
     "RetryConfig",
+    "SDKConfiguration",
     "SSECompleteEvent",
     "SSECompleteEventData",
     "SSEConnectedEvent",
@@ -246,6 +258,9 @@ __all__ = [
     "WebResults",
     "WriteParams",
     "WriteResponseMetadata",
+    "close_clients",
+    "get_default_logger",
+    "parse_datetime",
     "query",
     "same_tool",
     "send_with_callbacks",
@@ -254,18 +269,29 @@ __all__ = [
 _HOMES = {
     "ApiVersion": "langchain_mix.protocol.api",
     "AsyncEventStream": "langchain_mix.client._async",
+    "AsyncHttpClient": "langchain_mix.client.httpclient",
     "AsyncTurnStream": "langchain_mix.client._async_turn",
     "BackoffStrategy": "langchain_mix.client.utils",
+    "BaseSDK": "langchain_mix.client.basesdk",
     "EventStream": "langchain_mix.client._sync",
+    "HttpClient": "langchain_mix.client.httpclient",
     "Knowledge": "langchain_mix.protocol.api",
+    "Logger": "langchain_mix.client.utils",
     "Mix": "langchain_mix.client.mix",
     "NotificationPolicy": "langchain_mix.client._turns",
+    "OptionalNullable": "langchain_mix.client.types",
     "PermissionPolicy": "langchain_mix.client._turns",
     "RequestOptions": "langchain_mix.client._operations",
     "RetryConfig": "langchain_mix.client.utils",
+    "SDKConfiguration": "langchain_mix.client.sdkconfiguration",
+    "SERVERS": "langchain_mix.client.sdkconfiguration",
     "StreamEvent": "langchain_mix.client.helpers",
     "StreamingSession": "langchain_mix.client.helpers",
     "TurnStream": "langchain_mix.client._sync_turn",
+    "UNSET": "langchain_mix.client.types",
+    "close_clients": "langchain_mix.client.httpclient",
+    "get_default_logger": "langchain_mix.client.utils",
+    "parse_datetime": "langchain_mix.client.utils",
     "query": "langchain_mix.client.helpers",
     "send_with_callbacks": "langchain_mix.client.helpers",
 }
@@ -276,16 +302,20 @@ _LISTED_IN = tuple(f"{__name__}.{module}" for module in ("errors", "models", "to
 
 def __getattr__(name: str) -> Any:
     """Imports a public name when it is first used."""
-    if name not in __all__:
+    home = _home_of(name)
+    if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(_home_of(name), name)
+    value = globals()[name] = getattr(home, name)
     return value
 
 
 def _home_of(name: str) -> Any:
     if name in _HOMES:
         return import_module(_HOMES[name])
-    return next(module for module in map(import_module, _LISTED_IN) if name in module.__all__)
+    # Names that only the official client has are not listed above. None looks like that of a module, which Python asks
+    # for here too.
+    modules = map(import_module, _LISTED_IN if name in __all__ or name[:1].isupper() else ())
+    return next((module for module in modules if name in module.__all__), None)
 
 
 def __dir__() -> list[str]:

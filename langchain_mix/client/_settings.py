@@ -129,7 +129,7 @@ def read_settings(
         retry=retry_config or RetryConfig(),
         timeout=timeout_ms / 1000 if timeout_ms is not None else REQUEST_TIMEOUT,
         headers=_credentials_of(url) | dict(headers or {}),
-        logger=debug_logger or _default_logger(),
+        logger=debug_logger or default_logger(),
         known=UNKNOWN if version is None else Knowledge([version]),
     )
 
@@ -193,7 +193,8 @@ def _credentials_of(url: httpx.URL) -> dict[str, str]:
     return {"Authorization": "Basic " + base64.b64encode(pair).decode()}
 
 
-def _default_logger() -> logging.Logger:
+def default_logger() -> logging.Logger:
+    """Returns the logger of a client that is given none."""
     logger = logging.getLogger("langchain_mix")
     if os.environ.get("MIX_DEBUG", "").lower() in {"1", "true", "yes", "on"}:
         logger.setLevel(logging.DEBUG)

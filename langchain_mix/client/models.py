@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from typing import TypeAlias
 
+from langchain_mix.client import _official_models
 from langchain_mix.client._async import AsyncEventStream
+from langchain_mix.client._official_models import *  # noqa: F403
 from langchain_mix.client._sync import EventStream
 from langchain_mix.client._uploads import File
 from langchain_mix.protocol.events import (
@@ -126,14 +128,12 @@ __all__ = [
     "CallbackType",
     "CancelSessionProcessingResponse",
     "CoreToolName",
-    "CreateSessionBrowserMode",
     "DeleteCredentialsResponse",
     "DenyPermissionResponse",
     "Event",
     "EventData",
     "ExportMessage",
     "ExportSession",
-    "ExportSessionResponse",
     "ExportToolCall",
     "File",
     "FileInfo",
@@ -175,7 +175,6 @@ __all__ = [
     "SSEErrorEvent",
     "SSEErrorEventData",
     "SSEEvent",
-    "SSEEventStream",
     "SSEHeartbeatEvent",
     "SSEHeartbeatEventData",
     "SSENotificationEvent",
@@ -200,7 +199,6 @@ __all__ = [
     "SSEToolParameterDeltaEvent",
     "SSEToolParameterDeltaEventData",
     "SSEToolUseParameterDeltaEvent",
-    "SSEToolUseParameterDeltaEventData",
     "SSEToolUseParameterStreamingCompleteEvent",
     "SSEToolUseParameterStreamingCompleteEventData",
     "SSEToolUseStartEvent",
@@ -225,20 +223,11 @@ __all__ = [
     "ValidatePreferredProviderResponse",
 ]
 
-ExportSessionResponse = ExportSession
-"""What the official client calls a transcript."""
+__all__ += _official_models.__all__
 
-CreateSessionBrowserMode = BrowserMode
-"""What the official client calls the browser mode of a session to create."""
-
-SSEEventStream: TypeAlias = Event
-"""What the official client calls any event of a stream."""
 
 StreamEventsResponse: TypeAlias = EventStream | AsyncEventStream
 """What the official client calls an open stream."""
 
 ToolName: TypeAlias = CoreToolName | str
 """The name of a tool, of the server's own or of an MCP server."""
-
-SSEToolUseParameterDeltaEventData = SSEToolParameterDeltaEventData
-"""What the official client calls a fragment of arguments; its name differs by generation, its data does not."""

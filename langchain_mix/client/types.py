@@ -1,13 +1,29 @@
-"""Values that are not given, where the official client has them.
+"""Values that are not given, and the types around them, where the official client has them.
 
 Owns: the value for "not given". Refuses to know: what is done then.
 """
 
 from __future__ import annotations
 
-from typing import Final, TypeVar
+from typing import Final, TypeAlias, TypeVar
+
+from pydantic import BaseModel
+
+__all__ = [
+    "UNSET",
+    "UNSET_SENTINEL",
+    "BaseModel",
+    "Nullable",
+    "OptionalNullable",
+    "UnrecognizedInt",
+    "UnrecognizedStr",
+    "Unset",
+]
 
 T = TypeVar("T")
+
+UNSET_SENTINEL: Final = "~?~unset~?~sentinel~?~"
+"""How the official client writes `UNSET` into JSON; no request here has it."""
 
 
 class Unset:
@@ -24,6 +40,12 @@ class Unset:
 
 UNSET: Final = Unset()
 """An argument that is not given: the client's policy is used."""
+
+Nullable: TypeAlias = T | None
+OptionalNullable: TypeAlias = T | Unset | None
+
+UnrecognizedInt = int
+UnrecognizedStr = str
 
 
 def given(value: T | Unset) -> T | None:
