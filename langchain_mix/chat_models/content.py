@@ -24,6 +24,7 @@ from langchain_mix.chat_models.reply_data import Aside
 from langchain_mix.chat_models.shown_media import is_show, shown_blocks
 from langchain_mix.chat_models.spoken import Speech, Spoken
 from langchain_mix.chat_models.tool_parser import CallArguments, CallStarted, InvalidCall, Text
+from langchain_mix.protocol.tool_outcomes import outcome_of_result
 from langchain_mix.protocol.turn.updates import (
     TextDelta,
     TextRestated,
@@ -132,7 +133,7 @@ class ReplyWriter:
             case ToolFinished():
                 yield from self._tool_result(update)
             case ToolOutput():
-                yield self._tool_output(update)
+                yield from self._tool_output(update)
             case TextRestated():
                 self.gap = True
             case _:
@@ -226,19 +227,21 @@ class ReplyWriter:
                 self._media[index] = block
                 yield {**block, "index": index}
 
-    def _tool_output(self, update: ToolOutput) -> dict[str, Any]:
-        """What the tool gave, which servers tell when the turn is over: it joins the block of its result."""
+    def _tool_output(self, update: ToolOutput) -> Iterator[dict[str, Any]]:
+        """Writes what the tool gave, which servers tell when the turn is over: it joins the block of its result."""
         index = self._index_of.get(("result", update.id))
+        outcome = outcome_of_result(update.output, is_error=update.is_error)
         if index is not None:
-            return {"type": "server_tool_result", "output": update.output, "index": index}
-        self._open = None
-        return {
-            "type": "server_tool_result",
-            "tool_call_id": update.id,
-            "status": "error" if update.is_error else "success",
-            "output": update.output,
-            "index": self._new(("result", update.id)),
-        }
+            yield {"type": "server_tool_result", "output": update.output, "index": index}
+        elif outcome is not None:  # Else nobody knows how it ended, and it gave nothing that could be shown.
+            self._open = None
+            yield {
+                "type": "server_tool_result",
+                "tool_call_id": update.id,
+                "status": "success" if outcome == "succeeded" else "error",
+                "output": update.output,
+                "index": self._new(("result", update.id)),
+            }
 
     def finish(self) -> Iterator[ChatGenerationChunk]:
         """Writes what was held back, now that the turn has ended."""

@@ -13,6 +13,7 @@ from langchain_mix.chat_models.shown_media import is_show, shown_blocks
 from langchain_mix.notebook.events import read_event
 from langchain_mix.notebook.shown import shown_part
 from langchain_mix.notebook.view import Part, View, Words
+from langchain_mix.protocol.tool_outcomes import outcome_of_result
 from langchain_mix.protocol.turn.updates import (
     Accepted,
     Message,
@@ -149,7 +150,7 @@ def _read_tool(view: View, parts: list[Part], update: Update, depth: int) -> Non
             tool = view.tool(parts, update.id, depth=depth)
             tool.output = update.output
             if update.is_error or not tool.over:
-                tool.status = "failed" if update.is_error else "succeeded"
+                tool.status = outcome_of_result(update.output, is_error=update.is_error) or tool.status
         case _:
             return
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final
 from langchain_mix.notebook.html import Folding, Look, Page, counted, frame, gist_of
 from langchain_mix.notebook.plain_text import printable
 from langchain_mix.notebook.view import Notice, Part, Section, Tool, View, Words
+from langchain_mix.protocol.tool_outcomes import outcome_of_result
 
 if TYPE_CHECKING:
     from langchain_mix.client import Mix
@@ -133,8 +134,8 @@ def _read_row(view: View, message: ExportMessage, listed: BackendMessage | None)
 def _read_outcome(tool: Tool, listed: ToolCallData | None, result: str | None, *, is_error: bool | None) -> None:
     if listed is not None and listed.result is not None:
         result, is_error = listed.result, listed.is_error
-    if result is not None:
-        tool.output, tool.status = result, "failed" if is_error else "succeeded"
+    tool.output = result
+    tool.status = outcome_of_result(result, is_error=is_error) or tool.status
 
 
 def _count(section: Section, listed: BackendMessage | None) -> None:

@@ -193,7 +193,7 @@ def _joined(texts: Iterable[str]) -> str | None:
 
 
 def _tool_call(call: ToolCall) -> ToolCallData:
-    failed = call.is_error if call.output is not None else (True if call.status == "failed" else None)
+    failed = True if call.is_error or call.status == "failed" else None if call.output is None else False
     return ToolCallData(
         id=call.id,
         name=call.name,

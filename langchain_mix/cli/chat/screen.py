@@ -27,6 +27,7 @@ from rich.text import Text
 from langchain_mix.cli.chat.arguments import readable
 from langchain_mix.cli.chat.growing import GrowingText
 from langchain_mix.cli.terminal import one_line, visible
+from langchain_mix.protocol.tool_outcomes import outcome_of_result
 from langchain_mix.protocol.turn.updates import (
     Progress,
     SubagentUpdate,
@@ -180,9 +181,12 @@ class Screen:
     def _show_output(self, update: ToolOutput) -> None:
         self._finish_text()
         call = self._tools.setdefault(update.id, ToolCall(id=update.id))
-        if call.status in {"called", "running"}:
-            call.status = "failed" if update.is_error else "succeeded"
+        outcome = outcome_of_result(update.output, is_error=update.is_error)
+        if call.status in {"called", "running"} and outcome is not None:
+            call.status = outcome
             self._print(tool_panel(call))
+        elif update.is_error:
+            call.status = "failed"
         call.output, call.is_error = update.output, update.is_error
         if update.output.strip():
             self._print(output_panel(call))

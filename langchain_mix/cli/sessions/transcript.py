@@ -15,6 +15,7 @@ from typing import Any, Final, Literal
 from langchain_mix.cli.sessions.exchanges import exchanges_of
 from langchain_mix.errors import MixInputError
 from langchain_mix.protocol.models import BackendMessage, SessionData, ToolCallData
+from langchain_mix.protocol.tool_outcomes import outcome_of_result
 
 Format = Literal["markdown", "json"]
 
@@ -102,7 +103,8 @@ def _row(row: BackendMessage) -> Iterator[str]:
 
 
 def _tool(call: ToolCallData) -> Iterator[str]:
-    yield f"**Tool `{call.name}`**" + (" (failed)" if call.is_error else "")
+    outcome = outcome_of_result(call.result, is_error=call.is_error)
+    yield f"**Tool `{call.name}`**" + (f" ({outcome})" if outcome is not None else "")
     yield ""
     yield from _fenced(call.input, "json")
     if call.result is not None:

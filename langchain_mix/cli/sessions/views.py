@@ -17,6 +17,7 @@ from rich.text import Text
 from langchain_mix.cli.sessions.exchanges import Exchange, counted, exchanges_of
 from langchain_mix.cli.terminal import one_line, visible, write_rows
 from langchain_mix.protocol.models import BackendMessage, SessionData
+from langchain_mix.protocol.tool_outcomes import outcome_of_result
 
 _COLUMNS = ("id", "title", "type", "asked", "answered", "cost", "created")
 _WIDE, _MIDDLING = 100, 76
@@ -100,7 +101,8 @@ def show_exchange(console: Console, exchange: Exchange) -> None:
         if row.role != "tool" and row.assistant_response:
             console.print(Markdown(visible(row.assistant_response), hyperlinks=False))
         for call in row.tool_calls:
-            state = "" if call.result is None else " failed" if call.is_error else " succeeded"
+            outcome = outcome_of_result(call.result, is_error=call.is_error)
+            state = f" {outcome}" if outcome is not None else ""
             console.print(Text(f"{call.name}{state} {one_line(call.input, _ARGUMENT_CHARS)}", style="cyan"))
             if call.result:
                 console.print(Padding(Text(one_line(call.result, _RESULT_CHARS), style="dim"), (0, 0, 0, 2)))

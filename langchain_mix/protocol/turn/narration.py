@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 
 from langchain_mix.protocol import events as ev
+from langchain_mix.protocol.tool_outcomes import outcome_of_event
 from langchain_mix.protocol.turn.reconcile import Seen, settle
 from langchain_mix.protocol.turn.transcript import StoredRow
 from langchain_mix.protocol.turn.updates import (
@@ -93,9 +94,9 @@ class Narration:
         call = self._call(data.tool_call_id, data)
         if call.status in {"succeeded", "failed"}:
             return None
-        call.status, call.progress = "succeeded" if data.success else "failed", data.progress
+        call.status, call.progress = outcome_of_event(data.progress, success=data.success), data.progress
         call.name = call.name or data.tool_name
-        return ToolFinished(call.id, call.name, data.success, data.progress)
+        return ToolFinished(call.id, call.name, call.status == "succeeded", data.progress)
 
     def answer(self, text: str) -> None:
         """Takes the answer of a server command, which comes whole and leaves no rows."""

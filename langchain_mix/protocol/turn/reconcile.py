@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal
 
+from langchain_mix.protocol.tool_outcomes import outcome_of_result
 from langchain_mix.protocol.turn.transcript import StoredRow
 from langchain_mix.protocol.turn.updates import (
     Message,
@@ -121,9 +122,12 @@ def _tools(calls: dict[str, ToolCall], row: StoredRow) -> list[Update]:
         if not call.input and (stored.input or not call.name):
             call.name, call.input = call.name or stored.name, stored.input
             updates.append(ToolCalled(call.id, call.name, call.input, row.id))
-        if stored.output is not None and call.status in {"called", "running"}:
-            call.status = "failed" if stored.is_error else "succeeded"  # Its end was told by an event that was lost.
-            updates.append(ToolFinished(call.id, call.name, not stored.is_error, ""))
+        outcome = outcome_of_result(stored.output, is_error=stored.is_error)
+        if outcome is not None and call.status in {"called", "running"}:
+            call.status = outcome  # The event of its end was lost.
+            updates.append(ToolFinished(call.id, call.name, outcome == "succeeded", ""))
+        elif stored.is_error:
+            call.status = "failed"  # Mix: a tool that gives an error has run all the same, says its event.
         if stored.output is not None and call.output is None:
             call.output, call.is_error = stored.output, stored.is_error
             updates.append(ToolOutput(call.id, call.output, call.is_error))

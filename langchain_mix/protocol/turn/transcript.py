@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from langchain_mix.protocol.models import BackendMessage, ExportSession, ExportToolCall, ToolCallData
+from langchain_mix.protocol.tool_outcomes import outcome_of_result
 from langchain_mix.protocol.turn.updates import ToolCall, Usage
 
 Outcome = Literal["running", "finished", "cancelled", "failed"]
@@ -184,7 +185,8 @@ def _from_message(m: BackendMessage) -> StoredRow:
 
 
 def _call(c: ToolCallData | ExportToolCall) -> ToolCall:
-    return ToolCall(id=c.id, name=c.name, input=c.input, output=c.result, is_error=bool(c.is_error))
+    status = outcome_of_result(c.result, is_error=c.is_error) or "called"
+    return ToolCall(id=c.id, name=c.name, input=c.input, status=status, output=c.result, is_error=bool(c.is_error))
 
 
 def usage_of(rows: Iterable[StoredRow]) -> Usage | None:
