@@ -106,7 +106,7 @@ class _Exchange:
     async def receive(self) -> Message:
         message = await self._receive()
         if message["type"] == "http.request":
-            self._record.read(message.get("body", b""))
+            self._activity.received(self._record, message.get("body", b""))
             self._complete = not message.get("more_body", False)
         else:
             self._complete = True

@@ -7,6 +7,9 @@ from __future__ import annotations
 
 from typing import Final
 
+IMAGE_FORMATS: Final = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
+"""The formats that are opened, whatever a file is called. Pillow knows more, and starts Ghostscript for one of them."""
+
 SNIFFED_BYTES: Final = 512
 """How much of a file is looked at."""
 

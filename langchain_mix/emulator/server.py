@@ -213,7 +213,7 @@ class MixEmulator:
 
     @property
     def requests(self) -> list[RequestRecord]:
-        """All requests so far, oldest first; those before a restart too."""
+        """The latest requests, oldest first; those before a restart too. Old ones and credentials are forgotten."""
         return self._activity.requests
 
     def forget_requests(self) -> None:

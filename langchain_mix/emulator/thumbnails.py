@@ -14,6 +14,8 @@ from typing import Literal
 
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from langchain_mix.emulator.media_types import IMAGE_FORMATS
+
 IMAGES = frozenset({".jpg", ".jpeg", ".png", ".gif", ".webp", ".bmp", ".tif", ".tiff"})
 VIDEOS = frozenset({".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v"})
 SMALLEST = 16
@@ -87,7 +89,7 @@ def make_thumbnail(path: Path, spec: str, time: float = 1.0) -> bytes:
     if not is_media(path):
         raise ValueError(f"not an image: {path.name}")
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=IMAGE_FORMATS) as image:
             return _jpeg(image, size)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError(f"image is too large: {error}") from None

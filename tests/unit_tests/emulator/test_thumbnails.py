@@ -1,13 +1,17 @@
 from __future__ import annotations
 
 import io
+import subprocess
 from pathlib import Path
 
 import pytest
-from PIL import Image
+from PIL import EpsImagePlugin, Image
 
 from langchain_mix.emulator import thumbnails
-from langchain_mix.emulator.thumbnails import is_media, make_thumbnail, parse_spec
+from langchain_mix.emulator.agents.tools.arguments import ToolError
+from langchain_mix.emulator.agents.tools.media import read_media
+from langchain_mix.emulator.agents.tools.places import Places
+from langchain_mix.emulator.thumbnails import VIDEOS, is_media, make_thumbnail, parse_spec
 
 
 def opened(content: bytes) -> Image.Image:
@@ -41,6 +45,37 @@ def test_bad_specs(picture: Path, spec: str) -> None:
         parse_spec(spec)
     with pytest.raises(ValueError, match="thumbnail"):
         make_thumbnail(picture, spec)
+
+
+@pytest.mark.parametrize("written_as", ["EPS", "PPM", "ICO", "PCX", "SGI", "TGA", "DDS", "XBM"])
+@pytest.mark.parametrize("name", ["p.png", "p.tiff", "p.gif"])
+def test_other_formats_are_not_opened_and_no_program_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written_as: str, name: str
+) -> None:
+    path = tmp_path / name
+    mode = "1" if written_as == "XBM" else "RGB"
+    Image.new(mode, (40, 40)).save(path, format=written_as)
+
+    def no_program(*command: object, **_: object) -> None:
+        pytest.fail(f"A program was started: {command}")
+
+    monkeypatch.setattr(subprocess, "Popen", no_program)
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", "gs")
+    with pytest.raises(ValueError, match="not a readable image"):
+        make_thumbnail(path, "20")
+    with pytest.raises(ToolError, match="not a readable image"):
+        read_media(
+            {"file_path": name, "media_type": "image", "prompt": "?"}, Places(tmp_path.resolve(), tmp_path.resolve())
+        )
+
+
+@pytest.mark.parametrize("suffix", sorted(VIDEOS))
+def test_videos_start_no_program(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, suffix: str) -> None:
+    monkeypatch.setattr(subprocess, "Popen", lambda *_, **__: pytest.fail("A program was started."))
+    path = tmp_path / f"film{suffix}"
+    path.write_bytes(b"\0\0\0\x18ftypmp42")
+    with pytest.raises(ValueError, match="ffmpeg"):
+        make_thumbnail(path, "20")
 
 
 def test_turned_photographs_stand_upright(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from PIL import Image, UnidentifiedImageError
 from langchain_mix.emulator.agents.tools import arguments as args
 from langchain_mix.emulator.agents.tools.arguments import ToolError
 from langchain_mix.emulator.agents.tools.places import Places
+from langchain_mix.emulator.media_types import IMAGE_FORMATS
 
 MEDIA_TYPES = ("image", "audio", "video", "pdf")
 SHOWN_TYPES = ("image", "video", "audio", "gsap_animation", "pdf", "csv")
@@ -59,7 +60,7 @@ def read_media(arguments: Mapping[str, Any], places: Places) -> str:
 
 def _image_facts(path: Path) -> str:
     try:
-        with Image.open(path) as image:
+        with Image.open(path, formats=IMAGE_FORMATS) as image:
             frames = getattr(image, "n_frames", 1)
             moving = f", {frames} frames" if frames > 1 else ""
             return f"{image.format} image, {image.width}x{image.height} pixels, mode {image.mode}{moving}"
