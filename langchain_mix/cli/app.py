@@ -58,6 +58,7 @@ def demo() -> None:
 
 @app.command(epilog=EXIT_CODES)
 def serve(
+    *,
     api: Annotated[str, typer.Option(help="API generation: 0.5, 0.6, 0.6.5, 0.7, 0.8 or next.")] = "0.8",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8088,
     agent: Annotated[
@@ -65,6 +66,19 @@ def serve(
     ] = "offline",
     data: Annotated[
         Path | None, typer.Option(file_okay=False, help="Where sessions and files are kept; forgotten if not given.")
+    ] = None,
+    require_credentials: Annotated[
+        bool, typer.Option("--require-credentials", help="Refuse messages until a provider's key is stored.")
+    ] = False,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(help="A name to answer to beside those of this machine; may be given several times."),
+    ] = None,
+    allow_origin: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A web origin whose pages may use a server with a model:… agent; may be given several times."
+        ),
     ] = None,
 ) -> None:
     """Run a Mix server in the box until Ctrl-C. For development and tests; it listens on this machine only.
@@ -74,7 +88,16 @@ def serve(
     from langchain_mix.cli.serve import run_server  # noqa: PLC0415  # Loads the server.
 
     with told():
-        run_server(output_console(), api=api, port=port, agent=agent, data=data)
+        run_server(
+            output_console(),
+            api=api,
+            port=port,
+            agent=agent,
+            data=data,
+            require_credentials=require_credentials,
+            hosts=tuple(allow_host or ()),
+            origins=tuple(allow_origin) if allow_origin else None,
+        )
 
 
 app.command("chat", epilog=EXIT_CODES)(chat)

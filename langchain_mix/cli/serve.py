@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import signal
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 from rich.console import Console
@@ -17,7 +18,17 @@ from langchain_mix.errors import MixConfigurationError
 from langchain_mix.protocol.api import parse_api
 
 
-def run_server(console: Console, *, api: str, port: int, agent: str, data: Path | None) -> None:
+def run_server(
+    console: Console,
+    *,
+    api: str,
+    port: int,
+    agent: str,
+    data: Path | None,
+    require_credentials: bool = False,
+    hosts: Sequence[str] = (),
+    origins: Sequence[str] | None = None,
+) -> None:
     """Serves until Ctrl-C or SIGTERM.
 
     Args:
@@ -26,17 +37,28 @@ def run_server(console: Console, *, api: str, port: int, agent: str, data: Path 
         port: The port, 0 for a free one.
         agent: Who answers.
         data: Where sessions and files are kept, or None to forget them.
+        require_credentials: Whether messages are refused until a provider's key is stored.
+        hosts: Names to answer to beside those of this machine.
+        origins: Web origins whose pages may send requests; None decides by the agent.
 
     Raises:
         MixConfigurationError: There is no such generation, or the port is taken.
-        ValueError: There is no such agent.
+        ValueError: There is no such agent, or a name or an origin is malformed.
         OSError: The server cannot be started.
     """
     version = parse_api(api)
     stop = threading.Event()
     before = {s: signal.signal(s, lambda *_: stop.set()) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with MixEmulator(api=str(version or "0.8"), agent=agent, data_dir=data, port=port) as emulator:
+        with MixEmulator(
+            api=str(version or "0.8"),
+            agent=agent,
+            data_dir=data,
+            port=port,
+            auth_required=require_credentials,
+            hosts=hosts,
+            origins=origins,
+        ) as emulator:
             console.print(f"Mix API {emulator.api} on [bold]{emulator.url}[/] (agent: {agent}). Ctrl-C stops it.")
             console.print("For development and tests only; it listens on this machine.", style="dim")
             stop.wait()

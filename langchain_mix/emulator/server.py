@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Final, Self
 
 from starlette.types import ASGIApp
 
+from langchain_mix.emulator.access import ANY, AccessGate, AccessRules
 from langchain_mix.emulator.activity import Activity, RequestRecord
 from langchain_mix.emulator.agents import Brain, FileToolbox, make_brain
 from langchain_mix.emulator.app import Api, Recorder
@@ -68,6 +69,8 @@ class MixEmulator:
         data_dir: str | Path | None = None,
         host: str = "127.0.0.1",
         port: int = 0,
+        hosts: Sequence[str] = (),
+        origins: Sequence[str] | None = None,
         auth_required: bool = False,
         heartbeat: float = 45.0,
         permission_timeout: float = 30.0,
@@ -86,6 +89,11 @@ class MixEmulator:
             data_dir: Where sessions and files are kept; a temporary directory, removed by `stop`, if None.
             host: A loopback address.
             port: The port; 0 takes a free one, which `restart` keeps.
+            hosts: Names in the header Host that are answered beside those of loopback, such as that of a proxy; `"*"`
+                is every name. Other names get a 403, which stops DNS rebinding.
+            origins: Web origins whose pages may send requests, such as `"http://localhost:3000"`; `"*"` is every
+                origin. None is every origin, as on the real server, while the agent costs nothing (`"offline"`, a
+                script), and no other origin for a chat model or a brain of your own: those pages get a 403.
             auth_required: Whether messages need a stored provider credential, as on the real server.
             heartbeat: Seconds between the heartbeats of a stream.
             permission_timeout: Seconds after which a permission is denied.
@@ -96,7 +104,8 @@ class MixEmulator:
             retitle: Whether a session's first message gives it a new title, as the server's model does.
 
         Raises:
-            ValueError: The generation or the agent does not exist, or the host can be reached from elsewhere.
+            ValueError: The generation or the agent does not exist, the host can be reached from elsewhere, or a name or
+                an origin is malformed.
         """
         self.api = ApiVersion(api)
         self.brain = make_brain(agent)
@@ -104,6 +113,9 @@ class MixEmulator:
         self._data_dir = Path(data_dir) if data_dir is not None else None
         self._host = host
         self._port = port
+        if origins is None:
+            origins = (ANY,) if getattr(self.brain, "costs_nothing", False) else ()
+        self._access = AccessRules.parse(hosts, origins)
         self._auth_required = auth_required
         self._heartbeat = heartbeat
         self._permission_timeout = permission_timeout
@@ -336,7 +348,8 @@ class MixEmulator:
             *SystemRoutes(service).routes(),
         ]
         api = Api(Mux(routes), cors_headers(world.caps))
-        app = Recorder(FaultGate(api, self.faults, transports, self._restart_beside), self._activity)
+        gate = FaultGate(api, self.faults, transports, self._restart_beside)
+        app = Recorder(AccessGate(gate, self._access), self._activity)
 
         async def close() -> None:
             hub.close()

@@ -221,7 +221,11 @@ class Request:
 
 
 class Brain(Protocol):
-    """Answers for the agent."""
+    """Answers for the agent.
+
+    A brain whose replies cost nothing says so with the attribute `costs_nothing = True`. Pages of other origins may
+    not use a server with any other one, unless it was told their origins.
+    """
 
     def reply(self, request: Request) -> AsyncIterator[Piece]:
         """Gives one model reply.

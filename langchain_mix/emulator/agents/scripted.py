@@ -124,6 +124,8 @@ class Script:
         requests: Every request it got, oldest first.
     """
 
+    costs_nothing = True
+
     def __init__(
         self,
         *turns: TurnSource,

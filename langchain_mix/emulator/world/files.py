@@ -21,7 +21,22 @@ from langchain_mix.emulator.world.names import inside, stored_name
 from langchain_mix.emulator.world.shapes import well_formed
 from langchain_mix.protocol.api import Capabilities
 
+PRIVATE: Final = 0o700
 _log: Final = logging.getLogger(__name__)
+
+
+def make_private(directory: Path, *, parents: bool = False) -> None:
+    """Makes a directory that no other user of this machine can enter; one that exists is closed to them.
+
+    Args:
+        directory: The directory.
+        parents: Whether to make missing parents too; those are left as they are.
+
+    Raises:
+        OSError: It cannot be made, or belongs to somebody else.
+    """
+    directory.mkdir(mode=PRIVATE, parents=parents, exist_ok=True)
+    directory.chmod(PRIVATE)
 
 
 class Files:
@@ -42,7 +57,7 @@ class Files:
         self._session_exists = session_exists
         shutil.rmtree(self._incoming, ignore_errors=True)
         for directory in (self.uploads, self._private, self._incoming):
-            directory.mkdir(exist_ok=True)
+            make_private(directory)
 
     def workspace(self, session_id: str) -> Path:
         """The private directory of a session, made if need be.
@@ -52,7 +67,7 @@ class Files:
         """
         _check_id(session_id)
         path = self._private / session_id
-        path.mkdir(exist_ok=True)
+        path.mkdir(mode=PRIVATE, exist_ok=True)
         return path
 
     def forget(self, session_id: str) -> None:

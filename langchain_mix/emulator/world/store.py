@@ -81,6 +81,9 @@ class Store:
         """
         self._lock = threading.RLock()
         self._depth = 0
+        # SQLite gives its journals the mode of the database.
+        path.touch(mode=0o600)
+        path.chmod(0o600)
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
         self._connection.row_factory = sqlite3.Row
         # In WAL mode a commit is in the file when it returns, so a killed process loses none.

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Literal
 from langchain_mix.emulator.world.catalogue import Catalogue
 from langchain_mix.emulator.world.commands import Commands
 from langchain_mix.emulator.world.credentials import Credentials
-from langchain_mix.emulator.world.files import Files
+from langchain_mix.emulator.world.files import Files, make_private
 from langchain_mix.emulator.world.preferences import Preferences
 from langchain_mix.emulator.world.records import Row, SessionFacts
 from langchain_mix.emulator.world.rows import RowLog
@@ -48,7 +48,8 @@ class World:
 
         Args:
             api: The generation.
-            data_dir: Where the state is kept; made if need be. Only one world at a time may use it.
+            data_dir: Where the state is kept; made if need be, and closed to other users of this machine. Only one
+                world at a time may use it.
             clock: The time in unix seconds.
             utc_offset: The server's time zone, which its timestamps show.
         """
@@ -56,7 +57,7 @@ class World:
         self.caps: Capabilities = CAPABILITIES[api]
         self.auth_required = False
         data_dir = data_dir.resolve()
-        data_dir.mkdir(parents=True, exist_ok=True)
+        make_private(data_dir, parents=True)
         shapes = Shapes(api, self.caps, utc_offset)
 
         def now() -> int:

@@ -70,6 +70,35 @@ def test_serve_answers_and_stops_on_ctrl_c(served):
     assert "Traceback" not in err
 
 
+def started(*options):
+    """Starts `serve` and gives the process and its address."""
+    command = [*COMMAND, "serve", "--port", "0", *options]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=PLAIN)
+    return server, re.search(r"http://[\w.:]+", server.stdout.readline())[0]
+
+
+def test_options_of_serve_say_who_may_use_it(tmp_path):
+    server, url = started(
+        *("--api", "0.6.5", "--data", str(tmp_path), "--require-credentials"),
+        *("--allow-host", "mix.example", "--allow-host", "other.example", "--allow-origin", "http://app.example"),
+    )
+    try:
+        assert [
+            httpx.get(f"{url}/health", headers={"Host": host}).status_code
+            for host in ("mix.example", "other.example:99", "evil.example")
+        ] == [200, 200, 403]
+        assert [
+            httpx.get(f"{url}/health", headers={"Origin": f"http://{page}.example"}).status_code
+            for page in ("app", "evil")
+        ] == [200, 403]
+        session = httpx.post(f"{url}/api/sessions", json={"title": "t"}).json()["id"]
+        refused = httpx.post(f"{url}/api/sessions/{session}/messages", json={"text": "hi"})
+        assert (refused.status_code, refused.json()["error"]["type"]) == (401, "unauthorized")
+    finally:
+        server.kill()
+        server.communicate()
+
+
 def test_serve_stops_with_an_open_stream(served):
     server, url = served
     with Mix(server_url=url) as mix:
@@ -87,6 +116,8 @@ def test_serve_stops_with_an_open_stream(served):
         (["serve", "--api", "9.9"], 2, "9.9"),
         (["serve", "--agent", "nobody", "--port", "0"], 2, "nobody"),
         (["serve", "--port", "99999"], 2, "--port"),
+        (["serve", "--port", "0", "--allow-host", "a b"], 2, "a b"),
+        (["serve", "--port", "0", "--allow-origin", "app.example"], 2, "app.example"),
         (["nonsense"], 2, "nonsense"),
     ],
 )

@@ -237,7 +237,7 @@ def test_close_connection_is_a_reset(make):
     wire, _ = faulty(make, CloseConnection("/health"))
     host, port = wire.server.url.removeprefix("http://").split(":")
     with socket.create_connection((host, int(port)), 10) as sock:
-        sock.sendall(b"GET /health HTTP/1.1\r\nHost: x\r\n\r\n")
+        sock.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
         with pytest.raises(ConnectionResetError):
             sock.recv(1)
 

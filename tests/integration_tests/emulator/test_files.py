@@ -59,9 +59,12 @@ def test_uploads_come_back_as_they_were(wire, files):
     assert listed == [info]
 
 
-def test_urls_follow_the_host_header_and_the_forwarded_scheme_q28(files):
-    reply = files.put("a b.txt", b"x", **{"Host": "mix.example:9", "X-Forwarded-Proto": "https"})
-    assert reply.json()["url"] == f"https://mix.example:9/api/sessions/{files.session}/files/a_b.txt"
+def test_urls_follow_the_host_header_and_the_forwarded_scheme_q28(make):
+    wire = make("0.8", hosts=["mix.example"])
+    session = wire.session()
+    headers = {"Host": "mix.example:9", "X-Forwarded-Proto": "https"}
+    reply = wire.http.post(f"/api/sessions/{session}/files/upload", files={"file": ("a b.txt", b"x")}, headers=headers)
+    assert reply.json()["url"] == f"https://mix.example:9/api/sessions/{session}/files/a_b.txt"
 
 
 def test_directories_in_names_are_dropped(files):

@@ -166,7 +166,7 @@ def test_q5_a_slow_reader_misses_what_its_queue_has_no_room_for(make):
     with socket.socket() as slow:
         slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         slow.connect((host, int(port)))
-        slow.sendall(f"GET /stream?sessionId={session} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        slow.sendall(f"GET /stream?sessionId={session} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
         assert b"200 OK" in slow.recv(200)
         wire.post(session, "go")
         wire.server.wait_idle()

@@ -56,6 +56,8 @@ STRATEGIES: tuple[Strategy, ...] = (
 class OfflineAgent:
     """Thinks, looks into the session's files with the server's tools, and answers in Markdown with its sources."""
 
+    costs_nothing = True
+
     def __init__(self, strategies: Sequence[Strategy] = STRATEGIES) -> None:
         """Makes an agent, which holds no state and serves any number of sessions.
 
