@@ -61,7 +61,9 @@ def run_server(
         ) as emulator:
             console.print(f"Mix API {emulator.api} on [bold]{emulator.url}[/] (agent: {agent}). Ctrl-C stops it.")
             console.print("For development and tests only; it listens on this machine.", style="dim")
-            stop.wait()
+            # CPython runs no handler for a signal that arrives just before a blocking call until that call returns.
+            while not stop.wait(1.0):
+                continue
             console.print("Stopped.")
     except OSError as error:
         if error.errno != errno.EADDRINUSE:

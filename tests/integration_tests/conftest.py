@@ -7,7 +7,7 @@ import importlib.util
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 
@@ -31,6 +31,40 @@ def ctrl_c_is_heard() -> None:
     """A shell lets what it starts in the background ignore Ctrl-C; the tests that press it mean a foreground."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def ctrl_c() -> Iterator[Callable[[threading.Event], None]]:
+    """Presses Ctrl-C as soon as an event is set: `ctrl_c(event)`; the main thread gets one KeyboardInterrupt.
+
+    CPython does not see a signal that arrives between its last look at signals and a blocking system call before that
+    call returns; people press again. So this presses until the handler has run, and the handler raises only once.
+    """
+    noticed = threading.Event()
+    pressers: list[threading.Thread] = []
+
+    def handler(*_: object) -> None:
+        if not noticed.is_set():
+            noticed.set()
+            raise KeyboardInterrupt
+
+    def press(event: threading.Event) -> None:
+        event.wait()
+        while not noticed.wait(0.05):
+            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    def start(event: threading.Event) -> None:
+        pressers.append(threading.Thread(target=press, args=(event,), daemon=True))
+        pressers[-1].start()
+
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        yield start
+        noticed.set()
+        for presser in pressers:
+            presser.join()
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(autouse=True)

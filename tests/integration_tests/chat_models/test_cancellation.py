@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import signal
 import threading
 from contextlib import aclosing, closing
 from typing import Any
@@ -242,20 +241,13 @@ def test_a_dropped_stream_ends_too(api):
 
 @pytest.mark.parametrize("api", APIS)
 @pytest.mark.parametrize("way", ["invoke", "stream"])
-def test_a_keyboard_interrupt_while_the_server_is_silent(api, way):
+def test_a_keyboard_interrupt_while_the_server_is_silent(ctrl_c, api, way):
     with MixEmulator(api=api, agent=endless()) as server:
         seen = Ends()
         model = ChatMix(server_url=server.url, callbacks=[seen])
-
-        def press() -> None:
-            seen.said.wait(10)
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-
-        presser = threading.Thread(target=press)
-        presser.start()
+        ctrl_c(seen.said)
         with pytest.raises(KeyboardInterrupt):
             model.invoke("Go", stream=True) if way == "invoke" else list(model.stream("Go"))
-        presser.join()
         assert seen.open == set()
         if way == "stream":
             assert seen.partial == SAID

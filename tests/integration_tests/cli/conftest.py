@@ -64,3 +64,22 @@ def here(tmp_path, monkeypatch) -> Path:
     directory.mkdir()
     monkeypatch.chdir(directory)
     return directory
+
+
+@pytest.fixture
+def until_cancelled():
+    """Presses Ctrl-C until the server is asked to cancel: `until_cancelled(press, server)`.
+
+    A signal that arrives just before a blocking system call is seen when that returns, so that people press again.
+    """
+
+    def press_until(press, server):
+        while True:
+            press()
+            try:
+                server.wait_until(lambda: any(r.path.endswith("/cancel") for r in server.requests), 2.0)
+            except TimeoutError:
+                continue
+            return
+
+    return press_until

@@ -168,7 +168,7 @@ def waiting():
         gate.open()
 
 
-def test_ctrl_c_cancels_the_turn(waiting):
+def test_ctrl_c_cancels_the_turn(waiting, until_cancelled):
     process = subprocess.Popen(
         [sys.executable, "-m", "langchain_mix", "chat", "Go.", "-s", waiting.url],
         stdout=subprocess.PIPE,
@@ -178,7 +178,7 @@ def test_ctrl_c_cancels_the_turn(waiting):
     )
     try:
         assert process.stdout.readline() == "So far.\n"
-        process.send_signal(signal.SIGINT)
+        until_cancelled(lambda: process.send_signal(signal.SIGINT), waiting)
         out, err = process.communicate(timeout=20)
     finally:
         process.kill()

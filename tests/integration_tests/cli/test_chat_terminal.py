@@ -125,13 +125,13 @@ def test_a_session_is_resumed(chat, server, talked):
         terminal.expect("1+1")
 
 
-def test_ctrl_c_cancels_the_turn_and_another_one_leaves(chat):
+def test_ctrl_c_cancels_the_turn_and_another_one_leaves(chat, until_cancelled):
     gate = Gate()
     with MixEmulator(api="0.7", agent=Script(turn([Text("So far"), Wait(gate), Text("never")]), "Again.")) as server:
         with chat(server) as terminal:
             terminal.line("Go.")
             terminal.expect("So far")
-            terminal.type("\x03")
+            until_cancelled(lambda: terminal.type("\x03"), server)
             terminal.expect("Cancelled.")
             server.wait_idle()
             terminal.expect(PROMPT)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import signal
 import threading
 from collections.abc import AsyncIterator, Callable
 from typing import Any
@@ -81,19 +80,12 @@ def test_an_exception_in_a_tool(labs: Any, shell: str, api: str) -> None:
 
 
 @pytest.mark.parametrize("api", APIS)
-def test_a_keyboard_interrupt_while_the_stream_is_silent(labs: Any, api: str) -> None:
+def test_a_keyboard_interrupt_while_the_stream_is_silent(labs: Any, ctrl_c: Any, api: str) -> None:
     lab = labs("sync", api, endless())
     # Sent by another thread to the main one, while that waits for bytes that never come.
     text = threading.Event()
-
-    def press() -> None:
-        text.wait(5)
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-
-    presser = threading.Thread(target=press)
-    presser.start()
+    ctrl_c(text)
     outcome = lab.turn("go", at_text(text.set))
-    presser.join()
     assert isinstance(outcome.error, KeyboardInterrupt)
     assert outcome.told == SAID
     cancelled_once(lab)
