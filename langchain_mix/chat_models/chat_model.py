@@ -137,11 +137,15 @@ class ChatMix(StandardParameters):
     @property
     def client(self) -> Mix:
         """The client that this model uses, for everything that is no chat: files, sessions, preferences."""
+        if self.mix is not None:
+            return cast("Mix", self.mix)
         if self._mix is None:
             from langchain_mix.client import Mix  # noqa: PLC0415  # The HTTP library is loaded when it is first used.
 
             self._mix = Mix(
                 server_url=self.server_url,
+                client=self.http_client,
+                async_client=self.http_async_client,
                 api=self.api,
                 headers=self.request_headers(),
                 retry_config=self.retry_config(),

@@ -8,6 +8,7 @@ Refuses to know: messages and turns, where stop sequences end a reply (`stopping
 
 from __future__ import annotations
 
+import json
 import warnings
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -63,7 +64,7 @@ _REFUSED: Final[Mapping[str, str]] = {
     "modalities": "A Mix agent replies with text.",
 }
 """What makes a reply something else, so that one without it would be wrong."""
-_FIXED: Final = frozenset({"server_url", "api_key", "max_retries", "api"})
+_FIXED: Final = frozenset({"server_url", "api_key", "max_retries", "api", "headers", "client", "async_client", "mix"})
 _BY_BASE: Final = frozenset({"stream", "ls_structured_output_format", "structured_output_format"})
 """What LangChain itself reads from the arguments of a call."""
 
@@ -101,6 +102,12 @@ class StandardParameters(BaseChatModel):
             of this machine stand in. A user name and a password in it are kept as a secret.
         api_key: For a proxy in front of the server, to which it is sent as `Authorization: Bearer …`; Mix itself asks
             for none. The environment variable `MIX_API_KEY` stands in.
+        headers: Headers of every request, such as those that a proxy in front of the server demands. Their values are
+            kept as secrets; serialized, they are the secret `MIX_HEADERS`, a JSON object.
+        http_client: Your own `httpx.Client` for synchronous calls, given as `client=`; for certificates and proxies of
+            your own. It is never closed here.
+        http_async_client: Your own `httpx.AsyncClient` for asynchronous calls, given as `async_client=`.
+        mix: A client of your own in the place of all of these and of `api` and `max_retries`. It is never closed here.
         model: The model of the sessions (also `model_name`), as `"name"` or `"provider:name"`. A server of the
             generation "next" honours it for each session. Older ones know one model for the whole server: it is set
             there if `set_preferences` allows it, else a warning says that the server's own is used. `"default"` is
@@ -131,6 +138,10 @@ class StandardParameters(BaseChatModel):
     api_key: SecretStr | None = Field(default_factory=secret_from_env("MIX_API_KEY", default=None))
     url_credentials: SecretStr | None = None
     """`user:password` for a proxy in front of the server; taken from `server_url` if it has them."""
+    headers: Mapping[str, SecretStr] | None = None
+    http_client: Any = Field(default=None, alias="client", exclude=True, repr=False)
+    http_async_client: Any = Field(default=None, alias="async_client", exclude=True, repr=False)
+    mix: Any = Field(default=None, exclude=True, repr=False)
     model: str | None = None
     provider: str | None = None
     set_preferences: bool = False
@@ -145,6 +156,13 @@ class StandardParameters(BaseChatModel):
     @classmethod
     def _read_names(cls, values: Any) -> Any:
         return _renamed(values, cls.model_fields) if isinstance(values, Mapping) else values
+
+    @field_validator("headers", mode="before")
+    @classmethod
+    def _read_headers(cls, value: Any) -> Any:
+        if isinstance(value, SecretStr):
+            value = value.get_secret_value()
+        return json.loads(value) if isinstance(value, str) else value  # The secret of a serialized model.
 
     @field_validator("stop", mode="before")
     @classmethod
@@ -166,7 +184,32 @@ class StandardParameters(BaseChatModel):
             raise MixConfigurationError(
                 "There are both an API key and a user name in the server's URL.", hint="A request carries only one."
             )
+        if self.mix is not None:
+            self._take_client()
+        elif self.http_client is not None or self.http_async_client is not None:
+            from langchain_mix.client.http_clients import check_clients  # noqa: PLC0415  # Loads the HTTP library.
+
+            check_clients(self.http_client, self.http_async_client)
         return self
+
+    def _take_client(self) -> None:
+        """Checks the client that the user brings against the options that it stands for."""
+        from langchain_mix.client import Mix  # noqa: PLC0415  # Loads the HTTP library.
+
+        if not isinstance(self.mix, Mix):
+            raise MixConfigurationError(f"`mix` is {type(self.mix).__name__}, not a client of this package (`Mix`).")
+        names = ("api_key", "url_credentials", "headers", "http_client", "http_async_client", "max_retries")
+        given = [name.removeprefix("http_") for name in names if name in self.model_fields_set and getattr(self, name)]
+        if getattr(self, "api", "auto") != "auto":
+            given.append("api")
+        if "server_url" in self.model_fields_set and (self.server_url or self.mix.server_url) != self.mix.server_url:
+            given.append("server_url")
+        if given:
+            raise MixConfigurationError(
+                f"`mix` is a client that is set up already; {', '.join(given)} would be ignored.",
+                hint="Set it up so, or leave `mix` out.",
+            )
+        self.server_url, self.api_key = self.mix.server_url, None
 
     @model_validator(mode="after")
     def _warn_of_what_mix_lacks(self) -> Self:
@@ -176,15 +219,18 @@ class StandardParameters(BaseChatModel):
         return self
 
     def request_headers(self) -> dict[str, str]:
-        """The headers that every request to the server carries."""
+        """The headers that every request to the server carries. Those that the user names stand in for the others."""
+        named = {name: value.get_secret_value() for name, value in (self.headers or {}).items()}
+        if any(name.lower() == "authorization" for name in named):
+            return named
         if self.api_key is not None:
-            return {"Authorization": f"Bearer {self.api_key.get_secret_value()}"}
+            return {"Authorization": f"Bearer {self.api_key.get_secret_value()}", **named}
         if self.url_credentials is not None:
             import base64  # noqa: PLC0415  # Needed by few.
 
             pair = base64.b64encode(self.url_credentials.get_secret_value().encode()).decode()
-            return {"Authorization": f"Basic {pair}"}
-        return {}
+            return {"Authorization": f"Basic {pair}", **named}
+        return named
 
     def retry_config(self) -> RetryConfig | None:
         """How often the client sends again what does no more when sent twice; None for its own policy."""
@@ -230,23 +276,37 @@ class StandardParameters(BaseChatModel):
     @property
     def lc_secrets(self) -> dict[str, str]:
         """The fields that are written as the names of environment variables."""
-        return {"api_key": "MIX_API_KEY", "url_credentials": "MIX_URL_CREDENTIALS"}
+        return {"api_key": "MIX_API_KEY", "url_credentials": "MIX_URL_CREDENTIALS", "headers": "MIX_HEADERS"}
 
     def __getstate__(self) -> dict[Any, Any]:
-        """Pickles without clients: connections stay where they are."""
+        """Pickles without clients: connections stay where they are.
+
+        Raises:
+            MixConfigurationError: There is a client of the user's, which cannot be pickled.
+        """
+        if self._clients():
+            raise MixConfigurationError(
+                "A ChatMix with a client of yours (`mix=`, `client=`, `async_client=`) cannot be pickled.",
+                hint="Give it `server_url=` and `headers=` instead.",
+            )
         return _without_clients(self, super().__getstate__())
 
+    def _clients(self) -> list[Any]:
+        """Returns the clients that the user brought."""
+        return [c for c in (self.mix, self.http_client, self.http_async_client) if c is not None]
+
     def __copy__(self) -> Self:
-        """Copies without clients: the copy may be given another server."""
+        """Copies without clients of its own: the copy may be given another server. Those of the user are shared."""
         copied = super().__copy__()
         copied.__setstate__(_without_clients(self, super(StandardParameters, copied).__getstate__()))
         return copied
 
     def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
-        """Copies without clients."""
+        """Copies without clients of its own. Those of the user, which have connections, are shared."""
         bare = type(self).__new__(type(self))
-        bare.__setstate__(self.__getstate__())
-        return super(StandardParameters, bare).__deepcopy__(memo)
+        bare.__setstate__(_without_clients(self, super().__getstate__()))
+        shared = {id(client): client for client in self._clients()}
+        return super(StandardParameters, bare).__deepcopy__({**(memo or {}), **shared})
 
 
 def _without_clients(model: BaseChatModel, state: dict[Any, Any]) -> dict[Any, Any]:

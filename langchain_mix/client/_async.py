@@ -15,10 +15,11 @@ from typing import Any, NamedTuple, Self, TypeAlias, TypeVar, cast
 import httpx
 
 from langchain_mix import errors
-from langchain_mix.client._core import CALL_LIMITS, STREAM_LIMITS, Core, Outcome, Wait, head_of, reply_of, tls
+from langchain_mix.client._core import Core, Outcome, Wait, head_of, reply_of
 from langchain_mix.client._failures import broken_stream, failure_of
 from langchain_mix.client._settings import DEFAULT_OPTIONS, CallOptions
 from langchain_mix.client._sync import FAILURES
+from langchain_mix.client.http_clients import CALL_LIMITS, STREAM_LIMITS, open_async_client
 from langchain_mix.protocol.call import Call, Flow, Together
 from langchain_mix.protocol.event_reader import parse_event
 from langchain_mix.protocol.events import Event
@@ -63,8 +64,8 @@ class AsyncTransport:
             clients = self._by_loop.get(loop)
             if clients is None:
                 clients = Clients(
-                    httpx.AsyncClient(limits=CALL_LIMITS, verify=tls()),
-                    httpx.AsyncClient(limits=STREAM_LIMITS, verify=tls()),
+                    open_async_client(CALL_LIMITS),
+                    open_async_client(STREAM_LIMITS),
                 )
                 self._by_loop[loop] = clients
             return clients

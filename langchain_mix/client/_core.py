@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import logging
 import random
-import ssl
 import threading
 import time
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from dataclasses import dataclass, replace
-from functools import cache
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
@@ -30,10 +28,6 @@ T = TypeVar("T")
 
 Outcome = Reply | errors.MixError
 """How an attempt went."""
-
-CALL_LIMITS: Final = httpx.Limits(max_connections=200, max_keepalive_connections=200)
-STREAM_LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20)
-"""Open streams hold their connections; in one pool with the calls they would leave none for these."""
 
 _QUEUE_TIMEOUT: Final = 120.0
 _SERVERS: Final = 256
@@ -271,30 +265,3 @@ def reply_of(response: httpx.Response) -> Reply:
 def head_of(response: httpx.Response) -> Reply:
     """Reads an answer whose body goes elsewhere."""
     return Reply(response.status_code, {k.lower(): v for k, v in response.headers.items()}, b"")
-
-
-@cache
-def tls() -> ssl.SSLContext:
-    """Returns the TLS context of all connections."""
-    return _LazyTLS(ssl.PROTOCOL_TLS_CLIENT)
-
-
-class _LazyTLS(ssl.SSLContext):
-    """A TLS context that loads certificates, which costs 20 ms, only where TLS is spoken."""
-
-    def set_alpn_protocols(self, alpn_protocols: Iterable[str]) -> None:
-        """Sets what is spoken over TLS."""
-        _trusting().set_alpn_protocols(alpn_protocols)
-
-    def wrap_socket(self, *args: Any, **kwargs: Any) -> ssl.SSLSocket:
-        """Speaks TLS over a socket."""
-        return _trusting().wrap_socket(*args, **kwargs)
-
-    def wrap_bio(self, *args: Any, **kwargs: Any) -> ssl.SSLObject:
-        """Speaks TLS over buffers."""
-        return _trusting().wrap_bio(*args, **kwargs)
-
-
-@cache
-def _trusting() -> ssl.SSLContext:
-    return httpx.create_ssl_context()

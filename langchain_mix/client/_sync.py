@@ -15,10 +15,11 @@ from typing import Any, Self, TypeAlias, TypeVar
 import httpx
 
 from langchain_mix import errors
-from langchain_mix.client._core import CALL_LIMITS, STREAM_LIMITS, Core, Outcome, Wait, head_of, reply_of, tls
+from langchain_mix.client._core import Core, Outcome, Wait, head_of, reply_of
 from langchain_mix.client._failures import broken_stream, failure_of
 from langchain_mix.client._settings import DEFAULT_OPTIONS, CallOptions
 from langchain_mix.client._turns import interrupt
+from langchain_mix.client.http_clients import CALL_LIMITS, STREAM_LIMITS, open_client
 from langchain_mix.protocol.call import Call, Flow, Together
 from langchain_mix.protocol.event_reader import parse_event
 from langchain_mix.protocol.events import Event
@@ -65,7 +66,7 @@ class SyncTransport:
             return self._streams
 
     def _own_client(self, limits: httpx.Limits) -> httpx.Client:
-        client = httpx.Client(limits=limits, verify=tls())
+        client = open_client(limits)
         weakref.finalize(self, client.close)  # Chat models are dropped, not closed.
         return client
 

@@ -104,14 +104,18 @@ class Mix:
             headers: Headers of every request, such as those that a proxy in front of the server demands.
 
         Raises:
-            MixConfigurationError: The URL is malformed, the generation is unknown, or a number is out of range.
+            MixConfigurationError: The URL is malformed, the generation is unknown, a number is out of range, or a
+                client is of another library than httpx. The first operation raises it too, where the environment names
+                a proxy (`HTTP_PROXY`, `NO_PROXY`, …) that cannot be used.
         """
         from langchain_mix.client._async import AsyncTransport
         from langchain_mix.client._core import Core
         from langchain_mix.client._settings import read_settings
         from langchain_mix.client._sync import SyncTransport
+        from langchain_mix.client.http_clients import check_clients
         from langchain_mix.client.types import given
 
+        check_clients(client, async_client)
         settings = read_settings(
             server_url=server_url,
             url_params=url_params,

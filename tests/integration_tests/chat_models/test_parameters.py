@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 import base64
+import copy
+import pickle
 import threading
 import warnings
 from types import SimpleNamespace
 
+import httpx
 import pytest
 from langchain.chat_models import base as langchain_models
 from langchain.chat_models import init_chat_model
 from langchain_core.caches import InMemoryCache
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.language_models import BaseChatModel
+from langchain_core.load import dumpd, dumps
 from langchain_core.messages import AIMessage, HumanMessage
 from langchain_core.rate_limiters import InMemoryRateLimiter
 from langchain_core.runnables import ConfigurableField
 from pydantic import BaseModel
 
-from langchain_mix import ChatMix, MixEmulator
+from langchain_mix import ChatMix, Mix, MixEmulator
 from langchain_mix.chat_models.parameters import MixParameterWarning
 from langchain_mix.chat_models.question import FIELDS, TOOL_ARGUMENTS
 from langchain_mix.chat_models.reply_data import DATA_ONLY
 from langchain_mix.emulator import Faults, Gate, HttpError, Script, say, turn, use
 from langchain_mix.emulator.agents.base import Usage, Wait
 from langchain_mix.errors import (
+    MixConfigurationError,
     MixError,
     MixHistoryDiverged,
     MixInputError,
@@ -122,6 +127,7 @@ ELSEWHERE = {
     "session_id", "on_divergence", "multitask_strategy",  # Fields and arguments.
     "server_url", "api", "api_key", "url_credentials", "prompt_mode", "provider", "set_preferences", "max_retries",
     "streaming", "temperature", "max_tokens", "session_per_thread", "cache",
+    "headers", "http_client", "http_async_client", "mix",
 }  # fmt: skip
 """Fields that a test below shows."""
 
@@ -210,6 +216,85 @@ def test_credentials_of_the_url_are_sent_to_the_proxy():
         assert told == {f"Basic {pair}"}
         assert "s@crt" not in repr(model)
         assert model.server_url == server.url
+
+
+def test_headers_are_sent_with_every_request_and_kept_as_secrets():
+    with MixEmulator(agent=Script(default="Hello.")) as server:
+        model = ChatMix(server_url=server.url, headers={"X-Team": "blue s3cret"}, api_key="k3y")
+        model.invoke("Hi")
+        assert {r.headers.get("x-team") for r in server.requests} == {"blue s3cret"}
+        assert {r.headers.get("authorization") for r in server.requests} == {"Bearer k3y"}
+        server.forget_requests()
+        ChatMix(server_url=server.url, headers={"authorization": "Own x"}, api_key="k3y").invoke("Hi")
+        assert {r.headers.get("authorization") for r in server.requests} == {"Own x"}
+        server.forget_requests()
+        pickle.loads(pickle.dumps(model)).invoke("Hi")  # noqa: S301  # Our own.
+        copy.deepcopy(model).invoke("Hi")
+        model.configurable_fields(title=ConfigurableField(id="t")).invoke("Hi")
+        assert {r.headers.get("x-team") for r in server.requests} == {"blue s3cret"}
+    assert "s3cret" not in repr(model) + str(model.model_dump()) + dumps(model)
+    assert dumpd(model)["kwargs"]["headers"] == {"lc": 1, "type": "secret", "id": ["MIX_HEADERS"]}
+    fields = {"server_url": model.server_url, "api_key": "k3y"}
+    model = ChatMix(headers={"X-Team": "blue s3cret"}, **fields)
+    assert ChatMix(headers='{"X-Team": "blue s3cret"}', **fields) == model
+    assert ChatMix(headers={"X-Team": "red"}, **fields) != model
+
+
+async def test_http_clients_of_the_user_are_used_and_shared_with_copies():
+    used = []
+
+    def note(request):
+        used.append("sync")
+
+    async def anote(request):
+        used.append("async")
+
+    with MixEmulator(agent=Script(default="Hello.")) as server, httpx.Client(event_hooks={"request": [note]}) as own:
+        async with httpx.AsyncClient(event_hooks={"request": [anote]}) as other:
+            model = ChatMix(server_url=server.url, client=own, async_client=other)
+            for twin in (model, copy.copy(model), copy.deepcopy(model), model.model_copy(deep=True)):
+                twin.invoke("Hi")
+                assert set(used) == {"sync"}
+                used.clear()
+                await twin.ainvoke("Hi")
+                assert set(used) == {"async"}
+                used.clear()
+            with pytest.raises(MixConfigurationError, match="cannot be pickled"):
+                pickle.dumps(model)
+            assert not own.is_closed
+            assert "httpx" not in repr(model) + dumps(model)
+
+
+def test_a_client_of_the_user_stands_for_its_options(monkeypatch):
+    monkeypatch.setenv("MIX_SERVER_URL", "http://127.0.0.1:1")
+    monkeypatch.setenv("MIX_API_KEY", "of the environment")
+    with MixEmulator(agent=Script(default="Hello.")) as server, Mix(server_url=server.url, headers={"X": "1"}) as mix:
+        model = ChatMix(mix=mix)
+        assert model.client is mix
+        assert copy.deepcopy(model).client is mix
+        model.configurable_fields(title=ConfigurableField(id="t")).invoke("Hi")
+        assert {r.headers.get("x") for r in server.requests} == {"1"}
+        assert {r.headers.get("authorization") for r in server.requests} == {None}
+        with pytest.raises(MixConfigurationError, match="cannot be pickled"):
+            pickle.dumps(model)
+        for other in (
+            {"server_url": "http://127.0.0.1:2"},
+            {"api_key": "k"},
+            {"headers": {"X": "2"}},
+            {"api": "0.8"},
+            {"max_retries": 1},
+            {"client": httpx.Client()},
+        ):
+            with pytest.raises(ValueError, match=f"{next(iter(other))} would be ignored"):
+                ChatMix(mix=mix, **other)
+    with pytest.raises(ValueError, match="not a client of this package"):
+        ChatMix(mix="http://localhost")
+
+
+@pytest.mark.parametrize("wrong", [{"client": httpx.AsyncClient()}, {"async_client": httpx.Client()}, {"client": 1}])
+def test_http_clients_of_another_kind_are_refused(wrong):
+    with pytest.raises(ValueError, match="Pass an httpx"):
+        ChatMix(**wrong)
 
 
 def test_the_prompts_place_is_honoured():
