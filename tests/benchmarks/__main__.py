@@ -34,6 +34,7 @@ from tests.benchmarks import (
     large_events,
     request_counts,
     retriever,
+    serve_memory,
     streams,
 )
 from tests.benchmarks.hosting import hosted
@@ -65,6 +66,7 @@ PARTS: Final = {
     "requests": Part("Requests", lambda _url, _often: request_counts.measure(), 1, 1),
     "retriever": Part("Retrieval", lambda _url, often: retriever.measure(often), 7, 3),
     "checkpoints": Part("Checkpoints, a thread's state", lambda _url, often: checkpoints.measure(often), 60, 12),
+    "serve-memory": Part("Growth of `serve`", lambda _url, often: serve_memory.measure(often), 1000, 100),
     "imports": Part("Imports", lambda _url, often: imports.measure(often), 7, 3),
 }
 
