@@ -9,20 +9,17 @@ What cannot be understood is a no: an unknown verdict, a resume value of another
 from __future__ import annotations
 
 import json
-import re
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from hashlib import blake2b
-from pathlib import PurePath
 from typing import Any, Literal
 
 from langchain_mix.chat_models.memory import Place
 from langchain_mix.errors import MixInputError
 from langchain_mix.protocol.events import SSENotificationEventData, SSEPermissionEventData
-from langchain_mix.protocol.tool_names import same_tool
+from langchain_mix.protocol.permission_rules import parse_rule
 
 Verdict = bool | None
 Permissions = (
@@ -31,7 +28,8 @@ Permissions = (
     | Callable[[SSEPermissionEventData], Verdict | Awaitable[Verdict]]
 )
 """`"deny"` and `"allow"` answer every request; `"ignore"` leaves them to someone else; a collection names the tools
-that may run, each perhaps with a pattern of what it acts on, as `"Write(*.md)"`; `"interrupt"` asks through LangGraph.
+that may run, each perhaps with a pattern of what it acts on, as `"Write(*.md)"` (see `permission_rules.py`);
+`"interrupt"` asks through LangGraph.
 """
 
 Notifications = Literal["interrupt"] | Callable[[SSENotificationEventData], Any] | None
@@ -39,8 +37,6 @@ Notifications = Literal["interrupt"] | Callable[[SSENotificationEventData], Any]
 
 _SAVER = "__pregel_checkpointer"
 _ASKED = "mix_asked"
-_SHELL = re.compile(r"[;&|`$<>()\n\r\\]")
-_ACTED_ON = ("command", "file_path", "path", "pattern", "query", "url")
 _QUESTION = "mix_notification"
 _NOT_OURS = ""
 _THIS_SESSION = "<session>"
@@ -67,12 +63,8 @@ class Approvals:
             MixInputError: A policy is none of those there are.
         """
         self.pause: BaseException | None = None
-        self._permissions = _checked(permissions)
-        self._notifications = notifications
-        if notifications is not None and notifications != "interrupt" and not callable(notifications):
-            raise MixInputError(
-                f"on_notification={notifications!r} is no policy.", hint='Use None, "interrupt" or a function.'
-            )
+        self._permissions = checked_permissions(permissions)
+        self._notifications = checked_notifications(notifications)
         self._pauses = permissions == "interrupt" or notifications == "interrupt"
         self._answers: dict[str, Any] = {}
         self._lock = threading.Lock()  # Sub-agents ask in threads of their own.
@@ -87,8 +79,8 @@ class Approvals:
             return self._ask
         if isinstance(self._permissions, str) or callable(self._permissions):
             return self._permissions
-        allowed = tuple(self._permissions)
-        return lambda request: any(_allows(rule, request) for rule in allowed)
+        rules = [parse_rule(rule) for rule in self._permissions]
+        return lambda request: any(rule.allows(request) for rule in rules)
 
     @property
     def for_notifications(self) -> Any:
@@ -237,7 +229,12 @@ def _are_marks(found: Any) -> bool:
     return isinstance(found, list) and all(isinstance(marks, list) for marks in found)
 
 
-def _checked(permissions: Permissions) -> Permissions:
+def checked_permissions(permissions: Permissions) -> Permissions:
+    """Returns the policy.
+
+    Raises:
+        MixInputError: It is none of those there are, or one of its rules cannot be read.
+    """
     hint = 'Use "deny", "allow", "ignore", "interrupt", a list of tools or a function.'
     if isinstance(permissions, str):
         valid = permissions in {"deny", "allow", "ignore", "interrupt"}
@@ -248,7 +245,23 @@ def _checked(permissions: Permissions) -> Permissions:
         valid = callable(permissions)
     if not valid:
         raise MixInputError(f"permissions={permissions!r} is no policy.", hint=hint)
+    if isinstance(permissions, Collection) and not isinstance(permissions, str):
+        for rule in permissions:
+            parse_rule(rule)
     return permissions
+
+
+def checked_notifications(notifications: Notifications) -> Notifications:
+    """Returns the policy.
+
+    Raises:
+        MixInputError: It is none of those there are.
+    """
+    if notifications is not None and notifications != "interrupt" and not callable(notifications):
+        raise MixInputError(
+            f"on_notification={notifications!r} is no policy.", hint='Use None, "interrupt" or a function.'
+        )
+    return notifications
 
 
 def _decision(answer: Any) -> Mapping[str, Any]:
@@ -260,25 +273,3 @@ def _decision(answer: Any) -> Mapping[str, Any]:
     if answer is True or answer == "approve":
         return {"type": "approve"}
     return {"type": "reject"}
-
-
-def _allows(rule: str, request: SSEPermissionEventData) -> bool:
-    name, _, rest = rule.partition("(")
-    if not same_tool(name.strip(), request.tool_name):
-        return False
-    if not rest:
-        return True
-    parameters = request.params if isinstance(request.params, Mapping) else {}
-    named = [parameters[key] for key in _ACTED_ON if parameters.get(key) not in (None, "")]
-    if not rest.endswith(")") or not named or not all(isinstance(value, str) for value in named):
-        return False
-    # A pattern says what is acted on, not what else a shell or a path may be talked into.
-    acted_on, wanted = named[0], rest[:-1]
-    if any(_climbs(value) for value in named[1:]):
-        return False
-    sneaky = _climbs(acted_on) or ("command" in parameters and _SHELL.search(acted_on))
-    return acted_on == wanted or (not sneaky and fnmatchcase(acted_on, wanted))
-
-
-def _climbs(path: str) -> bool:
-    return ".." in PurePath(path.replace("\\", "/")).parts

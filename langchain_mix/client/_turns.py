@@ -74,8 +74,10 @@ class TurnRequest:
             raise errors.MixInputError(f"timeout={self.timeout} must be above 0 seconds.")
         if self.multitask_strategy not in {"reject", "enqueue"}:
             raise errors.MixInputError(f"multitask_strategy={self.multitask_strategy!r} is 'reject' or 'enqueue'.")
-        if not callable(self.permissions) and self.permissions not in {"deny", "allow", "ignore"}:
+        if not callable(self.permissions) and str(self.permissions) not in {"deny", "allow", "ignore"}:
             raise errors.MixInputError(f"permissions={self.permissions!r} is 'deny', 'allow', 'ignore' or a function.")
+        if self.on_notification is not None and not callable(self.on_notification):
+            raise errors.MixInputError(f"on_notification={self.on_notification!r} is None or a function.")
 
     def sent_text(self, known: Knowledge) -> str:
         """The text as it goes out."""

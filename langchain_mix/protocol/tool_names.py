@@ -6,6 +6,7 @@ Refuses to know: what tools take and give (`tools.py`).
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 
 
@@ -26,6 +27,23 @@ def same_tool(a: str, b: str) -> bool:
 
 def _plain(name: str) -> str:
     return name.replace("_", "").casefold()
+
+
+def same_spelling(a: str, b: str) -> bool:
+    """Returns whether two names are spellings of one tool that servers use, or equal but for case.
+
+    Stricter than `same_tool`: `wri_te`, the tool `te` of an MCP server `wri`, is not `Write`.
+    """
+    return a.casefold() == b.casefold() or (core_tool(a) is not None and core_tool(a) is core_tool(b))
+
+
+def core_tool(name: str) -> CoreToolName | None:
+    """Returns the core tool that is spelled so, such as `TodoWrite` or `todo_write`, in any case; else None."""
+    for core in CoreToolName:
+        words = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", core.value)
+        if name.casefold() in {core.value.casefold(), words.casefold()}:
+            return core
+    return None
 
 
 class CoreToolName(StrEnum):
