@@ -63,8 +63,12 @@ class Approvals:
             MixInputError: A policy is none of those there are.
         """
         self.pause: BaseException | None = None
-        self._permissions = checked_permissions(permissions)
-        self._notifications = checked_notifications(notifications)
+        self._permissions = _checked(permissions)
+        self._notifications = notifications
+        if notifications is not None and notifications != "interrupt" and not callable(notifications):
+            raise MixInputError(
+                f"on_notification={notifications!r} is no policy.", hint='Use None, "interrupt" or a function.'
+            )
         self._pauses = permissions == "interrupt" or notifications == "interrupt"
         self._answers: dict[str, Any] = {}
         self._lock = threading.Lock()  # Sub-agents ask in threads of their own.
@@ -229,12 +233,7 @@ def _are_marks(found: Any) -> bool:
     return isinstance(found, list) and all(isinstance(marks, list) for marks in found)
 
 
-def checked_permissions(permissions: Permissions) -> Permissions:
-    """Returns the policy.
-
-    Raises:
-        MixInputError: It is none of those there are, or one of its rules cannot be read.
-    """
+def _checked(permissions: Permissions) -> Permissions:
     hint = 'Use "deny", "allow", "ignore", "interrupt", a list of tools or a function.'
     if isinstance(permissions, str):
         valid = permissions in {"deny", "allow", "ignore", "interrupt"}
@@ -249,19 +248,6 @@ def checked_permissions(permissions: Permissions) -> Permissions:
         for rule in permissions:
             parse_rule(rule)
     return permissions
-
-
-def checked_notifications(notifications: Notifications) -> Notifications:
-    """Returns the policy.
-
-    Raises:
-        MixInputError: It is none of those there are.
-    """
-    if notifications is not None and notifications != "interrupt" and not callable(notifications):
-        raise MixInputError(
-            f"on_notification={notifications!r} is no policy.", hint='Use None, "interrupt" or a function.'
-        )
-    return notifications
 
 
 def _decision(answer: Any) -> Mapping[str, Any]:

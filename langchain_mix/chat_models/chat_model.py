@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
 from contextlib import aclosing
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, cast
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.language_models import LangSmithParams, LanguageModelInput, ModelProfile
@@ -19,7 +19,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
-from pydantic import AfterValidator, Field, PrivateAttr, model_validator
+from pydantic import Field, PrivateAttr, model_validator
 
 from langchain_mix._version import __version__
 from langchain_mix.chat_models.content import PROVIDER
@@ -35,20 +35,6 @@ if TYPE_CHECKING:
 
     from langchain_mix.chat_models.question import Question
     from langchain_mix.client import Mix
-
-
-def _permissions(value: Any) -> Any:
-    """Returns a policy for permission requests; raises for what is none."""
-    from langchain_mix.chat_models.approvals import checked_permissions  # noqa: PLC0415  # Loads the models of events.
-
-    return checked_permissions(value)
-
-
-def _notifications(value: Any) -> Any:
-    """Returns a policy for notifications; raises for what is none."""
-    from langchain_mix.chat_models.approvals import checked_notifications  # noqa: PLC0415  # The same.
-
-    return checked_notifications(value)
 
 
 class ChatMix(StandardParameters):
@@ -102,8 +88,8 @@ class ChatMix(StandardParameters):
     thinking_level: Literal["off", "basic", "medium", "maximum"] | None = None
     max_steps: int | None = Field(default=None, ge=1)
     max_cost: float | None = Field(default=None, ge=0)
-    permissions: Annotated[Any, AfterValidator(_permissions)] = "deny"
-    on_notification: Annotated[Any, AfterValidator(_notifications)] = None
+    permissions: Any = "deny"
+    on_notification: Any = None
     on_divergence: OnDivergence = "fork"
     multitask_strategy: Literal["reject", "enqueue"] = "reject"
     retention: Literal["keep", "delete"] = "keep"
@@ -112,6 +98,21 @@ class ChatMix(StandardParameters):
     """Off unless asked for: a cached reply would stand for a turn that never ran."""
 
     _mix: Any = PrivateAttr(default=None)
+
+    if not TYPE_CHECKING:  # For type checkers, the fields are the parameters.
+
+        def __init__(self, **fields: Any) -> None:
+            """Creates the model. Nothing is sent before its first call.
+
+            Raises:
+                MixInputError: A policy is none of those there are. Pydantic would hide the error in one of its own.
+                ValidationError: Another field has a wrong value.
+            """
+            super().__init__(**fields)
+            if self.permissions != "deny" or self.on_notification is not None:
+                from langchain_mix.chat_models.approvals import Approvals  # noqa: PLC0415  # Loads models of events.
+
+                Approvals(self.permissions, self.on_notification)
 
     @model_validator(mode="after")
     def _note_version_of_langchain_mix(self) -> Self:

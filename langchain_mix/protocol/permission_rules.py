@@ -84,7 +84,7 @@ def parse_rule(text: str) -> PermissionRule:
 
 def _is_within(pattern: str, request: SSEPermissionEventData) -> bool:
     tool = core_tool(request.tool_name)
-    if tool not in _SUBJECTS:
+    if tool is None or tool not in _SUBJECTS:
         return False  # Nobody knows which parameter says what this tool acts on.
     name, kind = _SUBJECTS[tool]
     parameters = request.params if isinstance(request.params, Mapping) else {}

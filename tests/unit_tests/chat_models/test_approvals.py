@@ -95,7 +95,7 @@ def test_a_rule_that_cannot_be_read_is_refused_where_it_is_given(rule):
     for policy in ([rule], ("ReadText", rule), {rule}):
         with pytest.raises(MixInputError, match="is no rule"):
             Approvals(policy)
-        with pytest.raises(ValueError, match="is no rule"):
+        with pytest.raises(MixInputError, match="is no rule"):
             ChatMix(permissions=policy)
     with pytest.raises(MixInputError, match="is no rule"):
         ChatMix().invoke("Hi", permissions=[rule])
@@ -110,5 +110,5 @@ def test_a_policy_that_there_is_not_is_refused_where_it_is_given(field):
         lambda: Mix("http://localhost:1").turn("S", "Hi", **{field: "alow"}),
         lambda: Mix("http://localhost:1").turn("S", "Hi", **{field: ["alow"]}),
     ):
-        with pytest.raises(ValueError, match="alow"):
+        with pytest.raises(MixInputError, match="alow"):
             call()
