@@ -15,6 +15,7 @@ from typing import Any, Final
 from langchain_text_splitters import Language, RecursiveCharacterTextSplitter, TextSplitter
 
 from langchain_mix.errors import MixConfigurationError
+from langchain_mix.retrievers.parsing.json_values import Shown, may_be_escaped
 from langchain_mix.retrievers.parsing.lines import LineIndex
 from langchain_mix.retrievers.parsing.parts import NOWHERE, Parsed, Part, Place
 
@@ -70,14 +71,15 @@ def _splitter(language: str | None, size: int, overlap: int) -> TextSplitter:
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """A piece of a file's text: exactly `parsed.text[start_index:end_index]`.
+    """A piece of a file's text.
 
     Attributes:
-        text: The text.
+        text: The text: exactly `parsed.text[start_index:end_index]`.
         start_index: Where it begins in the text of the file, in characters.
         end_index: Where it ends.
         place: Where it is in the file; lines are those of the chunk itself.
         context: Text that belongs in front of it and stands elsewhere: the header of a table.
+        shown: The text as readers see it, where that is another: with the escapes of JSON decoded.
     """
 
     text: str
@@ -85,11 +87,13 @@ class Chunk:
     end_index: int
     place: Place = NOWHERE
     context: str = ""
+    shown: str = ""
 
     @property
     def content(self) -> str:
-        """The text with what belongs in front of it."""
-        return f"{self.context}\n{self.text}" if self.context else self.text
+        """The text as readers see it, with what belongs in front of it."""
+        text = self.shown or self.text
+        return f"{self.context}\n{text}" if self.context else text
 
     def metadata(self) -> dict[str, Any]:
         """The span and the place, as plain values."""
@@ -110,8 +114,14 @@ def chunks_of(parsed: Parsed, rule: Splitting) -> Iterator[Chunk]:
     """
     lines = LineIndex(parsed.text) if parsed.verbatim else None
     for part in _joined(parsed, rule):
-        for start, end in _spans_of(parsed, part, rule):
-            yield _chunk(parsed, part, start, end, lines)
+        # Where escapes are decoded, the text is cut as readers see it, so that no character is taken apart.
+        seen = Shown(part.text) if parsed.escaped and may_be_escaped(part.text) else None
+        for start, end in _spans_of(parsed, part if seen is None else replace(part, text=seen.text), rule):
+            if seen is None:
+                yield _chunk(parsed, part, start, end, lines)
+            else:
+                chunk = _chunk(parsed, part, seen.in_source(start), seen.in_source(end), lines)
+                yield replace(chunk, shown=seen.text[start:end])
 
 
 def _joined(parsed: Parsed, rule: Splitting) -> Iterator[Part]:

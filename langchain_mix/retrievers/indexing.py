@@ -14,7 +14,7 @@ from typing import Final
 
 from langchain_mix.retrievers.chunking import Chunk, Splitting, chunks_of
 from langchain_mix.retrievers.limits import Limits
-from langchain_mix.retrievers.parsing import Kind, Parsed, Skipped, parse
+from langchain_mix.retrievers.parsing import Kind, Parsed, Place, Skipped, parse
 from langchain_mix.retrievers.remote_files import RemoteFile, file_url
 from langchain_mix.retrievers.tokens import terms_of
 
@@ -51,7 +51,8 @@ class IndexedFile:
         kind: What it is; None if that is not known.
         chunks: Its chunks, in order.
         terms: The search terms of each.
-        problems: What was left out of it, a sentence each.
+        problems: What was left out of it or is uncertain, a sentence each.
+        partial: Those of them that name something that was left out.
         skipped: Why it has no chunks, as the rest of a sentence that begins with its name; empty if it was read.
     """
 
@@ -64,6 +65,7 @@ class IndexedFile:
     chunks: tuple[Chunk, ...] = ()
     terms: tuple[list[str], ...] = ()
     problems: tuple[str, ...] = ()
+    partial: tuple[str, ...] = ()
     skipped: str = ""
 
     def is_listed_as(self, file: RemoteFile) -> bool:
@@ -86,9 +88,11 @@ def index_file(file: RemoteFile, data: bytes, now: float, reading: Reading) -> I
     parsed = parse(file.name, data, reading.limits)
     chunks: tuple[Chunk, ...] = ()
     problems: tuple[str, ...] = ()
+    partial: tuple[str, ...] = ()
     skipped = ""
     if not isinstance(parsed, Skipped):
-        chunks, problems = _chunks_in_time(parsed, reading)
+        chunks, cut = _chunks_in_time(parsed, reading)
+        problems, partial = (*parsed.problems, *cut), (*parsed.partial, *cut)
     elif reading.images and parsed.kind == "image":
         chunks = (Chunk(image_text(file.name), 0, 0),)
     else:
@@ -103,6 +107,7 @@ def index_file(file: RemoteFile, data: bytes, now: float, reading: Reading) -> I
         chunks=chunks,
         terms=search_terms(file.name, chunks),
         problems=problems,
+        partial=partial,
         skipped=skipped,
     )
 
@@ -113,15 +118,15 @@ def image_text(name: str) -> str:
 
 
 def _chunks_in_time(parsed: Parsed, reading: Reading) -> tuple[tuple[Chunk, ...], tuple[str, ...]]:
-    """The chunks that are ready in time, and what is to be told of the file."""
+    """Returns the chunks that are ready in time, and a sentence on what is missing if some were not."""
     until = time.monotonic() + reading.limits.max_seconds
     chunks: list[Chunk] = []
     for number, chunk in enumerate(chunks_of(parsed, reading.splitting)):
         if number % _CHUNKS_BETWEEN_LOOKS == 0 and time.monotonic() > until:
             told = f"Only its first {chunk.start_index} characters were cut into passages in time (`max_seconds`)."
-            return tuple(chunks), (*parsed.problems, told)
+            return tuple(chunks), (told,)
         chunks.append(chunk)
-    return tuple(chunks), parsed.problems
+    return tuple(chunks), ()
 
 
 def remote_file(file: IndexedFile, session_id: str, server_url: str) -> RemoteFile:
@@ -139,7 +144,9 @@ def remote_file(file: IndexedFile, session_id: str, server_url: str) -> RemoteFi
 
 
 def search_terms(name: str, chunks: tuple[Chunk, ...]) -> tuple[list[str], ...]:
-    """The terms under which chunks are found: those of their texts, of the headings above, and of the file's name.
+    """The terms under which chunks are found: those of their texts, of what is above, and of the file's name.
+
+    Above are headings, and the keys of a JSON document that lead to a value.
 
     Args:
         name: The file's name.
@@ -150,7 +157,11 @@ def search_terms(name: str, chunks: tuple[Chunk, ...]) -> tuple[list[str], ...]:
     """
     path = PurePosixPath(name)
     common = terms_of(" ".join((*path.parts[:-1], path.stem)))
-    return tuple(common + terms_of(" ".join(c.place.headings)) + terms_of(c.content) for c in chunks)
+    return tuple(common + terms_of(_above(c.place)) + terms_of(c.content) for c in chunks)
+
+
+def _above(place: Place) -> str:
+    return " ".join((*place.headings, *(place.pointer or "").split("/")))
 
 
 def checksum_of(data: bytes) -> str:

@@ -199,8 +199,9 @@ def _row_of(file: IndexedFile) -> tuple[Any, ...]:
     body = {
         "checksum": file.checksum,
         "kind": file.kind,
-        "chunks": [[c.text, c.start_index, c.end_index, c.context, _known(c.place)] for c in file.chunks],
+        "chunks": [[c.text, c.start_index, c.end_index, c.context, _known(c.place), c.shown] for c in file.chunks],
         "problems": file.problems,
+        "partial": file.partial,
         "skipped": file.skipped,
     }
     packed = zlib.compress(json.dumps(body).encode(), 1)
@@ -214,7 +215,8 @@ def _file_of(row: tuple[Any, ...]) -> IndexedFile | None:
         return None
     body = json.loads(zlib.decompress(told[4]))
     chunks = tuple(
-        Chunk(text, start, end, _place(place), context) for text, start, end, context, place in body["chunks"]
+        Chunk(text, start, end, _place(place), context, shown)
+        for text, start, end, context, place, shown in body["chunks"]
     )
     return IndexedFile(
         name=told[0],
@@ -226,6 +228,7 @@ def _file_of(row: tuple[Any, ...]) -> IndexedFile | None:
         chunks=chunks,
         terms=search_terms(told[0], chunks),
         problems=tuple(body["problems"]),
+        partial=tuple(body["partial"]),
         skipped=body["skipped"],
     )
 

@@ -24,8 +24,9 @@ from langchain_mix.retrievers.indexing import image_text
 from langchain_mix.retrievers.limits import Limits
 from langchain_mix.retrievers.parsing import Parsed, Part, Skipped, parse
 from langchain_mix.retrievers.parsing.encodings import codec_of
+from langchain_mix.retrievers.parsing.json_values import shown
 from langchain_mix.retrievers.remote_files import RemoteFile, list_remote
-from langchain_mix.retrievers.reports import FileProblem, FileReport, OnProblem, checked_on_problem
+from langchain_mix.retrievers.reports import FileReport, OnProblem, checked_on_problem
 from langchain_mix.retrievers.selection import Patterns, Selection
 
 
@@ -211,8 +212,7 @@ class MixFileLoader(_Loader, BaseLoader):
             else:
                 run.report.skip(file.name, parsed.reason, parsed.kind, run.on_problem)
             return
-        run.report.read.append(file.name)
-        run.report.problems += [FileProblem(file.name, problem) for problem in parsed.problems]
+        run.report.note(file.name, parsed.problems, parsed.partial)
         for part in parsed.parts:
             yield _document(run, file, parsed, part)
 
@@ -268,7 +268,8 @@ class MixBlobLoader(_Loader, BlobLoader):
 
 
 def _document(run: _Run, file: RemoteFile, parsed: Parsed, part: Part) -> Document:
-    content = f"{part.context}\n{part.text}" if part.context else part.text
+    text = shown(part.text) if parsed.escaped else part.text
+    content = f"{part.context}\n{text}" if part.context else text
     metadata = {
         **file_metadata(file, run.session_id),
         "kind": parsed.kind,

@@ -5,6 +5,7 @@ Owns: the report of a run, and whether a file that cannot be read ends it. Refus
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -50,12 +51,27 @@ class FileReport:
     Attributes:
         read: The names of the files that were read, in order.
         skipped: The files that were not, and why.
-        problems: What was left out of files that were read.
+        problems: What was left out of files that were read, or is uncertain about them.
+        partial: Those of them that name something that was left out: a file without any was read as a whole.
     """
 
     read: list[str] = field(default_factory=list)
     skipped: list[SkippedFile] = field(default_factory=list)
     problems: list[FileProblem] = field(default_factory=list)
+    partial: list[FileProblem] = field(default_factory=list)
+
+    def note(self, name: str, problems: Iterable[str], partial: Collection[str]) -> None:
+        """Notes a file that was read.
+
+        Args:
+            name: Its name on the server.
+            problems: What was left out or is uncertain, a sentence each.
+            partial: Those of them that name something that was left out.
+        """
+        self.read.append(name)
+        noted = [FileProblem(name, problem) for problem in problems]
+        self.problems += noted
+        self.partial += [problem for problem in noted if problem.text in partial]
 
     def skip(self, name: str, reason: str, kind: Kind | None, on_problem: OnProblem = "report") -> None:
         """Notes a file that was not read.
@@ -79,7 +95,9 @@ class FileReport:
 
     def __str__(self) -> str:
         """A line for each file that was skipped or is not whole, after the count of those read."""
-        lines = [f"{len(self.read)} files read, {len(self.skipped)} skipped."]
+        in_part = len({problem.name for problem in self.partial})
+        read = f"{len(self.read)} files read" + (f" ({in_part} in part)" if in_part else "")
+        lines = [f"{read}, {len(self.skipped)} skipped."]
         lines += [f"{skipped.name}: {skipped.reason}." for skipped in self.skipped]
         lines += [f"{problem.name}: {problem.text}" for problem in self.problems]
         return "\n".join(lines)

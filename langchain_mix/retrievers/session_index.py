@@ -18,7 +18,7 @@ from langchain_mix.retrievers.index import Found, Index, Weights
 from langchain_mix.retrievers.indexing import IndexedFile, Reading, checksum_of, index_file, remote_file
 from langchain_mix.retrievers.kept import KeptIndex
 from langchain_mix.retrievers.remote_files import RemoteFile, list_remote
-from langchain_mix.retrievers.reports import FileProblem, FileReport, OnProblem, SkippedFile
+from langchain_mix.retrievers.reports import FileReport, OnProblem, SkippedFile
 from langchain_mix.retrievers.selection import Selection
 from langchain_mix.retrievers.steps import Download, Steps, Wait, Work
 from langchain_mix.retrievers.turns import Refresh, Turns
@@ -58,7 +58,8 @@ class IndexReport(FileReport):
     Attributes:
         read: The names of the files that are indexed.
         skipped: The files that are not, and why; limits that were hit are among the reasons.
-        problems: What was left out of files that are indexed.
+        problems: What was left out of files that are indexed, or is uncertain about them.
+        partial: Those of them that name something that was left out.
         chunks: How many chunks there are.
         notes: What went wrong beside the files: a cache that was damaged, a model that failed.
     """
@@ -281,8 +282,7 @@ class SessionIndex:
         self.report = report
         for file in index.files.values():
             if not file.skipped:
-                report.read.append(file.name)
-                report.problems += [FileProblem(file.name, problem) for problem in file.problems]
+                report.note(file.name, file.problems, file.partial)
         for file in index.files.values():
             if file.skipped:
                 report.skip(file.name, file.skipped, file.kind, self.plan.on_problem)

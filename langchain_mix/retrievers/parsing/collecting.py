@@ -6,7 +6,7 @@ Owns: where parts stand in the text, and when enough was read. Refuses to know: 
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
@@ -17,6 +17,8 @@ from langchain_mix.retrievers.parsing.parts import Kind, Parsed, Part, Place
 _BETWEEN = "\n\n"
 GROUP_CHARS = 1000
 """Characters up to which rows of a table, or members of a JSON value, are put into one part."""
+_MOST_NAMED: Final = 100
+"""Pieces that are named each for itself when they are left out; of more, the number is."""
 _LONGEST_NAME: Final = 200
 """Characters of a heading, of a sheet's name or of a cell's type. Each stands at every chunk below it."""
 
@@ -54,6 +56,8 @@ class Collector:
         """
         self.limits = limits
         self.problems = list(source.problems) if source else []
+        self.partial: list[str] = []
+        self._unnamed = 0
         self.parts: list[Part] = []
         self._encoding = source.encoding if source else None
         self._source = self._cut(source.text) if source else None
@@ -69,7 +73,7 @@ class Collector:
     def _cut(self, text: str) -> str:
         if len(text) <= self.limits.max_text_chars:
             return text
-        self.problems.append(self._too_long())
+        self.leave_out(self._too_long())
         return text[: self.limits.max_text_chars]
 
     def _too_long(self) -> str:
@@ -81,7 +85,15 @@ class Collector:
         try:
             yield
         except EnoughError as limit:
-            self.problems.append(str(limit))
+            self.leave_out(str(limit))
+
+    def leave_out(self, what: str) -> None:
+        """Notes what of the file is not read, and where, in a sentence."""
+        if len(self.partial) >= _MOST_NAMED:
+            self._unnamed += 1
+            return
+        self.problems.append(what)
+        self.partial.append(what)
 
     def check_time(self) -> None:
         """Looks at the clock.
@@ -134,6 +146,7 @@ class Collector:
         Returns:
             The file.
         """
+        more = [f"{self._unnamed} more pieces of it were left out."] if self._unnamed else []
         return Parsed(
             text="".join(self._pieces) if self._source is None else self._source,
             parts=tuple(self.parts),
@@ -141,7 +154,8 @@ class Collector:
             verbatim=self._source is not None if verbatim is None else verbatim,
             encoding=self._encoding,
             language=language,
-            problems=tuple(self.problems),
+            problems=(*self.problems, *more),
+            partial=(*self.partial, *more),
         )
 
 
@@ -159,15 +173,3 @@ def _bounded(place: Place) -> Place:
 
 def _shortened(name: str) -> str:
     return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
-
-
-def groups(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
-    """Puts neighbours together up to `GROUP_CHARS`; each group is its first index and the one after its last."""
-    start, total = 0, 0
-    for index, size in enumerate(sizes):
-        if total and total + size > GROUP_CHARS:
-            yield start, index
-            start, total = index, 0
-        total += size
-    if start < len(sizes):
-        yield start, len(sizes)

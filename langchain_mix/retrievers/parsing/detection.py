@@ -12,6 +12,8 @@ from io import BytesIO
 from typing import Final
 from zipfile import BadZipFile, ZipFile
 
+from langchain_mix.retrievers.parsing.encodings import reads_as_text
+from langchain_mix.retrievers.parsing.mail import looks_like_mail
 from langchain_mix.retrievers.parsing.parts import Kind
 
 _SIGNATURES: Final[tuple[tuple[bytes, Kind], ...]] = (
@@ -39,12 +41,12 @@ _SIGNATURES: Final[tuple[tuple[bytes, Kind], ...]] = (
     (b"\x7fELF", "binary"),
     (b"SQLite format 3\0", "binary"),
     (b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "binary"),
-    (b"{\\rtf", "binary"),
 )
 _RIFF: Final[Mapping[bytes, Kind]] = {b"WEBP": "image", b"WAVE": "audio", b"AVI ": "video"}
 _FTYP: Final[Mapping[bytes, Kind]] = {b"M4A ": "audio", b"M4B ": "audio", b"avif": "image", b"heic": "image"}
 _OFFICE: Final[tuple[tuple[str, Kind], ...]] = (("word/", "word"), ("xl/", "excel"), ("ppt/", "powerpoint"))
 _PDF: Final = re.compile(rb"[\0\s]*%PDF-[0-9]")
+_PDF_OBJECT: Final = re.compile(rb"\d\s+\d+\s+obj\b|\bstartxref\b")
 _BEFORE_PDF: Final = 1024
 """Readers of PDF find its signature within so many bytes; only a name that says PDF is believed that much."""
 
@@ -59,6 +61,10 @@ EXTENSIONS: Final[Mapping[str, Kind]] = {
     **dict.fromkeys(("jsonl", "ndjson"), "jsonl"),
     **dict.fromkeys(("html", "htm", "xhtml"), "html"),
     "ipynb": "notebook",
+    **dict.fromkeys(("eml", "mht", "mhtml"), "mail"),
+    "rtf": "rtf",
+    "epub": "epub",
+    **dict.fromkeys(("odt", "ods", "odp", "ott"), "opendocument"),
     "pdf": "pdf",
     **dict.fromkeys(("docx", "docm", "dotx"), "word"),
     **dict.fromkeys(("xlsx", "xlsm", "xltx"), "excel"),
@@ -83,7 +89,10 @@ LANGUAGES: Final[Mapping[str, str | None]] = {
 }  # fmt: skip
 """Extensions of code, each with its name in langchain-text-splitters, None if that does not know it."""
 
-_BINARY_ONLY: Final = frozenset({"pdf", "word", "excel", "powerpoint", "image", "audio", "video", "archive"})
+_MAIL: Final = frozenset({"eml", "mht", "mhtml"})
+_BINARY_ONLY: Final = frozenset(
+    {"pdf", "word", "excel", "powerpoint", "opendocument", "epub", "rtf", "mail", "image", "audio", "video", "archive"}
+)
 
 
 def extension_of(name: str) -> str:
@@ -102,6 +111,8 @@ def promised(name: str) -> Kind | None:
 def binary_kind(name: str, data: bytes) -> Kind | None:
     """What a file is by its signature.
 
+    A text may begin like one: `ID3 is a decision tree`, `%PDF- is the signature of`. It is a text if it reads as one.
+
     Args:
         name: Its name, which decides only where signatures are weak.
         data: Its bytes.
@@ -109,12 +120,19 @@ def binary_kind(name: str, data: bytes) -> Kind | None:
     Returns:
         The kind; None if no signature is known, as with all text.
     """
-    if _PDF.match(data[:64]) or (extension_of(name) == "pdf" and b"%PDF-" in data[:_BEFORE_PDF]):
+    if extension_of(name) == "pdf" and b"%PDF-" in data[:_BEFORE_PDF]:
         return "pdf"
-    if data.startswith((b"PK\x03\x04", b"PK\x05\x06")):
+    if _PDF.match(data[:64]) and (_PDF_OBJECT.search(data) or not reads_as_text(data)):
+        return "pdf"
+    if data.startswith(b"{\\rtf"):
+        return "rtf"
+    if data.startswith((b"PK\x03\x04", b"PK\x05\x06")) and not reads_as_text(data):
         return _zip_kind(data)
+    if extension_of(name) in _MAIL or (promised(name) is None and looks_like_mail(data)):
+        return "mail"
     signed: Kind | None = next((kind for signature, kind in _SIGNATURES if data.startswith(signature)), None)
-    return signed or _container_kind(data)
+    signed = signed or _container_kind(data)
+    return None if signed is not None and reads_as_text(data) else signed
 
 
 def _container_kind(data: bytes) -> Kind | None:

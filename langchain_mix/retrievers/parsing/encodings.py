@@ -144,7 +144,7 @@ def decode(data: bytes, name: str = "") -> Decoded | None:
             return found
     if b"\0" in data[:_SAMPLE]:
         return _wide(data)  # Before UTF-8: ASCII in UTF-16 is valid UTF-8 as well.
-    if _is_binary(data):
+    if not reads_as_text(data):
         return None
     declared = declared_encoding(data, name)
     return _as_declared(data, declared) if declared else _undeclared(data)
@@ -323,12 +323,11 @@ def _is_begun(tail: bytes) -> bool:
     return bool(decoder.getstate()[0])
 
 
-def _is_binary(data: bytes) -> bool:
+def reads_as_text(data: bytes) -> bool:
+    """Returns whether bytes have what texts have: no NUL, and hardly any controls but those of lines."""
     sample = data[:_SAMPLE]
-    if b"\0" in data:
-        return True
     controls = len(sample) - len(sample.translate(None, _CONTROLS))
-    return controls > len(sample) * _MANY_CONTROLS
+    return b"\0" not in data and controls <= len(sample) * _MANY_CONTROLS
 
 
 def _wide(data: bytes) -> Decoded | None:

@@ -18,12 +18,26 @@ from langchain_mix.retrievers.parsing.parts import Parsed, Place
 
 _HIDDEN: Final = frozenset({"script", "style", "template", "iframe", "noembed", "noframes"})
 _BLOCKS: Final = frozenset(
-    {"address", "article", "aside", "blockquote", "body", "br", "center", "dd", "details", "dialog", "div", "dl", "dt",
-     "fieldset", "figcaption", "figure", "footer", "form", "h1", "h2", "h3", "h4", "h5", "h6", "head", "header", "hr",
-     "html", "li", "main", "nav", "ol", "p", "pre", "section", "summary", "table", "tbody", "tfoot", "thead", "title",
-     "tr", "ul"}
+    {"address", "article", "aside", "blockquote", "body", "br", "caption", "center", "dd", "desc", "details", "dialog",
+     "dir", "div", "dl", "dt", "fieldset", "figcaption", "figure", "footer", "foreignobject", "form", "h1", "h2", "h3",
+     "h4", "h5", "h6", "head", "header", "hgroup", "hr", "html", "legend", "li", "listing", "main", "marquee", "menu",
+     "menuitem", "nav", "object", "ol", "optgroup", "option", "p", "plaintext", "pre", "rtc", "search", "section",
+     "select", "summary", "table", "tbody", "text", "textarea", "tfoot", "thead", "title", "tr", "ul", "xmp"}
 )  # fmt: skip
+"""Elements that stand on lines of their own, those of SVG included."""
+_APART: Final = frozenset(
+    {"a", "audio", "button", "canvas", "data", "datalist", "embed", "input", "label", "meter", "output", "progress",
+     "rp", "rt", "svg", "textpath", "tspan", "video", "math", "mfrac", "mi", "mn", "mo", "mover", "mroot", "ms",
+     "msqrt", "mtd", "mtext", "munder"}
+)  # fmt: skip
+"""Elements that stand apart on a line: what one begins with is not the end of the word before it. Of links that is
+so between two of a kind only: within a text, a link may be a part of a word."""
+_APART_AMONG_EACH_OTHER: Final = frozenset({"a", "tspan", "data"})
 _CELLS: Final = frozenset({"td", "th"})
+_VALUE: Final = re.compile(r"""(?:^|\s)value\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+))""", re.IGNORECASE)
+_NO_VALUE: Final = re.compile(
+    r"""(?:^|\s)type\s*=\s*["']?(?:hidden|password|checkbox|radio|file|image|color|range)\b""", re.IGNORECASE
+)
 _HEADING: Final = re.compile(r"h([1-6])")
 _ALT: Final = re.compile(r"""(?:^|\s)alt\s*=\s*(?:"([^"]*)"|'([^']*)')""", re.IGNORECASE)
 _SPACE: Final = re.compile(r"\s+")
@@ -58,6 +72,7 @@ class _Reader:
         self._headings: list[tuple[int, str]] = []
         self._first = self._last = 0
         self._heading_from: int | None = None
+        self._closed = ""  # The element that has just ended, as long as no text followed.
 
     def take(self, token: Token) -> None:
         if self._hidden:
@@ -76,6 +91,7 @@ class _Reader:
                 self._hidden = ""
 
     def _text(self, token: Token) -> None:
+        self._closed = ""
         text = html.unescape(token.value)
         if text.strip():
             if not self._line_has_text and not self._blocks:
@@ -97,6 +113,8 @@ class _Reader:
             self._preformatted += token.value == "pre"
         elif token.value in _CELLS:
             self._inline += [" | "] if self._line_has_text else []
+        elif token.value in _APART:
+            self._set_apart(token)
         elif token.value == "img" and (alt := _ALT.search(token.attributes)):
             self._text(Token("text", f" {alt[1] or alt[2] or ''} ", token.start))
 
@@ -109,6 +127,16 @@ class _Reader:
         elif token.value in _BLOCKS:
             self._break()
             self._preformatted -= token.value == "pre" and self._preformatted > 0
+        elif token.value in _APART and token.value not in _APART_AMONG_EACH_OTHER:
+            self._inline.append(" ")
+        self._closed = token.value
+
+    def _set_apart(self, token: Token) -> None:
+        if token.value not in _APART_AMONG_EACH_OTHER or self._closed == token.value:
+            self._inline.append(" ")
+        if token.value == "input" and not _NO_VALUE.search(token.attributes):
+            value = _VALUE.search(token.attributes)
+            self._text(Token("text", f"{value[1] or value[2] or value[3] or ''} " if value else "", token.start))
 
     def _break(self) -> None:
         """Ends a line: white space means nothing in it, except where it is preformatted."""

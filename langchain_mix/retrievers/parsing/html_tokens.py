@@ -50,6 +50,10 @@ def tokens_of(html: str) -> Iterator[Token]:
             index = mark
         elif html.startswith("<!--", index):
             index = _behind(html, "-->", index + 4)
+        elif html.startswith("<![CDATA[", index) and (end := html.find("]]>", index)) > 0:
+            # In XHTML, SVG and MathML this is text.
+            yield Token("text", html[index + 9 : end].replace("&", "&amp;"), index)
+            index = end + 3
         elif html.startswith(("<!", "<?"), index):
             index = _behind(html, ">", index + 2)
         elif name := _NAME.match(html, index + 1):

@@ -1,28 +1,28 @@
-"""JSON documents.
+"""JSON documents: where their values stand, and their pointers.
 
-Owns: where the values of a document stand, and their pointers. Refuses to know: what they mean.
+The document is walked and never built: a value that is larger than a part is entered, a smaller one is checked by the
+parser of the standard library and forgotten. Memory so does not depend on what a document would become as objects.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from bisect import bisect_right
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from langchain_mix.retrievers.limits import Limits
-from langchain_mix.retrievers.parsing.collecting import GROUP_CHARS, Collector, TextFile, groups
+from langchain_mix.retrievers.parsing.collecting import GROUP_CHARS, Collector, TextFile
 from langchain_mix.retrievers.parsing.lines import LineIndex
 from langchain_mix.retrievers.parsing.parts import Parsed, Place, Skipped
 from langchain_mix.retrievers.parsing.plain import read_text
 
-_TOKENS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|[\[{]|[\]}]')
-"""Strings and brackets of a document that is known to be valid."""
+_TOKENS: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[{]|[\]}]', re.DOTALL)
+"""Strings and brackets. The quantifiers give nothing back, so that a string of any length takes no memory."""
 
 _ESCAPES: Final = re.compile(r"\\\\|((?:\\u[0-9a-fA-F]{4})+)")
 _SPACE: Final = re.compile(r"[ \t\n\r]*")
-_BETWEEN: Final = re.compile(r"[ \t\n\r]*[,:]?[ \t\n\r]*")
 _KEPT: Final = frozenset('"\\')
 _LONGEST_POINTER: Final = 1000
 """Characters of a pointer; members below longer ones have that of the value around them."""
@@ -30,60 +30,251 @@ _LONGEST_POINTER: Final = 1000
 _scan: Final = json.JSONDecoder().raw_decode
 
 
-@dataclass(frozen=True, slots=True)
-class _Value:
-    """Where a member of an array or an object stands; that of an object begins with its key."""
-
-    pointer: str
-    start: int
-    value: int
-    end: int
+class TooDeepError(Exception):
+    """The document is nested deeper than allowed."""
 
 
 def read_json(source: TextFile, limits: Limits) -> Parsed | Skipped:
     """Reads a document: values are parts, small neighbours together. Escaped characters are shown as themselves."""
+    shown = _ESCAPES.sub(_decoded, source.text) if may_be_escaped(source.text) else source.text
+    found = Collector(limits, replace(source, text=shown))
     try:
-        json.loads(source.text)
-    except RecursionError:
+        with found.bounded():
+            _Walk(found, limits.max_depth, cut=len(found.text) < len(shown)).run()
+    except (TooDeepError, RecursionError):
         return Skipped(f"is nested deeper than {limits.max_depth} levels (`max_depth`)", "json")
     except ValueError as problem:
         told = f"It is no JSON that can be read ({str(problem)[:100]}); it was read as text."
         return read_text(replace(source, problems=(*source.problems, told)), limits, "json")
-    if depth_of(source.text) > limits.max_depth:
-        return Skipped(f"is nested deeper than {limits.max_depth} levels (`max_depth`)", "json")
-    shown = _ESCAPES.sub(_unescaped, source.text) if "\\u" in source.text else source.text
-    found = Collector(limits, replace(source, text=shown))
-    lines = LineIndex(found.text)
-    with found.bounded():
-        start = _after(_SPACE, found.text, 0)
-        if len(found.text) < len(shown):
-            found.span(start, len(found.text), _place(lines, "", start, len(found.text)))
-        else:
-            _collect(found, lines, _Value("", start, start, len(shown.rstrip())))
     return found.parsed("json", verbatim=shown == source.text)
 
 
+@dataclass(slots=True)
+class _Container:
+    """An array or an object that is entered, and the neighbours in it that wait to become a part."""
+
+    pointer: str
+    is_object: bool
+    count: int = 0
+    after_comma: bool = False
+    first_pointer: str = ""
+    first: int = -1
+    last: int = -1
+
+    @property
+    def closer(self) -> str:
+        return "}" if self.is_object else "]"
+
+
+class _Walk:
+    """Goes through a document and adds its parts."""
+
+    def __init__(self, found: Collector, max_depth: int, *, cut: bool) -> None:
+        self._found = found
+        self._text = found.text
+        self._lines = LineIndex(found.text)
+        self._max_depth = max_depth
+        self._cut = cut
+        self._open: list[_Container] = []
+        self._taken = self._index = self._steps = 0
+
+    def run(self) -> None:
+        try:
+            self._run()
+        except (ValueError, IndexError) as problem:
+            if not self._cut:
+                raise ValueError(str(problem) if isinstance(problem, ValueError) else "it ends too early") from problem
+            # The text was cut, and this is where: what is left of it is a part of its own.
+            self._flush_all()
+            self._add(self._taken, len(self._text), self._open[-1].pointer if self._open else "")
+
+    def _run(self) -> None:
+        start = self._behind_space(0)
+        end = self._value(start, start, "")
+        while self._open:
+            self._member(self._open[-1], self._behind_space(end))
+            end = self._index
+        if self._behind_space(end) < len(self._text):
+            raise ValueError(f"there is more behind its end, at character {end}")
+
+    def _member(self, around: _Container, index: int) -> None:
+        """Takes one member, or the end of the container."""
+        self._steps += 1
+        if self._steps % 1000 == 0:
+            self._found.check_time()
+        text = self._text
+        if text[index] == around.closer and not around.after_comma:
+            self._flush(around)
+            self._open.pop()
+            self._index = self._separated(index + 1)
+            return
+        start, token = index, str(around.count)
+        if around.is_object:
+            key, index = self._key(index)
+            token = key.replace("~", "~0").replace("/", "~1")
+        elif (behind := self._run_of_scalars(around, index)) is not None:
+            self._index = self._separated(behind)
+            return
+        around.count += 1
+        self._index = self._value(start, index, self._pointer(around, token))
+
+    def _pointer(self, around: _Container, token: str) -> str:
+        fits = len(around.pointer) + len(token) < _LONGEST_POINTER
+        return f"{around.pointer}/{token}" if fits else around.pointer
+
+    def _key(self, index: int) -> tuple[str, int]:
+        if self._text[index] != '"':
+            raise ValueError(f"a key is missing at character {index}")
+        key, index = _scan(self._text, index)
+        index = self._behind_space(index)
+        if self._text[index] != ":":
+            raise ValueError(f"a colon is missing at character {index}")
+        return key, self._behind_space(index + 1)
+
+    def _value(self, start: int, index: int, pointer: str) -> int:
+        """Takes a value with its key, which begins at `start`, or enters it. Returns where to go on."""
+        end = self._end_if_small(index, start)
+        if end is not None:
+            self._group(start, end, pointer)
+        elif self._text[index] in "[{":
+            self._flush_last()
+            self._open.append(_Container(pointer, self._text[index] == "{"))
+            self._taken = start
+            if len(self._open) > self._max_depth:
+                raise TooDeepError
+            return index + 1
+        else:
+            _, end = _scan(self._text, index)
+            self._flush_last()
+            self._add(start, end, pointer)
+        return self._separated(end)
+
+    def _separated(self, index: int) -> int:
+        """Where the next member begins, or the closing bracket stands."""
+        if not self._open:
+            return index
+        around = self._open[-1]
+        index = self._behind_space(index)
+        around.after_comma = self._text[index] == ","
+        if not around.after_comma and self._text[index] != around.closer:
+            raise ValueError(f"a comma is missing at character {index}")
+        return index + around.after_comma
+
+    def _end_if_small(self, index: int, start: int) -> int | None:
+        """Where a value ends that fits into a part; None if it is larger."""
+        room = GROUP_CHARS - (index - start)
+        piece = self._text[index : index + max(room, 0)]
+        try:
+            _, end = _scan(piece)
+        except ValueError:
+            return None
+        if end == len(piece) and piece[-1] not in '"]}' and index + end < len(self._text):
+            return None  # A number that may go on.
+        brackets = piece.count("[", 0, end) + piece.count("{", 0, end)
+        if len(self._open) + brackets > self._max_depth and len(self._open) + depth_of(piece[:end]) > self._max_depth:
+            raise TooDeepError
+        return index + end
+
+    def _run_of_scalars(self, around: _Container, index: int) -> int | None:
+        """Takes as many numbers and strings of an array at once as fit into a part. Returns where they end."""
+        if self._text[index] in "[{":
+            return None
+        cut = self._text.rfind(",", index, index + GROUP_CHARS)
+        if cut < 0:
+            return None
+        try:
+            values = json.loads(f"[{self._text[index:cut]}]")
+        except ValueError:
+            return None
+        if any(isinstance(value, list | dict) for value in values):
+            return None
+        self._group(index, cut, self._pointer(around, str(around.count)))
+        around.count += len(values)
+        return cut
+
+    def _group(self, start: int, end: int, pointer: str) -> None:
+        if not self._open:
+            self._add(start, end, pointer)
+            return
+        around = self._open[-1]
+        # What counts is what the members have, not the space and the commas between them.
+        if around.first >= 0 and end - around.first > GROUP_CHARS:
+            self._flush(around)
+        if around.first < 0:
+            around.first, around.first_pointer = start, pointer
+        around.last = end
+
+    def _flush_last(self) -> None:
+        if self._open:
+            self._flush(self._open[-1])
+
+    def _flush_all(self) -> None:
+        for around in self._open:
+            self._flush(around)
+
+    def _flush(self, around: _Container) -> None:
+        if around.first >= 0:
+            start, around.first = around.first, -1
+            self._add(start, around.last, around.first_pointer)
+
+    def _add(self, start: int, end: int, pointer: str) -> None:
+        # An escape never stands for the end of a line, so that lines are those of the file.
+        lines = self._lines
+        place = Place(start_line=lines.line_of(start), end_line=lines.line_of(max(end - 1, start)), pointer=pointer)
+        self._found.span(start, end, place)
+        self._taken = end
+
+    def _behind_space(self, index: int) -> int:
+        matched = _SPACE.match(self._text, index)
+        return matched.end() if matched else index
+
+
 def depth_of(text: str) -> int:
-    """How deep the values of a valid JSON document are nested.
+    """Returns how deep the values of a valid JSON document are nested; 0 for a single number or string."""
+    return _measured(text, 0)[1]
+
+
+def end_and_depth(text: str, index: int) -> tuple[int, int]:
+    """Returns where the value at an index ends, and how deep it is nested, without building it.
 
     Args:
         text: The document.
+        index: Where the value begins.
 
-    Returns:
-        The levels; 0 for a single number or string.
+    Raises:
+        ValueError: It has no end.
     """
+    if text[index : index + 1] not in {"[", "{"}:
+        return _scan(text, index)[1], 0
+    end, depth = _measured(text, index)
+    if not end:
+        raise ValueError("it ends too early")
+    return end, depth
+
+
+def _measured(text: str, index: int) -> tuple[int, int]:
     depth = deepest = 0
-    for token in _TOKENS.finditer(text):
-        mark = token[0]
+    for token in _TOKENS.finditer(text, index):
+        mark = token[0][0]
         if mark in "[{":
             depth += 1
             deepest = max(deepest, depth)
         elif mark in "]}":
             depth -= 1
-    return deepest
+            if depth == 0:
+                return token.end(), deepest
+    return 0, deepest
 
 
-def _unescaped(found: re.Match[str]) -> str:
+# Escapes
+
+
+def may_be_escaped(text: str) -> bool:
+    """Returns whether a JSON text may name characters by their numbers."""
+    return "\\u" in text
+
+
+def _decoded(found: re.Match[str]) -> str:
     """The characters themselves, where JSON lets them stand."""
     if found[1] is None:
         return found[0]
@@ -92,47 +283,71 @@ def _unescaped(found: re.Match[str]) -> str:
     return text if plain else found[0]
 
 
-def _place(lines: LineIndex, pointer: str, start: int, end: int) -> Place:
-    # An escape never stands for the end of a line, so that lines are those of the file.
-    return Place(start_line=lines.line_of(start), end_line=lines.line_of(max(end - 1, start)), pointer=pointer)
+class Shown:
+    r"""A JSON text as readers see it: `\u00e9` is é. Knows where each character stands in the text itself.
+
+    Attributes:
+        text: The text that is shown.
+    """
+
+    def __init__(self, source: str) -> None:
+        """Decodes the escapes.
+
+        Args:
+            source: The JSON text or a piece of one.
+        """
+        pieces: list[str] = []
+        self._shown, self._source = [0], [0]
+        size = index = 0
+        for found in _ESCAPES.finditer(source):
+            text = _decoded(found)
+            if text == found[0]:
+                continue
+            pieces += source[index : found.start()], text
+            size += found.start() - index
+            # Each character of a run has its own escape; beyond the basic plane, two of them.
+            start = found.start()
+            for character in text:
+                self._note(size, start)
+                start += 6 if character <= "\uffff" else 12
+                size += 1
+            self._note(size, start)
+            index = found.end()
+        pieces.append(source[index:])
+        self.text = "".join(pieces)
+
+    def _note(self, shown: int, source: int) -> None:
+        self._shown.append(shown)
+        self._source.append(source)
+
+    def in_source(self, index: int) -> int:
+        """Returns where the character at an index of the shown text begins in the JSON text."""
+        known = bisect_right(self._shown, index) - 1
+        return self._source[known] + index - self._shown[known]
 
 
-def _collect(found: Collector, lines: LineIndex, value: _Value) -> None:
-    """Adds a value: as one part if it is small or has no members, else its members."""
-    text = found.text
-    if value.end - value.start <= GROUP_CHARS or text[value.value] not in "[{":
-        found.span(value.start, value.end, _place(lines, value.pointer, value.start, value.end))
-        return
-    members = list(_members(found, value))
-    for first, after in groups([member.end - member.start for member in members]):
-        if after - first == 1:
-            _collect(found, lines, members[first])
-        else:
-            start, end = members[first].start, members[after - 1].end
-            found.span(start, end, _place(lines, members[first].pointer, start, end))
+def shown(source: str) -> str:
+    """Returns a piece of a JSON text as readers see it."""
+    return _ESCAPES.sub(_decoded, source) if may_be_escaped(source) else source
 
 
-def _members(found: Collector, value: _Value) -> Iterator[_Value]:
-    text, index, number = found.text, _after(_SPACE, found.text, value.value + 1), 0
-    is_object = text[value.value] == "{"
-    while text[index] not in "]}":
-        if number % 1000 == 0:
-            found.check_time()
-        start, token = index, str(number)
-        if is_object:
-            key, index = _scanned(text, index)
-            token = key.replace("~", "~0").replace("/", "~1")
-            index = _after(_BETWEEN, text, index)
-        _, end = _scanned(text, index)
-        fits = len(value.pointer) + len(token) < _LONGEST_POINTER
-        yield _Value(f"{value.pointer}/{token}" if fits else value.pointer, start, index, end)
-        index, number = _after(_BETWEEN, text, end), number + 1
+def loads_bounded(text: str, index: int, end: int) -> Any:
+    """Builds the value between two indices, if what it becomes is in proportion to its text.
+
+    Args:
+        text: The document.
+        index: Where the value begins.
+        end: Where it ends.
+
+    Raises:
+        MemoryError: Built, it would take many times its text.
+        ValueError: It is no JSON.
+    """
+    values = text.count(",", index, end) + text.count("[", index, end) + text.count("{", index, end)
+    if values * _VALUE_BYTES > 4 * (end - index) + _SPARE_BYTES:
+        raise MemoryError
+    return _scan(text, index)[0]
 
 
-def _scanned(text: str, index: int) -> tuple[Any, int]:
-    return _scan(text, index)
-
-
-def _after(pattern: re.Pattern[str], text: str, index: int) -> int:
-    matched = pattern.match(text, index)
-    return matched.end() if matched else index
+_VALUE_BYTES: Final = 80
+_SPARE_BYTES: Final = 4 * 1024 * 1024

@@ -6,12 +6,16 @@ Owns: what a line is. Refuses to know: what stands in it.
 from __future__ import annotations
 
 import re
+from array import array
 from bisect import bisect_right
 from collections.abc import Iterator
 from typing import Final
 
 _BREAK: Final = re.compile(r"\r\n|\n|\r")
 """What editors count. Form feeds and the separators of Unicode, which `str.splitlines` counts, begin no line there."""
+
+
+_MOST_OF_FOUR_BYTES: Final = 2**32 - 1
 
 
 class LineIndex:
@@ -23,7 +27,9 @@ class LineIndex:
         Args:
             text: The text.
         """
-        self._starts = [0, *(found.end() for found in _BREAK.finditer(text))]
+        # Four bytes a line, where a list has forty: a file may be nothing but ends of lines.
+        self._starts = array("L" if len(text) > _MOST_OF_FOUR_BYTES else "I", (0,))
+        self._starts.extend(found.end() for found in _BREAK.finditer(text))
 
     def line_of(self, index: int) -> int:
         """The number of the line, counted from 1, in which the character at an index stands."""

@@ -17,6 +17,7 @@ from langchain_mix.retrievers.parsing.encodings import decode
 from langchain_mix.retrievers.parsing.excel import read_excel
 from langchain_mix.retrievers.parsing.html_text import read_html
 from langchain_mix.retrievers.parsing.json_values import read_json
+from langchain_mix.retrievers.parsing.mail import read_mail
 from langchain_mix.retrievers.parsing.notebooks import read_notebook
 from langchain_mix.retrievers.parsing.parts import Kind, Parsed, Skipped
 from langchain_mix.retrievers.parsing.pdf import read_pdf
@@ -40,6 +41,7 @@ _DOCUMENTS: Final[Mapping[Kind, Callable[[bytes, Limits], Parsed | Skipped]]] = 
     "word": read_word,
     "excel": read_excel,
     "powerpoint": read_powerpoint,
+    "mail": read_mail,
 }
 _ARCHIVES: Final = frozenset({"word", "excel", "powerpoint"})
 _EXTRA: Final = 'needs a parser that is not installed: pip install "langchain-mix[files]"'
@@ -49,6 +51,9 @@ _NOT_TEXT: Final[Mapping[Kind, str]] = {
     "video": "is a video, which has no text",
     "archive": "is an archive; its files are not looked at",
     "binary": "is no text",
+    "rtf": "is RTF, which is not read; save it as .docx",
+    "epub": "is an EPUB book, which is not read",
+    "opendocument": "is an OpenDocument file, which is not read; save it as .docx, .xlsx or .pptx",
 }
 _OLD_OFFICE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _ENCRYPTED_OFFICE: Final = "EncryptedPackage".encode("utf-16-le")
@@ -88,7 +93,16 @@ def _document(kind: Kind, data: bytes, limits: Limits) -> Parsed | Skipped:
     if kind in _ARCHIVES and (refusal := check_archive(data, limits, kind)) is not None:
         return refusal
     found = _DOCUMENTS[kind](data, limits)
-    return Skipped("has no text", kind) if isinstance(found, Parsed) and not found.parts else found
+    return _without_parts(found) if isinstance(found, Parsed) and not found.parts else found
+
+
+def _without_parts(found: Parsed) -> Skipped:
+    """A file that ends before its text begins is cut off; only one that was read to its end has no text."""
+    if found.partial:
+        return Skipped(
+            f"was not read, or in part only, and nothing was found in it: {' '.join(found.partial)}", found.kind
+        )
+    return Skipped(f"has no text: {found.problems[0]}" if found.problems else "has no text", found.kind)
 
 
 def _text(name: str, data: bytes, limits: Limits) -> Parsed | Skipped:
@@ -103,7 +117,7 @@ def _text(name: str, data: bytes, limits: Limits) -> Parsed | Skipped:
     found = _TEXTS[kind](TextFile(name, decoded.text, decoded.encoding, tuple(problems)), limits)
     if isinstance(found, Parsed):
         if not found.parts:
-            return Skipped(f"has no text: {found.problems[0]}" if found.problems else "has no text", found.kind)
+            return _without_parts(found)
         return replace(found, encoding=decoded.encoding)
     return found
 

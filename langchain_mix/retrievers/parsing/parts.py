@@ -10,7 +10,7 @@ from typing import Any, Final, Literal, TypeAlias
 
 Kind: TypeAlias = Literal[
     "text", "markdown", "code", "csv", "json", "jsonl", "html", "notebook",
-    "pdf", "word", "excel", "powerpoint",
+    "pdf", "word", "excel", "powerpoint", "opendocument", "epub", "rtf", "mail",
     "image", "audio", "video", "archive", "binary", "empty",
 ]  # fmt: skip
 """What a file is, by its content first and its name second."""
@@ -31,6 +31,7 @@ class Place:
         cell: The cell of a notebook, counted from 1.
         cell_type: `code`, `markdown` or `raw`.
         pointer: The place in a JSON document (RFC 6901); the empty pointer is the whole document.
+        part: The part of a document beside its main text: `header`, `footnote 2`, `comment 1`, `chart`, `notes`.
         headings: The headings above the text, the outermost first.
     """
 
@@ -44,6 +45,7 @@ class Place:
     cell: int | None = None
     cell_type: str | None = None
     pointer: str | None = None
+    part: str | None = None
     headings: tuple[str, ...] = ()
 
     def metadata(self) -> dict[str, Any]:
@@ -92,6 +94,9 @@ class Parsed:
         encoding: How the bytes were decoded, as Python names it; None for formats that are not text.
         language: The programming language, as langchain-text-splitters names it; None if none or unknown.
         problems: What was left out or is uncertain, a sentence each.
+        partial: Those of them that name something of the file that was left out.
+        escaped: Whether `text` may have escapes of JSON, which are decoded where it is shown or searched; spans are
+            those of the file.
     """
 
     text: str
@@ -101,6 +106,8 @@ class Parsed:
     encoding: str | None = None
     language: str | None = None
     problems: tuple[str, ...] = ()
+    partial: tuple[str, ...] = ()
+    escaped: bool = False
 
 
 @dataclass(frozen=True, slots=True)

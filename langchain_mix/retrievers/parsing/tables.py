@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
 from langchain_mix.retrievers.limits import Limits
-from langchain_mix.retrievers.parsing.collecting import Collector, TextFile, groups
+from langchain_mix.retrievers.parsing.collecting import GROUP_CHARS, Collector, TextFile
 from langchain_mix.retrievers.parsing.detection import extension_of
+from langchain_mix.retrievers.parsing.json_values import may_be_escaped
 from langchain_mix.retrievers.parsing.lines import lines_of
 from langchain_mix.retrievers.parsing.parts import Kind, Parsed, Place, Skipped
 from langchain_mix.retrievers.parsing.plain import read_text
@@ -22,8 +24,16 @@ _BY_EXTENSION: Final = {"tsv": "\t", "tab": "\t", "psv": "|"}
 _LOOKED_AT: Final = 20
 _LONGEST_HEADER: Final = 2000
 
-_Row = tuple[int, int, int, int]
-"""Where a row begins and ends, and its first and last line."""
+
+class _Row(NamedTuple):
+    """Where a row of a table, or several rows in a group, begin and end."""
+
+    start: int
+    end: int
+    first_line: int
+    last_line: int
+    first_row: int
+    last_row: int
 
 
 def read_csv(source: TextFile, limits: Limits) -> Parsed | Skipped:
@@ -35,20 +45,20 @@ def read_csv(source: TextFile, limits: Limits) -> Parsed | Skipped:
     delimiter = _BY_EXTENSION.get(extension_of(source.name)) or _delimiter_of(found.text)
     with found.bounded():
         try:
-            rows = list(_rows(found, delimiter))
+            _collect(found, _rows(found, delimiter), header=True)
         except csv.Error as problem:
             return _as_text(source, limits, "csv", f"It is no table that can be read ({problem}); it was read as text.")
-        _collect(found, rows, header=True)
     return found.parsed("csv")
 
 
 def read_json_lines(source: TextFile, limits: Limits) -> Parsed | Skipped:
     """Reads records of which each has a line of its own, a part for each group of them."""
     found = Collector(limits, source)
-    rows = [(start, start + len(line), number, number) for number, (start, line) in enumerate(lines_of(found.text), 1)]
+    lines = enumerate(lines_of(found.text), 1)
     with found.bounded():
+        rows = (_Row(start, start + len(line), number, number, number, number) for number, (start, line) in lines)
         _collect(found, rows, header=False)
-    return found.parsed("jsonl")
+    return replace(found.parsed("jsonl"), escaped=may_be_escaped(found.text))
 
 
 def _as_text(source: TextFile, limits: Limits, kind: Kind, problem: str) -> Parsed | Skipped:
@@ -56,30 +66,44 @@ def _as_text(source: TextFile, limits: Limits, kind: Kind, problem: str) -> Pars
     return read_text(told, limits, kind)
 
 
-def _collect(found: Collector, rows: list[_Row], *, header: bool) -> None:
-    head = found.text[rows[0][0] : rows[0][1]].rstrip("\r\n") if header and rows else ""
-    for first, after in groups([end - start for start, end, _, _ in rows]):
-        place = Place(start_line=rows[first][2], end_line=rows[after - 1][3], start_row=first + 1, end_row=after)
-        context = head if first and len(head) <= _LONGEST_HEADER else ""
-        found.span(rows[first][0], rows[after - 1][1], place, context)
+def _collect(found: Collector, rows: Iterable[_Row], *, header: bool) -> None:
+    """Adds rows, neighbours together up to `GROUP_CHARS`. None but those of one group are held."""
+    head = ""
+    group: _Row | None = None
+    for row in rows:
+        if header and row.first_row == 1:
+            head = found.text[row.start : row.end].rstrip("\r\n")
+        if group is not None and row.end - group.start <= GROUP_CHARS:
+            group = group._replace(end=row.end, last_line=row.last_line, last_row=row.last_row)
+            continue
+        if group is not None:
+            _add(found, group, head)
+        group = row
+    if group is not None:
+        _add(found, group, head)
+
+
+def _add(found: Collector, rows: _Row, head: str) -> None:
+    place = Place(start_line=rows.first_line, end_line=rows.last_line, start_row=rows.first_row, end_row=rows.last_row)
+    found.span(rows.start, rows.end, place, head if rows.first_row > 1 and len(head) <= _LONGEST_HEADER else "")
 
 
 def _rows(found: Collector, delimiter: str) -> Iterator[_Row]:
     """The rows of a table; one may have several lines if a field is quoted."""
-    ends: list[int] = []
+    end = 0
 
     def lines() -> Iterator[str]:
+        nonlocal end
         for start, line in lines_of(found.text):
-            ends.append(start + len(line))
+            end = start + len(line)
             yield line
 
     begin, line = 0, 0
-    reader = csv.reader(lines(), delimiter=delimiter)
-    for count, _ in enumerate(reader):
-        if count % 1000 == 0:
+    reader = csv.reader(lines(), delimiter=delimiter)  # Takes a line only when it needs one.
+    for number, _ in enumerate(reader, 1):
+        if number % 1000 == 0:
             found.check_time()
-        end = ends[reader.line_num - 1]
-        yield begin, end, line + 1, reader.line_num
+        yield _Row(begin, end, line + 1, reader.line_num, number, number)
         begin, line = end, reader.line_num
 
 

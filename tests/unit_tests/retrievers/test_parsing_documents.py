@@ -181,7 +181,7 @@ def test_text_under_a_wrong_name_is_read_and_told(name):
         (b"\0\0\0\x18ftypM4A " + b"\0" * 30, "audio"),
         (b"\x1f\x8b\x08\0" + b"\0" * 30, "archive"),
         (b"\x7fELF" + b"\1" * 30, "binary"),
-        (b"{\\rtf1 text}", "binary"),
+        (b"{\\rtf1 text}", "rtf"),
         (b"SQLite format 3\0 and more", "binary"),
     ],
 )

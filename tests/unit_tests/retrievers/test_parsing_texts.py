@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import json
 import time
+import tracemalloc
+from email.message import EmailMessage
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from langchain_mix.retrievers.chunking import Splitting, chunks_of
 from langchain_mix.retrievers.limits import Limits
 from langchain_mix.retrievers.parsing import Parsed, Skipped, parse
+from langchain_mix.retrievers.parsing.json_values import Shown
 
 LIMITS = Limits()
 
@@ -319,6 +325,34 @@ def test_html_is_read_by_sections():
     ]
 
 
+@pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        ("<select><option>kenya</option><option>uganda</option></select>", "kenya uganda"),
+        ("<select><optgroup label=x><option>a<option>b</select>c", "a b c"),
+        ("<button>save</button><button>cancel</button><label>name</label><span>x</span>", "save cancel name x"),
+        ("<fieldset><legend>shipping</legend>fast</fieldset>", "shipping fast"),
+        ("<p>note</p><textarea>typed &lt;markhor</textarea>end", "note typed <markhor end"),
+        ("<table><caption>prices</caption><tr><td>1</table>", "prices 1"),
+        ("<svg><text>alpha</text><text>beta</text><desc>gamma</desc></svg>delta", "alpha beta gamma delta"),
+        ("<svg><text><tspan>one</tspan><tspan>two</tspan></text></svg>", "one two"),
+        ("<a href=x>Home</a><a href=y>About</a>", "Home About"),
+        ("Unter<a href=x>nehmen</a>s super<wbr>cali <b>bo</b>ld", "Unternehmens supercali bold"),
+        ("<ruby>漢字<rp>(</rp><rt>かんじ</rt><rp>)</rp></ruby>", "漢字 ( かんじ )"),
+        ("<math><mi>energy</mi><mo>=</mo><mi>mass</mi></math>", "energy = mass"),
+        (
+            "<input value='Ferdinand Hippo'>x<input type=hidden value=no><input type=submit value=Send>",
+            "Ferdinand Hippo x Send",
+        ),
+        ("<p>a<video>fallback</video>b", "a fallback b"),
+        ("<menu><li>one</li></menu>two<hgroup>three</hgroup>", "one two three"),
+        ("<p><![CDATA[a < b & c]]></p>", "a < b & c"),
+    ],
+)
+def test_elements_do_not_run_together(body, words):
+    assert read("a.html", f"<html>{body}</html>").text.split() == words.split()
+
+
 def test_html_is_known_by_its_content():
     assert read("page.txt", "  <!doctype HTML><p>x").kind == "html"
     assert read("page", "<html lang=en><p>x").kind == "html"
@@ -424,6 +458,15 @@ def test_what_is_no_notebook_is_read_as_json(content):
     assert read("a.ipynb", content).kind == "json"
 
 
+def test_outputs_without_text_are_reported():
+    picture = {"output_type": "display_data", "data": {"image/png": "iVBORw0KGgo="}}
+    table = {"output_type": "display_data", "data": {"text/html": "<td>okapi</td><td>gnu</td>"}}
+    found = read("a.ipynb", notebook({"cell_type": "code", "source": "x", "outputs": [table]},
+                                     {"cell_type": "code", "source": "y", "outputs": [picture]}))  # fmt: skip
+    assert "okapi gnu" in found.text
+    assert found.partial == ("Pictures and widgets have no text and were left out: outputs of cells 2.",)
+
+
 def test_a_broken_notebook_is_read_as_text_and_told():
     assert "no JSON" in read("a.ipynb", '{"cells": [').problems[0]
 
@@ -450,3 +493,170 @@ def test_a_file_that_takes_too_long_is_given_up(name, text):
     found = parse(name, text.encode(), Limits(max_seconds=1e-9))
     told = found.problems[0] if isinstance(found, Parsed) else found.reason
     assert "max_seconds" in told
+
+
+# Mail
+
+
+def mail():
+    message = EmailMessage()
+    message["Subject"] = "Prüfung der Größe"
+    message["From"] = "Zoë <zoe@example.com>"
+    message.set_content("The chinchilla arrives.\nGrüße", cte="base64")
+    message.add_alternative("<p>The <b>chinchilla</b> arrives.</p>", subtype="html")
+    message.add_attachment(b"\x00\x01", maintype="application", subtype="pdf", filename="Verträge.pdf")
+    inner = EmailMessage()
+    inner["Subject"] = "Forwarded"
+    inner.set_content("Inner żubr", charset="iso-8859-2", cte="quoted-printable")
+    message.add_attachment(inner)
+    return message.as_bytes()
+
+
+def test_mail_is_decoded_and_its_attachments_are_named():
+    found = read("a.eml", mail())
+    told = [(part.text.strip(), part.place.part) for part in found.parts]
+    assert told == [
+        ("From: Zoë <zoe@example.com>\nSubject: Prüfung der Größe", "headers"),
+        ("The chinchilla arrives.\nGrüße", "body"),
+        ("Subject: Forwarded", "headers"),
+        ("Inner żubr", "body"),
+    ]
+    assert found.partial == ("The attachment 'Verträge.pdf' (application/pdf) was not read.",)
+    assert read("no-extension", mail()).kind == "mail"
+
+
+def test_a_web_archive_is_read_as_its_page():
+    page = "MIME-Version: 1.0\nContent-Type: text/html; charset=utf-8\nContent-Transfer-Encoding: quoted-printable\n\n"
+    found = read("a.mhtml", page + "<html><h1>T=C3=A4ter</h1><p>d=C3=A4ch=\nse</p>")
+    assert [(part.text, part.place.headings) for part in found.parts] == [("Täter\ndächse", ("Täter",))]
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "Content-Type: multipart/mixed; boundary=x\n\n--x\n\nfirst\n--x\n",
+        "Content-Type: text/plain\nContent-Transfer-Encoding: base64\n\n!!!",
+        "Subject: =?utf-8?b?!!!?=\n\nx",
+        "Subject: =?nonsense?q?x?=\nContent-Type: text/plain; charset=nonsense\n\nGrüße",
+        "Content-Type: multipart/mixed; boundary=x\n\n" + "--x\nContent-Type: multipart/mixed; boundary=x\n\n" * 3000,
+        "a" * 100_000,
+        "\n" * 100_000 + "x",
+    ],
+)
+def test_broken_mail_is_read_as_far_as_it_goes(data):
+    found = parse("a.eml", data.encode(), LIMITS)
+    assert isinstance(found, Parsed) or not found.reason.startswith("is damaged")
+
+
+# Escapes in records
+
+RECORDS = [{"q": "契約書はいつ署名されますか"}, {"q": "Où est l'hôtel? 😀 \ud800 \\u0041"}]
+
+
+def test_records_are_shown_decoded_while_spans_are_those_of_the_file():
+    text = "".join(json.dumps(record) + "\n" for record in RECORDS)
+    found = read("a.jsonl", text)
+    assert (found.text, found.verbatim) == (text, True)
+    (chunk,) = chunks_of(found, Splitting(1000, 0))
+    assert chunk.text == text[chunk.start_index : chunk.end_index] == text.strip()
+    assert "契約書はいつ" in chunk.content
+    assert "hôtel? 😀 " in chunk.content
+    assert json.loads(chunk.content.splitlines()[1]) == RECORDS[1]
+
+
+@given(
+    st.lists(st.text(st.sampled_from('ab .é契約😀\n\\u"\ud83d'), max_size=60), min_size=1, max_size=5),
+    st.integers(1, 40),
+    st.data(),
+)
+@settings(max_examples=150, deadline=None)
+def test_chunks_of_records_cut_no_escape_and_lose_nothing(values, size, data):
+    text = "\n".join(json.dumps({"v": value}) for value in values)
+    found = parse("a.jsonl", text.encode(), LIMITS)
+    assert isinstance(found, Parsed)
+    seen, covered = Shown(text), set()
+    shown_at = {seen.in_source(index): index for index in range(len(seen.text) + 1)}
+    for chunk in chunks_of(found, Splitting(size, data.draw(st.integers(0, size - 1)))):
+        assert chunk.text == text[chunk.start_index : chunk.end_index]
+        assert chunk.content == seen.text[shown_at[chunk.start_index] : shown_at[chunk.end_index]]
+        assert len(chunk.content) <= size
+        covered |= set(range(chunk.start_index, chunk.end_index))
+    assert not "".join(character for at, character in enumerate(text) if at not in covered).strip()
+
+
+def test_a_shown_text_knows_where_its_characters_stand():
+    source = r"a\u00e9\\u0041\ud83d\ude00b"
+    seen = Shown(source)
+    assert seen.text == "aé\\\\u0041😀b"
+    assert [source[seen.in_source(i) :][:2] for i in range(len(seen.text))] == [
+        "a\\", "\\u", "\\\\", "\\u", "u0", "00", "04", "41", "1\\", "\\u", "b",
+    ]  # fmt: skip
+    assert seen.in_source(len(seen.text)) == len(source)
+
+
+# Signatures
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "ID3 is a decision tree algorithm.",
+        "The ftyp box of MP4 files",
+        "abcdftyp is one",
+        "RIFF files explained",
+        "BZhang wrote this",
+        "GIF89a is a format",
+        "GIF87a too",
+        "OggS begins a page",
+        "fLaC is lossless",
+        "8BPS is Photoshop",
+        "%PDF-1.7 is how a PDF begins",
+        "BM25 ranks",
+        "II*KEA",
+        "ÿâtes écrit",
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "cp1252"])
+def test_a_text_that_begins_like_a_signature_is_a_text(text, encoding):
+    found = read("notes.md", (text + "\nQuinlan wrote it.\n").encode(encoding))
+    assert "Quinlan" in found.text
+
+
+# Memory
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.csv", "\n" * 600_000),
+        ("a.csv", "a,b\n" * 30_000),
+        ("a.jsonl", "1\n" * 100_000),
+        ("a.json", "[" + "1," * 300_000 + "1]"),
+        ("a.json", "[" + "[]," * 30_000 + "[]]"),
+        ("a.json", "[" + '{"a":{}},' * 30_000 + "{}]"),
+        ("a.json", '["' + "\\n" * 300_000 + '"]'),
+        ("a.ipynb", '{"cells": [{"source": [' + '"ab",' * 150_000 + '"ab"]}]}'),
+        ("a.ipynb", '{"cells": [' + "{}," * 30_000 + "{}]}"),
+        ("a.ipynb", notebook({"cell_type": "code", "outputs": [{"data": {"image/png": "A" * 3_000_000}}]})),
+        ("a.md", "# a\n" * 10_000),
+        ("a.html", "<html>" + "<td>ab<br>" * 10_000),
+        ("a.eml", "Subject: x\n\n" + "ab\n" * 200_000),
+        ("a.eml", "Content-Type: multipart/mixed; boundary=x\n\n" + "--x\n\na\n" * 5_000),
+        ("a.txt", "a\n" * 100_000),
+    ],
+)
+def test_memory_is_in_proportion_to_the_text(name, text):
+    data = text.encode()
+    tracemalloc.start()
+    try:
+        parse(name, data, Limits(max_seconds=300))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * len(text) + 12 * 1024 * 1024, peak
+
+
+def test_a_cell_of_more_values_than_can_be_held_is_left_out_and_reported():
+    found = read("a.ipynb", '{"cells": [{"source": [' + '"ab",' * 150_000 + '"ab"]}, {"source": "kept"}]}')
+    assert [part.text for part in found.parts] == ["kept"]
+    assert found.partial == ("Cell 1 has more values than can be held and was left out.",)
