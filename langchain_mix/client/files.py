@@ -16,7 +16,7 @@ import httpx
 from langchain_mix.client._downloads import Target, opened
 from langchain_mix.client._operations import Operations, RequestOptions
 from langchain_mix.client._uploads import FileSource, Progress, part_of
-from langchain_mix.protocol import calls
+from langchain_mix.protocol import calls, flows
 from langchain_mix.protocol.call import Call, Reply
 from langchain_mix.protocol.models import FileInfo
 
@@ -175,6 +175,44 @@ class Files(Operations):
     ) -> None:
         """Does what `delete_session_file` does, asynchronously."""
         return await self._async_with(options).send(calls.delete_file(id, filename))
+
+    def get_screenshot(
+        self,
+        *,
+        id: str,
+        filename: str,
+        **options: Unpack[RequestOptions],
+    ) -> bytes:
+        """Reads a picture of the browser that a tool call took (Mix 0.8 and later).
+
+        Args:
+            id: The session.
+            filename: The picture's name, or its address as in `screenshot_urls` of a tool call. Only the last segment
+                of an address counts: the picture is read from this server.
+            **options: See `RequestOptions`.
+
+        Returns:
+            The picture, a PNG.
+
+        Raises:
+            MixInputError: The name is empty.
+            MixDefaultError: There is no such session or picture (status 404).
+            MixUnsupportedError: This generation of the server has no such operation.
+            MixError: It failed; the type tells whose fault it is.
+        """
+        shell = self._sync_with(options)
+        return shell.run(flows.get_screenshot(shell.known, id, filename))
+
+    async def get_screenshot_async(
+        self,
+        *,
+        id: str,
+        filename: str,
+        **options: Unpack[RequestOptions],
+    ) -> bytes:
+        """Does what `get_screenshot` does, asynchronously."""
+        shell = self._async_with(options)
+        return await shell.run(flows.get_screenshot(shell.known, id, filename))
 
     def download(
         self,

@@ -42,13 +42,16 @@ class FileRoutes:
     service: Service
 
     def routes(self) -> list[Route]:
-        """All generations have all of them."""
-        return [
+        """Those that the generation has."""
+        routes = [
             Route("GET", "/api/sessions/{id}/files", self.list),
             Route("POST", "/api/sessions/{id}/files/upload", self.upload),
             Route("GET", "/api/sessions/{id}/files/{filename}", self.get),
             Route("DELETE", "/api/sessions/{id}/files/{filename}", self.delete),
         ]
+        if self.service.world.caps.screenshots:
+            routes.append(Route("GET", "/api/sessions/{id}/screenshots/{filename}", self.screenshot))
+        return routes
 
     async def list(self, request: Request) -> Response:
         """All uploads, whichever session they were sent to (Q27)."""
@@ -81,6 +84,12 @@ class FileRoutes:
         # A small file was read whole with its beginning: one visit to a thread instead of four.
         copied = _copied(path) if len(beginning) == _CHUNK else _at_once(beginning)
         return StreamingResponse(copied, headers=headers, media_type=media)
+
+    async def screenshot(self, request: Request) -> Response:
+        """A picture that a tool took (Mix 0.8)."""
+        path = self.service.world.screenshot(parameter(request, "id"), parameter(request, "filename"))
+        headers = {**REST_HEADERS, "Cache-Control": "public, max-age=31536000"}
+        return FileResponse(path, headers=headers, media_type="image/png")
 
     async def delete(self, request: Request) -> Response:
         """Deletes an upload for all sessions (Q27)."""

@@ -195,8 +195,7 @@ class MixEmulator:
             RuntimeError: It does not run.
         """
         self._running()
-        host = f"[{self._host}]" if ":" in self._host else self._host
-        return f"http://{host}:{self._port}"
+        return self._address()
 
     @property
     def data_dir(self) -> Path:
@@ -277,6 +276,10 @@ class MixEmulator:
 
     # Parts
 
+    def _address(self) -> str:
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._port}"
+
     def _running(self) -> Serving:
         if self._serving is None:
             raise RuntimeError("The emulator does not run.")
@@ -293,6 +296,7 @@ class MixEmulator:
             raise
         self._world.auth_required = self._auth_required
         self._port = sock.getsockname()[1]
+        self._world.base_url = self._address()
         self._serving = Serving(sock, Transports(self._activity), self._open)
 
     def _end(self) -> None:

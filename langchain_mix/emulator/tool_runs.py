@@ -82,12 +82,21 @@ class ToolRuns:
         """
         pairs = list(zip(uses, calls, strict=True))
         outcomes = await asyncio.gather(*(self._one(turn, use, call) for use, call in pairs))
+        self._keep_screenshots(turn, uses)
         results = [
             {"call_id": call.id, "name": call.name, "output": well_formed(outcome.output), "is_error": outcome.is_error}
             for call, outcome in zip(calls, outcomes, strict=True)
         ]
         self.world.append_row(turn.session_id, Row(role="tool", tool_results=results))
         await self.callbacks.run(turn, results)
+
+    def _keep_screenshots(self, turn: Turn, uses: list[ToolUse]) -> None:
+        row = turn.live
+        if row is None or not self.world.caps.screenshots or not any(use.screenshots for use in uses):
+            return
+        for record, use in zip(row.tool_calls, uses, strict=True):
+            record.screenshot_urls = [self.world.save_screenshot(turn.session_id, png) for png in use.screenshots]
+        self.world.update_row(row)
 
     async def _one(self, turn: Turn, use: ToolUse, call: Call) -> Outcome:
         tools = available(turn.words.api, plan_mode=turn.order.plan_mode, is_subagent=turn.is_subagent)

@@ -65,6 +65,7 @@ class Capabilities:
         heartbeat_in_turn: Heartbeats go on while this connection's turn runs.
         browser_mode: POST /api/sessions demands `browserMode`.
         notifications: Notification events and POST /api/notifications/{id}/respond.
+        screenshots: GET /api/sessions/{id}/screenshots/{filename}.
         llm_tools: GET /api/tools and /api/tools/credentials-status.
         tools_status: GET /api/tools/status is routed.
         oauth_health: GET /health/auth and POST /internal/auth/refresh-tokens.
@@ -91,6 +92,7 @@ class Capabilities:
     heartbeat_in_turn: bool = True
     browser_mode: bool = False
     notifications: bool = False
+    screenshots: bool = False
     llm_tools: bool = False
     tools_status: bool = True
     oauth_health: bool = True
@@ -107,6 +109,7 @@ Feature = Literal[
     "callbacks",
     "subagents",
     "notifications",
+    "screenshots",
     "llm_tools",
     "tools_status",
     "oauth_health",
@@ -161,6 +164,7 @@ CAPABILITIES: Final[Mapping[ApiVersion, Capabilities]] = {
         message_usage=True,
         browser_mode=True,
         notifications=True,
+        screenshots=True,
         llm_tools=True,
         tools_status=False,
         pascal_tool_names=True,
@@ -179,6 +183,7 @@ CAPABILITIES: Final[Mapping[ApiVersion, Capabilities]] = {
         message_usage=True,
         browser_mode=True,
         notifications=True,
+        screenshots=True,
         llm_tools=True,
         tools_status=False,
         preferences=False,

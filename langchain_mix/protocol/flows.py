@@ -121,6 +121,12 @@ def respond_to_notification(known: Known, notification_id: str, response_type: s
     return (yield from _offered(known, call, "notifications", "Responding to a notification"))
 
 
+def get_screenshot(known: Known, session_id: str, filename: str) -> Flow[bytes]:
+    """Reads a screenshot; see `calls.get_screenshot`."""
+    call = calls.get_screenshot(known(), session_id, filename)
+    return (yield from _offered(known, call, "screenshots", "Reading a screenshot"))
+
+
 def get_oauth_health(known: Known) -> Flow[GetOAuthHealthResponse]:
     """Asks for the state of the server's tokens."""
     call = calls.get_oauth_health(known())

@@ -23,7 +23,7 @@ from langchain_mix.client.types import Unset
 
 OPTIONS = {"retries", "timeout_ms", "http_headers", "server_url"}
 SHELLS: dict[Any, Any] = {EventStream: AsyncEventStream, TurnStream: AsyncTurnStream}
-OWN = {"files.download"}
+OWN = {"files.download", "files.get_screenshot"}
 """Operations that only this client has."""
 
 NAMES = {

@@ -41,6 +41,7 @@ class ToolUse:
         ask: Whether permission is asked first; None leaves it to the tool.
         raw_input: What goes on the wire instead of the JSON of `input`, for broken arguments.
         until: The tool runs until this is opened (and forever if it never is, unless cancelled).
+        screenshots: Pictures of the browser that a scripted call takes, each a PNG (Mix 0.8).
     """
 
     name: str
@@ -51,6 +52,7 @@ class ToolUse:
     ask: bool | None = None
     raw_input: str | None = None
     until: Gate | None = None
+    screenshots: tuple[bytes, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

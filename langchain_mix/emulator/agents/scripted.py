@@ -77,6 +77,7 @@ def use(
     id: str = "",  # noqa: A002  The wire's word.
     raw_input: str | None = None,
     until: Gate | None = None,
+    screenshots: Sequence[bytes] = (),
 ) -> ToolUse:
     """Calls a tool of the server.
 
@@ -89,6 +90,7 @@ def use(
         id: Of the call; empty lets the server make one.
         raw_input: What goes on the wire instead of the JSON of `arguments`.
         until: The tool runs until this is open.
+        screenshots: Pictures of the browser that the call takes, each a PNG (Mix 0.8).
 
     Returns:
         The piece.
@@ -102,6 +104,7 @@ def use(
         ask=ask,
         raw_input=raw_input,
         until=until,
+        screenshots=tuple(screenshots),
     )
 
 

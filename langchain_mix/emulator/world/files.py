@@ -11,6 +11,7 @@ import os
 import shutil
 import stat
 import tempfile
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -53,10 +54,11 @@ class Files:
         self.uploads = data_dir / "uploads"
         self._private = data_dir / "sessions"
         self._incoming = data_dir / "incoming"
+        self._screenshots = data_dir / "screenshots"
         self._caps = caps
         self._session_exists = session_exists
         shutil.rmtree(self._incoming, ignore_errors=True)
-        for directory in (self.uploads, self._private, self._incoming):
+        for directory in (self.uploads, self._private, self._incoming, self._screenshots):
             make_private(directory)
 
     def workspace(self, session_id: str) -> Path:
@@ -71,14 +73,55 @@ class Files:
         return path
 
     def forget(self, session_id: str) -> None:
-        """Removes the private directory of a deleted session; uploads stay."""
-        path = self._private / session_id
+        """Removes the private directories of a deleted session; uploads stay."""
+        for path in (self._private / session_id, self._screenshots / session_id):
+            try:
+                if path.exists():
+                    shutil.rmtree(path)
+            except OSError:
+                # A tool that still runs may write meanwhile. The session is gone all the same, and nothing leads here.
+                _log.warning("The directory of a deleted session is not empty: %s.", path, exc_info=True)
+
+    def save_screenshot(self, session_id: str, picture: bytes) -> str:
+        """Stores a picture that a tool took (Mix 0.8).
+
+        Args:
+            session_id: The session.
+            picture: The PNG.
+
+        Returns:
+            Its name: the time in nanoseconds.
+
+        Raises:
+            WorldError: 400, the id is no UUID.
+        """
+        _check_id(session_id)
+        directory = self._screenshots / session_id
+        directory.mkdir(mode=PRIVATE, exist_ok=True)
+        path = directory / f"{time.time_ns()}.png"
+        while path.exists():
+            path = directory / f"{int(path.stem) + 1}.png"
+        path.write_bytes(picture)
+        return path.name
+
+    def screenshot(self, session_id: str, name: str) -> Path:
+        """Finds a picture that a tool took.
+
+        Raises:
+            PlainError: 400 for a name that could lead elsewhere, 404 for an unknown session or picture.
+        """
+        if ".." in name or "/" in name or "\\" in name or "\0" in name:
+            raise PlainError(400, "Invalid filename")
+        if not self._session_exists(session_id):
+            raise PlainError(404, "Session not found")
+        path = self._screenshots / session_id / name
         try:
-            if path.exists():
-                shutil.rmtree(path)
-        except OSError:
-            # A tool that still runs may write meanwhile. The session is gone all the same, and nothing leads here.
-            _log.warning("The directory of a deleted session is not empty: %s.", path, exc_info=True)
+            found = path.is_file()
+        except OSError:  # A name that the file system cannot have.
+            found = False
+        if not found:
+            raise PlainError(404, "Screenshot not found")
+        return path
 
     def listing(self, session_id: str, base_url: str) -> list[dict[str, Any]]:
         """A FileInfo for each upload of whatever session, sorted by name (Q27); private files are not shown."""

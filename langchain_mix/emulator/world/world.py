@@ -34,6 +34,7 @@ class World:
         caps: What it can do.
         auth_required: Whether messages need a stored credential, as on the real server. Off by default, so that
             everything runs without a key.
+        base_url: What the addresses of screenshots begin with.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class World:
         self.api = api
         self.caps: Capabilities = CAPABILITIES[api]
         self.auth_required = False
+        self.base_url = ""
         data_dir = data_dir.resolve()
         make_private(data_dir, parents=True)
         shapes = Shapes(api, self.caps, utc_offset)
@@ -254,6 +256,23 @@ class World:
             PlainError: 400, it is a directory.
         """
         return self._files.find(session_id, filename)
+
+    def save_screenshot(self, session_id: str, picture: bytes) -> str:
+        """Stores a PNG that a tool took (Mix 0.8) and gives its address, as tool calls list it.
+
+        Raises:
+            WorldError: 400, the id is no UUID.
+        """
+        name = self._files.save_screenshot(session_id, picture)
+        return f"{self.base_url}/api/sessions/{session_id}/screenshots/{name}"
+
+    def screenshot(self, session_id: str, filename: str) -> Path:
+        """Finds a picture that a tool took.
+
+        Raises:
+            PlainError: 400 for a bad name, 404 for an unknown session or picture.
+        """
+        return self._files.screenshot(session_id, filename)
 
     def delete_file(self, session_id: str, filename: str) -> None:
         """Deletes an upload, for all sessions.

@@ -18,6 +18,7 @@ from langchain_mix.protocol.calls.auth import (
 from langchain_mix.protocol.calls.files import (
     delete_file,
     download_file,
+    get_screenshot,
     list_files,
     read_file,
     upload_file,
@@ -82,6 +83,7 @@ __all__ = [
     "get_health",
     "get_oauth_health",
     "get_preferences",
+    "get_screenshot",
     "get_session",
     "get_system_info",
     "get_tool_credentials_status",

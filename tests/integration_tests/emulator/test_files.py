@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 from urllib.parse import quote
 
 import pytest
@@ -214,3 +215,30 @@ def test_parallel_uploads_to_several_sessions(wire):
         return wire.http.post(url, files={"file": (f"{session}.txt", session.encode())}).status_code
 
     assert list(wire.pool.map(put, sessions)) == [201] * 5
+
+
+@pytest.mark.parametrize("wire", ["0.8", "next"], indirect=True)
+def test_screenshots(wire):
+    session, other = wire.session(), wire.session()
+    address = wire.server.world.save_screenshot(session, picture())
+    assert re.fullmatch(rf"{wire.server.url}/api/sessions/{session}/screenshots/[0-9]+\.png", address)
+    assert wire.server.world.save_screenshot(session, b"") != address
+    reply = wire.http.get(address)
+    assert (reply.status_code, reply.content) == (200, picture())
+    assert reply.headers["content-type"] == "image/png"
+    assert reply.headers["cache-control"] == "public, max-age=31536000"
+    for missing in (address + "x", address.replace(session, other), address.replace(session, "nobody")):
+        reply = wire.http.get(missing)
+        assert (reply.status_code, reply.headers["content-type"]) == (404, "text/plain; charset=utf-8")
+    for bad in ("a..png", "%2E%2E", "..%2Fx.png", "a%2Fb", "a%5Cb"):
+        reply = wire.http.get(f"/api/sessions/{session}/screenshots/{bad}")
+        assert (reply.status_code, reply.text) == (400, "Invalid filename\n")
+    assert wire.http.get(f"/api/sessions/{session}/files").json() == []
+    wire.http.delete(f"/api/sessions/{session}")
+    assert wire.http.get(address).status_code == 404
+    assert not list((wire.server.data_dir / "screenshots").iterdir())
+
+
+@pytest.mark.parametrize("wire", ["0.5", "0.7"], indirect=True)
+def test_older_servers_have_no_route_of_screenshots(wire):
+    assert wire.http.get(f"/api/sessions/{wire.session()}/screenshots/1.png").text == "404 page not found\n"

@@ -60,6 +60,7 @@ def test_every_name_is_read_and_no_other() -> None:
         ("oauth_health", set(since(V.V0_6_5))),
         ("browser_mode", set(since(V.V0_8))),
         ("notifications", set(since(V.V0_8))),
+        ("screenshots", set(since(V.V0_8))),
         ("tool_use_events", set(since(V.V0_8))),
         ("tool_results", set(since(V.V0_8))),
         ("message_usage", set(since(V.V0_8))),

@@ -20,7 +20,10 @@ from langchain_mix.emulator import (
     CloseConnection,
     Gate,
     HttpError,
+    Script,
     SlowReply,
+    turn,
+    use,
 )
 
 pytestmark = pytest.mark.timeout(20)
@@ -175,3 +178,34 @@ def test_a_name_cannot_lead_elsewhere(users: Any) -> None:
         user("files.get_session_file", id=session, filename="../../../health", retries=RetryConfig("none"))
     [asked] = user.server.requests
     assert asked.path.startswith(f"/api/sessions/{session}/files/")
+
+
+PNG = b"\x89PNG\r\n\x1a\n"
+
+
+@pytest.mark.parametrize("api", ["0.8", "next"])
+def test_screenshots_are_read_by_their_name_or_address(users: Any, api: str) -> None:
+    look = use("Bash", {"command": "look"}, result="ok", ask=False, screenshots=[PNG + b"1", PNG + b"2"])
+    user = users(api, Script(turn([look], "Done.")))
+    session = user.session()
+    user("messages.send", id=session, text="Look.")
+    user.server.wait_idle()
+    (call,) = user("messages.list_session", id=session)[1].tool_calls
+    first, second = call.screenshot_urls
+    assert user("files.get_screenshot", id=session, filename=first) == PNG + b"1"
+    assert user("files.get_screenshot", id=session, filename=second.rpartition("/")[2]) == PNG + b"2"
+    elsewhere = f"http://other.example/{second.rpartition('/')[2]}?size=1"
+    assert user("files.get_screenshot", id=session, filename=elsewhere) == PNG + b"2", "the request goes to this server"
+    for known, name in ((session, "1.png"), ("00000000-0000-4000-8000-000000000000", first)):
+        with pytest.raises(errors.MixDefaultError) as refused:
+            user("files.get_screenshot", id=known, filename=name)
+        assert refused.value.status_code == 404
+    with pytest.raises(errors.MixInputError):
+        user("files.get_screenshot", id=session, filename="http://other.example/")
+
+
+@pytest.mark.parametrize("api", ["0.5", "0.7"])
+def test_older_servers_have_no_screenshots(users: Any, api: str) -> None:
+    user = users(api)
+    with pytest.raises(errors.MixUnsupportedError, match="screenshot"):
+        user("files.get_screenshot", id=user.session(), filename="1.png")
