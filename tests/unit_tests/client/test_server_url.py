@@ -14,8 +14,9 @@ import httpx
 import pytest
 
 from langchain_mix.client import Mix, MixConfigurationError, MixError
-from langchain_mix.client._core import Core, tls
+from langchain_mix.client._core import Core
 from langchain_mix.client._settings import read_settings
+from langchain_mix.client.http_clients import tls
 from langchain_mix.client.types import UNSET
 from langchain_mix.client.utils import RetryConfig
 from langchain_mix.protocol.api import ApiVersion
