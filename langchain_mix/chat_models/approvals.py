@@ -39,7 +39,7 @@ _SAVER = "__pregel_checkpointer"
 _ASKED = "mix_asked"
 _QUESTION = "mix_notification"
 _NOT_OURS = ""
-_THIS_SESSION = "<session>"
+_THIS_SESSION = "<session>"  # What is shown for the id of a session that the turn will not be run in.
 
 
 class Approvals:
@@ -71,10 +71,20 @@ class Approvals:
             )
         self._pauses = permissions == "interrupt" or notifications == "interrupt"
         self._answers: dict[str, Any] = {}
+        self._session = self._lasting = ""
         self._lock = threading.Lock()  # Sub-agents ask in threads of their own.
         self._questions: list[list[str]] = place.questions if place is not None else [[]]
         if self._pauses and place is not None and place.reply is not None:
             self._pass_by()
+
+    def run_in(self, session_id: str, *, lasting: bool) -> None:
+        """Sets where the turn runs.
+
+        Args:
+            session_id: The session.
+            lasting: Whether it stays if the turn is given up, so that the turn is run in it again.
+        """
+        self._session, self._lasting = session_id, session_id if lasting else ""
 
     @property
     def for_permissions(self) -> Any:
@@ -156,13 +166,17 @@ class Approvals:
 
         The server denies after 30 s, while a graph may pause for days. So the request is denied at once, the turn given
         up and its traces removed; when the graph goes on, the turn is run again and the answer is known.
+
+        Ids of sessions are parts of paths. One that goes with the turn is not shown, since the turn will be run again
+        in another; one that stays is, and the answer holds in this session alone.
         """
         from langgraph.errors import GraphInterrupt  # noqa: PLC0415  # Only inside a graph, where it is loaded.
         from langgraph.types import interrupt  # noqa: PLC0415
 
         said = json.dumps(asked, sort_keys=True, default=str)
-        if session_id:  # It is part of paths, and the turn that is run again may have a new session.
-            said = said.replace(session_id, _THIS_SESSION)
+        for passing in {session_id, self._session} - {self._lasting, ""}:
+            said = said.replace(passing, _THIS_SESSION)
+        asked = json.loads(said)
         mark = blake2b(said.encode(), digest_size=16).hexdigest()
         with self._lock:
             if mark in self._answers or self.pause is not None:

@@ -102,6 +102,7 @@ class _Exchange:
         return chunks if self.mended is None else self.mended
 
     def _turn_options(self, ready: Ready) -> dict[str, Any]:
+        self._approvals.run_in(ready.session_id, lasting=not ready.created)
         known = {"cost_before": ready.cost_before, "rows_before": ready.rows_before}
         return {**known, **self._question.turn_options(self._approvals)}
 

@@ -575,6 +575,58 @@ def test_a_question_of_the_agent_pauses_the_graph(answer, told):
         assert sent["value"] == told
 
 
+# What is approved is what is done
+
+
+def asked_for(state):
+    """All that a human is shown of what is asked."""
+    return json.dumps(state["__interrupt__"][0].value["action_requests"])
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_a_path_in_a_session_that_goes_is_not_shown_as_if_it_stayed(api):
+    with serve(api, writing("a.md"), writing("a.md")) as server:
+        graph = graph_of(ChatMix(server_url=server.url, permissions="interrupt"), InMemorySaver())
+        state = start(graph)
+        (request,) = request_of(state)
+        assert request["args"]["file_path"].endswith("/<session>/a.md")
+        assert "/<session>/a.md" in request["description"]
+        assert not sessions(server)
+        reply = graph.invoke(Command(resume=APPROVE), A)["messages"][-1]
+        assert statuses(reply) == ["success"]
+        (session,) = sessions(server)
+        assert session not in asked_for(state)
+
+
+@pytest.mark.parametrize("api", ["0.5", "0.7", "0.8"])
+def test_a_path_in_a_session_that_stays_is_shown_and_written(api):
+    with MixEmulator(api=api, agent=OnTwo(), permission_timeout=NEVER) as server:
+        graph = graph_of(ChatMix(server_url=server.url, permissions="interrupt"), InMemorySaver())
+        start(graph, "one")
+        ((session, _),) = sessions(server).items()
+        (request,) = request_of(start(graph, "two"))
+        assert request["args"]["file_path"].endswith(f"/{session}/a.md")
+        reply = graph.invoke(Command(resume=APPROVE), A)["messages"][-1]
+        assert statuses(reply) == ["success"]
+        assert list(sessions(server)) == [session]
+
+
+def test_an_approval_for_one_session_is_none_for_another():
+    with MixEmulator(api="0.8", agent=OnTwo(), permission_timeout=NEVER) as server:
+        model = ChatMix(server_url=server.url, permissions="interrupt")
+        graph = graph_of(model, InMemorySaver())
+        start(graph, "one")
+        ((session, _),) = sessions(server).items()
+        start(graph, "two")
+        # Somebody else goes on in the session, so that the turn will be run in another.
+        HEADS.forget((server.url, session))
+        model.client.turn(session, "foreign").run()
+        (request,) = request_of(graph.invoke(Command(resume=APPROVE), A))
+        assert "grant" not in answers(server), "what was approved is another file"
+        assert request["args"]["file_path"].endswith("/<session>/a.md")
+        assert statuses(graph.invoke(Command(resume=APPROVE), A)["messages"][-1]) == ["success"]
+
+
 # New processes
 
 PROGRAM = """
