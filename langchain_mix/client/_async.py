@@ -9,6 +9,7 @@ import asyncio
 import threading
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import Future
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeAlias, TypeVar, cast
 
@@ -18,7 +19,7 @@ from langchain_mix import errors
 from langchain_mix.client._core import Core, Outcome, Wait, head_of, reply_of
 from langchain_mix.client._failures import broken_stream, failure_of
 from langchain_mix.client._settings import DEFAULT_OPTIONS, CallOptions
-from langchain_mix.client._sync import FAILURES
+from langchain_mix.client._sync import FAILURES, ReadAhead
 from langchain_mix.client.http_clients import CALL_LIMITS, STREAM_LIMITS, open_async_client
 from langchain_mix.protocol.call import Call, Flow, Together
 from langchain_mix.protocol.event_reader import parse_event
@@ -278,6 +279,9 @@ class AsyncEventStream:
         self.problem: errors.MixStreamError | None = None
         self._parsed = self._parse()
         self._events = self._read()
+        self.read_ahead = ReadAhead()
+        self.loop = asyncio.get_running_loop()
+        self._moved = asyncio.Event()
 
     def until_broken(self) -> AsyncIterator[Event]:
         """The events until the stream ends, in whichever way; `problem` then has why it broke, if it did."""
@@ -297,10 +301,39 @@ class AsyncEventStream:
             await self.response.aclose()
 
     async def _read(self) -> AsyncIterator[Event]:
-        async for event in self._parsed:
-            yield event
+        while await self._reach(self.read_ahead.has_events):
+            yield self.read_ahead.events.popleft()
         if self.problem is not None:
             raise self.problem
+
+    async def _reach(self, reached: Callable[[], bool]) -> bool:
+        """Reads on until something is so, or the stream ends. Of several tasks that want to, one reads for all."""
+        ahead = self.read_ahead
+        while not (reached() or ahead.ended):
+            if ahead.reading:
+                await self._moved.wait()
+                continue
+            ahead.reading = True
+            event: Event | None = None
+            try:
+                event = await anext(self._parsed, None)
+            except BaseException as cut:  # A cancelled task ends the stream for the others too.
+                self.problem = self.problem or broken_stream(cut, sent=str(self._call))
+                raise
+            finally:
+                ahead.add(event)
+                self._moved.set()
+                self._moved = asyncio.Event()
+        return reached()
+
+    async def await_connected(self) -> bool:
+        """Waits until the server has said that it is listening; False if the stream ends before."""
+        return await self._reach(lambda: self.read_ahead.count > 0)
+
+    async def await_ending(self, after: int) -> Event | None:
+        """Waits for the event that ends a turn, while others may read the stream too; see `EventStream`."""
+        endings = self.read_ahead.endings
+        return endings[after] if await self._reach(lambda: len(endings) > after) else None
 
     @property
     def result(self) -> Self:
@@ -333,6 +366,31 @@ class AsyncEventStream:
     ) -> None:
         """Closes the stream."""
         await self.close()
+
+
+def running_loop() -> asyncio.AbstractEventLoop | None:
+    """Returns the event loop that runs in this thread, if there is one."""
+    try:
+        return asyncio.get_running_loop()
+    except RuntimeError:
+        return None
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """Does blocking work in a thread of its own, which keeps neither the loop nor the process from ending."""
+    outcome: Future[T] = Future()
+
+    def run() -> None:
+        try:
+            result = work()
+        except BaseException as error:  # noqa: BLE001  # Raised where it is awaited.
+            outcome.set_exception(error)
+        else:
+            outcome.set_result(result)
+
+    threading.Thread(target=run, daemon=True).start()
+    # Shielded: a thread cannot be cancelled, and would find its outcome decided.
+    return await asyncio.shield(asyncio.wrap_future(outcome))
 
 
 async def decided(said: T | Awaitable[T]) -> T:

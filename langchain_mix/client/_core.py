@@ -7,9 +7,11 @@ Refuses to know: how anything is sent or waited for (`_sync.py`, `_async.py`).
 from __future__ import annotations
 
 import logging
+import os
 import random
 import threading
 import time
+import weakref
 from collections.abc import Generator
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -59,6 +61,7 @@ class Core:
         self._known = settings.known
         self._lock = threading.Lock()
         self._others: dict[str, Core] = {}
+        self._listening: weakref.WeakKeyDictionary[Any, tuple[str, int]] = weakref.WeakKeyDictionary()
 
     @property
     def known(self) -> Knowledge:
@@ -88,6 +91,20 @@ class Core:
                 del self._others[next(iter(self._others))]
             self._others[server_url] = core
             return core
+
+    def listen(self, session_id: str, stream: Any) -> None:
+        """Remembers an event stream that a user has opened."""
+        with self._lock:
+            self._listening[stream] = session_id, os.getpid()
+
+    def listening(self, session_id: str) -> list[Any]:
+        """Returns the event streams of a session that users of this client hold open, in this process.
+
+        Mix 0.5: each of them runs a message that is written to the session's streams as a turn of its own.
+        """
+        with self._lock:
+            streams = list(self._listening.items())
+        return [s for s, held in streams if held == (session_id, os.getpid()) and not s.response.is_closed]
 
     def learn(self, known: Knowledge, assumed: Knowledge | None = None) -> None:
         """Takes what was seen of the server, unless that is what was assumed. What a user has said of it stands."""

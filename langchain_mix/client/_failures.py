@@ -66,7 +66,7 @@ def failure_of(problem: Exception, *, sent: str, idempotent: bool, server: str) 
     return error
 
 
-def broken_stream(problem: Exception | None, *, sent: str) -> errors.MixStreamError:
+def broken_stream(problem: BaseException | None, *, sent: str) -> errors.MixStreamError:
     """Makes the error for an event stream that ended or broke."""
     if problem is None:
         return BrokenStream("The server closed the event stream.", sent=sent)

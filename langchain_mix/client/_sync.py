@@ -8,6 +8,7 @@ from __future__ import annotations
 import threading
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Any, Self, TypeAlias, TypeVar
@@ -22,7 +23,7 @@ from langchain_mix.client._turns import interrupt
 from langchain_mix.client.http_clients import CALL_LIMITS, STREAM_LIMITS, open_client
 from langchain_mix.protocol.call import Call, Flow, Together
 from langchain_mix.protocol.event_reader import parse_event
-from langchain_mix.protocol.events import Event
+from langchain_mix.protocol.events import Event, SSECompleteEvent, SSEErrorEvent
 from langchain_mix.protocol.sse import SSEDecoder
 
 T = TypeVar("T")
@@ -267,6 +268,41 @@ class SyncTransport:
         return size
 
 
+class ReadAhead:
+    """What was read of an event stream, by whoever needed it first, and not yet by its own reader.
+
+    Attributes:
+        events: The events that the reader of the stream is still to get.
+        endings: All events so far that ended a turn.
+        count: How many events there were so far.
+        reading: True while somebody reads.
+        ended: True once the stream has ended.
+    """
+
+    def __init__(self) -> None:
+        """Starts before the first event."""
+        self.events: deque[Event] = deque()
+        self.endings: list[Event] = []
+        self.count = 0
+        self.reading = False
+        self.ended = False
+
+    def has_events(self) -> bool:
+        """Returns True if the reader need not wait."""
+        return bool(self.events)
+
+    def add(self, event: Event | None) -> None:
+        """Adds what was read; None for the end of the stream."""
+        self.reading = False
+        if event is None:
+            self.ended = True
+            return
+        self.count += 1
+        self.events.append(event)
+        if isinstance(event, SSECompleteEvent | SSEErrorEvent):
+            self.endings.append(event)
+
+
 class EventStream:
     """An open event stream: iterate over it for events, and close it.
 
@@ -282,6 +318,8 @@ class EventStream:
         self.problem: errors.MixStreamError | None = None
         self._parsed = self._parse()
         self._events = self._read()
+        self.read_ahead = ReadAhead()
+        self._changed = threading.Condition()
 
     def until_broken(self) -> Iterator[Event]:
         """The events until the stream ends, in whichever way; `problem` then has why it broke, if it did."""
@@ -301,9 +339,46 @@ class EventStream:
             self.response.close()
 
     def _read(self) -> Iterator[Event]:
-        yield from self._parsed
+        while self._reach(self.read_ahead.has_events):
+            yield self.read_ahead.events.popleft()
         if self.problem is not None:
             raise self.problem
+
+    def _reach(self, reached: Callable[[], bool]) -> bool:
+        """Reads on until something is so, or the stream ends. Of several threads that want to, one reads for all."""
+        ahead = self.read_ahead
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: reached() or ahead.ended or not ahead.reading)
+                if reached() or ahead.ended:
+                    return reached()
+                ahead.reading = True
+            event: Event | None = None
+            try:
+                event = next(self._parsed, None)
+            except BaseException as cut:
+                self.problem = self.problem or broken_stream(cut, sent=str(self._call))
+                raise
+            finally:
+                with self._changed:
+                    ahead.add(event)
+                    self._changed.notify_all()
+
+    def await_connected(self) -> bool:
+        """Waits until the server has said that it is listening; False if the stream ends before."""
+        return self._reach(lambda: self.read_ahead.count > 0)
+
+    def await_ending(self, after: int) -> Event | None:
+        """Waits for the event that ends a turn, while others may read the stream too.
+
+        Args:
+            after: How many turns had ended on this stream before.
+
+        Returns:
+            The event, which the readers of the stream get too, or None if the stream ended before.
+        """
+        endings = self.read_ahead.endings
+        return endings[after] if self._reach(lambda: len(endings) > after) else None
 
     @property
     def result(self) -> Self:
@@ -329,7 +404,10 @@ class EventStream:
 
     def close(self) -> None:
         """Closes the stream. On Mix 0.5 and 0.6 that cancels a running turn of the session."""
-        self.response.close()
+        if self.read_ahead.reading:
+            self.interrupt()  # Another thread reads it: it notices nothing else, and closes it then.
+        else:
+            self.response.close()
 
     def __enter__(self) -> Self:
         """Keeps the stream open until the block ends."""

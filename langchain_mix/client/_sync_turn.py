@@ -30,6 +30,7 @@ from langchain_mix.client._turns import (
     interrupt,
     liveness_of,
     reading,
+    refuse_doubling,
     remaining,
     runs_beside,
     transcript_of,
@@ -147,6 +148,8 @@ class _Drive:
         deadline: threading.Timer | None = None
         try:
             self._learn()
+            session = self._request.session_id
+            refuse_doubling(self._core.known, session, self._core.listening(session))
             self._assumed = self._core.known
             self._turn = self._request.turn(self._assumed, SLOTS.stale_error(self._key))
             self._request.message_call(self._turn.known)  # Bad input is told before a stream is opened.

@@ -10,7 +10,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sized
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeVar
@@ -190,6 +190,20 @@ def remaining(known: Knowledge, error: errors.MixError) -> Knowledge:
     if is_unrouted(error) and known.agreed("stream_write") is True:
         return Knowledge(having("stream_write", value=False))  # Mix 0.5 was here, and a newer one has taken its place.
     return known
+
+
+def refuse_doubling(known: Knowledge, session_id: str, streams: Sized) -> None:
+    """Refuses a turn that the server would run once more for the user of this client who watches the session.
+
+    Raises:
+        MixUsageError: Mix 0.5 would: a turn needs a stream of its own there, and every open stream runs the message.
+    """
+    if streams and known.agreed("stream_write") is True:
+        raise errors.MixUsageError(
+            f"This client has an event stream of session {session_id} open, and this server runs a message once for "
+            "each stream; a turn opens one of its own.",
+            hint="Close the stream first, or use `messages.send` without further options, which writes to it.",
+        )
 
 
 def ends_turn(answer: Answered) -> bool:

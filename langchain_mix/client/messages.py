@@ -7,17 +7,25 @@ Owns: their operations. Refuses to know: how a turn runs (`Mix.turn`) and what i
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Literal, Unpack
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from concurrent.futures import Future
+from contextlib import contextmanager, nullcontext
+from typing import Any, Literal, TypeVar, Unpack, cast
 
+from langchain_mix.client._async import AsyncEventStream, in_thread, running_loop
 from langchain_mix.client._async_turn import AsyncTurnStream
-from langchain_mix.client._operations import Operations, RequestOptions
+from langchain_mix.client._failures import broken_stream
+from langchain_mix.client._operations import AsyncShell, Operations, RequestOptions, SyncShell
 from langchain_mix.client._slots import SLOTS
+from langchain_mix.client._sync import EventStream
 from langchain_mix.client._sync_turn import TurnStream
 from langchain_mix.client._turns import PermissionPolicy, TurnRequest
+from langchain_mix.errors import MixUsageError
 from langchain_mix.protocol import calls, flows, sending
-from langchain_mix.protocol.models import BackendMessage, SendMessageResponse, ThinkingLevel
+from langchain_mix.protocol.models import PROCESSING, BackendMessage, SendMessageResponse, ThinkingLevel
+
+T = TypeVar("T")
 
 
 class Messages(Operations):
@@ -102,6 +110,9 @@ class Messages(Operations):
     ) -> SendMessageResponse:
         """Sends a message and waits for the answer. The same on every generation; a message is never sent twice.
 
+        Mix 0.5 shows the turn on an event stream only if the message is written to that stream: it is while this client
+        has one of the session open.
+
         Args:
             id: The session.
             text: The message, not empty. One that looks like a server command is guarded by a word in front of it.
@@ -127,22 +138,13 @@ class Messages(Operations):
         Raises:
             MixInputError: An argument that the server would refuse, or misread.
             MixUnsupportedError: This generation of the server does not know an argument.
+            MixUsageError: Mix 0.5 would run the message more than once, since this client has more than one event
+                stream of the session open.
             MixAuthenticationError: The server holds no usable credential of a model provider.
             MixTurnError: The turn did not end well; the subclass tells how, and `turn` what is known of it.
             MixError: It failed otherwise; the type tells whose fault it is.
         """
         shell = self._sync_with(options)
-        if not wait:
-            bare = sending.send_message(
-                shell.known,
-                id,
-                text,
-                command=command,
-                plan_mode=plan_mode,
-                thinking_level=thinking_level,
-                max_steps=max_steps,
-            )
-            return shell.run(bare)
         request = TurnRequest(
             session_id=id,
             text=text,
@@ -154,6 +156,21 @@ class Messages(Operations):
             permissions=permissions,
             multitask_strategy=multitask_strategy,
         )
+        if shell.core.listening(id) and (_may_go_direct(request) or not wait):
+            shell.run(flows.learn_turns(shell.known, id))
+            if shell.known().agreed("stream_write") is True:
+                return self._send_through(shell, request, wait=wait)
+        if not wait:
+            bare = sending.send_message(
+                shell.known,
+                id,
+                text,
+                command=command,
+                plan_mode=plan_mode,
+                thinking_level=thinking_level,
+                max_steps=max_steps,
+            )
+            return shell.run(bare)
         if _may_go_direct(request):
             shell.run(flows.learn_turns(shell.known, id))
             if shell.known().agreed("stream_write") is True:
@@ -187,17 +204,6 @@ class Messages(Operations):
     ) -> SendMessageResponse:
         """Does what `send` does, asynchronously."""
         shell = self._async_with(options)
-        if not wait:
-            bare = sending.send_message(
-                shell.known,
-                id,
-                text,
-                command=command,
-                plan_mode=plan_mode,
-                thinking_level=thinking_level,
-                max_steps=max_steps,
-            )
-            return await shell.run(bare)
         request = TurnRequest(
             session_id=id,
             text=text,
@@ -209,6 +215,21 @@ class Messages(Operations):
             permissions=permissions,
             multitask_strategy=multitask_strategy,
         )
+        if shell.core.listening(id) and (_may_go_direct(request) or not wait):
+            await shell.run(flows.learn_turns(shell.known, id))
+            if shell.known().agreed("stream_write") is True:
+                return await self._send_through_async(shell, request, wait=wait)
+        if not wait:
+            bare = sending.send_message(
+                shell.known,
+                id,
+                text,
+                command=command,
+                plan_mode=plan_mode,
+                thinking_level=thinking_level,
+                max_steps=max_steps,
+            )
+            return await shell.run(bare)
         if _may_go_direct(request):
             await shell.run(flows.learn_turns(shell.known, id))
             if shell.known().agreed("stream_write") is True:
@@ -224,6 +245,76 @@ class Messages(Operations):
                     )
                     return await shell.run(direct)
         return sending.message_of(await AsyncTurnStream(shell, request).run())
+
+    @staticmethod
+    def _send_through(shell: SyncShell, request: TurnRequest, *, wait: bool) -> SendMessageResponse:
+        """Writes a message to the stream that the user has open (Mix 0.5), where its events are expected."""
+        stream = _only_stream(shell.core.listening(request.session_id))
+        with _slot(shell.core.settings.server, request.session_id) if wait else nullcontext():
+            call = request.message_call(shell.known())
+            if not _wait(stream, stream.await_connected):
+                raise stream.problem or broken_stream(None, sent=str(call))
+            before = len(stream.read_ahead.endings)
+            shell.send(call)
+            if not wait:
+                return SendMessageResponse(session_id=request.session_id, status=PROCESSING)
+            ending = _wait(stream, lambda: stream.await_ending(before))
+            return shell.run(sending.read_ending(request.session_id, request.sent_text(shell.known()), ending))
+
+    @staticmethod
+    async def _send_through_async(shell: AsyncShell, request: TurnRequest, *, wait: bool) -> SendMessageResponse:
+        """Does what `_send_through` does, asynchronously."""
+        stream = _only_stream(shell.core.listening(request.session_id))
+        with _slot(shell.core.settings.server, request.session_id) if wait else nullcontext():
+            call = request.message_call(shell.known())
+            if not await _wait_async(stream, stream.await_connected):
+                raise stream.problem or broken_stream(None, sent=str(call))
+            before = len(stream.read_ahead.endings)
+            await shell.send(call)
+            if not wait:
+                return SendMessageResponse(session_id=request.session_id, status=PROCESSING)
+            ending = await _wait_async(stream, lambda: stream.await_ending(before))
+            return await shell.run(sending.read_ending(request.session_id, request.sent_text(shell.known()), ending))
+
+
+def _only_stream(streams: Sequence[EventStream | AsyncEventStream]) -> EventStream | AsyncEventStream:
+    """Returns the stream to write to.
+
+    Raises:
+        MixUsageError: There are several, each of which would run the message.
+    """
+    if len(streams) > 1:
+        raise MixUsageError(
+            f"This client has {len(streams)} event streams of the session open, and this server runs a message once "
+            "for each.",
+            hint="Close all but one of them.",
+        )
+    return streams[0]
+
+
+def _wait(stream: EventStream | AsyncEventStream, reading: Callable[[], T | Awaitable[T]]) -> T:
+    """Reads a stream from synchronous code, whichever kind it is."""
+    if isinstance(stream, EventStream):
+        return cast("T", reading())
+    return _in_loop_of(stream, reading).result()
+
+
+async def _wait_async(stream: EventStream | AsyncEventStream, reading: Callable[[], T | Awaitable[T]]) -> T:
+    """Reads a stream from asynchronous code, whichever kind it is."""
+    if isinstance(stream, EventStream):
+        return await in_thread(cast("Callable[[], T]", reading))
+    if stream.loop is asyncio.get_running_loop():
+        return await cast("Awaitable[T]", reading())
+    return await asyncio.wrap_future(_in_loop_of(stream, reading))
+
+
+def _in_loop_of(stream: AsyncEventStream, reading: Callable[[], T | Awaitable[T]]) -> Future[T]:
+    if stream.loop is running_loop() or not stream.loop.is_running():
+        raise MixUsageError(
+            "The session's event stream belongs to an event loop that cannot read it while this call waits.",
+            hint="Send with `send_async` in the loop that has opened the stream, or close the stream first.",
+        )
+    return asyncio.run_coroutine_threadsafe(cast("Coroutine[Any, Any, T]", reading()), stream.loop)
 
 
 def _may_go_direct(request: TurnRequest) -> bool:

@@ -48,9 +48,11 @@ class Streaming(Operations):
             MixError: It failed; the type tells whose fault it is.
         """
         shell = self._sync_with(options)
-        return shell.open_stream(
+        stream = shell.open_stream(
             calls.event_stream(session_id), _resuming(last_event_id), liveness=_seconds(options.get("timeout_ms"))
         )
+        shell.core.listen(session_id, stream)
+        return stream
 
     async def stream_events_async(
         self,
@@ -61,9 +63,11 @@ class Streaming(Operations):
     ) -> AsyncEventStream:
         """Does what `stream_events` does, asynchronously."""
         shell = self._async_with(options)
-        return await shell.open_stream(
+        stream = await shell.open_stream(
             calls.event_stream(session_id), _resuming(last_event_id), liveness=_seconds(options.get("timeout_ms"))
         )
+        shell.core.listen(session_id, stream)
+        return stream
 
     def send_streaming_message(
         self,

@@ -10,9 +10,10 @@ import json
 from collections.abc import Iterable
 from typing import Any
 
-from langchain_mix.errors import MixError, MixInputError, MixInternalError
+from langchain_mix.errors import MixError, MixInputError, MixInternalError, MixStreamError
 from langchain_mix.protocol import calls
 from langchain_mix.protocol.call import Flow, ask
+from langchain_mix.protocol.events import Event, SSECompleteEvent, SSEErrorEvent
 from langchain_mix.protocol.flows import Known, explained
 from langchain_mix.protocol.guard import guarded
 from langchain_mix.protocol.models import (
@@ -21,7 +22,7 @@ from langchain_mix.protocol.models import (
     StreamMessageResponse,
     ToolCallData,
 )
-from langchain_mix.protocol.turn.outcomes import failed_answer
+from langchain_mix.protocol.turn.outcomes import agent_error, failed_answer, interrupted
 from langchain_mix.protocol.turn.transcript import StoredRow, from_messages
 from langchain_mix.protocol.turn.updates import ToolCall, TurnResult
 
@@ -104,11 +105,41 @@ def send_and_read(
     answer.role, answer.session_id, answer.status = "assistant", session_id, COMPLETE
     if answer.is_command:
         return answer
+    return (yield from _with_rows(answer, answer.user_input or text))
+
+
+def read_ending(session_id: str, text: str, ending: Event | None) -> Flow[SendMessageResponse]:
+    """Reads what became of a message that was written to an open stream (Mix 0.5).
+
+    Args:
+        session_id: The session.
+        text: The message as it was sent.
+        ending: The event that ended its turn; None if the stream ended before.
+
+    Returns:
+        The flow.
+    """
+    if isinstance(ending, SSEErrorEvent):
+        raise agent_error(ending.data)
+    if not isinstance(ending, SSECompleteEvent):
+        raise interrupted(MixStreamError("it was closed while a message was under way on it."))
+    answer = SendMessageResponse(
+        id=ending.data.message_id,
+        session_id=session_id,
+        role="assistant",
+        user_input=text,
+        assistant_response=ending.data.content or None,
+        status=COMPLETE,
+    )
+    return (yield from _with_rows(answer, text)) if answer.id else answer
+
+
+def _with_rows(answer: SendMessageResponse, text: str) -> Flow[SendMessageResponse]:
     try:
-        rows = yield from ask(calls.list_messages(session_id))
+        rows = yield from ask(calls.list_messages(answer.session_id))
     except MixError:
         return answer  # The turn is over and its text is here; only the tools that led to it are not known.
-    _, own = from_messages(rows).turn_of("", answer.user_input or text)
+    _, own = from_messages(rows).turn_of("", text)
     if own and own[-1].id == answer.id:
         _fill(answer, own)
     return answer

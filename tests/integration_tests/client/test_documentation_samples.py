@@ -273,7 +273,7 @@ def test_debug_logging(serve: Any, caplog: pytest.LogCaptureFixture) -> None:
     assert KEY not in said
 
 
-@pytest.mark.parametrize("api", ALL[1:])
+@pytest.mark.parametrize("api", ALL)
 def test_low_level_sse(serve: Any, client: Any, api: str, capsys: Any) -> None:
     brain = Script("Streamed to the last word.")
     server = serve(api, brain)
