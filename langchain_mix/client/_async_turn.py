@@ -302,6 +302,8 @@ class _Drive:
             return self._turn.step(Expired(self._clock.seconds))
         if dropped is not None:
             return self._turn.step(Dropped(dropped))
+        if self._questions.problems or (self._answers and ends_turn(self._answers[-1])):
+            self._wake()  # It came while this stream was being opened, when there was none to interrupt.
         if liveness > usual and not self._turn.may_run:
             self._await_connected(usual)
         return ()
@@ -322,7 +324,7 @@ class _Drive:
     async def _send(self) -> tuple[Effect, ...]:
         self._stop_awaiting_connected()
         if runs_beside(self._turn.known):
-            self._sender = asyncio.create_task(self._send_beside(self._stream))
+            self._sender = asyncio.create_task(self._send_beside())
             return ()
         return self._turn.step(await self._post(self._clock.options()))
 
@@ -334,11 +336,11 @@ class _Drive:
             self._core.learn(remaining(self._turn.known, error), self._turn.known)
             return Answered(error=error)
 
-    async def _send_beside(self, stream: AsyncEventStream | None) -> None:
+    async def _send_beside(self) -> None:
         answer = await self._post(self._clock.options(beside=True))
         self._answers.append(answer)
-        if ends_turn(answer) and stream is not None:
-            interrupt(stream.response)
+        if ends_turn(answer):
+            self._wake()
 
     def _expire(self) -> None:
         self._expired.set()

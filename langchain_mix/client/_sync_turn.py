@@ -284,6 +284,8 @@ class _Drive:
             return self._turn.step(Expired(self._clock.seconds))
         if dropped is not None:
             return self._turn.step(Dropped(dropped))
+        if self._questions.problems or (self._answers and ends_turn(self._answers[-1])):
+            self._wake()  # It came while this stream was being opened, when there was none to interrupt.
         if liveness > usual and not self._turn.may_run:
             self._await_connected(usual)
         return ()
@@ -301,7 +303,7 @@ class _Drive:
     def _send(self) -> Iterator[Update]:
         self._stop_awaiting_connected()
         if runs_beside(self._turn.known):
-            self._sender = threading.Thread(target=self._send_beside, args=(self._stream,), daemon=True)
+            self._sender = threading.Thread(target=self._send_beside, daemon=True)
             self._sender.start()
         else:
             yield from self._carry_out(self._turn.step(self._post(self._clock.options())))
@@ -314,11 +316,11 @@ class _Drive:
             self._core.learn(remaining(self._turn.known, error), self._turn.known)
             return Answered(error=error)
 
-    def _send_beside(self, stream: EventStream | None) -> None:
+    def _send_beside(self) -> None:
         answer = self._post(self._clock.options(beside=True))
         self._answers.append(answer)
-        if ends_turn(answer) and stream is not None:
-            interrupt(stream.response)
+        if ends_turn(answer):
+            self._wake()
 
     def _expire(self) -> None:
         self._expired = True

@@ -8,7 +8,7 @@ import pytest
 
 from langchain_mix import errors
 from langchain_mix.client import Mix
-from langchain_mix.emulator import MixEmulator, Script, say, turn, use
+from langchain_mix.emulator import CutStream, Faults, Gate, MixEmulator, Script, say, turn, use
 from langchain_mix.protocol.api import CAPABILITIES, ApiVersion
 
 pytestmark = pytest.mark.timeout(10)
@@ -121,6 +121,17 @@ def test_a_wrong_generation_never_hangs_or_sends_twice(labs: Any, shell: str, sa
     else:
         assert isinstance(outcome.error, errors.MixError)
         assert outcome.error.hint
+
+
+def test_a_break_ends_the_turn_before_the_server_is_known_to_cancel_then(labs: Any, shell: str) -> None:
+    """Mix 0.6: the cancelled turn is told by the message's answer alone, which comes while a stream is opened again."""
+    held = use("Grep", {"pattern": "x"}, result="41", until=Gate())
+    endless = Script(turn([*say("I look. "), held], "Never said."))
+    lab = labs(shell, "0.6", endless, client_api="auto", faults=Faults(CutStream(after=2, count=1)))
+    outcome = lab.turn()
+    assert isinstance(outcome.error, errors.MixTurnCancelled), repr(outcome.error)
+    assert outcome.error.turn.full_text == "I look. "
+    assert len(lab.messages()) == 1
 
 
 def test_a_field_of_a_later_generation_names_the_option(labs: Any, shell: str) -> None:
