@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Future
@@ -17,8 +18,9 @@ import httpx
 
 from langchain_mix import errors
 from langchain_mix.client._core import Core, Outcome, Wait, head_of, reply_of
+from langchain_mix.client._deadlines import SLACK, AsyncBoundedAttempt, left
 from langchain_mix.client._failures import broken_stream, failure_of
-from langchain_mix.client._settings import DEFAULT_OPTIONS, CallOptions
+from langchain_mix.client._settings import ANSWER_LIMIT, DEFAULT_OPTIONS, CallOptions
 from langchain_mix.client._sync import FAILURES, ReadAhead
 from langchain_mix.client.http_clients import CALL_LIMITS, STREAM_LIMITS, open_async_client
 from langchain_mix.protocol.call import Call, Flow, Together
@@ -120,7 +122,8 @@ class AsyncTransport:
         request = self.core.request(client, call, options)
         self.core.log_request(call, request)
         try:
-            response = await client.send(request, follow_redirects=False)
+            async with AsyncBoundedAttempt(request, options.until, body=ANSWER_LIMIT):
+                response = await client.send(request, follow_redirects=False)
         except FAILURES as problem:
             return self._failure(call, problem), None
         reply = reply_of(response)
@@ -188,25 +191,24 @@ class AsyncTransport:
         _, response = await self._sent(call, options, self._open)
         if response is None:
             raise AssertionError("Only an open stream is a success.")
-        self.core.stay(response.request, liveness)
-        return AsyncEventStream(call, response)
+        seconds = self.core.stay(response.request, liveness)
+        return AsyncEventStream(call, response, seconds)
 
     async def _open(self, call: Call[Any], options: CallOptions) -> tuple[Outcome, httpx.Response | None]:
         client = self.clients().streams
         request = self.core.stream_request(client, call, options)
         self.core.log_request(call, request)
         try:
-            response = await client.send(request, stream=True, follow_redirects=False)
+            async with AsyncBoundedAttempt(request, options.until, body=ANSWER_LIMIT):
+                response = await client.send(request, stream=True, follow_redirects=False)
+                if self.core.is_stream(response):
+                    return head_of(response), response
+                try:
+                    await response.aread()
+                finally:
+                    await response.aclose()
         except FAILURES as problem:
             return self._failure(call, problem), None
-        if self.core.is_stream(response):
-            return head_of(response), response
-        try:
-            await response.aread()
-        except FAILURES as problem:
-            return self._failure(call, problem), None
-        finally:
-            await response.aclose()
         return self.core.refused_stream(call, reply_of(response)), response
 
     async def download(
@@ -238,26 +240,25 @@ class AsyncTransport:
             request = self.core.request(client, call, options)
             self.core.log_request(call, request)
             try:
-                response = await client.send(request, stream=True, follow_redirects=False)
-            except FAILURES as problem:
-                return self._failure(call, problem), None
-            try:
-                if response.status_code not in call.statuses:
-                    await response.aread()
-                    return reply_of(response), response
-                total = self.core.size_of(response)
-                async for piece in response.aiter_bytes():
-                    write(piece)
-                    size += len(piece)
-                    if progress is not None:
-                        progress(size, total)
+                async with AsyncBoundedAttempt(request, options.until, body=None):
+                    response = await client.send(request, stream=True, follow_redirects=False)
+                    try:
+                        if response.status_code not in call.statuses:
+                            await response.aread()
+                            return reply_of(response), response
+                        total = self.core.size_of(response)
+                        async for piece in response.aiter_bytes():
+                            write(piece)
+                            size += len(piece)
+                            if progress is not None:
+                                progress(size, total)
+                    finally:
+                        await response.aclose()
             except FAILURES as problem:
                 error = self._failure(call, problem)
                 if size:
                     raise error from problem
                 return error, None
-            finally:
-                await response.aclose()
             return head_of(response), response
 
         await self._sent(call, options, fetch)
@@ -272,9 +273,11 @@ class AsyncEventStream:
     `async with stream.result:` both close it at the end.
     """
 
-    def __init__(self, call: Call[None], response: httpx.Response) -> None:
-        """Takes an open response."""
+    def __init__(self, call: Call[None], response: httpx.Response, liveness: float) -> None:
+        """Takes an open response, and the seconds without a byte after which the stream is dead."""
         self._call = call
+        self._liveness = liveness
+        self.read_limit: Callable[[], float] | None = None
         self.response = response
         self.problem: errors.MixStreamError | None = None
         self._parsed = self._parse()
@@ -284,17 +287,30 @@ class AsyncEventStream:
         self._moved = asyncio.Event()
 
     def until_broken(self) -> AsyncIterator[Event]:
-        """The events until the stream ends, in whichever way; `problem` then has why it broke, if it did."""
+        """The events until the stream ends, in whichever way; `problem` then has why it broke, if it did.
+
+        Each piece is waited for until the moment that `read_limit` gives, on the monotonic clock in seconds, if it is
+        set.
+        """
         return self._parsed
+
+    def _due(self) -> float:
+        due = time.monotonic() + SLACK * self._liveness
+        return due if self.read_limit is None else min(due, self.read_limit())
 
     async def _parse(self) -> AsyncIterator[Event]:
         decoder = SSEDecoder()
         feed = decoder.feed
         try:
-            async for chunk in self.response.aiter_bytes():
+            chunks = self.response.aiter_bytes()
+            while True:
+                async with asyncio.timeout(left(self._due())):
+                    chunk = await anext(chunks, None)
+                if chunk is None:
+                    return
                 for event in feed(chunk):
                     yield parse_event(event)
-        except FAILURES as problem:
+        except (*FAILURES, TimeoutError) as problem:
             self.problem = broken_stream(problem, sent=str(self._call))
             self.problem.__cause__ = problem
         finally:

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any
 
 from langchain_mix import errors
 from langchain_mix.client._async import AsyncTransport, decided, shielded
 from langchain_mix.client._turns import (
+    TIDY_UP,
+    Deadline,
+    Said,
     TurnRequest,
     Verdict,
     fixed_verdict,
@@ -36,17 +39,21 @@ from langchain_mix.protocol.turn.updates import Update
 class Questions:
     """Answers what the server asks in one turn."""
 
-    def __init__(self, transport: AsyncTransport, request: TurnRequest, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, transport: AsyncTransport, request: TurnRequest, clock: Deadline, wake: Callable[[], None]
+    ) -> None:
         """Watches nothing yet.
 
         Args:
             transport: Sends the answers.
             request: Has the policies.
+            clock: The turn's. An async policy that decides for longer is cancelled, and no decision is a no.
             wake: Called in another task when there is a problem, so that the turn looks at `problems`.
         """
         self.problems: list[BaseException] = []
         self._transport = transport
         self._request = request
+        self._clock = clock
         self._wake = wake
         self._watches: dict[str, asyncio.Task[None]] = {}
 
@@ -70,7 +77,7 @@ class Questions:
         if call is None:
             return None
         try:
-            await self._transport.send(call)
+            await self._transport.send(call, self._clock.options())
         except errors.MixNetworkError as error:
             # The server stops waiting by itself, and the turn goes on.
             return unanswered(question, error)
@@ -83,18 +90,32 @@ class Questions:
             return await self._verdict(request)
         except BaseException:
             with suppress(errors.MixError):  # The turn is cancelled in any case.
-                await shielded(self._transport.send(calls.deny_permission(request.id)))  # No decision is a no.
+                deny = self._transport.send(calls.deny_permission(request.id), self._clock.leaving())
+                await shielded(deny)  # No decision is a no.
             raise
 
     async def _verdict(self, request: SSEPermissionEventData) -> Verdict:
         fixed, verdict = fixed_verdict(self._request.permissions)
         if not fixed and callable(self._request.permissions):
-            return await decided(self._request.permissions(request))
+            return await self._in_time(self._request.permissions(request), late=False)
         return verdict
+
+    async def _in_time(self, said: Said | Awaitable[Said], *, late: Said) -> Said:
+        """Returns what a policy said, or what holds for one that has not decided when the turn's time is over."""
+        timeout = asyncio.timeout(self._clock.left())
+        try:
+            async with timeout:
+                return await decided(said)
+        except TimeoutError:
+            if not timeout.expired():
+                raise
+            return late
 
     async def _reply(self, notification: SSENotificationEventData, known: Knowledge) -> Call[Any] | None:
         policy = self._request.on_notification
-        return None if policy is None else notification_call(known, notification, await decided(policy(notification)))
+        if policy is None:
+            return None
+        return notification_call(known, notification, await self._in_time(policy(notification), late=None))
 
     def watch(self, parent_id: str) -> None:
         """Begins to answer the permission requests of the sub-agent that this Task call runs."""
@@ -105,7 +126,9 @@ class Questions:
         """Reads a sub-agent's stream and answers its permission requests."""
         with suppress(errors.MixError):  # Without this stream the server denies after 30 s, and the turn goes on.
             known = self._transport.core.known
-            sessions = await self._transport.send(calls.list_sessions(known, include_subagents=True))
+            sessions = await self._transport.send(
+                calls.list_sessions(known, include_subagents=True), self._clock.options()
+            )
             session_id = subagent_session(sessions, parent_id)
             breaks = 0
             while session_id and await self._follow(session_id):
@@ -114,7 +137,8 @@ class Questions:
 
     async def _follow(self, session_id: str) -> bool:
         """Reads the stream and tells whether it broke, as Mix breaks every one after ten minutes."""
-        async with await self._transport.open_stream(calls.event_stream(session_id)) as stream:
+        opened = await self._transport.open_stream(calls.event_stream(session_id), self._clock.options())
+        async with opened as stream:
             async for event in stream.until_broken():
                 if isinstance(event, SSEPermissionEvent):
                     await self._answer_watched(event.data)
@@ -130,16 +154,19 @@ class Questions:
             self._wake()
         call = verdict_call(request, verdict)
         if call is not None:
-            await self._transport.send(call)
+            await self._transport.send(call, self._clock.options())
 
     async def unwatch(self, parent_id: str) -> None:
         """The Task call is over."""
         task = self._watches.pop(parent_id, None)
         if task is not None:
             task.cancel()
-            await asyncio.wait([task])
+            await asyncio.wait([task], timeout=TIDY_UP)
 
     async def close(self) -> None:
         """Leaves no task behind."""
-        for parent_id in list(self._watches):
-            await self.unwatch(parent_id)
+        tasks, self._watches = list(self._watches.values()), {}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=self._clock.tidy_left())

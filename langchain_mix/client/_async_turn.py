@@ -19,12 +19,11 @@ from langchain_mix import errors
 from langchain_mix.client._async import AsyncEventStream, AsyncTransport, shielded
 from langchain_mix.client._async_questions import Questions
 from langchain_mix.client._settings import TURN_TIMEOUT, CallOptions
-from langchain_mix.client._silence import Silence
 from langchain_mix.client._slots import SLOTS, Ticket
 from langchain_mix.client._turns import (
-    CANCEL_OPTIONS,
     Deadline,
     TurnRequest,
+    Watchdog,
     answer_of,
     ends_turn,
     interrupt,
@@ -130,11 +129,9 @@ class _Drive:
         self._stream: AsyncEventStream | None = None
         self._answers: list[Answered] = []  # Filled by the task that waits for the answer of Mix 0.6.
         self._clock = Deadline(request.timeout)
-        self._expired = asyncio.Event()
+        self._watchdog = Watchdog(self._clock, self._core.settings)
         self._sender: asyncio.Task[None] | None = None
-        self._connected_due: asyncio.TimerHandle | None = None
-        self._questions = Questions(transport, request, self._wake)
-        self._silence = Silence(self._core.settings.stall, self._core.settings.liveness)
+        self._questions = Questions(transport, request, self._clock, self._wake)
 
     @property
     def sent(self) -> bool:
@@ -145,7 +142,6 @@ class _Drive:
 
     async def updates(self) -> AsyncGenerator[Update, None]:
         ticket = await self._enter()
-        deadline: asyncio.TimerHandle | None = None
         try:
             await self._learn()
             session = self._request.session_id
@@ -153,21 +149,22 @@ class _Drive:
             self._assumed = self._core.known
             self._turn = self._request.turn(self._assumed, SLOTS.stale_error(self._key))
             self._request.message_call(self._turn.known)  # Bad input is told before a stream is opened.
-            left = self._clock.left()
-            if left is not None:
-                deadline = asyncio.get_running_loop().call_later(left, self._expire)
+            self._watchdog = Watchdog(self._clock, self._core.settings)
+            stall = self._watchdog.stall
             async for update in self._carry_out(await self._open()):
                 yield update
             while not self._turn.over:
                 stream = self._stream
                 if stream is not None:
                     async for update in self._hear(stream):
+                        stall.pause()
                         yield update
+                        stall.resume()
                 async for update in self._heard_out(stream):
+                    stall.pause()
                     yield update
+                    stall.resume()
         finally:
-            if deadline is not None:
-                deadline.cancel()
             # Leaving takes a request or two even in a cancelled task; it is short, and then the cancellation goes on.
             try:
                 await shielded(self._end())
@@ -204,7 +201,7 @@ class _Drive:
         """Learns what must be known of the server, within the time allowed for the turn."""
         flow = flows.learn_turns(lambda: self._core.known, self._request.session_id)
         try:
-            await self._transport.run(flow, self._clock.asking())
+            await self._transport.run(flow, self._clock.options())
         except errors.MixNetworkError as error:
             if self._clock.over:
                 raise self._too_late() from error
@@ -212,7 +209,7 @@ class _Drive:
 
     async def _hear(self, stream: AsyncEventStream) -> AsyncGenerator[Update, None]:
         """Reads the stream until it ends, or the turn does."""
-        step, silence = self._turn.step, self._silence
+        turn, step, stall = self._turn, self._turn.step, self._watchdog.stall
         async for event in stream.until_broken():
             if self._has_urgent_news():
                 async for update in self._news():
@@ -223,8 +220,9 @@ class _Drive:
                 else:
                     async for update in self._carry_out((effect,)):
                         yield update
-            if silence.is_too_long(event):  # And what is stored, which was just read, does not end the turn.
-                async for update in self._carry_out(step(Expired(silence.allowed, quiet=True))):
+            self._watchdog.connected()  # `connected` is the first event.
+            if stall.is_over(turn.news):  # And what is stored, which was just read, does not end the turn.
+                async for update in self._carry_out(step(Expired(stall.allowed, quiet=True))):
                     yield update
             if self._turn.over or self._stream is not stream:
                 return
@@ -235,6 +233,10 @@ class _Drive:
             return
         async for update in self._news():
             yield update
+        stall = self._watchdog.stall
+        if stall.is_over(self._turn.news):
+            async for update in self._carry_out(self._turn.step(Expired(stall.allowed, quiet=True))):
+                yield update
         if not self._turn.over and self._stream is stream:
             problem = None if stream is None else stream.problem
             dropped = problem or errors.MixStreamError("The server closed the event stream.", sent="GET /stream")
@@ -243,7 +245,7 @@ class _Drive:
 
     def _has_urgent_news(self) -> bool:
         answered = self._answers and not ends_turn(self._answers[-1])
-        return bool(answered or self._questions.problems or self._expired.is_set())
+        return bool(answered or self._questions.problems or self._clock.over)
 
     async def _news(self) -> AsyncGenerator[Update, None]:
         """What happened beside the stream."""
@@ -269,7 +271,9 @@ class _Drive:
                 case Reopen():
                     following = await self._reopen(effect.attempt)
                 case Ask() | Notify():
+                    self._watchdog.stall.pause()  # People may decide.
                     update = await self._questions.answer(effect, self._turn.known)
+                    self._watchdog.stall.resume()
                     if update is not None:
                         yield update
                 case Watch():
@@ -287,15 +291,16 @@ class _Drive:
                     yield update
 
     async def _open(self) -> tuple[Effect, ...]:
-        self._stop_awaiting_connected()
         if self._stream is not None:
             await self._stream.close()
+        self._watchdog.opening()
         usual = self._core.settings.liveness
         liveness = liveness_of(self._turn.known, usual, TURN_TIMEOUT)
         dropped: errors.MixError | None = None
         try:
             call = calls.event_stream(self._request.session_id)
             self._stream = await self._transport.open_stream(call, self._clock.opening(), liveness=liveness)
+            self._stream.read_limit = self._watchdog.read_limit
         except errors.MixError as error:
             self._stream, dropped = None, error
         if self._clock.over:  # There was no stream yet that the timer could have interrupted.
@@ -304,29 +309,19 @@ class _Drive:
             return self._turn.step(Dropped(dropped))
         if self._questions.problems or (self._answers and ends_turn(self._answers[-1])):
             self._wake()  # It came while this stream was being opened, when there was none to interrupt.
-        if liveness > usual and not self._turn.may_run:
-            self._await_connected(usual)
         return ()
 
-    def _await_connected(self, seconds: float) -> None:
-        """Mix 0.5: a stream may be silent for long while a turn runs on it, but not before it says `connected`."""
-        self._connected_due = asyncio.get_running_loop().call_later(seconds, self._wake)
-
-    def _stop_awaiting_connected(self) -> None:
-        if self._connected_due is not None:
-            self._connected_due.cancel()
-
     async def _reopen(self, attempt: int) -> tuple[Effect, ...]:
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._expired.wait(), reopen_wait(attempt, random.random()))  # noqa: S311
+        pause = self._watchdog.pause(reopen_wait(attempt, random.random()))  # noqa: S311
+        await asyncio.sleep(pause)  # noqa: TID251  # Between two attempts.
         return await self._open()
 
     async def _send(self) -> tuple[Effect, ...]:
-        self._stop_awaiting_connected()
         if runs_beside(self._turn.known):
             self._sender = asyncio.create_task(self._send_beside())
             return ()
-        return self._turn.step(await self._post(self._clock.options()))
+        answer = await self._post(self._clock.options())
+        return self._turn.step(Expired(self._clock.seconds) if self._clock.cuts_off(answer) else answer)
 
     async def _post(self, options: CallOptions) -> Answered:
         try:
@@ -334,17 +329,15 @@ class _Drive:
             return answer_of(await self._transport.send(call, options))
         except errors.MixError as error:
             self._core.learn(remaining(self._turn.known, error), self._turn.known)
+            if self._clock.over and isinstance(error, errors.MixNetworkError) and error.acted == "no":
+                return Answered(error=self._too_late())
             return Answered(error=error)
 
     async def _send_beside(self) -> None:
-        answer = await self._post(self._clock.options(beside=True))
+        answer = await self._post(self._clock.beside())
         self._answers.append(answer)
         if ends_turn(answer):
             self._wake()
-
-    def _expire(self) -> None:
-        self._expired.set()
-        self._wake()
 
     def _wake(self) -> None:
         stream = self._stream
@@ -360,11 +353,10 @@ class _Drive:
 
     async def _cancel(self) -> None:
         with suppress(errors.MixError):  # Cancelling is a courtesy; the turn ends for its user either way.
-            await self._transport.send(calls.cancel_session(self._request.session_id), CANCEL_OPTIONS)
+            await self._transport.send(calls.cancel_session(self._request.session_id), self._clock.leaving())
 
     async def _end(self) -> None:
         """Leaves nothing behind: no running turn, no stream, no task."""
-        self._stop_awaiting_connected()
         if self._turn.may_run:
             await self._cancel()
         await self._questions.close()
@@ -372,4 +364,4 @@ class _Drive:
             await self._stream.close()
         if self._sender is not None:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._sender, 5.0)
+                await asyncio.wait_for(self._sender, self._clock.tidy_left())

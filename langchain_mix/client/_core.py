@@ -21,6 +21,8 @@ import httpx
 
 from langchain_mix import errors
 from langchain_mix._version import __version__
+from langchain_mix.client._deadlines import left
+from langchain_mix.client._failures import too_late
 from langchain_mix.client._settings import CONNECT_TIMEOUT, TURN_TIMEOUT, CallOptions, Settings, settings_for
 from langchain_mix.protocol.api import Knowledge
 from langchain_mix.protocol.call import Call, Reply, error_from, is_refusal
@@ -32,6 +34,7 @@ Outcome = Reply | errors.MixError
 """How an attempt went."""
 
 _QUEUE_TIMEOUT: Final = 120.0
+_SHORTEST: Final = 0.001
 _SERVERS: Final = 256
 """Servers of which a client knows more than the URL. To forget one costs its next call a question."""
 
@@ -127,9 +130,12 @@ class Core:
 
         Raises:
             MixError: The last attempt failed, or the only one of a call that must not be sent twice.
+            MixTimeoutError: The time allowed was over before the first attempt; nothing was sent.
         """
         policy = options.retries or self.settings.retry
         started, attempt = time.monotonic(), 0
+        if _is_over(options.until, 0.0):
+            raise too_late(str(call))
         while True:
             outcome = yield Attempt()
             attempt += 1
@@ -180,7 +186,7 @@ class Core:
         if call.patient and options.timeout_ms is None:
             seconds = max(seconds, TURN_TIMEOUT)
         if options.until is not None:
-            seconds = min(seconds, max(options.until - time.monotonic(), 0.001))
+            seconds = min(seconds, max(options.until - time.monotonic(), _SHORTEST))
         content: dict[str, Any] = {}
         if call.upload is not None:
             part = call.upload
@@ -211,12 +217,17 @@ class Core:
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-cache, no-transform"}
         return self.request(client, call, replace(options, http_headers=headers | dict(options.http_headers or {})))
 
-    def stay(self, request: httpx.Request, liveness: float | None) -> None:
+    def stay(self, request: httpx.Request, liveness: float | None) -> float:
         """Lets a stream whose head has arrived be silent for longer; the head itself comes at once or not at all.
 
         The HTTP library looks into this mapping again when the body is read.
+
+        Returns:
+            Seconds without a byte after which the stream is dead.
         """
-        request.extensions["timeout"]["read"] = liveness or self.settings.liveness
+        seconds: float = liveness or self.settings.liveness
+        request.extensions["timeout"]["read"] = seconds
+        return seconds
 
     @staticmethod
     def is_stream(response: httpx.Response) -> bool:
@@ -226,7 +237,9 @@ class Core:
     @staticmethod
     def _queue(seconds: float, options: CallOptions) -> float:
         """How long a call may wait for one of the connections; a crowd waits longer than a server may take."""
-        return seconds if options.timeout_ms is not None else max(seconds, _QUEUE_TIMEOUT)
+        wait = seconds if options.timeout_ms is not None else max(seconds, _QUEUE_TIMEOUT)
+        time_left = left(options.until)
+        return wait if time_left is None else min(wait, max(time_left, _SHORTEST))
 
     @staticmethod
     def refused_stream(call: Call[Any], reply: Reply) -> Outcome:

@@ -66,6 +66,15 @@ def failure_of(problem: Exception, *, sent: str, idempotent: bool, server: str) 
     return error
 
 
+def too_late(sent: str) -> errors.MixTimeoutError:
+    """Makes the error for a request for which no time was left.
+
+    Args:
+        sent: Method and path of the request.
+    """
+    return RequestTimeout("The time allowed was over before this was sent.", sent=sent, acted="no")
+
+
 def broken_stream(problem: BaseException | None, *, sent: str) -> errors.MixStreamError:
     """Makes the error for an event stream that ended or broke."""
     if problem is None:

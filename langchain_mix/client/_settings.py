@@ -27,6 +27,9 @@ REQUEST_TIMEOUT: Final = 30.0
 TURN_TIMEOUT: Final = 660.0
 """Mix cuts every answer after 10 minutes; who waits a minute longer waits for nothing."""
 
+ANSWER_LIMIT: Final = TURN_TIMEOUT
+"""Seconds that the body of an answer may take, however steadily it comes. Downloads may take any time."""
+
 LIVENESS: Final = 100.0
 """Heartbeats come every 45 seconds; after two of them and some more the stream is dead."""
 
@@ -45,9 +48,11 @@ class CallOptions:
 
     Attributes:
         retries: The retry policy, or None for the client's.
-        timeout_ms: Time without progress after which it fails, in milliseconds, or None for the client's.
+        timeout_ms: Time without progress after which it fails, in milliseconds, or None for the client's. The head
+            of an answer must be there within it.
         http_headers: Headers to add.
-        until: When all attempts must be over, on the monotonic clock in seconds, or None for any time.
+        until: When everything must be over, on the monotonic clock in seconds, or None for any time. It holds for all
+            attempts, the pauses between them, and answers that trickle.
     """
 
     retries: RetryConfig | None = None

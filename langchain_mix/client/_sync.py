@@ -17,8 +17,9 @@ import httpx
 
 from langchain_mix import errors
 from langchain_mix.client._core import Core, Outcome, Wait, head_of, reply_of
+from langchain_mix.client._deadlines import SLACK, Bounded, BoundedAttempt, guard
 from langchain_mix.client._failures import broken_stream, failure_of
-from langchain_mix.client._settings import DEFAULT_OPTIONS, CallOptions
+from langchain_mix.client._settings import ANSWER_LIMIT, DEFAULT_OPTIONS, CallOptions
 from langchain_mix.client._turns import interrupt
 from langchain_mix.client.http_clients import CALL_LIMITS, STREAM_LIMITS, open_client
 from langchain_mix.protocol.call import Call, Flow, Together
@@ -123,7 +124,8 @@ class SyncTransport:
         request = self.core.request(client, call, options)
         self.core.log_request(call, request)
         try:
-            response = client.send(request, follow_redirects=False)
+            with BoundedAttempt(request, options.until, body=ANSWER_LIMIT):
+                response = client.send(request, follow_redirects=False)
         except FAILURES as problem:
             return self._failure(call, problem), None
         reply = reply_of(response)
@@ -185,8 +187,9 @@ class SyncTransport:
         _, response = self._sent(call, options, self._open)
         if response is None:
             raise AssertionError("Only an open stream is a success.")
-        self.core.stay(response.request, liveness)
-        stream = EventStream(call, response)
+        seconds = self.core.stay(response.request, liveness)
+        guard(response.extensions.get("network_stream"))  # A user's own client may have opened it before.
+        stream = EventStream(call, response, seconds)
         self.watch(stream)
         return stream
 
@@ -200,17 +203,16 @@ class SyncTransport:
         request = self.core.stream_request(client, call, options)
         self.core.log_request(call, request)
         try:
-            response = client.send(request, stream=True, follow_redirects=False)
+            with BoundedAttempt(request, options.until, body=ANSWER_LIMIT):
+                response = client.send(request, stream=True, follow_redirects=False)
+                if self.core.is_stream(response):
+                    return head_of(response), response
+                try:
+                    response.read()
+                finally:
+                    response.close()
         except FAILURES as problem:
             return self._failure(call, problem), None
-        if self.core.is_stream(response):
-            return head_of(response), response
-        try:
-            response.read()
-        except FAILURES as problem:
-            return self._failure(call, problem), None
-        finally:
-            response.close()
         return self.core.refused_stream(call, reply_of(response)), response
 
     def download(
@@ -242,26 +244,25 @@ class SyncTransport:
             request = self.core.request(client, call, options)
             self.core.log_request(call, request)
             try:
-                response = client.send(request, stream=True, follow_redirects=False)
-            except FAILURES as problem:
-                return self._failure(call, problem), None
-            try:
-                if response.status_code not in call.statuses:
-                    response.read()
-                    return reply_of(response), response
-                total = self.core.size_of(response)
-                for piece in response.iter_bytes():
-                    write(piece)
-                    size += len(piece)
-                    if progress is not None:
-                        progress(size, total)
+                with BoundedAttempt(request, options.until, body=None):
+                    response = client.send(request, stream=True, follow_redirects=False)
+                    try:
+                        if response.status_code not in call.statuses:
+                            response.read()
+                            return reply_of(response), response
+                        total = self.core.size_of(response)
+                        for piece in response.iter_bytes():
+                            write(piece)
+                            size += len(piece)
+                            if progress is not None:
+                                progress(size, total)
+                    finally:
+                        response.close()
             except FAILURES as problem:
                 error = self._failure(call, problem)
                 if size:
                     raise error from problem
                 return error, None
-            finally:
-                response.close()
             return head_of(response), response
 
         self._sent(call, options, fetch)
@@ -311,9 +312,11 @@ class EventStream:
     `with stream.result:` both close it at the end.
     """
 
-    def __init__(self, call: Call[None], response: httpx.Response) -> None:
-        """Takes an open response."""
+    def __init__(self, call: Call[None], response: httpx.Response, liveness: float) -> None:
+        """Takes an open response, and the seconds without a byte after which the stream is dead."""
         self._call = call
+        self._liveness = liveness
+        self.read_limit: Callable[[], float] | None = None
         self.response = response
         self.problem: errors.MixStreamError | None = None
         self._parsed = self._parse()
@@ -322,14 +325,27 @@ class EventStream:
         self._changed = threading.Condition()
 
     def until_broken(self) -> Iterator[Event]:
-        """The events until the stream ends, in whichever way; `problem` then has why it broke, if it did."""
+        """The events until the stream ends, in whichever way; `problem` then has why it broke, if it did.
+
+        Each piece is waited for until the moment that `read_limit` gives, on the monotonic clock in seconds, if it is
+        set.
+        """
         return self._parsed
+
+    def _due(self) -> float:
+        due = time.monotonic() + SLACK * self._liveness
+        return due if self.read_limit is None else min(due, self.read_limit())
 
     def _parse(self) -> Iterator[Event]:
         decoder = SSEDecoder()
         feed = decoder.feed
         try:
-            for chunk in self.response.iter_bytes():
+            chunks = self.response.iter_bytes()
+            while True:
+                with Bounded(self._due()):
+                    chunk = next(chunks, None)
+                if chunk is None:
+                    return
                 for event in feed(chunk):
                     yield parse_event(event)
         except FAILURES as problem:

@@ -16,6 +16,8 @@ from typing import Any
 from langchain_mix import errors
 from langchain_mix.client._sync import EventStream, SyncTransport
 from langchain_mix.client._turns import (
+    TIDY_UP,
+    Deadline,
     TurnRequest,
     Verdict,
     decided_now,
@@ -41,17 +43,21 @@ Answer = Callable[[SSEPermissionEventData], None]
 class Questions:
     """Answers what the server asks in one turn."""
 
-    def __init__(self, transport: SyncTransport, request: TurnRequest, wake: Callable[[], None]) -> None:
+    def __init__(
+        self, transport: SyncTransport, request: TurnRequest, clock: Deadline, wake: Callable[[], None]
+    ) -> None:
         """Watches nothing yet.
 
         Args:
             transport: Sends the answers.
             request: Has the policies.
+            clock: The turn's. A policy that decides for longer is not interrupted.
             wake: Called in another thread when there is a problem, so that the turn looks at `problems`.
         """
         self.problems: list[Exception] = []
         self._transport = transport
         self._request = request
+        self._clock = clock
         self._wake = wake
         self._watches: dict[str, _Watch] = {}
 
@@ -75,7 +81,7 @@ class Questions:
         if call is None:
             return None
         try:
-            self._transport.send(call)
+            self._transport.send(call, self._clock.options())
         except errors.MixNetworkError as error:
             # The server stops waiting by itself, and the turn goes on.
             return unanswered(question, error)
@@ -88,7 +94,7 @@ class Questions:
             return self._verdict(request)
         except BaseException:
             with suppress(errors.MixError):  # The turn is cancelled in any case.
-                self._transport.send(calls.deny_permission(request.id))  # No decision is a no.
+                self._transport.send(calls.deny_permission(request.id), self._clock.leaving())  # No decision is a no.
             raise
 
     def _verdict(self, request: SSEPermissionEventData) -> Verdict:
@@ -104,7 +110,7 @@ class Questions:
     def watch(self, parent_id: str) -> None:
         """Begins to answer the permission requests of the sub-agent that this Task call runs."""
         if parent_id not in self._watches:
-            self._watches[parent_id] = _Watch(self._transport, parent_id, self._answer_watched)
+            self._watches[parent_id] = _Watch(self._transport, parent_id, self._clock, self._answer_watched)
 
     def _answer_watched(self, request: SSEPermissionEventData) -> None:
         try:
@@ -116,26 +122,31 @@ class Questions:
             self._wake()
         call = verdict_call(request, verdict)
         if call is not None:
-            self._transport.send(call)
+            self._transport.send(call, self._clock.options())
 
     def unwatch(self, parent_id: str) -> None:
         """The Task call is over."""
         watch = self._watches.pop(parent_id, None)
         if watch is not None:
             watch.stop()
+            watch.join(TIDY_UP)
 
     def close(self) -> None:
         """Leaves no thread behind."""
-        for parent_id in list(self._watches):
-            self.unwatch(parent_id)
+        watches, self._watches = list(self._watches.values()), {}
+        for watch in watches:
+            watch.stop()
+        for watch in watches:
+            watch.join(self._clock.tidy_left())
 
 
 class _Watch:
     """A thread that reads a sub-agent's stream and answers its permission requests."""
 
-    def __init__(self, transport: SyncTransport, parent_id: str, answer: Answer) -> None:
+    def __init__(self, transport: SyncTransport, parent_id: str, clock: Deadline, answer: Answer) -> None:
         self._transport = transport
         self._parent_id = parent_id
+        self._clock = clock
         self._answer = answer
         self._stream: EventStream | None = None
         self._stopped = threading.Event()
@@ -147,7 +158,7 @@ class _Watch:
     def _run(self) -> None:
         with suppress(errors.MixError):  # Without this stream the server denies after 30 s, and the turn goes on.
             known = self._transport.core.known
-            sessions = self._transport.send(calls.list_sessions(known, include_subagents=True))
+            sessions = self._transport.send(calls.list_sessions(known, include_subagents=True), self._clock.options())
             session_id = subagent_session(sessions, self._parent_id)
             breaks = 0
             while session_id and not self._stopped.is_set() and self._follow(session_id):
@@ -156,8 +167,10 @@ class _Watch:
 
     def _follow(self, session_id: str) -> bool:
         """Reads the stream and tells whether it broke, as Mix breaks every one after ten minutes."""
-        with self._transport.open_stream(calls.event_stream(session_id)) as stream:
+        with self._transport.open_stream(calls.event_stream(session_id), self._clock.options()) as stream:
             self._stream = stream
+            if self._stopped.is_set():  # While it was being opened.
+                return False
             for event in stream.until_broken():
                 if self._stopped.is_set():
                     return False
@@ -169,4 +182,6 @@ class _Watch:
         self._stopped.set()
         if self._stream is not None:
             interrupt(self._stream.response)
-        self._thread.join(5.0)
+
+    def join(self, seconds: float) -> None:
+        self._thread.join(seconds)

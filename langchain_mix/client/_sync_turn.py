@@ -2,14 +2,15 @@
 
 Owns: carrying out a turn's effects. Refuses to know: what they are for (`protocol/turn/`).
 
-Everything happens in the caller's thread, with three exceptions that only the server's rules force: the message of
-Mix 0.6, whose answer comes when the turn is over; a deadline; and the stream of a sub-agent that asks for permission.
+Everything happens in the caller's thread, with two exceptions that only the server's rules force: the message of
+Mix 0.6, whose answer comes when the turn is over, and the stream of a sub-agent that asks for permission.
 """
 
 from __future__ import annotations
 
 import random
 import threading
+import time
 from collections.abc import Generator, Iterator
 from contextlib import suppress
 from types import TracebackType
@@ -17,14 +18,13 @@ from typing import Self
 
 from langchain_mix import errors
 from langchain_mix.client._settings import TURN_TIMEOUT, CallOptions
-from langchain_mix.client._silence import Silence
 from langchain_mix.client._slots import SLOTS, Ticket
 from langchain_mix.client._sync import EventStream, SyncTransport
 from langchain_mix.client._sync_questions import Questions
 from langchain_mix.client._turns import (
-    CANCEL_OPTIONS,
     Deadline,
     TurnRequest,
+    Watchdog,
     answer_of,
     ends_turn,
     interrupt,
@@ -129,12 +129,9 @@ class _Drive:
         self._stream: EventStream | None = None
         self._answers: list[Answered] = []  # Filled by the thread that waits for the answer of Mix 0.6.
         self._clock = Deadline(request.timeout)
-        self._expired = False
-        self._stop_waiting = threading.Event()
+        self._watchdog = Watchdog(self._clock, self._core.settings)
         self._sender: threading.Thread | None = None
-        self._connected_due: threading.Timer | None = None
-        self._questions = Questions(transport, request, self._wake)
-        self._silence = Silence(self._core.settings.stall, self._core.settings.liveness)
+        self._questions = Questions(transport, request, self._clock, self._wake)
 
     @property
     def sent(self) -> bool:
@@ -145,7 +142,6 @@ class _Drive:
 
     def updates(self) -> Generator[Update, None, None]:
         ticket = self._enter()
-        deadline: threading.Timer | None = None
         try:
             self._learn()
             session = self._request.session_id
@@ -153,25 +149,27 @@ class _Drive:
             self._assumed = self._core.known
             self._turn = self._request.turn(self._assumed, SLOTS.stale_error(self._key))
             self._request.message_call(self._turn.known)  # Bad input is told before a stream is opened.
-            if self._request.timeout is not None:
-                deadline = threading.Timer(self._clock.left() or 0.0, self._expire)
-                deadline.daemon = True
-                deadline.start()
+            self._watchdog = Watchdog(self._clock, self._core.settings)
             yield from self._carry_out(self._open())
             while not self._turn.over:
                 stream = self._stream
                 if stream is not None:
-                    yield from self._hear(stream)
-                yield from self._heard_out(stream)
+                    yield from self._unwatched(self._hear(stream))
+                yield from self._unwatched(self._heard_out(stream))
         finally:
-            if deadline is not None:
-                deadline.cancel()
             try:
                 self._end()
             finally:
                 self._core.learn(self._turn.known, self._assumed)
                 SLOTS.remember(self._key, self._turn.stale_error)
                 SLOTS.leave(ticket)
+
+    def _unwatched(self, updates: Iterator[Update]) -> Iterator[Update]:
+        """Stops the clock of the stall while the user's code has an update."""
+        for update in updates:
+            self._watchdog.stall.pause()
+            yield update
+            self._watchdog.stall.resume()
 
     def _enter(self) -> Ticket:
         free = threading.Event()
@@ -196,7 +194,7 @@ class _Drive:
         """Learns what must be known of the server, within the time allowed for the turn."""
         flow = flows.learn_turns(lambda: self._core.known, self._request.session_id)
         try:
-            self._transport.run(flow, self._clock.asking())
+            self._transport.run(flow, self._clock.options())
         except errors.MixNetworkError as error:
             if self._clock.over:
                 raise self._too_late() from error
@@ -204,7 +202,7 @@ class _Drive:
 
     def _hear(self, stream: EventStream) -> Iterator[Update]:
         """Reads the stream until it ends, or the turn does."""
-        step, silence = self._turn.step, self._silence
+        turn, step, stall = self._turn, self._turn.step, self._watchdog.stall
         for event in stream.until_broken():
             if self._has_urgent_news():
                 yield from self._news()
@@ -213,8 +211,9 @@ class _Drive:
                     yield effect.update
                 else:
                     yield from self._carry_out((effect,))
-            if silence.is_too_long(event):  # And what is stored, which was just read, does not end the turn.
-                yield from self._carry_out(step(Expired(silence.allowed, quiet=True)))
+            self._watchdog.connected()  # `connected` is the first event.
+            if stall.is_over(turn.news):  # And what is stored, which was just read, does not end the turn.
+                yield from self._carry_out(step(Expired(stall.allowed, quiet=True)))
             if self._turn.over or self._stream is not stream:
                 return
 
@@ -223,6 +222,9 @@ class _Drive:
         if self._turn.over or self._stream is not stream:
             return
         yield from self._news()
+        stall = self._watchdog.stall
+        if stall.is_over(self._turn.news):
+            yield from self._carry_out(self._turn.step(Expired(stall.allowed, quiet=True)))
         if not self._turn.over and self._stream is stream:
             problem = None if stream is None else stream.problem
             dropped = problem or errors.MixStreamError("The server closed the event stream.", sent="GET /stream")
@@ -230,7 +232,7 @@ class _Drive:
 
     def _has_urgent_news(self) -> bool:
         answered = self._answers and not ends_turn(self._answers[-1])
-        return bool(answered or self._questions.problems or self._expired)
+        return bool(answered or self._questions.problems or self._clock.over)
 
     def _news(self) -> Iterator[Update]:
         """What happened beside the stream."""
@@ -251,10 +253,13 @@ class _Drive:
                 case Reconcile():
                     yield from self._carry_out(self._turn.step(self._read(effect)))
                 case Reopen():
-                    self._stop_waiting.wait(reopen_wait(effect.attempt, random.random()))  # noqa: S311
+                    pause = self._watchdog.pause(reopen_wait(effect.attempt, random.random()))  # noqa: S311
+                    time.sleep(pause)  # noqa: TID251  # Between two attempts.
                     yield from self._carry_out(self._open())
                 case Ask() | Notify():
+                    self._watchdog.stall.pause()  # People may decide.
                     update = self._questions.answer(effect, self._turn.known)
+                    self._watchdog.stall.resume()
                     if update is not None:
                         yield update
                 case Watch():
@@ -269,15 +274,16 @@ class _Drive:
                     raise effect.error
 
     def _open(self) -> tuple[Effect, ...]:
-        self._stop_awaiting_connected()
         if self._stream is not None:
             self._stream.close()
+        self._watchdog.opening()
         usual = self._core.settings.liveness
         liveness = liveness_of(self._turn.known, usual, TURN_TIMEOUT)
         dropped: errors.MixError | None = None
         try:
             call = calls.event_stream(self._request.session_id)
             self._stream = self._transport.open_stream(call, self._clock.opening(), liveness=liveness)
+            self._stream.read_limit = self._watchdog.read_limit
         except errors.MixError as error:
             self._stream, dropped = None, error
         if self._clock.over:  # There was no stream yet that the timer could have interrupted.
@@ -286,27 +292,16 @@ class _Drive:
             return self._turn.step(Dropped(dropped))
         if self._questions.problems or (self._answers and ends_turn(self._answers[-1])):
             self._wake()  # It came while this stream was being opened, when there was none to interrupt.
-        if liveness > usual and not self._turn.may_run:
-            self._await_connected(usual)
         return ()
 
-    def _await_connected(self, seconds: float) -> None:
-        """Mix 0.5: a stream may be silent for long while a turn runs on it, but not before it says `connected`."""
-        self._connected_due = threading.Timer(seconds, self._wake)
-        self._connected_due.daemon = True
-        self._connected_due.start()
-
-    def _stop_awaiting_connected(self) -> None:
-        if self._connected_due is not None:
-            self._connected_due.cancel()
-
     def _send(self) -> Iterator[Update]:
-        self._stop_awaiting_connected()
         if runs_beside(self._turn.known):
             self._sender = threading.Thread(target=self._send_beside, daemon=True)
             self._sender.start()
         else:
-            yield from self._carry_out(self._turn.step(self._post(self._clock.options())))
+            answer = self._post(self._clock.options())
+            cut_off = self._clock.cuts_off(answer)
+            yield from self._carry_out(self._turn.step(Expired(self._clock.seconds) if cut_off else answer))
 
     def _post(self, options: CallOptions) -> Answered:
         try:
@@ -314,18 +309,15 @@ class _Drive:
             return answer_of(self._transport.send(call, options))
         except errors.MixError as error:
             self._core.learn(remaining(self._turn.known, error), self._turn.known)
+            if self._clock.over and isinstance(error, errors.MixNetworkError) and error.acted == "no":
+                return Answered(error=self._too_late())
             return Answered(error=error)
 
     def _send_beside(self) -> None:
-        answer = self._post(self._clock.options(beside=True))
+        answer = self._post(self._clock.beside())
         self._answers.append(answer)
         if ends_turn(answer):
             self._wake()
-
-    def _expire(self) -> None:
-        self._expired = True
-        self._stop_waiting.set()
-        self._wake()
 
     def _wake(self) -> None:
         stream = self._stream
@@ -341,16 +333,14 @@ class _Drive:
 
     def _cancel(self) -> None:
         with suppress(errors.MixError):  # Cancelling is a courtesy; the turn ends for its user either way.
-            self._transport.send(calls.cancel_session(self._request.session_id), CANCEL_OPTIONS)
+            self._transport.send(calls.cancel_session(self._request.session_id), self._clock.leaving())
 
     def _end(self) -> None:
         """Leaves nothing behind: no running turn, no stream, no thread."""
-        self._stop_waiting.set()
-        self._stop_awaiting_connected()
         if self._turn.may_run:
             self._cancel()
         self._questions.close()
         if self._stream is not None:
             self._stream.close()
         if self._sender is not None:
-            self._sender.join(5.0)
+            self._sender.join(self._clock.tidy_left())

@@ -18,7 +18,9 @@ from typing import Any, Final, Literal, TypeVar
 import httpx
 
 from langchain_mix import errors
-from langchain_mix.client._settings import CallOptions
+from langchain_mix.client._deadlines import left
+from langchain_mix.client._settings import CallOptions, Settings
+from langchain_mix.client._stall import StallDetector
 from langchain_mix.protocol import calls
 from langchain_mix.protocol.api import Knowledge, having
 from langchain_mix.protocol.call import Call, is_unrouted
@@ -43,12 +45,12 @@ NotificationAnswer = str | None
 NotificationPolicy = Callable[[SSENotificationEventData], NotificationAnswer | Awaitable[NotificationAnswer]]
 """How notifications are answered: with a text, a choice, `""` to acknowledge, or None to leave it to someone else."""
 
-_LEAVING_MS: Final = 2_000
-_BESIDE_MS: Final = 1_000
-_LEAVING: Final = RetryConfig(backoff=BackoffStrategy(50, 50, 1.0, _LEAVING_MS), max_attempts=2)
+TIDY_UP: Final = 5.0
+"""Seconds for all that is done after the end or the deadline of a turn."""
 
-CANCEL_OPTIONS: Final = CallOptions(_LEAVING, _LEAVING_MS)
-"""A cancel on the way out is short: who gives up does not want to wait. Once more at most, for a stale connection."""
+_LEAVING: Final = 2.0
+_BESIDE: Final = 1.0
+_LEAVING_RETRIES: Final = RetryConfig(backoff=BackoffStrategy(50, 50, 1.0, int(_LEAVING * 1000)), max_attempts=2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,47 +116,107 @@ class TurnRequest:
 
 
 class Deadline:
-    """The time allowed for a turn."""
+    """The time allowed for a turn, and the short time for tidying up after it."""
 
     def __init__(self, seconds: float | None) -> None:
         """Starts counting; None allows any time."""
         self.seconds = seconds or 0.0
-        self._end = None if seconds is None else time.monotonic() + seconds
+        self.end = None if seconds is None else time.monotonic() + seconds
+        self._tidy: float | None = None
 
     def left(self) -> float | None:
-        """Seconds left, not negative, or None for any time."""
-        return None if self._end is None else max(self._end - time.monotonic(), 0.0)
+        """Returns the seconds left, not negative, or None for any time."""
+        return left(self.end)
 
     @property
     def over(self) -> bool:
-        """Whether the time is up."""
+        """True when the time is up."""
         return self.left() == 0.0
 
-    def reading(self) -> CallOptions:
-        """How the stored messages are read: at the end of the time allowed not for much longer."""
-        left = self.left()
-        if left is None or left * 1000 > _LEAVING_MS:
-            return CallOptions()
-        return CallOptions(_LEAVING, _LEAVING_MS)
+    def cuts_off(self, answer: Answered) -> bool:
+        """True when the deadline is why a message has no answer; a refusal counts all the same."""
+        return self.over and answer.error is not None and answer.error.acted != "no"
 
-    def asking(self) -> CallOptions:
-        """How what must be known before the turn is asked for."""
-        return CallOptions(until=self._end)
+    def tidy_until(self) -> float:
+        """Returns when all tidying up must be over: some seconds after it was first asked for."""
+        if self._tidy is None:
+            self._tidy = time.monotonic() + TIDY_UP
+        return self._tidy
+
+    def tidy_left(self) -> float:
+        """Returns the seconds left for tidying up, not negative."""
+        return max(self.tidy_until() - time.monotonic(), 0.0)
+
+    def leaving(self) -> CallOptions:
+        """Returns how requests on the way out are sent: in a short time, and twice at most, for a stale connection."""
+        until = min(time.monotonic() + _LEAVING, self.tidy_until())
+        return CallOptions(_LEAVING_RETRIES, until=until)
+
+    def reading(self) -> CallOptions:
+        """Returns how the stored messages are read; at the end of the time allowed not for much longer."""
+        time_left = self.left()
+        return CallOptions(until=self.end) if time_left is None or time_left > _LEAVING else self.leaving()
+
+    def options(self) -> CallOptions:
+        """Returns how everything else is sent."""
+        return CallOptions(until=self.end)
 
     def opening(self) -> CallOptions:
-        """How the stream is opened: once, since the turn decides about another attempt."""
-        return CallOptions(NO_RETRIES, until=self._end)
+        """Returns how the stream is opened: once, since the turn decides about another attempt."""
+        return CallOptions(NO_RETRIES, until=self.end)
 
-    def options(self, *, beside: bool = False) -> CallOptions:
-        """How the message is sent: its answer is not waited for beyond the deadline.
+    def beside(self) -> CallOptions:
+        """Returns how the message is sent beside the stream.
 
-        Beside the stream a little longer: giving it up cancels the turn (Mix 0.6), and the stream would tell of that as
+        A little longer than the deadline: giving it up cancels the turn (Mix 0.6), and the stream would tell of that as
         if somebody else had done it, before the deadline is noticed.
         """
-        left = self.left()
-        if left is None:
-            return CallOptions()
-        return CallOptions(timeout_ms=max(int(left * 1000), 1) + (_BESIDE_MS if beside else 0))
+        return CallOptions(until=None if self.end is None else self.end + _BESIDE)
+
+
+class Watchdog:
+    """Until when a turn's stream may be read: its deadline, its stall, and the `connected` that is due."""
+
+    def __init__(self, deadline: Deadline, settings: Settings) -> None:
+        """Begins to measure.
+
+        Args:
+            deadline: The turn's.
+            settings: The client's.
+        """
+        self.stall = StallDetector(settings.stall, settings.liveness)
+        self._deadline = deadline
+        self._liveness = settings.liveness
+        self._opened = time.monotonic()
+        self._connected = False
+
+    def opening(self) -> None:
+        """Notes that a stream is being opened."""
+        self._opened, self._connected = time.monotonic(), False
+
+    def connected(self) -> None:
+        """Notes that the stream is of use."""
+        self._connected = True
+
+    def read_limit(self) -> float:
+        """Returns until when the next piece of the stream is waited for, on the monotonic clock in seconds.
+
+        Mix: `connected` comes at once, in all generations; Mix 0.5 may be silent for long after it.
+        """
+        limit = time.monotonic() + self.stall.left()
+        if not self._connected:
+            limit = min(limit, self._opened + self._liveness)
+        return limit if self._deadline.end is None else min(limit, self._deadline.end)
+
+    def pause(self, apart: float) -> float:
+        """Returns the seconds to wait before a stream is opened again.
+
+        Args:
+            apart: Seconds that two openings are apart at least. A stream that lasted for longer is opened at once.
+        """
+        pause = max(self._opened + apart - time.monotonic(), 0.0)
+        time_left = self._deadline.left()
+        return pause if time_left is None else min(pause, time_left)
 
 
 def decided_now(said: Said | Awaitable[Said]) -> Said:

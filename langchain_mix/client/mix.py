@@ -96,7 +96,8 @@ class Mix:
             async_client: Your own HTTP client for asynchronous operations. It is never closed here.
             retry_config: When calls that do no more when sent twice are sent again; None for up to five attempts
                 within a minute.
-            timeout_ms: Time without progress after which a request fails, in milliseconds; None for 30,000.
+            timeout_ms: Time without progress after which a request fails, in milliseconds; None for 30,000. No
+                deadline: a body may take longer as long as it comes, 660 s at most (a download any time).
             debug_logger: Where requests are logged, at level DEBUG and without secrets; None for the logger
                 `langchain_mix`, which writes to standard error if the environment variable `MIX_DEBUG` is `true`.
             api: The server's API generation: `"0.5"`, `"0.6"`, `"0.6.5"`, `"0.7"`, `"0.8"` or `"next"`. `"auto"` learns
@@ -221,7 +222,9 @@ class Mix:
             max_steps: After how many steps the turn ends with an error (Mix 0.8).
             command: The text is meant as a server command, such as `/help`.
             timeout: Seconds that the turn may take before it is cancelled, waiting for another one included; None for
-                any time. Whatever it is, a turn that tells nothing for 660 s is cancelled.
+                any time. A deadline, however the server's answers trickle; only tidying up may take 5 s more, and a
+                synchronous policy function as long as it likes. Whatever it is, a turn in which nothing new happens
+                for 660 s is cancelled.
             permissions: How the agent's requests to run a tool are answered: `"deny"`, `"allow"`, `"ignore"` to leave
                 them to somebody else, or a function that gets the request and returns True, False or None for the same.
                 The server denies by itself after 30 s. A function that raises denies, and ends the turn.

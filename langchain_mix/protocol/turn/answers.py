@@ -12,7 +12,7 @@ from langchain_mix.protocol.events import SSECompleteEventData
 from langchain_mix.protocol.models import SendMessageResponse
 from langchain_mix.protocol.retry import RETRIED_STATUSES
 from langchain_mix.protocol.turn import outcomes
-from langchain_mix.protocol.turn.state import MAX_REOPENS, Effects, Phase, State
+from langchain_mix.protocol.turn.state import MAX_FRUITLESS, MAX_REOPENS, Effects, Phase, State
 from langchain_mix.protocol.turn.steps import Answered, Cancel, Reconcile, Reopen
 
 
@@ -72,10 +72,11 @@ def dropped(state: State, error: errors.MixError) -> Effects:
     if state.known.agreed("close_cancels") is True:
         return state.end_with(outcomes.interrupted(error))
     state.reopens += 1
-    if final or state.reopens > MAX_REOPENS:
+    state.fruitless += 1
+    if final or state.reopens > MAX_REOPENS or state.fruitless > MAX_FRUITLESS:
         lost = state.lost_answer
         return state.fail(outcomes.left_running(error) if lost is None else outcomes.unknown_outcome(lost))
-    return (Reopen(state.reopens),)
+    return (Reopen(max(state.reopens, state.fruitless)),)
 
 
 def expired(state: State, seconds: float, *, quiet: bool = False) -> Effects:
@@ -84,4 +85,4 @@ def expired(state: State, seconds: float, *, quiet: bool = False) -> Effects:
         return state.fail(outcomes.expired(seconds, sent=False))
     if state.phase is Phase.CLOSING:
         return ()
-    return (Cancel(), *state.end_with(outcomes.expired(seconds, sent=True, quiet=quiet)))
+    return (Cancel(), *state.end_with(outcomes.expired(seconds, sent=True, taken=state.accepted, quiet=quiet)))

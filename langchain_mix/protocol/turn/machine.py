@@ -78,6 +78,11 @@ class Turn:
         """True once the message is on its way to the server."""
         return self._state.sent
 
+    @property
+    def news(self) -> int:
+        """A counter of what was new in the turn; while it stands still, nothing shows that anybody works on it."""
+        return self._state.news
+
     def partial(self) -> TurnResult:
         """What is known of the turn by now."""
         return self._state.partial()

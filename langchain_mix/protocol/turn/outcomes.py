@@ -83,17 +83,25 @@ def left_running(error: errors.MixError) -> errors.MixStreamError:
     )
 
 
-def expired(seconds: float, *, sent: bool, quiet: bool = False) -> errors.MixTurnTimeout:
-    """The turn's budget is used up, or nothing has happened in it for too long."""
+def expired(seconds: float, *, sent: bool, taken: bool = True, quiet: bool = False) -> errors.MixTurnTimeout:
+    """Returns the error for a turn whose time is over, or in which nothing has happened for too long.
+
+    Args:
+        seconds: The time allowed.
+        sent: The message was sent.
+        taken: Something shows that the server took it.
+        quiet: Nothing has happened for that time.
+    """
+    acted: errors.Acted = "yes" if taken else "unknown"
     if not sent:
         return errors.MixTurnTimeout(f"No stream stood within {seconds:g} s; nothing was sent.", acted="no")
     if quiet:
         return errors.MixTurnTimeout(
             f"Nothing happened in the turn for {seconds:g} s, longer than any tool may run; it was cancelled.",
-            acted="yes",
+            acted=acted,
             hint="The server may have been restarted. " + _KEEP,
         )
-    return errors.MixTurnTimeout(f"The turn took longer than {seconds:g} s and was cancelled.", acted="yes", hint=_KEEP)
+    return errors.MixTurnTimeout(f"The turn took longer than {seconds:g} s and was cancelled.", acted=acted, hint=_KEEP)
 
 
 def refused_stream(session_id: str, text: str) -> errors.MixError:
@@ -131,6 +139,15 @@ def unknown_outcome(lost: errors.MixError) -> errors.MixOutcomeUnknown:
         sent=lost.sent,
         acted="unknown",
         hint="Read the session's messages before sending it again.",
+    )
+
+
+def unproven(session_id: str) -> errors.MixOutcomeUnknown:
+    """Returns the error for a message that was answered and that neither the stream nor the stored messages show."""
+    return errors.MixOutcomeUnknown(
+        f"The server answered the message, but nothing shows it in session {session_id}: no event, no stored message.",
+        acted="unknown",
+        hint="The server may have been restarted. Read the session's messages before sending it again.",
     )
 
 

@@ -10,7 +10,7 @@ from typing import Final
 from langchain_mix import errors
 from langchain_mix.protocol.turn import outcomes
 from langchain_mix.protocol.turn.runs import Evidence, share_of
-from langchain_mix.protocol.turn.state import Blind, Effects, Phase, State
+from langchain_mix.protocol.turn.state import MAX_UNPROVEN, Blind, Effects, Phase, State
 from langchain_mix.protocol.turn.steps import Emit, Read, Reconcile
 from langchain_mix.protocol.turn.transcript import StoredRow, Transcript, outcome_of, up_to_call
 
@@ -29,6 +29,7 @@ def _read(state: State, signal: Read) -> Effects:
     if signal.transcript is None:
         return _unread(state, signal.error)
     transcript = signal.transcript
+    _compare(state, transcript)
     if state.counting:
         return _count(state, transcript)
     user, rows, certain = _own(state, transcript)
@@ -41,6 +42,16 @@ def _read(state: State, signal: Read) -> Effects:
         state.failure, state.phase = outcomes.unclear(state.session_id), Phase.CLOSING
         return _settle_all(state, transcript, rows)
     return _proven(state, transcript, user, rows, resume_at)
+
+
+def _compare(state: State, transcript: Transcript) -> None:
+    """Notes whether the stored messages have grown: events may be lost while no stream is open."""
+    size = len(transcript.rows)
+    text = sum(len(row.text) + len(row.thinking) for row in transcript.rows)
+    stored = (size, text, sum(len(row.tool_calls) for row in transcript.rows))
+    if state.stored not in {None, stored}:
+        state.progress()
+    state.stored = stored
 
 
 def _closed(
@@ -192,7 +203,7 @@ def _still_running(state: State, rows: list[StoredRow], resume_at: str) -> Effec
 def _unproven(state: State, *, stored: bool) -> Effects:
     """The session does not provably hold the message: it is not there, or it may be an earlier one."""
     if state.lost_answer is None:
-        return ()
+        return () if stored or state.touched or not state.answered else _still_unproven(state)
     if isinstance(state.lost_answer, errors.ErrorResponse) and not stored:
         return state.fail(state.lost_answer)  # The server failed before it stored anything, and has said so.
     state.doubts += 1
@@ -201,11 +212,22 @@ def _unproven(state: State, *, stored: bool) -> Effects:
     return state.fail(outcomes.unknown_outcome(state.lost_answer))
 
 
+def _still_unproven(state: State) -> Effects:
+    """Mix stores a message before its turn begins, and 202 says nothing about success."""
+    state.unproven += 1
+    if state.unproven <= MAX_UNPROVEN:
+        return ()  # The next heartbeat asks again.
+    lost = state.lost_answer
+    return state.fail(outcomes.unproven(state.session_id) if lost is None else outcomes.unknown_outcome(lost))
+
+
 def _unread(state: State, error: errors.MixError | None) -> Effects:
     if state.phase is Phase.CLOSING:
         return _end(state)
     if isinstance(error, errors.MixNotFoundError):
         return state.fail(error)
+    if state.lost_answer is not None or (state.answered and not state.touched):
+        return _still_unproven(state)
     return ()  # The next heartbeat asks again.
 
 

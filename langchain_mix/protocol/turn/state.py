@@ -21,6 +21,13 @@ from langchain_mix.protocol.turn.updates import TurnResult
 MAX_REOPENS: Final = 5
 """Attempts in a row to open a broken stream again before the turn is left to the server."""
 
+MAX_FRUITLESS: Final = 200
+"""Streams in a row that opened and ended without anything new. At the longest pause between two of them this takes
+longer than a turn may be silent, so that no turn that is alive reaches it."""
+
+MAX_UNPROVEN: Final = 5
+"""Reads of the stored messages after which a message that was answered and that nothing shows counts as lost."""
+
 Effects = tuple[Effect, ...]
 
 
@@ -79,9 +86,15 @@ class State:
         answered: The message's answer came.
         last_id: This turn's last message, where the message's own answer names it.
         doubts: How often the stored messages gave no answer.
+        unproven: How often the stored messages did not hold a message that was answered, or could not be read for it.
         idle_reads: How often in a row nobody was at work in the session and yet this turn had no end.
         candidate: A message that may be this turn's, or that of an earlier turn with the same words.
         counting: All that is missing are the session's counters.
+        reopens: Attempts in a row to open the stream again.
+        fruitless: Streams in a row that ended without anything new.
+        news: Counts what was new: events of a turn, changes of the stored messages.
+        last_unknown: The last event of an unknown kind; one that is equal is not new.
+        stored: The size of the stored messages when they were last read.
         failure: With what the turn will end.
         complete: The server's own account of the end.
     """
@@ -116,10 +129,15 @@ class State:
     answered: bool = False
     last_id: str = ""
     doubts: int = 0
+    unproven: int = 0
     idle_reads: int = 0
     candidate: str = ""
     counting: bool = False
     reopens: int = 0
+    fruitless: int = 0
+    news: int = 0
+    last_unknown: tuple[str, str] = ("", "")
+    stored: tuple[int, int, int] | None = None
     failure: errors.MixError | None = None
     complete: SSECompleteEventData | None = None
 
@@ -156,6 +174,11 @@ class State:
         """
         self.besides = max(self.besides, besides)
         self.result.contended, self.blind = True, Blind.UNTIL_END
+
+    def progress(self) -> None:
+        """Notes that something new has come: the turn, or another one of the session, is alive."""
+        self.news += 1
+        self.fruitless = 0
 
     def go_on(self) -> None:
         """Takes back that the turn has ended: it was another one's end."""

@@ -39,8 +39,21 @@ def hear(state: State, event: ev.Event) -> Effects:
     Returns:
         What to do now.
     """
+    if _is_new(state, event):
+        state.progress()
     rule = _RULES.get(type(event))
     return rule(state, event) if rule is not None else ()
+
+
+def _is_new(state: State, event: ev.Event) -> bool:
+    """True unless the event would come on a session where nobody works, too."""
+    if isinstance(event, ev.UnknownEvent):
+        # A later server may have a keep-alive event of another name; it says the same each time.
+        last, state.last_unknown = state.last_unknown, (event.event, event.raw)
+        return event.event != "connected" and last != state.last_unknown
+    if isinstance(event, ev.SSEUserMessageCreatedEvent) and not event.data.parent_tool_call_id:
+        return event.data.message_id != state.user_id and event.data.message_id not in state.foreign_users
+    return type(event) not in _OF_THE_SERVER
 
 
 def _nested(parent_id: str, update: Update) -> Effects:
@@ -245,6 +258,11 @@ def _unknown(state: State, event: ev.UnknownEvent) -> Effects:
         return _ASK_STORED if state.phase is Phase.RUNNING else ()
     return (Emit(Progress(event.event, {"data": event.data, "raw": event.raw, "reason": event.reason})),)
 
+
+_OF_THE_SERVER: Final = frozenset(
+    {ev.SSEHeartbeatEvent, ev.SSEConnectedEvent, ev.SSESessionCreatedEvent, ev.SSESessionDeletedEvent}
+)
+"""What comes whether a turn runs or not. Mix cuts every stream after ten minutes, so that `connected` comes again."""
 
 _RULES: Final[Mapping[type, Callable[[State, Any], Effects]]] = {
     ev.SSEConnectedEvent: _connected,

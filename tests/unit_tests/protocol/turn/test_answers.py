@@ -5,7 +5,7 @@ import pytest
 from langchain_mix import errors
 from langchain_mix.protocol.turn import steps
 from langchain_mix.protocol.turn import updates as up
-from langchain_mix.protocol.turn.state import MAX_REOPENS
+from langchain_mix.protocol.turn.state import MAX_FRUITLESS, MAX_REOPENS, MAX_UNPROVEN
 
 LOST = errors.MixTimeoutError("no answer", sent="POST /x", acted="unknown")
 
@@ -275,12 +275,97 @@ def test_a_stream_that_cannot_be_had_back_leaves_the_turn_to_the_server(bench):
     assert len(server.of(steps.Reopen)) == MAX_REOPENS
 
 
-def test_reopening_counts_from_one_again_once_it_worked(bench):
+def test_reopening_counts_from_one_again_once_it_brought_something_new(bench):
     server = bench().begun()
     server.dropped()
     server.dropped()
     server.connected()
+    server.heartbeat()
+    assert server.dropped() == [steps.Reopen(3)]
+    server.connected()
+    server.say("x")
     assert server.dropped() == [steps.Reopen(1)]
+
+
+def test_rows_that_grow_between_two_streams_are_new(bench, row):
+    server = bench().begun()
+    server.heartbeat()
+    for n in range(3):
+        server.dropped()
+        server.rows.append(row("assistant", f"M{n}", "text", finish="tool_use", calls=[(f"T{n}", "Bash", "{}", "")]))
+        server.connected()
+        assert server.dropped() == [steps.Reopen(1)]
+        server.connected()
+
+
+@pytest.mark.parametrize("again", ["keep-alive", "user_message_created"])
+def test_what_comes_again_and_again_is_not_new(bench, again):
+    """A keep-alive event of a later server, and what a server tells again on each stream."""
+    server = bench("0.8").begun("U")
+    body = {"messageId": "U", "content": "hi"} if again == "user_message_created" else {"a": 1}
+    server.event(again, **body)
+    for attempt in (1, 2, 3):
+        assert server.dropped() == [steps.Reopen(attempt)]
+        server.connected()
+        server.event(again, **body)
+
+
+@pytest.mark.parametrize("api", ["0.6.5", "0.7", "0.8", "next"])
+def test_a_stream_that_is_cut_again_and_again_ends_the_turn(bench, api):
+    """Each one opens, so that no count of failed attempts ends it; a shell may also lose its clock."""
+    server = bench(api).begun()
+    while not server.turn.over:
+        server.dropped()
+        server.connected()
+    assert isinstance(server.error, errors.MixStreamError)
+    assert server.error.acted == "yes"
+    assert len(server.of(steps.Reopen)) == MAX_FRUITLESS
+
+
+@pytest.mark.parametrize("answer", ["taken", "lost"])
+@pytest.mark.parametrize("reads", ["without it", "failing"])
+@pytest.mark.parametrize("sign", ["connected", "heartbeat"])
+def test_a_message_that_nothing_proves_is_given_up(bench, answer, reads, sign):
+    server = bench("0.8")
+    server.connected()
+    if reads == "failing":
+        server.unreadable = errors.MixDefaultError("500")
+    if answer == "taken":
+        server.accepted()
+    else:
+        server.refused(errors.MixTimeoutError("No answer in time.", acted="unknown"))
+    for _ in range(MAX_UNPROVEN + 1):
+        if sign == "connected":
+            server.dropped()
+        server.event(sign, {"sessionId": "S"})
+    assert isinstance(server.error, errors.MixOutcomeUnknown), repr(server.error)
+    assert server.error.acted == "unknown"
+    assert "before sending it again" in server.error.hint
+    assert len(server.of(steps.Send)) == 1
+
+
+def test_a_turn_that_shows_itself_is_never_unproven(bench):
+    """Its words were changed on the way into the store, so that they are not recognised; its text comes all the same."""
+    server = bench("0.6.5")
+    server.connected()
+    server.accepted()
+    server.say("x")
+    for _ in range(3 * MAX_UNPROVEN):
+        server.heartbeat()
+    assert not server.turn.over
+
+
+@pytest.mark.parametrize("quiet", [False, True])
+@pytest.mark.parametrize("taken", [False, True])
+def test_a_time_that_is_over_says_whether_the_server_may_have_acted(bench, quiet, taken):
+    server = bench("0.8")
+    server.connected()
+    if taken:
+        server.accepted()
+    server.step(steps.Expired(3.0, quiet=quiet))
+    assert isinstance(server.error, errors.MixTurnTimeout)
+    assert server.error.acted == ("yes" if taken else "unknown")
+    assert len(server.of(steps.Cancel)) == 1
 
 
 def test_a_refused_stream_is_not_knocked_at_again(bench):

@@ -1,0 +1,230 @@
+"""Deadlines that hold whatever a server sends: one byte now and then, interim answers without end, endless chunk heads.
+
+Owns: by when an attempt must have its answer, and how a read of the HTTP library is made to keep to it.
+Refuses to know: what is sent, and what follows from a deadline that has passed.
+
+The timeouts of httpx hold for one read of the socket, and are fixed when the head or the body of an answer begins to be
+read. In asynchronous code a task that waits can be cancelled. Synchronous code waits in a system call: there the read
+and write methods of the network streams are wrapped, which httpx hands out through its `trace` extension and with each
+response, so that each of them looks at the deadline of its thread. No thread is needed for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+import weakref
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any, Final, Self
+
+import httpx
+
+_AT_ONCE: Final = 256 * 1024
+"""Bytes written between two looks at the deadline."""
+
+SLACK: Final = 1.25
+"""By what a deadline for several reads exceeds the timeout of one. Who sends nothing at all runs into that one."""
+
+_SLICE: Final = 1.0
+"""Seconds of waiting in one system call. Python takes no notice of a Ctrl-C that came just before it until it ends."""
+
+_OVER: Final = "The time allowed is over."
+
+
+class _Thread(threading.local):
+    until: float | None = None
+
+
+_THREAD: Final = _Thread()
+
+
+class Bounded:
+    """Keeps what this thread reads and writes on guarded connections within a deadline. One use, as a context."""
+
+    def __init__(self, until: float | None) -> None:
+        """Takes the deadline.
+
+        Args:
+            until: On the monotonic clock in seconds, or None for any time. An outer deadline holds as well.
+        """
+        self._until = until
+        self._outer: float | None = None
+
+    def __enter__(self) -> Self:
+        """Begins to hold."""
+        self._outer = _THREAD.until
+        self.tighten(self._until)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Ends to hold."""
+        _THREAD.until = self._outer
+
+    def tighten(self, until: float | None) -> None:
+        """Replaces the deadline, but not the outer one."""
+        _THREAD.until = earlier(self._outer, until)
+
+
+class Attempt:
+    """The deadlines of one attempt: the head about within the read timeout, however it trickles, the body later."""
+
+    def __init__(self, request: httpx.Request, until: float | None, *, body: float | None) -> None:
+        """Takes the deadlines and watches the request's progress.
+
+        Args:
+            request: The request, with its read timeout.
+            until: When all must be over, on the monotonic clock in seconds, or None for any time.
+            body: Seconds for the body, or None where it may take any time as long as it comes.
+        """
+        self.until = until
+        self.sent = False
+        self._head = SLACK * float(request.extensions["timeout"]["read"])
+        self._body = body
+
+    def due(self, event: str) -> tuple[bool, float | None]:
+        """Takes an event of the HTTP library's trace.
+
+        Args:
+            event: Its name.
+
+        Returns:
+            Whether the deadline changes, and the new one.
+        """
+        if event.endswith(".send_request_headers.started"):
+            self.sent = True
+        elif event.endswith(".receive_response_headers.started"):
+            return True, earlier(self.until, self._after(self._head))
+        elif event.endswith(".receive_response_headers.complete"):
+            return True, earlier(self.until, self._after(self._body))
+        return False, None
+
+    @staticmethod
+    def _after(seconds: float | None) -> float | None:
+        return None if seconds is None else time.monotonic() + seconds
+
+
+class BoundedAttempt(Bounded):
+    """Keeps an attempt of synchronous code within its deadlines, as a context around sending and reading."""
+
+    def __init__(self, request: httpx.Request, until: float | None, *, body: float | None) -> None:
+        """Takes the deadlines; see `Attempt`."""
+        super().__init__(until)
+        self._attempt = Attempt(request, until, body=body)
+        self._request = request
+        request.extensions["trace"] = self._trace
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Ends to hold."""
+        del self._request.extensions["trace"]
+        super().__exit__(kind, error, trace)
+
+    def _trace(self, event: str, info: dict[str, Any]) -> None:
+        if event.endswith((".connect_tcp.complete", ".connect_unix_socket.complete", ".start_tls.complete")):
+            guard(info.get("return_value"))
+        changes, until = self._attempt.due(event)
+        if changes:
+            self.tighten(until)
+
+
+class AsyncBoundedAttempt:
+    """Keeps an attempt of asynchronous code within its deadlines, as a context around sending and reading."""
+
+    def __init__(self, request: httpx.Request, until: float | None, *, body: float | None) -> None:
+        """Takes the deadlines; see `Attempt`."""
+        self._attempt = Attempt(request, until, body=body)
+        self._request = request
+        self._timeout = asyncio.timeout(left(until))
+        request.extensions["trace"] = self._trace
+
+    async def _trace(self, event: str, _: dict[str, Any]) -> None:
+        changes, until = self._attempt.due(event)
+        if changes and not self._timeout.expired():
+            self._timeout.reschedule(None if until is None else asyncio.get_running_loop().time() + _left(until))
+
+    async def __aenter__(self) -> Self:
+        """Begins to hold."""
+        await self._timeout.__aenter__()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Ends to hold.
+
+        Raises:
+            TimeoutException: The deadline of httpx's own kind, which tells whether anything was sent.
+        """
+        del self._request.extensions["trace"]
+        try:
+            await self._timeout.__aexit__(kind, error, trace)
+        except TimeoutError as problem:
+            over = httpx.ReadTimeout if self._attempt.sent else httpx.ConnectTimeout
+            raise over(_OVER, request=self._request) from problem
+
+
+class _Guarded:
+    """A read or write method of a network stream that ends at the deadline of the thread that calls it."""
+
+    __slots__ = ("_method",)
+
+    def __init__(self, method: Callable[..., Any]) -> None:
+        self._method = weakref.WeakMethod(method)  # It stands on its own stream, which nobody else should hold.
+
+    def _call(self, data: Any, timeout: float | None) -> Any:
+        method = self._method()
+        if method is None:
+            raise AssertionError("The stream of a running call is alive.")
+        time_left = left(_THREAD.until)
+        if time_left == 0.0:
+            raise httpx.ReadTimeout(_OVER)
+        return method(data, earlier(timeout, time_left))
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        until = None if timeout is None else time.monotonic() + timeout
+        while True:
+            try:
+                data: bytes = self._call(max_bytes, earlier(_SLICE, left(until)))
+            except Exception as problem:
+                # The library's own kind of timeout; nothing was read, and after a slice of the time it goes on.
+                if not isinstance(problem.__cause__, TimeoutError) or left(until) == 0.0:
+                    raise
+            else:
+                return data
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        for start in range(0, len(buffer), _AT_ONCE):
+            self._call(buffer[start : start + _AT_ONCE], timeout)
+
+
+def guard(stream: Any) -> None:
+    """Makes the reads and writes of a network stream keep to the deadline of their thread. May be called twice.
+
+    Args:
+        stream: The stream of a connection, or None where the transport of a client has none to show.
+    """
+    own, read, write = (getattr(stream, name, None) for name in ("__dict__", "read", "write"))
+    if own is None or read is None or write is None or isinstance(getattr(read, "__self__", None), _Guarded):
+        return
+    own["read"], own["write"] = _Guarded(read).read, _Guarded(write).write
+
+
+def earlier(one: float | None, other: float | None) -> float | None:
+    """Returns the earlier of two deadlines; None is any time."""
+    if one is None or other is None:
+        return other if one is None else one
+    return min(one, other)
+
+
+def _left(until: float) -> float:
+    return max(until - time.monotonic(), 0.0)
+
+
+def left(until: float | None) -> float | None:
+    """Returns the seconds until a deadline, not negative, or None for any time."""
+    return None if until is None else _left(until)
