@@ -11,6 +11,7 @@ from typing import Any
 
 from langchain_core.messages import AIMessageChunk, BaseMessage, HumanMessage
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import Progress
 from rich.rule import Rule
 
@@ -55,7 +56,7 @@ def _upload(console: Console, mix: Mix) -> None:
         for name in progress.track(_FILES, description="Uploading"):
             content = resources.files("langchain_mix.cli").joinpath("demo_files", name).read_bytes()
             info = mix.files.upload_session_file(id=session.id, file={"file_name": name, "content": content})
-            console.print(f"Uploaded [bold]{info.name}[/], {info.size} bytes.")
+            console.print(f"Uploaded [bold]{escape(info.name)}[/], {info.size} bytes.")
     mix.sessions.delete(id=session.id)
 
 

@@ -1,50 +1,59 @@
 """The terminal: where output goes, and text from elsewhere made harmless for it.
 
-Owns: the consoles, and which characters a terminal is never given. Refuses to know: what is shown.
+Owns: the consoles, and that nothing reaches one that steers it (`terminal_text.py`). Refuses to know: what is shown.
 """
 
 from __future__ import annotations
 
 import json
-import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from io import TextIOWrapper
-from typing import Any, Final
+from typing import Any
 
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
+from rich.segment import Segment
 
-_HARMFUL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]")
-"""Control characters, which steer a terminal, and direction marks, which make a text read as something else."""
+from langchain_mix.protocol.terminal_text import visible, visible_json
+
+__all__ = [
+    "SafeConsole",
+    "as_json",
+    "errors_console",
+    "is_interactive",
+    "one_line",
+    "output_console",
+    "visible",
+    "write",
+    "write_json",
+    "write_rows",
+]
+
+
+class SafeConsole(Console):
+    """A console that shows what would steer the terminal instead of passing it on, whoever prints it and however."""
+
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """Renders as usual, with each text made visible; what rich itself sends to steer the terminal stays."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(visible(segment.text), segment.style)
 
 
 def output_console() -> Console:
     """The console of standard output."""
     _never_fail(sys.stdout)
-    return Console(highlight=False)
+    return SafeConsole(highlight=False)
 
 
 def errors_console() -> Console:
     """The console of standard error."""
     _never_fail(sys.stderr)
-    return Console(stderr=True, highlight=False)
+    return SafeConsole(stderr=True, highlight=False)
 
 
 def is_interactive() -> bool:
     """Whether a person sits at both ends: keyboard and screen."""
     return sys.stdin.isatty() and sys.stdout.isatty()
-
-
-def visible(text: str) -> str:
-    r"""Shows what would steer a terminal instead of doing it: an escape becomes `\x1b`.
-
-    Args:
-        text: Text that a server, a model or a file has given.
-
-    Returns:
-        The text, without carriage returns; line breaks and tabs stay.
-    """
-    return _HARMFUL.sub(lambda found: _escaped(found[0]), text.replace("\r", ""))
 
 
 def one_line(text: str, limit: int | None = None) -> str:
@@ -62,24 +71,27 @@ def one_line(text: str, limit: int | None = None) -> str:
 
 
 def write(console: Console, text: str) -> None:
-    """Writes text as it is. What rich writes it also wraps, and its tabs become spaces."""
-    console.file.write(text)
+    """Writes text as it is, but for what steers a terminal if it goes to one.
+
+    What rich writes it also wraps, and its tabs become spaces.
+    """
+    console.file.write(visible(text) if console.is_terminal else text)
     console.file.flush()
 
 
 def write_json(console: Console, value: Any) -> None:
-    """Writes a value as JSON, as it is: neither wrapped nor coloured."""
-    write(console, json.dumps(value, ensure_ascii=False, indent=2, default=str) + "\n")
+    """Writes a value as JSON, neither wrapped nor coloured."""
+    write(console, as_json(value))
+
+
+def as_json(value: Any) -> str:
+    """Returns a value as JSON for people and programs: nothing is lost, and nothing in it steers a terminal."""
+    return visible_json(json.dumps(value, ensure_ascii=False, indent=2, default=str)) + "\n"
 
 
 def write_rows(console: Console, rows: Iterable[Sequence[str]]) -> None:
     """Writes lines of cells for programs: separated by tabs, never cut."""
     write(console, "".join("\t".join(one_line(cell) for cell in row) + "\n" for row in rows))
-
-
-def _escaped(character: str) -> str:
-    code = ord(character)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"  # noqa: PLR2004  # One byte.
 
 
 def _never_fail(stream: Any) -> None:

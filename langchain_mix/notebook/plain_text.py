@@ -1,12 +1,11 @@
 """A view as plain text: each part exactly once, as soon as it is known.
 
-Owns: which words stand for what, and the removal of characters that terminals obey.
+Owns: which words stand for what.
 Refuses to know: colours and files (`terminal.py`).
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -14,10 +13,10 @@ from typing import Final, Literal
 from langchain_mix.errors import MixError
 from langchain_mix.notebook.html import Look, facts_of
 from langchain_mix.notebook.view import Media, Notice, Part, Tool, View, Words
+from langchain_mix.protocol.terminal_text import harmless
 
 Style = Literal["text", "thinking", "tool", "good", "bad", "note"]
 
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 _LINE_CHARS: Final = 200
 
 
@@ -160,8 +159,8 @@ def _cut(text: str, limit: int) -> str:
 
 
 def printable(text: str) -> str:
-    """The text without the characters that move cursors, colour screens and start commands of terminals."""
-    return _CONTROL.sub("", text.replace("\r\n", "\n"))
+    """Returns the text without what would steer a terminal."""
+    return harmless(text)
 
 
 def as_plain_text(view: View) -> str:

@@ -13,7 +13,7 @@ from typing import Self
 from rich.console import Console
 from rich.text import Text
 
-from langchain_mix.cli.terminal import one_line, visible, write
+from langchain_mix.cli.terminal import one_line, write
 from langchain_mix.protocol.turn.updates import Progress, TextDelta, TextRestated, ToolCalled, ToolFinished, Update
 
 _LINE_CHARS = 300
@@ -74,7 +74,7 @@ class Plain:
 
     def _write(self, text: str) -> None:
         if text:
-            write(self._output, visible(text) if self._output.is_terminal else text)
+            write(self._output, text)
             self._line_open = not text.endswith("\n")
 
     def _end_line(self) -> None:

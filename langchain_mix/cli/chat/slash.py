@@ -142,7 +142,7 @@ class Commands:
     def _fork(self, typed: str) -> None:
         before = self._talk.current()
         forked = self._talk.fork(_number(typed) if typed else None)
-        self._console.print(f"Going on in the copy {forked.id}; /session {before} goes back.")
+        self._console.print(Text(f"Going on in the copy {forked.id}; /session {before} goes back."))
 
     def _rewind(self, typed: str) -> None:
         keep = _number(typed) if typed else -1

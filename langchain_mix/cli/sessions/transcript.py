@@ -6,13 +6,13 @@ Refuses to know: how sessions are read.
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from langchain_mix.cli.sessions.exchanges import exchanges_of
+from langchain_mix.cli.terminal import as_json
 from langchain_mix.errors import MixInputError
 from langchain_mix.protocol.models import BackendMessage, SessionData, ToolCallData
 from langchain_mix.protocol.tool_outcomes import outcome_of_result
@@ -42,7 +42,7 @@ def written(session: SessionData, rows: Sequence[BackendMessage], form: Format) 
         The document, with a line break at its end.
     """
     if form == "json":
-        return json.dumps(as_data(session, rows), ensure_ascii=False, indent=2) + "\n"
+        return as_json(as_data(session, rows))
     return "\n".join(_markdown(session, rows)).rstrip() + "\n"
 
 

@@ -103,7 +103,7 @@ def show_exchange(console: Console, exchange: Exchange) -> None:
         for call in row.tool_calls:
             outcome = outcome_of_result(call.result, is_error=call.is_error)
             state = f" {outcome}" if outcome is not None else ""
-            console.print(Text(f"{call.name}{state} {one_line(call.input, _ARGUMENT_CHARS)}", style="cyan"))
+            console.print(Text(f"{one_line(call.name)}{state} {one_line(call.input, _ARGUMENT_CHARS)}", style="cyan"))
             if call.result:
                 console.print(Padding(Text(one_line(call.result, _RESULT_CHARS), style="dim"), (0, 0, 0, 2)))
 
