@@ -113,8 +113,8 @@ def stored_names(name: str, known: Knowledge) -> tuple[str, ...]:
     spaced = _SPACE.sub("_", name)
     stem, dot, extension = spaced.rpartition(".")
     older = _UNDERSCORES.sub("_", spaced)
-    # A dot at the beginning is that of no extension.
-    newer = _UNDERSCORES.sub("_", (stem.replace(".", "_") + dot + extension) if stem else spaced.replace(".", "_"))
+    # A dot at the beginning alone, as in `.bashrc`, is kept.
+    newer = _UNDERSCORES.sub("_", (stem.replace(".", "_") + dot + extension) if stem else spaced)
     rewrites_dots = known.agreed("subagents")
     if rewrites_dots is None:
         return tuple(dict.fromkeys((newer, older)))

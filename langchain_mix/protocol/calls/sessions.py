@@ -330,5 +330,10 @@ def _callback_body(name: str, callback: Callback | Mapping[str, Any]) -> dict[st
     filled(f"{name}.tool_name", checked.tool_name)
     needed = _NEEDS[one_of(f"{name}.type", checked.type, CallbackType)]
     filled(f"{name}.{needed}", getattr(checked, needed) or "")
+    if checked.exclude_from_context and needed == "message_content":
+        raise MixInputError(
+            f"`{name}` sends a message, which cannot be excluded from the context.",
+            hint="Leave `exclude_from_context` out.",
+        )
     body = checked.model_dump(by_alias=True, exclude_none=True)
     return {key: _plain(f"{name}.{key}", value) for key, value in body.items()}

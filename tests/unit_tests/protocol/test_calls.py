@@ -530,6 +530,11 @@ REFUSED = {
         UNKNOWN, title="T", browser_mode="local-browser-service", cdp_url="ws://x"
     ),
     "url without mode": lambda: calls.create_session(V08, title="T", cdp_url="ws://x"),
+    "callback that sends a message past the context": lambda: calls.create_session(
+        UNKNOWN,
+        title="T",
+        callbacks=[{"toolName": "*", "type": "send_message", "messageContent": "m", "excludeFromContext": True}],
+    ),
     "callback without tool": lambda: calls.create_session(UNKNOWN, title="T", callbacks=[{"type": "send_message"}]),
     "callback with empty tool": lambda: calls.create_session(
         UNKNOWN, title="T", callbacks=[{"toolName": "", "type": "send_message", "messageContent": "m"}]
