@@ -91,7 +91,20 @@ def test_a_file_that_cannot_be_read_is_refused(tree):
 
 @pytest.mark.parametrize("api", ALL)
 @pytest.mark.parametrize(
-    "name", ["a.md", "a b.md", "a.b.c.tar.gz", "a__b\u3000 c.md", ".env", ".bashrc", ".env.local", ".a.b", "x", "a..b", "naïve 文.txt"]
+    "name",
+    [
+        "a.md",
+        "a b.md",
+        "a.b.c.tar.gz",
+        "a__b\u3000 c.md",
+        ".env",
+        ".bashrc",
+        ".env.local",
+        ".a.b",
+        "x",
+        "a..b",
+        "naïve 文.txt",
+    ],
 )
 def test_names_are_foreseen_as_a_server_makes_them(api, name):
     assert stored_names(name, Knowledge([api])) == (stored_name(name, CAPABILITIES[api]),)
