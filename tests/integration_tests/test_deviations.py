@@ -155,7 +155,8 @@ def chat_scenario(server: MixEmulator, shell: str) -> Iterator[Any]:
     stored = p.do(saver, "get_tuple", config)
     yield len(stored.checkpoint["channel_values"]["messages"])
     branched = p.do(model, "invoke", [*stored.checkpoint["channel_values"]["messages"][:2], HumanMessage("or?")])
-    yield branched.text if isinstance(branched, AIMessage) else branched
+    # Told again in a new session instead of forked where a row of an unknown role may be something that was said.
+    yield isinstance(branched, AIMessage) and branched.text in {"Again.", "I look. Found."}
     p.do(saver, "delete_thread", "T")
     yield p.do(saver, "get_tuple", config)
     model.client.sessions.delete(id=branched.response_metadata["mix"]["session_id"])
