@@ -132,7 +132,10 @@ def prepare(known: Callable[[], Knowledge], asked: Asked) -> Flow[Ready]:
     base = find_base(asked.messages, asked.server)
     session_id = asked.pinned or (base.pointer.session_id if base is not None else "")
     # Before anything is known of the session: what is known of it must hold until the message is sent.
-    claim = CLAIMS.take((asked.server, session_id), shared=asked.pinned is not None) if session_id else None
+    claim = None
+    if session_id:
+        in_place = asked.on_divergence in {"error", "rewind"}
+        claim = CLAIMS.take((asked.server, session_id), shared=asked.pinned is not None, in_place=in_place)
     try:
         plan, rows_before = yield from _plan(known, asked, base, claim)
         if not isinstance(plan, Append | Rewind):

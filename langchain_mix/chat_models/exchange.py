@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.outputs import ChatGenerationChunk
 
-from langchain_mix import errors
+from langchain_mix import errors, forking
 from langchain_mix.chat_models.approvals import Approvals
 from langchain_mix.chat_models.content import ReplyWriter, retold
 from langchain_mix.chat_models.conversation import Ready, prepare
@@ -46,6 +46,7 @@ class _Exchange:
         """
         self._mix = mix
         self._question = question
+        self._depth = forking.depth()
         self._shown = shown
         self._approvals: Approvals = question.approvals()
         self._writer: ReplyWriter = question.writer()
@@ -172,6 +173,8 @@ class _Exchange:
 
     def _to_delete(self) -> str:
         """The session that is not to be kept, or empty."""
+        if forking.depth() != self._depth:
+            return ""  # The copy of an exchange in a forked process ends; the turn goes on in the parent.
         ready = self._ready
         unwanted = ready is not None and ready.created and self._question.options["retention"] == "delete"
         return ready.session_id if ready is not None and unwanted and self._approvals.pause is None else ""

@@ -10,10 +10,12 @@ from __future__ import annotations
 import sys
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 from weakref import WeakSet
+
+from langchain_mix import forking
 
 V = TypeVar("V")
 
@@ -26,8 +28,20 @@ class Recent(Generic[V]):
     def __init__(self, size: int = _REMEMBERED) -> None:
         """Starts empty; `size` is how many entries are kept."""
         self._size = size
-        self._entries: OrderedDict[Hashable, V] = OrderedDict()
+        self._renew()
+        self.clear()
+        forking.renew_in_child(self._renew)
+
+    def _renew(self) -> None:
         self._lock = threading.Lock()
+
+    def clear(self) -> None:
+        """Forgets everything, without waiting for anybody."""
+        self._entries: OrderedDict[Hashable, V] = OrderedDict()
+
+    def keys(self) -> list[Hashable]:
+        """The keys of all entries, without waiting for anybody."""
+        return list(self._entries)
 
     def get(self, key: Hashable) -> V | None:
         """The entry, or None."""
@@ -82,19 +96,31 @@ class Claims:
         """Starts with none."""
         self._claims: WeakSet[Claim] = WeakSet()
         self._lock = threading.Lock()
+        self._elsewhere: frozenset[Hashable] = frozenset()
 
-    def take(self, key: Hashable, *, shared: bool = False) -> Claim | None:
+    def leave_to_parent(self, keys: Iterable[Hashable]) -> None:
+        """Gives up all claims in a forked child, and the sessions that its parent has used, for good.
+
+        Both would send to them on the same assumption, and the server would run both turns over the same history.
+        """
+        self._elsewhere = self._elsewhere.union(keys, (claim.key for claim in list(self._claims)))
+        self._claims, self._lock = WeakSet(), threading.Lock()
+
+    def take(self, key: Hashable, *, shared: bool = False, in_place: bool = False) -> Claim | None:
         """Claims a session.
 
         Args:
             key: The session.
             shared: Whether the call uses the session whoever else does.
+            in_place: Whether the call goes on there even if a process that this one was forked from may do so too.
 
         Returns:
-            The claim, or None if another call has one.
+            The claim, or None if another call, or a process that this one was forked from, has one.
         """
         with self._lock:
             if not shared and any(claim.key == key for claim in self._claims):
+                return None
+            if not shared and not in_place and key in self._elsewhere:
                 return None
             claim = Claim(key)
             self._claims.add(claim)
@@ -133,6 +159,11 @@ class Replies:
     def __init__(self, size: int = 256) -> None:
         """Starts empty; `size` is how many tasks are remembered."""
         self._tasks: Recent[_Task] = Recent(size)
+        self.clear()
+
+    def clear(self) -> None:
+        """Forgets all replies, and who may be using them now."""
+        self._tasks.clear()
         self._lock = threading.Lock()
 
     def place(self, mark: Callable[[], str]) -> Place | None:
@@ -208,3 +239,13 @@ THREADS: Final[Recent[str]] = Recent()
 
 REPLIES: Final = Replies()
 """Replies to tasks of this process."""
+
+
+def _renew() -> None:
+    CLAIMS.leave_to_parent(HEADS.keys())
+    HEADS.clear()
+    THREADS.clear()
+    REPLIES.clear()
+
+
+forking.renew_in_child(_renew)

@@ -9,6 +9,8 @@ import threading
 from collections import OrderedDict
 from typing import Generic, TypeVar
 
+from langchain_mix import forking
+
 T = TypeVar("T")
 
 
@@ -22,13 +24,14 @@ class Cache(Generic[T]):
             most: Bytes that may be kept; 0 keeps nothing.
         """
         self._most = most
+        self._clear()
+        forking.renew_in_child(self._clear)
+
+    def _clear(self) -> None:
+        """Forgets everything; at a fork, another thread may be in the middle of a change."""
         self._lock = threading.Lock()
         self._kept: OrderedDict[str, tuple[int, T]] = OrderedDict()
         self._size = 0
-
-    def emptied(self) -> Cache[T]:
-        """Another one of the same size with nothing in it."""
-        return Cache(self._most)
 
     def get(self, name: str) -> T | None:
         """The document, if it is kept."""

@@ -47,10 +47,6 @@ class Documents:
         self._rereads = rereads
         self._reread_pause = reread_pause
 
-    def forget(self) -> None:
-        """Empties the memory. The old one is not touched: a fork may have it in the middle of a change."""
-        self._cache = self._cache.emptied()
-
     # Registers and gates
 
     def arrival(self, key: str) -> Flow[Arrival | None]:

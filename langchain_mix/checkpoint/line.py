@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from langchain_mix import forking
 from langchain_mix.checkpoint.records import Entry
 
 
@@ -59,6 +60,11 @@ class Lines:
 
     def __init__(self) -> None:
         """Starts with nobody in line."""
+        self._clear()
+        forking.renew_in_child(self._clear)
+
+    def _clear(self) -> None:
+        """Sends everybody away: those who stand in line at a fork do so in the parent."""
         self._lock = threading.Lock()
         self._lines: dict[str, _Line] = {}
 

@@ -10,6 +10,7 @@ import threading
 from collections import OrderedDict
 from typing import TypeVar
 
+from langchain_mix import forking
 from langchain_mix.checkpoint.lanes import Arrival, Lane
 from langchain_mix.checkpoint.line import Lines
 
@@ -27,6 +28,11 @@ class Memory:
         """
         self.lines = Lines()
         self._most = most
+        self._clear()
+        forking.renew_in_child(self._clear)
+
+    def _clear(self) -> None:
+        """Forgets everything: what a parent owns, its forked child does not."""
         self._lock = threading.Lock()
         self._owned: OrderedDict[str, Lane] = OrderedDict()
         self._doubtful: OrderedDict[str, Lane] = OrderedDict()

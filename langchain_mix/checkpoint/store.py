@@ -6,7 +6,6 @@ Owns: the operations. Refuses to know: what the bytes mean (the saver), how call
 
 from __future__ import annotations
 
-import os
 import random
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -100,8 +99,7 @@ class Threads:
             reread_pause=reread_pause,
             retries=retries,
         )
-        self._lanes = lanes
-        self._pid, self._kept = os.getpid(), Memory(lanes)
+        self._memory = Memory(lanes)
         self._documents = Documents(door, seal, Cache(cache_bytes), rereads, reread_pause)
         self._state = State(self._documents, attempts)
         self._writer = Writer(
@@ -118,13 +116,6 @@ class Threads:
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles and deep-copies as a store that owns nothing yet: two must never write the same lane."""
         return self._rebuild, ()
-
-    @property
-    def _memory(self) -> Memory:
-        if self._pid != os.getpid():  # A fork has the memory of its parent, but not its right to write.
-            self._pid, self._kept = os.getpid(), Memory(self._lanes)
-            self._documents.forget()
-        return self._kept
 
     def find(self, thread_id: str, ns: str, checkpoint_id: str | None) -> Steps[Stored | None]:
         """Finds a checkpoint.

@@ -16,12 +16,13 @@ from typing import Any, NamedTuple, Self, TypeAlias, TypeVar, cast
 
 import httpx
 
-from langchain_mix import errors
+from langchain_mix import errors, forking
 from langchain_mix.client._core import Core, Outcome, Wait, head_of, reply_of
 from langchain_mix.client._deadlines import SLACK, AsyncBoundedAttempt, left
-from langchain_mix.client._failures import broken_stream, failure_of
+from langchain_mix.client._failures import broken_stream, failure_of, inherited_client, inherited_stream
 from langchain_mix.client._settings import ANSWER_LIMIT, DEFAULT_OPTIONS, CallOptions
 from langchain_mix.client._sync import FAILURES, ReadAhead
+from langchain_mix.client._turns import socket_of
 from langchain_mix.client.http_clients import CALL_LIMITS, STREAM_LIMITS, open_async_client
 from langchain_mix.protocol.call import Call, Flow, Together
 from langchain_mix.protocol.event_reader import parse_event
@@ -57,9 +58,32 @@ class AsyncTransport:
         self._lock = threading.Lock()
         # A connection belongs to the loop that opened it; a client used from another one fails in odd ways.
         self._by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Clients] = weakref.WeakKeyDictionary()
+        self._connections: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._used = self._inherited = False
+        forking.renew_in_child(self._renew)
+
+    def _renew(self) -> None:
+        """Begins without the connections of the parent, which uses them on."""
+        forking.let_go(map(socket_of, self._connections))
+        self._lock = threading.Lock()
+        self._by_loop, self._connections = weakref.WeakKeyDictionary(), weakref.WeakSet()
+        self._inherited = self._used and not self._own
+
+    async def transmit(
+        self, client: httpx.AsyncClient, request: httpx.Request, *, stream: bool = False
+    ) -> httpx.Response:
+        """Sends a request and notes over which connection."""
+        self._used = True
+        response = await client.send(request, stream=stream, follow_redirects=False)
+        connection = response.extensions.get("network_stream")
+        if connection is not None:
+            self._connections.add(connection)
+        return response
 
     def clients(self) -> Clients:
         """Returns the HTTP clients of the running event loop."""
+        if self._inherited:
+            raise inherited_client("async_client")
         if self._given is not None:
             return self._given
         loop = asyncio.get_running_loop()
@@ -123,7 +147,7 @@ class AsyncTransport:
         self.core.log_request(call, request)
         try:
             async with AsyncBoundedAttempt(request, options.until, body=ANSWER_LIMIT):
-                response = await client.send(request, follow_redirects=False)
+                response = await self.transmit(client, request)
         except FAILURES as problem:
             return self._failure(call, problem), None
         reply = reply_of(response)
@@ -200,7 +224,7 @@ class AsyncTransport:
         self.core.log_request(call, request)
         try:
             async with AsyncBoundedAttempt(request, options.until, body=ANSWER_LIMIT):
-                response = await client.send(request, stream=True, follow_redirects=False)
+                response = await self.transmit(client, request, stream=True)
                 if self.core.is_stream(response):
                     return head_of(response), response
                 try:
@@ -241,7 +265,7 @@ class AsyncTransport:
             self.core.log_request(call, request)
             try:
                 async with AsyncBoundedAttempt(request, options.until, body=None):
-                    response = await client.send(request, stream=True, follow_redirects=False)
+                    response = await self.transmit(client, request, stream=True)
                     try:
                         if response.status_code not in call.statuses:
                             await response.aread()
@@ -280,11 +304,18 @@ class AsyncEventStream:
         self.read_limit: Callable[[], float] | None = None
         self.response = response
         self.problem: errors.MixStreamError | None = None
+        self._depth = forking.depth()
         self._parsed = self._parse()
         self._events = self._read()
         self.read_ahead = ReadAhead()
         self.loop = asyncio.get_running_loop()
         self._moved = asyncio.Event()
+        forking.renew_in_child(self._renew)
+
+    def _renew(self) -> None:
+        """Ends in a forked child, since the parent reads on."""
+        self.problem = inherited_stream(str(self._call))
+        self.read_ahead.reading, self.read_ahead.ended = False, True
 
     def until_broken(self) -> AsyncIterator[Event]:
         """The events until the stream ends, in whichever way; `problem` then has why it broke, if it did.
@@ -314,7 +345,11 @@ class AsyncEventStream:
             self.problem = broken_stream(problem, sent=str(self._call))
             self.problem.__cause__ = problem
         finally:
-            await self.response.aclose()
+            if not self._is_inherited():
+                await self.response.aclose()
+
+    def _is_inherited(self) -> bool:
+        return forking.depth() != self._depth
 
     async def _read(self) -> AsyncIterator[Event]:
         while await self._reach(self.read_ahead.has_events):
@@ -370,8 +405,12 @@ class AsyncEventStream:
         return await anext(self._events)
 
     async def close(self) -> None:
-        """Closes the stream. On Mix 0.5 and 0.6 that cancels a running turn of the session."""
-        await self.response.aclose()
+        """Closes the stream. On Mix 0.5 and 0.6 that cancels a running turn of the session.
+
+        In a forked process, the streams of its parent stay open there and do not exist here.
+        """
+        if not self._is_inherited():
+            await self.response.aclose()
 
     async def __aenter__(self) -> Self:
         """Keeps the stream open until the block ends."""

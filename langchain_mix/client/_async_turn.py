@@ -15,9 +15,10 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from langchain_mix import errors
+from langchain_mix import errors, forking
 from langchain_mix.client._async import AsyncEventStream, AsyncTransport, shielded
 from langchain_mix.client._async_questions import Questions
+from langchain_mix.client._failures import inherited_turn
 from langchain_mix.client._settings import TURN_TIMEOUT, CallOptions
 from langchain_mix.client._slots import SLOTS, Ticket
 from langchain_mix.client._turns import (
@@ -130,6 +131,7 @@ class _Drive:
         self._answers: list[Answered] = []  # Filled by the task that waits for the answer of Mix 0.6.
         self._clock = Deadline(request.timeout)
         self._watchdog = Watchdog(self._clock, self._core.settings)
+        self._depth = forking.depth()  # Of the process that began it.
         self._sender: asyncio.Task[None] | None = None
         self._questions = Questions(transport, request, self._clock, self._wake)
 
@@ -141,6 +143,7 @@ class _Drive:
         return self._turn.partial()
 
     async def updates(self) -> AsyncGenerator[Update, None]:
+        self._depth = forking.depth()
         ticket = await self._enter()
         try:
             await self._learn()
@@ -167,7 +170,8 @@ class _Drive:
         finally:
             # Leaving takes a request or two even in a cancelled task; it is short, and then the cancellation goes on.
             try:
-                await shielded(self._end())
+                if not self._is_inherited():
+                    await shielded(self._end())
             finally:
                 self._core.learn(self._turn.known, self._assumed)
                 SLOTS.remember(self._key, self._turn.stale_error)
@@ -191,6 +195,14 @@ class _Drive:
                 SLOTS.leave(ticket)
                 raise
         return ticket
+
+    def _is_inherited(self) -> bool:
+        """Whether this is the copy of a turn in a forked process: it goes on in the parent, which also ends it."""
+        return forking.depth() != self._depth
+
+    def _check_process(self) -> None:
+        if self._is_inherited():
+            raise inherited_turn()
 
     def _too_late(self) -> errors.MixTurnTimeout:
         error = expired(self._clock.seconds, sent=False)
@@ -260,6 +272,7 @@ class _Drive:
 
     async def _carry_out(self, effects: tuple[Effect, ...]) -> AsyncGenerator[Update, None]:  # noqa: C901, PLR0912
         for effect in effects:
+            self._check_process()
             following: tuple[Effect, ...] = ()
             match effect:
                 case Emit():

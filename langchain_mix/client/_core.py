@@ -7,7 +7,6 @@ Refuses to know: how anything is sent or waited for (`_sync.py`, `_async.py`).
 from __future__ import annotations
 
 import logging
-import os
 import random
 import threading
 import time
@@ -19,7 +18,7 @@ from typing import Any, Final, TypeVar
 
 import httpx
 
-from langchain_mix import errors
+from langchain_mix import errors, forking
 from langchain_mix._version import __version__
 from langchain_mix.client._deadlines import left
 from langchain_mix.client._failures import too_late
@@ -64,7 +63,12 @@ class Core:
         self._known = settings.known
         self._lock = threading.Lock()
         self._others: dict[str, Core] = {}
-        self._listening: weakref.WeakKeyDictionary[Any, tuple[str, int]] = weakref.WeakKeyDictionary()
+        self._listening: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
+        forking.renew_in_child(self._renew)
+
+    def _renew(self) -> None:
+        # What was learned of the server holds in a child too; the streams are those of the parent.
+        self._lock, self._listening = threading.Lock(), weakref.WeakKeyDictionary()
 
     @property
     def known(self) -> Knowledge:
@@ -98,7 +102,7 @@ class Core:
     def listen(self, session_id: str, stream: Any) -> None:
         """Remembers an event stream that a user has opened."""
         with self._lock:
-            self._listening[stream] = session_id, os.getpid()
+            self._listening[stream] = session_id
 
     def listening(self, session_id: str) -> list[Any]:
         """Returns the event streams of a session that users of this client hold open, in this process.
@@ -107,7 +111,7 @@ class Core:
         """
         with self._lock:
             streams = list(self._listening.items())
-        return [s for s, held in streams if held == (session_id, os.getpid()) and not s.response.is_closed]
+        return [s for s, held in streams if held == session_id and not s.response.is_closed]
 
     def learn(self, known: Knowledge, assumed: Knowledge | None = None) -> None:
         """Takes what was seen of the server, unless that is what was assumed. What a user has said of it stands."""

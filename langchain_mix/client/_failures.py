@@ -84,6 +84,37 @@ def broken_stream(problem: BaseException | None, *, sent: str) -> errors.MixStre
     return BrokenStream(f"The event stream broke: {problem or type(problem).__name__}", sent=sent)
 
 
+def inherited_stream(sent: str) -> errors.MixStreamError:
+    """Makes the error for an event stream that is read on in a forked process."""
+    return BrokenStream(
+        "The event stream was opened by the process that this one was forked from, which reads it on.",
+        sent=sent,
+        hint="Open a stream in this process.",
+    )
+
+
+def inherited_client(name: str) -> errors.MixConfigurationError:
+    """Makes the error for a user's HTTP client that was used before the process was forked.
+
+    Args:
+        name: The option it was passed as.
+    """
+    return errors.MixConfigurationError(
+        f"The HTTP client passed as `{name}` was used before this process was forked: both processes would read the "
+        "same connections.",
+        hint=f"Make it, and what it is passed to, in the forked process (gunicorn: `post_fork`; Celery: "
+        f"`worker_process_init`), or leave `{name}` out: connections of this package start afresh after a fork.",
+    )
+
+
+def inherited_turn() -> errors.MixUsageError:
+    """Makes the error for a turn that is read on in a forked process."""
+    return errors.MixUsageError(
+        "The turn was begun by the process that this one was forked from, which goes on with it.",
+        hint="Begin turns of this process in this process.",
+    )
+
+
 def _request_of(problem: httpx.RequestError) -> Any:
     try:
         return problem.request

@@ -70,6 +70,10 @@ class SyncShell(SyncTransport):
         """Returns the client's own."""
         return self._transport.stream_client()
 
+    def transmit(self, client: httpx.Client, request: httpx.Request, *, stream: bool = False) -> httpx.Response:
+        """Sends a request through the client."""
+        return self._transport.transmit(client, request, stream=stream)
+
     def watch(self, stream: EventStream) -> None:
         """Lets the client remember an open stream."""
         self._transport.watch(stream)
@@ -95,6 +99,12 @@ class AsyncShell(AsyncTransport):
     def clients(self) -> Clients:
         """Returns the client's own."""
         return self._transport.clients()
+
+    async def transmit(
+        self, client: httpx.AsyncClient, request: httpx.Request, *, stream: bool = False
+    ) -> httpx.Response:
+        """Sends a request through the client."""
+        return await self._transport.transmit(client, request, stream=stream)
 
     def known(self) -> Knowledge:
         """Returns the generations that the server may be; they get fewer with its replies."""

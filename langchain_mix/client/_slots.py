@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Final
 
-from langchain_mix import errors
+from langchain_mix import errors, forking
 
 _REMEMBERED: Final = 1024
 
@@ -47,6 +47,12 @@ class Slots:
         self._lock = threading.Lock()
         self._sessions: dict[tuple[str, str], _Session] = {}
         self._stale: OrderedDict[tuple[str, str], str] = OrderedDict()
+        forking.renew_in_child(self._renew)
+
+    def _renew(self) -> None:
+        """Lets go of the turns of the parent, which runs them on. Errors that may come once more still may."""
+        self._lock = threading.Lock()
+        self._sessions = {}
 
     def enter(self, key: tuple[str, str], wake: Callable[[], None], *, wait: bool) -> Ticket:
         """Asks for a session.

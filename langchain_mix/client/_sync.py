@@ -15,12 +15,12 @@ from typing import Any, Self, TypeAlias, TypeVar
 
 import httpx
 
-from langchain_mix import errors
+from langchain_mix import errors, forking
 from langchain_mix.client._core import Core, Outcome, Wait, head_of, reply_of
 from langchain_mix.client._deadlines import SLACK, Bounded, BoundedAttempt, guard
-from langchain_mix.client._failures import broken_stream, failure_of
+from langchain_mix.client._failures import broken_stream, failure_of, inherited_client, inherited_stream
 from langchain_mix.client._settings import ANSWER_LIMIT, DEFAULT_OPTIONS, CallOptions
-from langchain_mix.client._turns import interrupt
+from langchain_mix.client._turns import interrupt, socket_of
 from langchain_mix.client.http_clients import CALL_LIMITS, STREAM_LIMITS, open_client
 from langchain_mix.protocol.call import Call, Flow, Together
 from langchain_mix.protocol.event_reader import parse_event
@@ -52,9 +52,36 @@ class SyncTransport:
         self._streams = client
         self._lock = threading.Lock()
         self._open_streams: weakref.WeakSet[EventStream] = weakref.WeakSet()
+        self._connections: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._closing: list[weakref.finalize[..., Any]] = []
+        self._used = self._inherited = False
+        forking.renew_in_child(self._renew)
+
+    def _renew(self) -> None:
+        """Begins without the connections of the parent, which uses them on."""
+        forking.let_go(map(socket_of, self._connections))
+        self._lock = threading.Lock()
+        self._open_streams, self._connections = weakref.WeakSet(), weakref.WeakSet()
+        for closing in self._closing:
+            closing.detach()  # It would wait for the lock of a pool that another thread of the parent may hold.
+        self._closing = []
+        if self._own:
+            self._calls = self._streams = None
+        else:
+            self._inherited = self._used
+
+    def transmit(self, client: httpx.Client, request: httpx.Request, *, stream: bool = False) -> httpx.Response:
+        """Sends a request and notes over which connection."""
+        self._used = True
+        response = client.send(request, stream=stream, follow_redirects=False)
+        connection = response.extensions.get("network_stream")
+        if connection is not None:
+            self._connections.add(connection)
+        return response
 
     def call_client(self) -> httpx.Client:
         """Returns the HTTP client for calls."""
+        self._check_client()
         with self._lock:
             if self._calls is None:
                 self._calls = self._own_client(CALL_LIMITS)
@@ -62,14 +89,19 @@ class SyncTransport:
 
     def stream_client(self) -> httpx.Client:
         """Returns the HTTP client for event streams."""
+        self._check_client()
         with self._lock:
             if self._streams is None:
                 self._streams = self._own_client(STREAM_LIMITS)
             return self._streams
 
+    def _check_client(self) -> None:
+        if self._inherited:
+            raise inherited_client("client")
+
     def _own_client(self, limits: httpx.Limits) -> httpx.Client:
         client = open_client(limits)
-        weakref.finalize(self, client.close)  # Chat models are dropped, not closed.
+        self._closing.append(weakref.finalize(self, client.close))  # Chat models are dropped, not closed.
         return client
 
     def close(self) -> None:
@@ -77,13 +109,13 @@ class SyncTransport:
         if not self._own:
             return
         with self._lock:
-            clients, self._calls, self._streams = (self._calls, self._streams), None, None
+            closing, self._closing = self._closing, []
+            self._calls = self._streams = None
             streams = list(self._open_streams)
         for stream in streams:
             stream.interrupt()  # Who reads it in another thread would not notice that it is closed.
-        for client in clients:
-            if client is not None:
-                client.close()
+        for close in closing:
+            close()
 
     def send(self, call: Call[T], options: CallOptions = DEFAULT_OPTIONS) -> T:
         """Sends a call, again where that is safe and promising.
@@ -125,7 +157,7 @@ class SyncTransport:
         self.core.log_request(call, request)
         try:
             with BoundedAttempt(request, options.until, body=ANSWER_LIMIT):
-                response = client.send(request, follow_redirects=False)
+                response = self.transmit(client, request)
         except FAILURES as problem:
             return self._failure(call, problem), None
         reply = reply_of(response)
@@ -204,7 +236,7 @@ class SyncTransport:
         self.core.log_request(call, request)
         try:
             with BoundedAttempt(request, options.until, body=ANSWER_LIMIT):
-                response = client.send(request, stream=True, follow_redirects=False)
+                response = self.transmit(client, request, stream=True)
                 if self.core.is_stream(response):
                     return head_of(response), response
                 try:
@@ -245,7 +277,7 @@ class SyncTransport:
             self.core.log_request(call, request)
             try:
                 with BoundedAttempt(request, options.until, body=None):
-                    response = client.send(request, stream=True, follow_redirects=False)
+                    response = self.transmit(client, request, stream=True)
                     try:
                         if response.status_code not in call.statuses:
                             response.read()
@@ -319,9 +351,17 @@ class EventStream:
         self.read_limit: Callable[[], float] | None = None
         self.response = response
         self.problem: errors.MixStreamError | None = None
+        self._depth = forking.depth()
         self._parsed = self._parse()
         self._events = self._read()
         self.read_ahead = ReadAhead()
+        self._changed = threading.Condition()
+        forking.renew_in_child(self._renew)
+
+    def _renew(self) -> None:
+        """Ends in a forked child, since the parent reads on."""
+        self.problem = inherited_stream(str(self._call))
+        self.read_ahead.reading, self.read_ahead.ended = False, True
         self._changed = threading.Condition()
 
     def until_broken(self) -> Iterator[Event]:
@@ -352,7 +392,11 @@ class EventStream:
             self.problem = broken_stream(problem, sent=str(self._call))
             self.problem.__cause__ = problem
         finally:
-            self.response.close()
+            if not self._is_inherited():
+                self.response.close()
+
+    def _is_inherited(self) -> bool:
+        return forking.depth() != self._depth
 
     def _read(self) -> Iterator[Event]:
         while self._reach(self.read_ahead.has_events):
@@ -419,7 +463,12 @@ class EventStream:
         interrupt(self.response)
 
     def close(self) -> None:
-        """Closes the stream. On Mix 0.5 and 0.6 that cancels a running turn of the session."""
+        """Closes the stream. On Mix 0.5 and 0.6 that cancels a running turn of the session.
+
+        In a forked process, the streams of its parent stay open there and do not exist here.
+        """
+        if self._is_inherited():
+            return
         if self.read_ahead.reading:
             self.interrupt()  # Another thread reads it: it notices nothing else, and closes it then.
         else:

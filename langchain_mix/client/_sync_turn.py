@@ -16,7 +16,8 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from langchain_mix import errors
+from langchain_mix import errors, forking
+from langchain_mix.client._failures import inherited_turn
 from langchain_mix.client._settings import TURN_TIMEOUT, CallOptions
 from langchain_mix.client._slots import SLOTS, Ticket
 from langchain_mix.client._sync import EventStream, SyncTransport
@@ -130,6 +131,7 @@ class _Drive:
         self._answers: list[Answered] = []  # Filled by the thread that waits for the answer of Mix 0.6.
         self._clock = Deadline(request.timeout)
         self._watchdog = Watchdog(self._clock, self._core.settings)
+        self._depth = forking.depth()  # Of the process that began it.
         self._sender: threading.Thread | None = None
         self._questions = Questions(transport, request, self._clock, self._wake)
 
@@ -141,6 +143,7 @@ class _Drive:
         return self._turn.partial()
 
     def updates(self) -> Generator[Update, None, None]:
+        self._depth = forking.depth()
         ticket = self._enter()
         try:
             self._learn()
@@ -184,6 +187,14 @@ class _Drive:
                 SLOTS.leave(ticket)
                 raise self._too_late()
         return ticket
+
+    def _is_inherited(self) -> bool:
+        """Whether this is the copy of a turn in a forked process: it goes on in the parent, which also ends it."""
+        return forking.depth() != self._depth
+
+    def _check_process(self) -> None:
+        if self._is_inherited():
+            raise inherited_turn()
 
     def _too_late(self) -> errors.MixTurnTimeout:
         error = expired(self._clock.seconds, sent=False)
@@ -245,6 +256,7 @@ class _Drive:
 
     def _carry_out(self, effects: tuple[Effect, ...]) -> Iterator[Update]:  # noqa: C901  # One case per effect.
         for effect in effects:
+            self._check_process()
             match effect:
                 case Emit():
                     yield effect.update
@@ -337,6 +349,8 @@ class _Drive:
 
     def _end(self) -> None:
         """Leaves nothing behind: no running turn, no stream, no thread."""
+        if self._is_inherited():
+            return
         if self._turn.may_run:
             self._cancel()
         self._questions.close()

@@ -356,14 +356,18 @@ def subagent_session(sessions: Iterable[SessionData], parent_call: str) -> str:
     return next((s.id for s in sessions if s.parent_tool_call_id == parent_call), "")
 
 
+def socket_of(connection: Any) -> Any | None:
+    """The socket of a connection of the HTTP library, or what its event loop shows of it; None if there is none."""
+    return None if connection is None else connection.get_extra_info("socket")
+
+
 def interrupt(response: httpx.Response) -> None:
     """Ends the reading of a stream from outside: what has arrived is still read, then the stream ends.
 
     httpx fixes a stream's timeouts when it opens it, so that neither a deadline nor another thread's news could wake
     its reader otherwise.
     """
-    stream = response.extensions.get("network_stream")
-    sock = stream.get_extra_info("socket") if stream is not None else None
+    sock = socket_of(response.extensions.get("network_stream"))
     if sock is None:
         return
     try:

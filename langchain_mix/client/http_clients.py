@@ -17,7 +17,7 @@ from typing import Any, Final
 
 import httpx
 
-from langchain_mix import errors
+from langchain_mix import errors, forking
 
 CALL_LIMITS: Final = httpx.Limits(max_connections=200, max_keepalive_connections=200)
 STREAM_LIMITS: Final = httpx.Limits(max_connections=None, max_keepalive_connections=20)
@@ -186,3 +186,6 @@ def _trusting() -> ssl.SSLContext:
             f"{name or 'The system'} gives no certificates that can be read ({type(problem).__name__}).",
             hint="Let it name a file (or a folder) of certificates in PEM format, or unset it.",
         ) from None
+
+
+forking.renew_in_child(_trusting.cache_clear)  # OpenSSL keeps locks in a context, which a handshake may hold.

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from langchain_mix import forking
+
 MAX_REQUESTS: Final = 5_000
 """Requests that are remembered. A server that runs for days must not grow."""
 MAX_HEADS: Final = 8 << 20
@@ -71,12 +73,16 @@ class Activity:
 
     def __init__(self) -> None:
         """Begins with nothing."""
-        self._changed = threading.Condition()
+        self._renew()
+        forking.renew_in_child(self._renew)
         self._requests: deque[RequestRecord] = deque()
         self._heads = 0
         self._with_body: dict[RequestRecord, None] = {}
         self._bodies = 0
         self._counts = {"connections": 0, "streams": 0, "turns": 0, "restarts": 0}
+
+    def _renew(self) -> None:
+        self._changed = threading.Condition()
 
     @property
     def requests(self) -> list[RequestRecord]:

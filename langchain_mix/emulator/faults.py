@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from typing import TypeVar
 
+from langchain_mix import forking
 from langchain_mix.emulator.fault_kinds import (
     CloseConnection,
     CutStream,
@@ -67,12 +68,16 @@ class Faults:
         Args:
             faults: The faults.
         """
-        self._changed = threading.Condition()
+        self._renew()
+        forking.renew_in_child(self._renew)
         self._times: dict[Fault, int] = {}
         self._asked: dict[Fault, int] = {}
         self._active: tuple[Fault, ...] = ()
         for fault in faults:
             self.add(fault)
+
+    def _renew(self) -> None:
+        self._changed = threading.Condition()
 
     def add(self, fault: F) -> F:
         """Adds a fault and gives it back, for `times` and `wait_for`."""

@@ -7,16 +7,19 @@ Refuses to know: how requests are answered.
 from __future__ import annotations
 
 import asyncio
+import shutil
 import tempfile
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from starlette.types import ASGIApp
 
+from langchain_mix import forking
 from langchain_mix.emulator.access import ANY, AccessGate, AccessRules
 from langchain_mix.emulator.activity import Activity, RequestRecord
 from langchain_mix.emulator.agents import Brain, FileToolbox, make_brain
@@ -44,6 +47,7 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
 _WAIT: Final = 10.0
+_ELSEWHERE: Final = "The emulator runs in the process that this one was forked from; only its URL is of use here."
 
 
 class MixEmulator:
@@ -126,9 +130,11 @@ class MixEmulator:
         self._retitle = retitle
         self._activity = Activity()
         self._life = threading.RLock()
-        self._temporary: tempfile.TemporaryDirectory[str] | None = None
+        self._temporary: Path | None = None
+        self._removal: weakref.finalize[..., Any] | None = None
         self._world: World | None = None
         self._serving: Serving | None = None
+        forking.renew_in_child(self._leave_to_parent)
         loopback_socket(host, 0).close()
 
     # Life
@@ -154,9 +160,9 @@ class MixEmulator:
             try:
                 self._end()
             finally:
-                if self._temporary is not None:
-                    self._temporary.cleanup()
-                    self._temporary = None
+                if self._removal is not None:
+                    self._removal()
+                self._temporary = self._removal = None
 
     def restart(self) -> None:
         """Stops and starts again: same port, same data. All connections break; turns end where they are."""
@@ -208,7 +214,7 @@ class MixEmulator:
             return self._data_dir
         if self._temporary is None:
             raise RuntimeError("The emulator does not run.")
-        return Path(self._temporary.name)
+        return self._temporary
 
     @property
     def world(self) -> World:
@@ -219,7 +225,7 @@ class MixEmulator:
         """
         self._running()
         if self._world is None:
-            raise RuntimeError("The emulator does not run.")
+            raise RuntimeError(_ELSEWHERE)
         return self._world
 
     @property
@@ -261,6 +267,8 @@ class MixEmulator:
         Raises:
             TimeoutError: It does not hold by then.
         """
+        if self._serving is not None and self._serving.foreign:
+            raise RuntimeError(_ELSEWHERE)
         self._activity.wait_until(condition, timeout)
 
     def wait_idle(self, timeout: float = _WAIT) -> None:
@@ -280,6 +288,15 @@ class MixEmulator:
         host = f"[{self._host}]" if ":" in self._host else self._host
         return f"http://{host}:{self._port}"
 
+    def _leave_to_parent(self) -> None:
+        """Leaves a running server, its data and its temporary directory to the parent in a forked child."""
+        self._life = threading.RLock()
+        if self._removal is not None:
+            self._removal.detach()
+            self._removal = None
+        # SQLite: a connection must not be used, nor closed, in a child.
+        self._inherited, self._world = self._world, None
+
     def _running(self) -> Serving:
         if self._serving is None:
             raise RuntimeError("The emulator does not run.")
@@ -287,7 +304,8 @@ class MixEmulator:
 
     def _begin(self) -> None:
         if self._data_dir is None and self._temporary is None:
-            self._temporary = tempfile.TemporaryDirectory(prefix="mix-emulator-")
+            self._temporary = Path(tempfile.mkdtemp(prefix="mix-emulator-"))
+            self._removal = weakref.finalize(self, shutil.rmtree, self._temporary, ignore_errors=True)
         sock = loopback_socket(self._host, self._port)
         try:
             self._world = World(self.api, self.data_dir, utc_offset=self._utc_offset)
@@ -300,6 +318,8 @@ class MixEmulator:
         self._serving = Serving(sock, Transports(self._activity), self._open)
 
     def _end(self) -> None:
+        if self._serving is not None and self._serving.foreign:
+            return
         serving, self._serving = self._serving, None
         world, self._world = self._world, None
         try:

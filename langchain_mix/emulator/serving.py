@@ -18,6 +18,7 @@ from starlette.types import ASGIApp
 from uvicorn.config import Config
 from uvicorn.server import ServerState
 
+from langchain_mix import forking
 from langchain_mix.emulator.transports import TrackedProtocol, Transports
 
 _IDLE_SECONDS: Final = 900
@@ -63,7 +64,11 @@ def loopback_socket(host: str, port: int) -> socket.socket:
 
 
 class Serving:
-    """A server that runs from construction until `stop`."""
+    """A server that runs from construction until `stop`.
+
+    Attributes:
+        foreign: Whether this is the copy of a server in a forked child. It runs in the parent; nothing here ends it.
+    """
 
     def __init__(self, sock: socket.socket, transports: Transports, opener: Opener) -> None:
         """Starts the thread and waits until requests are answered.
@@ -76,6 +81,7 @@ class Serving:
         Raises:
             BaseException: Whatever the opener raised.
         """
+        self.foreign = False
         self._sock = sock
         self._transports = transports
         self._opener = opener
@@ -84,10 +90,17 @@ class Serving:
         self._loop = asyncio.new_event_loop()
         self._stopping = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name=f"mix-emulator-{sock.getsockname()[1]}", daemon=True)
+        forking.renew_in_child(self._leave_to_parent)
         self._thread.start()
         self._ready.wait()
         if self._failure is not None:
             self.stop()
+
+    def _leave_to_parent(self) -> None:
+        """Leaves the server to the parent in a forked child, which must not keep its port and connections open."""
+        self.foreign = True
+        forking.let_go([self._sock])
+        self._transports.let_go()
 
     def stop(self) -> None:
         """Ends all connections and waits for the thread. May be called twice.
@@ -95,6 +108,8 @@ class Serving:
         Raises:
             BaseException: What had ended the server before.
         """
+        if self.foreign:
+            return
         # A loop that is closed has nothing left to stop.
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._stopping.set)

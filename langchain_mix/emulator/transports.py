@@ -13,6 +13,7 @@ from typing import Any
 
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from langchain_mix import forking
 from langchain_mix.emulator.activity import Activity
 
 
@@ -54,6 +55,10 @@ class Transports:
             sock: socket.socket = transport.get_extra_info("socket")
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             transport.abort()
+
+    def let_go(self) -> None:
+        """Gives up a forked child's share of all connections: they end when the parent closes them."""
+        forking.let_go(transport.get_extra_info("socket") for transport in self._open.values())
 
     def abort_all(self) -> None:
         """Closes all connections at once."""

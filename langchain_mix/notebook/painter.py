@@ -14,6 +14,7 @@ from contextvars import copy_context
 from typing import Any
 from uuid import uuid4
 
+from langchain_mix import forking
 from langchain_mix.notebook.frontend import Cell
 from langchain_mix.notebook.html import Look, Page
 from langchain_mix.notebook.items import read_item
@@ -54,10 +55,14 @@ class Painter:
         self._began = 0.0
         self._items: list[Any] = []
         self._over = False
-        self._awake = threading.Condition()
+        self._renew()
+        forking.renew_in_child(self._renew)
         self._problem: Exception | None = None
         # In a copy of the caller's context: the kernel knows by it which cell an output belongs to.
         self._thread = threading.Thread(target=copy_context().run, args=(self._run,), name="mix-display", daemon=True)
+
+    def _renew(self) -> None:
+        self._awake = threading.Condition()
 
     def start(self) -> None:
         """Shows the empty display, and draws from now on."""

@@ -17,7 +17,15 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from io import BytesIO
 from typing import TYPE_CHECKING, Final, TypeAlias
 
-from langchain_mix.errors import MixAuthenticationError, MixError, MixNetworkError, MixNotFoundError, MixResponseError
+from langchain_mix import forking
+from langchain_mix.errors import (
+    MixAuthenticationError,
+    MixError,
+    MixNetworkError,
+    MixNotFoundError,
+    MixResponseError,
+    MixUsageError,
+)
 from langchain_mix.retrievers.limits import Limits
 from langchain_mix.retrievers.parsing.parts import Skipped
 from langchain_mix.retrievers.remote_files import RemoteFile
@@ -114,18 +122,20 @@ def gather(
     """
     budget = _Budget(limits.max_total_bytes)
     waiting: deque[tuple[RemoteFile, Outcome | Future[Outcome]]] = deque()
+    depth = forking.depth()
     pool = ThreadPoolExecutor(limits.parallel_downloads, thread_name_prefix="ThreadPool-langchain-mix")
     try:
         for index, file in enumerate(files):
             refused = _refusal(file, index, limits)
             waiting.append((file, refused or pool.submit(_download, mix, session_id, file, budget, limits)))
             while len(waiting) > 2 * limits.parallel_downloads:
-                yield from _settled(*_result(*waiting.popleft()), report, on_problem)
+                yield from _settled(*_result(*waiting.popleft(), depth), report, on_problem)
         while waiting:
-            yield from _settled(*_result(*waiting.popleft()), report, on_problem)
+            yield from _settled(*_result(*waiting.popleft(), depth), report, on_problem)
     finally:
         budget.closed = True
-        pool.shutdown(wait=True, cancel_futures=True)
+        if forking.depth() == depth:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 async def gather_async(
@@ -183,7 +193,12 @@ def _total(limits: Limits) -> str:
     return f"is beyond the {limits.max_total_bytes} bytes that are read in all (`max_total_bytes`)"
 
 
-def _result(file: RemoteFile, outcome: Outcome | Future[Outcome]) -> tuple[RemoteFile, Outcome]:
+def _result(file: RemoteFile, outcome: Outcome | Future[Outcome], depth: int) -> tuple[RemoteFile, Outcome]:
+    if forking.depth() != depth:
+        raise MixUsageError(
+            "The files are being downloaded by threads of the process that this one was forked from.",
+            hint="Begin to read them in this process.",
+        )
     return file, outcome.result() if isinstance(outcome, Future) else outcome
 
 

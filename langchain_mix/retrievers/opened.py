@@ -11,6 +11,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, Final
 
+from langchain_mix import forking
 from langchain_mix.retrievers.session_index import SessionIndex
 
 if TYPE_CHECKING:
@@ -25,9 +26,13 @@ class Opened:
 
     def __init__(self) -> None:
         """Holds nothing yet."""
-        self._lock = threading.RLock()
+        self._renew()
+        forking.renew_in_child(self._renew)
         self._client: tuple[Hashable, Mix] | None = None
         self._indexes: OrderedDict[str, tuple[Any, SessionIndex]] = OrderedDict()
+
+    def _renew(self) -> None:
+        self._lock = threading.RLock()  # What is open starts afresh by itself.
 
     def __reduce__(self) -> tuple[type[Opened], tuple[()]]:
         """Pickles, and copies, as an empty one: connections and locks stay where they are."""

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import Final, TypeAlias
 
+from langchain_mix import forking
 from langchain_mix.errors import MixConfigurationError
 from langchain_mix.retrievers.remote_files import RemoteFile
 
@@ -20,7 +21,15 @@ Patterns: TypeAlias = str | Iterable[str]
 """One pattern or several."""
 
 _uploaded: Final[dict[str, set[str]]] = {}
-_uploaded_lock: Final = threading.Lock()
+_uploaded_lock = threading.Lock()
+
+
+def _renew() -> None:
+    global _uploaded_lock  # noqa: PLW0603  # What the parent has uploaded counts in a forked child too.
+    _uploaded_lock = threading.Lock()
+
+
+forking.renew_in_child(_renew)
 
 
 def remember_upload(server_url: str, name: str) -> None:

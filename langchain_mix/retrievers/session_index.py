@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
+from langchain_mix import forking
 from langchain_mix.retrievers.changes import Verify, changes_of, same_content
 from langchain_mix.retrievers.embedding import Embedder
 from langchain_mix.retrievers.index import Found, Index, Weights
@@ -83,12 +84,16 @@ class SessionIndex:
         self.report = IndexReport()
         self._kept = kept
         self._turns = Turns()
-        self._lock = threading.Lock()
+        self._renew()
+        forking.renew_in_child(self._renew)
         self._newest = 0
         self._files: dict[str, IndexedFile] | None = None
         self._index: Index | None = None
         self._embedder = embedder
         self._seen: dict[str, tuple[float, str]] = {}
+
+    def _renew(self) -> None:
+        self._lock = threading.Lock()  # What was read is as good in a forked child: each query compares it anyway.
 
     def refreshed(self) -> Steps[Index]:
         """Brings the index up to date: one listing, and the files that it shows to be new or changed.

@@ -11,6 +11,8 @@ import threading
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 
+from langchain_mix import forking
+
 
 @dataclass(slots=True, eq=False)
 class Refresh:
@@ -36,8 +38,13 @@ class Turns:
 
     def __init__(self) -> None:
         """Begins with nobody in line."""
-        self._lock = threading.Lock()
         self._begun = 0
+        self._clear()
+        forking.renew_in_child(self._clear)
+
+    def _clear(self) -> None:
+        """Waits for nobody: a refresh under way at a fork ends in the parent."""
+        self._lock = threading.Lock()
         self._running: Refresh | None = None
 
     def arrive(self) -> int:

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from langchain_mix import forking
+
 _VERSION: Final = 1
 
 _SCHEMA: Final = """
@@ -79,7 +81,8 @@ class Store:
         Raises:
             RuntimeError: Another version of this package wrote the file.
         """
-        self._lock = threading.RLock()
+        self._renew()
+        forking.renew_in_child(self._renew)
         self._depth = 0
         # SQLite gives its journals the mode of the database.
         path.touch(mode=0o600)
@@ -91,6 +94,9 @@ class Store:
         self._connection.execute("PRAGMA synchronous = NORMAL")
         self._connection.execute("PRAGMA foreign_keys = ON")
         self._prepare(path)
+
+    def _renew(self) -> None:
+        self._lock = threading.RLock()
 
     def _prepare(self, path: Path) -> None:
         with self.transaction() as db:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 from collections import Counter
 
 import pytest
@@ -525,32 +524,18 @@ def test_a_store_keeps_its_settings_when_it_is_pickled(kit):
     assert again._documents.door.session_id == "s"
 
 
-def test_a_fork_owns_nothing(kit, world, monkeypatch):
+def test_a_fork_owns_nothing(kit, world, forked):
     store = world.store()
     world.run(store.append("t", [kit.checkpoint(1)]))
-    monkeypatch.setattr(os, "getpid", lambda: -1)
-    assert store.recall("t", "", "00000001", "messages", 1) is None
-    assert requests(world, store.append("t", [kit.checkpoint(2)]))[1] > 2
 
+    def in_child():
+        known = store.recall("t", "", "00000001", "messages", 1)
+        return known, requests(world, store.append("t", [kit.checkpoint(2)]))[1]
 
-class Held:
-    """A lock that a thread held when its process was forked: nobody will ever give it back."""
-
-    def __enter__(self):
-        raise AssertionError("it would wait for ever")
-
-    def __exit__(self, *_):
-        pass
-
-
-def test_a_fork_touches_no_lock_of_its_parent(kit, monkeypatch):
-    world = kit.World(window_entries=1)
-    store = world.store()
-    world.run(store.append("t", [kit.checkpoint(1)]))
-    store._documents._cache._lock = store._kept._lock = store._kept.lines._lock = Held()
-    monkeypatch.setattr(os, "getpid", lambda: -1)
-    world.run(store.append("t", [kit.checkpoint(2)]))
-    assert len(world.run(store.entries("t"))) == 2
+    known, sent = forked(in_child).result()
+    assert known is None
+    assert sent > 2
+    assert requests(world, store.append("t", [kit.checkpoint(2)]))[1] == 2, "the parent still owns its lane"
 
 
 def test_as_many_lanes_are_remembered_as_wished(kit):

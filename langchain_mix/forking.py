@@ -1,0 +1,91 @@
+"""What a forked process must not share with its parent.
+
+`os.fork` (gunicorn --preload, Celery's prefork pool, multiprocessing on Linux) gives the child a copy of the memory and
+the very same sockets. Two processes that read one connection take each other's answers; a lock that another thread held
+at the fork is never released in the child; and what one process owned (a session's turn, a lane of a checkpoint store)
+two would now believe they own.
+
+So whatever holds a lock, a connection or a right of this process registers here how it starts afresh in a child. The
+parent is never disturbed: nothing is sent, and no connection is shut down.
+
+Owns: the one hook that runs in a forked child. Refuses to know: what is renewed.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from inspect import ismethod
+from itertools import count
+from typing import Any, Final
+from weakref import ref
+
+_renewals: Final[dict[int, Callable[[], object]]] = {}
+"""In the order in which they were registered."""
+
+_numbers: Final = count()
+
+_depth = 0
+
+
+def renew_in_child(renew: Callable[[], object]) -> None:
+    """Has something called in every forked child, before any other code of it.
+
+    Args:
+        renew: Replaces locks and forgets what belonged to the parent. It must not take a lock: the thread that held it
+            is not there. A method is only called as long as its object lives.
+    """
+    number = next(_numbers)
+    if not ismethod(renew):
+        _renewals[number] = renew
+        return
+    function, renewals = renew.__func__, _renewals  # Globals are gone when the last objects are collected.
+
+    def unregister(_: object) -> None:
+        renewals.pop(number, None)
+
+    living = ref(renew.__self__, unregister)
+
+    def renew_living() -> None:
+        if (thing := living()) is not None:
+            function(thing)
+
+    _renewals[number] = renew_living
+
+
+def depth() -> int:
+    """Returns how many forks lie between this process and the first one. What was begun at another depth is foreign."""
+    return _depth
+
+
+def let_go(sockets: Iterable[Any]) -> None:
+    """Gives up a child's share of sockets without a word to their peers: no FIN, no TLS alert.
+
+    Args:
+        sockets: Sockets, or what event loops show of them.
+    """
+    shut, other = os.pipe()
+    try:
+        os.close(other)
+        for sock in sockets:
+            if isinstance(sock, socket.SocketType):
+                sock.close()  # Only of this process; a connection ends with its last share, or by `shutdown`.
+            elif sock is not None and (number := sock.fileno()) >= 0:
+                # Event loops own theirs, and would unregister it at the selector that the parent uses too.
+                with suppress(OSError):  # Closed already.
+                    os.dup2(shut, number, inheritable=False)
+    finally:
+        os.close(shut)
+
+
+def _renew_all() -> None:
+    global _depth  # noqa: PLW0603  # A process has one.
+    _depth += 1
+    for renew in list(_renewals.values()):
+        renew()
+
+
+if hasattr(os, "register_at_fork"):  # Not on Windows, which has no fork.
+    os.register_at_fork(after_in_child=_renew_all)

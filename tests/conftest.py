@@ -1,0 +1,78 @@
+"""What unit tests and integration tests share."""
+
+from __future__ import annotations
+
+import gc
+import os
+import pickle
+import signal
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+_LIMIT = 60
+"""Seconds after which a child that hangs is killed."""
+
+
+class Child:
+    """A forked process that calls a function."""
+
+    def __init__(self, call: Callable[[], Any]) -> None:
+        self._reading, writing = os.pipe()
+        with warnings.catch_warnings():  # Python 3.12: threads do not survive a fork. That is what is tested.
+            warnings.simplefilter("ignore", DeprecationWarning)
+            self.pid = os.fork()
+        if self.pid == 0:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.alarm(_LIMIT)
+            self._be_the_child(call, writing)
+        os.close(writing)
+
+    @staticmethod
+    def _be_the_child(call: Callable[[], Any], writing: int) -> None:
+        status = 1
+        try:
+            try:
+                told = (True, call())
+                gc.collect()  # What was inherited and dropped is finalised here, as at the end of a usual process.
+            except BaseException:
+                told = (False, traceback.format_exc())
+            with os.fdopen(writing, "wb") as pipe:
+                pickle.dump(told, pipe)
+            status = 0
+        finally:
+            os._exit(status)
+
+    def result(self) -> Any:
+        """What the function returned; fails with what it raised, or if it did not come to its end."""
+        with os.fdopen(self._reading, "rb") as pipe:
+            told = pipe.read()
+        status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+        self.pid = 0
+        assert status == 0, f"the child ended with {status}: it hung, or crashed"
+        well, value = pickle.loads(told)  # noqa: S301  # The child is this program.
+        assert well, value
+        return value
+
+    def end(self) -> None:
+        if self.pid:
+            os.kill(self.pid, signal.SIGKILL)
+            os.waitpid(self.pid, 0)
+            os.close(self._reading)
+
+
+@pytest.fixture
+def forked() -> Iterator[Callable[[Callable[[], Any]], Child]]:
+    """Calls a function in a forked child of this process; `result()` waits for it."""
+    children = []
+
+    def start(call: Callable[[], Any]) -> Child:
+        children.append(Child(call))
+        return children[-1]
+
+    yield start
+    for child in children:
+        child.end()

@@ -1,0 +1,98 @@
+"""What belongs to one process starts afresh in a forked child: nothing that holds a lock can forget to say how."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[2] / "langchain_mix"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+
+KEPT = {
+    "Lock",
+    "RLock",
+    "Condition",
+    "WeakSet",
+    "WeakKeyDictionary",
+    "WeakValueDictionary",
+    "Client",
+    "AsyncClient",
+}
+"""What is made once and lives in a process: locks, pools of connections, and who uses them."""
+
+EMPTY = {"dict", "list", "set", "OrderedDict", "defaultdict", "deque", "Counter"}
+
+SHORT_LIVED = {
+    ("chat_models/approvals.py", "Approvals"): "lives as long as one call of the model",
+    ("chat_models/failures.py", ""): "a cache of classes, which are the same everywhere",
+    ("chat_models/memory.py", "Claims"): "there is one, which the module renews with the others",
+    ("chat_models/memory.py", "Replies"): "there is one, which the module renews with the others",
+    ("cli/chat/questions.py", "Questions"): "the command line never forks",
+    ("cli/chat/screen.py", "Screen"): "the command line never forks",
+    (
+        "retrievers/gathering.py",
+        "_Budget",
+    ): "lives as long as one run of downloads, which a child refuses to go on with",
+    ("retrievers/upload_progress.py", "Tracker"): "lives as long as one run of uploads",
+    ("retrievers/uploading.py", "_Run"): "lives as long as one run of uploads",
+    ("testing/cassette_order.py", "Clock"): "a cassette belongs to one test in one process",
+    ("testing/cassette_order.py", "Playback"): "a cassette belongs to one test in one process",
+    ("testing/cassette_streams.py", "ReplayedStream"): "a cassette belongs to one test in one process",
+    ("testing/cassette_tapes.py", "Player"): "a cassette belongs to one test in one process",
+    ("testing/vcr.py", ""): "never waited for; the cassette of the parent is in use in a child too",
+    ("forking.py", ""): "the renewals themselves hold in a child too",
+}
+
+
+def name_of(call: ast.expr) -> str:
+    function = call.func if isinstance(call, ast.Call) else None
+    return function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+
+
+def scopes(tree: ast.Module) -> dict[str, list[ast.AST]]:
+    """The nodes of each class, and under an empty name those of the rest."""
+    found: dict[str, list[ast.AST]] = {"": []}
+    for top in tree.body:
+        found.setdefault(top.name if isinstance(top, ast.ClassDef) else "", []).extend(ast.walk(top))
+    return found
+
+
+def holds_state(nodes: list[ast.AST]) -> bool:
+    return any(isinstance(node, ast.Call) and name_of(node) in KEPT for node in nodes)
+
+
+def fills_a_global(tree: ast.Module) -> bool:
+    values = [node.value for node in tree.body if isinstance(node, ast.Assign | ast.AnnAssign) and node.value]
+    literals = [
+        v
+        for v in values
+        if isinstance(v, ast.Dict | ast.List) and not (getattr(v, "elts", None) or getattr(v, "keys", None))
+    ]
+    return bool(literals) or any(name_of(value) in EMPTY for value in values)
+
+
+def says_how(nodes: list[ast.AST]) -> bool:
+    return any(isinstance(node, ast.Call) and name_of(node) == "renew_in_child" for node in nodes)
+
+
+def states() -> list[tuple[str, str, bool]]:
+    found = []
+    for path in MODULES:
+        tree = ast.parse(path.read_text())
+        for scope, nodes in scopes(tree).items():
+            if holds_state(nodes) or (not scope and fills_a_global(tree)):
+                found.append((path.relative_to(PACKAGE).as_posix(), scope, says_how(nodes)))
+    return found
+
+
+@pytest.mark.parametrize(("module", "scope", "renewed"), states(), ids=str)
+def test_what_lives_in_a_process_starts_afresh_in_a_forked_child(module, scope, renewed):
+    assert renewed or (module, scope) in SHORT_LIVED, (
+        f"{module} {scope}: register with `forking.renew_in_child` what a forked child does with it, or say here why not"
+    )
+
+
+def test_no_exception_is_out_of_date():
+    assert set(SHORT_LIVED) <= {(module, scope) for module, scope, renewed in states() if not renewed}
