@@ -105,8 +105,8 @@ class MixError(Exception):
         return " ".join(parts)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickles without the raw response, which holds a connection."""
-        state = {k: v for k, v in self.__dict__.items() if k != "raw_response"}
+        """Pickles without the raw response, which holds a connection, and httpx's request, which holds credentials."""
+        state = {k: v for k, v in self.__dict__.items() if k not in {"raw_response", "_request"}}
         state["headers"] = dict(self.headers)
         return _rebuild, (type(self), self.args, state)
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from langchain_core import exceptions as core
 
 from langchain_mix import errors
+from langchain_mix.client.credentials import shown_headers
 
 if TYPE_CHECKING:
     import httpx
@@ -55,9 +56,7 @@ _BY_WORDS: Final = (
     (re.compile(r"\b401\b|authentication|not logged in", re.IGNORECASE), core.ModelAuthenticationError),
     (re.compile(r"maximum iteration limit", re.IGNORECASE), core.ModelError),
 )
-_SECRET: Final = re.compile(r"auth|cookie|token|secret|key|credential|password|session", re.IGNORECASE)
 _REQUEST_IDS: Final = ("request-id", "x-request-id")
-_HIDDEN: Final = "<hidden>"
 _CLASSES: Final[dict[tuple[type, type, bool], type[errors.MixError]]] = {}
 
 
@@ -80,8 +79,8 @@ class ModelFailure(core.ModelError):
         import httpx  # noqa: PLC0415  # The HTTP library is loaded when it is first used.
 
         headers = {
-            name: _HIDDEN if _SECRET.search(name) else value
-            for name, value in dict(self.headers).items()
+            name: value
+            for name, value in shown_headers(dict(self.headers)).items()
             if name.lower() not in {"content-encoding", "content-length", "transfer-encoding"}
         }
         return httpx.Response(self.status_code, headers=headers, content=_text(self.body).encode())
@@ -96,7 +95,7 @@ class ModelFailure(core.ModelError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles as the error it was made from; its class is made again."""
-        state = {key: value for key, value in self.__dict__.items() if key != "raw_response"}
+        state = {key: value for key, value in self.__dict__.items() if key not in {"raw_response", "_request"}}
         state["headers"] = dict(self.headers)
         return _unpickled, (_origin(type(self)), _model_error_of(type(self)), self.is_retryable, self.args, state)
 

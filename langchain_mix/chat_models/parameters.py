@@ -22,7 +22,7 @@ from pydantic import ConfigDict, Field, SecretStr, field_validator, model_valida
 
 from langchain_mix.chat_models.failures import RetryIf, may_retry, retry_rule
 from langchain_mix.chat_models.stopping import stop_texts
-from langchain_mix.client.credentials import split_url
+from langchain_mix.client.credentials import check_headers, split_url
 from langchain_mix.errors import MixConfigurationError, MixInputError
 from langchain_mix.protocol.retry import RetryConfig
 
@@ -184,6 +184,9 @@ class StandardParameters(BaseChatModel):
             raise MixConfigurationError(
                 "There are both an API key and a user name in the server's URL.", hint="A request carries only one."
             )
+        if self.api_key is not None:
+            check_headers({"Authorization": self.api_key.get_secret_value()})
+        check_headers(self.request_headers())
         if self.mix is not None:
             self._take_client()
         elif self.http_client is not None or self.http_async_client is not None:
@@ -202,7 +205,10 @@ class StandardParameters(BaseChatModel):
         given = [name.removeprefix("http_") for name in names if name in self.model_fields_set and getattr(self, name)]
         if getattr(self, "api", "auto") != "auto":
             given.append("api")
-        if "server_url" in self.model_fields_set and (self.server_url or self.mix.server_url) != self.mix.server_url:
+        if (
+            "server_url" in self.model_fields_set
+            and (self.server_url or self.mix.server_url).rstrip("/") != self.mix.server_url
+        ):
             given.append("server_url")
         if given:
             raise MixConfigurationError(

@@ -34,7 +34,7 @@ T = TypeVar("T")
 class Options:
     """What a saver was told of its connection. The fields are those of `MixSaver`."""
 
-    server_url: str | None = None
+    server_url: str | None = field(default=None, repr=False)
     mix: Mix | None = None
     session_id: str | None = None
     storage: BaseCheckpointSaver[Any] | None = None

@@ -5,11 +5,14 @@ Owns: the options that name it, shared by all commands, and the client made of t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
 import typer
 
+from langchain_mix.client.credentials import split_url
 from langchain_mix.errors import MixConfigurationError
 from langchain_mix.protocol.retry import BackoffStrategy, RetryConfig
 
@@ -32,7 +35,8 @@ HeaderOption: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(
         "--header",
-        help="Header of every request, as 'Name: value', for a proxy that demands one. May be repeated.",
+        help="Header of every request, as 'Name: value', for a proxy that demands one, or @FILE with one on each line. "
+        "May be repeated. The environment variable MIX_API_KEY is sent as 'Authorization: Bearer …'.",
         show_default=False,
     ),
 ]
@@ -55,7 +59,8 @@ def connect(
     Args:
         server: Its URL, or None for the default.
         api: Its generation, or `auto`.
-        headers: Headers as `Name: value`.
+        headers: Headers as `Name: value`, or `@file`. The environment variable `MIX_API_KEY` adds one unless
+            they or the URL authenticate.
         retries: When calls are sent again.
         timeout_ms: Time without progress after which a request fails, in milliseconds, or None for the client's.
 
@@ -67,14 +72,27 @@ def connect(
     """
     from langchain_mix.client import Mix  # noqa: PLC0415  # Only commands that talk to a server need it.
 
-    return Mix(
-        server_url=server, api=api, headers=_read_headers(headers or ()), retry_config=retries, timeout_ms=timeout_ms
-    )
+    given = _read_headers(headers or ())
+    key = os.environ.get("MIX_API_KEY")
+    if key and "authorization" not in map(str.lower, given):
+        url = server or os.environ.get("MIX_SERVER_URL")
+        if not (url and split_url(url)[1]):
+            given["Authorization"] = f"Bearer {key}"
+    return Mix(server_url=server, api=api, headers=given, retry_config=retries, timeout_ms=timeout_ms)
+
+
+def _lines(given: Sequence[str]) -> Iterator[str]:
+    """Yields headers as they are written. Those in a file are seen by nobody who lists the processes."""
+    for line in given:
+        if not line.startswith("@"):
+            yield line
+            continue
+        yield from filter(str.strip, Path(line[1:]).expanduser().read_text(encoding="utf-8").splitlines())
 
 
 def _read_headers(lines: Sequence[str]) -> dict[str, str]:
     headers: dict[str, str] = {}
-    for line in lines:
+    for line in _lines(lines):
         name, colon, value = line.partition(":")
         if not colon or not name.strip():
             # The line is not repeated: it may be a credential.

@@ -23,6 +23,7 @@ from langchain_mix._version import __version__
 from langchain_mix.client._deadlines import left
 from langchain_mix.client._failures import too_late
 from langchain_mix.client._settings import CONNECT_TIMEOUT, TURN_TIMEOUT, CallOptions, Settings, settings_for
+from langchain_mix.client.credentials import HIDDEN, check_headers, secrets_of, shown_body, shown_headers
 from langchain_mix.protocol.api import Knowledge
 from langchain_mix.protocol.call import Call, Reply, error_from, is_refusal
 from langchain_mix.protocol.retry import RETRIED_STATUSES, RetryConfig, next_wait, retry_after
@@ -38,8 +39,6 @@ _SERVERS: Final = 256
 """Servers of which a client knows more than the URL. To forget one costs its next call a question."""
 
 _NO_CONNECTION_YET: Final = (httpx.ConnectTimeout, httpx.PoolTimeout)
-
-_SECRET_HEADERS: Final = frozenset({"authorization", "proxy-authorization", "x-api-key", "cookie", "set-cookie"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,12 +170,21 @@ class Core:
             result = call.result(outcome)
         except errors.MixResponseError as error:
             error.sent = error.sent or str(call)  # A decoder does not know whose reply it reads.
+            self._hide_own_secrets(error)
             if call.refusal_shows is not None:
                 self.learn(Knowledge(call.refusal_shows(error)))
             raise
         if call.shows is not None:
             self.learn(Knowledge(call.shows(result)))
         return result
+
+    def _hide_own_secrets(self, error: errors.MixResponseError) -> None:
+        """Takes out of an error what a proxy echoes of the credentials that it was sent."""
+        for secret in secrets_of(self.settings.headers):
+            if secret in error.body:
+                error.message = error.message.replace(secret, HIDDEN)
+                error.body = error.body.replace(secret, HIDDEN)
+                error.args = (error.message, *error.args[1:])
 
     def request(self, client: httpx.Client | httpx.AsyncClient, call: Call[Any], options: CallOptions) -> httpx.Request:
         """Makes the request for a call.
@@ -185,7 +193,7 @@ class Core:
             MixConfigurationError: Its headers or its URL cannot be sent.
         """
         headers = {"User-Agent": f"langchain-mix/{__version__}", "Accept": "application/json", **self.settings.headers}
-        headers |= options.http_headers or {}
+        headers |= check_headers(options.http_headers or {})
         seconds = options.timeout_ms / 1000 if options.timeout_ms is not None else self.settings.timeout
         if call.patient and options.timeout_ms is None:
             seconds = max(seconds, TURN_TIMEOUT)
@@ -209,7 +217,10 @@ class Core:
                 **content,
             )
         except (httpx.InvalidURL, ValueError, TypeError) as problem:
-            raise errors.MixConfigurationError(f"{call} cannot be sent: {problem}.") from None
+            # What it says may quote what it could not read.
+            raise errors.MixConfigurationError(
+                f"{call} cannot be sent: its URL or its body is nothing that HTTP takes ({type(problem).__name__})."
+            ) from None
 
     def stream_request(
         self,
@@ -263,11 +274,11 @@ class Core:
         return int(length) if plain and length.isascii() and length.isdigit() else None
 
     def log_request(self, call: Call[Any], request: httpx.Request) -> None:
-        """Logs a request without its secrets: header values that authenticate, bodies that hold a credential."""
+        """Logs a request without its secrets: only values that are known to be harmless."""
         if not self.settings.logger.isEnabledFor(logging.DEBUG):
             return
-        shown = {k: "<hidden>" if k in _SECRET_HEADERS else v for k, v in request.headers.items()}
-        body: Any = "<hidden>" if call.secret else call.body
+        shown = shown_headers(request.headers)
+        body: Any = HIDDEN if call.secret else shown_body(call.body)
         if call.upload is not None:
             body = f"<file {call.upload.name!r}>"
         self.settings.logger.debug("-> %s %s headers=%s body=%s", call, dict(call.query), shown, body)

@@ -8,7 +8,8 @@ so these errors are that too.
 
 from __future__ import annotations
 
-from typing import Any
+import re
+from typing import Any, Final
 
 import httpx
 
@@ -35,6 +36,19 @@ class InvalidUrl(errors.MixConfigurationError, httpx.RequestError):
     """The URL cannot be requested."""
 
 
+_KNOWN_WORDS: Final = frozenset(
+    {
+        "Server disconnected without sending a response.",
+        "Server disconnected",
+        "peer closed connection without sending complete message body (incomplete chunked read)",
+        "timed out",
+        "The read operation timed out",
+        "The write operation timed out",
+    }
+)
+_PROXY_STATUS: Final = re.compile(r"\d{3}")
+
+
 def failure_of(problem: Exception, *, sent: str, idempotent: bool, server: str) -> errors.MixError:
     """Makes the error for what httpx raised while a request was sent or its answer read.
 
@@ -47,7 +61,7 @@ def failure_of(problem: Exception, *, sent: str, idempotent: bool, server: str) 
     Returns:
         The error, still without its cause.
     """
-    words = str(problem) or type(problem).__name__
+    words = words_of(problem)
     again = "It can be sent again." if idempotent else "Read the server's state before you send it again."
     error: errors.MixError
     if isinstance(problem, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError):
@@ -56,7 +70,7 @@ def failure_of(problem: Exception, *, sent: str, idempotent: bool, server: str) 
     elif isinstance(problem, httpx.TimeoutException):
         error = RequestTimeout(f"No answer in time: {words}", sent=sent, acted="unknown", hint=again)
     elif isinstance(problem, httpx.UnsupportedProtocol | httpx.InvalidURL | httpx.LocalProtocolError):
-        error = InvalidUrl(f"The request cannot be made: {words}", sent=sent, hint="Check the URL and the headers.")
+        error = InvalidUrl(f"The request cannot be made: {words}.", sent=sent, hint="Check the URL and the headers.")
     elif isinstance(problem, httpx.DecodingError | httpx.TooManyRedirects):
         error = errors.MixNotAServerError(f"The answer cannot be read: {words}", sent=sent, acted="unknown", hint=again)
     else:
@@ -81,7 +95,25 @@ def broken_stream(problem: BaseException | None, *, sent: str) -> errors.MixStre
         return BrokenStream("The server closed the event stream.", sent=sent)
     if isinstance(problem, httpx.TimeoutException):
         return BrokenStream("Nothing came on the event stream for too long, not even a heartbeat.", sent=sent)
-    return BrokenStream(f"The event stream broke: {problem or type(problem).__name__}", sent=sent)
+    return BrokenStream(f"The event stream broke: {words_of(problem)}", sent=sent)
+
+
+def cause_of(problem: BaseException) -> BaseException | None:
+    """Returns the cause for an error's traceback: the exception, unless it quotes what may be a secret."""
+    harmless = isinstance(problem, httpx.TimeoutException | TimeoutError) or words_of(problem) == str(problem)
+    return problem if harmless else None
+
+
+def words_of(problem: BaseException) -> str:
+    """Returns what may be quoted of a foreign exception: words of the operating system and of httpx's own.
+
+    Others quote what they could not read, which may be a key, a password or a reply that echoes one.
+    """
+    text = str(problem)
+    if text in _KNOWN_WORDS or (text and isinstance(problem, httpx.ConnectError | httpx.ReadError | httpx.WriteError)):
+        return text
+    status = _PROXY_STATUS.match(text) if isinstance(problem, httpx.ProxyError) else None
+    return f"the proxy answered {status[0]}" if status else type(problem).__name__
 
 
 def inherited_stream(sent: str) -> errors.MixStreamError:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import base64
 import logging
 import os
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
@@ -16,6 +15,7 @@ from typing import Final
 import httpx
 
 from langchain_mix import errors
+from langchain_mix.client.credentials import check_headers, split_url
 from langchain_mix.protocol.api import UNKNOWN, Knowledge, parse_api
 from langchain_mix.protocol.retry import RetryConfig
 
@@ -57,7 +57,7 @@ class CallOptions:
 
     retries: RetryConfig | None = None
     timeout_ms: int | None = None
-    http_headers: Mapping[str, str] | None = None
+    http_headers: Mapping[str, str] | None = field(default=None, repr=False)
     until: float | None = None
 
 
@@ -128,12 +128,12 @@ def read_settings(
     if timeout_ms is not None and timeout_ms <= 0:
         raise errors.MixConfigurationError(f"timeout_ms={timeout_ms} must be above 0.")
     version = parse_api(api)
-    url = _read_url(server_url or os.environ.get("MIX_SERVER_URL") or DEFAULT_URL, url_params or {})
+    url, credentials = _read_url(server_url or os.environ.get("MIX_SERVER_URL") or DEFAULT_URL, url_params or {})
     return Settings(
-        url=url.copy_with(username=None, password=None),
+        url=url,
         retry=retry_config or RetryConfig(),
         timeout=timeout_ms / 1000 if timeout_ms is not None else REQUEST_TIMEOUT,
-        headers=_credentials_of(url) | dict(headers or {}),
+        headers=credentials | check_headers(headers or {}),
         logger=debug_logger or default_logger(),
         known=UNKNOWN if version is None else Knowledge([version]),
     )
@@ -153,9 +153,7 @@ def settings_for(settings: Settings, server_url: str) -> Settings:
     Raises:
         MixConfigurationError: The URL is malformed.
     """
-    given = _read_url(server_url, {})
-    url = given.copy_with(username=None, password=None)
-    credentials = _credentials_of(given)
+    url, credentials = _read_url(server_url, {})
     if url == settings.url and not credentials:
         return settings
     headers = settings.headers if _origin(url) == _origin(settings.url) else {}
@@ -166,36 +164,27 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
     return url.scheme, url.host, url.port
 
 
-def _read_url(text: str, params: Mapping[str, str]) -> httpx.URL:
+def _read_url(text: str, params: Mapping[str, str]) -> tuple[httpx.URL, dict[str, str]]:
+    """Reads a base URL: without its credentials, and these as headers.
+
+    A header instead of a part of the URL, which would stand in every log and error.
+    """
     try:
         filled = text.format(**params) if params else text
-        url = httpx.URL(filled.strip().rstrip("/"))
-    except (httpx.InvalidURL, KeyError, IndexError, ValueError) as problem:
+    except (KeyError, IndexError, ValueError):
         raise errors.MixConfigurationError(
-            f"The server URL {_shown(text)!r} cannot be read: {problem}.", hint="It looks like 'http://localhost:8088'."
+            "The server URL has a part in braces for which `url_params` has no value."
         ) from None
-    if url.scheme not in {"http", "https"} or not url.host:
+    bare, credentials = split_url(filled)
+    try:
+        url = httpx.URL(bare.rstrip("/"))
+    except httpx.InvalidURL:
         raise errors.MixConfigurationError(
-            f"The server URL {_shown(text)!r} is no HTTP address.", hint="It looks like 'http://localhost:8088'."
-        )
-    if url.query or url.fragment:
-        raise errors.MixConfigurationError(
-            f"The server URL {_shown(text)!r} has a query or a fragment.", hint="Pass the base only."
-        )
-    return url
-
-
-def _shown(text: str) -> str:
-    """The URL without the user name and the password that may stand in it, readable or not."""
-    return re.sub(r"(?<=//)[^/]*@", "", text)
-
-
-def _credentials_of(url: httpx.URL) -> dict[str, str]:
-    # A header instead of a part of the URL, which would stand in every log and error.
-    if not url.username:
-        return {}
-    pair = f"{url.username}:{url.password}".encode()
-    return {"Authorization": "Basic " + base64.b64encode(pair).decode()}
+            "The server URL has a host that cannot be read.", hint="It looks like 'http://localhost:8088'."
+        ) from None
+    if not credentials:
+        return url, {}
+    return url, {"Authorization": "Basic " + base64.b64encode(credentials.encode()).decode()}
 
 
 def default_logger() -> logging.Logger:

@@ -25,7 +25,7 @@ class Connection:
     """
 
     mix: Mix | None = None
-    server_url: str | None = None
+    server_url: str | None = field(default=None, repr=False)
     api: str = "auto"
     headers: Mapping[str, str] | None = field(default=None, repr=False)
 

@@ -19,7 +19,7 @@ from langchain_core.utils import from_env, secret_from_env
 from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from langchain_mix._version import __version__
-from langchain_mix.client.credentials import split_url
+from langchain_mix.client.credentials import check_headers, split_url
 from langchain_mix.errors import MixConfigurationError
 from langchain_mix.protocol.api import ApiName
 from langchain_mix.protocol.retry import RetryConfig
@@ -137,6 +137,8 @@ class RetrieverFields(BaseRetriever):
             raise MixConfigurationError(
                 "There are both an API key and a user name in the server's URL.", hint="A request carries only one."
             )
+        if self.api_key is not None:
+            check_headers({"Authorization": self.api_key.get_secret_value()})
         return self
 
     # Copies

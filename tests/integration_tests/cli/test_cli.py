@@ -142,3 +142,34 @@ def test_version():
     from langchain_mix import __version__
 
     assert run("--version").stdout.strip() == f"langchain-mix {__version__}"
+
+
+class TestCredentials:
+    def test_the_key_of_the_environment_is_sent(self, cli, server, monkeypatch):
+        monkeypatch.setenv("MIX_API_KEY", "s3same")
+        assert cli("sessions", "list", "-s", server.url).code == 0
+        assert {r.headers.get("authorization") for r in server.requests} == {"Bearer s3same"}
+
+    def test_what_the_command_says_goes_first(self, cli, server, monkeypatch):
+        monkeypatch.setenv("MIX_API_KEY", "s3same")
+        cli("sessions", "list", "-s", server.url, "--header", "authorization: Own x")
+        cli("sessions", "list", "-s", server.url.replace("http://", "http://ann:pass@"))
+        assert {r.headers.get("authorization") for r in server.requests} == {"Own x", "Basic YW5uOnBhc3M="}
+
+    def test_headers_are_read_from_a_file(self, cli, server, tmp_path):
+        (tmp_path / "headers").write_text("X-One: 1\n\nX-Two: two words\n")
+        assert cli("sessions", "list", "-s", server.url, "--header", f"@{tmp_path / 'headers'}").code == 0
+        assert {(r.headers.get("x-one"), r.headers.get("x-two")) for r in server.requests} == {("1", "two words")}
+        assert cli("sessions", "list", "-s", server.url, "--header", f"@{tmp_path / 'missing'}").code == 1
+
+    def test_a_wrong_key_or_url_is_not_shown(self, cli, server, monkeypatch):
+        monkeypatch.setenv("MIX_API_KEY", "s3same\n")
+        ran = cli("sessions", "list", "-s", server.url)
+        assert ran.code == 2
+        assert "Authorization" in ran.err
+        assert "s3same" not in ran.out + ran.err
+        monkeypatch.delenv("MIX_API_KEY")
+        for url in ("http://ann:s3/same@host", "http://host/?token=s3same", "ann:s3same@host"):
+            ran = cli("sessions", "list", "-s", url)
+            assert ran.code == 2
+            assert "same" not in ran.out + ran.err

@@ -20,7 +20,6 @@ from langchain_mix.chat_models.parameters import (
     StandardParameters,
     read_call,
     split_model,
-    split_url,
 )
 from langchain_mix.errors import MixAgentError, MixConnectionError, MixError, MixInputError
 
@@ -238,7 +237,6 @@ def test_credentials_of_the_url_are_a_secret():
     assert model.request_headers() == {"Authorization": "Basic YW5uOmh1bnRlckAy"}
     assert "hunter" not in repr(model) + str(dumpd(model))
     assert dumpd(model)["kwargs"]["url_credentials"]["id"] == ["MIX_URL_CREDENTIALS"]
-    assert split_url("http://[bad") == ("http://[bad", "")
     with pytest.raises(ValidationError, match="only one"):
         ChatDouble(server_url="https://ann:hunter2@mix.example", api_key="k")
 
