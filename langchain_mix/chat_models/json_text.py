@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-_FENCED = re.compile(r"^[ ]{0,3}(`{3,}|~{3,})[^\n`]*\n(.*?)^[ ]{0,3}\1[ \t]*$", re.DOTALL | re.MULTILINE)
-_WHOLE_FENCE = re.compile(r"\s*(`{3,}|~{3,})[ \t]*[\w-]*[ \t]*\r?\n(.*?)\r?\n?[ \t]*\1\s*", re.DOTALL)
+_FENCE_LINE = re.compile(r"^[ ]{0,3}(`{3,}|~{3,})([^\n]*)\n?", re.MULTILINE)
+_LANGUAGE = re.compile(r"(`{3,}|~{3,})\s*([\w-]*)")
 _OPENING = re.compile(r"[{\[]")
+_TOKEN = re.compile(r'"(?:[^"\\]|\\.)*"|[{}\[\]]', re.DOTALL)
+_REFUSED = re.compile(r'"(?:[^"\\]|\\.)*"|NaN|-?Infinity|[0-9]{4301,}', re.DOTALL)
 _FENCE_BEFORE = re.compile(r"(?:^|(?<=\n))[ ]{0,3}(`{3,}|~{3,})[^\n`]*\n\s*\Z")
 _FENCE_AFTER = re.compile(r"\s*?\n[ ]{0,3}(`{3,}|~{3,})[ \t]*(?=\r?\n|\Z)")
 _SURROGATE = re.compile(r"\\u[dD][89abAB][0-9a-fA-F]{2}|\\u[dD][c-fC-F][0-9a-fA-F]{2}")
@@ -50,8 +53,11 @@ def read_json(text: str) -> Any:
 
 def unfenced(text: str) -> str:
     """Takes the code fence off a text that is one code block; gives any other text back as it is."""
-    match = _WHOLE_FENCE.fullmatch(text)
-    return match[2] if match else text
+    first, newline, rest = text.strip().partition("\n")
+    fence = _LANGUAGE.fullmatch(first.rstrip())
+    if fence is None or not newline or not rest.endswith(fence[1]):
+        return text
+    return rest.removesuffix(fence[1]).rstrip(" \t").removesuffix("\n").removesuffix("\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,24 +124,80 @@ _Place = tuple[Any, int, int]
 
 
 def _candidates(text: str) -> Iterator[_Place]:
-    """All objects and arrays in prose, those in code blocks last."""
+    """Yields all objects and arrays in prose, then those in code blocks. The work is linear in the text."""
     yield from _values(text, 0, len(text))
-    for match in _FENCED.finditer(text):
-        yield from _values(text, *match.span(2))
+    for start, end in _code_blocks(text):
+        yield from _values(text, start, end)
 
 
-def _values(text: str, at: int, end: int) -> Iterator[_Place]:
-    part = text[:end]
+def _code_blocks(text: str) -> Iterator[tuple[int, int]]:
+    """Yields where the code in each block begins and ends; a fence that nothing closes begins none."""
+    fences = list(_FENCE_LINE.finditer(text))
+    closing: dict[str, list[int]] = {}
+    for number, fence in enumerate(fences):
+        if not fence[2].strip():
+            closing.setdefault(fence[1], []).append(number)
+    after = 0
+    for number, fence in enumerate(fences):
+        if number < after or "`" in fence[2]:
+            continue
+        ends = closing.get(fence[1], [])
+        place = bisect_right(ends, number)
+        if place < len(ends):
+            after = ends[place] + 1
+            yield fence.end(), fences[ends[place]].start()
+
+
+class _Unnumbered(str):
+    """A text in which nobody counts lines: `json` counts them from the beginning for each error that it raises."""
+
+    __slots__ = ()
+
+    def count(self, *_: Any) -> int:
+        return 0
+
+    def rfind(self, *_: Any) -> int:
+        return -1
+
+
+def _values(text: str, start: int, end: int) -> Iterator[_Place]:
+    part, at = _Unnumbered(text[start:end]), 0
+    known: dict[int, bool] = {}
     while opening := _OPENING.search(part, at):
+        began, at = opening.start(), opening.end()
+        if not known.get(began, True):
+            continue
         try:
-            value, at = _DECODER.raw_decode(part, opening.start())
+            value, at = _DECODER.raw_decode(part, began)
         except RecursionError:
             return  # Every bracket of the nest would have to be tried in vain.
-        except ValueError:
-            at = opening.end()
+        except ValueError as error:  # Refused constants and numbers come without their place.
+            failed = error.pos if isinstance(error, json.JSONDecodeError) else _refused(part, began)
+            known |= _brackets(part, began, failed)
         else:
-            if _encodable(value, part):
-                yield value, opening.start(), at
+            if _encodable(value, part[began:at]):
+                yield value, start + began, start + at
+
+
+def _refused(part: str, began: int) -> int:
+    return next((found.start() for found in _REFUSED.finditer(part, began) if found[0][0] != '"'), began)
+
+
+def _brackets(part: str, began: int, failed: int) -> dict[int, bool]:
+    """Returns where objects and arrays begin in one that breaks off, and which of them are complete.
+
+    What is still open at the break cannot be read from its own beginning either: it breaks at the same place. Trying
+    each bracket would read a long text once for each of them.
+    """
+    opened: list[int] = []
+    known: dict[int, bool] = {}
+    for token in _TOKEN.finditer(part, began, failed):
+        if token[0] in "{[":
+            opened.append(token.start())
+            known[token.start()] = False
+        elif token[0] in "}]" and opened:
+            known[opened.pop()] = True
+    return known
 
 
 def _encodable(value: Any, text: str) -> bool:

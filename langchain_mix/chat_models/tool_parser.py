@@ -19,6 +19,7 @@ from uuid import uuid4
 from langchain_mix.chat_models.json_text import read_json, unfenced
 
 _OPEN, _CLOSE = "<tool_calls>", "</tool_calls>"
+_LONGEST_OPENING = 1000  # A line of blanks without end is read once.
 _INDENT = 3  # Four spaces make a code block of a line, as in Markdown.
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})(.*)", re.DOTALL)
 _BEGINS = re.compile(r" {0,3}<tool_calls>[ \t]*(?P<next>\r?\n|[\[{])?")
@@ -297,7 +298,7 @@ def _opening(line: str) -> int | None:
         return match.end() - 1
     if match["next"]:
         return match.end()
-    return None if line[match.end() :] in ("", "\r") else 0
+    return None if line[match.end() :] in ("", "\r") and len(line) < _LONGEST_OPENING else 0
 
 
 def _fence_after(fence: str, line: str) -> str:

@@ -7,10 +7,14 @@ Refuses to know: the screen. Without this, an answer taller than the screen woul
 from __future__ import annotations
 
 from functools import cache
+from typing import Final
 
 from markdown_it import MarkdownIt
 
 from langchain_mix.cli.terminal import visible
+
+_SHARE: Final = 8
+"""A block is read again when it has grown by this part of itself."""
 
 
 class GrowingText:
@@ -28,6 +32,7 @@ class GrowingText:
         """
         self.rest = ""
         self._markdown = markdown
+        self._read_at = 0
 
     def add(self, piece: str) -> str:
         """Takes the next piece.
@@ -40,10 +45,13 @@ class GrowingText:
         """
         piece = visible(piece)
         self.rest += piece
-        if "\n" not in piece:
+        # A block that grows and grows is read again only when it has grown by a share, so that the whole costs little.
+        grown = not self._markdown or len(self.rest) - self._read_at > self._read_at // _SHARE
+        if "\n" not in piece or not grown:
             return ""
         end = settled_markdown(self.rest) if self._markdown else self.rest.rfind("\n") + 1
         settled, self.rest = self.rest[:end], self.rest[end:]
+        self._read_at = len(self.rest)
         return settled
 
     def finish(self) -> str:

@@ -46,6 +46,7 @@ from langchain_mix.protocol.turn.updates import (
 _REFRESH_SECONDS: Final = 0.1
 _ARGUMENT_LINES: Final = 8
 _OUTPUT_LINES: Final = 8
+_DRAWN_CHARS: Final = 20_000
 _LINE_CHARS: Final = 400
 _NOTED: Final = {
     "rate_limit": "The provider limits the rate; the server tries again.",
@@ -242,6 +243,8 @@ class Screen:
         self._spinner.update(text=Text(f"{doing}{time.monotonic() - self._begun:.0f} s · Ctrl-C cancels", style="dim"))
         if text is None or not text.rest.strip():
             return self._spinner
+        if len(text.rest) > _DRAWN_CHARS:  # Too much to be laid out several times a second; the whole is printed later.
+            return Group(_Tail(Text(text.rest[-_DRAWN_CHARS:])), self._spinner)
         return Group(_Tail(_rendered(kind, text.rest)), self._spinner)
 
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from langchain_mix.chat_models import json_text
 from langchain_mix.chat_models.json_text import find_json, locate_json, read_json, unfenced, write_json
 
 VALUES = st.recursive(
@@ -85,3 +86,64 @@ def test_what_stands_around_the_value_is_told(text: str, before: str, written: s
     found = locate_json(text)
     assert (found.before, found.written, found.after) == (before, written, after)
     assert found.value == json.loads(written)
+
+
+class Counting:
+    """Decodes like the module's decoder, and counts the characters that are read."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.read = 0
+        self._decoder = json_text._DECODER
+        monkeypatch.setattr(json_text, "_DECODER", self)
+
+    def decode(self, text: str) -> object:
+        self.read += len(text)
+        return self._decoder.decode(text)
+
+    def raw_decode(self, text: str, at: int) -> tuple[object, int]:
+        end = len(text)
+        try:
+            value, end = self._decoder.raw_decode(text, at)
+        except ValueError as error:
+            end = error.pos if isinstance(error, json.JSONDecodeError) else json_text._refused(text, at)
+            raise
+        finally:
+            self.read += end - at
+        return value, end
+
+
+@pytest.mark.parametrize(
+    "piece",
+    ["```a\n", "```\n{}\n```\n", "[1,", "[ x ", '["', '["[1,', '["\\"[', '{"a":["', "[NaN,", '{"a": 1} ', "[" * 900 + "x",
+     '{"a":"\\ud83d"} '],
+)  # fmt: skip
+def test_a_text_is_read_a_few_times_however_it_is_written(piece: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = piece * (40_000 // len(piece))
+    counted = Counting(monkeypatch)
+    with pytest.raises(ValueError, match="no JSON value"):
+        find_json(text, lambda _: False)
+    assert counted.read <= 8 * len(text)
+
+
+def test_a_long_list_that_breaks_off_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "[" * 900 + "1," * 20_000 + '{"a": 1}, NaN'
+    counted = Counting(monkeypatch)
+    assert find_json(text) == {"a": 1}
+    assert counted.read <= 4 * len(text)
+    assert list(json_text._code_blocks("```a\n" * 20_000)) == []
+    assert len(list(json_text._code_blocks("```a\n{}\n```\n" * 2_000))) == 2_000
+
+
+@pytest.mark.parametrize(
+    ("text", "bodies"),
+    [
+        ("```\na\n```\n~~~x\nb\n~~~", ["a\n", "b\n"]),
+        ("```\na\n~~~\n```", ["a\n~~~\n"]),
+        ("````\na\n```\nb\n````", ["a\n```\nb\n"]),
+        ("```\na\n    ```\n", []),
+        ("```a`b\nc\n```", []),
+        ("```\r\na\r\n```\r\n", ["a\r\n"]),
+    ],
+)
+def test_code_blocks(text: str, bodies: list[str]) -> None:
+    assert [text[start:end] for start, end in json_text._code_blocks(text)] == bodies

@@ -312,3 +312,10 @@ def test_langchain_does_not_complete_an_invalid_call_to_a_valid_one(raw: str) ->
     message = AIMessageChunk(content="", tool_call_chunks=[chunk], chunk_position="last")
     assert message.tool_calls == []
     assert json.loads(message.invalid_tool_calls[0]["args"]) == raw
+
+
+def test_a_line_of_blanks_without_end_is_not_held_back_for_ever():
+    parser = ToolCallParser(["add"])
+    pieces = [piece for text in ["<tool_calls>", *[" "] * 3000, "\n"] for piece in parser.feed(text)]
+    pieces += parser.finish()
+    assert "".join(piece.text for piece in pieces if isinstance(piece, Text)) == "<tool_calls>" + " " * 3000 + "\n"

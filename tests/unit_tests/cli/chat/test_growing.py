@@ -10,6 +10,7 @@ from markdown_it import MarkdownIt
 from rich.console import Console
 from rich.markdown import Markdown
 
+from langchain_mix.cli.chat import growing as module
 from langchain_mix.cli.chat.growing import GrowingText, settled_markdown
 
 DOCUMENT = """# Title
@@ -100,3 +101,28 @@ def test_escapes_are_harmless_even_in_two_pieces():
     growing.add("[2Jb\r")
     growing.add("\nc")
     assert growing.finish() == "a\\x1b[2Jb\nc"
+
+
+@pytest.mark.parametrize(("head", "line"), [("", "- an item of a list\n"), ("```\n", "x = 1\n"), ("", "> quoted\n")])
+def test_a_long_block_is_read_a_few_times(head, line, monkeypatch):
+    read = []
+    monkeypatch.setattr(module, "settled_markdown", lambda text: read.append(len(text)) or settled_markdown(text))
+    growing = GrowingText(markdown=True)
+    growing.add(head)
+    for _ in range(500):
+        assert growing.add(line) == ""
+    assert sum(read) < 20 * 500 * len(line)
+    assert growing.finish() == head + 500 * line
+
+
+def test_what_follows_a_long_block_settles_it():
+    growing = GrowingText(markdown=True)
+    parts = [growing.add("- an item\n") for _ in range(500)]
+    parts += [growing.add(f"\nParagraph {number}.\n") for number in range(100)]
+    assert "".join(parts).startswith("- an item\n" * 500 + "\nParagraph 0.\n")
+
+
+def test_thinking_settles_line_by_line_however_long_a_line_is():
+    growing = GrowingText(markdown=False)
+    assert growing.add("a\n" + "b" * 1000) == "a\n"
+    assert growing.add("\n") == "b" * 1000 + "\n"
