@@ -40,9 +40,6 @@ _READERS: Final = (
     "langchain-text-splitters",
     "chardet",
     "pypdf",
-    "python-docx",
-    "openpyxl",
-    "python-pptx",
 )
 """What files are read with. What is kept on disk was read with these versions of them."""
 

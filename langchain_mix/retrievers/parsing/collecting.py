@@ -5,8 +5,9 @@ Owns: where parts stand in the text, and when enough was read. Refuses to know: 
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Final
@@ -44,6 +45,10 @@ class EnoughError(Exception):
     """A limit is reached; what was read until then stands."""
 
 
+class FullError(EnoughError):
+    """Nothing more can be added."""
+
+
 class Collector:
     """Collects the parts of one file."""
 
@@ -73,10 +78,11 @@ class Collector:
     def _cut(self, text: str) -> str:
         if len(text) <= self.limits.max_text_chars:
             return text
-        self.leave_out(self._too_long())
+        self.leave_out(self.too_long())
         return text[: self.limits.max_text_chars]
 
-    def _too_long(self) -> str:
+    def too_long(self) -> str:
+        """Returns the sentence on a text that is longer than is taken."""
         return f"Only its first {self.limits.max_text_chars} characters were read (`max_text_chars`)."
 
     @contextmanager
@@ -86,6 +92,23 @@ class Collector:
             yield
         except EnoughError as limit:
             self.leave_out(str(limit))
+
+    @contextmanager
+    def keeping(self, rest: Callable[[], object]) -> Iterator[None]:
+        """Adds what was read but not added yet, when the block ends and when a limit is reached in it.
+
+        Args:
+            rest: Adds it.
+        """
+        try:
+            yield
+        except FullError:
+            raise
+        except EnoughError:
+            self._until = math.inf  # The time is up for reading, not for what was read.
+            rest()
+            raise
+        rest()
 
     def leave_out(self, what: str) -> None:
         """Notes what of the file is not read, and where, in a sentence."""
@@ -116,23 +139,19 @@ class Collector:
         self._check_room()
         if not text.strip():
             return
-        if self.parts:
-            self._append(_BETWEEN)
-        start, room = self._size, self.limits.max_text_chars - self._size
-        piece = text[: max(room, 0)]
+        between = _BETWEEN if self.parts else ""
+        start = self._size + len(between)
+        piece = text[: max(self.limits.max_text_chars - start, 0)]
         if piece.strip():
-            self._append(piece)
+            self._pieces += between, piece
+            self._size = start + len(piece)
             self.parts.append(Part(piece, start, _bounded(place), context))
         if len(piece) < len(text):
-            raise EnoughError(self._too_long())
-
-    def _append(self, piece: str) -> None:
-        self._pieces.append(piece)
-        self._size += len(piece)
+            raise FullError(self.too_long())
 
     def _check_room(self) -> None:
         if len(self.parts) >= self.limits.max_parts:
-            raise EnoughError(f"Only its first {self.limits.max_parts} parts were read (`max_parts`).")
+            raise FullError(f"Only its first {self.limits.max_parts} parts were read (`max_parts`).")
         self.check_time()
 
     def parsed(self, kind: Kind, *, verbatim: bool | None = None, language: str | None = None) -> Parsed:

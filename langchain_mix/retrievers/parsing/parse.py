@@ -10,7 +10,6 @@ from dataclasses import replace
 from typing import Final
 
 from langchain_mix.retrievers.limits import Limits
-from langchain_mix.retrievers.parsing.archives import check_archive
 from langchain_mix.retrievers.parsing.collecting import TextFile
 from langchain_mix.retrievers.parsing.detection import binary_kind, extension_of, promised, text_kind
 from langchain_mix.retrievers.parsing.encodings import decode
@@ -19,6 +18,7 @@ from langchain_mix.retrievers.parsing.html_text import read_html
 from langchain_mix.retrievers.parsing.json_values import read_json
 from langchain_mix.retrievers.parsing.mail import read_mail
 from langchain_mix.retrievers.parsing.notebooks import read_notebook
+from langchain_mix.retrievers.parsing.packages import check_archive
 from langchain_mix.retrievers.parsing.parts import Kind, Parsed, Skipped
 from langchain_mix.retrievers.parsing.pdf import read_pdf
 from langchain_mix.retrievers.parsing.plain import read_code, read_markdown, read_text

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import sys
 import time
+import tracemalloc
 import zipfile
 import zlib
+from datetime import date, datetime
 from io import BytesIO
 from itertools import pairwise
 
@@ -16,6 +18,8 @@ import pypdf
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pptx.chart.data import CategoryChartData
+from pptx.enum.chart import XL_CHART_TYPE
 
 from langchain_mix.retrievers.limits import Limits
 from langchain_mix.retrievers.parsing import Parsed, Skipped, parse
@@ -249,12 +253,9 @@ def test_a_broken_page_does_not_cost_the_others(monkeypatch):
     assert "Page 2" in found.problems[0]
 
 
-@pytest.mark.parametrize(
-    ("name", "module"), [("a.pdf", "pypdf"), ("a.docx", "docx"), ("a.xlsx", "openpyxl"), ("a.pptx", "pptx")]
-)
-def test_a_missing_parser_is_told_with_the_line_that_installs_it(name, module, monkeypatch):
-    monkeypatch.setitem(sys.modules, module, None)
-    assert 'pip install "langchain-mix[files]"' in skipped(name, MADE[name]).reason
+def test_a_missing_parser_is_told_with_the_line_that_installs_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pypdf", None)
+    assert 'pip install "langchain-mix[files]"' in skipped("a.pdf", MADE["a.pdf"]).reason
 
 
 # Hostile
@@ -327,7 +328,7 @@ def test_attached_pictures_may_declare_what_they_like():
 
 @pytest.mark.parametrize(("name", "part"), [("a.docx", "word/document.xml"), ("a.xlsx", "xl/worksheets/sheet1.xml")])
 def test_entities_do_not_grow_even_where_nobody_looks(name, part, monkeypatch):
-    monkeypatch.setattr("langchain_mix.retrievers.parsing.archives._declares", lambda *_: False)
+    monkeypatch.setattr("langchain_mix.retrievers.parsing.packages._declares", lambda *_: False)
     began = time.process_time()
     found = parse(name, repacked(MADE[name], {part: LAUGHS.replace("{padding}", "")}), LIMITS)
     assert time.process_time() - began < 5
@@ -409,3 +410,251 @@ def test_no_changed_byte_is_too_much(name, data):
     for place in data.draw(st.lists(st.integers(0, len(changed) - 1), min_size=1, max_size=20)):
         changed[place] = data.draw(st.integers(0, 255))
     assert isinstance(parse(name, bytes(changed), LIMITS), Parsed | Skipped)
+
+
+# What stands beside the main text, and what is left out
+
+
+W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+OTHER = (
+    'xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006" '
+    'xmlns:wps="http://schemas.microsoft.com/office/word/2010/wordprocessingShape" xmlns:v="urn:schemas-microsoft-com:vml" '
+    'xmlns:m="http://schemas.openxmlformats.org/officeDocument/2006/math"'
+)
+
+
+def word_with(body):
+    """A Word document of this body, as markup."""
+    document = f"<w:document {W} {OTHER}><w:body>{body}</w:body></w:document>"
+    return repacked(saved(docx.Document()), {"word/document.xml": document})
+
+
+def run(text):
+    return f"<w:r><w:t>{text}</w:t></w:r>"
+
+
+def par(text):
+    return f"<w:p>{run(text)}</w:p>"
+
+
+BOX = f"<w:txbxContent>{par('penguin')}{par('walrus')}</w:txbxContent>"
+CELL = "<w:tc>{}</w:tc>"
+
+
+@pytest.mark.parametrize(
+    ("body", "text"),
+    [
+        (
+            (f"<w:p>{run('total')}<w:r><mc:AlternateContent><mc:Choice Requires='wps'><w:drawing><wps:txbx>{BOX}</wps:txbx>"
+            f"</w:drawing></mc:Choice><mc:Fallback><w:pict><v:textbox>{BOX}</v:textbox></w:pict></mc:Fallback>"
+            f"</mc:AlternateContent></w:r></w:p>{par('after')}"),
+            "total\npenguin\nwalrus\nafter",
+        ),
+        (f"<w:p><w:r><w:pict><v:textbox>{BOX}</v:textbox></w:pict></w:r></w:p>", "penguin\nwalrus"),
+        (
+            (f"<w:p><w:moveFrom>{run('moved')}</w:moveFrom>{run('kept ')}<w:ins>{run('new')}</w:ins>"
+            f"<w:del><w:r><w:delText>old</w:delText></w:r></w:del></w:p><w:p><w:moveTo>{run('moved')}</w:moveTo></w:p>"),
+            "kept new\nmoved",
+        ),
+        (
+            ("<w:p><w:pPr><w:tabs><w:tab w:val='left' w:pos='1'/><w:tab w:val='left' w:pos='2'/></w:tabs></w:pPr>"
+            f"{run('left')}<w:r><w:tab/></w:r>{run('right')}<w:r><w:br/></w:r>{run('below')}</w:p>"),
+            "left\tright\nbelow",
+        ),
+        (
+            (f"<w:tbl><w:tr>{CELL.format(par('Ludmila'))}<w:sdt><w:sdtContent>{CELL.format(par('80000'))}</w:sdtContent></w:sdt>"
+            f"<w:customXml>{CELL.format(par('2024'))}</w:customXml></w:tr></w:tbl>"),
+            "Ludmila | 80000 | 2024",
+        ),
+        (
+            (f"<w:tbl><w:tr>{CELL.format(par('outer') + '<w:tbl><w:tr>' + CELL.format(par('a')) + CELL.format(par('b')) + '</w:tr></w:tbl>' + par(''))}"
+            f"{CELL.format('<w:sdt><w:sdtContent>' + par('last') + '</w:sdtContent></w:sdt>')}</w:tr></w:tbl>"),
+            "outer a b | last",
+        ),
+        (f"<w:sdt><w:sdtContent>{par('control')}</w:sdtContent></w:sdt>", "control"),
+        ("<w:p><m:oMath><m:r><m:t>energymass</m:t></m:r></m:oMath></w:p>", "energymass"),
+    ],
+)  # fmt: skip
+def test_word_shows_each_text_once_and_in_its_place(body, text):
+    assert read("a.docx", word_with(body)).text == text
+
+
+def test_word_in_its_strict_form_is_read():
+    strict = f"<w:document {W}><w:body>{par('strict words')}</w:body></w:document>".replace(
+        "schemas.openxmlformats.org/wordprocessingml/2006", "purl.oclc.org/ooxml/wordprocessingml"
+    )
+    assert read("a.docx", repacked(MADE["a.docx"], {"word/document.xml": strict})).text == "strict words"
+
+
+def test_parts_of_word_beside_the_main_text_have_their_place():
+    document = docx.Document()
+    document.add_paragraph("main")
+    document.sections[0].header.paragraphs[0].text = "Confidential Falcon"
+    document.sections[0].footer.paragraphs[0].text = "Page of Heron"
+    comment = document.add_comment(document.paragraphs[0].runs, text="Check the ibis", author="Anna")
+    assert comment is not None
+    data = saved(document)
+    with zipfile.ZipFile(BytesIO(data)) as archive:
+        relations = archive.read("word/_rels/document.xml.rels").decode()
+    kinds = "".join(
+        f'<Relationship Id="n{kind}" Target="{kind}.xml"'
+        f' Type="http://schemas.openxmlformats.org/officeDocument/2006/relationships/{kind}"/>'
+        for kind in ("footnotes", "endnotes")
+    )
+    note = "<w:{0}s {1}><w:{0} w:id='-1' w:type='separator'>{2}</w:{0}><w:{0} w:id='2'>{3}{4}</w:{0}></w:{0}s>"
+    data = repacked(
+        data,
+        {
+            "word/_rels/document.xml.rels": relations.replace("</Relationships>", kinds + "</Relationships>"),
+            "word/footnotes.xml": note.format("footnote", W, par("line"), par("See the"), par("osprey")),
+            "word/endnotes.xml": note.format("endnote", W, par("line"), par("And the"), par("gannet")),
+            "word/media/image1.png": b"picture",
+            "word/embeddings/oleObject1.bin": b"object",
+        },
+    )
+    found = read("a.docx", data)
+    assert {part.place.part: part.text for part in found.parts} == {
+        None: "main",
+        "header": "Confidential Falcon",
+        "footer": "Page of Heron",
+        "comment 0": "Anna: Check the ibis",
+        "footnote 2": "See the\nosprey",
+        "endnote 2": "And the\ngannet",
+    }
+    assert found.partial == ("1 picture was not read.", "The embedded file 'oleObject1.bin' was not read.")
+
+
+def test_formulas_without_a_value_are_read_as_formulas_and_reported():
+    book = openpyxl.Workbook()
+    sheet = book.active
+    sheet.append(
+        [
+            "Turbine",
+            "=2+40",
+            '=CONCATENATE("dro","medary")',
+            date(2024, 1, 15),
+            datetime.fromisoformat("2024-01-15T08:30"),
+        ]
+    )
+    sheet.append([True, 0.25, 1e20, "_x0041_ ok", "  "])
+    sheet["A1"].comment = openpyxl.comments.Comment("Ask the okapi", "Anna")
+    found = read("a.xlsx", saved(book))
+    assert found.parts[0].text.splitlines() == [
+        'Turbine | =2+40 | =CONCATENATE("dro","medary") | 2024-01-15 | 2024-01-15 08:30:00',
+        "True | 0.25 | 1e+20 | A ok",
+    ]
+    assert (found.parts[1].text, found.parts[1].place.part) == ("Ask the okapi", "comment A1")
+    assert found.partial == (
+        "Sheet 'Sheet': no value is stored for the formulas of B1, C1; they were read as formulas.",
+    )
+
+
+def test_stored_values_of_formulas_are_read_and_shared_formulas_known():
+    book = excel(1)
+    xml = (
+        '<row r="1"><c r="A1"><f>2+40</f><v>42</v></c><c r="B1" t="str"><f>"a"&amp;"b"</f><v>ab</v></c></row>'
+        '<row r="4"><c r="A4"><f t="shared" si="0" ref="A4:A5">B1*2</f></c></row><row><c><f t="shared" si="0"/></c></row>'
+    )
+    sheet = f'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>{xml}</sheetData></worksheet>'
+    found = read("a.xlsx", repacked(book, {"xl/worksheets/sheet1.xml": sheet}))
+    assert found.parts[0].text == "42 | ab\n=B1*2\n=B1*2"
+    assert (found.parts[0].place.start_row, found.parts[0].place.end_row) == (1, 5)
+    assert "A4, row 5;" in found.partial[0]
+
+
+def test_a_row_number_or_column_far_away_costs_nothing():
+    xml = '<row r="2"><c r="XFD2"><v>7</v></c></row><row r="99999999"><c r="A99999999"><v>1</v></c></row>'
+    sheet = f'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData>{xml}</sheetData></worksheet>'
+    found = read("a.xlsx", repacked(excel(1), {"xl/worksheets/sheet1.xml": sheet}))
+    assert found.parts[0].text == "… | 7\n1"
+
+
+def test_charts_diagrams_and_comments_of_slides_are_read():
+    show = pptx.Presentation()
+    slide = show.slides.add_slide(show.slide_layouts[5])
+    slide.shapes.title.text = "Numbers"
+    data = CategoryChartData()
+    data.categories = ["Eastmoor", "Westmoor"]
+    data.add_series("Marmots", (1, 2.5))
+    slide.shapes.add_chart(XL_CHART_TYPE.COLUMN_CLUSTERED, 0, 0, 100, 100, data)
+    slide.notes_slide.notes_text_frame.text = "say this"
+    made = saved(show)
+    with zipfile.ZipFile(BytesIO(made)) as archive:
+        name = "ppt/slides/_rels/slide1.xml.rels"
+        relations = archive.read(name).decode()
+    kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/diagramData"
+    diagram = (
+        '<dgm:dataModel xmlns:dgm="http://schemas.openxmlformats.org/drawingml/2006/diagram" '
+        'xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"><dgm:pt><dgm:t><a:p><a:r><a:t>Smart</a:t></a:r>'
+        "<a:r><a:t>ibex</a:t></a:r></a:p><a:p/></dgm:t></dgm:pt></dgm:dataModel>"
+    )
+    extra = f'<Relationship Id="d1" Type="{kind}" Target="../diagrams/data1.xml"/></Relationships>'
+    found = read(
+        "a.pptx",
+        repacked(made, {name: relations.replace("</Relationships>", extra), "ppt/diagrams/data1.xml": diagram}),
+    )
+    (part,) = found.parts
+    assert sorted(part.text.splitlines()) == sorted(
+        ["Numbers", "Marmots: Eastmoor 1, Westmoor 2.5", "Notes: say this", "Smartibex"]
+    )
+    assert found.partial == ()
+
+
+# Bombs
+
+X = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
+BOMBS = {
+    "paragraphs": ("a.docx", lambda: word_with("<w:p/>" * 150_000)),
+    "short paragraphs": ("a.docx", lambda: word_with(par("ab") * 60_000)),
+    "cells of Word": ("a.docx", lambda: word_with(f"<w:tr>{'<w:tc></w:tc>' * 200_000}</w:tr>")),
+    "tabs": ("a.docx", lambda: word_with(f"<w:p><w:r>{'<w:tab/>' * 200_000}</w:r></w:p>")),
+    "depth": ("a.docx", lambda: word_with("<w:sdt>" * 300_000)),
+    "box": ("a.docx", lambda: word_with(f"<w:p><w:r><w:txbxContent>{par('') * 60_000}</w:txbxContent></w:r></w:p>")),
+    "rows": ("a.xlsx", lambda: xlsx_with("<row/>" * 150_000)),
+    "cells": ("a.xlsx", lambda: xlsx_with(f"<row>{'<c><v>12</v></c>' * 100_000}</row>")),
+    "references": (
+        "a.xlsx",
+        lambda: xlsx_with("<row>" + '<c t="s"><v>0</v></c>' * 16_000 + "</row>", f"<si><t>{'x' * 130_000}</t></si>"),
+    ),
+    "strings": ("a.xlsx", lambda: xlsx_with('<row><c t="s"><v>0</v></c></row>', "<si/>" * 400_000)),
+    "columns": ("a.xlsx", lambda: xlsx_with('<row><c r="XFD1"><v>1</v></c></row>' * 30_000)),
+    "attributes": ("a.xlsx", lambda: xlsx_with("<row " + " ".join(f'a{n}="1"' for n in range(1_200_000)) + "/>")),
+}
+
+
+def xlsx_with(rows, strings=""):
+    changes = {
+        "xl/worksheets/sheet1.xml": f"<worksheet {X}><sheetData>{rows}</sheetData></worksheet>",
+        "xl/sharedStrings.xml": f"<sst {X}>{strings}</sst>",
+    }
+    return repacked(excel(1), changes)
+
+
+@pytest.mark.parametrize("bomb", BOMBS)
+def test_memory_does_not_depend_on_what_a_document_unpacks_to(bomb):
+    name, make = BOMBS[bomb]
+    data = make()
+    tracemalloc.start()
+    try:
+        found = parse(name, data, Limits(max_text_chars=1_000_000, max_seconds=300))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    text = len(found.text) if isinstance(found, Parsed) else 0
+    assert peak < 8 * text + 32 * 1024 * 1024, peak
+
+
+def test_a_document_that_is_cut_off_keeps_what_was_read(monkeypatch):
+    clock = iter(range(10_000))
+    monkeypatch.setattr("langchain_mix.retrievers.parsing.collecting.time.monotonic", lambda: float(next(clock)))
+    for name, data in (
+        ("a.docx", word_with(par("ferry to Bergen") * 20_000)),
+        ("a.xlsx", xlsx_with("<row><c t='str'><v>ferry</v></c></row>" * 40_000)),
+    ):
+        found = parse(name, data, Limits(max_seconds=15))
+        assert isinstance(found, Parsed)
+        assert "ferry" in found.parts[0].text
+        assert found.partial == ("Reading it took longer than 15 s (`max_seconds`).",)
+        nothing = skipped(name, data, Limits(max_seconds=0.1))
+        assert "has no text" not in nothing.reason
+        assert "max_seconds" in nothing.reason

@@ -1,0 +1,290 @@
+"""Documents that are ZIP archives of XML: refused if they would hurt a reader, else read as a stream of markup.
+
+No tree is built: a document of a few kilobytes can become millions of empty elements. What is held is one piece of XML
+at a time, and what the readers of formats keep of it.
+"""
+
+from __future__ import annotations
+
+import posixpath
+import re
+import zlib
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import lru_cache
+from io import BytesIO
+from typing import Final, Literal, NamedTuple
+from xml.parsers import expat
+from zipfile import BadZipFile, ZipFile, ZipInfo
+
+from langchain_mix.retrievers.limits import Limits
+from langchain_mix.retrievers.parsing.collecting import Collector, EnoughError
+from langchain_mix.retrievers.parsing.parts import Kind, Skipped
+
+_MOST_MEMBERS: Final = 20_000
+_PIECE: Final = 1024 * 1024
+_ENCRYPTED: Final = 0x1
+_DECLARATIONS: Final = tuple(
+    mark.encode(encoding) for mark in ("<!DOCTYPE", "<!ENTITY") for encoding in ("ascii", "utf-16-le", "utf-16-be")
+)
+"""OOXML has no document type declarations; they are where entities are made that grow when they are read."""
+
+_ATTACHED: Final = re.compile(r"/(media|embeddings|printerSettings)/")
+"""Folders of what is attached: pictures in SVG and settings of printers have declarations by right. Should a document
+say that one of them is a part of it, the parsers' own guards are left: lxml resolves no entities here, expat stops them
+from growing."""
+
+
+def check_archive(data: bytes, limits: Limits, kind: Kind) -> Skipped | None:
+    """Looks for what would hurt a reader.
+
+    Args:
+        data: The archive.
+        limits: How large it may be unpacked.
+        kind: What it is.
+
+    Returns:
+        Why it is not read; None if it can be.
+    """
+    # Counted before the list of contents is built; compressed bytes hold the mark by chance once in four gigabytes.
+    if (entries := data.count(b"PK\x01\x02")) > _MOST_MEMBERS:
+        return Skipped(f"has {entries} members; at most {_MOST_MEMBERS} are read", kind)
+    try:
+        with ZipFile(BytesIO(data)) as archive:
+            return _check(archive, limits, kind)
+    except (
+        BadZipFile,
+        zlib.error,
+        EOFError,
+        OSError,
+        ValueError,
+        NotImplementedError,
+        RuntimeError,
+        OverflowError,
+    ) as problem:
+        return Skipped(f"is damaged ({_first_words(problem)})", kind)
+
+
+def _check(archive: ZipFile, limits: Limits, kind: Kind) -> Skipped | None:
+    members = archive.infolist()
+    if any(member.flag_bits & _ENCRYPTED for member in members):
+        return Skipped("is encrypted", kind)
+    # What is declared bounds what is read: `zipfile` stops at the declared size and checks the sum of what it read.
+    unpacked = sum(member.file_size for member in members)
+    if unpacked > limits.max_unpacked_bytes or len(members) > _MOST_MEMBERS:
+        return Skipped(
+            f"unpacks to {unpacked} bytes in {len(members)} members; at most {limits.max_unpacked_bytes} bytes"
+            f" (`max_unpacked_bytes`) in {_MOST_MEMBERS} are read",
+            kind,
+        )
+    for member in members:
+        if not _ATTACHED.search(member.filename) and _declares(archive, member):
+            return Skipped("declares entities, which documents of its kind do not", kind)
+    return None
+
+
+def _declares(archive: ZipFile, member: ZipInfo) -> bool:
+    overlap = b""
+    with archive.open(member) as file:
+        while piece := file.read(_PIECE):
+            window = overlap + piece
+            if any(mark in window for mark in _DECLARATIONS):
+                return True
+            overlap = piece[-32:]
+    return False
+
+
+def _first_words(problem: Exception) -> str:
+    return str(problem)[:100] or type(problem).__name__
+
+
+# Reading
+
+_FED: Final = 64 * 1024
+_DEEPEST: Final = 1000
+"""Levels of elements in a part. Documents have some twenty; each open element takes memory in the parser."""
+_LONGEST_TOKEN: Final = 8 * 1024 * 1024
+"""Bytes of a single tag or comment; the parser holds it as a whole."""
+_PREFIXES: Final = {
+    "wordprocessingml/main": "w",
+    "spreadsheetml/main": "x",
+    "presentationml/main": "p",
+    "drawingml/main": "a",
+    "drawingml/chart": "c",
+    "drawingml/diagram": "dgm",
+    "officeDocument/math": "m",
+    "officeDocument/relationships": "r",
+    "package/relationships": "rel",
+    "markup-compatibility": "mc",
+    "urn:oasis:names:tc:opendocument:xmlns:text:1.0": "text",
+    "urn:oasis:names:tc:opendocument:xmlns:table:1.0": "table",
+    "urn:oasis:names:tc:opendocument:xmlns:drawing:1.0": "draw",
+    "urn:oasis:names:tc:opendocument:xmlns:office:1.0": "office",
+    "urn:oasis:names:tc:opendocument:xmlns:presentation:1.0": "presentation",
+    "http://www.idpf.org/2007/opf": "opf",
+    "urn:oasis:names:tc:opendocument:xmlns:container": "container",
+}
+"""Namespaces of OOXML without their years and hosts, which differ between its transitional and its strict form, and of
+OpenDocument and EPUB; each with the prefix under which its elements are given out."""
+
+
+class Markup(NamedTuple):
+    """A piece of XML.
+
+    Attributes:
+        kind: What it is.
+        value: The name with its prefix as in `w:p` (`?` for namespaces that are not known), or the text.
+        attributes: By name; those with a namespace have its prefix.
+    """
+
+    kind: Literal["start", "end", "text"]
+    value: str
+    attributes: Mapping[str, str] = {}  # Never changed.
+
+
+class RefusedError(EnoughError):
+    """A part of the document would hurt a reader; what was read before it stands."""
+
+
+@dataclass
+class Package:
+    """An open document.
+
+    Attributes:
+        archive: Its members.
+        found: Where its parts are collected; its clock is looked at while markup is read.
+        read: The names of the members that were read.
+    """
+
+    archive: ZipFile
+    found: Collector
+    read: set[str] = field(default_factory=set)
+
+    def has(self, name: str) -> bool:
+        """Returns whether there is a member of this name."""
+        return name in self.archive.NameToInfo
+
+    def markup(self, name: str) -> Iterator[Markup]:
+        """Reads a member piece by piece.
+
+        Args:
+            name: Its name.
+
+        Raises:
+            EnoughError: Reading the file takes longer than it may.
+            RefusedError: The XML is nested too deep, or has a tag of no sensible size.
+            ExpatError: It is no XML.
+            BadZipFile: It is damaged.
+        """
+        self.read.add(name)
+        with self.archive.open(name) as file:
+            reader = _Reader()
+            while piece := file.read(_FED):
+                self.found.check_time()
+                yield from reader.feed(piece)
+            yield from reader.feed(b"", last=True)
+
+    def relations(self, name: str) -> dict[str, tuple[str, str]]:
+        """Returns what a member refers to: by id, the last word of the relation's type, and the name of the member.
+
+        Args:
+            name: The member; empty for the package.
+        """
+        folder, _, base = name.rpartition("/")
+        member = posixpath.join(folder, "_rels", f"{base}.rels")
+        found: dict[str, tuple[str, str]] = {}
+        if not self.has(member):
+            return found
+        for mark in self.markup(member):
+            if mark.kind == "start" and mark.value == "rel:Relationship":
+                target = mark.attributes.get("Target", "")
+                if mark.attributes.get("TargetMode") != "External" and len(found) < _MOST_MEMBERS:
+                    path = posixpath.normpath(posixpath.join("/", folder, target)).lstrip("/")
+                    kind = mark.attributes.get("Type", "").rpartition("/")[2]
+                    found[mark.attributes.get("Id", str(len(found)))] = (kind, path)
+        return found
+
+    def related(self, name: str, *kinds: str) -> list[str]:
+        """Returns the members of some kinds that a member refers to and that are there, each once, in order."""
+        targets = (target for kind, target in self.relations(name).values() if kind in kinds and self.has(target))
+        return list(dict.fromkeys(targets))
+
+    def main(self, otherwise: str) -> str:
+        """Returns the name of the main member."""
+        return next(iter(self.related("", "officeDocument")), otherwise)
+
+    def report_attachments(self) -> None:
+        """Notes pictures and embedded files, which are not read."""
+        members = [info.filename for info in self.archive.infolist() if info.filename not in self.read]
+        pictures = sum(1 for name in members if "/media/" in name)
+        if pictures:
+            self.found.leave_out("1 picture was not read." if pictures == 1 else f"{pictures} pictures were not read.")
+        for name in members:
+            if "/embeddings/" in name:
+                self.found.leave_out(f"The embedded file {posixpath.basename(name)!r} was not read.")
+
+
+@contextmanager
+def opened(data: bytes, found: Collector) -> Iterator[Package]:
+    """Opens a document that `check_archive` has let pass.
+
+    Args:
+        data: Its bytes.
+        found: Where its parts are collected.
+
+    Yields:
+        The document.
+    """
+    with ZipFile(BytesIO(data)) as archive:
+        yield Package(archive, found)
+
+
+class _Reader:
+    """Feeds the parser and takes what it finds; nothing is kept in between."""
+
+    def __init__(self) -> None:
+        self._found: list[Markup] = []
+        self._depth = 0
+        self._silent = 0
+        self._parser = parser = expat.ParserCreate(namespace_separator="|")
+        parser.buffer_text = True  # Else each line of a text comes alone.
+        parser.buffer_size = _FED
+        parser.StartElementHandler = self._start
+        parser.EndElementHandler = self._end
+        parser.CharacterDataHandler = self._text
+        parser.StartDoctypeDeclHandler = self._refuse
+
+    def feed(self, piece: bytes, *, last: bool = False) -> list[Markup]:
+        self._found = []
+        self._parser.Parse(piece, last)
+        self._silent = 0 if self._found else self._silent + len(piece)
+        if self._silent > _LONGEST_TOKEN:
+            raise RefusedError(f"It has a tag of more than {_LONGEST_TOKEN} bytes; reading ended there.")
+        return self._found
+
+    def _start(self, name: str, attributes: dict[str, str]) -> None:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise RefusedError(f"It is nested deeper than {_DEEPEST} elements; reading ended there.")
+        known = {_prefixed(key) if "|" in key else key: value for key, value in attributes.items()}
+        self._found.append(Markup("start", _prefixed(name), known))
+
+    def _end(self, name: str) -> None:
+        self._depth -= 1
+        self._found.append(Markup("end", _prefixed(name)))
+
+    def _text(self, text: str) -> None:
+        self._found.append(Markup("text", text))
+
+    def _refuse(self, *_: object) -> None:
+        raise RefusedError("It declares entities, which documents of its kind do not; reading ended there.")
+
+
+@lru_cache(maxsize=4096)
+def _prefixed(name: str) -> str:
+    uri, _, local = name.rpartition("|")
+    known = _PREFIXES.get(uri) or _PREFIXES.get(
+        re.sub(r"^http://[^/]+/(?:ooxml/)?|\b\d{4}(?:/\d\d?)?/|/\d{4}$", "", uri)
+    )
+    return f"{known or '?'}:{local}"
