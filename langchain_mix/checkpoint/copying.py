@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from langchain_mix.checkpoint.ownership import Ownership
 from langchain_mix.checkpoint.positions import read_position
 from langchain_mix.checkpoint.shelf import Item, Shelf, Steps, not_empty
 from langchain_mix.errors import MixError, MixInputError, MixUnsupportedError
@@ -31,7 +32,8 @@ class Copied:
     Attributes:
         checkpoints: How many checkpoints were copied.
         sessions: The sessions of the source that were forked, each with its fork.
-        unforked: The sessions of the source that the copy does not refer to.
+        unforked: The sessions of the source that the copy does not refer to: Mix cannot fork, or the session does not
+            say what the thread says.
     """
 
     checkpoints: int = 0
@@ -76,10 +78,11 @@ def copy_thread(shelf: Shelf, known: Callable[[], Knowledge], server: str, sourc
         raise not_empty(target)
     forks: dict[str, Forked] = {}
     sessions = _rows_needed(snapshot.items, server)
+    owned = Ownership(shelf, server, source, snapshot.items)
     try:
         for session_id, message_ids in sessions.items():
             try:
-                fork = yield from _fork(known, session_id, message_ids, forks)
+                fork = yield from _fork(known, session_id, message_ids, forks, owned)
             except MixUnsupportedError:
                 break
             if fork is not None:
@@ -117,14 +120,19 @@ def _rows_needed(items: Sequence[Item], server: str) -> dict[str, set[str]]:
 
 
 def _fork(
-    known: Callable[[], Knowledge], session_id: str, message_ids: set[str], forks: dict[str, Forked]
+    known: Callable[[], Knowledge],
+    session_id: str,
+    message_ids: set[str],
+    forks: dict[str, Forked],
+    owned: Ownership,
 ) -> Steps[Forked | None]:
-    """Forks a session as far as the thread needs it; None if it does not hold the messages any more."""
+    """Forks a session as far as the thread needs it; None if it does not hold the messages, or not any more."""
     if known().agreed("fork") is False:
         raise MixUnsupportedError("This Mix server has no fork.")
     listed = yield from ask(calls.list_messages(session_id))
     places = {row.id: index for index, row in enumerate(listed, 1)}
-    count = max((places[one] for one in message_ids if one in places), default=0)
+    own = message_ids & (yield from owned.proven(session_id, listed))
+    count = max((places[one] for one in own), default=0)
     if not count:
         return None
     # Mix 0.5 to 0.7: the index counts all rows, those of tools included, and is exclusive.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final, TypeAlias, TypeGuard, cast
 
 from langchain_core.messages import AIMessage, BaseMessage
@@ -102,6 +102,23 @@ def positions_in(value: Any) -> list[Position]:
     found: list[Mapping[str, Any]] = []
     _seek(value, found, 0)
     return [_position_of(pointer) for pointer in found]
+
+
+def messages_in(value: Any) -> list[list[BaseMessage]]:
+    """Returns the lists of messages in a value; a message that stands alone is a list of one."""
+    return list(_lists(value, 0))
+
+
+def _lists(value: Any, depth: int) -> Iterator[list[BaseMessage]]:
+    if isinstance(value, _PLAIN) or depth > _DEEPEST:
+        return
+    if isinstance(value, BaseMessage):
+        yield [value]
+    elif isinstance(value, list | tuple | deque) and any(isinstance(part, BaseMessage) for part in value):
+        yield [part for part in value if isinstance(part, BaseMessage)]
+    else:
+        for part in _parts(value):
+            yield from _lists(part, depth + 1)
 
 
 def _seek(value: Any, found: list[Mapping[str, Any]], depth: int) -> None:

@@ -10,9 +10,12 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from langchain_mix.checkpoint.ownership import Ownership
 from langchain_mix.checkpoint.pruning import without_runs
 from langchain_mix.checkpoint.sessions import Removed, delete_sessions, sessions_of, unneeded
 from langchain_mix.checkpoint.shelf import Item, Keep, Shelf, Steps
+from langchain_mix.protocol import calls
+from langchain_mix.protocol.call import ask
 
 _NOTHING: Final = Keep(frozenset())
 
@@ -66,6 +69,7 @@ class Removal:
         """
         removed: dict[str, tuple[str, ...]] = {}
         candidates: set[str] = set()
+        own: set[str] = set()
         kept: list[Item] = []
         for thread_id in dict.fromkeys(thread_ids):
             snapshot = yield from self.shelf.snapshot(thread_id)
@@ -74,7 +78,10 @@ class Removal:
             kept += [item for item in snapshot.items if item.key in keep.checkpoints]
             if gone:
                 removed[thread_id] = tuple(item.checkpoint_id for item in gone)
-                candidates |= sessions_of(gone, self.server)
+            if gone and sessions:
+                pointed = sessions_of(gone, self.server)
+                candidates |= pointed
+                own |= yield from self._own(thread_id, gone, pointed - own)
             if decide is None and not dry_run:
                 yield from self.shelf.delete(thread_id)
             elif decide is not None and gone and not dry_run:
@@ -83,8 +90,18 @@ class Removal:
             return Removed(checkpoints=removed)
         # What goes is still there in a dry run, so that what stays of these threads is known otherwise.
         skipped = list(removed) if dry_run else []
-        needless = yield from unneeded(self.shelf, self.server, candidates, but=skipped, kept=kept)
+        needless = yield from unneeded(self.shelf, self.server, own, but=skipped, kept=kept)
         going = sorted(needless - {self.door})
         if not dry_run:
             yield from delete_sessions(going)
         return Removed(checkpoints=removed, sessions=tuple(going), spared=tuple(sorted(candidates - set(going))))
+
+    def _own(self, thread_id: str, items: Sequence[Item], session_ids: Collection[str]) -> Steps[set[str]]:
+        """Finds the sessions that say what the thread says. Others are not deleted, whatever messages point to."""
+        own: set[str] = set()
+        owned = Ownership(self.shelf, self.server, thread_id, items)
+        for session_id in session_ids:
+            rows = yield from ask(calls.list_messages(session_id))
+            if (yield from owned.proven(session_id, rows)):
+                own.add(session_id)
+        return own

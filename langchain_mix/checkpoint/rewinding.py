@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from langgraph.checkpoint.serde.types import INTERRUPT, RESUME
 
 from langchain_mix.checkpoint.addresses import Address
+from langchain_mix.checkpoint.ownership import Ownership
 from langchain_mix.checkpoint.positions import Position
 from langchain_mix.checkpoint.pruning import parent_in
 from langchain_mix.checkpoint.shelf import Item, Keep, Key, PendingWrite, Shelf, Steps
@@ -168,17 +169,21 @@ def rewind(shelf: Shelf, server: str, address: Address, *, dry_run: bool) -> Ste
         return _unmoved(plan, "no message of the state came from a session")
     if position.server != server:
         return _unmoved(plan, "the session is on another server")
-    return (yield from _rewind_session(plan, position, kept, dry_run=dry_run))
+    owned = Ownership(shelf, server, address.thread_id, kept)
+    return (yield from _rewind_session(plan, owned, position, dry_run=dry_run))
 
 
-def _rewind_session(plan: Rewound, position: Position, kept: Sequence[Item], *, dry_run: bool) -> Steps[Rewound]:
+def _rewind_session(plan: Rewound, owned: Ownership, position: Position, *, dry_run: bool) -> Steps[Rewound]:
     try:
         listed = yield from ask(calls.list_messages(position.session_id))
         rows = [row.id for row in listed]
         if position.message_id not in rows:
             return _unmoved(plan, "the session does not hold the message any more")
+        proven = yield from owned.proven(position.session_id, listed)
+        if position.message_id not in proven:
+            return _unmoved(plan, "the session does not say what the thread says")
         place = rows.index(position.message_id)
-        needed = {p.message_id for item in kept for p in _all(item) if p.session_id == position.session_id}
+        needed = {p.message_id for item in owned.items for p in _all(item) if p.session_id == position.session_id}
         after = rows[place + 1 :]
         if needed & set(after):
             return _unmoved(plan, "an older branch needs later messages of the session")

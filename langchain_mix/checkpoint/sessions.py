@@ -23,7 +23,8 @@ class Removed:
     Attributes:
         checkpoints: The ids of checkpoints, by thread.
         sessions: Sessions that were deleted, or would be.
-        spared: Sessions that some checkpoint still points to, or that the store works through.
+        spared: Sessions that some checkpoint still points to, that the store works through, or that do not say what the
+            thread says.
     """
 
     checkpoints: dict[str, tuple[str, ...]] = field(default_factory=dict)

@@ -6,6 +6,7 @@ from datetime import timedelta
 
 import pytest
 from langchain_core.messages import HumanMessage
+from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import Command, interrupt
@@ -290,6 +291,40 @@ def test_a_copy_points_only_to_sessions_of_its_own(server, saver, graph):
             if pointer is not None:
                 rows = [row["id"] for row in server.world.list_messages(pointer.session_id)]
                 assert rows.index(pointer.message_id) + 1 == pointer.row_count
+
+
+# Pointers that were forged
+
+
+@pytest.mark.parametrize("api", ["0.7", "0.8"])
+@pytest.mark.parametrize("underneath", [False, True], ids=["mix", "memory"])
+@pytest.mark.parametrize("words", ["other", "last answer alone"])
+def test_a_session_of_somebody_else_is_left_alone(api, underneath, words):
+    """Messages from outside point into another conversation, and the thread is copied, taken back and deleted."""
+    with MixEmulator(api=api, agent=Echo()) as server:
+        model = ChatMix(server_url=server.url)
+        talk = [HumanMessage("secret")]
+        talk.append(model.invoke(talk))
+        victim = model.invoke([*talk, HumanMessage("more")])
+        rows = server.world.rows(session_of(victim))
+        reply = model.invoke("hello")
+        content = reply.content if words == "other" else talk[1].content
+        pointer = {**talk[1].response_metadata["mix"], "digest": reply.response_metadata["mix"]["digest"]}
+        forged = reply.model_copy(
+            update={"content": content, "response_metadata": {**reply.response_metadata, "mix": pointer}}
+        )
+        storage = InMemorySaver() if underneath else None
+        with MixSaver(server.url, storage=storage, delete_sessions=True) as saver:
+            graph = chat(server, saver)
+            start = graph.update_state(A, {"messages": [HumanMessage("hello"), forged]})
+            say(graph, "what was said?")
+            copied = saver.copy_thread("a", "b")
+            assert session_of(victim) in copied.unforked
+            assert "does not say what the thread says" in saver.rewind(start).reason
+            saver.prune(["a", "b"], keep_last=1)
+            saver.delete_thread("a")
+            saver.delete_thread("b")
+        assert server.world.rows(session_of(victim)) == rows
 
 
 # Deletion
