@@ -59,6 +59,7 @@ class MixError(Exception):
         headers: The headers of the answer, or an empty mapping.
         body: The body of the answer as text.
         raw_response: The answer as the HTTP library gave it, or None.
+        original: What the HTTP library raised, or None; not the cause, since the message says the same.
         data: The structured error of the answer, if it had one.
         turn: What is known of the turn that failed (a `TurnResult`): text so far, tool calls, message ids. None outside
             of turns.
@@ -87,6 +88,7 @@ class MixError(Exception):
         self.headers: Any = {}
         self.body = ""
         self.raw_response: Any = None
+        self.original: BaseException | None = None
         self.data = data
 
     def __str__(self) -> str:
@@ -105,8 +107,8 @@ class MixError(Exception):
         return " ".join(parts)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickles without the raw response, which holds a connection, and httpx's request, which holds credentials."""
-        state = {k: v for k, v in self.__dict__.items() if k not in {"raw_response", "_request"}}
+        """Pickles without what the HTTP library gave, which holds connections and credentials."""
+        state = {k: v for k, v in self.__dict__.items() if k not in {"raw_response", "original", "_request"}}
         state["headers"] = dict(self.headers)
         return _rebuild, (type(self), self.args, state)
 
@@ -114,7 +116,7 @@ class MixError(Exception):
 def _rebuild(kind: type[MixError], args: tuple[Any, ...], state: dict[str, Any]) -> MixError:
     error = kind.__new__(kind)
     error.args = args
-    error.raw_response = None
+    error.raw_response = error.original = None
     error.__dict__.update(state)
     return error
 

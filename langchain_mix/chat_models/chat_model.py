@@ -6,8 +6,7 @@ Refuses to know: what a call means (`question.py`) and how it is carried out (`e
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -28,6 +27,7 @@ from langchain_mix.chat_models.plans import OnDivergence
 from langchain_mix.chat_models.profile import profile_of
 from langchain_mix.chat_models.retries import called_by
 from langchain_mix.chat_models.tokens import approximate_message_tokens, approximate_token_ids
+from langchain_mix.generators import Owned, closed_at_exit
 from langchain_mix.protocol.api import ApiName
 
 if TYPE_CHECKING:
@@ -214,11 +214,8 @@ class ChatMix(StandardParameters):
         **kwargs: Any,
     ) -> AsyncIterator[AIMessageChunk]:
         """Does what `stream` does, asynchronously."""
-        chunks = cast(
-            "AsyncGenerator[AIMessageChunk, None]",
-            super().astream(input, config, stop=stop, **self._lifted(config, kwargs)),
-        )
-        async with aclosing(chunks):  # What is left early is cancelled now, not when it is collected.
+        answer = super().astream(input, config, stop=stop, **self._lifted(config, kwargs))
+        async with Owned(answer) as chunks:  # What is left early is cancelled now, not when it is collected.
             async for chunk in chunks:
                 yield chunk
 
@@ -257,7 +254,8 @@ class ChatMix(StandardParameters):
     ) -> Iterator[ChatGenerationChunk]:
         from langchain_mix.chat_models.exchange import Exchange  # noqa: PLC0415  # Loads the client.
 
-        yield from Exchange(self.client, self._question(messages, stop, kwargs), shown=True).chunks(run_manager)
+        exchange = Exchange(self.client, self._question(messages, stop, kwargs), shown=True)
+        yield from closed_at_exit(exchange.chunks(run_manager))
 
     async def _astream(
         self,
@@ -269,7 +267,7 @@ class ChatMix(StandardParameters):
         from langchain_mix.chat_models.exchange import AsyncExchange  # noqa: PLC0415  # Loads the client.
 
         exchange = AsyncExchange(self.client, self._question(messages, stop, kwargs), shown=True)
-        async with aclosing(exchange.chunks(run_manager)) as chunks:
+        async with Owned(exchange.chunks(run_manager)) as chunks:
             async for chunk in chunks:
                 yield chunk
 
@@ -298,8 +296,7 @@ class ChatMix(StandardParameters):
         from langchain_mix.chat_models.protocol_events import ProtocolWriter  # noqa: PLC0415  # For v3 alone.
 
         events = ProtocolWriter(run_manager.run_id if run_manager else None)
-        chunks = cast("AsyncGenerator[ChatGenerationChunk, None]", self._astream(messages, stop, run_manager, **kwargs))
-        async with aclosing(chunks):
+        async with Owned(self._astream(messages, stop, run_manager, **kwargs)) as chunks:
             async for chunk in chunks:
                 for event in events.write(chunk):
                     yield event

@@ -7,8 +7,7 @@ synchronous and once for asynchronous code. Refuses to know: what any of it mean
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncGenerator, Iterator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Generator, Iterator
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -24,6 +23,7 @@ from langchain_mix.chat_models.failures import as_model_error
 from langchain_mix.chat_models.question import Question
 from langchain_mix.chat_models.retries import FAILED_CALLS, Path, path_of
 from langchain_mix.chat_models.tool_runs import AsyncToolRuns, ToolRuns
+from langchain_mix.generators import Owned
 from langchain_mix.pointer import KEY
 from langchain_mix.protocol.turn.updates import ToolFinished, TurnResult, Update
 
@@ -187,7 +187,7 @@ class _Exchange:
 class Exchange(_Exchange):
     """An exchange in synchronous code."""
 
-    def chunks(self, run_manager: CallbackManagerForLLMRun | None) -> Iterator[ChatGenerationChunk]:
+    def chunks(self, run_manager: CallbackManagerForLLMRun | None) -> Generator[ChatGenerationChunk, None, None]:
         """Carries it out.
 
         Args:
@@ -214,7 +214,7 @@ class Exchange(_Exchange):
                 self._raise_pause(ready, self._approvals.pause)
             yield from self._last(ready)
         except errors.MixError as error:
-            raise self._failure(error) from error
+            raise self._failure(error) from error.__cause__
         except BaseException as cause:
             self._keep_abandonment(cause)
             raise
@@ -284,7 +284,7 @@ class AsyncExchange(_Exchange):
         try:
             await self._approvals.arecall()
             self._ready = ready = await mix.run_async(prepare(lambda: mix.known, self._question.asked))
-            async with aclosing(self._turn(ready, run_manager)) as told:
+            async with Owned(self._turn(ready, run_manager)) as told:
                 async for chunk in told:
                     yield chunk
             if self._approvals.pause is not None:
@@ -293,7 +293,7 @@ class AsyncExchange(_Exchange):
             for chunk in self._last(ready):
                 yield chunk
         except errors.MixError as error:
-            raise self._failure(error) from error
+            raise self._failure(error) from error.__cause__
         except BaseException as cause:
             self._keep_abandonment(cause)
             raise

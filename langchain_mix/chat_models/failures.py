@@ -95,7 +95,9 @@ class ModelFailure(core.ModelError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles as the error it was made from; its class is made again."""
-        state = {key: value for key, value in self.__dict__.items() if key not in {"raw_response", "_request"}}
+        state = {
+            key: value for key, value in self.__dict__.items() if key not in {"raw_response", "original", "_request"}
+        }
         state["headers"] = dict(self.headers)
         return _unpickled, (_origin(type(self)), _model_error_of(type(self)), self.is_retryable, self.args, state)
 
@@ -103,7 +105,7 @@ class ModelFailure(core.ModelError):
 def as_model_error(error: errors.MixError, *, sent: bool = False) -> errors.MixError:
     """Gives an error of this package a class that is one of LangChain's model errors too.
 
-    Use it as `raise as_model_error(error) from error`.
+    Use it as `raise as_model_error(error) from error.__cause__`: the error itself says nothing that this one does not.
 
     Args:
         error: The error.
@@ -198,7 +200,7 @@ def _unpickled(
     args: tuple[Any, ...],
     state: dict[str, Any],
 ) -> errors.MixError:
-    return _made(kind, model_error, retryable, args, {**state, "raw_response": None})
+    return _made(kind, model_error, retryable, args, {**state, "raw_response": None, "original": None})
 
 
 def _origin(cls: type[Any]) -> type[errors.MixError]:

@@ -19,7 +19,7 @@ import httpx
 from langchain_mix import errors, forking
 from langchain_mix.client._core import Core, Outcome, Wait, head_of, reply_of
 from langchain_mix.client._deadlines import SLACK, AsyncBoundedAttempt, left
-from langchain_mix.client._failures import broken_stream, cause_of, failure_of, inherited_client, inherited_stream
+from langchain_mix.client._failures import broken_stream, failure_of, inherited_client, inherited_stream, original_of
 from langchain_mix.client._settings import ANSWER_LIMIT, DEFAULT_OPTIONS, CallOptions
 from langchain_mix.client._sync import FAILURES, ReadAhead
 from langchain_mix.client._turns import socket_of
@@ -156,7 +156,7 @@ class AsyncTransport:
 
     def _failure(self, call: Call[Any], problem: Exception) -> errors.MixError:
         error = failure_of(problem, sent=str(call), idempotent=call.idempotent, server=self.core.settings.server)
-        error.__cause__ = cause_of(problem)
+        error.original = original_of(problem)
         return error
 
     async def run(self, flow: Flow[T], options: CallOptions = DEFAULT_OPTIONS) -> T:
@@ -281,7 +281,7 @@ class AsyncTransport:
             except FAILURES as problem:
                 error = self._failure(call, problem)
                 if size:
-                    raise error from problem
+                    raise error from None
                 return error, None
             return head_of(response), response
 
@@ -343,7 +343,7 @@ class AsyncEventStream:
                     yield parse_event(event)
         except (*FAILURES, TimeoutError) as problem:
             self.problem = broken_stream(problem, sent=str(self._call))
-            self.problem.__cause__ = cause_of(problem)
+            self.problem.original = original_of(problem)
         finally:
             if not self._is_inherited():
                 await self.response.aclose()

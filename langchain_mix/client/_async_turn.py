@@ -35,6 +35,7 @@ from langchain_mix.client._turns import (
     runs_beside,
     transcript_of,
 )
+from langchain_mix.generators import Owned
 from langchain_mix.protocol import calls, flows
 from langchain_mix.protocol.retry import reopen_wait
 from langchain_mix.protocol.turn.outcomes import expired
@@ -70,7 +71,7 @@ class AsyncTurnStream:
     def __init__(self, transport: AsyncTransport, request: TurnRequest) -> None:
         """Starts nothing yet; the first update does."""
         self._drive = _Drive(transport, request)
-        self._updates = self._drive.updates()
+        self._updates: Owned[Update] | AsyncGenerator[Update, None] = self._drive.updates()
 
     @property
     def result(self) -> TurnResult:
@@ -110,6 +111,7 @@ class AsyncTurnStream:
 
     async def __aenter__(self) -> Self:
         """Keeps the turn until the block ends."""
+        self._updates = Owned(self._updates)
         return self
 
     async def __aexit__(
@@ -214,9 +216,9 @@ class _Drive:
         flow = flows.learn_turns(lambda: self._core.known, self._request.session_id)
         try:
             await self._transport.run(flow, self._clock.options())
-        except errors.MixNetworkError as error:
+        except errors.MixNetworkError:
             if self._clock.over:
-                raise self._too_late() from error
+                raise self._too_late() from None
             raise
 
     async def _hear(self, stream: AsyncEventStream) -> AsyncGenerator[Update, None]:

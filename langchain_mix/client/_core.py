@@ -291,7 +291,7 @@ class Core:
 def _is_worth_another(call: Call[Any], outcome: Outcome, policy: RetryConfig) -> bool:
     if not call.idempotent:
         # What got no connection in time was not sent; a busy moment of this process passes.
-        unsent = isinstance(outcome, errors.MixError) and isinstance(outcome.__cause__, _NO_CONNECTION_YET)
+        unsent = isinstance(outcome, errors.MixError) and isinstance(outcome.original, _NO_CONNECTION_YET)
         return policy.retry_connection_errors and unsent
     if isinstance(outcome, errors.MixError):
         return policy.retry_connection_errors and isinstance(outcome, errors.MixNetworkError)

@@ -98,8 +98,8 @@ def broken_stream(problem: BaseException | None, *, sent: str) -> errors.MixStre
     return BrokenStream(f"The event stream broke: {words_of(problem)}", sent=sent)
 
 
-def cause_of(problem: BaseException) -> BaseException | None:
-    """Returns the cause for an error's traceback: the exception, unless it quotes what may be a secret."""
+def original_of(problem: BaseException) -> BaseException | None:
+    """Returns what an error keeps of the exception: all of it, unless it quotes what may be a secret."""
     harmless = isinstance(problem, httpx.TimeoutException | TimeoutError) or words_of(problem) == str(problem)
     return problem if harmless else None
 

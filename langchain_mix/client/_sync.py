@@ -18,7 +18,7 @@ import httpx
 from langchain_mix import errors, forking
 from langchain_mix.client._core import Core, Outcome, Wait, head_of, reply_of
 from langchain_mix.client._deadlines import SLACK, Bounded, BoundedAttempt, guard
-from langchain_mix.client._failures import broken_stream, cause_of, failure_of, inherited_client, inherited_stream
+from langchain_mix.client._failures import broken_stream, failure_of, inherited_client, inherited_stream, original_of
 from langchain_mix.client._settings import ANSWER_LIMIT, DEFAULT_OPTIONS, CallOptions
 from langchain_mix.client._turns import interrupt, socket_of
 from langchain_mix.client.http_clients import CALL_LIMITS, STREAM_LIMITS, open_client
@@ -166,7 +166,7 @@ class SyncTransport:
 
     def _failure(self, call: Call[Any], problem: Exception) -> errors.MixError:
         error = failure_of(problem, sent=str(call), idempotent=call.idempotent, server=self.core.settings.server)
-        error.__cause__ = cause_of(problem)
+        error.original = original_of(problem)
         return error
 
     def run(self, flow: Flow[T], options: CallOptions = DEFAULT_OPTIONS) -> T:
@@ -293,7 +293,7 @@ class SyncTransport:
             except FAILURES as problem:
                 error = self._failure(call, problem)
                 if size:
-                    raise error from problem
+                    raise error from None
                 return error, None
             return head_of(response), response
 
@@ -390,7 +390,7 @@ class EventStream:
                     yield parse_event(event)
         except FAILURES as problem:
             self.problem = broken_stream(problem, sent=str(self._call))
-            self.problem.__cause__ = cause_of(problem)
+            self.problem.original = original_of(problem)
         finally:
             if not self._is_inherited():
                 self.response.close()

@@ -36,6 +36,7 @@ from langchain_mix.client._turns import (
     runs_beside,
     transcript_of,
 )
+from langchain_mix.generators import closed_at_exit
 from langchain_mix.protocol import calls, flows
 from langchain_mix.protocol.retry import reopen_wait
 from langchain_mix.protocol.turn.outcomes import expired
@@ -70,7 +71,7 @@ class TurnStream:
     def __init__(self, transport: SyncTransport, request: TurnRequest) -> None:
         """Starts nothing yet; the first update does."""
         self._drive = _Drive(transport, request)
-        self._updates = self._drive.updates()
+        self._updates = closed_at_exit(self._drive.updates())
 
     @property
     def result(self) -> TurnResult:
@@ -206,9 +207,9 @@ class _Drive:
         flow = flows.learn_turns(lambda: self._core.known, self._request.session_id)
         try:
             self._transport.run(flow, self._clock.options())
-        except errors.MixNetworkError as error:
+        except errors.MixNetworkError:
             if self._clock.over:
-                raise self._too_late() from error
+                raise self._too_late() from None
             raise
 
     def _hear(self, stream: EventStream) -> Iterator[Update]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
-from contextlib import aclosing
 from types import TracebackType
 from typing import Any, Self, TypeAlias, TypeVar, Unpack, cast
 
@@ -16,6 +15,7 @@ from langchain_mix.client._operations import RequestOptions
 from langchain_mix.client._stream_events import StreamEvent, complete_event, error_event, event_of
 from langchain_mix.client._turns import PermissionPolicy, Verdict
 from langchain_mix.client.mix import Mix
+from langchain_mix.generators import Owned
 from langchain_mix.protocol.events import SSENotificationEventData, SSEPermissionEventData
 from langchain_mix.protocol.models import BrowserMode, Callback, PromptMode, SessionData, ThinkingLevel
 from langchain_mix.protocol.turn.updates import TextRestated, TurnResult, Update
@@ -288,8 +288,8 @@ class StreamingSession:
             MixError: The turn did not end well.
         """
         events = query(self.mix, self.id, message, permissions=permissions, **_both(self._options, options))
-        async with aclosing(events):
-            async for event in events:
+        async with Owned(events) as owned:
+            async for event in owned:
                 yield event
 
     async def send(self, message: str, **options: Unpack[SendOptions]) -> None:

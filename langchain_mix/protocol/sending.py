@@ -101,7 +101,7 @@ def send_and_read(
     except MixInternalError as error:
         if "agent processing" not in error.error.message:
             raise
-        raise failed_answer(error) from error
+        raise failed_answer(error) from None
     answer.role, answer.session_id, answer.status = "assistant", session_id, COMPLETE
     if answer.is_command:
         return answer

@@ -5,8 +5,8 @@ Owns: whose client it is, and so who closes it. Refuses to know: what it is used
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 
 from langchain_mix.client import Mix
@@ -40,20 +40,10 @@ class Connection:
     def _own(self) -> Mix:
         return Mix(server_url=self.server_url, api=self.api, headers=self.headers)
 
-    @contextmanager
-    def opened(self) -> Iterator[Mix]:
-        """The client, for as long as the block runs."""
-        if self.mix is not None:
-            yield self.mix
-            return
-        with self._own() as mix:
-            yield mix
+    def opened(self) -> AbstractContextManager[Mix]:
+        """Returns the client, for as long as a `with` block runs."""
+        return self._own() if self.mix is None else nullcontext(self.mix)
 
-    @asynccontextmanager
-    async def opened_async(self) -> AsyncIterator[Mix]:
-        """Does what `opened` does, asynchronously."""
-        if self.mix is not None:
-            yield self.mix
-            return
-        async with self._own() as mix:
-            yield mix
+    def opened_async(self) -> AbstractAsyncContextManager[Mix]:
+        """Does what `opened` does, for `async with`."""
+        return self._own() if self.mix is None else nullcontext(self.mix)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
-from contextlib import aclosing, closing
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from langchain_core.document_loaders import BaseLoader
@@ -17,6 +17,7 @@ from langchain_core.documents.base import Blob
 
 from langchain_mix.client import Mix
 from langchain_mix.errors import MixConfigurationError
+from langchain_mix.generators import Owned
 from langchain_mix.retrievers.connecting import Connection
 from langchain_mix.retrievers.documents import file_metadata, image_metadata
 from langchain_mix.retrievers.gathering import gather, gather_async
@@ -55,8 +56,8 @@ class _Run:
             listed = await mix.run_async(list_remote(self.session_id, mix.server_url))
             chosen = self.selection.choose(listed, mix.server_url)
             found = gather_async(mix, self.session_id, chosen, self.limits, self.report, on_problem=self.on_problem)
-            async with aclosing(found):
-                async for file, data in found:
+            async with Owned(found) as files:
+                async for file, data in files:
                     yield file, data, mix
 
 
@@ -198,7 +199,7 @@ class MixFileLoader(_Loader, BaseLoader):
             The documents, in the order of the files' names.
         """
         run = self._begin()
-        async with aclosing(run.files_async()) as files:
+        async with Owned(run.files_async()) as files:
             async for file, data, mix in files:
                 parsed = await asyncio.to_thread(parse, file.name, data, run.limits)
                 for document in self._documents(run, file, parsed, mix):
@@ -252,7 +253,7 @@ class MixBlobLoader(_Loader, BlobLoader):
             The files, in the order of their names.
         """
         run = self._begin()
-        async with aclosing(run.files_async()) as files:
+        async with Owned(run.files_async()) as files:
             async for file, data, _ in files:
                 yield self._blob(run, file, data)
 

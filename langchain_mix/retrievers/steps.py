@@ -9,10 +9,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Future
-from contextlib import aclosing, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar, cast
 
+from langchain_mix.generators import Owned
 from langchain_mix.protocol.call import Call, Flow, Together
 from langchain_mix.retrievers.gathering import gather, gather_async
 from langchain_mix.retrievers.limits import Limits
@@ -183,7 +184,7 @@ async def _do_async(mix: Mix, step: Step) -> Any:
             return await asyncio.to_thread(step.do)
         case Download():
             come = gather_async(mix, step.session_id, step.files, step.limits, step.report)
-            async with aclosing(cast("Any", come)) as files:
+            async with Owned(come) as files:
                 return [await asyncio.to_thread(step.use, file, data) async for file, data in files]
         case Embed():
             return await step.model.aembed_documents(list(step.texts))

@@ -7,10 +7,9 @@ Refuses to know: which provider it is, and how tools are run.
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Iterator
 from http import HTTPStatus
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import (
@@ -27,6 +26,7 @@ from langchain_core.runnables import Runnable
 
 from langchain_mix.emulator.agents.base import Fail, Line, Piece, Request, Text, Thinking, ToolUse, Usage
 from langchain_mix.emulator.agents.tools.declarations import DECLARATIONS
+from langchain_mix.generators import Owned
 
 BASE_PROMPT = (
     "You are the agent of a Mix server. You work for the user with the tools you are given; the session's files can be "
@@ -51,7 +51,7 @@ class ModelBrain:
         whole: AIMessageChunk | None = None
         stream = self._runnable(request).astream(list(messages_of(request)))
         try:
-            async with aclosing(cast("AsyncGenerator[Any, None]", stream)) as chunks:
+            async with Owned(stream) as chunks:
                 async for chunk in chunks:
                     part = _as_chunk(chunk)
                     whole = part if whole is None else whole + part

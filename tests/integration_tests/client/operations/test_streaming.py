@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import httpx
 import pytest
 
 from langchain_mix.client import (
@@ -172,4 +173,5 @@ def test_a_stream_that_is_cut_is_an_error(users: Any, how: str) -> None:
         user.server.faults.add(CutStream(2, on="stream"))
     with pytest.raises(errors.MixStreamError) as caught:
         heard(user, session)
-    assert caught.value.__cause__ is not None
+    assert isinstance(caught.value.original, httpx.RemoteProtocolError)
+    assert caught.value.__cause__ is None
