@@ -19,7 +19,8 @@ The type alone tells whose fault it is::
     │   │   └── MixInternalError           5xx
     │   ├── MixDefaultError              any other 4xx or 5xx: plain text, HTML, an unrouted path
     │   │   └── MixNotAServerError         what answered is no Mix server
-    │   └── ResponseValidationError      a success whose body is not what was promised
+    │   ├── MixReplyTooLarge           larger than `max_reply_bytes` allows
+    │   └── ResponseValidationError    a success whose body is not what was promised
     ├── MixTurnError                   the agent's: a turn that did not end well
     │   ├── MixAgentError                the agent failed
     │   ├── MixTurnInterrupted           the connection broke and the server cancelled the turn
@@ -216,6 +217,10 @@ class MixNotAServerError(MixDefaultError):
 
 class ResponseValidationError(MixResponseError):
     """A success whose body is not what the API promises. `body` has it as received."""
+
+
+class MixReplyTooLarge(MixResponseError):
+    """An answer is larger, after decompression, than `max_reply_bytes` allows. It was not read to its end."""
 
 
 class MixTurnError(MixError):

@@ -164,6 +164,7 @@ class ChatMix(StandardParameters):
                 api=self.api,
                 headers=self.request_headers(),
                 retry_config=self.retry_config(),
+                max_reply_bytes=self.max_reply_bytes,
             )
         client: Mix = self._mix
         return client

@@ -64,7 +64,9 @@ _REFUSED: Final[Mapping[str, str]] = {
     "modalities": "A Mix agent replies with text.",
 }
 """What makes a reply something else, so that one without it would be wrong."""
-_FIXED: Final = frozenset({"server_url", "api_key", "max_retries", "api", "headers", "client", "async_client", "mix"})
+_FIXED: Final = frozenset(
+    {"server_url", "api_key", "max_retries", "api", "headers", "client", "async_client", "mix", "max_reply_bytes"}
+)
 _BY_BASE: Final = frozenset({"stream", "ls_structured_output_format", "structured_output_format"})
 """What LangChain itself reads from the arguments of a call."""
 
@@ -118,6 +120,8 @@ class StandardParameters(BaseChatModel):
         timeout: Seconds a turn may take (also `request_timeout`); None for any time. It is cancelled then.
         max_retries: How often a request that does no more when sent twice is sent again; None for the client's policy,
             0 for never. A message is never sent twice.
+        max_reply_bytes: Bytes that an answer of the server may have after decompression, event streams and files aside;
+            None for 64 MiB.
         stop: Texts at which a reply ends (also `stop_sequences`). They are looked for here, and the turn is cancelled
             when one comes up; it is not part of the reply.
         streaming: Whether `invoke` streams inside; None for only where somebody listens.
@@ -147,6 +151,7 @@ class StandardParameters(BaseChatModel):
     set_preferences: bool = False
     timeout: float | None = Field(default=None, gt=0)
     max_retries: int | None = Field(default=None, ge=0)
+    max_reply_bytes: int | None = Field(default=None, ge=1)
     stop: list[str] | None = None
     streaming: bool | None = None
     temperature: float | None = None
@@ -201,7 +206,15 @@ class StandardParameters(BaseChatModel):
 
         if not isinstance(self.mix, Mix):
             raise MixConfigurationError(f"`mix` is {type(self.mix).__name__}, not a client of this package (`Mix`).")
-        names = ("api_key", "url_credentials", "headers", "http_client", "http_async_client", "max_retries")
+        names = (
+            "api_key",
+            "url_credentials",
+            "headers",
+            "http_client",
+            "http_async_client",
+            "max_retries",
+            "max_reply_bytes",
+        )
         given = [name.removeprefix("http_") for name in names if name in self.model_fields_set and getattr(self, name)]
         if getattr(self, "api", "auto") != "auto":
             given.append("api")

@@ -44,6 +44,7 @@ class Options:
     headers: Mapping[str, str] | None = field(default=None, repr=False)
     client: httpx.Client | None = None
     async_client: httpx.AsyncClient | None = None
+    max_reply_bytes: int | None = None
     store: Mapping[str, Any] | None = None
 
     def check(self) -> None:
@@ -52,7 +53,7 @@ class Options:
         Raises:
             MixConfigurationError: Some do.
         """
-        own = ("server_url", "timeout", "max_retries", "headers", "client", "async_client")
+        own = ("server_url", "timeout", "max_retries", "headers", "client", "async_client", "max_reply_bytes")
         given = [name for name in own if getattr(self, name) is not None]
         if self.api != "auto":
             given.append("api")
@@ -83,6 +84,7 @@ class Options:
             timeout_ms=None if self.timeout is None else max(1, round(self.timeout * 1000)),
             api=self.api,
             headers=self.headers,
+            max_reply_bytes=self.max_reply_bytes,
         )
 
     def portable(self) -> Options:

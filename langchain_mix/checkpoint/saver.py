@@ -73,6 +73,7 @@ class MixSaver(Maintenance):
         headers: Mapping[str, str] | None = None,
         client: httpx.Client | None = None,
         async_client: httpx.AsyncClient | None = None,
+        max_reply_bytes: int | None = None,
         store: Mapping[str, Any] | None = None,
     ) -> None:
         """Prepares a saver; nothing is sent and no connection opened yet.
@@ -97,6 +98,8 @@ class MixSaver(Maintenance):
             headers: Headers of every request, such as those that a proxy in front of the server demands.
             client: Your own HTTP client for synchronous methods. It is never closed here.
             async_client: Your own HTTP client for asynchronous methods. It is never closed here.
+            max_reply_bytes: Bytes that an answer of the server may have after decompression, files aside; None for
+                64 MiB.
             store: Settings of the store, by the names of the arguments of `langchain_mix.checkpoint.store.Threads`.
 
         Raises:
@@ -113,6 +116,7 @@ class MixSaver(Maintenance):
             headers=headers,
             client=client,
             async_client=async_client,
+            max_reply_bytes=max_reply_bytes,
             store=store,
         )
         chosen = choose_serde(serde, allowed_types, storage)

@@ -127,6 +127,7 @@ __all__ = [
     "MixNotAServerError",
     "MixNotFoundError",
     "MixOutcomeUnknown",
+    "MixReplyTooLarge",
     "MixResponseError",
     "MixSessionBusy",
     "MixStoreContended",

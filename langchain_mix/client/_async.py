@@ -17,6 +17,7 @@ from typing import Any, NamedTuple, Self, TypeAlias, TypeVar, cast
 import httpx
 
 from langchain_mix import errors, forking
+from langchain_mix.client._bodies import whole
 from langchain_mix.client._core import Core, Outcome, Wait, head_of, reply_of
 from langchain_mix.client._deadlines import SLACK, AsyncBoundedAttempt, left
 from langchain_mix.client._failures import broken_stream, failure_of, inherited_client, inherited_stream, original_of
@@ -24,7 +25,7 @@ from langchain_mix.client._settings import ANSWER_LIMIT, DEFAULT_OPTIONS, CallOp
 from langchain_mix.client._sync import FAILURES, ReadAhead
 from langchain_mix.client._turns import socket_of
 from langchain_mix.client.http_clients import CALL_LIMITS, STREAM_LIMITS, open_async_client
-from langchain_mix.protocol.call import Call, Flow, Together
+from langchain_mix.protocol.call import Call, Flow, Reply, Together
 from langchain_mix.protocol.event_reader import parse_event
 from langchain_mix.protocol.events import Event
 from langchain_mix.protocol.sse import SSEDecoder
@@ -147,12 +148,27 @@ class AsyncTransport:
         self.core.log_request(call, request)
         try:
             async with AsyncBoundedAttempt(request, options.until, body=ANSWER_LIMIT):
-                response = await self.transmit(client, request)
+                response, reply = await self._read(call, await self.transmit(client, request, stream=True))
+        except errors.MixReplyTooLarge as error:
+            return error, None
         except FAILURES as problem:
             return self._failure(call, problem), None
-        reply = reply_of(response)
         self.core.log_reply(call, reply)
         return reply, response
+
+    async def _read(self, call: Call[Any], response: httpx.Response) -> tuple[httpx.Response, Reply]:
+        """Reads an answer whole, and closes it."""
+        try:
+            body = self.core.body_of(call, response)
+            if response.is_stream_consumed:  # Of a transport in memory.
+                body.check(len(response.content))
+                return response, reply_of(response, response.content)
+            async for piece in response.aiter_raw():
+                body.feed(piece)
+            content = body.finish()
+        finally:
+            await response.aclose()
+        return whole(response, content), reply_of(response, content)
 
     def _failure(self, call: Call[Any], problem: Exception) -> errors.MixError:
         error = failure_of(problem, sent=str(call), idempotent=call.idempotent, server=self.core.settings.server)
@@ -227,13 +243,12 @@ class AsyncTransport:
                 response = await self.transmit(client, request, stream=True)
                 if self.core.is_stream(response):
                     return head_of(response), response
-                try:
-                    await response.aread()
-                finally:
-                    await response.aclose()
+                response, reply = await self._read(call, response)
+        except errors.MixReplyTooLarge as error:
+            return error, None
         except FAILURES as problem:
             return self._failure(call, problem), None
-        return self.core.refused_stream(call, reply_of(response)), response
+        return self.core.refused_stream(call, reply), response
 
     async def download(
         self,
@@ -268,8 +283,8 @@ class AsyncTransport:
                     response = await self.transmit(client, request, stream=True)
                     try:
                         if response.status_code not in call.statuses:
-                            await response.aread()
-                            return reply_of(response), response
+                            refused, reply = await self._read(call, response)
+                            return reply, refused
                         total = self.core.size_of(response)
                         async for piece in response.aiter_bytes():
                             write(piece)
@@ -278,6 +293,8 @@ class AsyncTransport:
                                 progress(size, total)
                     finally:
                         await response.aclose()
+            except errors.MixReplyTooLarge as too_large:
+                return too_large, None
             except FAILURES as problem:
                 error = self._failure(call, problem)
                 if size:

@@ -20,6 +20,7 @@ import httpx
 
 from langchain_mix import errors, forking
 from langchain_mix._version import __version__
+from langchain_mix.client._bodies import ACCEPTED_ENCODINGS, Body
 from langchain_mix.client._deadlines import left
 from langchain_mix.client._failures import too_late
 from langchain_mix.client._settings import CONNECT_TIMEOUT, TURN_TIMEOUT, CallOptions, Settings, settings_for
@@ -192,19 +193,24 @@ class Core:
         Raises:
             MixConfigurationError: Its headers or its URL cannot be sent.
         """
-        headers = {"User-Agent": f"langchain-mix/{__version__}", "Accept": "application/json", **self.settings.headers}
+        headers = {
+            "User-Agent": f"langchain-mix/{__version__}",
+            "Accept": "application/json",
+            "Accept-Encoding": ACCEPTED_ENCODINGS,
+            **self.settings.headers,
+        }
         headers |= check_headers(options.http_headers or {})
         seconds = options.timeout_ms / 1000 if options.timeout_ms is not None else self.settings.timeout
         if call.patient and options.timeout_ms is None:
             seconds = max(seconds, TURN_TIMEOUT)
         if options.until is not None:
             seconds = min(seconds, max(options.until - time.monotonic(), _SHORTEST))
-        content: dict[str, Any] = {}
+        payload: dict[str, Any] = {}
         if call.upload is not None:
             part = call.upload
-            content["files"] = {"file": (part.name, part.content, part.content_type)}
+            payload["files"] = {"file": (part.name, part.content, part.content_type)}
         elif call.body is not None:
-            content["json"] = call.body
+            payload["json"] = call.body
         try:
             return client.build_request(
                 call.method,
@@ -214,7 +220,7 @@ class Core:
                 timeout=httpx.Timeout(
                     seconds, connect=min(CONNECT_TIMEOUT, seconds), pool=self._queue(seconds, options)
                 ),
-                **content,
+                **payload,
             )
         except (httpx.InvalidURL, ValueError, TypeError) as problem:
             # What it says may quote what it could not read.
@@ -283,6 +289,17 @@ class Core:
             body = f"<file {call.upload.name!r}>"
         self.settings.logger.debug("-> %s %s headers=%s body=%s", call, dict(call.query), shown, body)
 
+    def body_of(self, call: Call[Any], response: httpx.Response) -> Body:
+        """Returns what reads the body of an answer. A file may be of any size, all else may not.
+
+        Raises:
+            MixReplyTooLarge: It says that it is too large.
+        """
+        success = response.status_code in call.statuses
+        limit = None if success and call.is_file else self.settings.max_reply_bytes
+        acted: errors.Acted = "no" if call.idempotent else "yes" if success else "unknown"
+        return Body(response.headers, limit, sent=str(call), acted=acted)
+
     def log_reply(self, call: Call[Any], reply: Reply) -> None:
         """Logs a reply: status and size, never the body."""
         self.settings.logger.debug("<- %s %d, %d bytes", call, reply.status, len(reply.body))
@@ -302,9 +319,9 @@ def _is_over(until: float | None, wait: float) -> bool:
     return until is not None and time.monotonic() + wait >= until
 
 
-def reply_of(response: httpx.Response) -> Reply:
+def reply_of(response: httpx.Response, body: bytes) -> Reply:
     """Reads an answer whose body has arrived."""
-    return Reply(response.status_code, {k.lower(): v for k, v in response.headers.items()}, response.content)
+    return Reply(response.status_code, {k.lower(): v for k, v in response.headers.items()}, body)
 
 
 def head_of(response: httpx.Response) -> Reply:

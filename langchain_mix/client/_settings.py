@@ -30,6 +30,9 @@ TURN_TIMEOUT: Final = 660.0
 ANSWER_LIMIT: Final = TURN_TIMEOUT
 """Seconds that the body of an answer may take, however steadily it comes. Downloads may take any time."""
 
+MAX_REPLY_BYTES: Final = 64 * 1024 * 1024
+"""Far more than any listing of Mix; a server may compress a thousandfold what a client has to hold."""
+
 LIVENESS: Final = 100.0
 """Heartbeats come every 45 seconds; after two of them and some more the stream is dead."""
 
@@ -75,6 +78,7 @@ class Settings:
         liveness: Seconds without a byte after which an event stream is dead.
         stall: Seconds of nothing but heartbeats after which a running turn is given up.
         headers: Headers of every request.
+        max_reply_bytes: Bytes that an answer may have after decompression, downloads and event streams aside.
         logger: Where requests are logged at DEBUG level.
         known: The generations the server may be.
     """
@@ -85,6 +89,7 @@ class Settings:
     liveness: float = LIVENESS
     stall: float = STALL
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    max_reply_bytes: int = MAX_REPLY_BYTES
     logger: logging.Logger
     known: Knowledge = UNKNOWN
 
@@ -104,6 +109,7 @@ def read_settings(
     debug_logger: logging.Logger | None,
     headers: Mapping[str, str] | None,
     api: str,
+    max_reply_bytes: int | None = None,
 ) -> Settings:
     """Checks what a user passed to `Mix` and adds what the environment says.
 
@@ -116,6 +122,7 @@ def read_settings(
         debug_logger: Where to log requests; with `MIX_DEBUG=true` the logger `langchain_mix` does by itself.
         headers: Headers of every request.
         api: `"auto"` or the server's generation.
+        max_reply_bytes: Bytes that an answer may have after decompression, or None for 64 MiB.
 
     Returns:
         The settings.
@@ -127,6 +134,8 @@ def read_settings(
         raise errors.MixConfigurationError(f"server_idx={server_idx}: there is one documented server, with index 0.")
     if timeout_ms is not None and timeout_ms <= 0:
         raise errors.MixConfigurationError(f"timeout_ms={timeout_ms} must be above 0.")
+    if max_reply_bytes is not None and max_reply_bytes <= 0:
+        raise errors.MixConfigurationError(f"max_reply_bytes={max_reply_bytes} must be above 0.")
     version = parse_api(api)
     url, credentials = _read_url(server_url or os.environ.get("MIX_SERVER_URL") or DEFAULT_URL, url_params or {})
     return Settings(
@@ -136,6 +145,7 @@ def read_settings(
         headers=credentials | check_headers(headers or {}),
         logger=debug_logger or default_logger(),
         known=UNKNOWN if version is None else Knowledge([version]),
+        max_reply_bytes=MAX_REPLY_BYTES if max_reply_bytes is None else max_reply_bytes,
     )
 
 

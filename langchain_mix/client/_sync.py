@@ -16,13 +16,14 @@ from typing import Any, Self, TypeAlias, TypeVar
 import httpx
 
 from langchain_mix import errors, forking
+from langchain_mix.client._bodies import whole
 from langchain_mix.client._core import Core, Outcome, Wait, head_of, reply_of
 from langchain_mix.client._deadlines import SLACK, Bounded, BoundedAttempt, guard
 from langchain_mix.client._failures import broken_stream, failure_of, inherited_client, inherited_stream, original_of
 from langchain_mix.client._settings import ANSWER_LIMIT, DEFAULT_OPTIONS, CallOptions
 from langchain_mix.client._turns import interrupt, socket_of
 from langchain_mix.client.http_clients import CALL_LIMITS, STREAM_LIMITS, open_client
-from langchain_mix.protocol.call import Call, Flow, Together
+from langchain_mix.protocol.call import Call, Flow, Reply, Together
 from langchain_mix.protocol.event_reader import parse_event
 from langchain_mix.protocol.events import Event, SSECompleteEvent, SSEErrorEvent
 from langchain_mix.protocol.sse import SSEDecoder
@@ -157,12 +158,27 @@ class SyncTransport:
         self.core.log_request(call, request)
         try:
             with BoundedAttempt(request, options.until, body=ANSWER_LIMIT):
-                response = self.transmit(client, request)
+                response, reply = self._read(call, self.transmit(client, request, stream=True))
+        except errors.MixReplyTooLarge as error:
+            return error, None
         except FAILURES as problem:
             return self._failure(call, problem), None
-        reply = reply_of(response)
         self.core.log_reply(call, reply)
         return reply, response
+
+    def _read(self, call: Call[Any], response: httpx.Response) -> tuple[httpx.Response, Reply]:
+        """Reads an answer whole, and closes it."""
+        try:
+            body = self.core.body_of(call, response)
+            if response.is_stream_consumed:  # Of a transport in memory.
+                body.check(len(response.content))
+                return response, reply_of(response, response.content)
+            for piece in response.iter_raw():
+                body.feed(piece)
+            content = body.finish()
+        finally:
+            response.close()
+        return whole(response, content), reply_of(response, content)
 
     def _failure(self, call: Call[Any], problem: Exception) -> errors.MixError:
         error = failure_of(problem, sent=str(call), idempotent=call.idempotent, server=self.core.settings.server)
@@ -239,13 +255,12 @@ class SyncTransport:
                 response = self.transmit(client, request, stream=True)
                 if self.core.is_stream(response):
                     return head_of(response), response
-                try:
-                    response.read()
-                finally:
-                    response.close()
+                response, reply = self._read(call, response)
+        except errors.MixReplyTooLarge as error:
+            return error, None
         except FAILURES as problem:
             return self._failure(call, problem), None
-        return self.core.refused_stream(call, reply_of(response)), response
+        return self.core.refused_stream(call, reply), response
 
     def download(
         self,
@@ -280,8 +295,8 @@ class SyncTransport:
                     response = self.transmit(client, request, stream=True)
                     try:
                         if response.status_code not in call.statuses:
-                            response.read()
-                            return reply_of(response), response
+                            refused, reply = self._read(call, response)
+                            return reply, refused
                         total = self.core.size_of(response)
                         for piece in response.iter_bytes():
                             write(piece)
@@ -290,6 +305,8 @@ class SyncTransport:
                                 progress(size, total)
                     finally:
                         response.close()
+            except errors.MixReplyTooLarge as too_large:
+                return too_large, None
             except FAILURES as problem:
                 error = self._failure(call, problem)
                 if size:

@@ -83,6 +83,7 @@ class Mix:
         *,
         api: str = "auto",
         headers: Mapping[str, str] | None = None,
+        max_reply_bytes: int | None = None,
     ) -> None:
         """Prepares a client; nothing is sent and no connection opened yet.
 
@@ -103,6 +104,8 @@ class Mix:
             api: The server's API generation: `"0.5"`, `"0.6"`, `"0.6.5"`, `"0.7"`, `"0.8"` or `"next"`. `"auto"` learns
                 it from replies that are needed anyway.
             headers: Headers of every request, such as those that a proxy in front of the server demands.
+            max_reply_bytes: Bytes that an answer may have after decompression; None for 64 MiB. Downloads of files and
+                event streams are not bounded by it.
 
         Raises:
             MixConfigurationError: The URL is malformed, the generation is unknown, a number is out of range, or a
@@ -126,6 +129,7 @@ class Mix:
             debug_logger=debug_logger,
             headers=headers,
             api=api,
+            max_reply_bytes=max_reply_bytes,
         )
         self._core = Core(settings)
         self._sync = SyncTransport(self._core, client)

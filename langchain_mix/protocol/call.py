@@ -61,6 +61,13 @@ class FilePart:
     content_type: str = "application/octet-stream"
 
 
+_LOCATION: Final = re.compile(
+    r"(?P<origin>(?:https?:)?//(?:[A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(?::\d{1,5})?(?=[/?#]|\Z))?"
+    r"(?P<path>[A-Za-z0-9/._~%+-]{0,200})(?P<rest>[?#].*)?"
+)
+"""A redirect's target: never with a user name and a password, and with no path that is no plain one."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call(Generic[T]):
     """One request, not yet sent.
@@ -79,6 +86,7 @@ class Call(Generic[T]):
         refusal_shows: What a refusal tells of the server's generation.
         patient: The server may take as long as a whole turn to answer.
         secret: The body holds a credential and is never logged.
+        is_file: A success is the content of a file, which may be of any size.
     """
 
     method: str
@@ -94,6 +102,7 @@ class Call(Generic[T]):
     refusal_shows: Callable[[errors.MixResponseError], Iterable[ApiVersion]] | None = None
     patient: bool = False
     secret: bool = False
+    is_file: bool = False
     path: str = field(init=False, default="")
 
     def __post_init__(self) -> None:
@@ -248,10 +257,23 @@ def error_from(call: Call[Any], reply: Reply) -> errors.MixResponseError:
         hint = "This server has no such operation; its generation may lack it." if is_unrouted(reply) else ""
         if reply.status < HTTPStatus.BAD_REQUEST:
             hint = "Check the URL: a redirect or an unexpected success is no answer of a Mix server."
+        if target := _location(reply):
+            words = f"a redirect to {target}"
         error = errors.MixDefaultError(
             f"The server answered {reply.status}: {words}", sent=str(call), acted=acted, hint=hint
         )
     return _describe(error, reply)
+
+
+def _location(reply: Reply) -> str:
+    """Returns where a redirect leads, without what may be a secret in it; empty if it is none."""
+    text = reply.headers.get("location", "")
+    if not text or not HTTPStatus.MULTIPLE_CHOICES <= reply.status < HTTPStatus.BAD_REQUEST:
+        return ""
+    match = _LOCATION.fullmatch(text)
+    if match is None:
+        return "an address that cannot be read"
+    return f"{match['origin'] or ''}{match['path']}" + ("?…" if match["rest"] else "")
 
 
 def _is_page(reply: Reply) -> bool:

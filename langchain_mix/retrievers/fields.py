@@ -55,6 +55,7 @@ class RetrieverFields(BaseRetriever):
         api: The server's generation, or `"auto"` to learn it from its replies.
         timeout: Seconds without progress after which a request fails; None for the client's 30.
         max_retries: How often a request is sent again that does no more when sent twice; None for the client's policy.
+        max_reply_bytes: Bytes that an answer of the server may have after decompression, files aside; None for 64 MiB.
         mix: A client of your own in the place of all of these.
         session_id: The session; `config["configurable"]["mix_session_id"]` of a call goes first.
         k: Documents at most.
@@ -91,6 +92,7 @@ class RetrieverFields(BaseRetriever):
     api: ApiName = "auto"
     timeout: float | None = Field(default=None, gt=0)
     max_retries: int | None = Field(default=None, ge=0)
+    max_reply_bytes: int | None = Field(default=None, ge=1)
     mix: Any = Field(default=None, exclude=True)
     session_id: str | None = None
     k: int = Field(default=4, ge=1)
@@ -161,7 +163,14 @@ class RetrieverFields(BaseRetriever):
 
     def connection_key(self) -> Hashable:
         """The values that a client depends on."""
-        return (self.server_url, self.api, self.timeout, self.max_retries, *self._headers().items())
+        return (
+            self.server_url,
+            self.api,
+            self.timeout,
+            self.max_retries,
+            self.max_reply_bytes,
+            *self._headers().items(),
+        )
 
     def make_client(self) -> Mix:
         """A client for these fields."""
@@ -173,6 +182,7 @@ class RetrieverFields(BaseRetriever):
             headers=self._headers(),
             timeout_ms=None if self.timeout is None else max(1, round(self.timeout * 1000)),
             retry_config=None if self.max_retries is None else RetryConfig(max_attempts=self.max_retries + 1),
+            max_reply_bytes=self.max_reply_bytes,
         )
 
     def _headers(self) -> Mapping[str, str]:

@@ -99,6 +99,7 @@ def download_file(
         segments=("api", "sessions", session_id, "files", filename),
         query=tuple(query),
         decode=content,
+        is_file=True,
         idempotent=True,
     )
 
@@ -140,6 +141,7 @@ def get_screenshot(known: Knowledge, session_id: str, filename: str) -> Call[byt
         method="GET",
         segments=("api", "sessions", session_id, "screenshots", name),
         decode=content,
+        is_file=True,
         shows=lambda _: having("screenshots"),
         idempotent=True,
     )

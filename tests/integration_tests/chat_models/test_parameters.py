@@ -127,7 +127,7 @@ ELSEWHERE = {
     "session_id", "on_divergence", "multitask_strategy",  # Fields and arguments.
     "server_url", "api", "api_key", "url_credentials", "prompt_mode", "provider", "set_preferences", "max_retries",
     "streaming", "temperature", "max_tokens", "session_per_thread", "cache",
-    "headers", "http_client", "http_async_client", "mix",
+    "headers", "http_client", "http_async_client", "mix", "max_reply_bytes",
 }  # fmt: skip
 """Fields that a test below shows."""
 
