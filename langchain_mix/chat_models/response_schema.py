@@ -1,7 +1,11 @@
-"""One schema in all the forms that it takes: JSON Schema, a tool, and Python values.
+"""One schema in all the shapes that it takes: JSON Schema, a tool, and Python values.
 
-Owns: reading values out of replies and checking them against the schema.
-Refuses to know: prompts, and what is done about a reply that does not fit.
+Owns: reading values out of replies and checking them: those of classes by pydantic, those of JSON Schema by
+`schema_check.py`. Refuses to know: prompts, and what is done about a reply that does not fit.
+
+A TypedDict is copied before pydantic reads it: pydantic takes only those of `typing_extensions` before Python 3.12, and
+LangChain writes defaults and descriptions into `Annotated[type, default, "description"]`. Its values are checked
+against the type and returned as the agent wrote them, a plain dict of JSON data, as LangChain documents.
 """
 
 from __future__ import annotations
@@ -9,25 +13,34 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, is_dataclass
-from typing import Any
+from enum import Enum
+from functools import cached_property, lru_cache
+from types import EllipsisType, NoneType, UnionType
+from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin
 
 import pydantic
 import pydantic.v1
+import typing_extensions
 from langchain_core.exceptions import OutputParserException
 from langchain_core.messages import AIMessage
 from langchain_core.output_parsers.openai_tools import JsonOutputKeyToolsParser
 from langchain_core.outputs import ChatGeneration
 from langchain_core.utils.function_calling import convert_to_json_schema
 from langchain_core.utils.json import parse_partial_json
+from pydantic.json_schema import GenerateJsonSchema
 
 from langchain_mix.chat_models.json_text import FoundJson, find_json, locate_json
-from langchain_mix.chat_models.schema_check import problems
+from langchain_mix.chat_models.schema_check import SchemaChecker, closed
 
 _UNNAMED = "response"
 _QUOTED_CHARS = 2000
+_PROBLEMS_CHARS = 2000
+_KEYWORDS: Final = frozenset({"type", "properties", "anyOf", "oneOf", "allOf", "$ref", "enum", "const"})
+_WRAPPED: Final = "value"
+"""The parameter of a tool that holds a value which is no object: the arguments of a call are always one."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ResponseSchema:
     """A schema that replies are read by.
 
@@ -44,31 +57,39 @@ class ResponseSchema:
     strict: bool = False
 
     @classmethod
-    def of(cls, source: Any, *, strict: bool | None = None) -> ResponseSchema:
+    def of(cls, source: Any, *, name: str = "", strict: bool | None = None) -> ResponseSchema:
         """Reads a schema.
 
         Args:
             source: A pydantic class (2 or 1), a dataclass, a TypedDict, JSON Schema, or an OpenAI function or tool.
+            name: Stands in for the schema's title.
             strict: See `strict`.
 
         Returns:
             The schema.
 
         Raises:
-            ValueError: It is none of these.
+            ValueError: It is none of these, or no value could be checked against it.
         """
         schema = _json_schema(source)
-        return cls(source, schema, str(schema.get("title") or _UNNAMED), strict is True)
+        schema = closed(schema) if strict else schema
+        made = cls(source, schema, str(name or schema.get("title") or _UNNAMED), strict is True)
+        if isinstance(source, Mapping):
+            made._checker.refuse_unusable()
+        return made
 
     @property
     def traced(self) -> Any:
         """The schema for LangSmith, in a form that LangChain can convert."""
-        return {**self.json_schema, "title": self.name} if is_dataclass(self.source) else self.source
+        return self.source if _is_model(self.source) else {**self.json_schema, "title": self.name}
 
     @property
     def tool(self) -> dict[str, Any]:
-        """The schema as an OpenAI tool."""
+        """The schema as an OpenAI tool. A value that is no object is its only parameter."""
         parameters = {key: value for key, value in self.json_schema.items() if key not in ("title", "description")}
+        if self._wrapped:
+            inside = _moved(parameters, f"#/properties/{_WRAPPED}")
+            parameters = {"type": "object", "properties": {_WRAPPED: inside}, "required": [_WRAPPED]}
         text = self.json_schema.get("description") or "Gives the reply."
         return {"type": "function", "function": {"name": self.name, "description": text, "parameters": parameters}}
 
@@ -132,7 +153,12 @@ class ResponseSchema:
             wrong += [f"a call of {call['name']}" for call in message.tool_calls]
             said = "; ".join(wrong) or message.text
             raise OutputParserException(f"The reply does not call {self.name}. The reply: {said}", llm_output=said)
-        return self._checked(arguments, json.dumps(arguments, ensure_ascii=False))
+        written = json.dumps(arguments, ensure_ascii=False)
+        if not self._wrapped:
+            return self._checked(arguments, written)
+        if arguments.keys() != {_WRAPPED}:
+            raise OutputParserException(f"{self.name}: has other arguments than {_WRAPPED!r}", llm_output=written)
+        return self._checked(arguments[_WRAPPED], written)
 
     def from_part(self, text: str) -> Any:
         """Reads what there is of a value.
@@ -161,62 +187,207 @@ class ResponseSchema:
         except OutputParserException:
             return None
 
+    @cached_property
+    def _checker(self) -> SchemaChecker:
+        return SchemaChecker(self.json_schema)
+
     @property
     def _is_plain(self) -> bool:
-        return not (isinstance(self.source, type) and (_is_model(self.source) or is_dataclass(self.source)))
+        """True for JSON Schema and TypedDicts, whose values are returned as they were written."""
+        return not (_is_model(self.source) or (isinstance(self.source, type) and is_dataclass(self.source)))
+
+    @property
+    def _wrapped(self) -> bool:
+        return not _holds_objects(self.json_schema, self.json_schema)
 
     def _is_kind(self, value: Any) -> bool:
-        """Tells whether a value may be the one that is meant, and not something that happens to be JSON."""
-        schema: Any = self.json_schema
-        if (reference := str(schema.get("$ref", ""))).startswith("#/$defs/"):  # A class that refers to itself.
-            schema = schema["$defs"].get(reference.removeprefix("#/$defs/"), {})
+        """Returns whether a value may be the one that is meant, and not something that happens to be JSON."""
+        schema: Any = _resolved(self.json_schema, self.json_schema)
         kind = {"object": dict, "array": list, "string": str}.get(str(schema.get("type")), object)
         return isinstance(value, kind)
 
     def _fits(self, value: Any) -> bool:
-        return self._is_kind(value) and not problems(value, self.json_schema, closed=self.strict)
+        if not self._is_kind(value):
+            return False
+        try:
+            self._checked(value, "")
+        except OutputParserException:
+            return False
+        return True
 
     def _checked(self, value: Any, text: str) -> Any:
-        wrong = problems(value, self.json_schema, closed=self.strict) if self._is_plain or self.strict else []
+        wrong = self._checker.problems(value) if self.strict or isinstance(self.source, Mapping) else []
         if wrong:
             raise OutputParserException(f"{self.name}: {'; '.join(wrong)}", llm_output=text)
         try:
             return self._converted(value)
         except (ValueError, pydantic.v1.ValidationError) as error:
-            raise OutputParserException(f"{self.name}: {error}", llm_output=text) from error
+            told = str(error)
+            told = told if len(told) <= _PROBLEMS_CHARS else f"{told[:_PROBLEMS_CHARS]}…"
+            raise OutputParserException(f"{self.name}: {told}", llm_output=text) from error
 
     def _converted(self, value: Any) -> Any:
-        if self._is_plain:
+        if isinstance(self.source, Mapping):
             return value
         if issubclass(self.source, pydantic.v1.BaseModel):
             return self.source.parse_obj(value)
         # JSON's own rules, in which a string may be a date even where types are not converted.
         written = json.dumps(value)
+        if self._is_plain:
+            _adapter(self.source).validate_json(written, strict=True)
+            return value
         strict = True if self.strict else None
         if issubclass(self.source, pydantic.BaseModel):
             return self.source.model_validate_json(written, strict=strict)
-        return pydantic.TypeAdapter(self.source).validate_json(written, strict=strict)
+        return _adapter(self.source).validate_json(written, strict=strict)
 
 
-def _is_model(source: type) -> bool:
-    return issubclass(source, pydantic.BaseModel | pydantic.v1.BaseModel)
+def _is_model(source: Any) -> bool:
+    return isinstance(source, type) and issubclass(source, pydantic.BaseModel | pydantic.v1.BaseModel)
 
 
 def _json_schema(source: Any) -> Mapping[str, Any]:
-    if isinstance(source, type) and issubclass(source, pydantic.BaseModel):
-        return {"title": source.__name__, **source.model_json_schema()}
+    if isinstance(source, Mapping):
+        if _is_function(source):
+            return convert_to_json_schema(dict(source))
+        if not set(source) & _KEYWORDS:
+            raise ValueError(f"This is no JSON Schema: {str(dict(source))[:200]}")
+        return dict(source)
     if isinstance(source, type) and issubclass(source, pydantic.v1.BaseModel):
         return source.schema()
-    if isinstance(source, type) and is_dataclass(source):
-        return {"title": source.__name__, **pydantic.TypeAdapter(source).json_schema()}
-    if isinstance(source, Mapping) and not _is_function(source):
-        if not set(source) & {"type", "properties", "anyOf", "oneOf", "allOf", "$ref", "enum", "const"}:
-            raise ValueError(f"This is no JSON Schema: {str(dict(source))[:200]}")
-        return source
-    if not isinstance(source, Mapping) and not isinstance(source, type):
-        raise ValueError(f"This is no schema: {source!r}")  # noqa: TRY004  # One error for all of them.
-    return convert_to_json_schema(source if isinstance(source, type) else dict(source))
+    if isinstance(source, type) and issubclass(source, pydantic.BaseModel):
+        return {"title": source.__name__, **source.model_json_schema()}
+    if isinstance(source, type) and (is_dataclass(source) or typing_extensions.is_typeddict(source)):
+        return {"title": source.__name__, **_adapter(source).json_schema(schema_generator=_Untitled)}
+    raise ValueError(f"This is no schema: {source!r}")
 
 
 def _is_function(source: Mapping[str, Any]) -> bool:
     return ("name" in source and ("parameters" in source or "input_schema" in source)) or "function" in source
+
+
+def _resolved(schema: Any, root: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Follows the reference of a class that refers to itself."""
+    for keyword in ("$defs", "definitions"):
+        reference = str(schema.get("$ref", ""))
+        if reference.startswith(f"#/{keyword}/"):
+            schema = root.get(keyword, {}).get(reference.removeprefix(f"#/{keyword}/"), {})
+    return schema if isinstance(schema, Mapping) else {}
+
+
+def _holds_objects(schema: Any, root: Mapping[str, Any]) -> bool:
+    """Returns whether all values of a schema are objects, as far as it says of what type they are."""
+    if not isinstance(schema, Mapping):
+        return True
+    schema = _resolved(schema, root)
+    if "type" in schema:
+        return bool(schema["type"] == "object")
+    values = [schema["const"]] if "const" in schema else schema.get("enum", [])
+    branches = [branch for keyword in ("anyOf", "oneOf", "allOf") for branch in schema.get(keyword, ())]
+    return all(isinstance(v, Mapping) for v in values) and all(_holds_objects(b, root) for b in branches)
+
+
+def _moved(schema: Any, place: str) -> Any:
+    """Returns a schema as a part of another one, in which its references still point to the same."""
+    if isinstance(schema, Mapping):
+        return {
+            key: place + value.removeprefix("#")
+            if key == "$ref" and isinstance(value, str) and value.startswith("#")
+            else _moved(value, place)
+            for key, value in schema.items()
+        }
+    return [_moved(part, place) for part in schema] if isinstance(schema, list) else schema
+
+
+class _Untitled(GenerateJsonSchema):
+    """Leaves out titles that only repeat the name of a property, as LangChain does."""
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002  # pydantic's name.
+        return False
+
+
+_QUALIFIERS: Final[Mapping[Any, bool]] = {
+    typing_extensions.Required: True,
+    typing_extensions.NotRequired: False,
+    typing_extensions.ReadOnly: False,
+    Annotated: False,
+}
+"""What may be around the type of an item, and whether it makes the item required."""
+_PLAIN: Final = (str, int, float, NoneType, list, dict, tuple, Enum)
+"""Types of defaults; everything else in `Annotated` is left to pydantic."""
+
+
+@lru_cache(maxsize=128)
+def _adapter(source: Any) -> pydantic.TypeAdapter[Any]:
+    """Returns what checks the values of a dataclass or a TypedDict.
+
+    Raises:
+        ValueError: pydantic has no rules for a type in it, or a type that is written as text cannot be found.
+    """
+    try:
+        return pydantic.TypeAdapter(_readable(source, {}) if typing_extensions.is_typeddict(source) else source)
+    except (pydantic.errors.PydanticUserError, NameError) as error:
+        raise ValueError(f"The schema {source.__name__} cannot be read: {error}") from error
+
+
+def _readable(given: Any, made: dict[Any, Any]) -> Any:
+    """Returns a type with copies of all TypedDicts in it that pydantic can read.
+
+    Args:
+        given: The type.
+        made: The copies made so far, for TypedDicts that refer to each other; entries are added.
+    """
+    if typing_extensions.is_typeddict(given):
+        return made[given] if given in made else _copied(given, made)
+    origin: Any = get_origin(given)
+    parts: tuple[Any, ...] = get_args(given)
+    if origin is None or origin is Literal or typing_extensions.is_typeddict(origin):
+        return given
+    if origin is Annotated:
+        return _subscripted(Annotated, (_readable(parts[0], made), *parts[1:]))
+    read = tuple(_readable(part, made) for part in parts)
+    if read == parts:
+        return given
+    return _subscripted(Union if origin is UnionType else origin, read)
+
+
+def _subscripted(form: Any, parts: tuple[Any, ...]) -> Any:
+    return form[parts[0]] if len(parts) == 1 else form[parts]
+
+
+def _copied(given: Any, made: dict[Any, Any]) -> Any:
+    make: Any = typing_extensions.TypedDict
+    copy = make(given.__name__, {})
+    made[given] = copy
+    hints = typing_extensions.get_type_hints(given, include_extras=True)
+    fields = {name: _field(hint, made, needed=name in given.__required_keys__) for name, hint in hints.items()}
+    copy.__doc__, copy.__module__, copy.__qualname__ = given.__doc__, given.__module__, given.__qualname__
+    if hasattr(given, "__pydantic_config__"):
+        copy.__pydantic_config__ = given.__pydantic_config__
+    copy.__annotations__ = {name: hint for name, (hint, _) in fields.items()}
+    copy.__required_keys__ = frozenset(name for name, (_, needed) in fields.items() if needed)
+    copy.__optional_keys__ = frozenset(fields) - copy.__required_keys__
+    return copy
+
+
+def _field(hint: Any, made: dict[Any, Any], *, needed: bool) -> tuple[Any, bool]:
+    """Returns the type of an item and whether there has to be one, in words of pydantic."""
+    notes: list[Any] = []
+    while (origin := get_origin(hint)) in _QUALIFIERS:
+        hint, *more = get_args(hint)
+        notes = [*more, *notes]
+        # Annotations that are written as text hide these from `__required_keys__`.
+        needed = _QUALIFIERS[origin] or (needed and origin is not typing_extensions.NotRequired)
+    kept = list(notes)
+    extra: dict[str, Any] = {}
+    if notes and isinstance(notes[0], _PLAIN):
+        needed, hint = False, hint | None if notes[0] is None else hint
+        extra["json_schema_extra"] = {"default": pydantic.TypeAdapter(Any).dump_python(notes[0], mode="json")}
+        kept = notes[1:]
+    elif notes and isinstance(notes[0], EllipsisType):
+        kept = notes[1:]
+    if len(kept) < len(notes) and kept and isinstance(kept[0], str):
+        extra["description"] = kept.pop(0)
+    told = [pydantic.Field(**extra)] if extra else []
+    read = _readable(hint, made)
+    return (_subscripted(Annotated, (read, *kept, *told)) if kept or told else read), needed

@@ -85,7 +85,7 @@ def response_schema(response_format: Any) -> ResponseSchema | None:
         inner = response_format.get("json_schema", response_format)
         if not isinstance(inner, Mapping) or not isinstance(schema := inner.get("schema"), Mapping):
             raise ValueError("A response_format of type json_schema has its schema in json_schema.schema.")
-        return ResponseSchema(schema, schema, str(inner.get("name") or schema.get("title") or "response"))
+        return ResponseSchema.of(schema, name=str(inner.get("name") or ""), strict=inner.get("strict"))
     return ResponseSchema.of(response_format)
 
 
@@ -106,11 +106,12 @@ def structured(
 
     Args:
         model: The chat model.
-        schema: A pydantic class (2 or 1), a dataclass, a TypedDict, JSON Schema, or an OpenAI function. Classes give
-            instances, the others dictionaries. None with `json_mode` takes any object.
+        schema: A pydantic class (2 or 1), a dataclass, a TypedDict, JSON Schema, or an OpenAI function. Pydantic
+            classes and dataclasses give instances, the others JSON data as the agent wrote them, checked against the
+            schema. None with `json_mode` takes any object.
         method: `json_schema` puts the schema into the prompt; `json_mode` asks for any JSON object, and the message has
             to tell which; `function_calling` makes the reply the call of a tool. All of them are requests in words: Mix
-            itself enforces none.
+            itself enforces none. With `function_calling`, a value that is no object is the call's argument `value`.
         include_raw: Whether the output is `{"raw": message, "parsed": value or None, "parsing_error": error or None}`.
         strict: True takes no type for another (`"1"` for 1) and no properties that the schema does not name; else the
             schema's own rules hold.
