@@ -31,6 +31,9 @@ T = TypeVar("T")
 FORMAT: Final = 2
 """Goes up when the form of what is kept, or the meaning of it, changes. Older files are then left alone."""
 
+_OWN: Final = 0o600
+"""Mode of the files, in a directory that others can read too."""
+
 _BUSY: Final = 10.0
 """Seconds to wait for another process that writes."""
 
@@ -72,10 +75,10 @@ class KeptIndex:
     """
 
     def __init__(self, directory: Path, key: str) -> None:
-        """Makes the directory.
+        """Makes the directory, for its owner alone if it is new.
 
         Args:
-            directory: Where such files are. They hold the text of the server's files.
+            directory: Where such files are. They hold the text of the server's files, and are their owner's alone.
             key: All that the content depends on beside the server's files.
 
         Raises:
@@ -164,6 +167,9 @@ class KeptIndex:
         """Does something in one transaction; makes the file anew if it is damaged."""
         for attempt in range(2):
             try:
+                # The text of files is its owner's alone. SQLite gives its journals the mode of the database.
+                self.path.touch(mode=_OWN)
+                self.path.chmod(_OWN)
                 with closing(sqlite3.connect(self.path, timeout=_BUSY)) as db, db:
                     db.executescript(_TABLES)
                     return do(db)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import sqlite3
+import stat
+from contextlib import closing
 from dataclasses import replace
 
 import numpy as np
@@ -46,6 +48,32 @@ def test_what_was_kept_comes_back(kept):
     assert KeptIndex(kept.path.parent, "key").load_files() == written
     assert any(file.skipped for file in written.values())
     assert kept.notes == []
+
+
+def modes(directory):
+    return {stat.S_IMODE(path.stat().st_mode) for path in directory.iterdir()}
+
+
+def test_a_new_directory_and_all_in_it_are_their_owners(kept):
+    kept.save_files(files().values(), [])
+    assert stat.S_IMODE(kept.path.parent.stat().st_mode) == 0o700
+    assert modes(kept.path.parent) == {0o600}
+
+
+def test_files_in_a_directory_of_everybody_are_their_owners(tmp_path):
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    shared.chmod(0o777)
+    kept = KeptIndex(shared, "key")
+    kept.path.touch(mode=0o666)
+    kept.path.chmod(0o666)
+    kept.save_vectors("model", {"digest": vector_of([1.0])})
+    assert modes(shared) == {0o600}
+    assert stat.S_IMODE(shared.stat().st_mode) == 0o777
+    with closing(sqlite3.connect(kept.path)) as db:  # While something is written, too.
+        db.execute("INSERT INTO vectors VALUES ('m', 'd', x'00', x'00')")
+        assert modes(shared) == {0o600}
+        assert len(list(shared.iterdir())) == 2
 
 
 def test_nothing_is_kept_for_another_key(kept):
