@@ -102,6 +102,36 @@ def cleaning(ready: Ready) -> Flow[None]:
         HEADS.put(key, Head(stood, plan.pointer.digest if plan.pointer.message_id == stood else ""))
 
 
+def cancelling(session_id: str) -> Flow[object]:
+    """Cancels the turn of a session.
+
+    Args:
+        session_id: The session.
+
+    Returns:
+        The flow.
+    """
+    from langchain_mix.protocol import calls  # noqa: PLC0415  # As above.
+    from langchain_mix.protocol.call import ask  # noqa: PLC0415
+
+    return (yield from ask(calls.cancel_session(session_id)))
+
+
+def deleting(session_id: str) -> Flow[None]:
+    """Deletes a session that is not to be kept.
+
+    Args:
+        session_id: The session.
+
+    Returns:
+        The flow.
+    """
+    from langchain_mix.protocol import calls  # noqa: PLC0415  # As above.
+    from langchain_mix.protocol.call import ask  # noqa: PLC0415
+
+    yield from ask(calls.delete_session(session_id))
+
+
 def abandoned(ready: Ready, troubles: Sequence[errors.MixError]) -> str:
     """What is told of a turn that was given up for a pause and could not be tidied up.
 

@@ -7,8 +7,9 @@ synchronous and once for asynchronous code. Refuses to know: what any of it mean
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import AsyncGenerator, Generator, Iterator
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
 from langchain_core.outputs import ChatGenerationChunk
@@ -18,17 +19,30 @@ from langchain_mix.chat_models.approvals import Approvals
 from langchain_mix.chat_models.content import ReplyWriter, retold
 from langchain_mix.chat_models.conversation import Ready, prepare
 from langchain_mix.chat_models.custom_events import AsyncCustomEvents, CustomEvents
-from langchain_mix.chat_models.endings import abandoned, cleaning, gap, metadata_of, over_cost, remember
+from langchain_mix.chat_models.endings import (
+    abandoned,
+    cancelling,
+    cleaning,
+    deleting,
+    gap,
+    metadata_of,
+    over_cost,
+    remember,
+)
 from langchain_mix.chat_models.failures import as_model_error
 from langchain_mix.chat_models.question import Question
 from langchain_mix.chat_models.retries import FAILED_CALLS, Path, path_of
 from langchain_mix.chat_models.tool_runs import AsyncToolRuns, ToolRuns
 from langchain_mix.generators import Owned
 from langchain_mix.pointer import KEY
+from langchain_mix.protocol.turn.outcomes import expired
 from langchain_mix.protocol.turn.updates import ToolFinished, TurnResult, Update
 
 if TYPE_CHECKING:
     from langchain_mix.client import AsyncTurnStream, Mix, TurnStream
+
+_TIDY_UP: Final = 5.0
+"""Seconds for what is removed after a call with a deadline, all together."""
 
 _log = logging.getLogger("langchain_mix")
 
@@ -54,6 +68,8 @@ class _Exchange:
         self._turn_told: TurnStream | AsyncTurnStream | None = None
         self._result: TurnResult | None = None
         self._heard = self._given_up = self._done = self._cleaned = False
+        self._began = time.monotonic()
+        self._tidy_until: float | None = None
         self._path: Path = ()
         self._troubles: list[errors.MixError] = []
         self._kept: list[ChatGenerationChunk] = []
@@ -105,7 +121,24 @@ class _Exchange:
     def _turn_options(self, ready: Ready) -> dict[str, Any]:
         self._approvals.run_in(ready.session_id, lasting=not ready.created)
         known = {"cost_before": ready.cost_before, "rows_before": ready.rows_before}
-        return {**known, **self._question.turn_options(self._approvals)}
+        return {**known, "began": self._began, **self._question.turn_options(self._approvals)}
+
+    @property
+    def _deadline(self) -> float | None:
+        """The moment at which the call must be over, on the monotonic clock, or None."""
+        timeout = self._question.timeout
+        return None if timeout is None else self._began + timeout
+
+    def _tidying(self) -> float | None:
+        """Returns the moment at which tidying up must be over, or None if the call has no deadline."""
+        if self._tidy_until is None and self._deadline is not None:
+            self._tidy_until = time.monotonic() + _TIDY_UP
+        return self._tidy_until
+
+    def _is_late(self, error: errors.MixError) -> bool:
+        """True for an error of a request beside the turn that the deadline has cut off."""
+        over = self._deadline is not None and time.monotonic() >= self._deadline
+        return over and isinstance(error, errors.MixTimeoutError)
 
     def _gives_up(self) -> bool:
         """Whether the turn must be cancelled now, because its graph pauses; once."""
@@ -161,6 +194,11 @@ class _Exchange:
 
     def _failure(self, error: errors.MixError) -> errors.MixError:
         """An error as LangChain gets it. Whichever request failed, it tells what is known of the turn."""
+        if self._is_late(error):
+            sent = self._turn_told is not None and self._turn_told.sent
+            late = expired(self._question.timeout or 0.0, sent=sent)
+            late.__cause__ = error
+            error = late
         if error.turn is None and self._heard and self._turn_told is not None:
             error.turn = self._turn_told.result
         failure = as_model_error(error, sent=self._heard)
@@ -207,7 +245,7 @@ class Exchange(_Exchange):
         mix = self._mix
         try:
             self._approvals.recall()
-            self._ready = ready = mix.run(prepare(lambda: mix.known, self._question.asked))
+            self._ready = ready = mix.run(prepare(lambda: mix.known, self._question.asked), until=self._deadline)
             yield from self._turn(ready, run_manager)
             if self._approvals.pause is not None:
                 self._clean(ready)
@@ -222,7 +260,7 @@ class Exchange(_Exchange):
             self._forget_unless_done()
             if session_id := self._to_delete():
                 try:
-                    mix.sessions.delete(id=session_id)
+                    mix.run(deleting(session_id), until=self._tidying())
                 except errors.MixError as error:
                     self._not_deleted(session_id, error)
 
@@ -245,14 +283,14 @@ class Exchange(_Exchange):
                     if self._writer.stopped:
                         break
                     if self._costs(update):
-                        self._check(mix.run(over_cost(question, ready)), turn.result)
+                        self._check(mix.run(over_cost(question, ready), until=self._deadline), turn.result)
             except errors.MixError as error:
                 self._unless_paused(error)
         self._result = turn.result
 
     def _cancelled(self, ready: Ready) -> bool:
         try:
-            self._mix.sessions.cancel_processing(id=ready.session_id)
+            self._mix.run(cancelling(ready.session_id), until=self._tidying())
         except errors.MixError as error:
             self._troubles.append(error)
             return False
@@ -261,7 +299,7 @@ class Exchange(_Exchange):
     def _clean(self, ready: Ready) -> None:
         if self._may_be_cleaned(ready):
             try:
-                self._mix.run(cleaning(ready))
+                self._mix.run(cleaning(ready), until=self._tidying())
             except errors.MixError as error:
                 self._troubles.append(error)
             else:
@@ -283,7 +321,9 @@ class AsyncExchange(_Exchange):
         mix = self._mix
         try:
             await self._approvals.arecall()
-            self._ready = ready = await mix.run_async(prepare(lambda: mix.known, self._question.asked))
+            self._ready = ready = await mix.run_async(
+                prepare(lambda: mix.known, self._question.asked), until=self._deadline
+            )
             async with Owned(self._turn(ready, run_manager)) as told:
                 async for chunk in told:
                     yield chunk
@@ -301,7 +341,7 @@ class AsyncExchange(_Exchange):
             self._forget_unless_done()
             if session_id := self._to_delete():
                 try:
-                    await mix.sessions.delete_async(id=session_id)
+                    await mix.run_async(deleting(session_id), until=self._tidying())
                 except errors.MixError as error:
                     self._not_deleted(session_id, error)
 
@@ -326,14 +366,14 @@ class AsyncExchange(_Exchange):
                     if self._writer.stopped:
                         break
                     if self._costs(update):
-                        self._check(await mix.run_async(over_cost(question, ready)), turn.result)
+                        self._check(await mix.run_async(over_cost(question, ready), until=self._deadline), turn.result)
             except errors.MixError as error:
                 self._unless_paused(error)
         self._result = turn.result
 
     async def _cancelled(self, ready: Ready) -> bool:
         try:
-            await self._mix.sessions.cancel_processing_async(id=ready.session_id)
+            await self._mix.run_async(cancelling(ready.session_id), until=self._tidying())
         except errors.MixError as error:
             self._troubles.append(error)
             return False
@@ -342,7 +382,7 @@ class AsyncExchange(_Exchange):
     async def _clean(self, ready: Ready) -> None:
         if self._may_be_cleaned(ready):
             try:
-                await self._mix.run_async(cleaning(ready))
+                await self._mix.run_async(cleaning(ready), until=self._tidying())
             except errors.MixError as error:
                 self._troubles.append(error)
             else:

@@ -117,7 +117,9 @@ class StandardParameters(BaseChatModel):
         provider: The model provider, which the generation "next" demands along with a model.
         set_preferences: Whether `model` and `max_tokens` may be written to the preferences of an older server. They
             hold for all of its users and all of its sessions.
-        timeout: Seconds a turn may take (also `request_timeout`); None for any time. It is cancelled then.
+        timeout: Seconds a call may take, from preparing its session to the end of its turn (also `request_timeout`);
+            None for any time. A deadline, however the server's answers trickle: the turn is cancelled then, and tidying
+            up takes 10 s more at most.
         max_retries: How often a request that does no more when sent twice is sent again; None for the client's policy,
             0 for never. A message is never sent twice.
         max_reply_bytes: Bytes that an answer of the server may have after decompression, event streams and files aside;

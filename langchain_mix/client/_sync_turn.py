@@ -130,7 +130,7 @@ class _Drive:
         self._turn = request.turn(self._assumed, "")
         self._stream: EventStream | None = None
         self._answers: list[Answered] = []  # Filled by the thread that waits for the answer of Mix 0.6.
-        self._clock = Deadline(request.timeout)
+        self._clock = Deadline(request.timeout, request.began)
         self._watchdog = Watchdog(self._clock, self._core.settings)
         self._depth = forking.depth()  # Of the process that began it.
         self._sender: threading.Thread | None = None

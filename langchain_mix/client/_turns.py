@@ -69,6 +69,7 @@ class TurnRequest:
     multitask_strategy: Literal["reject", "enqueue"] = "reject"
     cost_before: float | None = None
     rows_before: int | None = None
+    began: float | None = None
 
     def __post_init__(self) -> None:
         """Checks what can be checked before anything is sent."""
@@ -118,10 +119,15 @@ class TurnRequest:
 class Deadline:
     """The time allowed for a turn, and the short time for tidying up after it."""
 
-    def __init__(self, seconds: float | None) -> None:
-        """Starts counting; None allows any time."""
+    def __init__(self, seconds: float | None, began: float | None = None) -> None:
+        """Starts counting.
+
+        Args:
+            seconds: The time allowed, or None for any time.
+            began: The moment from which it counts, on the monotonic clock in seconds; None for now.
+        """
         self.seconds = seconds or 0.0
-        self.end = None if seconds is None else time.monotonic() + seconds
+        self.end = None if seconds is None else (time.monotonic() if began is None else began) + seconds
         self._tidy: float | None = None
 
     def left(self) -> float | None:

@@ -204,6 +204,7 @@ class Mix:
         multitask_strategy: Literal["reject", "enqueue"] = "reject",
         cost_before: float | None = None,
         rows_before: int | None = None,
+        began: float | None = None,
         **options: Unpack[RequestOptions],
     ) -> TurnStream:
         """Sends a message and tells all that happens until its turn is over.
@@ -240,6 +241,8 @@ class Mix:
                 difference tells what the turn has cost.
             rows_before: The session's rows before the turn, if you know them: an earlier message with the same words
                 is then never taken for this one when an answer was lost.
+            began: The moment from which `timeout` counts, in seconds of `time.monotonic()`, where the turn is part of
+                something longer; None for now.
             **options: See `RequestOptions`. They hold for every request of the turn; the message is never sent twice.
 
         Returns:
@@ -272,6 +275,7 @@ class Mix:
             multitask_strategy=multitask_strategy,
             cost_before=cost_before,
             rows_before=rows_before,
+            began=began,
         )
         return TurnStream(SyncShell(self._sync, options), request)
 
@@ -290,6 +294,7 @@ class Mix:
         multitask_strategy: Literal["reject", "enqueue"] = "reject",
         cost_before: float | None = None,
         rows_before: int | None = None,
+        began: float | None = None,
         **options: Unpack[RequestOptions],
     ) -> AsyncTurnStream:
         """Does what `turn` does, asynchronously. Policies may be async functions.
@@ -314,14 +319,16 @@ class Mix:
             multitask_strategy=multitask_strategy,
             cost_before=cost_before,
             rows_before=rows_before,
+            began=began,
         )
         return AsyncTurnStream(AsyncShell(self._async, options), request)
 
-    def run(self, flow: Flow[T]) -> T:
+    def run(self, flow: Flow[T], *, until: float | None = None) -> T:
         """Runs several calls in a row; see `langchain_mix.protocol.call.Flow`.
 
         Args:
             flow: A generator that yields calls and gets their results.
+            until: The moment by which all calls must be over, in seconds of `time.monotonic()`; None for any time.
 
         Returns:
             What it returns.
@@ -329,11 +336,15 @@ class Mix:
         Raises:
             MixError: A call failed and the flow did not expect it.
         """
-        return self._sync.run(flow)
+        from langchain_mix.client._settings import CallOptions
 
-    async def run_async(self, flow: Flow[T]) -> T:
+        return self._sync.run(flow, CallOptions(until=until))
+
+    async def run_async(self, flow: Flow[T], *, until: float | None = None) -> T:
         """Does what `run` does, asynchronously."""
-        return await self._async.run(flow)
+        from langchain_mix.client._settings import CallOptions
+
+        return await self._async.run(flow, CallOptions(until=until))
 
     # Sub-clients
 

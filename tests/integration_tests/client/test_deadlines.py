@@ -19,7 +19,7 @@ import pytest
 from langchain_mix import errors
 from langchain_mix.client import Mix, _async_turn, _sync_turn, _turns
 from langchain_mix.client._settings import CallOptions
-from langchain_mix.protocol import calls, retry
+from langchain_mix.protocol import calls, flows, retry
 from langchain_mix.protocol.retry import NO_RETRIES
 
 pytestmark = pytest.mark.timeout(30)
@@ -239,6 +239,21 @@ def test_what_a_deadline_leaves_to_tidy_up_has_one_of_its_own(clients: Any, shel
     assert first.until <= deadline.tidy_until() <= time.monotonic() + _turns.TIDY_UP
     assert (deadline.reading().until or 0.0) <= deadline.tidy_until()
     assert 0.0 <= deadline.tidy_left() <= _turns.TIDY_UP
+
+
+def test_a_turn_may_be_part_of_something_longer(clients: Any, shell: str) -> None:
+    with serving(Hostile()) as server:
+        made = client(clients, shell, server)
+        outcome = made.turn(SID, "hello", timeout=5.0, began=time.monotonic() - 5.0)
+        with pytest.raises(errors.MixTimeoutError):
+            if shell == "sync":
+                made.mix.run(flows.get_preferences(lambda: made.mix.known), until=time.monotonic())
+            else:
+                made.awaited(made.mix.run_async(flows.get_preferences(lambda: made.mix.known), until=time.monotonic()))
+    assert isinstance(outcome.error, errors.MixTurnTimeout), repr(outcome.error)
+    assert "5 s" in outcome.error.message
+    assert outcome.error.acted == "no"
+    assert server.requests == []
 
 
 @pytest.mark.parametrize("sign", ["cut", "comments", "keep-alive", "heartbeat"])
