@@ -2,17 +2,41 @@
 
 `retriever.py` meets LangChain, `session_index.py` keeps an index up to date, `index.py` searches it; `parsing/` reads
 files, `loaders.py` loads them. The rest are their parts.
+
+Names are loaded when they are first used: the process that reads a file needs the readers and nothing else.
 """
 
-from langchain_mix.errors import MixFileError, MixUploadError
-from langchain_mix.retrievers.limits import Limits
-from langchain_mix.retrievers.loaders import MixBlobLoader, MixFileLoader
-from langchain_mix.retrievers.reports import FileReport
-from langchain_mix.retrievers.retriever import MixRetriever
-from langchain_mix.retrievers.selection import Selection
-from langchain_mix.retrievers.session_index import IndexReport
-from langchain_mix.retrievers.upload_progress import UploadProgress
-from langchain_mix.retrievers.uploading import UploadReport, aupload, upload
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from langchain_mix.errors import MixFileError, MixUploadError
+    from langchain_mix.retrievers.limits import Limits
+    from langchain_mix.retrievers.loaders import MixBlobLoader, MixFileLoader
+    from langchain_mix.retrievers.reports import FileReport
+    from langchain_mix.retrievers.retriever import MixRetriever
+    from langchain_mix.retrievers.selection import Selection
+    from langchain_mix.retrievers.session_index import IndexReport
+    from langchain_mix.retrievers.upload_progress import UploadProgress
+    from langchain_mix.retrievers.uploading import UploadReport, aupload, upload
+
+_HOMES = {
+    "FileReport": "retrievers.reports",
+    "IndexReport": "retrievers.session_index",
+    "Limits": "retrievers.limits",
+    "MixBlobLoader": "retrievers.loaders",
+    "MixFileError": "errors",
+    "MixFileLoader": "retrievers.loaders",
+    "MixRetriever": "retrievers.retriever",
+    "MixUploadError": "errors",
+    "Selection": "retrievers.selection",
+    "UploadProgress": "retrievers.upload_progress",
+    "UploadReport": "retrievers.uploading",
+    "aupload": "retrievers.uploading",
+    "upload": "retrievers.uploading",
+}
 
 __all__ = [
     "FileReport",
@@ -29,3 +53,16 @@ __all__ = [
     "aupload",
     "upload",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Loads a name when it is first used."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = globals()[name] = getattr(import_module(f"langchain_mix.{_HOMES[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    """The names that can be had from here."""
+    return sorted({*globals(), *__all__})

@@ -40,6 +40,7 @@ _READERS: Final = (
     "langchain-text-splitters",
     "chardet",
     "pypdf",
+    "striprtf",
 )
 """What files are read with. What is kept on disk was read with these versions of them."""
 

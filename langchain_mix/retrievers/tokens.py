@@ -33,6 +33,8 @@ _UNSPACED: Final = (
 
 _PIECE: Final = re.compile(rf"[\w{_MARKS}]+(?:[.\-/:'\u2019][\w{_MARKS}]+)*")
 """A word, or a name of code or of a file: words that one sign joins."""
+_HYPHENATED: Final = re.compile(r"(?<=[^\W\d_])[-\u00ad\u2010]\r?\n[ \t]*(?=[^\W\d_])")
+"""The hyphen of a word that goes on in the next line."""
 _SCRIPTS: Final = re.compile(rf"(?P<unspaced>[{_UNSPACED}]+)|(?P<hangul>[\uac00-\ud7a3]+)")
 _CLUSTER: Final = re.compile(rf".[{_MARKS}]*")
 _PARTS: Final = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
@@ -79,6 +81,8 @@ def terms_of(text: str) -> list[str]:
     Returns:
         Its terms in the order in which they stand, repeated ones repeated.
     """
+    if "\n" in text:
+        text = _HYPHENATED.sub("-", text)  # Found as two words and as one, like every word with a hyphen.
     if not text.isascii():
         text = unicodedata.normalize("NFKC", text).translate(_INVISIBLE)
     found: list[str] = []
@@ -111,7 +115,7 @@ def _terms_of_name(name: str) -> tuple[str, ...]:
     if len(parts) > 1 and "'" not in bare and "\u2019" not in bare:
         # `readFile` finds `read_file` as well; the points in 3.14 and in dates are part of them.
         numbers = all(part.isdigit() for part in parts)
-        terms.append((_fold(bare) if numbers else "".join(parts))[:_LONGEST])
+        terms.append(_fold(bare)[:_LONGEST] if numbers else _stem("".join(parts)[:_LONGEST]))
     return tuple(terms)
 
 

@@ -118,6 +118,11 @@ class Collector:
         self.problems.append(what)
         self.partial.append(what)
 
+    def add_late(self, text: str, place: Place) -> None:
+        """Adds what was read before the time was up."""
+        self._until = math.inf
+        self.add(text, place)
+
     def check_time(self) -> None:
         """Looks at the clock.
 

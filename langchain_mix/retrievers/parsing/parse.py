@@ -20,11 +20,11 @@ from langchain_mix.retrievers.parsing.mail import read_mail
 from langchain_mix.retrievers.parsing.notebooks import read_notebook
 from langchain_mix.retrievers.parsing.packages import check_archive
 from langchain_mix.retrievers.parsing.parts import Kind, Parsed, Skipped
-from langchain_mix.retrievers.parsing.pdf import read_pdf
 from langchain_mix.retrievers.parsing.plain import read_code, read_markdown, read_text
 from langchain_mix.retrievers.parsing.powerpoint import read_powerpoint
 from langchain_mix.retrievers.parsing.tables import read_csv, read_json_lines
 from langchain_mix.retrievers.parsing.word import read_word
+from langchain_mix.retrievers.parsing.worker import read_apart
 
 _TEXTS: Final[Mapping[Kind, Callable[[TextFile, Limits], Parsed | Skipped]]] = {
     "text": read_text,
@@ -37,7 +37,8 @@ _TEXTS: Final[Mapping[Kind, Callable[[TextFile, Limits], Parsed | Skipped]]] = {
     "notebook": read_notebook,
 }
 _DOCUMENTS: Final[Mapping[Kind, Callable[[bytes, Limits], Parsed | Skipped]]] = {
-    "pdf": read_pdf,
+    "pdf": lambda data, limits: read_apart("pdf", data, limits),
+    "rtf": lambda data, limits: read_apart("rtf", data, limits),
     "word": read_word,
     "excel": read_excel,
     "powerpoint": read_powerpoint,
@@ -51,7 +52,6 @@ _NOT_TEXT: Final[Mapping[Kind, str]] = {
     "video": "is a video, which has no text",
     "archive": "is an archive; its files are not looked at",
     "binary": "is no text",
-    "rtf": "is RTF, which is not read; save it as .docx",
     "epub": "is an EPUB book, which is not read",
     "opendocument": "is an OpenDocument file, which is not read; save it as .docx, .xlsx or .pptx",
 }

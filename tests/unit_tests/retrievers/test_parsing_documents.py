@@ -23,6 +23,8 @@ from pptx.enum.chart import XL_CHART_TYPE
 
 from langchain_mix.retrievers.limits import Limits
 from langchain_mix.retrievers.parsing import Parsed, Skipped, parse
+from langchain_mix.retrievers.parsing.collecting import Collector
+from langchain_mix.retrievers.parsing.pdf import read_pdf
 
 LIMITS = Limits()
 OLD_OFFICE = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + b"\0" * 512
@@ -185,7 +187,6 @@ def test_text_under_a_wrong_name_is_read_and_told(name):
         (b"\0\0\0\x18ftypM4A " + b"\0" * 30, "audio"),
         (b"\x1f\x8b\x08\0" + b"\0" * 30, "archive"),
         (b"\x7fELF" + b"\1" * 30, "binary"),
-        (b"{\\rtf1 text}", "rtf"),
         (b"SQLite format 3\0 and more", "binary"),
     ],
 )
@@ -248,7 +249,8 @@ def test_a_broken_page_does_not_cost_the_others(monkeypatch):
         return text
 
     monkeypatch.setattr(pypdf.PageObject, "extract_text", failing)
-    found = read("a.pdf", pdf("first", "broken", "third"))
+    found = Collector(LIMITS)
+    assert read_pdf(pdf("first", "broken", "third"), found) is None
     assert [part.place.page for part in found.parts] == [1, 3]
     assert "Page 2" in found.problems[0]
 

@@ -109,3 +109,19 @@ def test_no_text_takes_long(text):
     start = time.perf_counter()
     terms_of(text)
     assert time.perf_counter() - start < 10
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("the infor-\nmation desk", "information"),
+        ("the inven-\r\n   tories", "inventories"),
+        ("Zusam\u00ad\nmenfassung", "Zusammenfassung"),
+        ("\u00fcber\u2010\nm\u00fctig", "\u00fcberm\u00fctig"),
+        ("state-of-\nthe-art", "state-of-the-art"),
+    ],
+)
+def test_words_hyphenated_at_the_end_of_a_line_are_found_both_ways(text, word):
+    terms = terms_of(text)
+    assert set(terms_of(word)) <= set(terms)
+    assert set(terms_of(text.replace("\u00ad", "-").split("-", 1)[0].split()[-1])) <= set(terms)
