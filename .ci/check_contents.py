@@ -14,7 +14,15 @@ WHEEL = {
     "langchain_mix/retrievers/retriever.py",
     "langchain_mix/emulator/server.py",
 }
-SDIST = {"pyproject.toml", "README.md", "LICENSE", "CHANGELOG.md", "ARCHITECTURE.md", "langchain_mix/py.typed"}
+SDIST = {
+    "pyproject.toml",
+    "README.md",
+    "LICENSE",
+    "CHANGELOG.md",
+    "ARCHITECTURE.md",
+    "SECURITY.md",
+    "langchain_mix/py.typed",
+}
 STRAY = (".pyc", ".so", ".pyd", ".env", ".DS_Store", ".db", ".sqlite")
 
 

@@ -25,7 +25,10 @@ CONSOLE = [
     for page in PAGES
     if (blocks := [b for b in COMMANDS.findall(page.read_text()) if "pip install" not in b])
 ]
-NAMED_TESTS = sorted(set(re.findall(r"`(tests/[\w/]+\.py(?:::\w+)?)`", "".join(p.read_text() for p in PAGES))))
+SECURITY = (ROOT / "docs" / "pages" / "security.md", ROOT / "SECURITY.md")
+NAMED_TESTS = sorted(
+    set(re.findall(r"`(tests/[\w/]+\.py(?:::\w+)?)`", "".join(p.read_text() for p in {*PAGES, *SECURITY})))
+)
 
 
 @pytest.mark.parametrize("code", SNIPPETS)
@@ -59,6 +62,13 @@ def test_the_commands_of_a_page_run_one_after_another(lines, tmp_path):
 def test_a_test_that_is_named_exists(name):
     path, _, function = name.partition("::")
     assert re.search(rf"^(async )?def {function}\(" if function else "", (ROOT / path).read_text(), re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", SECURITY, ids=["page", "policy"])
+def test_what_is_promised_of_security_names_its_test(page):
+    promises = re.split(r"\n(?=- \*\*)|\n\n", page.read_text())
+    unproven = [p for p in promises if p.startswith("- **") and "`tests/" not in p]
+    assert [p for p in unproven if not re.search(r"is not sandboxed here|are not secrets here", p)] == []
 
 
 def test_there_are_snippets_and_named_tests():

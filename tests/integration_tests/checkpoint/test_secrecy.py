@@ -6,6 +6,7 @@ import pytest
 from langchain_core.messages import AIMessage
 from langgraph.checkpoint.base import empty_checkpoint
 from langgraph.checkpoint.base.id import uuid6
+from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
@@ -66,6 +67,14 @@ def test_without_a_cipher_it_can(server):
         fill(saver)
     together = b"".join(path.read_bytes() for path in stored(server).values())
     assert all(word in together for word in WORDS)
+
+
+def test_with_a_saver_underneath_the_server_holds_none_of_it(server):
+    with MixSaver(server.url, storage=InMemorySaver()) as saver:
+        fill(saver)
+        assert len(list(saver.list(A))) == 12
+    assert server.requests == []
+    assert stored(server) == {}
 
 
 def test_what_is_plain_is_refused_by_who_encrypts(server):
