@@ -7,6 +7,7 @@ Refuses to know: what a call means (`question.py`) and how it is carried out (`e
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -21,7 +22,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import Field, PrivateAttr, model_validator
 
 from langchain_mix._version import __version__
-from langchain_mix.chat_models.content import PROVIDER
+from langchain_mix.chat_models.content import PROVIDER, Version, finished
 from langchain_mix.chat_models.parameters import UNNAMED_MODEL, StandardParameters
 from langchain_mix.chat_models.plans import OnDivergence
 from langchain_mix.chat_models.profile import profile_of
@@ -220,6 +221,25 @@ class ChatMix(StandardParameters):
             async for chunk in chunks:
                 yield chunk
 
+    def _generate_with_cache(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        # LangChain may stream inside; its own merging leaves indices in a message, or another form of content.
+        return self._finished(super()._generate_with_cache(messages, stop, run_manager, **kwargs))
+
+    async def _agenerate_with_cache(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        return self._finished(await super()._agenerate_with_cache(messages, stop, run_manager, **kwargs))
+
     def _generate(
         self,
         messages: list[BaseMessage],
@@ -231,7 +251,7 @@ class ChatMix(StandardParameters):
 
         exchange = Exchange(self.client, self._question(messages, stop, kwargs), shown=False)
         chunks = list(exchange.chunks(run_manager))
-        return _whole(exchange.mended_with_end(chunks))
+        return self._whole(exchange.mended_with_end(chunks))
 
     async def _agenerate(
         self,
@@ -244,7 +264,7 @@ class ChatMix(StandardParameters):
 
         exchange = AsyncExchange(self.client, self._question(messages, stop, kwargs), shown=False)
         chunks = [chunk async for chunk in exchange.chunks(run_manager)]
-        return _whole(exchange.mended_with_end(chunks))
+        return self._whole(exchange.mended_with_end(chunks))
 
     def _stream(
         self,
@@ -280,10 +300,12 @@ class ChatMix(StandardParameters):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[MessagesData]:
+        from langchain_mix.chat_models.exchange import Exchange  # noqa: PLC0415  # Loads the client.
         from langchain_mix.chat_models.protocol_events import ProtocolWriter  # noqa: PLC0415  # For v3 alone.
 
         events = ProtocolWriter(run_manager.run_id if run_manager else None)
-        for chunk in self._stream(messages, stop, run_manager, **kwargs):
+        question = self._question(messages, stop, kwargs, version="v1")
+        for chunk in closed_at_exit(Exchange(self.client, question, shown=True).chunks(run_manager)):
             yield from events.write(chunk)
 
     async def _astream_chat_model_events(
@@ -294,10 +316,12 @@ class ChatMix(StandardParameters):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[MessagesData]:
+        from langchain_mix.chat_models.exchange import AsyncExchange  # noqa: PLC0415  # Loads the client.
         from langchain_mix.chat_models.protocol_events import ProtocolWriter  # noqa: PLC0415  # For v3 alone.
 
         events = ProtocolWriter(run_manager.run_id if run_manager else None)
-        async with Owned(self._astream(messages, stop, run_manager, **kwargs)) as chunks:
+        question = self._question(messages, stop, kwargs, version="v1")
+        async with Owned(AsyncExchange(self.client, question, shown=True).chunks(run_manager)) as chunks:
             async for chunk in chunks:
                 for event in events.write(chunk):
                     yield event
@@ -308,10 +332,29 @@ class ChatMix(StandardParameters):
         names = ("mix_session_id", "thread_id") if self.session_per_thread else ("mix_session_id",)
         return {**{k: configurable[k] for k in names if configurable.get(k)}, **kwargs}
 
-    def _question(self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]) -> Question:
+    def _whole(self, chunks: Sequence[ChatGenerationChunk]) -> ChatResult:
+        pieces = [c.message for c in chunks if isinstance(c.message, AIMessageChunk)]
+        message = message_chunk_to_message(add_ai_message_chunks(pieces[0], *pieces[1:]))
+        return self._finished(ChatResult(generations=[ChatGeneration(message=message)]))
+
+    def _finished(self, result: ChatResult) -> ChatResult:
+        for generation in result.generations:
+            if isinstance(generation.message, AIMessage):
+                generation.message = finished(generation.message, self.content_version())
+        return result
+
+    def _question(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None,
+        kwargs: dict[str, Any],
+        *,
+        version: Version | None = None,
+    ) -> Question:
         from langchain_mix.chat_models.question import read_question  # noqa: PLC0415  # Loads the client.
 
-        return read_question(self, self.client.server_url, messages, stop, kwargs)
+        question = read_question(self, self.client.server_url, messages, stop, kwargs)
+        return replace(question, version=version or self.content_version())
 
     # Tools and forms
 
@@ -378,9 +421,3 @@ class ChatMix(StandardParameters):
         from langchain_mix.chat_models.structured import structured  # noqa: PLC0415  # For few.
 
         return structured(self, schema, include_raw=include_raw, **kwargs)
-
-
-def _whole(chunks: Sequence[ChatGenerationChunk]) -> ChatResult:
-    pieces = [c.message for c in chunks if isinstance(c.message, AIMessageChunk)]
-    message = message_chunk_to_message(add_ai_message_chunks(pieces[0], *pieces[1:]))
-    return ChatResult(generations=[ChatGeneration(message=message)])

@@ -5,6 +5,10 @@ application's tool calls are written in text (`spoken.py`).
 
 Streamed blocks merge by index, so an index belongs to one block of one type for ever, and every block that is sent
 complete is sent once.
+
+A reply has one of two forms (`output_version`). In "v1" its content is a list of standard blocks. In "v0" it is a `str`
+as long as there is nothing but text; from the first other block on, pieces of text are blocks too. Calls of the
+application's tools are no content of it: they are `tool_calls`. `content_blocks` gives the same blocks for both.
 """
 
 from __future__ import annotations
@@ -13,7 +17,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator
 from copy import copy
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.ai import InputTokenDetails, UsageMetadata
@@ -38,21 +42,33 @@ from langchain_mix.protocol.turn.updates import (
 )
 
 PROVIDER: Final = "mix"
-METADATA: Final = {"output_version": "v1", "model_provider": PROVIDER}
-"""What every chunk carries: its content is standard blocks already."""
+
+Version = Literal["v0", "v1"]
+"""The form of a reply's content, as LangChain's `output_version` names it."""
+
+METADATA: Final[dict[Version, dict[str, str]]] = {
+    "v0": {"model_provider": PROVIDER},
+    "v1": {"output_version": "v1", "model_provider": PROVIDER},
+}
+"""What every chunk carries. LangChain takes content marked "v1" for standard blocks as it is."""
+
+_CALLS: Final = frozenset({"tool_call", "tool_call_chunk", "invalid_tool_call"})
 
 
 class ReplyWriter:
     """Writes one reply as chunks that merge to the whole."""
 
-    def __init__(self, speech: Speech | None = None) -> None:
+    def __init__(self, speech: Speech | None = None, version: Version = "v1") -> None:
         """Starts an empty reply.
 
         Args:
             speech: Reads the text of the reply where it is more than prose: the application's tool calls, texts at
                 which it ends, data among words.
+            version: The form of its content.
         """
         self._speech = speech
+        self._version: Version = version
+        self._plain = version == "v0"  # The content is a `str` so far.
         self._id: str | None = None
         self._started = False
         self._blocks = 0
@@ -84,7 +100,7 @@ class ReplyWriter:
         if self.stopped:
             return
         if self._speech is None and type(update) is TextDelta:  # The way of nearly all updates, kept short.
-            index = self._running("text", update.message_id)
+            index = self._text_index(update.message_id)
             self._texts[index].append(update.text)
             yield self._text_chunk({"type": "text", "text": update.text, "index": index}, update.message_id)
             return
@@ -97,8 +113,21 @@ class ReplyWriter:
             self._started, self._id = True, message_id or None
         number = block.pop("call", None)  # Blocks count all content, calls themselves alone.
         chunks = [] if number is None else [tool_call_chunk(**{**_fields_of(block), "index": number})]
-        message = AIMessageChunk(content=[block], id=self._id, response_metadata=METADATA, tool_call_chunks=chunks)
+        message = AIMessageChunk(
+            content=self._content(block),
+            id=self._id,
+            response_metadata=METADATA[self._version],
+            tool_call_chunks=chunks,
+        )
         return ChatGenerationChunk(message=message)
+
+    def _content(self, block: dict[str, Any] | None) -> str | list[str | dict[Any, Any]]:
+        """Returns the content of a chunk for a block, or for none."""
+        if block is not None and self._version == "v0" and block["type"] in _CALLS:
+            block = None
+        if self._plain:  # An empty list would swallow the text that LangChain adds to it.
+            return "" if block is None else str(block["text"])
+        return [] if block is None else [block]
 
     def _text_chunk(self, block: dict[str, Any], message_id: str) -> ChatGenerationChunk:
         """A chunk of text, like any other but for what it says.
@@ -109,8 +138,8 @@ class ReplyWriter:
             self._pattern = self._chunk(dict(block), message_id)
         chunk, message = copy(self._pattern), copy(self._pattern.message)
         vars(message).update(
-            content=[block],
-            response_metadata=dict(METADATA),
+            content=self._content(block),
+            response_metadata=dict(METADATA[self._version]),
             additional_kwargs={},
             tool_calls=[],
             invalid_tool_calls=[],
@@ -159,7 +188,7 @@ class ReplyWriter:
             case Aside():
                 yield {"type": "reasoning", "reasoning": piece.text, "index": self._running("aside", self._message_id)}
             case Text():
-                index = self._running("text", self._message_id)
+                index = self._text_index(self._message_id)
                 self._texts[index].append(piece.text)
                 yield {"type": "text", "text": piece.text, "index": index}
             case CallStarted():
@@ -182,6 +211,10 @@ class ReplyWriter:
     def _call_chunk(number: int, index: int, **fields: Any) -> dict[str, Any]:
         return {"type": "tool_call_chunk", **fields, "index": index, "call": number}
 
+    def _text_index(self, message_id: str) -> int:
+        """Returns the index of the block of a piece of text; in a `str`, pieces stand in the order of their coming."""
+        return self._running("text", "" if self._plain else message_id)
+
     def _running(self, kind: str, message_id: str) -> int:
         """The index of the block that pieces of this kind go on with; another kind in between ends it."""
         if self._open == (kind, ""):
@@ -193,6 +226,9 @@ class ReplyWriter:
         return self._new(key)
 
     def _new(self, key: tuple[str, str]) -> int:
+        if self._plain and key[0] not in {"text", "client"}:
+            self._plain = False
+            self._index_of.pop(("text", ""), None)  # Nothing merges into a `str` that stands before blocks.
         index = self._index_of[key] = self._blocks
         self._blocks += 1
         return index
@@ -259,13 +295,48 @@ class ReplyWriter:
     def last(self, metadata: dict[str, Any], usage: Usage | None) -> ChatGenerationChunk:
         """Writes the end of the reply: the only chunk with usage, model and the place in the session."""
         message = AIMessageChunk(
-            content=[],
+            content=self._content(None),
             id=self._id,
-            response_metadata={**METADATA, **metadata},
+            response_metadata={**METADATA[self._version], **metadata},
             usage_metadata=usage_metadata(usage) if usage is not None else None,
             chunk_position="last",
         )
         return ChatGenerationChunk(message=message)
+
+
+def finished(message: AIMessage, version: Version) -> AIMessage:
+    """Returns a message as it is kept: without what only served to merge its chunks, in the form that is wanted.
+
+    A block's `index` would make `merge_message_runs` melt two answers into one.
+
+    Args:
+        message: The merged chunks of a reply, as a message.
+        version: The form of its content.
+
+    Returns:
+        The message. With "v0", content that is nothing but text is a `str`; else it is a list of blocks.
+    """
+    content = message.content
+    if isinstance(content, str):
+        return message
+    blocks = [_finished_block(block, message) for block in content if block != ""]
+    if version == "v1":
+        return message.model_copy(update={"content": blocks})
+    blocks = [block for block in blocks if block.get("type") not in _CALLS]
+    only_text = all(block.keys() == {"type", "text"} for block in blocks)
+    metadata = {k: v for k, v in message.response_metadata.items() if k != "output_version"}
+    told: Any = "".join(block["text"] for block in blocks) if only_text else blocks
+    return message.model_copy(update={"content": told, "response_metadata": metadata})
+
+
+def _finished_block(block: str | dict[str, Any], message: AIMessage) -> dict[str, Any]:
+    if isinstance(block, str):
+        return {"type": "text", "text": block}
+    if block.get("type") == "tool_call_chunk":
+        # LangChain puts the calls that it can read into the place of their pieces.
+        invalid = next((call for call in message.invalid_tool_calls if call["id"] == block.get("id")), None)
+        return dict(invalid) if invalid is not None else block
+    return {key: value for key, value in block.items() if key != "index"}
 
 
 def _fields_of(block: dict[str, Any]) -> dict[str, Any]:

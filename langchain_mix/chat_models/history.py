@@ -273,7 +273,9 @@ def _question(messages: Sequence[BaseMessage], calls: dict[str, ToolCall], rende
 
 def _part(message: BaseMessage, calls: Mapping[str, ToolCall], rendering: Rendering) -> str:
     """One message of a transcript, with the calls it makes."""
-    text = _joined(message, rendering.media or _named)
+    # Files have been taken out of results (`inputs.py`): what is no text is data, whatever its type is called.
+    write = (lambda block: _json(dict(block))) if kind_of(message) == "tool" else _named
+    text = _joined(message, rendering.media or write)
     if kind_of(message) == "tool":
         result = _tool_message(message)
         name = result.name or calls.get(result.tool_call_id, {"name": ""})["name"]
@@ -379,7 +381,8 @@ def _media_name(block: Mapping[str, Any]) -> str:
 
 
 def _named(block: Mapping[str, Any]) -> str:
-    return f"[{_media_name(block)}]"
+    """A word for a file that could not be taken out of an answer; data of a tool as it is."""
+    return f"[{_media_name(block)}]" if _is_media(block) else _json(dict(block))
 
 
 def _refused(block: Mapping[str, Any]) -> str:

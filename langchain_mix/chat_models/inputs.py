@@ -32,10 +32,12 @@ _EXTENSIONS: Final[Mapping[str, str]] = {
     "image/webp": ".webp",
     "audio/wav": ".wav",
     "audio/mp4": ".m4a",
-    "audio/mp3": ".mp3",
     "audio/mpeg": ".mp3",
     "audio/ogg": ".ogg",
     "audio/flac": ".flac",
+    "audio/webm": ".webm",
+    "audio/aac": ".aac",
+    "application/yaml": ".yaml",
     "text/plain": ".txt",
     "text/markdown": ".md",
     "application/octet-stream": ".bin",
@@ -43,6 +45,51 @@ _EXTENSIONS: Final[Mapping[str, str]] = {
     f"{_OFFICE}.spreadsheetml.sheet": ".xlsx",
     f"{_OFFICE}.presentationml.presentation": ".pptx",
 }
+_SPELLINGS: Final[Mapping[str, str]] = {
+    "image/jpg": "image/jpeg",
+    "image/pjpeg": "image/jpeg",
+    "image/x-png": "image/png",
+    "image/x-ms-bmp": "image/bmp",
+    "image/x-bmp": "image/bmp",
+    "image/svg": "image/svg+xml",
+    "audio/m4a": "audio/mp4",
+    "audio/x-m4a": "audio/mp4",
+    "audio/x-mp3": "audio/mpeg",
+    "audio/x-mpeg": "audio/mpeg",
+    "audio/mp3": "audio/mpeg",
+    "audio/wave": "audio/wav",
+    "audio/x-wav": "audio/wav",
+    "audio/vnd.wave": "audio/wav",
+    "audio/x-pn-wav": "audio/wav",
+    "audio/x-flac": "audio/flac",
+    "audio/x-aac": "audio/aac",
+    "audio/x-aiff": "audio/aiff",
+    "audio/opus": "audio/ogg",
+    "audio/x-ogg": "audio/ogg",
+    "application/ogg": "audio/ogg",
+    "video/x-mp4": "video/mp4",
+    "video/x-m4v": "video/mp4",
+    "video/mov": "video/quicktime",
+    "video/avi": "video/x-msvideo",
+    "application/csv": "text/csv",
+    "application/x-csv": "text/csv",
+    "text/x-csv": "text/csv",
+    "text/comma-separated-values": "text/csv",
+    "application/x-pdf": "application/pdf",
+    "application/acrobat": "application/pdf",
+    "text/pdf": "application/pdf",
+    "application/x-json": "application/json",
+    "text/json": "application/json",
+    "application/x-yaml": "application/yaml",
+    "text/yaml": "application/yaml",
+    "text/x-yaml": "application/yaml",
+    "text/x-markdown": "text/markdown",
+    "application/markdown": "text/markdown",
+    "application/x-zip-compressed": "application/zip",
+    "application/x-zip": "application/zip",
+    "text/x-python-script": "text/x-python",
+}
+"""Media types as people write them, and as they are registered or best known."""
 _SIGNATURES: Final = (
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -156,6 +203,16 @@ def is_file(block: Any) -> bool:
     return isinstance(block, Mapping) and str(block.get("type")) in _KINDS
 
 
+def _is_media(block: _Block, where: str) -> bool:
+    """Whether a block is a file by its type and says where its bytes are, so that it is no other data of a tool."""
+    if not is_file(block):
+        return False
+    try:
+        return _own_text(block) is not None or _own_parts(block) is not None or bool(_source_of(block, where))
+    except MixInputError:
+        return False
+
+
 def reference(name: str, mime_type: str, *, kind: str = "file", label: str = "") -> str:
     """The words with which the agent is told of a file.
 
@@ -182,6 +239,8 @@ def _told(message: BaseMessage, found: dict[str, Attachment], max_bytes: int) ->
         block, where = _unwrapped(original), f"{type(message).__name__}.content[{index}]"
         if isinstance(block, str) or str(block.get("type")) in _TEXTS:
             blocks.append(original)
+        elif isinstance(message, ToolMessage) and not _is_media(block, where):
+            blocks.append(original)  # Data of the tool's own, which may be called "file" or have a key "source".
         elif is_file(block):
             try:
                 blocks.append({"type": "text", "text": _text_for(block, where, found, max_bytes)})
@@ -189,8 +248,8 @@ def _told(message: BaseMessage, found: dict[str, Attachment], max_bytes: int) ->
                 if not isinstance(message, AIMessage):
                     raise
                 blocks.append(original)  # What an agent showed once must not end the conversation.
-        elif isinstance(message, AIMessage | ToolMessage):
-            blocks.append(original)  # What an agent thought and did is not sent; a tool may give any data.
+        elif isinstance(message, AIMessage):
+            blocks.append(original)  # What an agent thought and did is not sent.
         else:
             raise _refusal(where, block)
     if all(new is old for new, old in zip(blocks, message.content, strict=True)):
@@ -219,6 +278,10 @@ def _text_for(block: _Block, where: str, found: dict[str, Attachment], max_bytes
     text = _own_text(block)
     if text is not None:
         return _titled(block, text)
+    parts = _own_parts(block)
+    if parts is not None:
+        texts = [_text_of_part(part, f"{where}.source.content[{i}]", found, max_bytes) for i, part in enumerate(parts)]
+        return _titled(block, "\n\n".join(texts))
     source, kind = _source_of(block, where), _KINDS[str(block["type"])]
     attachment = _attachment(source, kind, where, max_bytes)
     found.setdefault(attachment.name, attachment)
@@ -237,6 +300,26 @@ def _own_text(block: _Block) -> str | None:
     else:
         return None
     return text if isinstance(text, str) and text else None
+
+
+def _own_parts(block: _Block) -> list[Any] | None:
+    """The parts of a document that is written as blocks (Anthropic's `source.type="content"`), if it is one."""
+    source = block.get("source")
+    if block.get("type") != "document" or not isinstance(source, Mapping) or source.get("type") != "content":
+        return None
+    content = source.get("content")
+    parts = [content] if isinstance(content, str) else content
+    return list(parts) if isinstance(parts, Sequence) and parts else None
+
+
+def _text_of_part(part: Any, where: str, found: dict[str, Attachment], max_bytes: int) -> str:
+    if isinstance(part, str):
+        return part
+    if is_file(part):
+        return _text_for(part, where, found, max_bytes)
+    if isinstance(part, Mapping) and str(part.get("type")) in _TEXTS and isinstance(part.get("text"), str):
+        return str(part["text"])
+    raise _refusal(where, part if isinstance(part, Mapping) else {"type": type(part).__name__})
 
 
 def _titled(block: _Block, text: str) -> str:
@@ -372,7 +455,7 @@ def _sized(content: bytes, max_bytes: int, fail: Callable[..., MixInputError]) -
 
 def _upload(content: bytes, mime: str, label: str, kind: str, fail: Callable[..., MixInputError]) -> Attachment:
     types = mimetypes.MimeTypes()  # Its own table: names must not depend on this machine's.
-    mime = mime or _sniffed(content) or types.guess_type(label)[0] or ""
+    mime = _SPELLINGS.get(mime, mime) or _sniffed(content, kind) or types.guess_type(label)[0] or ""
     if not mime and kind in {"image", "audio", "video"}:
         raise fail("nothing tells its format", "Add its `mime_type`, such as 'image/png'.")
     mime = mime or ("text/plain" if kind == "document" else "application/octet-stream")
@@ -380,14 +463,18 @@ def _upload(content: bytes, mime: str, label: str, kind: str, fail: Callable[...
     given = re.search(r"\.[A-Za-z0-9]{1,8}$", label)
     if given and (not extension or extension == ".bin"):
         extension = given[0].lower()
+    if not extension and (sniffed := _sniffed(content, kind)):  # A type that nobody knows; the bytes say what it is.
+        extension = _EXTENSIONS.get(sniffed) or types.guess_extension(sniffed) or ""
     return Attachment(blake2b(content, digest_size=16).hexdigest() + (extension or ".bin"), content, None, mime)
 
 
-def _sniffed(content: bytes) -> str:
+def _sniffed(content: bytes, kind: str) -> str:
     if content[:4] == b"RIFF":
         return _RIFF.get(content[8:12], "")
     if content[4:8] == b"ftyp":
-        return "video/mp4"
+        return "audio/mp4" if kind == "audio" or content[8:11] == b"M4A" else "video/mp4"
+    if content[:4] == b"\x1aE\xdf\xa3":
+        return "audio/webm" if kind == "audio" else "video/webm"
     return next((mime for signature, mime in _SIGNATURES if content.startswith(signature)), "")
 
 

@@ -9,6 +9,7 @@ Refuses to know: messages and turns, where stop sequences end a reply (`stopping
 from __future__ import annotations
 
 import json
+import os
 import warnings
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
@@ -28,6 +29,8 @@ from langchain_mix.protocol.retry import RetryConfig
 
 if TYPE_CHECKING:
     from langchain_core.runnables.retry import ExponentialJitterParams
+
+    from langchain_mix.chat_models.content import Version
 
 UNNAMED_MODEL: Final = "mix-agent"
 """What traces show where neither the user nor the server names a model."""
@@ -67,6 +70,7 @@ _REFUSED: Final[Mapping[str, str]] = {
 _FIXED: Final = frozenset(
     {"server_url", "api_key", "max_retries", "api", "headers", "client", "async_client", "mix", "max_reply_bytes"}
 )
+_VERSIONS: Final = ("v0", "v1")
 _BY_BASE: Final = frozenset({"stream", "ls_structured_output_format", "structured_output_format"})
 """What LangChain itself reads from the arguments of a call."""
 
@@ -127,6 +131,10 @@ class StandardParameters(BaseChatModel):
         stop: Texts at which a reply ends (also `stop_sequences`). They are looked for here, and the turn is cancelled
             when one comes up; it is not part of the reply.
         streaming: Whether `invoke` streams inside; None for only where somebody listens.
+        output_version: The form of `message.content`. `"v0"`: a `str` when the reply is nothing but text, else a list
+            of content blocks. `"v1"`: always a list of standard content blocks. None for the environment variable
+            `LC_OUTPUT_VERSION`, and without it for LangChain's default, `"v0"`. `message.text` and
+            `message.content_blocks` do not depend on it.
         temperature: Mix has no such setting; giving it warns.
         max_tokens: Mix has no limit per session, and none is imitated: tokens are counted at the server, and an agent
             cut off in the middle leaves its work half done. Giving it warns, unless `set_preferences` sends it along
@@ -156,6 +164,7 @@ class StandardParameters(BaseChatModel):
     max_reply_bytes: int | None = Field(default=None, ge=1)
     stop: list[str] | None = None
     streaming: bool | None = None
+    output_version: str | None = Field(default_factory=lambda: _output_version(None))
     temperature: float | None = None
     max_tokens: int | None = Field(default=None, ge=1)
 
@@ -175,6 +184,11 @@ class StandardParameters(BaseChatModel):
     @classmethod
     def _read_stop(cls, value: Any) -> Any:
         return None if value is None else list(stop_texts(value))
+
+    @field_validator("output_version", mode="before")
+    @classmethod
+    def _read_output_version(cls, value: Any) -> Any:
+        return _output_version(value)
 
     @model_validator(mode="after")
     def _settle_model_and_credentials(self) -> Self:
@@ -238,6 +252,10 @@ class StandardParameters(BaseChatModel):
         names = [n for n in ("temperature", "max_tokens") if getattr(self, n) is not None]
         _warn([n for n in names if not (n == "max_tokens" and sent)], stacklevel=5)
         return self
+
+    def content_version(self) -> Version:
+        """Returns the form of `message.content` in replies."""
+        return "v1" if self.output_version == "v1" else "v0"
 
     def request_headers(self) -> dict[str, str]:
         """The headers that every request to the server carries. Those that the user names stand in for the others."""
@@ -328,6 +346,21 @@ class StandardParameters(BaseChatModel):
         bare.__setstate__(_without_clients(self, super().__getstate__()))
         shared = {id(client): client for client in self._clients()}
         return super(StandardParameters, bare).__deepcopy__({**(memo or {}), **shared})
+
+
+def _output_version(value: Any) -> str | None:
+    """Reads the form of content that is wanted, from the environment if nothing is said.
+
+    Raises:
+        MixConfigurationError: There is no such form.
+    """
+    if value is None:
+        # Other providers have forms of their own, such as "responses/v1", which may stand there for them.
+        named = os.environ.get("LC_OUTPUT_VERSION")
+        return named if named in _VERSIONS else None
+    if value not in _VERSIONS:
+        raise MixConfigurationError(f"There is no output_version={value!r}.", hint='It is "v0", "v1" or None.')
+    return str(value)
 
 
 def _without_clients(model: BaseChatModel, state: dict[Any, Any]) -> dict[Any, Any]:

@@ -20,7 +20,7 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import TypeAdapter, ValidationError
 
 from langchain_mix.chat_models.approvals import Approvals
-from langchain_mix.chat_models.content import ReplyWriter
+from langchain_mix.chat_models.content import ReplyWriter, Version
 from langchain_mix.chat_models.conversation import Asked
 from langchain_mix.chat_models.history import digest, kind_of, system_text
 from langchain_mix.chat_models.memory import REPLIES, THREADS, Place
@@ -80,6 +80,7 @@ class Question:
         tools: Names of the application's tools that it may call.
         parameters: The names of the parameters of each of these tools.
         data: The schema of the reply's data, if its text is to be nothing else.
+        version: The form of the reply's content.
         thread: The thread that has a session of its own, if there is one.
         place: Where the call stands in a graph's task, if it runs in one.
     """
@@ -91,6 +92,7 @@ class Question:
     tools: tuple[str, ...] = ()
     parameters: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
     data: ResponseSchema | None = None
+    version: Version = "v0"
     thread: tuple[str, str] | None = None
     place: Place | None = field(default=None, compare=False)
 
@@ -100,7 +102,7 @@ class Question:
 
     def writer(self) -> ReplyWriter:
         """A writer for the reply."""
-        return ReplyWriter(speech_for(self.stops, self.tools, self.data, self.parameters))
+        return ReplyWriter(speech_for(self.stops, self.tools, self.data, self.parameters), self.version)
 
     def approvals(self) -> Approvals:
         """The policies of this call."""

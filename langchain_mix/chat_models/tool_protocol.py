@@ -239,10 +239,7 @@ def render_tool_results(results: Sequence[ToolMessage], calls: Mapping[str, Tool
 
     Returns:
         The block: a JSON array with an object per result, with the call's `id`, `name` and (if known) `args`, then
-        `status` and `content`.
-
-    Raises:
-        MixInputError: A result holds media, which a message to Mix cannot.
+        `status` and `content`. Data that is no text is written as JSON; files have been taken out (`inputs.py`).
     """
     return _block(RESULTS, [_result(message, calls.get(message.tool_call_id)) for message in results])
 
@@ -261,21 +258,14 @@ def _result(message: ToolMessage, call: ToolCall | None) -> dict[str, Any]:
 def _content(message: ToolMessage) -> str:
     if isinstance(message.content, str):
         return message.content
-    return "\n".join(part if isinstance(part, str) else _part(part, message) for part in message.content)
+    return "\n".join(part if isinstance(part, str) else _part(part) for part in message.content)
 
 
-def _part(part: Mapping[Any, Any], message: ToolMessage) -> str:
+def _part(part: Mapping[Any, Any]) -> str:
     kind = part.get("type")
     if kind in ("text", "text-plain") and isinstance(part.get("text"), str):
         return str(part["text"])
-    nested = part.get("image_url")
-    url = part.get("url") or (nested.get("url") if isinstance(nested, Mapping) else nested)
-    if "base64" in part or "data" in part or "source" in part or str(url).startswith("data:"):
-        raise MixInputError(
-            f"The result of tool {message.name or message.tool_call_id!r} holds a {kind!r} block with its data.",
-            hint="Let the tool give text, or upload the file to the session and give its name.",
-        )
-    return f"[{kind}: {url}]" if url else write_json(dict(part))
+    return write_json(dict(part))
 
 
 def _definition(tool: Mapping[str, Any]) -> str:

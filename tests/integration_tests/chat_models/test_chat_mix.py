@@ -39,10 +39,10 @@ async def replies(model, text):
 
 
 def shape(message):
-    """Content without what differs between two turns: ids and times."""
+    """Content without what differs between two turns, ids and times, and between chunks and messages."""
     blocks = []
     for block in message.content_blocks:
-        kept = {k: v for k, v in block.items() if k not in {"id", "tool_call_id", "extras"}}
+        kept = {k: v for k, v in block.items() if k not in {"id", "tool_call_id", "extras", "index"}}
         blocks.append(kept)
     return blocks
 

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import json
 import operator
 from functools import reduce
 from typing import Annotated, Any, TypedDict
 
 import pytest
-from langchain_core.messages import AIMessage, AnyMessage, HumanMessage
+from langchain_core.messages import (
+    AIMessage,
+    AnyMessage,
+    HumanMessage,
+    merge_message_runs,
+    messages_from_dict,
+    messages_to_dict,
+)
 from langchain_core.messages.utils import message_chunk_to_message
 from langchain_tests.utils.stream_lifecycle import assert_valid_event_stream
 from langgraph.graph import START, StateGraph
 from langgraph.graph.message import add_messages
+from pydantic import ValidationError
 
 from langchain_mix import ChatMix, MixEmulator
 from langchain_mix.emulator import DropEvent, Script, TailAfterComplete, say, think, turn, use
@@ -83,7 +92,8 @@ def whole(chunks: list[Any]) -> Any:
         assert chunk.content_blocks is not None
         for block in chunk.content_blocks:
             assert block["type"] in KINDS, block
-            assert "index" in block, block
+        # What is no block of the form "v0" is text, which merges as a `str`.
+        assert isinstance(chunk.content, str) or all("index" in block for block in chunk.content), chunk
     assert [c.chunk_position for c in chunks].count("last") == 1
     assert chunks[-1].chunk_position == "last"
     assert len({c.id for c in chunks}) == 1
@@ -149,7 +159,7 @@ def shape(reply: AIMessage) -> dict[str, Any]:
         if block["type"] == "server_tool_result":
             kept["tool_call_id"] = names[block["tool_call_id"]]
         blocks.append(kept)
-    metadata = dict(reply.response_metadata)
+    metadata = {k: v for k, v in reply.response_metadata.items() if k != "output_version"}
     told = {
         k: v for k, v in metadata.pop(KEY).items() if k not in {"session_id", "message_id", "user_message_id", "digest"}
     }
@@ -162,10 +172,13 @@ def shape(reply: AIMessage) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize("api", APIS)
-async def test_every_way_gives_the_same_reply(api):
+VERSIONS = [(api, ("v0", "v1")[number % 2]) for number, api in enumerate(APIS)] + [("0.8", "v1"), ("0.8", "v0")]
+
+
+@pytest.mark.parametrize(("api", "version"), sorted(set(VERSIONS)))
+async def test_every_way_gives_the_same_reply(api, version):
     with MixEmulator(api=api, agent=rich(spelling(api)), queue_size=1000) as server:
-        model = ChatMix(server_url=server.url)
+        model = ChatMix(server_url=server.url, output_version=version)
         got = [pair async for pair in every_way(model, "Wo?")]
     expected = shape(got[0][1])
     for way, reply in got:
@@ -276,21 +289,74 @@ async def test_16_mib_of_text(api):
         assert "".join(c.text for c in chunks) == text
 
 
-@pytest.mark.parametrize("version", ["v0", "v1", None])
-@pytest.mark.parametrize("by", ["field", "environment"])
-async def test_output_versions(version, by, monkeypatch):
-    options = {"output_version": version} if by == "field" else {}
-    if by == "environment":
-        monkeypatch.delenv("LC_OUTPUT_VERSION", raising=False)
-        if version is not None:
-            monkeypatch.setenv("LC_OUTPUT_VERSION", version)
-    with MixEmulator(api="0.8", agent=rich("Show"), queue_size=1000) as server:
-        expected = shape(ChatMix(server_url=server.url, output_version="v1").invoke("Wo?"))
-        async for way, reply in every_way(ChatMix(server_url=server.url, **options), "Wo?"):
-            assert shape(reply) == expected, way
-            assert reply.text == WHOLE, way
-            assert isinstance(reply.content, list), way
-            assert reply.content == reply.content_blocks, way
+@pytest.mark.parametrize(
+    ("field", "environment", "version"),
+    [
+        ("v0", "v1", "v0"),
+        ("v1", "v0", "v1"),
+        (None, "v1", "v1"),
+        (None, "v0", "v0"),
+        (None, None, "v0"),
+        (None, "responses/v1", "v0"),  # Of another provider.
+    ],
+)
+async def test_output_versions(field, environment, version, monkeypatch):
+    monkeypatch.delenv("LC_OUTPUT_VERSION", raising=False)
+    if environment is not None:
+        monkeypatch.setenv("LC_OUTPUT_VERSION", environment)
+    with MixEmulator(api="0.8", agent=Script("Plain text.", loop=True)) as server:
+        model = ChatMix(server_url=server.url, output_version=field)
+        async for way, reply in every_way(model, "Wo?"):
+            # LangChain gives the message of its newest events in the form "v1", whatever a model is set to.
+            wanted = "v1" if "events v3" in way else version
+            assert isinstance(reply.content, str if wanted == "v0" else list), way
+            assert (reply.response_metadata.get("output_version") == "v1") == (wanted == "v1"), way
+            assert reply.text == "Plain text.", way
+            (block,) = reply.content_blocks
+            assert (block["type"], block["text"]) == ("text", "Plain text."), way
+        assert ChatMix(server_url=server.url).content_version() == ("v0" if environment != "v1" else "v1")
+
+
+def test_a_reply_with_more_than_text_is_a_list_of_blocks():
+    agent = Script(turn(["Look. ", use("Grep", {"pattern": "x"}, result="r", id="g")], "Seen."), loop=True)
+    with MixEmulator(api="0.8", agent=agent) as server:
+        model = ChatMix(server_url=server.url, output_version="v0")
+        reply, chunks = model.invoke("Hi"), list(model.stream("Hi"))
+    assert [block["type"] for block in reply.content] == ["text", "server_tool_call", "server_tool_result", "text"]
+    assert chunks[0].content == "Look. ", "a `str` until there is more"
+    assert all(isinstance(chunk.content, str | list) for chunk in chunks)
+    assert reduce(operator.add, chunks).text == reply.text == "Look. Seen."
+
+
+def test_an_unknown_output_version_is_refused():
+    with pytest.raises(ValidationError, match="There is no output_version='v2'"):
+        ChatMix(output_version="v2")
+
+
+@pytest.mark.parametrize("version", ["v0", "v1"])
+async def test_finished_messages_carry_no_index(version):
+    agent = Script(turn([*think("a"), "one"]), loop=True)
+    with MixEmulator(api="0.8", agent=agent) as server:
+        model = ChatMix(server_url=server.url, output_version=version)
+        for ask in (model.invoke, lambda text: model.invoke(text, stream=True), model.ainvoke):
+            replies = [ask(text) for text in ("a", "b")]
+            first, second = [reply if isinstance(reply, AIMessage) else await reply for reply in replies]
+            assert not any("index" in block for reply in (first, second) for block in reply.content)
+            (merged,) = merge_message_runs([first, second])
+            assert [block.get("text", block.get("reasoning")) for block in merged.content] == ["a", "one", "a", "one"]
+
+
+@pytest.mark.parametrize("version", ["v0", "v1"])
+def test_stored_messages_of_both_forms_go_on_in_their_session(version):
+    agent = Script(turn([*think("a"), "one"]), turn(["two"]), turn(["three"]))
+    with MixEmulator(api="0.8", agent=agent) as server:
+        model = ChatMix(server_url=server.url, output_version=version)
+        other = ChatMix(server_url=server.url, output_version="v1" if version == "v0" else "v0")
+        talk: list[Any] = [HumanMessage("Hi")]
+        for ask in (model, other, model):
+            talk = messages_from_dict(json.loads(json.dumps(messages_to_dict([*talk, ask.invoke(talk)]))))
+            talk.append(HumanMessage("And?"))
+    assert len({read_pointer(m.response_metadata).session_id for m in talk if m.type == "ai"}) == 1
 
 
 @pytest.mark.parametrize("api", ["0.6", "0.7", "0.8"])

@@ -12,7 +12,7 @@ from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.utils import message_chunk_to_message
 from langchain_core.outputs import ChatGenerationChunk
 
-from langchain_mix.chat_models.content import METADATA, ReplyWriter, retold, usage_metadata
+from langchain_mix.chat_models.content import METADATA, ReplyWriter, finished, retold, usage_metadata
 from langchain_mix.chat_models.history import digest
 from langchain_mix.chat_models.response_schema import ResponseSchema
 from langchain_mix.chat_models.spoken import Speech
@@ -34,8 +34,8 @@ from langchain_mix.protocol.turn.updates import (
 SHOW = '{"outputs":[{"type":"image","path":"a.png"},{"type":"other"}]}'
 
 
-def written(updates, speech=None) -> tuple[ReplyWriter, AIMessage]:
-    writer = ReplyWriter(speech)
+def written(updates, speech=None, version="v1") -> tuple[ReplyWriter, AIMessage]:
+    writer = ReplyWriter(speech, version)
     chunks = [chunk.message for update in updates for chunk in writer.write(update)]
     chunks += [chunk.message for chunk in writer.finish()]
     chunks.append(writer.last({"finish_reason": "stop"}, None).message)
@@ -77,6 +77,24 @@ def test_the_conversation_holds_what_the_chunks_merge_to(told):
     assert sorted(kinds) == list(range(len(kinds)))
     assert len(message.content) == len(kinds), "every block once"
     assert sorted(message.text) == sorted("".join(u.text for u in once if isinstance(u, TextDelta)))
+
+
+@given(updates)
+@example([TextDelta("M1", "a"), TextDelta("M2", "b"), TextDelta("M1", "c")])
+@example([TextDelta("M1", "a"), ThinkingDelta("M2", "b"), TextDelta("M1", "c"), TextDelta("M2", "d")])
+@example([ToolFinished("c1", "Show", True, ""), TextDelta("M1", "a"), ToolOutput("c1", "o", is_error=False)])
+def test_both_forms_say_the_same(told):
+    (writer, v0), (_, v1) = written(told, version="v0"), written(told)
+    assert writer.reply().text == v0.text
+    assert digest([writer.reply()]) == digest([v0]), "the next call finds the conversation where it was"
+    kinds = {block["type"] for block in v1.content}
+    kept = finished(v0, "v0")
+    assert isinstance(kept.content, str) == (kinds <= {"text"})
+    assert digest([kept]) == digest([v0]) == digest([finished(v0, "v1")])
+    assert sorted(kept.text) == sorted(v1.text)
+    rest = [[b for b in finished(m, "v1").content if isinstance(b, dict) and b["type"] != "text"] for m in (v0, v1)]
+    assert rest[0] == rest[1]
+    assert finished(finished(v0, "v0"), "v0") == kept
 
 
 @given(st.lists(texts, max_size=8))
@@ -167,7 +185,7 @@ def test_copied_chunks_of_text_are_those_that_langchain_would_make():
     told = [chunk for text in ("a", "b", "c") for chunk in writer.write(TextDelta("M", text))]
     for text, chunk in zip("abc", told, strict=True):
         block = {"type": "text", "text": text, "index": 0}
-        made = ChatGenerationChunk(message=AIMessageChunk([block], id="M", response_metadata=dict(METADATA)))
+        made = ChatGenerationChunk(message=AIMessageChunk([block], id="M", response_metadata=dict(METADATA["v1"])))
         assert chunk == made
         assert chunk.model_dump() == made.model_dump()
     parts = [(c.message.content, c.message.response_metadata, c.message.tool_calls) for c in told]

@@ -373,7 +373,8 @@ REFUSED = [
     ("two sources", {"type": "image", "url": "https://a.b/c", "file_id": "x"}, "exactly one"),
     ("bytes", {"type": "image", "base64": PNG, "mime_type": "image/png"}, "exactly one"),
     ("null url", {"type": "image_url", "image_url": {"url": None}}, "exactly one"),
-    ("blocks in a document", {"type": "document", "source": {"type": "content", "content": []}}, "exactly one"),
+    ("empty document", {"type": "document", "source": {"type": "content", "content": []}}, "exactly one"),
+    ("unknown part", {"type": "document", "source": {"type": "content", "content": [{"type": "x"}]}}, "x"),
     ("local file", {"type": "image", "url": "file:///etc/passwd"}, "no http"),
     ("bucket", {"type": "media", "file_uri": "gs://b/c", "mime_type": "image/png"}, "no http"),
     ("no host", {"type": "image", "url": "https:///x"}, "no http"),
@@ -459,6 +460,50 @@ def test_whatever_a_block_is_it_is_sent_or_refused(given_messages):
     except MixInputError:
         return
     assert len(found.messages) == len(given_messages)
+
+
+SPELLINGS = [
+    ("image/jpg", ".jpg", "image"),
+    ("image/pjpeg", ".jpg", "image"),
+    ("image/x-png", ".png", "image"),
+    ("audio/m4a", ".m4a", "audio"),
+    ("audio/x-m4a", ".m4a", "audio"),
+    ("audio/wave", ".wav", "audio"),
+    ("audio/x-wav", ".wav", "audio"),
+    ("audio/webm", ".webm", "audio"),
+    ("audio/x-flac", ".flac", "audio"),
+    ("application/csv", ".csv", "file"),
+    ("application/x-yaml", ".yaml", "file"),
+    ("text/yaml", ".yaml", "file"),
+    ("application/x-pdf", ".pdf", "PDF"),
+]
+
+
+@pytest.mark.parametrize(("mime", "extension", "word"), SPELLINGS, ids=[s[0] for s in SPELLINGS])
+def test_media_types_are_read_as_people_write_them(mime, extension, word):
+    kind = {"PDF": "file"}.get(word, word)
+    inputs = human({"type": kind, "base64": b64(b"\0\1"), "mime_type": mime})
+    assert inputs.uploads[0].name.endswith(extension)
+    assert inputs.messages[0].text.startswith(f"[Attached {word}: ")
+
+
+def test_bytes_say_what_an_unknown_media_type_does_not():
+    for content, extension in ((PNG, ".png"), (PDF, ".pdf"), (WAV, ".wav"), (b"????ftypM4A ", ".m4a")):
+        (part,) = human({"type": "file", "base64": b64(content), "mime_type": "application/x-thing"}).uploads
+        assert part.name.endswith(extension)
+        assert part.content_type == "application/x-thing"
+
+
+@pytest.mark.parametrize("make", [lambda block: HumanMessage([block]), lambda b: ToolMessage([b], tool_call_id="1")])
+def test_a_document_of_blocks_is_its_text_and_files(make):
+    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": b64(PNG)}}
+    content = [{"type": "text", "text": "one"}, image, {"type": "text", "text": "two"}]
+    document = {"type": "document", "title": "T", "source": {"type": "content", "content": content}}
+    inputs = read_inputs([make(document)])
+    (part,) = inputs.uploads
+    assert inputs.messages[0].text == f"T\none\n\n[Attached image: {part.name}]\n\ntwo"
+    plain = read_inputs([make({"type": "document", "source": {"type": "content", "content": "all"}})])
+    assert plain.messages[0].text == "all"
 
 
 @given(st.binary(min_size=1, max_size=64), st.sampled_from(["image/png", "application/pdf", "x/y"]))

@@ -6,9 +6,11 @@ import re
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from langchain_core.messages import ToolMessage
+from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
+from langchain_mix.chat_models.history import Rendering, text_to_send
+from langchain_mix.chat_models.inputs import read_inputs
 from langchain_mix.chat_models.tool_parser import CallArguments, CallStarted, ToolCallParser
 from langchain_mix.chat_models.tool_protocol import (
     MAX_BYTES,
@@ -134,25 +136,37 @@ def test_content_of_blocks() -> None:
     content = [
         "a",
         {"type": "text", "text": "b"},
-        {"type": "image", "url": "https://x/y.png"},
         {"type": "json", "json": {"k": 1}},
     ]
     found = results_in(render_tool_results([ToolMessage(content, tool_call_id="c")], {}))
-    assert found[0]["content"] == 'a\nb\n[image: https://x/y.png]\n{"type": "json", "json": {"k": 1}}'
+    assert found[0]["content"] == 'a\nb\n{"type": "json", "json": {"k": 1}}'
 
 
 @pytest.mark.parametrize(
     "block",
     [
-        {"type": "image", "base64": "AAAA", "mime_type": "image/png"},
-        {"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}},
-        {"type": "image_url", "image_url": "data:image/png;base64,AAAA"},
-        {"type": "document", "source": {"type": "base64", "data": "AAAA"}},
+        {
+            "type": "search_result",
+            "source": "https://a.b",
+            "title": "T",
+            "content": [{"type": "text", "text": "found"}],
+        },
+        {"type": "row", "data": {"x": 1}},
+        {"type": "row", "base64": "AAAA"},
+        {"type": "document", "source": "db", "page": 3},
+        {"data": [1], "source": None},
+        {"type": "link", "url": "https://a.b", "title": "T"},
     ],
 )
-def test_media_are_refused_before_anything_is_sent(block: dict[str, object]) -> None:
-    with pytest.raises(MixInputError, match="upload"):
-        render_tool_results([ToolMessage([block], tool_call_id="c", name="camera")], {})
+def test_data_of_a_tool_is_written_as_json(block: dict[str, object]) -> None:
+    message = ToolMessage([block], tool_call_id="c")
+    (taken_out,) = read_inputs([message]).messages
+    assert taken_out is message, "no file"
+    (found,) = results_in(render_tool_results([message], {}))
+    assert json.loads(str(found["content"])) == block
+    history = [HumanMessage("a"), message, AIMessage("b"), HumanMessage("c")]
+    transcript = text_to_send(history, Rendering(tool_results=render_tool_results))
+    assert json.dumps(block) in transcript, "a later turn too"
 
 
 def test_rendered_calls_are_what_the_parser_reads() -> None:
