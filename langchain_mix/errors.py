@@ -6,6 +6,7 @@ The type alone tells whose fault it is::
     ├── MixUsageError                  yours: nothing was sent
     │   ├── MixConfigurationError        a wrong URL or option
     │   ├── MixInputError                an argument that the server would refuse or misread
+    │   │   └── MixResumeError             a paused graph was resumed with what is no decision; it is still paused
     │   └── MixUnsupportedError          this generation of the server cannot do it
     ├── MixNetworkError                the network's
     │   ├── MixConnectionError           no connection, or a broken one
@@ -132,6 +133,10 @@ class MixConfigurationError(MixUsageError):
 
 class MixInputError(MixUsageError):
     """An argument that the server would refuse or misunderstand."""
+
+
+class MixResumeError(MixInputError):
+    """A paused graph was resumed with a value that is no decision. Nothing was run and the graph is still paused."""
 
 
 class MixUnsupportedError(MixUsageError, NotImplementedError):

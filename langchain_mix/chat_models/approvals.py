@@ -3,21 +3,27 @@
 Owns: the policies that a user can name, and the pause of a LangGraph graph until somebody has decided.
 Refuses to know: how an answer reaches the server (`client/`) and what is tidied up after a pause (`replies.py`).
 
-What cannot be understood is a no: an unknown verdict, a resume value of another form, a policy that raises.
+An unknown verdict of a policy is a no, and so is a policy that raises. A resume value of another form than those of
+`protocol/decisions.py` is an error that leaves the graph paused.
 """
 
 from __future__ import annotations
 
+import inspect
 import json
+import logging
 import sys
 import threading
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, ValidationError, WithJsonSchema
 
 from langchain_mix.chat_models.memory import Place
-from langchain_mix.errors import MixInputError
+from langchain_mix.errors import MixInputError, MixResumeError
+from langchain_mix.protocol.decisions import ANSWER_SCHEMA, PERMISSION_SCHEMA, read_answer, read_permission
 from langchain_mix.protocol.events import SSENotificationEventData, SSEPermissionEventData
 from langchain_mix.protocol.permission_rules import parse_rule
 
@@ -35,6 +41,7 @@ that may run, each perhaps with a pattern of what it acts on, as `"Write(*.md)"`
 Notifications = Literal["interrupt"] | Callable[[SSENotificationEventData], Any] | None
 """How notifications are answered: through LangGraph, by a function, or not at all."""
 
+_log = logging.getLogger("langchain_mix")
 _SAVER = "__pregel_checkpointer"
 _ASKED = "mix_asked"
 _QUESTION = "mix_notification"
@@ -135,8 +142,46 @@ class Approvals:
         for mark in marks[number] if number < len(marks) else []:
             self._questions[-1].append(mark)
             # LangGraph gives answers by their order alone. All but the last have one; the last may still be waited for.
-            self._answers[mark] = interrupt(asked if self._questions == marks else None)
+            self._answers[mark] = self._resumed(asked) if asked and self._questions == marks else interrupt(None)
         self._answers.pop(_NOT_OURS, None)
+
+    def _resumed(self, asked: dict[str, Any]) -> Any:
+        """Returns what the graph was resumed with for its last request.
+
+        Raises:
+            GraphInterrupt: It was not resumed.
+            MixResumeError: It was, with a value that is no answer to the request. The graph stays paused.
+        """
+        from langgraph.errors import GraphInterrupt  # noqa: PLC0415  # Only inside a graph, where it is loaded.
+        from langgraph.types import interrupt  # noqa: PLC0415
+
+        def checked(value: Any) -> Any:
+            _read(value, asked)
+            return value
+
+        if _takes_schema(interrupt):
+            form: Any = Annotated[Any, AfterValidator(checked), WithJsonSchema(_schema_of(asked))]
+            try:
+                return interrupt(asked, response_schema=form)
+            except ValidationError as refused:
+                error: MixResumeError = refused.errors(include_url=False)[0].get("ctx", {})["error"]
+                # LangGraph marks the error of a wrong resume value, by which its runner and its ToolNode know it.
+                error.__dict__.update(refused.__dict__)
+                raise error from None
+        # Versions without it store every value as the answer: those that are none are passed by when the graph goes on.
+        wrong: MixResumeError | None = None
+        while True:
+            try:
+                value = interrupt(asked)
+            except GraphInterrupt:
+                if wrong is not None:
+                    raise wrong from None
+                raise
+            try:
+                return checked(value)
+            except MixResumeError as error:
+                wrong = error
+                self._questions[-1].insert(-1, _NOT_OURS)
 
     def _ask(self, request: SSEPermissionEventData) -> Verdict:
         arguments = dict(request.params) if isinstance(request.params, Mapping) else {"params": request.params}
@@ -146,7 +191,7 @@ class Approvals:
             ],
             "review_configs": [{"action_name": request.tool_name, "allowed_decisions": ["approve", "reject"]}],
         }
-        return _decision(self._answer(asked, request.session_id)).get("type") == "approve"
+        return _read(self._answer(asked, request.session_id), asked, default=False) is True
 
     def _question(self, notification: SSENotificationEventData) -> str | None:
         told = notification.model_dump(include={"title", "message", "response_type", "choices", "notification_type"})
@@ -154,12 +199,8 @@ class Approvals:
             "action_requests": [{"name": _QUESTION, "args": told, "description": notification.message}],
             "review_configs": [{"action_name": _QUESTION, "allowed_decisions": ["respond", "approve"]}],
         }
-        answer = self._answer(asked, notification.session_id)
-        decision = {"type": "respond", "message": answer} if isinstance(answer, str) else _decision(answer)
-        if decision.get("type") == "respond":
-            return str(decision.get("message", decision.get("text", "")))
         # Mix 0.8: there is no refusal, and a turn waits up to five minutes for what is not even acknowledged.
-        return ""
+        return str(_read(self._answer(asked, notification.session_id), asked, default=""))
 
     def _answer(self, asked: dict[str, Any], session_id: str) -> Any:
         """Gives the answer to this very request, or asks for one through LangGraph.
@@ -183,7 +224,12 @@ class Approvals:
                 return self._answers.get(mark)
             try:
                 while True:
-                    interrupt({**asked, _ASKED: [*self._questions[:-1], [*self._questions[-1], mark]]})
+                    marks = [*self._questions[:-1], [*self._questions[-1], mark]]
+                    # The schema as a dict: what is checked is the answer to a request, and this is none yet.
+                    interrupt(
+                        {**asked, _ASKED: marks},
+                        **({"response_schema": _schema_of(asked)} if _takes_schema(interrupt) else {}),
+                    )
                     # What was answered here is not known, so that it is no answer to this.
                     self._questions[-1].append(_NOT_OURS)
             except GraphInterrupt as pause:
@@ -264,12 +310,43 @@ def _checked(permissions: Permissions) -> Permissions:
     return permissions
 
 
-def _decision(answer: Any) -> Mapping[str, Any]:
-    """Reads what a graph was resumed with: LangChain's form, one decision of it, or a plain yes."""
-    if isinstance(answer, Mapping) and isinstance(answer.get("decisions"), list) and len(answer["decisions"]) == 1:
-        answer = answer["decisions"][0]
-    if isinstance(answer, Mapping):
-        return answer
-    if answer is True or answer == "approve":
-        return {"type": "approve"}
-    return {"type": "reject"}
+def _takes_schema(interrupt: Callable[..., Any]) -> bool:
+    """True when this version of LangGraph checks resume values itself, and shows their schema."""
+    return "response_schema" in inspect.signature(interrupt).parameters
+
+
+def _asks_for_text(asked: Mapping[str, Any]) -> bool:
+    return bool(asked["action_requests"][0]["name"] == _QUESTION)
+
+
+def _schema_of(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the JSON Schema of the values that a graph may be resumed with."""
+    return ANSWER_SCHEMA if _asks_for_text(asked) else PERMISSION_SCHEMA
+
+
+def _read(value: Any, asked: Mapping[str, Any], *, default: bool | str | None = None) -> bool | str:
+    """Reads what the graph was resumed with for a request.
+
+    Args:
+        value: The value; None if nobody answered yet.
+        asked: What the graph paused with.
+        default: What None means, and what was taken for an answer before values were checked; None to check it.
+
+    Returns:
+        Whether a tool may run, or the answer to a notification.
+
+    Raises:
+        MixResumeError: The value is no answer, and there is no default.
+    """
+    args = asked["action_requests"][0]["args"]
+    try:
+        if _asks_for_text(asked):
+            return read_answer(value, args.get("choices") if args.get("response_type") == "choice" else None)
+        decision = read_permission(value, args)
+    except MixResumeError:
+        if default is None:
+            raise
+        return default
+    if decision.kind == "reject" and decision.text and default is not None:
+        _log.warning("A refusal has words (%d characters), for which the server has no place.", len(decision.text))
+    return decision.kind == "approve"

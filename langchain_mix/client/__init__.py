@@ -129,6 +129,7 @@ __all__ = [
     "MixOutcomeUnknown",
     "MixReplyTooLarge",
     "MixResponseError",
+    "MixResumeError",
     "MixSessionBusy",
     "MixStoreContended",
     "MixStoreError",

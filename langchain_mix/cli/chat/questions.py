@@ -19,6 +19,7 @@ from langchain_mix.cli.chat.arguments import readable
 from langchain_mix.cli.chat.options import Permissions
 from langchain_mix.cli.terminal import one_line, visible
 from langchain_mix.errors import MixTurnCancelled
+from langchain_mix.protocol.decisions import word_of_decision
 from langchain_mix.protocol.events import SSENotificationEventData, SSEPermissionEventData
 
 PERMISSION_SECONDS: Final = 29.0
@@ -102,19 +103,16 @@ class Questions:
         asking = _Asking(ask, self._seconds)
         while True:
             said = asking.answer(question)
-            match said if said is None else said.strip().lower():
-                case None:
-                    self._tell(f"No answer within {self._seconds:g} s: the server denies it.")
-                    return None
-                case "y" | "yes":
-                    return True
-                case "n" | "no":
-                    return False
-                case "a" | "always":
-                    self._always.add(tool)
-                    return True
-                case _:
-                    self._tell("Answer y, n or a, then Enter.")
+            if said is None:
+                self._tell(f"No answer within {self._seconds:g} s: the server denies it.")
+                return None
+            if said.strip().lower() in {"a", "always"}:
+                self._always.add(tool)
+                return True
+            decided = word_of_decision(said)
+            if decided is not None:
+                return decided
+            self._tell("Answer y, n or a, then Enter.")
 
     def notification(self, note: SSENotificationEventData) -> str | None:
         """Shows a notification and gets its answer.

@@ -10,10 +10,11 @@ import threading
 from pathlib import PurePath
 
 import pytest
+from langchain_core.exceptions import ModelInvalidRequestError
 from langchain_core.messages import HumanMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.checkpoint.sqlite import SqliteSaver
-from langgraph.errors import GraphInterrupt
+from langgraph.errors import GraphInterrupt, is_invalid_resume
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import Command, interrupt
 
@@ -21,9 +22,10 @@ from langchain_mix import ChatMix, MixEmulator
 from langchain_mix.chat_models.memory import CLAIMS, HEADS
 from langchain_mix.emulator import CloseConnection, Gate, HttpError, Script, say, turn, use
 from langchain_mix.emulator.agents.base import Text, Wait
-from langchain_mix.errors import MixInputError
+from langchain_mix.errors import MixInputError, MixResumeError
 from langchain_mix.pointer import read_pointer
 from langchain_mix.protocol.api import ALL
+from langchain_mix.protocol.decisions import ANSWER_SCHEMA, PERMISSION_SCHEMA
 
 APIS = [str(v) for v in ALL]
 GRAPH_APIS = ["0.6", "0.7", "0.8"]
@@ -236,28 +238,86 @@ def test_a_pause_in_a_conversation_leaves_no_trace(api):
         assert sessions(server) == {session: ["one", "two", "three"]}
 
 
-@pytest.mark.parametrize(
-    "answer",
-    [
-        "no",
-        False,
-        {},
-        [],
-        1,
-        "yes please",
-        {"type": "edit"},
-        {"decisions": []},
-        {"decisions": [{"type": "approve"}] * 2},
-    ],
-)
-def test_what_is_no_approval_is_a_no(answer):
+# Every form is read in tests/unit_tests/protocol/test_decisions.py; here are one of each kind and what becomes of them.
+WRONG = ["yes please", {"approved": True}, [], 1, {"decisions": [{"type": "approve"}] * 2}, {"type": "edit"}]
+
+
+@pytest.fixture(params=["checked by LangGraph", "checked here"])
+def either_langgraph(request, monkeypatch):
+    """LangGraph with and without `interrupt(response_schema=...)`."""
+    if request.param == "checked here":
+        monkeypatch.setattr("langgraph.types.interrupt", lambda value: interrupt(value))  # noqa: PLW0108  # One parameter.
+
+
+@pytest.mark.usefixtures("either_langgraph")
+@pytest.mark.parametrize("right", ["yes", [{"type": "accept", "args": None}], False, [{"type": "ignore"}]])
+def test_what_is_no_decision_runs_nothing_and_leaves_the_pause(right):
+    with serve("0.8", writing("a.md", "b.md")) as server:
+        graph = graph_of(ChatMix(server_url=server.url, permissions="interrupt"), InMemorySaver())
+        start(graph)
+        server.forget_requests()
+        for wrong in WRONG:
+            with pytest.raises(MixResumeError, match="still paused") as caught:
+                graph.invoke(Command(resume=wrong), A)
+            assert isinstance(caught.value, ModelInvalidRequestError)
+            assert graph.get_state(A).interrupts
+        assert not server.requests
+        state = graph.invoke(Command(resume=right), A)
+        approved = right in ("yes", [{"type": "accept", "args": None}])
+        assert answers(server)[0] == ("grant" if approved else "deny")
+        if approved:  # The wrong values are no answers to the next request.
+            assert files(state) == ["b.md"]
+            reply = graph.invoke(Command(resume={"decisions": [{"type": "reject"}]}), A)["messages"][-1]
+            assert statuses(reply) == ["success", "error"]
+
+
+async def test_what_is_no_decision_leaves_the_pause_of_an_async_graph():
+    with serve("0.8", writing("a.md")) as server:
+        model = ChatMix(server_url=server.url, permissions="interrupt")
+
+        async def call(state):
+            return {"messages": [await model.ainvoke(state["messages"])]}
+
+        graph = graph_of(model, InMemorySaver(), call)
+        await graph.ainvoke({"messages": [HumanMessage("Go")]}, A)
+        server.forget_requests()
+        with pytest.raises(MixResumeError) as caught:
+            await graph.ainvoke(Command(resume="maybe"), A)
+        assert is_invalid_resume(caught.value), "LangGraph's ToolNode and runner know it"
+        assert not server.requests
+        assert statuses((await graph.ainvoke(Command(resume="Approve"), A))["messages"][-1]) == ["success"]
+
+
+def test_a_pause_says_with_which_values_it_may_be_resumed():
+    with serve("0.8", writing("a.md"), turn([notify()], say("Done."))) as server:
+        model = ChatMix(server_url=server.url, permissions="interrupt", on_notification="interrupt")
+        graph = graph_of(model, InMemorySaver())
+        assert start(graph)["__interrupt__"][0].response_schema == PERMISSION_SCHEMA
+        assert graph.invoke(None, A)["__interrupt__"][0].response_schema == PERMISSION_SCHEMA
+        graph.invoke(Command(resume=True), A)
+        assert start(graph)["__interrupt__"][0].response_schema == ANSWER_SCHEMA
+
+
+def test_a_choice_that_is_none_leaves_the_pause():
+    with serve("0.8", turn([notify("choice", choices=["Red", "Blue"])], say("Done."))) as server:
+        graph = graph_of(ChatMix(server_url=server.url, on_notification="interrupt"), InMemorySaver())
+        start(graph)
+        with pytest.raises(MixResumeError, match=r"'Red', 'Blue'"):
+            graph.invoke(Command(resume="green"), A)
+        graph.invoke(Command(resume="blue"), A)
+        assert [r.json["value"] for r in server.requests if r.path.endswith("/respond") and b"lue" in r.body] == [
+            "Blue"
+        ]
+
+
+def test_words_of_a_refusal_for_which_there_is_no_place_are_logged(caplog):
     with serve("0.8", writing("a.md")) as server:
         graph = graph_of(ChatMix(server_url=server.url, permissions="interrupt"), InMemorySaver())
         start(graph)
-        state = graph.invoke(Command(resume=answer), A)
-        if "__interrupt__" not in state:  # LangGraph takes some values for none.
-            assert statuses(state["messages"][-1]) == ["error"]
-        assert "grant" not in answers(server)
+        graph.invoke(Command(resume={"decisions": [{"type": "reject", "message": "later"}]}), A)
+        assert answers(server)[-1] == "deny"
+        assert "no place" in caplog.text
+        assert "later" not in caplog.text
 
 
 @pytest.mark.parametrize("api", ["0.7", "0.8"])
@@ -635,7 +695,8 @@ from langchain_core.messages import HumanMessage
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import Command, interrupt
-from langchain_mix import ChatMix
+from langchain_mix import ChatMix, MixSaver
+from langchain_mix.errors import MixResumeError
 
 url, path, after, given = sys.argv[1:]
 model = ChatMix(server_url=url, permissions="interrupt")
@@ -646,10 +707,13 @@ def call(state):
         interrupt("really?")
     return {"messages": [reply]}
 
-with model.client, SqliteSaver.from_conn_string(path) as saver:
+with model.client, MixSaver(server_url=url) if after == "mix" else SqliteSaver.from_conn_string(path) as saver:
     graph = StateGraph(MessagesState).add_node("chat", call).add_edge(START, "chat").compile(checkpointer=saver)
     given = json.loads(given)
-    state = graph.invoke(Command(resume=given) if given else {"messages": [HumanMessage("Go")]}, {"configurable": {"thread_id": "a"}})
+    try:
+        state = graph.invoke(Command(resume=given) if given else {"messages": [HumanMessage("Go")]}, {"configurable": {"thread_id": "a"}})
+    except MixResumeError as error:
+        sys.exit(print(json.dumps(error.message)))
     if "__interrupt__" in state:
         print(json.dumps(state["__interrupt__"][0].value))
     else:
@@ -679,6 +743,15 @@ def test_a_new_process_goes_on(api, decision, status, tmp_path):
         assert in_a_new_process(server, tmp_path, APPROVE)["action_requests"][0]["args"]["file_path"].endswith("/b.md")
         assert in_a_new_process(server, tmp_path, decision) == ["success", status]
         assert list(sessions(server).values()) == [["Go"]]
+
+
+@pytest.mark.parametrize("saver", ["sqlite", "mix"])
+def test_a_wrong_value_leaves_the_pause_for_a_new_process(saver, tmp_path):
+    with serve("0.8", writing("a.md")) as server:
+        in_a_new_process(server, tmp_path, None, saver)
+        assert "not a decision" in in_a_new_process(server, tmp_path, {"approved": True}, saver)
+        assert answers(server) == ["deny"]
+        assert in_a_new_process(server, tmp_path, [{"type": "accept"}], saver) == ["success"]
 
 
 def test_an_approval_that_cannot_be_told_apart_is_asked_for_again(tmp_path):
