@@ -30,8 +30,8 @@ class Limits:
         max_unpacked_bytes: Bytes that a compressed document (Word, Excel, PowerPoint), or one compressed stream of a
             PDF, may have when unpacked.
         max_depth: Levels of nesting in JSON and in notebooks.
-        max_seconds: Seconds that the reading of one file may take, and as many for cutting it into passages. The clock
-            is looked at between parts and between passages; what is done by then stands.
+        max_seconds: Seconds that the reading of one file may take, and as many for cutting it into passages. It holds
+            within a page, a sheet and a part as well; what was read by then stands, and is reported as cut.
     """
 
     max_file_bytes: int = 32 * MEBIBYTE

@@ -7,6 +7,7 @@ Refuses to know: how formats are read.
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Mapping
 from io import BytesIO
 from typing import Final
@@ -169,9 +170,15 @@ def _zip_kind(data: bytes) -> Kind:
     try:
         with ZipFile(BytesIO(data)) as archive:
             names = archive.namelist()
-    except (BadZipFile, ValueError, NotImplementedError, OSError, OverflowError):
+            # OpenDocument and EPUB name themselves in their first member.
+            media_type = archive.open("mimetype").read(100) if "mimetype" in names else b""
+    except (BadZipFile, ValueError, NotImplementedError, OSError, OverflowError, RuntimeError, EOFError, zlib.error):
         # The list of contents stands at the end of the file, and is missing in what was cut off.
-        names = []
+        return "archive"
+    if media_type.startswith(b"application/epub"):
+        return "epub"
+    if media_type.startswith(b"application/vnd.oasis.opendocument"):
+        return "opendocument"
     for prefix, kind in _OFFICE:
         if any(name.startswith(prefix) for name in names):
             return kind

@@ -52,7 +52,7 @@ _NOT_TEXT: Final[Mapping[Kind, str]] = {
     "video": "is a video, which has no text",
     "archive": "is an archive; its files are not looked at",
     "binary": "is no text",
-    "epub": "is an EPUB book, which is not read",
+    "epub": "is an EPUB book, which is not read; convert it to .html or .pdf",
     "opendocument": "is an OpenDocument file, which is not read; save it as .docx, .xlsx or .pptx",
 }
 _OLD_OFFICE: Final = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
