@@ -7,16 +7,23 @@ Refuses to know: what a call means (`question.py`) and how it is carried out (`e
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextvars import ContextVar
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Literal, Self, cast
+from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
 
-from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.callbacks import (
+    AsyncCallbackManager,
+    AsyncCallbackManagerForLLMRun,
+    CallbackManager,
+    CallbackManagerForLLMRun,
+)
 from langchain_core.language_models import LangSmithParams, LanguageModelInput, ModelProfile
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import add_ai_message_chunks
 from langchain_core.messages.utils import message_chunk_to_message
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableConfig
+from langchain_core.runnables.config import ensure_config
 from langchain_core.tools import BaseTool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import Field, PrivateAttr, model_validator
@@ -26,7 +33,7 @@ from langchain_mix.chat_models.content import PROVIDER, Version, finished
 from langchain_mix.chat_models.parameters import UNNAMED_MODEL, StandardParameters
 from langchain_mix.chat_models.plans import OnDivergence
 from langchain_mix.chat_models.profile import profile_of
-from langchain_mix.chat_models.retries import called_by
+from langchain_mix.chat_models.retries import StreamedRun
 from langchain_mix.chat_models.tokens import approximate_message_tokens, approximate_token_ids
 from langchain_mix.generators import Owned, closed_at_exit
 from langchain_mix.protocol.api import ApiName
@@ -36,6 +43,13 @@ if TYPE_CHECKING:
 
     from langchain_mix.chat_models.question import Question
     from langchain_mix.client import Mix
+
+_RUN: Final = "mix_run"
+"""The argument with which `stream` gives the producer of its chunks the run that it belongs to."""
+_RUNNING: Final[ContextVar[CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None]] = ContextVar(
+    "langchain_mix_running", default=None
+)
+"""The run of a whole reply, which LangChain may have made of chunks."""
 
 
 class ChatMix(StandardParameters):
@@ -139,6 +153,11 @@ class ChatMix(StandardParameters):
             params["ls_stop"] = stops
         return params
 
+    def _get_invocation_params(self, stop: list[str] | None = None, **kwargs: Any) -> dict[str, Any]:
+        params: dict[str, Any] = super()._get_invocation_params(stop=stop, **kwargs)
+        params.pop(_RUN, None)
+        return params
+
     def _resolve_model_profile(self) -> ModelProfile | None:
         return profile_of(self.model)
 
@@ -181,8 +200,8 @@ class ChatMix(StandardParameters):
         **kwargs: Any,
     ) -> AIMessage:
         """Answers; see `BaseChatModel.invoke`. `config["configurable"]["mix_session_id"]` names the session."""
-        with called_by(config):
-            return super().invoke(input, config, stop=stop, **self._lifted(config, kwargs))
+        kwargs.pop(_RUN, None)
+        return super().invoke(input, config, stop=stop, **self._lifted(config, kwargs))
 
     async def ainvoke(
         self,
@@ -193,8 +212,8 @@ class ChatMix(StandardParameters):
         **kwargs: Any,
     ) -> AIMessage:
         """Does what `invoke` does, asynchronously."""
-        with called_by(config):
-            return await super().ainvoke(input, config, stop=stop, **self._lifted(config, kwargs))
+        kwargs.pop(_RUN, None)
+        return await super().ainvoke(input, config, stop=stop, **self._lifted(config, kwargs))
 
     def stream(
         self,
@@ -205,6 +224,10 @@ class ChatMix(StandardParameters):
         **kwargs: Any,
     ) -> Iterator[AIMessageChunk]:
         """Answers piece by piece; see `BaseChatModel.stream`."""
+        config = ensure_config(config)
+        manager = CallbackManager.configure(config.get("callbacks"), verbose=self.verbose)
+        kwargs[_RUN] = StreamedRun(manager, self.callbacks)
+        config["callbacks"] = manager
         yield from super().stream(input, config, stop=stop, **self._lifted(config, kwargs))
 
     async def astream(
@@ -216,6 +239,10 @@ class ChatMix(StandardParameters):
         **kwargs: Any,
     ) -> AsyncIterator[AIMessageChunk]:
         """Does what `stream` does, asynchronously."""
+        config = ensure_config(config)
+        manager = AsyncCallbackManager.configure(config.get("callbacks"), verbose=self.verbose)
+        kwargs[_RUN] = StreamedRun(manager, self.callbacks)
+        config["callbacks"] = manager
         answer = super().astream(input, config, stop=stop, **self._lifted(config, kwargs))
         async with Owned(answer) as chunks:  # What is left early is cancelled now, not when it is collected.
             async for chunk in chunks:
@@ -229,7 +256,11 @@ class ChatMix(StandardParameters):
         **kwargs: Any,
     ) -> ChatResult:
         # LangChain may stream inside; its own merging leaves indices in a message, or another form of content.
-        return self._finished(super()._generate_with_cache(messages, stop, run_manager, **kwargs))
+        token = _RUNNING.set(run_manager)
+        try:
+            return self._finished(super()._generate_with_cache(messages, stop, run_manager, **kwargs))
+        finally:
+            _RUNNING.reset(token)
 
     async def _agenerate_with_cache(
         self,
@@ -238,7 +269,11 @@ class ChatMix(StandardParameters):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        return self._finished(await super()._agenerate_with_cache(messages, stop, run_manager, **kwargs))
+        token = _RUNNING.set(run_manager)
+        try:
+            return self._finished(await super()._agenerate_with_cache(messages, stop, run_manager, **kwargs))
+        finally:
+            _RUNNING.reset(token)
 
     def _generate(
         self,
@@ -275,8 +310,11 @@ class ChatMix(StandardParameters):
     ) -> Iterator[ChatGenerationChunk]:
         from langchain_mix.chat_models.exchange import Exchange  # noqa: PLC0415  # Loads the client.
 
+        streamed = kwargs.pop(_RUN, None)
+        running = streamed.run() if isinstance(streamed, StreamedRun) else _RUNNING.get()
+        run = run_manager or (running if isinstance(running, CallbackManagerForLLMRun) else None)
         exchange = Exchange(self.client, self._question(messages, stop, kwargs), shown=True)
-        yield from closed_at_exit(exchange.chunks(run_manager))
+        yield from closed_at_exit(exchange.chunks(run))
 
     async def _astream(
         self,
@@ -287,8 +325,11 @@ class ChatMix(StandardParameters):
     ) -> AsyncIterator[ChatGenerationChunk]:
         from langchain_mix.chat_models.exchange import AsyncExchange  # noqa: PLC0415  # Loads the client.
 
+        streamed = kwargs.pop(_RUN, None)
+        running = streamed.async_run() if isinstance(streamed, StreamedRun) else _RUNNING.get()
+        run = run_manager or (running if isinstance(running, AsyncCallbackManagerForLLMRun) else None)
         exchange = AsyncExchange(self.client, self._question(messages, stop, kwargs), shown=True)
-        async with Owned(exchange.chunks(run_manager)) as chunks:
+        async with Owned(exchange.chunks(run)) as chunks:
             async for chunk in chunks:
                 yield chunk
 

@@ -140,6 +140,10 @@ class _Exchange:
         over = self._deadline is not None and time.monotonic() >= self._deadline
         return over and isinstance(error, errors.MixTimeoutError)
 
+    def _run_options(self) -> dict[str, bool]:
+        follow = self._mix.known.agreed("tool_results") is not False
+        return {"enabled": self._question.options["emit_tool_runs"], "results_follow": follow}
+
     def _gives_up(self) -> bool:
         """Whether the turn must be cancelled now, because its graph pauses; once."""
         first, self._given_up = not self._given_up, True
@@ -268,7 +272,7 @@ class Exchange(_Exchange):
         mix, question = self._mix, self._question
         events = CustomEvents(run_manager)
         self._turn_told = turn = mix.turn(ready.session_id, ready.text, **self._turn_options(ready))
-        with ToolRuns(run_manager, enabled=question.options["emit_tool_runs"]) as runs, turn:
+        with ToolRuns(run_manager, **self._run_options()) as runs, turn:
             try:
                 for update in turn:
                     self._heard = True
@@ -351,7 +355,7 @@ class AsyncExchange(_Exchange):
         mix, question = self._mix, self._question
         events = AsyncCustomEvents(run_manager)
         self._turn_told = turn = mix.turn_async(ready.session_id, ready.text, **self._turn_options(ready))
-        async with AsyncToolRuns(run_manager, enabled=question.options["emit_tool_runs"]) as runs, turn:
+        async with AsyncToolRuns(run_manager, **self._run_options()) as runs, turn:
             try:
                 async for update in turn:
                     self._heard = True

@@ -1,7 +1,8 @@
 """Recognises a call that LangChain makes again after it failed, so that no message is sent twice.
 
-Owns: which run is inside which, the calls that failed after their message may have arrived, and the rule that tells a
-retry from a new call with the same messages. Refuses to know: how a call is sent and why it failed (`exchange.py`).
+Owns: which run is inside which and which a stream belongs to, the calls that failed after their message may have
+arrived, and the rule that tells a retry from a new call with the same messages.
+Refuses to know: how a call is sent and why it failed (`exchange.py`).
 
 How it works: LangChain marks a retry at the place of the retry only: `with_retry` tags the run right below it, however
 deep the model is called; LangGraph runs a task again under the same graph run; a tool is retried with the same call id.
@@ -21,8 +22,6 @@ from __future__ import annotations
 
 import copy
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import pairwise
@@ -35,7 +34,8 @@ from langchain_core.callbacks import (
     BaseCallbackManager,
     CallbackManagerForLLMRun,
 )
-from langchain_core.runnables import RunnableConfig
+from langchain_core.callbacks.base import Callbacks
+from langchain_core.messages import BaseMessage
 from langchain_core.runnables.config import ensure_config
 from langchain_core.tracers.context import register_configure_hook
 
@@ -269,21 +269,62 @@ LINEAGE: Final = Lineage()
 
 register_configure_hook(ContextVar("langchain_mix_lineage", default=LINEAGE), inheritable=True)
 
-_CALLER: Final[ContextVar[Run | None]] = ContextVar("langchain_mix_caller", default=None)
 
+class StreamedRun(BaseCallbackHandler):
+    """Finds out the run of a stream: LangChain gives it to the producers of whole replies, but not to those of chunks.
 
-@contextmanager
-def called_by(config: RunnableConfig | None) -> Iterator[None]:
-    """Remembers who calls the model, for producers of streams, to which LangChain gives no run.
-
-    Args:
-        config: The configuration of the call.
+    A handler is told of a run, but not of the other handlers. These are found by configuring the callbacks of the call
+    before LangChain does, which then takes them as they are.
     """
-    token = _CALLER.set(_call_of(ensure_config(config).get("callbacks")))
-    try:
-        yield
-    finally:
-        _CALLER.reset(token)
+
+    run_inline = True  # Otherwise chunks might come before the run is known.
+
+    def __init__(self, manager: BaseCallbackManager, local: Callbacks) -> None:
+        """Waits for the run's start.
+
+        Args:
+            manager: The callbacks of the call.
+            local: Those of the model.
+        """
+        own = local.handlers if isinstance(local, BaseCallbackManager) else local or []
+        self._handlers = [*manager.handlers, *(handler for handler in own if handler not in manager.handlers)]
+        self._fields: dict[str, Any] | None = None
+        manager.add_handler(self, inherit=False)
+
+    def on_chat_model_start(
+        self,
+        serialized: dict[str, Any],
+        messages: list[list[BaseMessage]],
+        *,
+        run_id: UUID,
+        parent_run_id: UUID | None = None,
+        tags: list[str] | None = None,
+        metadata: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Notes the run."""
+        del serialized, messages, kwargs
+        self._fields = {
+            "run_id": run_id,
+            "parent_run_id": parent_run_id,
+            "handlers": self._handlers,
+            "inheritable_handlers": self._handlers,
+            "tags": list(tags or []),
+            "metadata": dict(metadata or {}),
+        }
+
+    @property
+    def ignore_llm(self) -> bool:
+        """Says that tokens are of no interest."""
+        return True
+
+    def run(self) -> CallbackManagerForLLMRun | None:
+        """Returns the run, for synchronous code; None before its start."""
+        return None if self._fields is None else CallbackManagerForLLMRun(**self._fields)
+
+    def async_run(self) -> AsyncCallbackManagerForLLMRun | None:
+        """Returns the run, for asynchronous code; None before its start."""
+        return None if self._fields is None else AsyncCallbackManagerForLLMRun(**self._fields)
 
 
 def path_of(run: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None) -> Path:
@@ -295,7 +336,7 @@ def path_of(run: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None
     if run is not None:
         call = Run(run.run_id, run.parent_run_id, retried=_is_tagged(run.tags))
     else:
-        call = _CALLER.get() or _call_of(ensure_config().get("callbacks")) or Run(uuid4())
+        call = _call_of(ensure_config().get("callbacks")) or Run(uuid4())
     return (*LINEAGE.path(call.parent), call)
 
 

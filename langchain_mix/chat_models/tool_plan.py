@@ -3,8 +3,9 @@
 Owns: what starts and ends when, and inside of what.
 Refuses to know: callback managers, who listens, and whether this happens in sync or async code.
 
-A run ends when the server says that the tool has run, with the server's words about it: what the tool gave is told
-when the turn is over (Mix 0.8), too late for a run's time. It is the run's output only where it was known by then.
+A run ends with the tool's result, as a `ToolMessage`. Mix 0.8 reports results when the turn is over, so that a run that
+has succeeded stays open until then; one that has failed ends at once. Before 0.8 no result is reported: the server's
+words about the run stand in, marked by `additional_kwargs={"mix_result": "progress"}`.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal
+
+from langchain_core.messages import ToolMessage
 
 from langchain_mix.errors import MixAgentError
 from langchain_mix.protocol.tool_names import CoreToolName
@@ -68,12 +71,12 @@ class End:
 
     Attributes:
         key: The run.
-        output: What is known of what it gave.
+        output: What it gave: a tool's result as a message, a sub-agent's last words.
         error: Why it failed; None if it did not.
     """
 
     key: Key
-    output: str = ""
+    output: ToolMessage | str = ""
     error: BaseException | None = None
 
     def perform(self, target: Any) -> Any:
@@ -94,8 +97,22 @@ class _Call:
     name: str = ""
     input: str = ""
     state: Literal["called", "running", "over"] = "called"
+    progress: str | None = None
     output: str | None = None
     is_error: bool = False
+
+    def result(self) -> ToolMessage:
+        """Returns what the tool gave, as one of LangChain's tools would."""
+        artifact = {"progress": self.progress} if self.progress else None
+        told: dict[str, Any] = {} if self.output is not None else {"mix_result": "progress"}
+        return ToolMessage(
+            content=(self.progress or "") if self.output is None else self.output,
+            name=self.name or None,
+            tool_call_id=self.id,
+            artifact=artifact,
+            additional_kwargs=told,
+            status="error" if self.is_error else "success",
+        )
 
 
 @dataclass(slots=True)
@@ -113,8 +130,13 @@ class _Subagent:
 class RunPlan:
     """Decides what starts and ends. What a step says is taken as done when the next one is asked for."""
 
-    def __init__(self) -> None:
-        """Starts with no run."""
+    def __init__(self, *, results_follow: bool = False) -> None:
+        """Starts with no run.
+
+        Args:
+            results_follow: Whether the server may report the tools' results when the turn is over.
+        """
+        self._results_follow = results_follow
         self._calls: dict[str, _Call] = {}
         self._subagents: dict[str, _Subagent] = {}
 
@@ -129,6 +151,11 @@ class RunPlan:
         """Closes a turn that ended well: its tools have run, even those whose events were lost on the way."""
         for call in [c for c in self._calls.values() if c.inside is None]:
             yield from self._over(call, _failure(call, call.output) if call.is_error else None)
+
+    def succeeded(self) -> Steps:
+        """Ends the runs of tools that have succeeded and whose results do not come any more, as the turn fails."""
+        for call in [c for c in self._calls.values() if c.state == "running" and c.progress is not None]:
+            yield from self._over(call, None)
 
     def _inside(self, update: SubagentUpdate) -> Steps:
         task = self._call(update.parent_id, None)
@@ -156,6 +183,8 @@ class RunPlan:
         call = self._call(update.id, inside)
         if isinstance(update, ToolOutput):
             call.output, call.is_error = update.output, update.is_error
+            if call.progress is not None and call.state == "running":  # Held until now.
+                yield from self._over(call, _failure(call, call.output) if call.is_error else None)
             return
         call.name = call.name or update.name
         match update:
@@ -164,8 +193,14 @@ class RunPlan:
             case ToolRunning():
                 yield from self._begin(call)
             case ToolFinished():
-                call.output = update.progress if call.output is None else call.output
-                yield from self._over(call, None if update.success else _failure(call, update.progress))
+                call.progress = update.progress
+                if not update.success:
+                    yield from self._over(call, _failure(call, update.progress))
+                elif self._results_follow and inside is None and call.output is None:
+                    yield from self._begin(call)
+                    yield from self._end_subagent(call.id, None)
+                else:
+                    yield from self._over(call, None)
             case _:
                 pass
 
@@ -185,7 +220,7 @@ class RunPlan:
         yield from self._begin(call)
         yield from self._end_subagent(call.id, error)
         call.state = "over"
-        yield End(("tool", call.id), call.output or "", error)
+        yield End(("tool", call.id), call.result() if error is None else "", error)
 
     def _end_subagent(self, task_id: str, error: BaseException | None) -> Steps:
         if task_id not in self._subagents:

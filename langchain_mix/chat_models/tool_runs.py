@@ -34,9 +34,9 @@ from langchain_mix.protocol.turn.updates import Update
 class _Runs:
     """What sync and async share: the plan, and the runs that are open."""
 
-    def __init__(self, manager: CallbackManager | AsyncCallbackManager | None) -> None:
+    def __init__(self, manager: CallbackManager | AsyncCallbackManager | None, *, results_follow: bool) -> None:
         self._manager = manager
-        self._plan = RunPlan()
+        self._plan = RunPlan(results_follow=results_follow)
         self._open: dict[Key, Any] = {}
         # Handlers set context variables at a run's start and reset them at its end. Between the two the reply's
         # generator hands control to its caller, who must not see them; so they are kept in a context of their own.
@@ -58,14 +58,17 @@ class _Runs:
 class ToolRuns(_Runs):
     """Tells callbacks of the tools of one turn. A context manager that closes all runs."""
 
-    def __init__(self, run_manager: CallbackManagerForLLMRun | None = None, *, enabled: bool = True) -> None:
+    def __init__(
+        self, run_manager: CallbackManagerForLLMRun | None = None, *, enabled: bool = True, results_follow: bool = False
+    ) -> None:
         """Finds whom to tell, once: the run's handlers, else those of the run around it, else nobody.
 
         Args:
             run_manager: The model's run, where the caller of the producer gives it.
             enabled: False to tell nobody.
+            results_follow: Whether the server may report the tools' results when the turn is over.
         """
-        super().__init__(manager_of(run_manager) if enabled else None)
+        super().__init__(manager_of(run_manager) if enabled else None, results_follow=results_follow)
 
     def hear(self, update: Update) -> None:
         """Starts and ends what an update starts and ends.
@@ -97,6 +100,12 @@ class ToolRuns(_Runs):
             self._abort(error)
 
     def _abort(self, error: BaseException) -> None:
+        with ExitStack() as stack:
+            stack.callback(self._abort_open, error)
+            for step in self._plan.succeeded():
+                self._do(step)
+
+    def _abort_open(self, error: BaseException) -> None:
         with ExitStack() as stack:  # Calls them all, the last one first, even if a handler raises.
             for end in self._aborted(error):
                 stack.callback(self._do, end)
@@ -118,14 +127,21 @@ class ToolRuns(_Runs):
 class AsyncToolRuns(_Runs):
     """`ToolRuns` for async code."""
 
-    def __init__(self, run_manager: AsyncCallbackManagerForLLMRun | None = None, *, enabled: bool = True) -> None:
+    def __init__(
+        self,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        *,
+        enabled: bool = True,
+        results_follow: bool = False,
+    ) -> None:
         """Finds whom to tell, once: the run's handlers, else those of the run around it, else nobody.
 
         Args:
             run_manager: The model's run, where the caller of the producer gives it.
             enabled: False to tell nobody.
+            results_follow: Whether the server may report the tools' results when the turn is over.
         """
-        super().__init__(async_manager_of(run_manager) if enabled else None)
+        super().__init__(async_manager_of(run_manager) if enabled else None, results_follow=results_follow)
 
     async def hear(self, update: Update) -> None:
         """Starts and ends what an update starts and ends.
@@ -157,6 +173,12 @@ class AsyncToolRuns(_Runs):
             await self._abort(error)
 
     async def _abort(self, error: BaseException) -> None:
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(self._abort_open, error)
+            for step in self._plan.succeeded():
+                await self._do(step)
+
+    async def _abort_open(self, error: BaseException) -> None:
         async with AsyncExitStack() as stack:  # Calls them all, the last one first, even if a handler raises.
             for end in self._aborted(error):
                 stack.push_async_callback(self._do, end)

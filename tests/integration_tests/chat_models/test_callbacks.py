@@ -19,7 +19,7 @@ from langchain_mix import ChatMix, MixEmulator
 from langchain_mix.emulator import CutStream, Gate, HttpError, Script, say, turn, use
 from langchain_mix.emulator.agents.base import Fail, Raw, Wait
 from langchain_mix.errors import MixAgentError, MixError, MixTurnInterrupted
-from langchain_mix.protocol.api import ALL
+from langchain_mix.protocol.api import ALL, CAPABILITIES
 
 pytestmark = [
     pytest.mark.timeout(15),
@@ -28,7 +28,7 @@ pytestmark = [
 
 APIS = [str(v) for v in ALL]
 SUBAGENTS = ["0.7", "0.8"]
-WAYS = ["invoke", "ainvoke", "stream", "astream", "v3", "av3"]
+WAYS = ["invoke", "ainvoke", "stream", "astream", "v2", "v3", "av3"]
 
 
 class State(TypedDict):
@@ -73,8 +73,9 @@ async def called(runnable: Any, way: str, text: Any = "Go") -> Any:
         return await runnable.ainvoke(text)
     if way == "stream":
         return await asyncio.to_thread(lambda: list(runnable.stream(text)))
-    if way == "astream":
-        return [chunk async for chunk in runnable.astream(text)]
+    if way in {"astream", "v2"}:
+        chunks = runnable.astream(text) if way == "astream" else runnable.astream_events(text, version="v2")
+        return [chunk async for chunk in chunks]
     if way == "v3":
         return await asyncio.to_thread(lambda: list(runnable.stream_events(text, version="v3")))
     events = [event async for event in await runnable.astream_events(text, version="v3")]
@@ -105,12 +106,19 @@ def delegating() -> Script:
     )
 
 
-@pytest.mark.parametrize("api", APIS)
-@pytest.mark.parametrize("way", ["invoke", "ainvoke", "v3", "av3"])
-async def test_tools_are_runs_under_the_models_run(api, way):
+@pytest.mark.parametrize(
+    ("way", "api", "given"),
+    [
+        (way, APIS[(number + step) % len(APIS)], ("model", "config")[number % 2])
+        for number, way in enumerate(WAYS)
+        for step in (0, 3)
+    ],
+)
+async def test_tools_are_runs_under_the_models_run(api, way, given):
     with MixEmulator(api=api, agent=tools()) as server:
         tracer = Tracer()
-        await called(ChatMix(server_url=server.url, callbacks=[tracer]), way)
+        model = ChatMix(server_url=server.url, callbacks=[tracer] if given == "model" else None)
+        await called(model if given == "model" else model.with_config(callbacks=[tracer]), way)
     (root,) = tracer.trees
     assert tree(root) in (
         ("llm", "ChatMix", [("tool", "grep"), ("tool", "glob")]),
@@ -121,13 +129,21 @@ async def test_tools_are_runs_under_the_models_run(api, way):
     assert by_name["grep"].error is None
     assert "no" in by_name["glob"].error
     assert by_name["grep"].inputs == {"pattern": "x"}
+    result = by_name["grep"].outputs["output"]
+    assert (result.name.lower(), result.tool_call_id, result.status) == ("grep", "g", "success")
+    if CAPABILITIES[server.api].tool_results:
+        assert result.content == "r"
+        assert not result.additional_kwargs
+    else:
+        assert result.content == result.artifact["progress"] != ""
+        assert result.additional_kwargs == {"mix_result": "progress"}
     assert root.error is None
     assert root.outputs["generations"][0][0]["text"] == "First. Done."
 
 
-@pytest.mark.parametrize("api", APIS)
+@pytest.mark.parametrize("api", ["0.6", "0.8"])
 @pytest.mark.parametrize("way", ["stream", "astream"])
-async def test_streams_in_a_chain_have_them_under_the_chain(api, way):
+async def test_streams_in_a_chain_have_them_under_their_run(api, way):
     with MixEmulator(api=api, agent=tools()) as server:
         tracer = Tracer()
         model = ChatMix(server_url=server.url)
@@ -135,7 +151,9 @@ async def test_streams_in_a_chain_have_them_under_the_chain(api, way):
         await called(chain, way)
     (root,) = tracer.trees
     assert root.name == "chain"
-    assert sorted(name for _, name in map(tree, root.child_runs)) == ["ChatMix", "glob", "grep"]
+    (model_run,) = root.child_runs
+    assert model_run.name == "ChatMix"
+    assert sorted(name for _, name in map(tree, model_run.child_runs)) == ["glob", "grep"]
     assert tracer.started == tracer.ended == 4
 
 

@@ -12,7 +12,7 @@ import pytest
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.language_models import BaseChatModel
 from langchain_core.language_models.chat_model_stream import ChatModelStream
-from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage
+from langchain_core.messages import AIMessage, AIMessageChunk, AnyMessage, ToolMessage
 from langchain_core.messages.ai import add_ai_message_chunks
 from langchain_core.messages.utils import message_chunk_to_message
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
@@ -467,11 +467,19 @@ async def test_a_graph_streams_messages_tools_and_events_in_order():
     inputs = {"messages": [("user", "hi")]}
     told = list(sync_graph.stream(inputs, stream_mode=MODES))
     atold = [part async for part in async_graph.astream(inputs, stream_mode=MODES)]
+    progress = "Completed Glob tool"
+    glob = ToolMessage(
+        progress,
+        name="Glob",
+        tool_call_id="T2",
+        artifact={"progress": progress},
+        additional_kwargs={"mix_result": "progress"},
+    )
     for parts in (told, atold):
         assert [(mode, part) for mode, part in parts if mode in {"custom", "tools"}] == [
             ("tools", {"event": "tool-started", "tool_call_id": "T1", "tool_name": "Bash", "input": {"command": "ls"}}),
             ("tools", {"event": "tool-started", "tool_call_id": "T2", "tool_name": "Glob", "input": {"pattern": "*"}}),
-            ("tools", {"event": "tool-finished", "tool_call_id": "T2", "output": "Completed Glob tool"}),
+            ("tools", {"event": "tool-finished", "tool_call_id": "T2", "output": glob}),
             ("tools", {"event": "tool-error", "tool_call_id": "T1", "message": "Failed Bash tool"}),
             ("custom", {"mix": {"event": "progress", "kind": "reopened", "detail": {}}}),
         ]

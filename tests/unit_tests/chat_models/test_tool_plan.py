@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from langchain_core.messages import ToolMessage
 
 from langchain_mix.chat_models.tool_plan import End, RunPlan, Start
 from langchain_mix.protocol.turn.updates import (
@@ -24,7 +25,17 @@ def test_a_run_has_the_call_it_was_told_of():
     plan = RunPlan()
     assert heard(plan, ToolCalled("T", "Bash", '{"a":1}', "M")) == []
     assert heard(plan, ToolRunning("T", "", "")) == [Start(("tool", "T"), None, "Bash", '{"a":1}')]
-    assert heard(plan, ToolFinished("T", "", success=True, progress="ok")) == [End(("tool", "T"), "ok")]
+    (end,) = heard(plan, ToolFinished("T", "", success=True, progress="ok"))
+    assert end == End(
+        ("tool", "T"),
+        ToolMessage(
+            "ok",
+            name="Bash",
+            tool_call_id="T",
+            artifact={"progress": "ok"},
+            additional_kwargs={"mix_result": "progress"},
+        ),
+    )
     assert list(plan.rest()) == []
 
 

@@ -80,7 +80,7 @@ class Recorder(BaseCallbackHandler, Log):
         self.start("tool", serialized, (input_str, inputs), (run_id, parent_run_id), kwargs)
 
     def on_tool_end(self, output, *, run_id, **kwargs):
-        self.end("tool", run_id, output)
+        self.end("tool", run_id, output.content)
 
     def on_tool_error(self, error, *, run_id, **kwargs):
         self.error("tool", run_id, error)
@@ -103,7 +103,7 @@ class AsyncRecorder(AsyncCallbackHandler, Log):
         self.start("tool", serialized, (input_str, inputs), (run_id, parent_run_id), kwargs)
 
     async def on_tool_end(self, output, *, run_id, **kwargs):
-        self.end("tool", run_id, output)
+        self.end("tool", run_id, output.content)
 
     async def on_tool_error(self, error, *, run_id, **kwargs):
         self.error("tool", run_id, error)
@@ -197,6 +197,34 @@ def test_a_tool_whose_events_were_lost_has_its_run_all_the_same(played):
 def test_an_output_that_is_known_in_time_is_the_output(played):
     log = played([*ONE_TOOL[:3], ONE_TOOL[5], ONE_TOOL[3]])
     assert log.seen[1:] == [("tool end", "Bash", "a.txt")]
+
+
+def test_a_result_that_follows_ends_the_run_that_waits_for_it():
+    log = Recorder()
+    with ToolRuns(model_run(log), results_follow=True) as runs:
+        for update in ONE_TOOL[:4]:
+            runs.hear(update)
+        assert log.shape == ["tool start Bash"]
+        runs.hear(ONE_TOOL[5])
+        assert log.seen[1:] == [("tool end", "Bash", "a.txt")]
+
+
+@pytest.mark.parametrize("failure", [None, MixAgentError("broken", acted="yes")])
+def test_a_run_that_waits_in_vain_ends_well_with_the_progress(failure):
+    log = Recorder()
+    with expected(failure), ToolRuns(model_run(log), results_follow=True) as runs:
+        for update in ONE_TOOL[:4]:
+            runs.hear(update)
+        if failure:
+            raise failure
+    assert log.seen[1:] == [("tool end", "Bash", "Completed Bash tool in 1s")]
+
+
+def test_a_run_that_fails_ends_at_once():
+    log = Recorder()
+    with ToolRuns(model_run(log), results_follow=True) as runs:
+        runs.hear(ToolFinished("T1", "Bash", success=False, progress="no"))
+        assert log.shape == ["tool start Bash", "tool error Bash"]
 
 
 def test_a_run_ends_once(played):
