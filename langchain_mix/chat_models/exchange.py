@@ -36,7 +36,7 @@ from langchain_mix.chat_models.tool_runs import AsyncToolRuns, ToolRuns
 from langchain_mix.generators import Owned
 from langchain_mix.pointer import KEY
 from langchain_mix.protocol.turn.outcomes import expired
-from langchain_mix.protocol.turn.updates import ToolFinished, TurnResult, Update
+from langchain_mix.protocol.turn.updates import TextDelta, ToolFinished, TurnResult, Update
 
 if TYPE_CHECKING:
     from langchain_mix.client import AsyncTurnStream, Mix, TurnStream
@@ -112,7 +112,7 @@ class _Exchange:
         return chunk
 
     def _costs(self, update: Update) -> bool:
-        return self._question.options["max_cost"] is not None and isinstance(update, ToolFinished)
+        return isinstance(update, ToolFinished) and self._question.options["max_cost"] is not None
 
     def mended_with_end(self, chunks: list[ChatGenerationChunk]) -> list[ChatGenerationChunk]:
         """The reply for somebody who has seen nothing of it yet: whole, even where the stream was not."""
@@ -280,8 +280,9 @@ class Exchange(_Exchange):
                         if self._gives_up() and not self._cancelled(ready):
                             break
                         continue
-                    runs.hear(update)
-                    events.hear(update)
+                    if type(update) is not TextDelta:  # Most of a turn is text, of which only the reply consists.
+                        runs.hear(update)
+                        events.hear(update)
                     for chunk in self._writer.write(update):
                         yield self._keep(chunk)
                     if self._writer.stopped:
@@ -363,8 +364,9 @@ class AsyncExchange(_Exchange):
                         if self._gives_up() and not await self._cancelled(ready):
                             break
                         continue
-                    await runs.hear(update)
-                    await events.hear(update)
+                    if type(update) is not TextDelta:
+                        await runs.hear(update)
+                        await events.hear(update)
                     for chunk in self._writer.write(update):
                         yield self._keep(chunk)
                     if self._writer.stopped:

@@ -19,14 +19,13 @@ import httpx
 from langchain_mix import errors, forking
 from langchain_mix.client._bodies import whole
 from langchain_mix.client._core import Core, Outcome, Wait, head_of, reply_of
-from langchain_mix.client._deadlines import SLACK, AsyncBoundedAttempt, left
+from langchain_mix.client._deadlines import SLACK, AsyncBoundedAttempt, ReadLimit, guard_async, left
 from langchain_mix.client._failures import broken_stream, failure_of, inherited_client, inherited_stream, original_of
 from langchain_mix.client._settings import ANSWER_LIMIT, DEFAULT_OPTIONS, CallOptions
 from langchain_mix.client._sync import FAILURES, ReadAhead
 from langchain_mix.client._turns import socket_of
 from langchain_mix.client.http_clients import CALL_LIMITS, STREAM_LIMITS, open_async_client
 from langchain_mix.protocol.call import Call, Flow, Reply, Together
-from langchain_mix.protocol.event_reader import parse_event
 from langchain_mix.protocol.events import Event
 from langchain_mix.protocol.sse import SSEDecoder
 
@@ -322,42 +321,58 @@ class AsyncEventStream:
         self.response = response
         self.problem: errors.MixStreamError | None = None
         self._depth = forking.depth()
-        self._parsed = self._parse()
-        self._events = self._read()
         self.read_ahead = ReadAhead()
+        self._reading = False
+        self._moved: asyncio.Event | None = None  # Made by who waits while another task reads.
+        self._pieces = self._read_pieces()
+        self._events = self._read()
         self.loop = asyncio.get_running_loop()
-        self._moved = asyncio.Event()
         forking.renew_in_child(self._renew)
 
     def _renew(self) -> None:
         """Ends in a forked child, since the parent reads on."""
         self.problem = inherited_stream(str(self._call))
-        self.read_ahead.reading, self.read_ahead.ended = False, True
+        self._reading = False
+        self.read_ahead.abandon()
 
-    def until_broken(self) -> AsyncIterator[Event]:
-        """The events until the stream ends, in whichever way; `problem` then has why it broke, if it did.
+    async def until_broken(self) -> AsyncIterator[Event]:
+        """Gives the events until the stream ends, in whichever way; `problem` then has why it broke, if it did.
 
-        Each piece is waited for until the moment that `read_limit` gives, on the monotonic clock in seconds, if it is
-        set.
+        For a stream that nobody else reads. Each piece is waited for until the moment that `read_limit` gives, on the
+        monotonic clock in seconds, if it is set.
         """
-        return self._parsed
+        events = self.read_ahead.events
+        async for _ in self._pieces:
+            while events:
+                yield events.popleft()
+
+    async def _read(self) -> AsyncIterator[Event]:
+        events = self.read_ahead.events
+        while events or await self._reach(events.__len__):
+            yield events.popleft()
+        if self.problem is not None:
+            raise self.problem
 
     def _due(self) -> float:
         due = time.monotonic() + SLACK * self._liveness
         return due if self.read_limit is None else min(due, self.read_limit())
 
-    async def _parse(self) -> AsyncIterator[Event]:
-        decoder = SSEDecoder()
-        feed = decoder.feed
+    async def _read_pieces(self) -> AsyncIterator[None]:
+        feed, add = SSEDecoder().feed, self.read_ahead.add
+        limit = ReadLimit(self._due) if guard_async(self.response) else None
         try:
             chunks = self.response.aiter_bytes()
             while True:
-                async with asyncio.timeout(left(self._due())):
-                    chunk = await anext(chunks, None)
+                if limit is not None:
+                    with limit:
+                        chunk = await anext(chunks, None)
+                else:
+                    async with asyncio.timeout(left(self._due())):
+                        chunk = await anext(chunks, None)
                 if chunk is None:
                     return
-                for event in feed(chunk):
-                    yield parse_event(event)
+                if add(feed(chunk)):
+                    yield
         except (*FAILURES, TimeoutError) as problem:
             self.problem = broken_stream(problem, sent=str(self._call))
             self.problem.original = original_of(problem)
@@ -368,35 +383,41 @@ class AsyncEventStream:
     def _is_inherited(self) -> bool:
         return forking.depth() != self._depth
 
-    async def _read(self) -> AsyncIterator[Event]:
-        while await self._reach(self.read_ahead.has_events):
-            yield self.read_ahead.events.popleft()
-        if self.problem is not None:
-            raise self.problem
-
-    async def _reach(self, reached: Callable[[], bool]) -> bool:
+    async def _reach(self, reached: Callable[[], object]) -> bool:
         """Reads on until something is so, or the stream ends. Of several tasks that want to, one reads for all."""
         ahead = self.read_ahead
-        while not (reached() or ahead.ended):
-            if ahead.reading:
-                await self._moved.wait()
-                continue
-            ahead.reading = True
-            event: Event | None = None
-            try:
-                event = await anext(self._parsed, None)
-            except BaseException as cut:  # A cancelled task ends the stream for the others too.
-                self.problem = self.problem or broken_stream(cut, sent=str(self._call))
-                raise
-            finally:
-                ahead.add(event)
-                self._moved.set()
+        while self._reading:
+            if reached() or ahead.ended:
+                return bool(reached())
+            if self._moved is None:
                 self._moved = asyncio.Event()
-        return reached()
+            await self._moved.wait()
+        self._reading = True
+        try:
+            if not (reached() or ahead.ended):
+                async for _ in self._pieces:
+                    if reached():
+                        break
+                    self._notify()
+                else:
+                    ahead.ended = True
+        except BaseException as cut:  # A cancelled task ends the stream for the others too.
+            self.problem, ahead.ended = self.problem or broken_stream(cut, sent=str(self._call)), True
+            raise
+        finally:
+            self._reading = False
+            self._notify()
+        return not ahead.ended or bool(reached())
+
+    def _notify(self) -> None:
+        if self._moved is not None:
+            self._moved.set()
+            self._moved = None
 
     async def await_connected(self) -> bool:
         """Waits until the server has said that it is listening; False if the stream ends before."""
-        return await self._reach(lambda: self.read_ahead.count > 0)
+        self.read_ahead.shared = True
+        return await self._reach(lambda: self.read_ahead.connected)
 
     async def await_ending(self, after: int) -> Event | None:
         """Waits for the event that ends a turn, while others may read the stream too; see `EventStream`."""

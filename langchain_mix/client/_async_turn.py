@@ -155,20 +155,15 @@ class _Drive:
             self._turn = self._request.turn(self._assumed, SLOTS.stale_error(self._key))
             self._request.message_call(self._turn.known)  # Bad input is told before a stream is opened.
             self._watchdog = Watchdog(self._clock, self._core.settings)
-            stall = self._watchdog.stall
             async for update in self._carry_out(await self._open()):
                 yield update
             while not self._turn.over:
                 stream = self._stream
                 if stream is not None:
                     async for update in self._hear(stream):
-                        stall.pause()
                         yield update
-                        stall.resume()
-                async for update in self._heard_out(stream):
-                    stall.pause()
+                async for update in self._unwatched(self._heard_out(stream)):
                     yield update
-                    stall.resume()
         finally:
             # Leaving takes a request or two even in a cancelled task; it is short, and then the cancellation goes on.
             try:
@@ -178,6 +173,13 @@ class _Drive:
                 self._core.learn(self._turn.known, self._assumed)
                 SLOTS.remember(self._key, self._turn.stale_error)
                 SLOTS.leave(ticket)
+
+    async def _unwatched(self, updates: AsyncIterator[Update]) -> AsyncGenerator[Update, None]:
+        """Stops the clock of the stall while the user's code has an update."""
+        async for update in updates:
+            self._watchdog.stall.pause()
+            yield update
+            self._watchdog.stall.resume()
 
     async def _enter(self) -> Ticket:
         loop = asyncio.get_running_loop()
@@ -226,19 +228,20 @@ class _Drive:
         turn, step, stall = self._turn, self._turn.step, self._watchdog.stall
         async for event in stream.until_broken():
             if self._has_urgent_news():
-                async for update in self._news():
+                async for update in self._unwatched(self._news()):
                     yield update
+            before = turn.news
             for effect in step(Received(event)):
-                if type(effect) is Emit:
-                    yield effect.update
+                if type(effect) is Emit and turn.news != before:
+                    yield effect.update  # What is new ends a stall, however long the user's code takes over it.
                 else:
-                    async for update in self._carry_out((effect,)):
+                    async for update in self._unwatched(self._carry_out((effect,))):
                         yield update
             self._watchdog.connected()  # `connected` is the first event.
             if stall.is_over(turn.news):  # And what is stored, which was just read, does not end the turn.
-                async for update in self._carry_out(step(Expired(stall.allowed, quiet=True))):
+                async for update in self._unwatched(self._carry_out(step(Expired(stall.allowed, quiet=True)))):
                     yield update
-            if self._turn.over or self._stream is not stream:
+            if turn.over or self._stream is not stream:
                 return
 
     async def _heard_out(self, stream: AsyncEventStream | None) -> AsyncGenerator[Update, None]:

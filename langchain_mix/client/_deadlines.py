@@ -7,6 +7,9 @@ The timeouts of httpx hold for one read of the socket, and are fixed when the he
 read. In asynchronous code a task that waits can be cancelled. Synchronous code waits in a system call: there the read
 and write methods of the network streams are wrapped, which httpx hands out through its `trace` extension and with each
 response, so that each of them looks at the deadline of its thread. No thread is needed for it.
+
+Event streams come in thousands of pieces, most of which are there already: in both kinds of code it is the wrapped read
+method that looks at their deadline, and only where the network is read.
 """
 
 from __future__ import annotations
@@ -15,7 +18,8 @@ import asyncio
 import threading
 import time
 import weakref
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Any, Final, Self
 
@@ -38,6 +42,42 @@ class _Thread(threading.local):
 
 
 _THREAD: Final = _Thread()
+
+
+class ReadLimit:
+    """Keeps the reading of a piece of an event stream within a deadline, as a context. Used again for each piece."""
+
+    __slots__ = ("_due", "_token", "_until")
+
+    def __init__(self, due: Callable[[], float]) -> None:
+        """Takes what gives the deadline.
+
+        Args:
+            due: Returns it, on the monotonic clock in seconds. Called once for each piece that the network is read for.
+        """
+        self._due = due
+        self._until: float | None = None
+        self._token: Token[ReadLimit | None]
+
+    def __enter__(self) -> None:
+        """Begins to hold."""
+        self._until = None
+        self._token = _READING.set(self)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Ends to hold."""
+        _READING.reset(self._token)
+
+    def until(self) -> float:
+        """Returns the deadline of this piece, on the monotonic clock in seconds."""
+        if self._until is None:
+            self._until = self._due()
+        return self._until
+
+
+_READING: Final[ContextVar[ReadLimit | None]] = ContextVar("mix_read_limit", default=None)
 
 
 class Bounded:
@@ -169,7 +209,7 @@ class AsyncBoundedAttempt:
 
 
 class _Guarded:
-    """A read or write method of a network stream that ends at the deadline of the thread that calls it."""
+    """A read or write method of a network stream that ends at the deadline of who calls it."""
 
     __slots__ = ("_method",)
 
@@ -180,22 +220,32 @@ class _Guarded:
         method = self._method()
         if method is None:
             raise AssertionError("The stream of a running call is alive.")
-        time_left = left(_THREAD.until)
-        if time_left == 0.0:
-            raise httpx.ReadTimeout(_OVER)
-        return method(data, earlier(timeout, time_left))
+        until = _THREAD.until
+        if (limit := _READING.get()) is not None:
+            until = earlier(until, limit.until())
+        if until is not None:
+            timeout = earlier(timeout, left(until))
+            if timeout == 0.0:
+                raise httpx.ReadTimeout(_OVER)
+        return method(data, timeout)
 
     def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
         until = None if timeout is None else time.monotonic() + timeout
+        allowed = earlier(_SLICE, timeout)
         while True:
             try:
-                data: bytes = self._call(max_bytes, earlier(_SLICE, left(until)))
+                data: bytes = self._call(max_bytes, allowed)
             except Exception as problem:
                 # The library's own kind of timeout; nothing was read, and after a slice of the time it goes on.
-                if not isinstance(problem.__cause__, TimeoutError) or left(until) == 0.0:
+                allowed = earlier(_SLICE, left(until))
+                if not isinstance(problem.__cause__, TimeoutError) or allowed == 0.0:
                     raise
             else:
                 return data
+
+    def read_async(self, max_bytes: int, timeout: float | None = None) -> Awaitable[bytes]:
+        reading: Awaitable[bytes] = self._call(max_bytes, timeout)
+        return reading
 
     def write(self, buffer: bytes, timeout: float | None = None) -> None:
         for start in range(0, len(buffer), _AT_ONCE):
@@ -212,6 +262,24 @@ def guard(stream: Any) -> None:
     if own is None or read is None or write is None or isinstance(getattr(read, "__self__", None), _Guarded):
         return
     own["read"], own["write"] = _Guarded(read).read, _Guarded(write).write
+
+
+def guard_async(response: httpx.Response) -> bool:
+    """Makes the reads of an asynchronous response keep to a `ReadLimit`. May be called twice.
+
+    Args:
+        response: An open response.
+
+    Returns:
+        False where they cannot: the transport shows no network stream, or several responses share it.
+    """
+    stream = response.extensions.get("network_stream")
+    own, read = (getattr(stream, name, None) for name in ("__dict__", "read"))
+    if own is None or read is None or not response.http_version.startswith("HTTP/1"):
+        return False
+    if not isinstance(getattr(read, "__self__", None), _Guarded):
+        own["read"] = _Guarded(read).read_async
+    return True
 
 
 def earlier(one: float | None, other: float | None) -> float | None:

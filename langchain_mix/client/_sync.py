@@ -11,14 +11,14 @@ import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from types import TracebackType
-from typing import Any, Self, TypeAlias, TypeVar
+from typing import Any, Final, Self, TypeAlias, TypeVar
 
 import httpx
 
 from langchain_mix import errors, forking
 from langchain_mix.client._bodies import whole
 from langchain_mix.client._core import Core, Outcome, Wait, head_of, reply_of
-from langchain_mix.client._deadlines import SLACK, Bounded, BoundedAttempt, guard
+from langchain_mix.client._deadlines import SLACK, BoundedAttempt, ReadLimit, guard
 from langchain_mix.client._failures import broken_stream, failure_of, inherited_client, inherited_stream, original_of
 from langchain_mix.client._settings import ANSWER_LIMIT, DEFAULT_OPTIONS, CallOptions
 from langchain_mix.client._turns import interrupt, socket_of
@@ -26,7 +26,7 @@ from langchain_mix.client.http_clients import CALL_LIMITS, STREAM_LIMITS, open_c
 from langchain_mix.protocol.call import Call, Flow, Reply, Together
 from langchain_mix.protocol.event_reader import parse_event
 from langchain_mix.protocol.events import Event, SSECompleteEvent, SSEErrorEvent
-from langchain_mix.protocol.sse import SSEDecoder
+from langchain_mix.protocol.sse import ServerSentEvent, SSEDecoder
 
 T = TypeVar("T")
 
@@ -323,9 +323,9 @@ class ReadAhead:
 
     Attributes:
         events: The events that the reader of the stream is still to get.
-        endings: All events so far that ended a turn.
-        count: How many events there were so far.
-        reading: True while somebody reads.
+        endings: The events that ended a turn, since the stream is shared.
+        shared: True once a sender waits for events beside the reader.
+        connected: True once the server has said something.
         ended: True once the stream has ended.
     """
 
@@ -333,24 +333,27 @@ class ReadAhead:
         """Starts before the first event."""
         self.events: deque[Event] = deque()
         self.endings: list[Event] = []
-        self.count = 0
-        self.reading = False
-        self.ended = False
+        self.shared = self.connected = self.ended = False
 
-    def has_events(self) -> bool:
-        """Returns True if the reader need not wait."""
-        return bool(self.events)
+    def add(self, events: list[ServerSentEvent]) -> bool:
+        """Adds what came in one piece; False if that is nothing."""
+        if not events:
+            return False
+        self.connected = True
+        for sse in events:
+            event = parse_event(sse)
+            self.events.append(event)
+            if self.shared and type(event) in _ENDINGS:
+                self.endings.append(event)
+        return True
 
-    def add(self, event: Event | None) -> None:
-        """Adds what was read; None for the end of the stream."""
-        self.reading = False
-        if event is None:
-            self.ended = True
-            return
-        self.count += 1
-        self.events.append(event)
-        if isinstance(event, SSECompleteEvent | SSEErrorEvent):
-            self.endings.append(event)
+    def abandon(self) -> None:
+        """Ends at once: what was read is another process's."""
+        self.events.clear()
+        self.ended = True
+
+
+_ENDINGS: Final = frozenset({SSECompleteEvent, SSEErrorEvent})
 
 
 class EventStream:
@@ -369,42 +372,54 @@ class EventStream:
         self.response = response
         self.problem: errors.MixStreamError | None = None
         self._depth = forking.depth()
-        self._parsed = self._parse()
-        self._events = self._read()
         self.read_ahead = ReadAhead()
+        self._reading = threading.Lock()  # Held by the thread that reads for all.
         self._changed = threading.Condition()
+        self._waiting = 0
+        self._pieces = self._read_pieces()
+        self._events = self._read()
         forking.renew_in_child(self._renew)
 
     def _renew(self) -> None:
         """Ends in a forked child, since the parent reads on."""
         self.problem = inherited_stream(str(self._call))
-        self.read_ahead.reading, self.read_ahead.ended = False, True
-        self._changed = threading.Condition()
+        self.read_ahead.abandon()
+        self._reading, self._changed, self._waiting = threading.Lock(), threading.Condition(), 0
 
     def until_broken(self) -> Iterator[Event]:
-        """The events until the stream ends, in whichever way; `problem` then has why it broke, if it did.
+        """Gives the events until the stream ends, in whichever way; `problem` then has why it broke, if it did.
 
-        Each piece is waited for until the moment that `read_limit` gives, on the monotonic clock in seconds, if it is
-        set.
+        For a stream that nobody else reads. Each piece is waited for until the moment that `read_limit` gives, on the
+        monotonic clock in seconds, if it is set.
         """
-        return self._parsed
+        events = self.read_ahead.events
+        for _ in self._pieces:
+            while events:
+                yield events.popleft()
+
+    def _read(self) -> Iterator[Event]:
+        events = self.read_ahead.events
+        while events or self._reach(events.__len__):
+            yield events.popleft()
+        if self.problem is not None:
+            raise self.problem
 
     def _due(self) -> float:
         due = time.monotonic() + SLACK * self._liveness
         return due if self.read_limit is None else min(due, self.read_limit())
 
-    def _parse(self) -> Iterator[Event]:
-        decoder = SSEDecoder()
-        feed = decoder.feed
+    def _read_pieces(self) -> Iterator[None]:
+        feed, add = SSEDecoder().feed, self.read_ahead.add
+        limit = ReadLimit(self._due)
         try:
             chunks = self.response.iter_bytes()
             while True:
-                with Bounded(self._due()):
+                with limit:
                     chunk = next(chunks, None)
                 if chunk is None:
                     return
-                for event in feed(chunk):
-                    yield parse_event(event)
+                if add(feed(chunk)):
+                    yield
         except FAILURES as problem:
             self.problem = broken_stream(problem, sent=str(self._call))
             self.problem.original = original_of(problem)
@@ -415,38 +430,44 @@ class EventStream:
     def _is_inherited(self) -> bool:
         return forking.depth() != self._depth
 
-    def _read(self) -> Iterator[Event]:
-        while self._reach(self.read_ahead.has_events):
-            yield self.read_ahead.events.popleft()
-        if self.problem is not None:
-            raise self.problem
-
-    def _reach(self, reached: Callable[[], bool]) -> bool:
+    def _reach(self, reached: Callable[[], object]) -> bool:
         """Reads on until something is so, or the stream ends. Of several threads that want to, one reads for all."""
         ahead = self.read_ahead
-        while True:
+        while not self._reading.acquire(False):  # noqa: FBT003  # A keyword costs as much as the lock.
             with self._changed:
-                self._changed.wait_for(lambda: reached() or ahead.ended or not ahead.reading)
-                if reached() or ahead.ended:
-                    return reached()
-                ahead.reading = True
-            event: Event | None = None
-            try:
-                event = next(self._parsed, None)
-            except BaseException as cut:
-                self.problem = self.problem or broken_stream(cut, sent=str(self._call))
-                raise
-            finally:
-                with self._changed:
-                    ahead.add(event)
-                    self._changed.notify_all()
+                self._waiting += 1  # Before it looks at the lock, so that who gives it up notices.
+                self._changed.wait_for(lambda: reached() or ahead.ended or not self._reading.locked())
+                self._waiting -= 1
+            if reached() or ahead.ended:
+                return bool(reached())
+        try:
+            if not (reached() or ahead.ended):
+                for _ in self._pieces:
+                    if reached():
+                        break
+                    self._notify()
+                else:
+                    ahead.ended = True
+        except BaseException as cut:
+            self.problem, ahead.ended = self.problem or broken_stream(cut, sent=str(self._call)), True
+            raise
+        finally:
+            self._reading.release()
+            if self._waiting:
+                self._notify()
+        return not ahead.ended or bool(reached())
+
+    def _notify(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
 
     def await_connected(self) -> bool:
         """Waits until the server has said that it is listening; False if the stream ends before."""
-        return self._reach(lambda: self.read_ahead.count > 0)
+        self.read_ahead.shared = True
+        return self._reach(lambda: self.read_ahead.connected)
 
     def await_ending(self, after: int) -> Event | None:
-        """Waits for the event that ends a turn, while others may read the stream too.
+        """Waits for the event that ends a turn, while others may read the stream too. Follows `await_connected`.
 
         Args:
             after: How many turns had ended on this stream before.
@@ -486,7 +507,7 @@ class EventStream:
         """
         if self._is_inherited():
             return
-        if self.read_ahead.reading:
+        if self._reading.locked():
             self.interrupt()  # Another thread reads it: it notices nothing else, and closes it then.
         else:
             self.response.close()

@@ -158,7 +158,7 @@ class _Drive:
             while not self._turn.over:
                 stream = self._stream
                 if stream is not None:
-                    yield from self._unwatched(self._hear(stream))
+                    yield from self._hear(stream)
                 yield from self._unwatched(self._heard_out(stream))
         finally:
             try:
@@ -217,16 +217,17 @@ class _Drive:
         turn, step, stall = self._turn, self._turn.step, self._watchdog.stall
         for event in stream.until_broken():
             if self._has_urgent_news():
-                yield from self._news()
+                yield from self._unwatched(self._news())
+            before = turn.news
             for effect in step(Received(event)):
-                if type(effect) is Emit:
-                    yield effect.update
+                if type(effect) is Emit and turn.news != before:
+                    yield effect.update  # What is new ends a stall, however long the user's code takes over it.
                 else:
-                    yield from self._carry_out((effect,))
+                    yield from self._unwatched(self._carry_out((effect,)))
             self._watchdog.connected()  # `connected` is the first event.
             if stall.is_over(turn.news):  # And what is stored, which was just read, does not end the turn.
-                yield from self._carry_out(step(Expired(stall.allowed, quiet=True)))
-            if self._turn.over or self._stream is not stream:
+                yield from self._unwatched(self._carry_out(step(Expired(stall.allowed, quiet=True))))
+            if turn.over or self._stream is not stream:
                 return
 
     def _heard_out(self, stream: EventStream | None) -> Iterator[Update]:

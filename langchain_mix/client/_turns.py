@@ -137,7 +137,7 @@ class Deadline:
     @property
     def over(self) -> bool:
         """True when the time is up."""
-        return self.left() == 0.0
+        return self.end is not None and time.monotonic() >= self.end
 
     def cuts_off(self, answer: Answered) -> bool:
         """True when the deadline is why a message has no answer; a refusal counts all the same."""

@@ -6,6 +6,7 @@ Owns: the framing of the wire. Refuses to know: what an event means (`events.py`
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import NoReturn
 
 from langchain_mix.errors import MixStreamError
 
@@ -81,18 +82,45 @@ class SSEDecoder:
             chunk = self._joined(chunk)
         if not chunk:
             return []
-        events: list[ServerSentEvent] = []
         self._after_cr = chunk.endswith(b"\r")
-        lines = chunk.splitlines(keepends=True)  # On bytes: CR, LF and CRLF, nothing else.
+        if b"\r" in chunk:
+            chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        lines = chunk.split(b"\n")
         del chunk  # It may be as large as the largest event, and the lines are a copy.
+        rest = lines.pop()
+        events = self._read(lines)
+        if rest:
+            self._hold(rest)
+        return events
+
+    def _read(self, lines: list[bytes]) -> list[ServerSentEvent]:  # noqa: C901  # One case per field.
+        """Reads complete lines, in one loop with local names: a stream has thousands of events."""
+        events: list[ServerSentEvent] = []
+        data, event, retry, size = self._data, self._event, self._retry, self._size
         for line in lines:
-            text = line.rstrip(b"\r\n")
-            if len(text) == len(line):
-                self._hold(line)
-            elif text:
-                self._field(text)
-            elif (event := self._dispatch()) is not None:
-                events.append(event)
+            if not line:
+                if data:
+                    text = data[0] if len(data) == 1 else "\n".join(data)
+                    events.append(ServerSentEvent(event or "message", text, self._id, retry))
+                    data = []
+                event, retry, size = "", None, 0
+                continue
+            name, _, value = line.partition(b":")
+            if value[:1] == b" ":
+                value = value[1:]  # One name for both, since each may be as large as the largest event.
+            if name == b"data":
+                size += len(value) + 1  # With its newline: empty lines take memory too.
+                if size > self.max_event_bytes:
+                    self._refuse()
+                data.append(value.decode("utf-8", "replace"))
+            elif name == b"event":
+                event = value.decode("utf-8", "replace")
+            elif name == b"id":
+                if b"\0" not in value:
+                    self._id = value.decode("utf-8", "replace")
+            elif name == b"retry" and value.isdigit() and len(value) <= _RETRY_DIGITS:
+                retry = int(value)
+        self._data, self._event, self._retry, self._size = data, event, retry, size
         return events
 
     def _joined(self, chunk: bytes) -> bytes:
@@ -115,37 +143,14 @@ class SSEDecoder:
     def _hold(self, piece: bytes) -> None:
         self._tail.append(piece)
         self._held += len(piece)
-        self._check()
-
-    def _check(self) -> None:
         if self._size + self._held > self.max_event_bytes:
-            raise MixStreamError(
-                f"The server sent an event of more than {self.max_event_bytes} bytes.",
-                hint="Read the session's messages for what the agent did; raise the limit if such events are expected.",
-            )
+            self._refuse()
 
-    def _field(self, line: bytes) -> None:
-        name, _, value = line.partition(b":")
-        if value[:1] == b" ":
-            value = value[1:]  # One name for both, since each may be as large as the largest event.
-        if name == b"data":
-            self._size += len(value) + 1  # With its newline: empty lines take memory too.
-            self._check()
-            self._data.append(value.decode(errors="replace"))
-        elif name == b"event":
-            self._event = value.decode(errors="replace")
-        elif name == b"id":
-            if b"\0" not in value:
-                self._id = value.decode(errors="replace")
-        elif name == b"retry" and value.isdigit() and len(value) <= _RETRY_DIGITS:
-            self._retry = int(value)
-
-    def _dispatch(self) -> ServerSentEvent | None:
-        data, event, retry = self._data, self._event, self._retry
-        self._data, self._event, self._retry, self._size = [], "", None, 0
-        if not data:
-            return None
-        return ServerSentEvent(event or "message", data[0] if len(data) == 1 else "\n".join(data), self._id, retry)
+    def _refuse(self) -> NoReturn:
+        raise MixStreamError(
+            f"The server sent an event of more than {self.max_event_bytes} bytes.",
+            hint="Read the session's messages for what the agent did; raise the limit if such events are expected.",
+        )
 
 
 def encode(event: ServerSentEvent) -> bytes:

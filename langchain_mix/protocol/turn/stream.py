@@ -39,21 +39,23 @@ def hear(state: State, event: ev.Event) -> Effects:
     Returns:
         What to do now.
     """
-    if _is_new(state, event):
+    kind = type(event)
+    if kind not in _PERHAPS_OLD or _is_new(state, event):
         state.progress()
-    rule = _RULES.get(type(event))
+    rule = _RULES.get(kind)
     return rule(state, event) if rule is not None else ()
 
 
 def _is_new(state: State, event: ev.Event) -> bool:
-    """True unless the event would come on a session where nobody works, too."""
+    """True unless the event would come on a session where nobody works, too. For those of `_PERHAPS_OLD`."""
     if isinstance(event, ev.UnknownEvent):
         # A later server may have a keep-alive event of another name; it says the same each time.
         last, state.last_unknown = state.last_unknown, (event.event, event.raw)
         return event.event != "connected" and last != state.last_unknown
-    if isinstance(event, ev.SSEUserMessageCreatedEvent) and not event.data.parent_tool_call_id:
-        return event.data.message_id != state.user_id and event.data.message_id not in state.foreign_users
-    return type(event) not in _OF_THE_SERVER
+    if isinstance(event, ev.SSEUserMessageCreatedEvent):
+        known = event.data.message_id == state.user_id or event.data.message_id in state.foreign_users
+        return bool(event.data.parent_tool_call_id) or not known
+    return False
 
 
 def _nested(parent_id: str, update: Update) -> Effects:
@@ -259,10 +261,17 @@ def _unknown(state: State, event: ev.UnknownEvent) -> Effects:
     return (Emit(Progress(event.event, {"data": event.data, "raw": event.raw, "reason": event.reason})),)
 
 
-_OF_THE_SERVER: Final = frozenset(
-    {ev.SSEHeartbeatEvent, ev.SSEConnectedEvent, ev.SSESessionCreatedEvent, ev.SSESessionDeletedEvent}
+_PERHAPS_OLD: Final = frozenset(
+    {
+        ev.SSEHeartbeatEvent,
+        ev.SSEConnectedEvent,
+        ev.SSESessionCreatedEvent,
+        ev.SSESessionDeletedEvent,
+        ev.SSEUserMessageCreatedEvent,
+        ev.UnknownEvent,
+    }
 )
-"""What comes whether a turn runs or not. Mix cuts every stream after ten minutes, so that `connected` comes again."""
+"""What may come though no turn runs. Mix cuts every stream after ten minutes, so that `connected` comes again."""
 
 _RULES: Final[Mapping[type, Callable[[State, Any], Effects]]] = {
     ev.SSEConnectedEvent: _connected,
