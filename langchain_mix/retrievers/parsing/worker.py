@@ -34,6 +34,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, Final
 
+from langchain_mix import forking
 from langchain_mix.retrievers.limits import MEBIBYTE, Limits
 from langchain_mix.retrievers.parsing.collecting import Collector
 from langchain_mix.retrievers.parsing.parts import Kind, Parsed, Part, Place, Skipped
@@ -55,6 +56,7 @@ _REST: Final = 60.0
 _MOST_IDLE: Final = 2
 _SPARE_BYTES: Final = 64 * MEBIBYTE
 _TIMES_THE_FILE: Final = 8
+_CRASHED: Final = "What reads it has crashed or taken too much memory; the rest was not read."
 _PROGRAM: Final = "from langchain_mix.retrievers.parsing.worker import serve; serve()"
 
 
@@ -111,7 +113,12 @@ class _Worker:
         self._lines: queue.SimpleQueue[bytes] = queue.SimpleQueue()
         self._listener = threading.Thread(target=self._listen, name="ThreadPool-langchain-mix-worker", daemon=True)
         self._listener.start()
-        if self._next(_START) != {"ready": True}:
+        try:
+            ready = self._next(_START)
+        except BaseException:
+            self.close()
+            raise
+        if ready != {"ready": True}:
             self.close()
             raise OSError("the worker did not start")
 
@@ -138,21 +145,30 @@ class _Worker:
             return None
         return said if isinstance(said, dict) else None
 
-    def read(self, kind: Kind, data: bytes, found: Collector) -> Skipped | None:
-        """Has a file read. The worker is given back afterwards, or is at an end."""
+    def read(self, kind: Kind, data: bytes, found: Collector, *, again: bool = True) -> Skipped | None:
+        """Has a file read. The worker is given back afterwards, or is at an end.
+
+        Args:
+            kind: What it is.
+            data: Its bytes.
+            found: Where its parts are collected.
+            again: Whether another worker reads it if this one has ended.
+        """
         whole = False
         try:
             self._send(kind, data, found.limits)
             outcome, whole = self._receive(found)
         except _StoppedError:
-            self.close()
+            if not again:
+                found.leave_out(_CRASHED)
+                return None
             # It ended just now, having rested for long enough. Reading a file has no effects: another one does it.
-            return _pool.fresh().read(kind, data, found)
+            return _pool.fresh().read(kind, data, found, again=False)
         finally:
             if whole:
                 _pool.give_back(self)
             else:
-                self.close()
+                _pool.end(self)
         return outcome
 
     def _send(self, kind: Kind, data: bytes, limits: Limits) -> None:
@@ -178,7 +194,7 @@ class _Worker:
             if said is None:
                 if not began:
                     raise _StoppedError
-                found.leave_out("What reads it has crashed or taken too much memory; the rest was not read.")
+                found.leave_out(_CRASHED)
                 return None, False
             began = True
             if not _collected(said, found):
@@ -193,11 +209,10 @@ class _Worker:
         self._process.wait()
         self._listener.join()
 
-    def abandon(self) -> None:
-        """Lets go of a worker that belongs to the process from which this one was forked."""
-        for pipe in (self._process.stdin, self._process.stdout):
-            if pipe is not None:
-                os.close(pipe.fileno())
+    def let_go(self) -> None:
+        """Gives up a forked process's share of a worker, which goes on reading for the process it belongs to."""
+        forking.let_go((self._process.stdin, self._process.stdout))
+        self._process.returncode = 0  # It is no child of this process, which need not ask for its end.
 
 
 def _collected(said: Mapping[str, Any], found: Collector) -> bool:
@@ -226,12 +241,14 @@ def _outcome(said: Mapping[str, Any], found: Collector) -> Skipped | None:
 
 
 class _Pool:
-    """The workers that wait for a file."""
+    """The workers of this process: those that read, and those that wait for a file."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._idle: list[_Worker] = []
+        self._all: set[_Worker] = set()
         self._possible = bool(sys.executable) and not getattr(sys, "frozen", False)
+        forking.renew_in_child(self._renew)
 
     def take(self) -> _Worker | None:
         """Returns a worker that nobody else uses; None if there can be none."""
@@ -248,13 +265,23 @@ class _Pool:
 
     def fresh(self) -> _Worker:
         """Starts a worker."""
-        return _Worker()
+        worker = _Worker()
+        with self._lock:
+            self._all.add(worker)
+        return worker
 
     def give_back(self, worker: _Worker) -> None:
+        """Keeps a worker for the next file, if not enough of them wait already."""
         with self._lock:
             if len(self._idle) < _MOST_IDLE:
                 self._idle.append(worker)
                 return
+        self.end(worker)
+
+    def end(self, worker: _Worker) -> None:
+        """Ends a worker that is not wanted any more, or that nobody knows the state of."""
+        with self._lock:
+            self._all.discard(worker)
         worker.close()
 
     def close(self) -> None:
@@ -262,20 +289,17 @@ class _Pool:
         with self._lock:
             idle, self._idle = self._idle, []
         for worker in idle:
-            worker.close()
+            self.end(worker)
 
-    def forget(self) -> None:
-        """Begins again in a forked process."""
-        idle, self._idle = self._idle, []
+    def _renew(self) -> None:
+        everyone, self._all, self._idle = self._all, set(), []
         self._lock = threading.Lock()
-        for worker in idle:
-            worker.abandon()
+        for worker in everyone:
+            worker.let_go()
 
 
 _pool: Final = _Pool()
 atexit.register(_pool.close)
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_pool.forget)
 
 
 # In the worker

@@ -606,20 +606,20 @@ def test_charts_diagrams_and_comments_of_slides_are_read():
 
 X = 'xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"'
 BOMBS = {
-    "paragraphs": ("a.docx", lambda: word_with("<w:p/>" * 150_000)),
-    "short paragraphs": ("a.docx", lambda: word_with(par("ab") * 60_000)),
-    "cells of Word": ("a.docx", lambda: word_with(f"<w:tr>{'<w:tc></w:tc>' * 200_000}</w:tr>")),
-    "tabs": ("a.docx", lambda: word_with(f"<w:p><w:r>{'<w:tab/>' * 200_000}</w:r></w:p>")),
-    "depth": ("a.docx", lambda: word_with("<w:sdt>" * 300_000)),
-    "box": ("a.docx", lambda: word_with(f"<w:p><w:r><w:txbxContent>{par('') * 60_000}</w:txbxContent></w:r></w:p>")),
-    "rows": ("a.xlsx", lambda: xlsx_with("<row/>" * 150_000)),
-    "cells": ("a.xlsx", lambda: xlsx_with(f"<row>{'<c><v>12</v></c>' * 100_000}</row>")),
+    "paragraphs": ("a.docx", lambda: word_with("<w:p/>" * 50_000)),
+    "short paragraphs": ("a.docx", lambda: word_with(par("ab") * 20_000)),
+    "cells of Word": ("a.docx", lambda: word_with(f"<w:tr>{'<w:tc></w:tc>' * 80_000}</w:tr>")),
+    "tabs": ("a.docx", lambda: word_with(f"<w:p><w:r>{'<w:tab/>' * 80_000}</w:r></w:p>")),
+    "depth": ("a.docx", lambda: word_with("<w:sdt>" * 100_000)),
+    "box": ("a.docx", lambda: word_with(f"<w:p><w:r><w:txbxContent>{par('') * 20_000}</w:txbxContent></w:r></w:p>")),
+    "rows": ("a.xlsx", lambda: xlsx_with("<row/>" * 80_000)),
+    "cells": ("a.xlsx", lambda: xlsx_with(f"<row>{'<c><v>12</v></c>' * 30_000}</row>")),
     "references": (
         "a.xlsx",
         lambda: xlsx_with("<row>" + '<c t="s"><v>0</v></c>' * 16_000 + "</row>", f"<si><t>{'x' * 130_000}</t></si>"),
     ),
-    "strings": ("a.xlsx", lambda: xlsx_with('<row><c t="s"><v>0</v></c></row>', "<si/>" * 400_000)),
-    "columns": ("a.xlsx", lambda: xlsx_with('<row><c r="XFD1"><v>1</v></c></row>' * 30_000)),
+    "strings": ("a.xlsx", lambda: xlsx_with('<row><c t="s"><v>0</v></c></row>', "<si/>" * 150_000)),
+    "columns": ("a.xlsx", lambda: xlsx_with('<row><c r="XFD1"><v>1</v></c></row>' * 8_000)),
     "attributes": ("a.xlsx", lambda: xlsx_with("<row " + " ".join(f'a{n}="1"' for n in range(1_200_000)) + "/>")),
 }
 

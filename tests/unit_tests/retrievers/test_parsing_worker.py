@@ -178,6 +178,13 @@ def test_a_reader_that_crashes_is_reported_and_what_was_read_stays(monkeypatch):
     assert "crashed" in found.partial[0]
 
 
+def test_a_file_on_which_every_worker_dies_is_reported(monkeypatch):
+    monkeypatch.setattr(worker, "_PROGRAM", CRASHING.replace('found.add("page one", Place(page=1))', "pass"))
+    found = parse("a.pdf", b"%PDF-1.7 1 0 obj", LIMITS)
+    assert isinstance(found, Skipped)
+    assert "crashed" in found.reason
+
+
 def test_what_a_reader_prints_is_no_answer(monkeypatch):
     monkeypatch.setattr(worker, "_PROGRAM", NOISY)
     assert read("a.pdf", b"%PDF-1.7 1 0 obj").text == "page one"
@@ -264,6 +271,7 @@ def test_a_forked_process_starts_workers_of_its_own():
         "mine = worker._pool._idle[0]\n"
         "child = os.fork()\n"
         "if not child:\n"
+        "    assert not worker._pool._idle\n"
         '    assert parse("a.rtf", rb"{\\rtf1 y}", Limits()).text == "y"\n'
         "    os._exit(worker._pool._idle[0]._process.pid == mine._process.pid)\n"
         "assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0\n"
