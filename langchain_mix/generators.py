@@ -33,9 +33,13 @@ class Owned(AsyncIterator[T], Generic[T]):
     def __init__(self, generator: AsyncIterator[T]) -> None:
         """Takes a generator. One that was begun already stays known to its loop."""
         self._generator = cast("AsyncGenerator[T, None]", generator)
+        self._begun = False
 
     def __anext__(self) -> Awaitable[T]:
         """Returns what yields the next item."""
+        if self._begun:
+            return self._generator.__anext__()
+        self._begun = True
         return _unregistered(self._generator.__anext__)
 
     async def aclose(self) -> None:
