@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import AnyUrl, BaseModel, Field
 
-from langchain_mix.chat_models.schema_check import problems
+from langchain_mix.chat_models.schema_check import SchemaChecker, closed
 from langchain_mix.chat_models.structured import FORMAT_WITHDRAWN, response_prompt
 from langchain_mix.chat_models.tool_protocol import TOOLS_WITHDRAWN, tools_prompt
 from langchain_mix.emulator.agents import OfflineAgent
@@ -391,4 +391,4 @@ async def test_arguments_fit_whatever_the_words_are(desk, text: str, choice: str
     assert calls or choice == "auto"
     assert parallel or len(calls) <= 1
     for name, arguments in calls:
-        assert problems(arguments, schemas[name], closed=True) == [], (name, arguments)
+        assert SchemaChecker(closed(schemas[name])).problems(arguments) == [], (name, arguments)
