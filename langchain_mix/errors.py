@@ -28,6 +28,7 @@ The type alone tells whose fault it is::
     │   ├── MixTurnCancelled             somebody cancelled it
     │   ├── MixTurnTimeout               it took longer than allowed
     │   ├── MixTextGap                   text that was already shown lacks a part; the whole is in `.turn`
+    │   ├── MixToolCallMissing           no call of the application's tools, though `tool_choice` demands one
     │   ├── MixSessionBusy               the session runs another turn of this process
     │   ├── MixHistoryDiverged           the session does not hold the conversation as it was given
     │   └── MixOutcomeUnknown            nothing tells whether the server took the message
@@ -252,6 +253,13 @@ class MixTextGap(MixTurnError):
     """The turn is complete, but the text shown while it streamed lacks a part of it.
 
     The server drops events when a reader is slow. The complete text is in `turn`; do not send the message again.
+    """
+
+
+class MixToolCallMissing(MixTurnError):
+    """The agent had to call a tool of the application (`tool_choice`) and did not, not even when it was reminded.
+
+    What it said is in `turn.full_text`.
     """
 
 

@@ -30,7 +30,7 @@ from langchain_mix.chat_models.history import (
 from langchain_mix.chat_models.inputs import read_inputs
 from langchain_mix.chat_models.json_text import locate_json
 from langchain_mix.chat_models.plans import Base
-from langchain_mix.chat_models.tool_parser import CallArguments, CallStarted, InvalidCall, Text, ToolCallParser
+from langchain_mix.chat_models.tool_parser import CallArguments, CallStarted, InvalidCall, Piece, Text, ToolCallParser
 from langchain_mix.chat_models.tool_protocol import REMINDER, render_tool_results
 from langchain_mix.errors import MixInputError
 from langchain_mix.pointer import read_pointer
@@ -108,14 +108,26 @@ class _Conversation:
                     return False
                 turns[-1][1].append(row.text)
         end = len(self._messages) - 1
+        reminded: list[list[str]] = []
         for number, (text, replies) in reversed(list(enumerate(turns))):
-            if end < 0 or kind_of(self._messages[end]) != "ai" or not _is_answer(self._messages[end], replies):
+            if not reminded and number > 0 and self._goes_on(text, end):
+                reminded = [replies]
+                continue
+            parts, reminded = [replies, *reminded], []
+            if end < 0 or kind_of(self._messages[end]) != "ai" or not _is_answer(self._messages[end], parts):
                 return False
             start = self._start(text, end, first=number == 0)
             if start is None:
                 return False
             end = start - 1
         return end < 0
+
+    def _goes_on(self, stored: str, end: int) -> bool:
+        """Returns whether the answer at `end` began before this row, which `ChatMix` wrote within the same call."""
+        found = REMINDER.match(stored)
+        rest = stored[found.end() :].lstrip() if found is not None else stored
+        after_answer = end > 0 and kind_of(self._messages[end - 1]) == "ai"
+        return found is not None and not after_answer and (not rest or rest.startswith(_PLAN_MODE))
 
     def _start(self, stored: str, end: int, *, first: bool) -> int | None:
         """Finds the message with which begins what a user's row says; the row ends before the answer at `end`."""
@@ -155,20 +167,25 @@ def _is_sent(stored: str, text: str) -> bool:
     return stored.endswith(form) or form + _PLAN_MODE in stored
 
 
-def _is_answer(message: BaseMessage, replies: Sequence[str]) -> bool:
-    """Returns whether the agent's rows of a turn are this answer, as `ChatMix` reads answers."""
+def _is_answer(message: BaseMessage, parts: Sequence[Sequence[str]]) -> bool:
+    """Returns whether the agent's rows, turn by turn, are this answer, as `ChatMix` reads answers."""
     if isinstance(message, AIMessage) and (message.tool_calls or message.invalid_tool_calls):
-        return _are_calls(message, replies)
+        return _are_calls(message, parts)
+    replies = [reply for part in parts for reply in part]
     written, shown = _squeezed("".join(replies)), _squeezed(said(message))
     return written == shown or _is_data(message, shown, replies)
 
 
-def _are_calls(message: AIMessage, replies: Sequence[str]) -> bool:
+def _are_calls(message: AIMessage, parts: Sequence[Sequence[str]]) -> bool:
     parser = ToolCallParser([call["name"] or "" for call in (*message.tool_calls, *message.invalid_tool_calls)])
     texts: list[str] = []
     calls: list[list[object]] = []
     invalid: list[tuple[str, str]] = []
-    for piece in (piece for reply in replies for piece in (*parser.feed(reply), *parser.finish())):
+    pieces: list[Piece] = []
+    for replies in parts:
+        pieces += (piece for reply in replies for piece in (*parser.feed(reply), *parser.finish()))
+        parser.begin_again()
+    for piece in pieces:
         match piece:
             case Text():
                 texts.append(piece.text)

@@ -25,16 +25,17 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ensure_config
 from langchain_core.tools import BaseTool
-from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import Field, PrivateAttr, model_validator
 
 from langchain_mix._version import __version__
 from langchain_mix.chat_models.content import PROVIDER, Version, finished
+from langchain_mix.chat_models.failures import as_model_error
 from langchain_mix.chat_models.parameters import UNNAMED_MODEL, StandardParameters
 from langchain_mix.chat_models.plans import OnDivergence
 from langchain_mix.chat_models.profile import profile_of
 from langchain_mix.chat_models.retries import StreamedRun
 from langchain_mix.chat_models.tokens import approximate_message_tokens, approximate_token_ids
+from langchain_mix.errors import MixError
 from langchain_mix.generators import Owned, closed_at_exit
 from langchain_mix.protocol.api import ApiName
 
@@ -394,7 +395,10 @@ class ChatMix(StandardParameters):
     ) -> Question:
         from langchain_mix.chat_models.question import read_question  # noqa: PLC0415  # Loads the client.
 
-        question = read_question(self, self.client.server_url, messages, stop, kwargs)
+        try:
+            question = read_question(self, self.client.server_url, messages, stop, kwargs)
+        except MixError as error:
+            raise as_model_error(error) from error.__cause__
         return replace(question, version=version or self.content_version())
 
     # Tools and forms
@@ -405,6 +409,7 @@ class ChatMix(StandardParameters):
         *,
         tool_choice: str | None = None,
         parallel_tool_calls: bool = True,
+        strict: bool | None = None,
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, AIMessage]:
         """Lets the agent ask for calls of your own tools.
@@ -415,9 +420,10 @@ class ChatMix(StandardParameters):
         Args:
             tools: Functions, pydantic classes, LangChain tools, or definitions in OpenAI's form. May be empty.
             tool_choice: `"auto"`, `"any"` (or `"required"`, True), `"none"`, or the name of a tool. Where a call has to
-                be made and the messages end with a reply that makes none, the agent is told so, twice in a row at
-                most; LangChain's agents ask again like this.
+                be made and the agent makes none, it is reminded in the same session, once: what it says then belongs to
+                the same reply. Without the call the model raises `MixToolCallMissing`.
             parallel_tool_calls: Whether one reply may ask for several calls.
+            strict: True describes the tools as taking the named arguments alone. Mix enforces nothing.
             **kwargs: Bound to the model as well. With a `response_format`, the text of a reply that calls no tool is
                 its data alone, as LangChain's agents read it: it comes when the reply is complete, and words around
                 it are told as reasoning.
@@ -430,11 +436,11 @@ class ChatMix(StandardParameters):
                 called.
         """
         from langchain_mix.chat_models.reply_data import DATA_ONLY  # noqa: PLC0415  # For few.
-        from langchain_mix.chat_models.tool_protocol import normalise_choice  # noqa: PLC0415  # For few.
+        from langchain_mix.chat_models.tool_protocol import normalise_choice, openai_tool  # noqa: PLC0415  # For few.
 
         if kwargs.get("response_format") is not None:
             kwargs[DATA_ONLY] = True
-        formatted = [convert_to_openai_tool(tool) for tool in tools]
+        formatted = [openai_tool(tool, strict=strict) for tool in tools]
         if formatted:
             kwargs |= {
                 "tools": formatted,

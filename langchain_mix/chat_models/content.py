@@ -279,6 +279,19 @@ class ReplyWriter:
                 "index": self._new(("result", update.id)),
             }
 
+    @property
+    def called(self) -> list[str]:
+        """The names of the application's tools that were called so far."""
+        return [call["name"] for call in self._calls]
+
+    def end_turn(self) -> Iterator[ChatGenerationChunk]:
+        """Writes what was held back of a turn after which another one may go on with the same reply."""
+        for block in self._rest():
+            yield self._chunk(block, self._message_id)
+        self._open, self._message_id = None, ""
+        if self._speech is not None:
+            self._speech.begin_again()
+
     def finish(self) -> Iterator[ChatGenerationChunk]:
         """Writes what was held back, now that the turn has ended."""
         for block in self._rest(last=True):

@@ -6,20 +6,25 @@ Owns: these decisions. Refuses to know: how the turn was run and told (`exchange
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Final
 
 from langchain_mix import errors
+from langchain_mix.chat_models.align import verify
 from langchain_mix.chat_models.content import ReplyWriter
 from langchain_mix.chat_models.conversation import Ready
 from langchain_mix.chat_models.memory import CLAIMS, HEADS, THREADS, Head
 from langchain_mix.chat_models.model_choice import model_told
 from langchain_mix.chat_models.plans import Append, Rewind
 from langchain_mix.chat_models.question import Question
+from langchain_mix.chat_models.tool_protocol import reminder
 from langchain_mix.pointer import KEY, Pointer
 
 if TYPE_CHECKING:
     from langchain_mix.protocol.call import Flow
-    from langchain_mix.protocol.turn.updates import TurnResult
+    from langchain_mix.protocol.turn.updates import TurnResult, Usage
+
+_QUOTED: Final = 200
 
 
 def metadata_of(question: Question, ready: Ready, result: TurnResult, writer: ReplyWriter) -> dict[str, Any]:
@@ -72,6 +77,90 @@ def remember(question: Question, ready: Ready, result: TurnResult | None, *, dig
     CLAIMS.release(ready.claim)
     if question.thread is not None and result is not None:
         THREADS.put(question.thread, ready.session_id)
+
+
+def reminded(question: Question, ready: Ready, result: TurnResult) -> Ready:
+    """Makes the session ready for a reminder of the call that its reply lacks.
+
+    Args:
+        question: The call.
+        ready: What the reply was made in.
+        result: Its turn.
+
+    Returns:
+        The same session as it stands now, with the reminder as the message.
+    """
+    spent = result.usage.cost if result.usage is not None else None
+    return replace(
+        ready,
+        plan=Append(
+            messages=(),
+            calls={},
+            pointer=Pointer(server=ready.asked.server, session_id=ready.session_id),
+            after=result.message_id,
+        ),
+        text=reminder(question.demanded),
+        cost_before=None if ready.cost_before is None or spent is None else ready.cost_before + spent,
+        rows_before=result.row_count if result.row_count >= 0 else None,
+    )
+
+
+def joined(first: TurnResult, ready: Ready, second: TurnResult) -> TurnResult:
+    """Joins the turns of one call of the model: what they said is one reply to the first message.
+
+    Args:
+        first: The turn that lacks its call.
+        ready: As the reminder was sent.
+        second: The turn of the reminder.
+
+    Returns:
+        The turn as a whole. It is verified only if the reminder follows the first reply.
+    """
+    in_place = verify(ready.plan, second.rows, second.user_message_id) is None
+    return replace(
+        second,
+        sent_text=first.sent_text,
+        user_message_id=first.user_message_id,
+        messages=[*first.messages, *second.messages],
+        usage=_added(first.usage, second.usage),
+        reasoning_duration=first.reasoning_duration + second.reasoning_duration,
+        verified=second.verified and in_place,
+        contended=first.contended or second.contended,
+    )
+
+
+def _added(first: Usage | None, second: Usage | None) -> Usage | None:
+    """Adds what two turns used; where one of them is unknown, it says that it is not the whole."""
+    if first is None or second is None:
+        known = first or second
+        return None if known is None else replace(known, cost=None, whole_turn=False)
+    return replace(
+        second,
+        input_tokens=first.input_tokens + second.input_tokens,
+        output_tokens=first.output_tokens + second.output_tokens,
+        cache_creation_tokens=first.cache_creation_tokens + second.cache_creation_tokens,
+        cache_read_tokens=first.cache_read_tokens + second.cache_read_tokens,
+        cost=None if first.cost is None or second.cost is None else first.cost + second.cost,
+        whole_turn=first.whole_turn and second.whole_turn,
+    )
+
+
+def call_missing(question: Question, result: TurnResult) -> errors.MixToolCallMissing:
+    """Returns the error for a reply without the call that it had to make.
+
+    Args:
+        question: The call.
+        result: The turns, joined.
+    """
+    tools = ", ".join(question.demanded)
+    error = errors.MixToolCallMissing(
+        f"The agent answered without a call of {tools}, which tool_choice demands: {result.text[:_QUOTED]!r}",
+        acted="yes",
+        hint="The whole reply is in `.turn.full_text`. Ask in other words, use a model that follows the prompt, or "
+        "leave the choice to the agent (`tool_choice='auto'`; in LangChain's agents `ProviderStrategy`).",
+    )
+    error.turn = result
+    return error
 
 
 def cleaning(ready: Ready) -> Flow[None]:

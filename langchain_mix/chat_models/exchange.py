@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import AsyncGenerator, Generator, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
@@ -21,13 +22,16 @@ from langchain_mix.chat_models.conversation import Ready, prepare
 from langchain_mix.chat_models.custom_events import AsyncCustomEvents, CustomEvents
 from langchain_mix.chat_models.endings import (
     abandoned,
+    call_missing,
     cancelling,
     cleaning,
     deleting,
     gap,
+    joined,
     metadata_of,
     over_cost,
     remember,
+    reminded,
 )
 from langchain_mix.chat_models.failures import as_model_error
 from langchain_mix.chat_models.question import Question
@@ -67,6 +71,8 @@ class _Exchange:
         self._ready: Ready | None = None
         self._turn_told: TurnStream | AsyncTurnStream | None = None
         self._result: TurnResult | None = None
+        self._results: list[TurnResult] = []
+        """The turns that ended well: one, or two if a call that was missing had to be asked for."""
         self._heard = self._given_up = self._done = self._cleaned = False
         self._began = time.monotonic()
         self._tidy_until: float | None = None
@@ -90,7 +96,7 @@ class _Exchange:
 
     def _keep_failure(self, error: errors.MixError) -> None:
         """Keeps how this call failed, if its message may have arrived, for LangChain's retries of it."""
-        sent = self._turn_told is not None and self._turn_told.sent
+        sent = bool(self._results) or (self._turn_told is not None and self._turn_told.sent)
         if sent and (self._heard or error.acted != "no") and self._approvals.pause is None:
             FAILED_CALLS.add(self._question.mark(), self._path, error)
 
@@ -103,7 +109,7 @@ class _Exchange:
                 hint="Read the session before the message is sent again: tools may have run.",
             )
             if self._turn_told is not None:
-                given_up.turn = self._turn_told.result
+                given_up.turn = self._known_of(self._turn_told.result)
             self._keep_failure(as_model_error(given_up, sent=True))
 
     def _keep(self, chunk: ChatGenerationChunk) -> ChatGenerationChunk:
@@ -174,6 +180,41 @@ class _Exchange:
             error.turn = result
             raise error
 
+    def _next(self, message: Ready) -> tuple[list[ChatGenerationChunk], Ready | None]:
+        """Ends a turn, if the reply may lack a call that it has to make.
+
+        Returns:
+            What was held back of the reply, and a reminder if it lacks the call. There is one reminder in a call.
+
+        Raises:
+            MixToolCallMissing: It lacks the call, and the agent was reminded.
+        """
+        question = self._question
+        result = self._result or TurnResult(session_id=message.session_id)
+        self._results.append(result)
+        if len(self._results) > 1:
+            self._result = result = joined(self._results[0], message, result)
+        if not question.lacks_call([]) or (self._writer.gap and self._shown):
+            return [], None
+        chunks = [] if self._writer.stopped else [self._keep(chunk) for chunk in self._writer.end_turn()]
+        writer = self._rewritten()[0] if self._writer.gap else self._writer
+        if not question.lacks_call(writer.called):
+            return chunks, None
+        if len(self._results) > 1 or question.asked.reminder or self._writer.stopped:
+            raise call_missing(question, result)
+        self._result = None
+        return chunks, reminded(question, message, result)
+
+    def _rewritten(self) -> tuple[ReplyWriter, list[ChatGenerationChunk]]:
+        """Writes the reply again from the results of its turns, which are complete where the stream was not."""
+        writer = self._question.writer()
+        chunks: list[ChatGenerationChunk] = []
+        for number, result in enumerate(self._results):
+            if number:
+                chunks += writer.end_turn()
+            chunks += [c for update in retold(result) for c in writer.write(update)]
+        return writer, [*chunks, *writer.finish()]
+
     def _last(self, ready: Ready) -> list[ChatGenerationChunk]:
         """The end of the reply, once its turn has ended well."""
         result = self._result or TurnResult(session_id=ready.session_id)
@@ -184,9 +225,7 @@ class _Exchange:
         if self._writer.gap:
             if self._shown:
                 raise gap(result)
-            self._writer = self._question.writer()
-            chunks = [c for update in retold(result) for c in self._writer.write(update)]
-            chunks += self._writer.finish()
+            self._writer, chunks = self._rewritten()
             self.mended = chunks
         metadata = metadata_of(self._question, ready, result, self._writer)
         if self._done:
@@ -199,15 +238,24 @@ class _Exchange:
     def _failure(self, error: errors.MixError) -> errors.MixError:
         """An error as LangChain gets it. Whichever request failed, it tells what is known of the turn."""
         if self._is_late(error):
-            sent = self._turn_told is not None and self._turn_told.sent
+            sent = bool(self._results) or (self._turn_told is not None and self._turn_told.sent)
             late = expired(self._question.timeout or 0.0, sent=sent)
             late.__cause__ = error
             error = late
         if error.turn is None and self._heard and self._turn_told is not None:
             error.turn = self._turn_told.result
+        if error.turn is not None:
+            error.turn = self._known_of(error.turn)
         failure = as_model_error(error, sent=self._heard)
         self._keep_failure(failure)
         return failure
+
+    def _known_of(self, result: TurnResult) -> TurnResult:
+        """What is known of the call if its last turn, of which this is known, did not end well."""
+        before = self._results[0].messages if self._results else []
+        if result.messages[: len(before)] == before:
+            return result
+        return replace(result, messages=[*before, *result.messages])
 
     def _forget_unless_done(self) -> None:
         if self._ready is not None and not self._done and not self._cleaned:
@@ -250,10 +298,7 @@ class Exchange(_Exchange):
         try:
             self._approvals.recall()
             self._ready = ready = mix.run(prepare(lambda: mix.known, self._question.asked), until=self._deadline)
-            yield from self._turn(ready, run_manager)
-            if self._approvals.pause is not None:
-                self._clean(ready)
-                self._raise_pause(ready, self._approvals.pause)
+            yield from self._turns(ready, run_manager)
             yield from self._last(ready)
         except errors.MixError as error:
             raise self._failure(error) from error.__cause__
@@ -267,6 +312,16 @@ class Exchange(_Exchange):
                     mix.run(deleting(session_id), until=self._tidying())
                 except errors.MixError as error:
                     self._not_deleted(session_id, error)
+
+    def _turns(self, ready: Ready, run_manager: CallbackManagerForLLMRun | None) -> Iterator[ChatGenerationChunk]:
+        message: Ready | None = ready
+        while message is not None:
+            yield from self._turn(message, run_manager)
+            if self._approvals.pause is not None:
+                self._clean(ready)
+                self._raise_pause(ready, self._approvals.pause)
+            chunks, message = self._next(message)
+            yield from chunks
 
     def _turn(self, ready: Ready, run_manager: CallbackManagerForLLMRun | None) -> Iterator[ChatGenerationChunk]:
         mix, question = self._mix, self._question
@@ -288,7 +343,8 @@ class Exchange(_Exchange):
                     if self._writer.stopped:
                         break
                     if self._costs(update):
-                        self._check(mix.run(over_cost(question, ready), until=self._deadline), turn.result)
+                        asked = over_cost(question, self._ready or ready)
+                        self._check(mix.run(asked, until=self._deadline), turn.result)
             except errors.MixError as error:
                 self._unless_paused(error)
         self._result = turn.result
@@ -329,12 +385,9 @@ class AsyncExchange(_Exchange):
             self._ready = ready = await mix.run_async(
                 prepare(lambda: mix.known, self._question.asked), until=self._deadline
             )
-            async with Owned(self._turn(ready, run_manager)) as told:
+            async with Owned(self._turns(ready, run_manager)) as told:
                 async for chunk in told:
                     yield chunk
-            if self._approvals.pause is not None:
-                await self._clean(ready)
-                self._raise_pause(ready, self._approvals.pause)
             for chunk in self._last(ready):
                 yield chunk
         except errors.MixError as error:
@@ -349,6 +402,21 @@ class AsyncExchange(_Exchange):
                     await mix.run_async(deleting(session_id), until=self._tidying())
                 except errors.MixError as error:
                     self._not_deleted(session_id, error)
+
+    async def _turns(
+        self, ready: Ready, run_manager: AsyncCallbackManagerForLLMRun | None
+    ) -> AsyncGenerator[ChatGenerationChunk, None]:
+        message: Ready | None = ready
+        while message is not None:
+            async with Owned(self._turn(message, run_manager)) as told:
+                async for chunk in told:
+                    yield chunk
+            if self._approvals.pause is not None:
+                await self._clean(ready)
+                self._raise_pause(ready, self._approvals.pause)
+            chunks, message = self._next(message)
+            for chunk in chunks:
+                yield chunk
 
     async def _turn(
         self, ready: Ready, run_manager: AsyncCallbackManagerForLLMRun | None
@@ -372,7 +440,8 @@ class AsyncExchange(_Exchange):
                     if self._writer.stopped:
                         break
                     if self._costs(update):
-                        self._check(await mix.run_async(over_cost(question, ready), until=self._deadline), turn.result)
+                        asked = over_cost(question, self._ready or ready)
+                        self._check(await mix.run_async(asked, until=self._deadline), turn.result)
             except errors.MixError as error:
                 self._unless_paused(error)
         self._result = turn.result

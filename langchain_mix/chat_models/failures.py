@@ -38,6 +38,7 @@ _BY_TYPE: Final[tuple[tuple[type[errors.MixError], type[core.ModelError]], ...]]
     (errors.MixTurnInterrupted, core.ModelConnectionError),
     (errors.MixOutcomeUnknown, core.ModelConnectionError),
     (errors.MixHistoryDiverged, core.ModelInvalidRequestError),
+    (errors.MixToolCallMissing, core.ModelAPIError),
 )
 _BY_STATUS: Final[Mapping[int, type[core.ModelError]]] = {
     HTTPStatus.UNAUTHORIZED: core.ModelAuthenticationError,

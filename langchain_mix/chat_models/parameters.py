@@ -304,7 +304,11 @@ class StandardParameters(BaseChatModel):
 
     @classmethod
     def is_lc_serializable(cls) -> bool:
-        """It can be written with `dumpd` and read with `load(..., allowed_objects=[ChatMix])`."""
+        """Returns True: what `dumpd(model)` writes can be read again.
+
+        By `load(dumpd(model), allowed_objects=[ChatMix], valid_namespaces=["langchain_mix"])`: LangChain reads objects
+        of other packages only if they are named. With `secrets_from_env=True` the key is read from `MIX_API_KEY`.
+        """
         return True
 
     @classmethod

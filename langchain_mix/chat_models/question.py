@@ -10,13 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from hashlib import blake2b
-from itertools import takewhile
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
 from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables.config import ensure_config
-from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import TypeAdapter, ValidationError
 
 from langchain_mix.chat_models.approvals import Approvals
@@ -30,8 +28,10 @@ from langchain_mix.chat_models.response_schema import ResponseSchema
 from langchain_mix.chat_models.spoken import speech_for
 from langchain_mix.chat_models.structured import response_prompt, response_schema
 from langchain_mix.chat_models.tool_protocol import (
+    CALLS_CHECKED,
     demanded,
     normalise_choice,
+    openai_tool,
     parameter_names,
     reminder,
     tool_name,
@@ -61,9 +61,9 @@ FIELDS: Final = frozenset(
     }
 )
 """Fields of `ChatMix` that a single call may set otherwise."""
-TOOL_ARGUMENTS: Final = frozenset({"tools", "tool_choice", "parallel_tool_calls", "response_format", DATA_ONLY})
-MOST_REMINDERS: Final = 2
-"""How often in a row the agent is told that its reply lacks the call that it has to make."""
+TOOL_ARGUMENTS: Final = frozenset(
+    {"tools", "tool_choice", "parallel_tool_calls", "strict", "response_format", DATA_ONLY, CALLS_CHECKED}
+)
 SESSION_KEY: Final = "mix_session_id"
 """The key of a runnable's `configurable` that names the session, and the argument of a call that does."""
 
@@ -78,6 +78,7 @@ class Question:
         timeout: Seconds the turn may take.
         stops: Texts at which the reply ends.
         tools: Names of the application's tools that it may call.
+        demanded: Those of which it has to call one; none if it need not, or if the caller sees to that.
         parameters: The names of the parameters of each of these tools.
         data: The schema of the reply's data, if its text is to be nothing else.
         version: The form of the reply's content.
@@ -90,11 +91,16 @@ class Question:
     timeout: float | None
     stops: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
+    demanded: tuple[str, ...] = ()
     parameters: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
     data: ResponseSchema | None = None
     version: Version = "v0"
     thread: tuple[str, str] | None = None
     place: Place | None = field(default=None, compare=False)
+
+    def lacks_call(self, called: Sequence[str]) -> bool:
+        """Returns whether a reply that calls these tools lacks the call that it had to make."""
+        return _lacks_call(called, self.demanded)
 
     def mark(self) -> str:
         """Returns a hash of what is asked: messages and options."""
@@ -143,9 +149,10 @@ def read_question(
     rest = parameters.rest
     options = {name: _option(model, name, rest) for name in FIELDS}
     # Those who bind tools by `bind` give them as `bind_tools` takes them.
-    tools = [convert_to_openai_tool(tool) for tool in rest.get("tools") or ()]
+    tools = [openai_tool(tool, strict=rest.get("strict")) for tool in rest.get("tools") or ()]
     choice = normalise_choice(rest.get("tool_choice"), tools)
     names = tuple(tool_name(tool) for tool in tools)
+    wanted = demanded(choice, names)
     setup = [
         options["system_prompt"] or "",
         system_text(messages),
@@ -163,7 +170,7 @@ def read_question(
         messages=messages,
         setup="\n\n".join(part for part in setup if part),
         server=server,
-        reminder=_reminder(messages, server, demanded(choice, names)),
+        reminder=_reminder(messages, server, wanted),
         pinned=pinned,
         on_divergence=options["on_divergence"],
         title=options["title"],
@@ -178,6 +185,7 @@ def read_question(
         timeout=parameters.timeout,
         stops=parameters.stop,
         tools=() if choice == "none" else names,
+        demanded=() if rest.get(CALLS_CHECKED) else wanted,
         parameters={tool_name(tool): parameter_names(tool) for tool in tools},
         data=response_schema(rest.get("response_format")) if rest.get(DATA_ONLY) else None,
         thread=thread,
@@ -185,27 +193,21 @@ def read_question(
     )
 
 
-def _reminder(messages: Sequence[BaseMessage], server: str, tools: tuple[str, ...]) -> str:
+def _lacks_call(called: Sequence[str], wanted: Sequence[str]) -> bool:
+    return bool(wanted) and not any(name in wanted for name in called)
+
+
+def _reminder(messages: Sequence[BaseMessage], server: str, wanted: Sequence[str]) -> str:
     """What to say if the conversation ends with an answer of ours that lacks the call it had to make; else nothing.
 
-    LangChain's agents ask with the same messages again then, as models of other providers give another answer to them.
     Sending the last question again would have it answered twice; a session is told what its answer lacks instead.
     """
-    spoken = (m for m in reversed(messages) if kind_of(m) != "system")
-    answers = list(takewhile(lambda m: isinstance(m, AIMessage), spoken))
-    if not tools or not answers or not isinstance(last := answers[0], AIMessage):
+    last = next((m for m in reversed(messages) if kind_of(m) != "system"), None)
+    if not isinstance(last, AIMessage) or not _lacks_call([call["name"] for call in last.tool_calls], wanted):
         return ""
     pointer = read_pointer(last.response_metadata)
     ours = pointer is not None and pointer.server.rstrip("/") == server.rstrip("/")
-    if not ours or any(call["name"] in tools for call in last.tool_calls):
-        return ""
-    if len(answers) > MOST_REMINDERS:
-        raise MixInputError(
-            f"The conversation ends with {len(answers)} answers that call none of {', '.join(tools)}, though each had "
-            "to: there is nothing to answer.",
-            hint="The agent's model does not follow; ask for the form with `ProviderStrategy`, or add a HumanMessage.",
-        )
-    return reminder(tools)
+    return reminder(wanted) if ours else ""
 
 
 def _option(model: ChatMix, name: str, given: Mapping[str, Any]) -> Any:

@@ -62,6 +62,11 @@ class Speech:
         yield from self._rest(last=last)
         self._cutter = StopCutter(self._stops)
 
+    def begin_again(self) -> None:
+        """Begins the reply to another message of the same call, after `end`."""
+        if self._parser is not None:
+            self._parser.begin_again()
+
     def _read(self, text: str) -> Iterator[Piece]:
         if not text:
             return

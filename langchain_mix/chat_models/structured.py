@@ -19,6 +19,8 @@ from langchain_core.runnables.utils import AddableDict
 
 from langchain_mix.chat_models.json_text import write_json
 from langchain_mix.chat_models.response_schema import ResponseSchema
+from langchain_mix.chat_models.tool_protocol import CALLS_CHECKED
+from langchain_mix.errors import MixInputError
 
 Method = Literal["json_schema", "function_calling", "json_mode"]
 
@@ -58,7 +60,7 @@ def response_prompt(response_format: Any) -> str:
         The text for the session's prompt, or for the top of a message; empty if any form will do.
 
     Raises:
-        ValueError: It is none of these.
+        MixInputError: It is none of these. It is a `ValueError`.
     """
     form = response_schema(response_format)
     return _PROMPT.format(schema=write_json(form.json_schema)) if form is not None else ""
@@ -74,17 +76,24 @@ def response_schema(response_format: Any) -> ResponseSchema | None:
         The schema, or None if any form will do.
 
     Raises:
-        ValueError: It is none of these.
+        MixInputError: It is none of these. It is a `ValueError`.
     """
-    kind = response_format.get("type") if isinstance(response_format, Mapping) else None
-    if response_format is None or kind == "text":
+    if response_format is None or (isinstance(response_format, Mapping) and response_format.get("type") == "text"):
         return None
+    try:
+        return _format_schema(response_format)
+    except ValueError as error:
+        raise MixInputError(f"The response_format cannot be used: {error}") from error
+
+
+def _format_schema(response_format: Any) -> ResponseSchema:
+    kind = response_format.get("type") if isinstance(response_format, Mapping) else None
     if kind == "json_object":
         return ResponseSchema.of({"type": "object"})
     if kind == "json_schema":
         inner = response_format.get("json_schema", response_format)
         if not isinstance(inner, Mapping) or not isinstance(schema := inner.get("schema"), Mapping):
-            raise ValueError("A response_format of type json_schema has its schema in json_schema.schema.")
+            raise ValueError("one of type json_schema has its schema in json_schema.schema.")
         return ResponseSchema.of(schema, name=str(inner.get("name") or ""), strict=inner.get("strict"))
     return ResponseSchema.of(response_format)
 
@@ -133,7 +142,8 @@ def structured(
     tracing = {"kwargs": {"method": method}, "schema": form.traced}
     bound: Runnable[LanguageModelInput, AIMessage]
     if method == "function_calling":
-        bound = model.bind_tools([form.tool], tool_choice=form.name, ls_structured_output_format=tracing)
+        checked = {CALLS_CHECKED: True}  # What is missing is asked for once, whether it is the call or what is in it.
+        bound = model.bind_tools([form.tool], tool_choice=form.name, ls_structured_output_format=tracing, **checked)
     else:
         wanted = {"type": "json_object"} if method == "json_mode" else form.response_format
         bound = model.bind(response_format=wanted, ls_structured_output_format=tracing)

@@ -147,6 +147,10 @@ class ToolCallParser:
         self._line, self._fence, self._blank = [], "", ""
         return pieces
 
+    def begin_again(self) -> None:
+        """Begins another reply after `finish`, which may have a block of its own; calls are counted on."""
+        self._blocks = 0
+
     def _read(self, text: str) -> Iterator[Piece]:
         rest = self._held + text
         self._held = ""

@@ -12,8 +12,10 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Final
 
 from langchain_core.messages import ToolCall, ToolMessage
+from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from langchain_mix.chat_models.json_text import write_json
+from langchain_mix.chat_models.schema_check import closed
 from langchain_mix.errors import MixInputError
 
 CALLS, RESULTS = "tool_calls", "tool_results"
@@ -58,6 +60,9 @@ with the block <tool_calls> as you were told."""
 REMINDER: Final = re.compile("`[^`\\n]+`(?:, `[^`\\n]+`)*".join(re.escape(part) for part in _REMINDER.split("{tools}")))
 """Matches what `reminder` writes, whichever tools it names."""
 
+CALLS_CHECKED: Final = "caller_checks_calls"
+"""The argument of a call that leaves it to the caller what is done about a reply that lacks its call."""
+
 TOOLS_WITHDRAWN = """\
 <client_tools choice="none" parallel="no">
 The application's tools that you were told of before are no longer there; do not call them.
@@ -92,6 +97,30 @@ def tools_prompt(tools: Sequence[Mapping[str, Any]], tool_choice: str = "auto", 
         else "Ask for one call at a time: the array holds exactly one object.",
         choice_rule=_CHOICES.get(tool_choice, forced),
     )
+
+
+def openai_tool(tool: Any, *, strict: bool | None = None) -> dict[str, Any]:
+    """Gives a tool in OpenAI's format.
+
+    Args:
+        tool: A function, a class, a LangChain tool, or a definition.
+        strict: True describes it as taking the named arguments alone; nothing more comes of it, as Mix enforces none.
+
+    Returns:
+        The definition.
+
+    Raises:
+        MixInputError: It is no tool.
+    """
+    try:
+        made = convert_to_openai_tool(tool, strict=strict)
+    except (TypeError, ValueError) as error:
+        raise MixInputError(f"This is no tool: {str(tool)[:200]} ({error})", hint="See `bind_tools`.") from error
+    function = made.get("function")
+    if not strict or not isinstance(function, Mapping):
+        return made
+    # LangChain leaves definitions as they are.
+    return {**made, "function": {**function, "parameters": closed(function.get("parameters") or {})}}
 
 
 def check_tools(tools: Sequence[Mapping[str, Any]]) -> None:

@@ -136,6 +136,7 @@ __all__ = [
     "MixStreamError",
     "MixTextGap",
     "MixTimeoutError",
+    "MixToolCallMissing",
     "MixTurnCancelled",
     "MixTurnError",
     "MixTurnInterrupted",

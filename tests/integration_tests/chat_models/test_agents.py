@@ -29,7 +29,7 @@ from pydantic import BaseModel
 
 from langchain_mix import ChatMix, MixEmulator
 from langchain_mix.emulator import CloseConnection, CutStream, DropEvent, Faults, HttpError, Script, say, turn, use
-from langchain_mix.errors import MixError, MixInputError
+from langchain_mix.errors import MixError, MixInputError, MixToolCallMissing
 from langchain_mix.pointer import read_pointer
 
 APIS = ["0.7", "0.8"]
@@ -434,17 +434,16 @@ def test_a_reply_without_data_is_told_as_it_was_written():
 
 @pytest.mark.parametrize("api", ["0.6", *APIS])
 @pytest.mark.parametrize("reply", ["It is sunny.", calls(("rain", {}))])
-@pytest.mark.parametrize("late", [1, 2])
-async def test_an_answer_without_its_call_is_asked_for_again_and_the_question_is_not(api, reply, late):
+async def test_an_answer_without_its_call_is_asked_for_again_and_the_question_is_not(api, reply):
     told = {"city": "Rome", "sunny": True}
-    script = Script("Hi.", *[reply] * late, calls(("Weather", told)), calls(("Weather", told)))
+    script = Script("Hi.", reply, calls(("Weather", told)), calls(("Weather", told)))
     with MixEmulator(api=api, agent=script) as server:
         model, seen = ChatMix(server_url=server.url), [HumanMessage("Hello")]
         seen.append(model.invoke(seen))
         agent = create_agent(model, [], response_format=ToolStrategy(Weather))
         state = await agent.ainvoke({"messages": [*seen, HumanMessage("Rome?")]})
         assert state["structured_response"] == Weather(**told)
-        assert [("Rome?" in text, "`Weather`" in text) for text in posts(server)[2:]] == [(False, True)] * late
+        assert [("Rome?" in text, "`Weather`" in text) for text in posts(server)[2:]] == [(False, True)]
         assert len(sessions(server)) == 1
         assert sum("Rome?" in row["userInput"] for row in rows(server)) == 1
         agent.invoke({"messages": [*state["messages"], HumanMessage("Oslo?")]})
@@ -456,12 +455,13 @@ def rows(server):
 
 
 @pytest.mark.parametrize("reply", ["It is sunny.", calls(("rain", {}))])
-def test_a_form_that_is_never_given_is_an_error_and_no_silent_end(reply):
+@pytest.mark.parametrize("tools", [[], [weather]])
+def test_structured_output_that_is_never_given_is_an_error_and_no_silent_end(reply, tools):
     with MixEmulator(agent=Script(reply, loop=True)) as server:
-        agent = create_agent(ChatMix(server_url=server.url), [], response_format=ToolStrategy(Weather))
-        with pytest.raises(MixInputError, match="nothing to answer"):
+        agent = create_agent(ChatMix(server_url=server.url), tools, response_format=ToolStrategy(Weather))
+        with pytest.raises(MixToolCallMissing, match="Weather"):
             agent.invoke(ask("Rome?"))
-        assert len(posts(server)) == 3
+        assert ["Rome?" in text for text in posts(server)] == [True, False]
 
 
 # Middleware

@@ -107,6 +107,23 @@ def test_calls_are_compared_by_name_and_arguments() -> None:
     assert not agree(rows("u What now?", f"a I look at the secret.\n{block}"), Q, call("look", at="x"))
 
 
+def test_an_answer_goes_on_after_a_reminder_of_its_call() -> None:
+    first = '<tool_calls>\n[{"name": "see"'
+    block = '<tool_calls>\n[{"name": "look", "args": {"at": "x"}}]\n</tool_calls>'
+    told, before = f"u {reminder(['look'])}", [HumanMessage("Hi"), AIMessage("Yes.")]
+    for row in (told, f"{told}\n\n<system-reminder>\nPlan.\n</system-reminder>"):
+        assert agree(rows("u What now?", "a I look.", row, f"a {block}"), Q, call("look", at="x"))
+        longer = rows("u Hi", "a Yes.", "u What now?", "a I look.", row, f"a {block}")
+        assert agree(longer, *before, Q, call("look", at="x"))
+    invalid: Any = {"type": "invalid_tool_call", "id": "2", "name": None, "args": first[13:], "error": None}
+    broken = AIMessage("", tool_calls=call("look", at="x").tool_calls, invalid_tool_calls=[invalid])
+    assert agree(rows("u What now?", f"a {first}", told, f"a {block}"), Q, broken)
+    for row in ("u Secret.", f"u Secret. {told}", f"{told} Secret."):
+        assert not agree(rows("u What now?", "a I look.", row, f"a {block}"), Q, call("look", at="x"))
+    assert not agree(rows("u What now?", "a Secret.", told, f"a {block}"), Q, call("look", at="x"))
+    assert not agree(rows(told, f"a I look.\n{block}"), Q, call("look", at="x"))
+
+
 def test_data_agrees_with_the_words_around_it() -> None:
     stored = rows("u What now?", 'a The secret is:\n```json\n{"a": 1}\n```')
     thought: dict[str, Any] = {"type": "reasoning", "reasoning": "The secret is:"}

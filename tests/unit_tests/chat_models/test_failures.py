@@ -65,6 +65,7 @@ PAIRS = [
     (errors.MixTurnInterrupted("x", acted="yes"), core.ModelConnectionError, False),
     (errors.MixTurnCancelled("x", acted="yes"), core.ModelError, False),
     (errors.MixTextGap("x", acted="yes"), core.ModelError, False),
+    (errors.MixToolCallMissing("x", acted="yes"), core.ModelAPIError, False),
     (errors.MixOutcomeUnknown("x", acted="unknown"), core.ModelConnectionError, False),
     (errors.MixHistoryDiverged("x"), core.ModelInvalidRequestError, False),
     (errors.MixSessionBusy("x"), core.ModelError, True),

@@ -9,7 +9,7 @@ from langchain_core.tools import tool
 
 from langchain_mix import ChatMix
 from langchain_mix.chat_models.memory import THREADS
-from langchain_mix.chat_models.question import FIELDS, MOST_REMINDERS, Question, read_question
+from langchain_mix.chat_models.question import FIELDS, Question, read_question
 from langchain_mix.chat_models.structured import response_prompt
 from langchain_mix.chat_models.tool_protocol import tools_prompt
 from langchain_mix.errors import MixInputError
@@ -149,13 +149,6 @@ def test_an_answer_that_lacks_its_call_is_reminded_of_it(choice: Any, told: str)
 )
 def test_nobody_else_is_reminded(messages: Any) -> None:
     assert read(None, messages, tools=[ADD], tool_choice="any").asked.reminder == ""
-
-
-def test_reminders_end() -> None:
-    talk = [HumanMessage("Hi"), *[answer()] * MOST_REMINDERS]
-    assert read(None, [*talk, SystemMessage("S")], tools=[ADD], tool_choice="any").asked.reminder
-    with pytest.raises(MixInputError, match="nothing to answer"):
-        read(None, [*talk, answer("", "rain")], tools=[ADD], tool_choice="any")
 
 
 def test_only_what_is_bound_for_agents_is_data_alone() -> None:
