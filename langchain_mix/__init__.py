@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from langchain_mix._version import __version__
 
 if TYPE_CHECKING:
+    from langchain_mix.agents import MixAgent
     from langchain_mix.chat_models import ChatMix
     from langchain_mix.checkpoint import MixSaver
     from langchain_mix.client import Mix
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = [
     "ChatMix",
     "Mix",
+    "MixAgent",
     "MixBlobLoader",
     "MixEmulator",
     "MixError",
@@ -34,6 +36,7 @@ __all__ = [
 _HOMES = {
     "ChatMix": "langchain_mix.chat_models",
     "Mix": "langchain_mix.client",
+    "MixAgent": "langchain_mix.agents",
     "MixBlobLoader": "langchain_mix.retrievers",
     "MixEmulator": "langchain_mix.emulator",
     "MixError": "langchain_mix.errors",

@@ -25,7 +25,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ensure_config
 from langchain_core.tools import BaseTool
-from pydantic import Field, PrivateAttr, model_validator
+from pydantic import BaseModel, Field, PrivateAttr, model_validator
 
 from langchain_mix._version import __version__
 from langchain_mix.chat_models.content import PROVIDER, Version, finished
@@ -35,7 +35,7 @@ from langchain_mix.chat_models.plans import OnDivergence
 from langchain_mix.chat_models.profile import profile_of
 from langchain_mix.chat_models.retries import StreamedRun
 from langchain_mix.chat_models.tokens import approximate_message_tokens, approximate_token_ids
-from langchain_mix.errors import MixError
+from langchain_mix.errors import MixError, MixInputError
 from langchain_mix.generators import Owned, closed_at_exit
 from langchain_mix.protocol.api import ApiName
 
@@ -448,6 +448,42 @@ class ChatMix(StandardParameters):
                 "parallel_tool_calls": parallel_tool_calls,
             }
         return self.bind(**kwargs)
+
+    def as_tool(
+        self,
+        args_schema: type[BaseModel] | None = None,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        arg_types: dict[str, type] | None = None,
+    ) -> BaseTool:
+        """Makes the Mix agent a tool of another agent: one text in, the text of the answer out.
+
+        The calls of a thread go on in one session: each ToolMessage carries its part of the conversation as artifact.
+        Outside of a graph with a checkpointer, this process remembers the session of each `thread_id`. Calls side by
+        side begin where the thread stood, each in a session of its own if need be. `permissions="interrupt"` pauses
+        the calling graph.
+
+        Args:
+            args_schema: Not taken.
+            name: The tool's name; None for the model's, or "mix".
+            description: What the calling agent reads of it; None for a general one.
+            arg_types: Not taken.
+
+        Returns:
+            The tool.
+
+        Raises:
+            MixInputError: A schema of arguments is given: a Mix agent takes words.
+        """
+        from langchain_mix.chat_models.agent_tool import agent_tool  # noqa: PLC0415  # For few.
+
+        if args_schema is not None or arg_types is not None:
+            raise MixInputError(
+                "A Mix agent as a tool takes one text, and no other arguments.",
+                hint="Write a tool that makes the text of its arguments and calls the model.",
+            )
+        return agent_tool(self, name or self.name or "mix", description)
 
     def with_structured_output(
         self, schema: dict[str, Any] | type | None = None, *, include_raw: bool = False, **kwargs: Any

@@ -66,6 +66,8 @@ TOOL_ARGUMENTS: Final = frozenset(
 )
 SESSION_KEY: Final = "mix_session_id"
 """The key of a runnable's `configurable` that names the session, and the argument of a call that does."""
+THREAD_KEY: Final = "mix_thread_id"
+"""The argument of a call that has it run in the session of a thread, whatever `session_per_thread` is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +147,7 @@ def read_question(
     Raises:
         MixInputError: An argument is unknown or cannot be honoured.
     """
-    parameters = read_call(model, stop, kwargs, FIELDS | TOOL_ARGUMENTS | {SESSION_KEY, "thread_id"})
+    parameters = read_call(model, stop, kwargs, FIELDS | TOOL_ARGUMENTS | {SESSION_KEY, THREAD_KEY, "thread_id"})
     rest = parameters.rest
     options = {name: _option(model, name, rest) for name in FIELDS}
     # Those who bind tools by `bind` give them as `bind_tools` takes them.
@@ -162,8 +164,10 @@ def read_question(
     configurable = ensure_config().get("configurable", {})
     pinned = rest.get(SESSION_KEY) or configurable.get(SESSION_KEY) or options["session_id"]
     thread = None
-    thread_id = rest.get("thread_id") or configurable.get("thread_id")
-    if model.session_per_thread and pinned is None and thread_id:
+    thread_id = rest.get(THREAD_KEY)
+    if model.session_per_thread:
+        thread_id = rest.get("thread_id") or configurable.get("thread_id")
+    if pinned is None and thread_id:
         thread = (server, str(thread_id))
         pinned = THREADS.get(thread)
     asked = Asked(

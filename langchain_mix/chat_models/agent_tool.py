@@ -1,0 +1,106 @@
+"""A Mix agent as a tool of another agent, and the session that each thread has for it.
+
+Owns: what the calling agent gives and gets, and how the conversation with the Mix agent is kept: the messages of each
+call are the artifact of its ToolMessage, so that it is as durable as the calling graph's state, and branches with it.
+Refuses to know: how a conversation is aligned with a session (`align.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Annotated, Any, Final
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, ToolMessage
+from langchain_core.messages.base import messages_to_dict
+from langchain_core.messages.utils import messages_from_dict
+from langchain_core.runnables import RunnableConfig
+from langchain_core.tools import BaseTool, StructuredTool
+from pydantic import Field, create_model
+
+from langchain_mix.chat_models.history import kind_of
+
+if TYPE_CHECKING:
+    from langchain_mix.chat_models.chat_model import ChatMix
+
+_ARTIFACT: Final = "mix_messages"
+_DESCRIPTION: Final = (
+    "An agent with tools of its own. Give it one task in plain words, with all that it needs to know; it returns its "
+    "answer and remembers the earlier tasks of this conversation."
+)
+
+
+def agent_tool(model: ChatMix, name: str, description: str | None) -> BaseTool:
+    """Makes a tool of a model.
+
+    Args:
+        model: The model.
+        name: The tool's name.
+        description: What the calling agent reads of it; None for a general one.
+
+    Returns:
+        The tool: one text in, the answer's text out.
+    """
+    from langgraph.prebuilt import InjectedState  # noqa: PLC0415  # LangGraph is loaded when it is first used.
+
+    def run(request: str, config: RunnableConfig, state: Any = None) -> tuple[str, dict[str, Any]]:
+        messages = [*_earlier(state, name), asked := HumanMessage(request)]
+        return _told(asked, model.invoke(messages, config, **thread_options(config, name, messages)))
+
+    async def arun(request: str, config: RunnableConfig, state: Any = None) -> tuple[str, dict[str, Any]]:
+        messages = [*_earlier(state, name), asked := HumanMessage(request)]
+        return _told(asked, await model.ainvoke(messages, config, **thread_options(config, name, messages)))
+
+    arguments = create_model(
+        name,
+        request=(str, Field(description="The task, in plain words.")),
+        state=(Annotated[Any, InjectedState], None),
+    )
+    return StructuredTool.from_function(
+        run,
+        arun,
+        name=name,
+        description=description or _DESCRIPTION,
+        args_schema=arguments,
+        infer_schema=False,
+        response_format="content_and_artifact",
+    )
+
+
+def thread_options(config: RunnableConfig, name: str, messages: Sequence[BaseMessage]) -> dict[str, Any]:
+    """Returns how a call finds the session of its thread, where nothing else keeps the conversation.
+
+    Args:
+        config: The configuration of the call.
+        name: The agent's name: several of them may be in one thread.
+        messages: What the call is given. Where they have an answer, they say where the conversation stands.
+
+    Returns:
+        Arguments of the call; none where a checkpointer keeps the conversation, and none inside of a subgraph, whose
+        calls may run side by side and are to know nothing of each other.
+    """
+    from langchain_mix.chat_models.question import THREAD_KEY  # noqa: PLC0415  # Loads the client.
+
+    configurable = config.get("configurable") or {}
+    thread = configurable.get("thread_id")
+    nested = "|" in str(configurable.get("checkpoint_ns") or "")  # LangGraph: the separator of namespaces.
+    if not thread or nested or configurable.get("__pregel_checkpointer") is not None:
+        return {}
+    if any(kind_of(message) not in {"human", "system"} for message in messages):
+        return {}
+    return {THREAD_KEY: f"{name}\0{thread}", "multitask_strategy": "enqueue"}
+
+
+def _earlier(state: Any, name: str) -> list[BaseMessage]:
+    """Returns the conversation with the agent so far, as the calling graph's state has it."""
+    messages = state.get("messages", ()) if isinstance(state, Mapping) else getattr(state, "messages", state) or ()
+    kept: list[BaseMessage] = []
+    for message in messages:
+        artifact = message.artifact if isinstance(message, ToolMessage) and message.name == name else None
+        if isinstance(artifact, Mapping) and artifact.get(_ARTIFACT):
+            kept += messages_from_dict(artifact[_ARTIFACT])
+    return kept
+
+
+def _told(asked: HumanMessage, reply: AIMessage) -> tuple[str, dict[str, Any]]:
+    text = reply.text or "The agent ended without an answer in words."
+    return text, {_ARTIFACT: messages_to_dict([asked, reply])}
