@@ -9,7 +9,7 @@ from langchain_mix._version import __version__
 
 if TYPE_CHECKING:
     from langchain_mix.agents import MixAgent
-    from langchain_mix.chat_models import ChatMix
+    from langchain_mix.chat_models import ChatMix, MixPermissionWarning
     from langchain_mix.checkpoint import MixSaver
     from langchain_mix.client import Mix
     from langchain_mix.emulator import MixEmulator
@@ -25,6 +25,7 @@ __all__ = [
     "MixEmulator",
     "MixError",
     "MixFileLoader",
+    "MixPermissionWarning",
     "MixRetriever",
     "MixSaver",
     "__version__",
@@ -41,6 +42,7 @@ _HOMES = {
     "MixEmulator": "langchain_mix.emulator",
     "MixError": "langchain_mix.errors",
     "MixFileLoader": "langchain_mix.retrievers",
+    "MixPermissionWarning": "langchain_mix.chat_models",
     "MixRetriever": "langchain_mix.retrievers",
     "MixSaver": "langchain_mix.checkpoint",
     "aupload": "langchain_mix.retrievers",

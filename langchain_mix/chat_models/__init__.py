@@ -4,5 +4,6 @@
 """
 
 from langchain_mix.chat_models.chat_model import ChatMix
+from langchain_mix.chat_models.parameters import MixParameterWarning, MixPermissionWarning
 
-__all__ = ["ChatMix"]
+__all__ = ["ChatMix", "MixParameterWarning", "MixPermissionWarning"]

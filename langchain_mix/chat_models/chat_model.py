@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
+from functools import reduce
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
 
 from langchain_core.callbacks import (
@@ -19,7 +20,7 @@ from langchain_core.callbacks import (
 )
 from langchain_core.language_models import LangSmithParams, LanguageModelInput, ModelProfile
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
-from langchain_core.messages.ai import add_ai_message_chunks
+from langchain_core.messages.ai import add_ai_message_chunks, add_usage
 from langchain_core.messages.utils import message_chunk_to_message
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableConfig
@@ -37,6 +38,7 @@ from langchain_mix.chat_models.retries import StreamedRun
 from langchain_mix.chat_models.tokens import approximate_message_tokens, approximate_token_ids
 from langchain_mix.errors import MixError, MixInputError
 from langchain_mix.generators import Owned, closed_at_exit
+from langchain_mix.pointer import KEY
 from langchain_mix.protocol.api import ApiName
 
 if TYPE_CHECKING:
@@ -76,12 +78,13 @@ class ChatMix(StandardParameters):
         system_prompt: Added to the session's prompt, before the system messages of a call.
         prompt_mode: `"append"` puts the prompt after the agent's own (50 KB at most), `"replace"` in its place
             (100 KB).
-        title: Title of new sessions. Servers may change it.
+        title: Title of new sessions; None for the beginning of the first human message. Servers may change it.
         plan_mode: Whether the agent may only read and plan.
         thinking_level: `"off"`, `"basic"`, `"medium"` or `"maximum"` (Mix 0.7 on).
         max_steps: Model calls after which a turn ends with an error (Mix 0.8 on).
         max_cost: US dollars after which a turn is cancelled; it is asked for after each tool, at one request each.
-        permissions: How permission requests of tools are answered: `"deny"`, `"allow"`, `"ignore"` to leave them to
+        permissions: How permission requests of tools are answered: `"deny"` (which warns with `MixPermissionWarning`
+            where it was not chosen), `"allow"`, `"ignore"` to leave them to
             someone else, a list of tools that may run (`["ReadText", "Write(*.md)"]`), a function of the request that
             returns True, False or None, or `"interrupt"` to ask through LangGraph.
         on_notification: How notifications are answered (Mix 0.8 on): a function that returns the answer, or
@@ -99,7 +102,7 @@ class ChatMix(StandardParameters):
     session_per_thread: bool = False
     system_prompt: str | None = None
     prompt_mode: Literal["append", "replace"] = "append"
-    title: str = "LangChain"
+    title: str | None = None
     plan_mode: bool = False
     thinking_level: Literal["off", "basic", "medium", "maximum"] | None = None
     max_steps: int | None = Field(default=None, ge=1)
@@ -114,6 +117,7 @@ class ChatMix(StandardParameters):
     """Off unless asked for: a cached reply would stand for a turn that never ran."""
 
     _mix: Any = PrivateAttr(default=None)
+    _denied: set[str] = PrivateAttr(default_factory=set)
 
     if not TYPE_CHECKING:  # For type checkers, the fields are the parameters.
 
@@ -190,6 +194,10 @@ class ChatMix(StandardParameters):
         client: Mix = self._mix
         return client
 
+    def denied_tools(self) -> set[str]:
+        """Returns the tools of whose denial this model has warned; whoever warns of one adds it."""
+        return self._denied
+
     # Calls
 
     def invoke(
@@ -259,7 +267,7 @@ class ChatMix(StandardParameters):
         # LangChain may stream inside; its own merging leaves indices in a message, or another form of content.
         token = _RUNNING.set(run_manager)
         try:
-            return self._finished(super()._generate_with_cache(messages, stop, run_manager, **kwargs))
+            return self._described(self._finished(super()._generate_with_cache(messages, stop, run_manager, **kwargs)))
         finally:
             _RUNNING.reset(token)
 
@@ -272,7 +280,8 @@ class ChatMix(StandardParameters):
     ) -> ChatResult:
         token = _RUNNING.set(run_manager)
         try:
-            return self._finished(await super()._agenerate_with_cache(messages, stop, run_manager, **kwargs))
+            result = await super()._agenerate_with_cache(messages, stop, run_manager, **kwargs)
+            return self._described(self._finished(result))
         finally:
             _RUNNING.reset(token)
 
@@ -384,6 +393,31 @@ class ChatMix(StandardParameters):
             if isinstance(generation.message, AIMessage):
                 generation.message = finished(generation.message, self.content_version())
         return result
+
+    @staticmethod
+    def _described(result: ChatResult) -> ChatResult:
+        """Adds what callbacks read of a whole reply beside its message."""
+        message = result.generations[0].message
+        if isinstance(message, AIMessage):
+            metadata = message.response_metadata
+            told = {
+                "model_name": metadata.get("model_name"),
+                "token_usage": message.usage_metadata,
+                "cost": (metadata.get(KEY) or {}).get("cost"),
+            }
+            result.llm_output = {key: value for key, value in told.items() if value is not None}
+        return result
+
+    def _combine_llm_outputs(self, llm_outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
+        outputs = [output for output in llm_outputs if output]
+        combined = {key: value for output in outputs for key, value in output.items() if key == "model_name"}
+        usages = [output["token_usage"] for output in outputs if "token_usage" in output]
+        costs = [output["cost"] for output in outputs if "cost" in output]
+        return {
+            **combined,
+            **({"token_usage": reduce(add_usage, usages)} if usages else {}),
+            **({"cost": sum(costs)} if costs else {}),
+        }
 
     def _question(
         self,

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
 from langchain_mix.chat_models.agreement import agrees
 from langchain_mix.chat_models.align import align, find_base, head_of, setup_known, text_of, verify
-from langchain_mix.chat_models.history import Rendering, digest, extend, setup_digest, with_setup
+from langchain_mix.chat_models.history import Rendering, digest, extend, kind_of, said, setup_digest, with_setup
 from langchain_mix.chat_models.inputs import read_inputs
 from langchain_mix.chat_models.memory import CLAIMS, HEADS, Claim, Head
 from langchain_mix.chat_models.model_choice import Route, not_honoured, routes_to_model
@@ -42,7 +42,7 @@ class Asked:
             the conversation. Empty if there is nothing to say.
         pinned: The session that is to be used, if there is one.
         on_divergence: What to do when no session stands where the conversation does.
-        title: Of new sessions.
+        title: Of new sessions; None for the beginning of the conversation.
         prompt_mode: How the prompt of a new session stands to the agent's own.
         parameters: What the call asks for besides: the model, and what LangChain has for all models.
         set_preferences: Whether preferences of the whole server may be changed for it.
@@ -55,7 +55,7 @@ class Asked:
     reminder: str = ""
     pinned: str | None = None
     on_divergence: OnDivergence = "fork"
-    title: str = "LangChain"
+    title: str | None = None
     prompt_mode: str = "append"
     parameters: CallParameters = field(default_factory=CallParameters)
     set_preferences: bool = False
@@ -170,7 +170,7 @@ def _ready(
             yield from ask(calls.rewind_session(session_id, plan.pointer.message_id))
             rows_before = None
         elif isinstance(plan, Fork):
-            fork = yield from ask(calls.fork_session(known(), session_id, plan.message_index, asked.title))
+            fork = yield from ask(calls.fork_session(known(), session_id, plan.message_index, title_of(asked)))
             session_id, rows_before, cost_before = fork.id, None, 0.0
     created = not isinstance(plan, Append | Rewind)
     try:
@@ -197,6 +197,21 @@ def _ready(
     )
 
 
+def title_of(asked: Asked) -> str:
+    """Returns the title of a new session: the one that was given, or the beginning of the first human message.
+
+    People find a session by it in listings. Mix 0.8 cuts it to 20 characters, and servers may replace it.
+    """
+    if asked.title is not None:
+        return asked.title
+    texts = (" ".join(said(m).split()) for m in asked.messages if kind_of(m) == "human")
+    text = next(filter(None, texts), _UNTITLED)
+    if len(text) <= _TITLE:
+        return text
+    words, _, _ = text[: _TITLE + 1].rpartition(" ")
+    return words or text[:_TITLE]
+
+
 def _new_session(known: Callable[[], Knowledge], asked: Asked) -> Flow[tuple[str, bool, str]]:
     """Makes a session, with the model that was asked for where sessions have one.
 
@@ -205,7 +220,7 @@ def _new_session(known: Callable[[], Knowledge], asked: Asked) -> Flow[tuple[str
     """
     from langchain_mix.protocol import flows  # noqa: PLC0415  # As above.
 
-    fields: dict[str, Any] = {"title": asked.title}
+    fields: dict[str, Any] = {"title": title_of(asked)}
     if asked.setup:
         fields |= {"custom_system_prompt": asked.setup, "prompt_mode": asked.prompt_mode}
     for route in _routes(known, asked):
@@ -290,6 +305,9 @@ def _is_end_of(left: Head, base: Base | None) -> bool:
     return base is not None and bool(left.digest) and left == Head(base.pointer.message_id, base.pointer.digest)
 
 
+_TITLE: Final = 40
+"""Characters of a message that make a title."""
+_UNTITLED: Final = "LangChain"
 _NOWHERE = ""
 """The head of a session in which no answer is the last row, or is not about to be."""
 

@@ -5,7 +5,8 @@ Owns: these decisions. Refuses to know: how the turn was run and told (`exchange
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,14 +16,16 @@ from langchain_mix.chat_models.content import ReplyWriter
 from langchain_mix.chat_models.conversation import Ready
 from langchain_mix.chat_models.memory import CLAIMS, HEADS, THREADS, Head
 from langchain_mix.chat_models.model_choice import model_told
+from langchain_mix.chat_models.parameters import UNNAMED_MODEL, MixPermissionWarning
 from langchain_mix.chat_models.plans import Append, Rewind
 from langchain_mix.chat_models.question import Question
 from langchain_mix.chat_models.tool_protocol import reminder
 from langchain_mix.pointer import KEY, Pointer
+from langchain_mix.protocol.turn.updates import PermissionRequested, SubagentUpdate
 
 if TYPE_CHECKING:
     from langchain_mix.protocol.call import Flow
-    from langchain_mix.protocol.turn.updates import TurnResult, Usage
+    from langchain_mix.protocol.turn.updates import TurnResult, Update, Usage
 
 _QUOTED: Final = 200
 
@@ -262,6 +265,66 @@ def over_cost(question: Question, ready: Ready) -> Flow[errors.MixError | None]:
         acted="yes",
         hint="The session holds what was said so far. Allow more, or ask for less.",
     )
+
+
+def warn_of_denial(question: Question, update: Update) -> None:
+    """Warns that a tool is denied by default: the user reads of it in the agent's words alone, which name no remedy.
+
+    Args:
+        question: The call.
+        update: What the turn emits.
+    """
+    while isinstance(update, SubagentUpdate):
+        update = update.update
+    if question.denied is None or not isinstance(update, PermissionRequested):
+        return
+    name = update.request.tool_name
+    if name not in question.denied:
+        question.denied.add(name)
+        warnings.warn(
+            f"The tool {name!r} of the agent was denied, as ChatMix does unless told otherwise. Allow it with "
+            f'permissions=[{name!r}], decide yourself with a function or "interrupt", allow all with "allow", or '
+            'choose permissions="deny" to deny without this warning.',
+            MixPermissionWarning,
+            stacklevel=2,
+        )
+
+
+def report_to_tracers(run: Any, metadata: Mapping[str, Any], usage: Mapping[str, Any] | None) -> None:
+    """Writes which model answered, and what it cost, where LangSmith reads them: in the metadata of the model's run.
+
+    A message cannot carry the cost in `usage_metadata`: LangChain adds up only whole numbers there.
+
+    Args:
+        run: The model's run, or None.
+        metadata: The reply's.
+        usage: The reply's tokens.
+    """
+    if run is None:
+        return
+    cost = metadata[KEY].get("cost")
+    for handler in run.handlers:
+        traced = getattr(handler, "run_map", {}).get(str(run.run_id))
+        if traced is None:
+            continue
+        known = dict(traced.extra.get("metadata") or {})
+        if metadata["model_name"] != UNNAMED_MODEL:
+            known["ls_model_name"] = metadata["model_name"]
+        if cost is not None:
+            known = _Metered(known, cost)
+            known["usage_metadata"] = usage or {}
+        traced.extra["metadata"] = known
+
+
+class _Metered(dict[str, Any]):
+    """The metadata of a traced run, whose `usage_metadata` keeps its cost when a tracer sets it from the message."""
+
+    def __init__(self, known: Mapping[str, Any], cost: float) -> None:
+        super().__init__(known)
+        self._cost = cost
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        super().__setitem__(key, {**value, "total_cost": self._cost} if key == "usage_metadata" else value)
 
 
 def gap(result: TurnResult) -> errors.MixTextGap:

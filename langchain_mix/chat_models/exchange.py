@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
 from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.messages import AIMessageChunk
 from langchain_core.outputs import ChatGenerationChunk
 
 from langchain_mix import errors, forking
@@ -32,6 +33,8 @@ from langchain_mix.chat_models.endings import (
     over_cost,
     remember,
     reminded,
+    report_to_tracers,
+    warn_of_denial,
 )
 from langchain_mix.chat_models.failures import as_model_error
 from langchain_mix.chat_models.question import Question
@@ -215,7 +218,9 @@ class _Exchange:
             chunks += [c for update in retold(result) for c in writer.write(update)]
         return writer, [*chunks, *writer.finish()]
 
-    def _last(self, ready: Ready) -> list[ChatGenerationChunk]:
+    def _last(
+        self, ready: Ready, run_manager: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None
+    ) -> list[ChatGenerationChunk]:
         """The end of the reply, once its turn has ended well."""
         result = self._result or TurnResult(session_id=ready.session_id)
         self._done = not self._writer.stopped
@@ -230,7 +235,10 @@ class _Exchange:
         metadata = metadata_of(self._question, ready, result, self._writer)
         if self._done:
             remember(self._question, ready, result, digest=metadata[KEY]["digest"])
-        chunks.append(self._writer.last(metadata, result.usage))
+        last = self._writer.last(metadata, result.usage)
+        if isinstance(last.message, AIMessageChunk):
+            report_to_tracers(run_manager, metadata, last.message.usage_metadata)
+        chunks.append(last)
         if self._question.place is not None:
             self._question.place.keep(self.mended or [*self._kept, *chunks])
         return chunks
@@ -299,7 +307,7 @@ class Exchange(_Exchange):
             self._approvals.recall()
             self._ready = ready = mix.run(prepare(lambda: mix.known, self._question.asked), until=self._deadline)
             yield from self._turns(ready, run_manager)
-            yield from self._last(ready)
+            yield from self._last(ready, run_manager)
         except errors.MixError as error:
             raise self._failure(error) from error.__cause__
         except BaseException as cause:
@@ -336,6 +344,7 @@ class Exchange(_Exchange):
                             break
                         continue
                     if type(update) is not TextDelta:  # Most of a turn is text, of which only the reply consists.
+                        warn_of_denial(question, update)
                         runs.hear(update)
                         events.hear(update)
                     for chunk in self._writer.write(update):
@@ -388,7 +397,7 @@ class AsyncExchange(_Exchange):
             async with Owned(self._turns(ready, run_manager)) as told:
                 async for chunk in told:
                     yield chunk
-            for chunk in self._last(ready):
+            for chunk in self._last(ready, run_manager):
                 yield chunk
         except errors.MixError as error:
             raise self._failure(error) from error.__cause__
@@ -433,6 +442,7 @@ class AsyncExchange(_Exchange):
                             break
                         continue
                     if type(update) is not TextDelta:
+                        warn_of_denial(question, update)
                         await runs.hear(update)
                         await events.hear(update)
                     for chunk in self._writer.write(update):

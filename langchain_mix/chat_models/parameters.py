@@ -79,6 +79,10 @@ class MixParameterWarning(UserWarning):
     """A parameter was given that a Mix server does not take; the reply is made without it."""
 
 
+class MixPermissionWarning(UserWarning):
+    """A tool of the agent was denied because nobody said what may run. One for each tool of a model."""
+
+
 @dataclass(frozen=True, slots=True)
 class CallParameters:
     """What one call asks for.

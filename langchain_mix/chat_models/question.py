@@ -86,6 +86,7 @@ class Question:
         version: The form of the reply's content.
         thread: The thread that has a session of its own, if there is one.
         place: Where the call stands in a graph's task, if it runs in one.
+        denied: The tools of whose denial the user was warned, if nobody chose to deny them.
     """
 
     asked: Asked
@@ -99,6 +100,7 @@ class Question:
     version: Version = "v0"
     thread: tuple[str, str] | None = None
     place: Place | None = field(default=None, compare=False)
+    denied: set[str] | None = field(default=None, compare=False)
 
     def lacks_call(self, called: Sequence[str]) -> bool:
         """Returns whether a reply that calls these tools lacks the call that it had to make."""
@@ -193,6 +195,7 @@ def read_question(
         parameters={tool_name(tool): parameter_names(tool) for tool in tools},
         data=response_schema(rest.get("response_format")) if rest.get(DATA_ONLY) else None,
         thread=thread,
+        denied=None if "permissions" in model.model_fields_set or "permissions" in rest else model.denied_tools(),
         place=REPLIES.place(lambda: _mark(asked, options)),
     )
 

@@ -181,7 +181,7 @@ def _rewind(api: ApiVersion) -> Course:
 
 def _chat(text: str, **options: Any) -> Callable[[ApiVersion], Course]:
     def course(api: ApiVersion) -> Course:
-        lines: list[str] = yield Chat(text, {"api": str(api), **options})
+        lines: list[str] = yield Chat(text, {"api": str(api), "title": "LangChain", **options})
         return lines
 
     return course

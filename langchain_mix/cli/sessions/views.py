@@ -5,6 +5,7 @@ Owns: the table of sessions and the transcript of one. Refuses to know: where th
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from rich.console import Console
@@ -19,8 +20,8 @@ from langchain_mix.cli.terminal import one_line, visible, write_rows
 from langchain_mix.protocol.models import BackendMessage, SessionData
 from langchain_mix.protocol.tool_outcomes import outcome_of_result
 
-_COLUMNS = ("id", "title", "type", "asked", "answered", "cost", "created")
-_WIDE, _MIDDLING = 100, 76
+_COLUMNS = ("id", "title", "type", "asked", "answered", "cost", "created", "begins")
+_WIDEST, _WIDE, _MIDDLING = 150, 100, 76
 _TITLE_CHARS = 48
 _ARGUMENT_CHARS = 200
 _RESULT_CHARS = 400
@@ -46,7 +47,7 @@ def show_sessions(console: Console, sessions: Sequence[SessionData]) -> None:
 def _columns_for(width: int) -> tuple[str, ...]:
     """The columns that a screen has room for; ids are never cut."""
     if width >= _WIDE:
-        return _COLUMNS
+        return _COLUMNS if width >= _WIDEST else _COLUMNS[:-1]
     return ("id", "title", "asked", "created") if width >= _MIDDLING else ("id", "title")
 
 
@@ -59,7 +60,21 @@ def _cells(session: SessionData) -> tuple[str, ...]:
         str(session.assistant_message_count),
         money(session.cost),
         f"{session.created_at:%Y-%m-%d %H:%M}" if session.created_at else "",
+        _first_text(session),
     )
+
+
+def _first_text(session: SessionData) -> str:
+    """Returns the text of the first message, which Mix before 0.8 lists as the JSON of its parts; empty if unknown."""
+    raw = session.first_user_message or ""
+    try:
+        parts = json.loads(raw)
+    except ValueError:
+        return raw
+    if not isinstance(parts, list):
+        return raw
+    data = (part.get("data") for part in parts if isinstance(part, dict) and part.get("type") == "text")
+    return " ".join(str(one.get("text", "")) for one in data if isinstance(one, dict))
 
 
 def show_head(console: Console, session: SessionData) -> None:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-import pytest
-from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+import json
+import warnings
+from unittest.mock import MagicMock
 
-from langchain_mix import ChatMix, MixEmulator
+import pytest
+from langchain_core.callbacks import BaseCallbackHandler
+from langchain_core.messages import AIMessage, HumanMessage, SystemMessage
+from langchain_core.messages.ai import add_ai_message_chunks
+from langchain_core.tracers.langchain import LangChainTracer
+
+from langchain_mix import ChatMix, MixEmulator, MixPermissionWarning
 from langchain_mix.emulator import DropEvent, Faults, Script, say, think, turn, use
+from langchain_mix.emulator.agents import Usage
 from langchain_mix.errors import MixAgentError, MixInputError, MixTextGap, MixTurnTimeout
 from langchain_mix.pointer import read_pointer
 from langchain_mix.protocol.api import ALL, CAPABILITIES
@@ -132,10 +140,83 @@ def test_max_steps_ends_a_turn_that_goes_on():
 def test_permissions_are_denied_unless_allowed():
     agent = Script(turn([use("Write", {"file_path": "a.txt", "content": "x"}, ask=True)], say("Done.")), loop=True)
     with MixEmulator(api="0.8", agent=agent) as server:
-        denied = ChatMix(server_url=server.url).invoke("Write")
+        denied = ChatMix(server_url=server.url, permissions="deny").invoke("Write")
         allowed = ChatMix(server_url=server.url, permissions="allow").invoke("Write")
     results = [[b for b in reply.content_blocks if b["type"] == "server_tool_result"][0] for reply in (denied, allowed)]
     assert [r["status"] for r in results] == ["error", "success"]
+
+
+@pytest.mark.parametrize("way", ["invoke", "stream", "ainvoke", "astream"])
+async def test_a_denial_that_nobody_chose_warns_once_for_each_tool(way):
+    write = {"file_path": "a.txt", "content": "x"}
+    agent = Script(
+        turn([use("Write", write, ask=True), use("Bash", {"command": "x"}, ask=True)], say("Done.")), loop=True
+    )
+    with MixEmulator(api="0.8", agent=agent) as server:
+        model = ChatMix(server_url=server.url)
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            for _ in range(2):
+                match way:
+                    case "invoke":
+                        model.invoke("Go")
+                    case "stream":
+                        list(model.stream("Go"))
+                    case "ainvoke":
+                        await model.ainvoke("Go")
+                    case _:
+                        assert [chunk async for chunk in model.astream("Go")]
+            model.invoke("Go", permissions="deny")
+        said = sorted(str(w.message) for w in caught if issubclass(w.category, MixPermissionWarning))
+        assert [text.split("'")[1] for text in said] == ["Bash", "Write"]
+        assert all("permissions=" in text for text in said)
+
+
+@pytest.mark.parametrize(
+    ("messages", "title"),
+    [
+        ("Which files\n are there?", "Which files are there?"),
+        ("one two three four five six seven eight nine", "one two three four five six seven eight"),
+        ("x" * 50, "x" * 40),
+        ([("system", "Be short."), ("human", "Hi"), ("ai", "Yes?"), ("human", "More")], "Hi"),
+    ],
+)
+def test_sessions_are_named_after_the_first_human_message(messages, title):
+    with MixEmulator(api="0.6", agent=Script("Yes.", loop=True)) as server:
+        model = ChatMix(server_url=server.url)
+        model.invoke(messages)
+        model.invoke(messages, title="Mine")
+        created = [
+            json.loads(r.body)["title"] for r in server.requests if (r.method, r.path) == ("POST", "/api/sessions")
+        ]
+    assert created == [title, "Mine"]
+
+
+@pytest.mark.parametrize("way", ["invoke", "stream"])
+def test_model_and_cost_reach_tracers(way, monkeypatch):
+    usage = Usage(input_tokens=100, output_tokens=10, model="m1", cost=0.25)
+    ended, runs = [], []
+    monkeypatch.setattr(LangChainTracer, "_update_run_single", lambda _, run: runs.append(run))
+    tracer = LangChainTracer(client=MagicMock())
+
+    class Ends(BaseCallbackHandler):
+        def on_llm_end(self, response, **kwargs):
+            ended.append(response)
+
+    with MixEmulator(api="0.8", agent=Script(turn([usage, *say("Hi")]), loop=True)) as server:
+        model = ChatMix(server_url=server.url)
+        config = {"callbacks": [tracer, Ends()]}
+        reply = model.invoke("Go", config) if way == "invoke" else add_ai_message_chunks(*model.stream("Go", config))
+        both = model.generate([[HumanMessage("a")], [HumanMessage("b")]])
+    metadata = runs[0].extra["metadata"]
+    assert metadata["ls_model_name"] == reply.response_metadata["model_name"] == "m1"
+    assert metadata["usage_metadata"]["total_cost"] == 0.25
+    assert metadata["usage_metadata"]["input_tokens"] == 100
+    assert "total_cost" not in reply.usage_metadata
+    if way == "invoke":
+        told = {"model_name": "m1", "token_usage": reply.usage_metadata, "cost": 0.25}
+        assert ended[0].llm_output == told
+        assert both.llm_output["cost"] == 0.5
 
 
 def test_a_turn_that_takes_too_long_is_cancelled():

@@ -140,6 +140,7 @@ def test_no_field_and_no_argument_is_without_a_test():
     assert {"tools", "tool_choice", "parallel_tool_calls", "response_format", DATA_ONLY} == TOOL_ARGUMENTS
 
 
+@pytest.mark.filterwarnings("ignore::langchain_mix.MixPermissionWarning")  # The default, to compare with.
 @pytest.mark.parametrize("name", sorted(set(BOTH) - {"timeout", "on_notification"}))
 @pytest.mark.parametrize("where", ["fields", "call"])
 def test_it_is_honoured_as_field_and_as_argument(name, where):

@@ -35,7 +35,7 @@ UNKNOWN = use("Nope", {"x": 1})
 def test_all_surfaces_say_the_same(api, tool, lost, outcome):
     faults = Faults(DropEvent("tool_execution_complete", count=None)) if lost else Faults()
     with MixEmulator(api=api, faults=faults, agent=Script(turn([tool], "end"))) as server:
-        model = ChatMix(server_url=server.url)
+        model = ChatMix(server_url=server.url, permissions="deny")
         reply = model.invoke("go")
         found = [b for b in reply.content_blocks if b["type"] == "server_tool_result"]
         status = {"failed": ["error"], "succeeded": ["success"], "": []}[outcome]
@@ -58,5 +58,5 @@ def test_all_surfaces_say_the_same(api, tool, lost, outcome):
 def test_servers_that_store_no_results_are_not_asked_for_more_than_they_know(api, tool):
     faults = Faults(DropEvent("tool_execution_complete", count=None))
     with MixEmulator(api=api, faults=faults, agent=Script(turn([tool], "end"))) as server:
-        reply = ChatMix(server_url=server.url).invoke("go")
+        reply = ChatMix(server_url=server.url, permissions="deny").invoke("go")
         assert [b["type"] for b in reply.content_blocks] == ["server_tool_call", "text"]

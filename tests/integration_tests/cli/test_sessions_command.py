@@ -58,6 +58,16 @@ def test_list_for_programs(cli, server, mix, talked):
     assert len(cli("sessions", "list", "--limit", "1", "-s", server.url).out.splitlines()) == 2
 
 
+@pytest.mark.parametrize(("api", "text"), [("0.6", "One\\nand two"), ("0.8", "")])
+def test_list_shows_the_text_of_the_first_message(cli, api, text):
+    with MixEmulator(api=api) as server, Mix(server_url=server.url) as mix:
+        session = mix.sessions.create(title="T").id
+        mix.turn(session, "One\nand two").run()
+        row = cli("sessions", "list", "-s", server.url).out.splitlines()[1].split("\t")
+        assert "data" not in row[-1]
+        assert ("One" in row[-1] and "and two" in row[-1]) == bool(text)
+
+
 def test_list_shows_sub_agents_only_if_asked(cli, server):
     cli("sessions", "list", "-s", server.url)
     cli("sessions", "list", "--subagents", "-s", server.url)

@@ -37,7 +37,7 @@ class Opened:
 class ChatDouble(StandardParameters):
     """The least that is a chat model."""
 
-    title: str = "LangChain"
+    title: str | None = None
     cache: Any = Field(default=False, exclude=True)
     _client: Any = PrivateAttr(default=None)
     _problems: list[MixError] = PrivateAttr(default_factory=list)
