@@ -173,17 +173,19 @@ class Package:
 
         Raises:
             EnoughError: Reading the file takes longer than it may.
-            RefusedError: The XML is nested too deep, or has a tag of no sensible size.
-            ExpatError: It is no XML.
+            RefusedError: The XML is nested too deep, has a tag of no sensible size, or is none.
             BadZipFile: It is damaged.
         """
         self.read.add(name)
         with self.archive.open(name) as file:
             reader = _Reader()
-            while piece := file.read(_FED):
+            piece = b"more"
+            while piece:
                 self.found.check_time()
+                piece = file.read(_FED)
                 yield from reader.feed(piece)
-            yield from reader.feed(b"", last=True)
+                if reader.refused is not None:
+                    raise reader.refused
 
     def relations(self, name: str) -> dict[str, tuple[str, str]]:
         """Returns what a member refers to: by id, the last word of the relation's type, and the name of the member.
@@ -247,6 +249,7 @@ class _Reader:
         self._found: list[Markup] = []
         self._depth = 0
         self._silent = 0
+        self.refused: RefusedError | None = None
         self._parser = parser = expat.ParserCreate(namespace_separator="|")
         parser.buffer_text = True  # Else each line of a text comes alone.
         parser.buffer_size = _FED
@@ -255,12 +258,18 @@ class _Reader:
         parser.CharacterDataHandler = self._text
         parser.StartDoctypeDeclHandler = self._refuse
 
-    def feed(self, piece: bytes, *, last: bool = False) -> list[Markup]:
+    def feed(self, piece: bytes) -> list[Markup]:
+        """Takes the next piece, the empty one at the end. What stands before something that is refused is given out."""
         self._found = []
-        self._parser.Parse(piece, last)
+        try:
+            self._parser.Parse(piece, not piece)
+        except RefusedError as refused:
+            self.refused = refused
+        except expat.ExpatError as problem:
+            self.refused = RefusedError(f"It is damaged ({problem}); reading ended there.")
         self._silent = 0 if self._found else self._silent + len(piece)
         if self._silent > _LONGEST_TOKEN:
-            raise RefusedError(f"It has a tag of more than {_LONGEST_TOKEN} bytes; reading ended there.")
+            self.refused = RefusedError(f"It has a tag of more than {_LONGEST_TOKEN} bytes; reading ended there.")
         return self._found
 
     def _start(self, name: str, attributes: dict[str, str]) -> None:

@@ -646,6 +646,21 @@ def test_memory_does_not_depend_on_what_a_document_unpacks_to(bomb):
     assert peak < 8 * text + 32 * 1024 * 1024, peak
 
 
+@pytest.mark.parametrize("depth", [900, 1100])
+def test_markup_of_no_sensible_depth_is_reported(depth):
+    # What the parser holds of open elements is memory that Python does not count.
+    found = read("a.docx", word_with(par("kept") + "<w:sdt>" * depth + par("deep") + "</w:sdt>" * depth))
+    assert found.text == ("kept\ndeep" if depth < 1000 else "kept")
+    assert found.partial == (() if depth < 1000 else ("It is nested deeper than 1000 elements; reading ended there.",))
+
+
+@pytest.mark.parametrize("filler", ["", " " * 200_000])
+def test_markup_that_breaks_off_keeps_what_stands_before(filler):
+    found = read("a.docx", word_with(par("kept") + filler + "<w:p><w:r></w:p>"))
+    assert found.text == "kept"
+    assert found.partial[0].startswith("It is damaged (mismatched tag")
+
+
 def test_a_document_that_is_cut_off_keeps_what_was_read(monkeypatch):
     clock = iter(range(10_000))
     monkeypatch.setattr("langchain_mix.retrievers.parsing.collecting.time.monotonic", lambda: float(next(clock)))
