@@ -435,7 +435,7 @@ class ChatMix(StandardParameters):
             raise as_model_error(error) from error.__cause__
         return replace(question, version=version or self.content_version())
 
-    # Tools and forms
+    # Tools and structured output
 
     def bind_tools(
         self,
@@ -522,7 +522,7 @@ class ChatMix(StandardParameters):
     def with_structured_output(
         self, schema: dict[str, Any] | type | None = None, *, include_raw: bool = False, **kwargs: Any
     ) -> Runnable[LanguageModelInput, Any]:
-        """Makes replies have the form of a schema. See `langchain_mix.chat_models.structured.structured`.
+        """Makes replies structured output: values of a schema. See `langchain_mix.chat_models.structured.structured`.
 
         Args:
             schema: A pydantic class, a dataclass, a TypedDict, JSON Schema, or an OpenAI function.

@@ -1,6 +1,6 @@
-"""Replies in the form of a schema.
+"""Structured output: replies that are values of a schema.
 
-Owns: asking for a form in the prompt (Mix has no response formats), reading the reply, checking it, and one repair.
+Owns: asking for it in the prompt (Mix has no response formats), reading the reply, checking it, and one repair.
 Refuses to know: how a model is asked; any chat model that takes `response_format` and `bind_tools` will do.
 """
 
@@ -36,10 +36,10 @@ code fence. Use your own tools first where you need them. Any response format th
 </schema>
 </response_format>"""
 _REPAIR = """\
-Your reply does not have the form that was asked for:
+Your reply is not what was asked for:
 {error}
 
-Give the whole reply again in that form, and nothing else."""
+Give the whole reply again as it was asked for, and nothing else."""
 
 FORMAT_WITHDRAWN = """\
 <response_format>
@@ -49,7 +49,7 @@ The response format that you were given before is void; reply in your own words.
 
 
 def response_prompt(response_format: Any) -> str:
-    """Tells the agent in which form to reply.
+    """Returns what asks the agent for structured output.
 
     Args:
         response_format: OpenAI's `{"type": "json_schema", "json_schema": {"schema": …}}`, which LangChain's agents
@@ -57,7 +57,7 @@ def response_prompt(response_format: Any) -> str:
             TypedDict, a dataclass, or JSON Schema.
 
     Returns:
-        The text for the session's prompt, or for the top of a message; empty if any form will do.
+        The text for the session's prompt, or for the top of a message; empty if any reply will do.
 
     Raises:
         MixInputError: It is none of these. It is a `ValueError`.
@@ -73,7 +73,7 @@ def response_schema(response_format: Any) -> ResponseSchema | None:
         response_format: As for `response_prompt`.
 
     Returns:
-        The schema, or None if any form will do.
+        The schema, or None if any reply will do.
 
     Raises:
         MixInputError: It is none of these. It is a `ValueError`.
@@ -107,7 +107,7 @@ def structured(
     strict: bool | None = None,
     **kwargs: Any,
 ) -> Runnable[LanguageModelInput, Any]:
-    """Makes a runnable whose output has the form of a schema.
+    """Makes a runnable with structured output: values of a schema.
 
     A reply that cannot be read or does not fit is told to the model with the error, once; `invoke`, `ainvoke` and
     `batch` give what it says then. Streams give the value as it grows, whenever it is valid so far, and are not

@@ -6,6 +6,7 @@ import copy
 import json
 import logging
 import pickle
+import re
 import subprocess
 import sys
 import traceback
@@ -39,6 +40,13 @@ class Traces(BaseTracer):
 
     def _persist_run(self, run):
         self.runs.append(run)
+
+
+@LOADS
+def test_the_documentation_says_how_a_model_is_loaded():
+    told = re.search(r"`(load\(dumpd\(model\).*?\))`", ChatMix.is_lc_serializable.__doc__, re.DOTALL)[1]
+    model = ChatMix(server_url="http://localhost:1", system_prompt="P", max_steps=3)
+    assert eval(told, {"load": load, "dumpd": dumpd, "ChatMix": ChatMix, "model": model}) == model  # noqa: S307  # Our own.
 
 
 @LOADS
