@@ -219,3 +219,16 @@ def test_a_wrong_response_format_is_refused_before_anything_is_sent():
         with pytest.raises((ValueError, MixInputError), match="json_schema"):
             ChatMix(server_url=server.url).invoke("Hi", response_format={"type": "json_schema"})
         assert not server.requests
+
+
+@pytest.mark.parametrize("include_raw", [False, True])
+def test_a_call_that_is_missing_is_asked_for_by_the_repair_alone(include_raw):
+    with MixEmulator(agent=Script("Words.", loop=True)) as server:
+        model = ChatMix(server_url=server.url)
+        runnable = model.with_structured_output(Person, method="function_calling", include_raw=include_raw)
+        if include_raw:
+            assert isinstance(runnable.invoke("Ada?")["parsing_error"], OutputParserException)
+        else:
+            with pytest.raises(OutputParserException, match="does not call Person"):
+                runnable.invoke("Ada?")
+        assert len(posts(server)) == 2
