@@ -333,10 +333,13 @@ def path_of(run: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None
     Args:
         run: The model's run, if the caller has it.
     """
+    around = _call_of(ensure_config().get("callbacks"))
     if run is not None:
-        call = Run(run.run_id, run.parent_run_id, retried=_is_tagged(run.tags))
+        # LangChain gives a direct call of `generate` no parent, wherever it is made.
+        parent = run.parent_run_id or (around.parent if around is not None else None)
+        call = Run(run.run_id, parent, retried=_is_tagged(run.tags))
     else:
-        call = _call_of(ensure_config().get("callbacks")) or Run(uuid4())
+        call = around or Run(uuid4())
     return (*LINEAGE.path(call.parent), call)
 
 

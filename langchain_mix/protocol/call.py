@@ -241,13 +241,14 @@ def error_from(call: Call[Any], reply: Reply) -> errors.MixResponseError:
     """
     if (data := _envelope(reply)) is not None:
         kind, hint = _kind_of(data.error, reply.status)
-        refused = kind is not errors.MixInternalError or "browserMode" in data.error.message
+        refused = kind is not errors.MixInternalError or names_browser_mode(reply.text)
         acted: errors.Acted = "no" if call.idempotent or refused else "unknown"
         if acted == "unknown":
             hint = hint or "Read the server's state before you send it again."
         error: errors.MixResponseError = kind(data.error.message, sent=str(call), acted=acted, hint=hint, data=data)
         return _describe(error, reply)
     refused = HTTPStatus.MULTIPLE_CHOICES <= reply.status < _BROKEN or _refuses_in_plain_text(reply)
+    refused = refused or names_browser_mode(reply.text)
     acted = "no" if call.idempotent or refused else "unknown"
     if _is_page(reply):
         error = _page(reply)
@@ -336,7 +337,7 @@ def _kind_of(error: errors.RESTError, status: int) -> tuple[type[errors.ErrorRes
         return kind, "Store a provider key with `mix.authentication.store_api_key(...)`."
     if "json: unknown field" in error.message:
         return kind, "The server is older than this field; pass `api=` the server's generation."
-    if demands_browser_mode(error):
+    if demands_browser_mode(error.message):
         return kind, "This server is of API 0.8 or later: pass `browser_mode`, or leave `api=` out."
     return kind, ""
 
@@ -354,12 +355,20 @@ def _kind_by_words(error: errors.RESTError) -> type[errors.ErrorResponse] | None
     return next((kind for pattern, kind in _KIND_BY_PATTERN if pattern.search(error.message)), None)
 
 
-def demands_browser_mode(error: errors.RESTError) -> bool:
+def names_browser_mode(text: str) -> bool:
+    """Returns True when a refusal, however a proxy has wrapped or reworded it, names the field `browserMode`.
+
+    Nothing but the creation of a session has it, and it is checked before anything is created.
+    """
+    return _BROWSER_MODE.search(text) is not None
+
+
+def demands_browser_mode(text: str) -> bool:
     """Returns True for the refusal of a session without a valid `browserMode` (Mix 0.8: status 400).
 
     Servers before Mix 0.8 name the field too, as one that they do not know.
     """
-    return "browserMode" in error.message and "unknown field" not in error.message
+    return names_browser_mode(text) and "unknown field" not in text
 
 
 def _describe(error: E, reply: Reply) -> E:
@@ -369,6 +378,7 @@ def _describe(error: E, reply: Reply) -> E:
     return error
 
 
+_BROWSER_MODE: Final = re.compile(r"browser[_ -]?mode", re.IGNORECASE)
 _UNROUTED: Final = frozenset({"404 page not found", "Method Not Allowed"})
 _PLAIN_REFUSALS: Final = frozenset(
     {

@@ -7,20 +7,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from http import HTTPStatus
 from typing import Any, Final, Literal, TypeVar
 
 from pydantic.alias_generators import to_snake
 
 from langchain_mix.errors import (
-    ErrorResponse,
     MixBadRequestError,
     MixDefaultError,
     MixError,
+    MixResponseError,
     MixUnsupportedError,
 )
 from langchain_mix.protocol import calls
 from langchain_mix.protocol.api import ALL, CAPABILITIES, ApiVersion, Feature, Knowledge, having
-from langchain_mix.protocol.call import Call, Flow, ask, demands_browser_mode, is_unrouted
+from langchain_mix.protocol.call import Call, Flow, ask, demands_browser_mode, is_unrouted, names_browser_mode
 from langchain_mix.protocol.models import (
     Callback,
     GetAvailableProvidersResponse,
@@ -39,6 +40,9 @@ T = TypeVar("T")
 
 Known = Callable[[], Knowledge]
 """What is known of the server now; it grows with every reply."""
+
+_INVALID: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY})
+"""Statuses with which a body is refused before anything is done."""
 
 _UNKNOWN_FIELD: Final = re.compile(r'json: unknown field "([^"]+)"')
 
@@ -60,16 +64,42 @@ def create_session(known: Known, **fields: Any) -> Flow[SessionData]:
     first = calls.create_session(known(), **fields)
     try:
         return (yield from ask(first))
-    except ErrorResponse as refusal:
-        if refusal.acted != "no" or "browserMode" not in refusal.error.message:
+    except MixResponseError as refusal:
+        second = _other_form(known(), first, refusal, fields)
+        if second is None:
             raise
-        now = known()  # Narrowed by the refusal already, unless the user named the generation or another client asked.
-        if now.agreed("browser_mode") is None:
-            now = now.narrow(having("browser_mode", value=demands_browser_mode(refusal.error)))
-        second = calls.create_session(now, **fields)
-        if second.body == first.body:
-            raise
-    return (yield from ask(second))
+        try:
+            return (yield from ask(second))
+        except MixResponseError:
+            if names_browser_mode(refusal.body):
+                raise
+        raise  # The other form was a guess; the first refusal says what is wrong.
+
+
+def _other_form(
+    known: Knowledge, first: Call[SessionData], refusal: MixResponseError, fields: Mapping[str, Any]
+) -> Call[SessionData] | None:
+    """Returns the creation of a session in the form of the other generations, where a refusal may be due to the form.
+
+    Args:
+        known: What is known of the server now; narrowed by the refusal, unless the user named the generation.
+        first: What was refused.
+        refusal: The refusal. If it does not name the field, in whatever words, it may still be about it.
+        fields: As in `calls.create_session`.
+
+    Returns:
+        The call, or None if there is no other form, or the server may have created the session.
+    """
+    unknown = known.agreed("browser_mode") is None
+    if names_browser_mode(refusal.body):
+        if unknown:
+            known = known.narrow(having("browser_mode", value=demands_browser_mode(refusal.body)))
+    elif unknown and refusal.status_code in _INVALID and "browserMode" not in (first.body or {}):
+        known = known.narrow(having("browser_mode"))
+    else:
+        return None
+    second = calls.create_session(known, **fields)
+    return None if second.body == first.body else second
 
 
 def learn_turns(known: Known, session_id: str) -> Flow[None]:

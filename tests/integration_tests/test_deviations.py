@@ -21,7 +21,7 @@ from langchain_mix import ChatMix, MixEmulator, MixSaver
 from langchain_mix.client import Mix
 from langchain_mix.emulator import CutStream, Script, say, turn, use
 from langchain_mix.errors import MixError
-from langchain_mix.protocol.api import ALL
+from langchain_mix.protocol.api import ALL, ApiVersion
 
 pytestmark = pytest.mark.timeout(30)
 
@@ -43,11 +43,11 @@ class Performer:
     def do(self, owner: Any, name: str, *args: Any, **fields: Any) -> Any:
         """The result, or the type of the error and whether the server may have acted."""
         try:
-            return self._done(owner, name, args, fields)
+            return self.done(owner, name, args, fields)
         except MixError as error:
             return error.__class__.__name__.removeprefix("Chat"), error.acted
 
-    def _done(self, owner: Any, name: str, args: tuple[Any, ...], fields: dict[str, Any]) -> Any:
+    def done(self, owner: Any, name: str, args: tuple[Any, ...], fields: dict[str, Any]) -> Any:
         if self._loop is None:
             return getattr(owner, name)(*args, **fields)
         for other in (f"{name}_async", f"a{name}", name):
@@ -237,3 +237,54 @@ def test_the_outcome_is_that_of_a_documented_server(
         assert list(SCENARIOS[scenario](server, shell)) == expected
         if scenario == "client":  # LangGraph stores in the background, so that graphs differ from run to run.
             assert len(server.requests) == requests, "a refusal is not asked for again"
+
+
+REWRITTEN: dict[str, Callable[[int, str], tuple[int, Any]]] = {
+    "another-status": lambda status, words: (
+        422,
+        {"error": {"code": 422, "message": words, "type": "validation_error"}},
+    ),
+    "in-detail": lambda status, words: (status, {"detail": {"error": {"message": words, "type": "validation_error"}}}),
+    "text-in-detail": lambda status, words: (status, {"detail": words}),
+    "text-of-a-gateway": lambda status, words: (502, f"The upstream server answered {status}: {words}"),
+    "other-words": lambda status, _: (status, {"error": {"message": "browser_mode is required", "type": "invalid"}}),
+    "another-language": lambda status, _: (status, {"error": {"message": "Das Pflichtfeld fehlt.", "type": "Fehler"}}),
+    "no-words": lambda status, _: (status, {}),
+}
+
+
+@pytest.mark.parametrize("rewritten", REWRITTEN)
+@pytest.mark.parametrize(("shell", "api"), [("sync", "0.8"), ("async", "next")])
+def test_a_session_is_created_however_the_refusal_is_rewritten(
+    deviations: Any, shell: str, api: str, rewritten: str
+) -> None:
+    refusals = []
+
+    def body(method: str, path: str, status: int, value: Any) -> tuple[int, Any]:
+        if (method, path) != ("POST", "/api/sessions") or status < 400:
+            return status, value
+        refusals.append(value)
+        return REWRITTEN[rewritten](status, value["error"]["message"])
+
+    with deviations.DeviantEmulator(api, agent(), deviation=deviations.Deviation(body=body)) as server:
+        p, mix = Performer(shell), Mix(server_url=server.url)
+        assert kind(p.do(ChatMix(mix=mix), "invoke", "go")) == "AIMessage"
+        assert p.do(mix.sessions, "create", title="t").browser_mode == "local-browser-service"
+        assert len(refusals) == 1, "what the server takes is remembered"
+        p.close(mix)
+
+
+@pytest.mark.parametrize("shell", ["sync", "async"])
+@pytest.mark.parametrize("api", APIS)
+def test_a_session_that_is_refused_for_another_reason_says_so(deviations: Any, shell: str, api: str) -> None:
+    def body(method: str, path: str, status: int, value: Any) -> tuple[int, Any]:
+        if (method, path) == ("POST", "/api/sessions") and status < 400:
+            return 400, {"error": {"code": 400, "message": "No more sessions today", "type": "quota"}}
+        return status, value
+
+    with deviations.DeviantEmulator(api, agent(), deviation=deviations.Deviation(body=body)) as server:
+        p, mix = Performer(shell), Mix(server_url=server.url)
+        with pytest.raises(MixError, match="No more sessions today"):
+            p.done(mix.sessions, "create", (), {"title": "t"})
+        assert ApiVersion(api) in mix.known
+        p.close(mix)

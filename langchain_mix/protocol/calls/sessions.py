@@ -12,9 +12,9 @@ from typing import Any, Final
 from pydantic import ValidationError
 from pydantic.alias_generators import to_snake
 
-from langchain_mix.errors import ErrorResponse, MixInputError, MixResponseError
+from langchain_mix.errors import MixInputError, MixResponseError
 from langchain_mix.protocol.api import ALL, ApiVersion, Knowledge, having, require
-from langchain_mix.protocol.call import Call, demands_browser_mode, nothing
+from langchain_mix.protocol.call import Call, demands_browser_mode, names_browser_mode, nothing
 from langchain_mix.protocol.calls._inputs import filled, given, one_of, strict_body, text
 from langchain_mix.protocol.calls._replies import reads, shown_by_session, shown_by_sessions
 from langchain_mix.protocol.models.options import BrowserMode, CallbackType, PromptMode, SessionType
@@ -278,8 +278,8 @@ def export_session(session_id: str) -> Call[ExportSession]:
 
 def _shown_by_refusal(error: MixResponseError) -> tuple[ApiVersion, ...]:
     # Other unknown fields tell less: within one generation the later releases know more of them.
-    if isinstance(error, ErrorResponse) and "browserMode" in error.error.message:
-        return having("browser_mode", value=demands_browser_mode(error.error))
+    if names_browser_mode(error.body):
+        return having("browser_mode", value=demands_browser_mode(error.body))
     return ALL
 
 

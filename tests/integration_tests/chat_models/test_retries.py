@@ -146,6 +146,18 @@ def around(inner: Any) -> Any:
     return RunnableLambda(node, afunc=anode)
 
 
+def generating(model: Any) -> Any:
+    """A node that calls the model below LangChain's runnables, which gives the model's run no parent."""
+
+    def node(state: Any) -> Any:
+        return {"messages": [model.generate([state["messages"]]).generations[0][0].message]}
+
+    async def anode(state: Any) -> Any:
+        return {"messages": [(await model.agenerate([state["messages"]])).generations[0][0].message]}
+
+    return StateGraph(MessagesState).add_node("n", RunnableLambda(node, afunc=anode), retry_policy=POLICY)
+
+
 def functional(model: Any) -> Any:
     @task(retry_policy=POLICY)
     def ask(question: str) -> Any:
@@ -179,6 +191,7 @@ def delegating(model: Any) -> Any:
 GRAPHS: dict[str, Any] = {
     "node": lambda m: one_node(m, retry_policy=POLICY).compile(),
     "saved node": lambda m: one_node(m, retry_policy=POLICY).compile(checkpointer=InMemorySaver()),
+    "generate": lambda m: generating(m).add_edge(START, "n").compile(),
     "agent in node": lambda m: (
         StateGraph(MessagesState)
         .add_node("n", around(create_agent(m, [])), retry_policy=POLICY)
