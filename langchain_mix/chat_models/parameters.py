@@ -24,6 +24,7 @@ from pydantic import ConfigDict, Field, SecretStr, field_validator, model_valida
 from langchain_mix.chat_models.failures import RetryIf, may_retry, retry_rule
 from langchain_mix.chat_models.stopping import stop_texts
 from langchain_mix.client.credentials import check_headers, split_url
+from langchain_mix.client.secret_fields import SecretFields
 from langchain_mix.errors import MixConfigurationError, MixInputError
 from langchain_mix.protocol.retry import RetryConfig
 
@@ -104,7 +105,7 @@ class CallParameters:
     rest: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
 
 
-class StandardParameters(BaseChatModel):
+class StandardParameters(SecretFields, BaseChatModel):
     """The fields that chat models have in common.
 
     Attributes:
@@ -254,7 +255,7 @@ class StandardParameters(BaseChatModel):
     def _warn_of_what_mix_lacks(self) -> Self:
         sent = self.set_preferences and self.model is not None
         names = [n for n in ("temperature", "max_tokens") if getattr(self, n) is not None]
-        _warn([n for n in names if not (n == "max_tokens" and sent)], stacklevel=5)
+        _warn([n for n in names if not (n == "max_tokens" and sent)], stacklevel=6)
         return self
 
     def content_version(self) -> Version:
@@ -453,7 +454,7 @@ def _renamed(values: Mapping[str, Any], fields: Collection[str]) -> dict[str, An
             if not _asks_nothing(name, found.pop(name)):
                 raise MixInputError(f"ChatMix takes no `{name}`.", hint=_REFUSED[name])
         ignored = [n for n in found if n in _SAMPLING and n not in fields]
-        _warn([n for n in ignored if found.pop(n) is not None], stacklevel=6)
+        _warn([n for n in ignored if found.pop(n) is not None], stacklevel=7)
     return found
 
 

@@ -23,7 +23,14 @@ from langchain_mix._version import __version__
 from langchain_mix.client._bodies import ACCEPTED_ENCODINGS, Body
 from langchain_mix.client._deadlines import left
 from langchain_mix.client._failures import too_late
-from langchain_mix.client._settings import CONNECT_TIMEOUT, TURN_TIMEOUT, CallOptions, Settings, settings_for
+from langchain_mix.client._settings import (
+    CONNECT_TIMEOUT,
+    DEFAULT_OPTIONS,
+    TURN_TIMEOUT,
+    CallOptions,
+    Settings,
+    settings_for,
+)
 from langchain_mix.client.credentials import HIDDEN, check_headers, secrets_of, shown_body, shown_headers
 from langchain_mix.protocol.api import Knowledge
 from langchain_mix.protocol.call import Call, Reply, error_from, is_refusal
@@ -153,11 +160,13 @@ class Core:
                     chance=random.random(),  # noqa: S311  # Jitter is no secret.
                 )
             if wait is None or _is_over(options.until, wait):
-                return self.result(call, outcome)
+                return self.result(call, outcome, options)
             self.settings.logger.debug("%s failed (attempt %d); again in %.2f s", call, attempt, wait)
             yield Wait(wait)
 
-    def result(self, call: Call[T], outcome: Reply | errors.MixError | None) -> T:
+    def result(
+        self, call: Call[T], outcome: Reply | errors.MixError | None, options: CallOptions = DEFAULT_OPTIONS
+    ) -> T:
         """Reads the outcome of the last attempt and remembers what it shows of the server.
 
         Raises:
@@ -171,7 +180,7 @@ class Core:
             result = call.result(outcome)
         except errors.MixResponseError as error:
             error.sent = error.sent or str(call)  # A decoder does not know whose reply it reads.
-            self._hide_own_secrets(error)
+            self._hide_own_secrets(error, options)
             if call.refusal_shows is not None:
                 self.learn(Knowledge(call.refusal_shows(error)))
             raise
@@ -179,10 +188,11 @@ class Core:
             self.learn(Knowledge(call.shows(result)))
         return result
 
-    def _hide_own_secrets(self, error: errors.MixResponseError) -> None:
+    def _hide_own_secrets(self, error: errors.MixResponseError, options: CallOptions) -> None:
         """Takes out of an error what a proxy echoes of the credentials that it was sent."""
-        for secret in secrets_of(self.settings.headers):
-            if secret in error.body:
+        for secret in secrets_of(self.settings.headers) + secrets_of(options.http_headers or {}):
+            error.headers = {name: value.replace(secret, HIDDEN) for name, value in error.headers.items()}
+            if secret in error.body or secret in error.message:
                 error.message = error.message.replace(secret, HIDDEN)
                 error.body = error.body.replace(secret, HIDDEN)
                 error.args = (error.message, *error.args[1:])

@@ -64,12 +64,19 @@ def failure_of(problem: Exception, *, sent: str, idempotent: bool, server: str) 
     words = words_of(problem)
     again = "It can be sent again." if idempotent else "Read the server's state before you send it again."
     error: errors.MixError
+    if _is_bad_redirect(problem):
+        return errors.MixDefaultError(
+            "The server answered with a redirect to an address (Location) that cannot be read.",
+            sent=sent,
+            acted="no",
+            hint="Check the URL: a redirect is no answer of a Mix server.",
+        )
     if isinstance(problem, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError):
         hint = f"Is a Mix server running at {server}? `langchain-mix serve` starts one for development."
         error = ConnectError(f"No connection to {server}: {words}", sent=sent, hint=hint)
     elif isinstance(problem, httpx.TimeoutException):
         error = RequestTimeout(f"No answer in time: {words}", sent=sent, acted="unknown", hint=again)
-    elif isinstance(problem, httpx.UnsupportedProtocol | httpx.InvalidURL | httpx.LocalProtocolError):
+    elif isinstance(problem, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
         error = InvalidUrl(f"The request cannot be made: {words}.", sent=sent, hint="Check the URL and the headers.")
     elif isinstance(problem, httpx.DecodingError | httpx.TooManyRedirects):
         error = errors.MixNotAServerError(f"The answer cannot be read: {words}", sent=sent, acted="unknown", hint=again)
@@ -78,6 +85,15 @@ def failure_of(problem: Exception, *, sent: str, idempotent: bool, server: str) 
     if isinstance(problem, httpx.RequestError) and isinstance(error, httpx.RequestError):
         error.request = _request_of(problem)
     return error
+
+
+def _is_bad_redirect(problem: Exception) -> bool:
+    """True where httpx cannot read a Location, which it does though no redirect is followed.
+
+    The URL of a request is read when the request is made, before any of this.
+    """
+    invalid = isinstance(problem, httpx.RemoteProtocolError) and str(problem).startswith("Invalid URL in location")
+    return invalid or isinstance(problem, httpx.InvalidURL)
 
 
 def too_late(sent: str) -> errors.MixTimeoutError:

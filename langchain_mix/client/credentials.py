@@ -6,6 +6,7 @@ Refuses to know: who sends and keeps them. Nothing here quotes what it cannot re
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Mapping
 from typing import Any, Final
@@ -174,4 +175,17 @@ def shown_body(body: Any, field: str = "") -> Any:
 def secrets_of(headers: Mapping[str, str]) -> list[str]:
     """Returns the parts of headers that may be secrets, those of fewer than 6 characters aside."""
     values = [value for name, value in headers.items() if name.lower() not in _HARMLESS]
-    return [word for value in values for word in (value, value.rpartition(" ")[2]) if len(word) >= _LEAST_SECRET]
+    words = [word for value in values for word in (value, value.rpartition(" ")[2], *_basic(value))]
+    return [word for word in words if len(word) >= _LEAST_SECRET]
+
+
+def _basic(value: str) -> list[str]:
+    """Returns user and password, and the password, of a header for Basic authentication."""
+    scheme, _, rest = value.partition(" ")
+    if scheme.lower() != "basic":
+        return []
+    try:
+        pair = base64.b64decode(rest).decode()
+    except ValueError:
+        return []
+    return [pair, pair.partition(":")[2]]

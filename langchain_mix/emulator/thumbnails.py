@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageOps
 
 from langchain_mix.emulator.media_types import IMAGE_FORMATS
 
@@ -93,15 +93,19 @@ def make_thumbnail(path: Path, spec: str, time: float = 1.0) -> bytes:
             return _jpeg(image, size)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ValueError(f"image is too large: {error}") from None
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
+    except ValueError:
+        raise
+    except Exception as error:  # noqa: BLE001  # Pillow raises anything for a broken file, such as TypeError.
         raise ValueError(f"not a readable image: {path.name}: {error}") from None
 
 
 def _jpeg(image: Image.Image, spec: ThumbnailSpec) -> bytes:
     if image.width * image.height > MAX_PIXELS:
         raise ValueError(f"image is too large: {image.width}x{image.height} pixels")
-    upright = ImageOps.exif_transpose(image)
-    small = _flat(upright).resize(_size(upright.width, upright.height, spec), Image.Resampling.LANCZOS)
+    ImageOps.exif_transpose(image, in_place=True)
+    # An image with a palette is scaled in its colours. One that is large is copied as seldom as possible.
+    wide = image.convert("RGBA" if image.has_transparency_data else "RGB")
+    small = _flat(wide.resize(_size(image.width, image.height, spec), Image.Resampling.LANCZOS))
     out = io.BytesIO()
     small.save(out, "JPEG", quality=QUALITY)
     return out.getvalue()

@@ -74,7 +74,8 @@ def parse_rule(text: str) -> PermissionRule:
     """
     found = _RULE.fullmatch(text)
     pattern = found["pattern"] or "" if found is not None else ""
-    if found is None or pattern.count("(") != pattern.count(")"):
+    blank = found is not None and found["pattern"] is not None and not pattern.strip()
+    if found is None or blank or pattern.count("(") != pattern.count(")"):
         raise MixInputError(
             f"permissions: {text!r} is no rule.",
             hint='A rule is the name of a tool, or one with a pattern of what it acts on: "ReadText", "Write(*.md)".',
@@ -103,7 +104,10 @@ def _is_given_twice(name: str, parameters: Mapping[str, Any]) -> bool:
 
 
 def _stays(other: Any) -> bool:
-    return other is None or (isinstance(other, str) and not _climbs(other) and not _ABSOLUTE.match(other))
+    if other is None:
+        return True
+    # Braces and classes can stand for the two dots, as in `{..,a}/*` and `[.][.]/*`.
+    return isinstance(other, str) and not re.search(r"\.\.|\[[^]]*\.", other) and not _ABSOLUTE.match(other.lstrip("{"))
 
 
 def _escapes(kind: _Kind, value: str, pattern: str) -> bool:
@@ -113,6 +117,8 @@ def _escapes(kind: _Kind, value: str, pattern: str) -> bool:
             return remote or _climbs(value) or not value.isprintable()
         case "command":
             bare = value.replace('"', "").replace("'", "")
+            if not value.isprintable():
+                return True
             return _SHELL.search(value) is not None or _HIDDEN_DOTS.search(value) is not None or _climbs(bare)
         case "text":
             return False

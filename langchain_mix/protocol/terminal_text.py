@@ -6,12 +6,19 @@ say passes here before a terminal sees it. Refuses to know: consoles and fronten
 
 from __future__ import annotations
 
+import json
 import re
 from typing import Final
 
-_HARMFUL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-"""Controls of C0 and C1, which steer a terminal; marks of direction, which make a text read as something else; and line
-breaks of Unicode, with which a text may pass for another line."""
+_HARMFUL: Final = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f"
+    r"\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069"
+    r"\u180e\u200b\u2060-\u2065\u206a-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"
+    r"\ud800-\udfff]"
+)
+"""Controls of C0 and C1, which steer a terminal; marks of direction, which make a text read as something else; line
+breaks of Unicode, with which a text may pass for another line; what has no width, with which two names look the same
+and words are hidden (joiners of scripts and emoji aside); and halves of surrogate pairs, which no terminal takes."""
 
 
 def visible(text: str) -> str:
@@ -37,9 +44,9 @@ def visible_json(text: str) -> str:
     Args:
         text: JSON. These characters stand in its strings alone.
     """
-    return _HARMFUL.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+    return _HARMFUL.sub(lambda found: json.dumps(found[0])[1:-1] if found[0] != "\x7f" else r"\u007f", text)
 
 
 def _escaped(character: str) -> str:
     code = ord(character)
-    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"  # noqa: PLR2004  # One byte.
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"  # noqa: PLR2004  # One byte, two bytes.

@@ -20,6 +20,7 @@ from pydantic import ConfigDict, Field, SecretStr, field_validator, model_valida
 
 from langchain_mix._version import __version__
 from langchain_mix.client.credentials import check_headers, split_url
+from langchain_mix.client.secret_fields import SecretFields
 from langchain_mix.errors import MixConfigurationError
 from langchain_mix.protocol.api import ApiName
 from langchain_mix.protocol.retry import RetryConfig
@@ -45,7 +46,7 @@ _READERS: Final = (
 """What files are read with. What is kept on disk was read with these versions of them."""
 
 
-class RetrieverFields(BaseRetriever):
+class RetrieverFields(SecretFields, BaseRetriever):
     """The fields of `MixRetriever`.
 
     Attributes:

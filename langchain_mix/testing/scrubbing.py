@@ -22,33 +22,17 @@ CASSETTE_URL: Final = "http://mix.invalid"
 LOCAL: Final = "/local"
 """What stands where a directory of the recording machine was."""
 
-_SECRET_KEYS: Final = frozenset(
-    {
-        "apikey",
-        "xapikey",
-        "token",
-        "accesstoken",
-        "refreshtoken",
-        "idtoken",
-        "authtoken",
-        "bearertoken",
-        "password",
-        "passwd",
-        "secret",
-        "clientsecret",
-        "privatekey",
-        "authorization",
-        "credential",
-        "cookie",
-        "setcookie",
-    }
+_SECRET_KEY: Final = re.compile(
+    "(?:token|password|passwd|secret|authorization|credential|cookie|(?:api|access|private|secret|subscription)key)$"
 )
+"""How names of secrets end, without hyphens: proxies have many, such as `X-Amz-Security-Token`."""
 _SHAPES: Final[Mapping[str, re.Pattern[str]]] = {
     "an API key": re.compile(r"\b(?:sk|pk|rk|gsk|hf|xai|glpat|gh[pousr]|github_pat)[-_][A-Za-z0-9_\-]{16,}"),
     "a Google API key": re.compile(r"\bAIza[\w-]{30,}"),
     "an AWS key": re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{16}\b"),
     "a Slack token": re.compile(r"\bxox[abprs]-[\w-]{10,}"),
     "a bearer token": re.compile(r"(?i)\bBearer\s+(?!REDACTED)[\w.~+/=-]{8,}"),
+    "a user name and a password": re.compile(r"(?i)(?<=\bAuthorization: )Basic\s+(?!REDACTED)[\w+/=]{8,}"),
     "a JSON web token": re.compile(r"\beyJ[\w-]{8,}\.[\w-]{8,}\.[\w-]*"),
     "a private key": re.compile(
         r"-----BEGIN [A-Z ]*PRIVATE KEY-----.*?(?:-----END [A-Z ]*PRIVATE KEY-----|\Z)", re.DOTALL
@@ -173,7 +157,8 @@ def find_secrets(text: str) -> list[Finding]:
     ]
     found += [
         Finding(f"the header {match[1]!r}", text.count("\n", 0, match.start()) + 1, "")
-        for match in re.finditer(r"(?im)^\s*(authorization|proxy-authorization|cookie|set-cookie|x-api-key):", text)
+        for match in re.finditer(r"(?im)^\s*(authorization|cookie|\w+(?:-\w+)+):", text)
+        if _is_secret(match[1])
     ]
     return sorted(found, key=lambda finding: finding.where)
 
@@ -183,7 +168,7 @@ _VALUE: Final = re.compile(r"""\\*"([\w-]{3,40})\\*"\s*:\s*(?=\\*"((?:[^"\\]|\\[
 
 
 def _is_secret(key: str) -> bool:
-    return re.sub(r"[\W_]", "", key).lower() in _SECRET_KEYS
+    return _SECRET_KEY.search(re.sub(r"[\W_]", "", key).lower()) is not None
 
 
 def _secret_values(text: str) -> list[re.Match[str]]:

@@ -314,6 +314,23 @@ def test_a_redirect_is_never_followed(clients: Any, shell: str) -> None:
     assert visits == []
 
 
+@pytest.mark.parametrize("target", ["http://[::1", "javascript:1", "mailto:hunter2@x", "http://ann:pa/hunter2@host"])
+def test_a_redirect_that_cannot_be_read_is_named_and_sent_once(clients: Any, shell: str, target: str) -> None:
+    visits: list[int] = []
+
+    def away(connection: socket.socket) -> None:
+        visits.append(1)
+        reply("307 Away", extra=f"Location: {target}\r\n".encode())(connection)
+
+    with server(away) as url:
+        error = caught(lambda: clients(shell, url).send(calls.get_session("s")))
+    assert isinstance(error, errors.MixDefaultError)
+    assert "(Location) that cannot be read" in str(error)
+    assert "hunter2" not in str(error)
+    assert error.acted == "no"
+    assert len(visits) == 1
+
+
 # Hostile ids and names
 
 

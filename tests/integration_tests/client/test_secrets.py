@@ -100,3 +100,19 @@ async def test_a_header_of_one_operation_is_checked_too(asynchronous) -> None:
             else:
                 mix.sessions.list(http_headers={"X-Key": f"{SECRET}\n"})
     assert SECRET not in str(caught.value)
+
+
+@pytest.mark.parametrize("own", [True, False], ids=["of the client", "of the call"])
+def test_a_proxy_that_echoes_a_header_gives_it_to_no_error(own) -> None:
+    def echo(request: httpx.Request) -> httpx.Response:
+        key = request.headers["x-key"]
+        return httpx.Response(400, headers={"x-was": f"key {key}"}, text=f"bad {key}")
+
+    headers = {"X-Key": SECRET}
+    http = httpx.Client(transport=httpx.MockTransport(echo))
+    mix = Mix(server_url="http://mix.example", client=http, headers=headers if own else None)
+    with pytest.raises(MixError) as caught:
+        mix.sessions.list(http_headers=None if own else headers)
+    error: Any = caught.value
+    assert SECRET not in f"{error} {error.body} {error.headers} {error!r}"
+    assert error.headers["x-was"] == "key <hidden>"

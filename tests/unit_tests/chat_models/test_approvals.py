@@ -8,6 +8,7 @@ from langchain_mix import ChatMix, Mix
 from langchain_mix.chat_models.approvals import Approvals
 from langchain_mix.errors import MixInputError
 from langchain_mix.protocol.events import SSEPermissionEventData
+from langchain_mix.protocol.permission_rules import parse_rule
 
 
 def allowed(rule, tool="Write", /, **params):
@@ -89,7 +90,25 @@ def test_what_is_no_notification_policy_is_refused(policy):
         Approvals("deny", policy)
 
 
-@pytest.mark.parametrize("rule", ["Write(", "Write(*.md", "Write)", "Write()", "Write(*.md))", "(*.md)", "", " ", "*",
+@pytest.mark.parametrize(
+    "request_of",
+    [
+        ("Glob(src/*)", "Glob", {"path": "src/a", "pattern": "{..,a}/*"}),
+        ("Glob(src/*)", "Glob", {"path": "src/a", "pattern": "[.][.]/*"}),
+        ("Glob(src/*)", "Glob", {"path": "src/a", "pattern": "{/etc,a}/*"}),
+        ("Grep(src/*)", "Grep", {"path": "src/a", "pattern": "x", "include": "a/{b,..}/*"}),
+        ("Bash(ls *)", "Bash", {"command": "ls a\u2028id"}),
+    ],
+)
+def test_no_spelling_leads_out_of_a_pattern(request_of):
+    rule, tool, params = request_of
+    request = SSEPermissionEventData.model_construct(tool_name=tool, params=params)
+    assert not parse_rule(rule).allows(request)
+    within = {**params, "pattern": "**/*.{ts,tsx}", "include": "*.md", "command": "ls a"}
+    assert parse_rule(rule).allows(SSEPermissionEventData.model_construct(tool_name=tool, params=within))
+
+
+@pytest.mark.parametrize("rule", ["Write(", "Write( )", "Write(*.md", "Write)", "Write()", "Write(*.md))", "(*.md)", "", " ", "*",
                                   "Write Edit", "Write,Edit", "Write(a) b"])  # fmt: skip
 def test_a_rule_that_cannot_be_read_is_refused_where_it_is_given(rule):
     for policy in ([rule], ("ReadText", rule), {rule}):

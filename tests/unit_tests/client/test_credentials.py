@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from base64 import b64encode
+
 import pytest
+from pydantic import ValidationError
 
 from langchain_mix import ChatMix, MixRetriever, MixSaver
 from langchain_mix.client import Mix
@@ -139,3 +142,46 @@ def test_texts_of_bodies_are_shown_by_their_lengths() -> None:
         "list": [{"apiKey": "<1 characters>"}, 3],
     }
     assert shown_body(None) is None
+
+
+@pytest.mark.parametrize("kind", [ChatMix, MixRetriever])
+@pytest.mark.parametrize("value", [{"server_url": f"http://ann:{SECRET}@host"}, {"api_key": SECRET}])
+def test_what_is_set_or_copied_in_is_kept_as_a_secret_too(kind, value):
+    plain = kind(server_url="http://host")
+    changed = kind(server_url="http://host")
+    for name, given in value.items():
+        setattr(changed, name, given)
+    for model in (changed, plain.model_copy(update=value), kind.model_construct(**value)):
+        shown = f"{model!r} {model} {model.model_dump()} {model.model_dump_json()} {model.lc_attributes}"
+        assert SECRET not in shown
+        assert SECRET in (model.api_key or model.url_credentials).get_secret_value()
+
+
+def test_a_password_stays_with_its_url():
+    model = ChatMix(server_url=f"http://ann:{SECRET}@host")
+    assert model.model_copy(update={"server_url": "http://other"}).request_headers() == {}
+    assert model.model_copy(update={"title": "x"}).request_headers() == model.request_headers() != {}
+
+
+@pytest.mark.parametrize("kind", [ChatMix, MixRetriever])
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"api_key": f"{SECRET}\n"},
+        {"api_key": [SECRET]},
+        {"server_url": f"ftp://ann:{SECRET}@host"},
+        {"headers": [SECRET]},
+        {"timeout": -1, "api_key": SECRET},
+    ],
+)
+def test_no_form_of_an_error_holds_a_value(kind, fields):
+    with pytest.raises(ValidationError) as caught:
+        kind(**{"server_url": "http://host", **fields})
+    error = caught.value
+    assert error.error_count() >= 1
+    assert SECRET not in f"{error} {error!r} {error.errors()} {error.json()}"
+    assert error.__context__ is None
+
+
+def test_a_password_that_is_echoed_alone_is_a_secret():
+    assert SECRET in secrets_of({"Authorization": "Basic " + b64encode(f"ann:{SECRET}".encode()).decode()})

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from PIL import EpsImagePlugin, Image
+from PIL import EpsImagePlugin, Image, ImageOps
 
 from langchain_mix.emulator import thumbnails
 from langchain_mix.emulator.agents.tools.arguments import ToolError
@@ -121,6 +121,18 @@ def test_broken_pictures(tmp_path: Path, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(ValueError, match="readable"):
         make_thumbnail(path, "100")
+
+
+@pytest.mark.parametrize("kind", [TypeError, KeyError, RuntimeError])
+def test_whatever_pillow_raises_for_a_broken_picture(
+    picture: Path, kind: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*args: object, **kwargs: object) -> None:
+        raise kind("a tag of TIFF")
+
+    monkeypatch.setattr(ImageOps, "exif_transpose", broken)
+    with pytest.raises(ValueError, match="readable"):
+        make_thumbnail(picture, "100")
 
 
 def test_cut_pictures(picture: Path) -> None:

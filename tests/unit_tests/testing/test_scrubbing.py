@@ -20,6 +20,10 @@ SECRETS = [
     "https://user:hunter2@example.org/x",
     '{"api_key": "hunter2"}',
     '{"a": [{"clientSecret": "hunter2"}]}',
+    '{"CF-Access-Client-Secret": "hunter2", "X-Auth-Token": "hunter2", "PRIVATE-TOKEN": "hunter2"}',
+    '{"Ocp-Apim-Subscription-Key": "hunter2", "X-Amz-Security-Token": "hunter2"}',
+    '{"X-Forwarded-Access-Token": "hunter2", "X-Goog-Api-Key": "hunter2"}',
+    "sent Authorization: Basic aHVudGVyMjpodW50ZXIy",
     'id: 1\ndata: {"type":"x","access_token":"hunter2"}\n\n',
     '{"content":"{\\"apiKey\\":\\"hunter2\\"}"}',
 ]
@@ -74,6 +78,11 @@ def test_a_finding_says_where():
     (finding,) = find_secrets("one\ntwo sk-ant-abcdefghijklmnop1234\n")
     assert (finding.what, finding.where) == ("an API key", 2)
     assert "1234" not in finding.shown
+
+
+@pytest.mark.parametrize("name", ["X-Auth-Token", "Api-Key", "PRIVATE-TOKEN", "Ocp-Apim-Subscription-Key", "Cookie"])
+def test_each_header_that_authenticates_is_found(name):
+    assert find_secrets(f"    headers:\n      {name}:\n      - x\n")[0].what == f"the header {name!r}"
 
 
 def test_a_header_that_authenticates_is_found():
