@@ -15,7 +15,7 @@ from langchain_core.messages.base import messages_to_dict
 from langchain_core.messages.utils import messages_from_dict
 from langchain_core.runnables import RunnableConfig
 from langchain_core.tools import BaseTool, StructuredTool
-from pydantic import Field, create_model
+from pydantic import BaseModel, Field, create_model, model_validator
 
 from langchain_mix.chat_models.history import kind_of
 
@@ -50,10 +50,12 @@ def agent_tool(model: ChatMix, name: str, description: str | None) -> BaseTool:
         messages = [*_earlier(state, name), asked := HumanMessage(request)]
         return _told(asked, await model.ainvoke(messages, config, **thread_options(config, name, messages)))
 
-    arguments = create_model(
+    validator: Any = model_validator(mode="before")(_named)
+    arguments: type[BaseModel] = create_model(
         name,
         request=(str, Field(description="The task, in plain words.")),
         state=(Annotated[Any, InjectedState], None),
+        __validators__={"take_the_only_text": validator},
     )
     return StructuredTool.from_function(
         run,
@@ -88,6 +90,14 @@ def thread_options(config: RunnableConfig, name: str, messages: Sequence[BaseMes
     if any(kind_of(message) not in {"human", "system"} for message in messages):
         return {}
     return {THREAD_KEY: f"{name}\0{thread}", "multitask_strategy": "enqueue"}
+
+
+def _named(arguments: Any) -> Any:
+    """Takes the only text for the request, however the calling model names it, such as `__arg1`."""
+    given = [key for key in arguments if key != "state"] if isinstance(arguments, Mapping) else []
+    if len(given) == 1 and given[0] != "request" and isinstance(arguments[given[0]], str):
+        return {"request" if key == given[0] else key: value for key, value in arguments.items()}
+    return arguments
 
 
 def _earlier(state: Any, name: str) -> list[BaseMessage]:

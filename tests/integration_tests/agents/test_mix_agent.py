@@ -14,7 +14,7 @@ from langchain_core.tools import tool
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import Command
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
 from langchain_mix import ChatMix, MixAgent, MixEmulator
 from langchain_mix.emulator import Script, say, turn, use
@@ -192,7 +192,10 @@ async def test_a_tool_takes_one_text_and_keeps_the_threads_session(kind, made):
         assert await as_tool.ainvoke({"request": "2"}, A) == "Hi."
         assert as_tool.invoke("3", B) == "Hi."
         as_tool.invoke("4")
-        assert sessions(server) == [["1", "2"], ["3"], ["4"]]
+        as_tool.invoke({"__arg1": "5"})
+        assert sessions(server) == [["1", "2"], ["3"], ["4"], ["5"]]
+        with pytest.raises(ValidationError):
+            as_tool.invoke({"to": "a", "text": "b"})
         with pytest.raises(MixInputError, match="one text"):
             made(kind, server).as_tool(BaseModel, name="helper")
 
