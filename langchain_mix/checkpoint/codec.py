@@ -13,11 +13,12 @@ from typing import Any, Final
 
 import ormsgpack
 
-from langchain_mix.checkpoint.names import Kind
+from langchain_mix.checkpoint.names import Kind, is_visible
 from langchain_mix.checkpoint.seal import BrokenSealError, Seal
 from langchain_mix.errors import MixCheckpointDamaged, MixInputError
 
 _MARK: Final = b"LCMIX1\n"
+_MARK_OF_CLOSED: Final = b"LCMIX2\n"
 _MARK_OF_ANY_FORM: Final = re.compile(rb"LCMIX([0-9]{1,4})\n")
 _DIGEST_SIZE: Final = 32
 
@@ -75,6 +76,17 @@ def pack(name: str, kind: Kind, body: Sequence[Any], seal: Seal) -> bytes:
     """
     sealed = seal.seal(packed([kind, name, *body]))
     return _MARK + digest(sealed) + sealed
+
+
+def closed(data: bytes) -> bytes:
+    """Gives a document the mark of a later form: versions that know none refuse it with an error that says so."""
+    return _MARK_OF_CLOSED + data.removeprefix(_MARK)
+
+
+def reopened(name: str, data: bytes) -> bytes:
+    """Takes that mark away, if it is there; no later form is ever stored under visible names."""
+    is_closed = is_visible(name) and data.startswith(_MARK_OF_CLOSED)
+    return _MARK + data.removeprefix(_MARK_OF_CLOSED) if is_closed else data
 
 
 def packed(content: Any) -> bytes:

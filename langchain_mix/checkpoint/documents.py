@@ -62,7 +62,7 @@ class Documents:
 
     def read_arrival(self, name: str, data: bytes) -> Arrival:
         """Reads the bytes of a register."""
-        match codec.unpack(name, "register", data, self.seal):
+        match codec.unpack(name, "register", codec.reopened(name, data), self.seal):
             case [str() as writer, int() as epoch] if epoch >= 0:
                 return Arrival(writer, epoch)
         raise damaged(name, "holds no writer and epoch")
@@ -86,6 +86,12 @@ class Documents:
         """Writes a register."""
         name = names.register(key)
         yield from self._write(name, "register", [arrival.writer, arrival.epoch])
+
+    def close(self, key: str, arrival: Arrival) -> Flow[None]:
+        """Writes a register of visible names that versions of this package which know no others refuse to read."""
+        name = names.register(key)
+        body = [arrival.writer, arrival.epoch]
+        yield from self.door.write(name, codec.closed(codec.pack(name, "register", body, self.seal)))
 
     def is_taken(self, key: str, epoch: int) -> Flow[bool]:
         """Whether an epoch is taken. What is in its gate does not matter."""

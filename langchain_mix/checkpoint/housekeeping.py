@@ -101,13 +101,36 @@ class Housekeeping:
             MixCheckpointDamaged: What a thread holds cannot be read.
         """
         files = yield from self.files()
-        keys = sorted(key for key, some in files.items() if any(one.what.kind == "register" for one in some))
+        written = {key for key, some in files.items() if any(one.what.kind == "register" for one in some)}
+        keys = sorted({names.hidden(key) for key in written})
         found: list[str] = []
         for start in range(0, len(keys), _AT_ONCE):
             group = keys[start : start + _AT_ONCE]
-            lanes = yield from self._lanes(group)
-            found += [lane.thread_id for lane in lanes if lane is not None and not lane.content.is_empty]
+            lanes = dict(zip(group, (yield from self._lanes(group)), strict=True))
+            for key, hidden in lanes.items():
+                lane = hidden
+                if lane is None and names.visible(key) in written:
+                    lane, _ = yield from self._lane(key)
+                if lane is not None and not lane.content.is_empty:
+                    found.append(lane.thread_id)
         return found
+
+    def _lane(self, key: str) -> Steps[tuple[Lane | None, str]]:
+        """Finds the lane of a thread that counts, and the key of its names."""
+        lane = yield from self._state.lane(key, (yield from self._arrivals([key])).get(key))
+        if lane is not None:
+            return lane, key
+        problem: MixCheckpointDamaged | None = None
+        try:
+            lane = yield from self._state.visible_lane(key)
+        except MixCheckpointDamaged as damage:  # Or another process has moved it meanwhile.
+            problem = damage
+        if lane is not None:
+            return lane, names.visible(key)
+        lane = yield from self._state.lane(key, (yield from self._arrivals([key])).get(key))
+        if lane is None and problem is not None:
+            raise problem
+        return lane, key
 
     def _lanes(self, keys: Sequence[str]) -> Steps[list[Lane | None]]:
         arrivals = yield from self._arrivals(keys)
@@ -140,23 +163,23 @@ class Housekeeping:
     def report(self, key: str | None) -> Steps[Report]:
         """Counts what is stored of a thread, or of all."""
         files = yield from self.files()
-        keys = sorted(files) if key is None else [key] * (key in files)
+        keys = sorted({names.hidden(one) for one in files if key in {None, names.hidden(one)}})
         found: tuple[ThreadReport, ...] = ()
         for one in keys:
-            found += ((yield from self._report(one, files[one])),)
+            some = [*files.get(one, ()), *files.get(names.visible(one), ())]
+            found += ((yield from self._report(one, some)),)
         return Report(found)
 
     def _report(self, key: str, files: Sequence[StoredFile]) -> Steps[ThreadReport]:
         size = sum(one.size for one in files)
         thread_id = ""
         try:
-            arrival = (yield from self._arrivals([key])).get(key)
-            lane = yield from self._state.lane(key, arrival)
+            lane, used_key = yield from self._lane(key)
             if lane is None:
                 return ThreadReport("", key, len(files), size)
             thread_id = lane.thread_id
             tables = yield from search.tables(self._documents, lane.content.refs, lambda _: True)
-            used = yield from self.used(key, lane, tables)
+            used = yield from self.used(used_key, lane, tables)
         except MixCheckpointDamaged as problem:
             return ThreadReport(thread_id, key, len(files), size, problem=f"{problem.document} {problem.problem}")
         rows = [row for table in (*tables, lane.content.window) for row in table.rows]
@@ -170,7 +193,20 @@ class Housekeeping:
             writes=len(rows) - checkpoints,
             segments=len(tables),
             orphans=tuple(one.name for one in self.unused(files, used)),
+            problem=(yield from self._unmoved(lane, files)) if used_key == key else "",
         )
+
+    def _unmoved(self, lane: Lane, files: Sequence[StoredFile]) -> Flow[str]:
+        """Tells what an earlier version has stored under visible names since the thread was moved."""
+        visible = names.visible(names.key_of(lane.thread_id))
+        register = names.register(visible)
+        if any(one.what.key == visible and one.what.kind == "lane" for one in files):
+            arrival = yield from self._documents.last_arrival(visible)
+            if arrival is None or not lane.holds(arrival):
+                return (
+                    f"{register} was written by an earlier version after the move; the next writer or `repair` adds it"
+                )
+        return ""
 
     def used(self, key: str, lane: Lane, tables: Sequence[Table]) -> Flow[set[str]]:
         """Names of the files that what a thread holds is made of.

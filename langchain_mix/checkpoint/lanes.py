@@ -5,9 +5,10 @@ Owns: what is in a lane file, and whether two of them are what an owner leaves. 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Final
 
 from langchain_mix.checkpoint import codec, names
 from langchain_mix.checkpoint.codec import damaged
@@ -15,6 +16,8 @@ from langchain_mix.checkpoint.content import Content
 from langchain_mix.checkpoint.refs import read_ref
 from langchain_mix.checkpoint.seal import Seal
 from langchain_mix.checkpoint.table import read_table
+
+_MOVED: Final = re.compile("moved-([0-9]+)-")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +32,16 @@ class Arrival:
     writer: str
     epoch: int
 
+    @property
+    def moved_in(self) -> int | None:
+        """The epoch of hidden names in which somebody moves the thread away from these; None if nobody does."""
+        found = _MOVED.match(self.writer)
+        return None if found is None else int(found[1])
+
+    def closed(self, unique: str, moved_in: int) -> Arrival:
+        """Returns what the register holds next if the thread is moved away from its names in that epoch."""
+        return Arrival(f"moved-{moved_in}-{unique}", self.epoch)
+
 
 @dataclass(frozen=True, slots=True)
 class Lane:
@@ -41,6 +54,7 @@ class Lane:
         content: The state.
         base: The epoch whose lane it has gone on from, or -1.
         passed: The epoch that lane had gone on from, or -1; only the one who takes over knows it.
+        moved: What closes the files under visible names that this lane replaces; only the one who moves them knows it.
     """
 
     thread_id: str
@@ -49,10 +63,19 @@ class Lane:
     content: Content
     base: int = -1
     passed: int = field(default=-1, compare=False)
+    moved: Arrival | None = field(default=None, compare=False)
 
     def following(self, content: Content) -> Lane:
         """The next version."""
         return replace(self, version=self.version + 1, content=content)
+
+    def holds(self, mark: Arrival) -> bool:
+        """Whether it holds all that was stored under visible names whose register holds this.
+
+        It does if it was written in the epoch of that move or later: who takes an epoch looks for the mark, and moves
+        the thread if the lane that it goes on from is older.
+        """
+        return mark.moved_in is not None and mark.moved_in <= self.arrival.epoch
 
     @property
     def body(self) -> list[Any]:
@@ -111,7 +134,8 @@ def read_slot(name: str, data: bytes, seal: Seal) -> Slot:
     """
     match codec.unpack(name, "lane", data, seal):
         case [bytes() as thread, str() as writer, int() as epoch, int() as version, int() as base, [*refs], [*rows]]:
-            if version < 0 or name != names.lane(names.key_of_bytes(thread), epoch, version % 2):
+            key = names.key_of_bytes(thread)
+            if version < 0 or name not in {names.lane(one, epoch, version % 2) for one in (key, names.visible(key))}:
                 whose = thread.decode("utf-8", "replace")
                 raise damaged(name, f"holds version {version} of epoch {epoch} of the thread {whose!r}")
             return Slot(name, thread, Arrival(writer, epoch), version, base, refs, rows)

@@ -2,7 +2,9 @@
 
 Owns: which file of a thread is called what, and what a name tells. Refuses to know: what is in the files.
 
-All names are made of `a-z`, `0-9` and `-`: no generation of the server rewrites those.
+All names are a dot followed by `a-z`, `0-9` and `-`: no generation of the server rewrites those, and the agent's Glob
+and Grep skip them. Earlier versions of this package wrote the same names without the dot. A thread's files of that kind
+have a key of their own, so that everything that takes a key works on either kind; `writer.py` moves them.
 """
 
 from __future__ import annotations
@@ -12,16 +14,17 @@ import re
 from dataclasses import dataclass
 from typing import Final, Literal, TypeAlias
 
-from langchain_mix.reserved_files import CHECKPOINT_PREFIX
+from langchain_mix.reserved_files import CHECKPOINT_PREFIX, VISIBLE_CHECKPOINT_PREFIX
 
 Kind: TypeAlias = Literal["register", "gate", "lane", "segment", "index", "blob"]
 """What a file is: see `documents.py`."""
 
 _NAME: Final = re.compile(
-    re.escape(CHECKPOINT_PREFIX)
-    + r"(?P<key>[0-9a-f]{32})-(?:(?P<register>r)|g(?P<gate>\d+)|l(?P<lane>\d+)-(?P<slot>[01])"
+    rf"(?P<prefix>{re.escape(CHECKPOINT_PREFIX)}|{re.escape(VISIBLE_CHECKPOINT_PREFIX)})"
+    r"(?P<key>[0-9a-f]{32})-(?:(?P<register>r)|g(?P<gate>\d+)|l(?P<lane>\d+)-(?P<slot>[01])"
     r"|(?P<kind>[sxb])(?P<unique>[0-9a-f]{32}))"
 )
+_VISIBLE: Final = "visible-"
 _KINDS: Final[dict[str, Kind]] = {"s": "segment", "x": "index", "b": "blob"}
 
 
@@ -31,7 +34,7 @@ class FileName:
 
     Attributes:
         name: The name.
-        key: Which thread the file belongs to.
+        key: Which thread the file belongs to, and under which kind of names.
         kind: What it is.
         epoch: The epoch of a gate or a lane, else -1.
         slot: The slot of a lane, else -1.
@@ -45,13 +48,28 @@ class FileName:
 
 
 def key_of(thread_id: str) -> str:
-    """The part that all names of a thread's files share: 32 hexadecimal digits."""
+    """Returns the part that all names of a thread's files share: 32 hexadecimal digits."""
     return key_of_bytes(bytes_of(thread_id))
 
 
 def key_of_bytes(thread: bytes) -> str:
     """The same from the bytes of the thread's id."""
     return hashlib.sha256(thread).hexdigest()[:32]
+
+
+def visible(key: str) -> str:
+    """Returns the key of the same thread's files under the names of earlier versions, which agents see."""
+    return _VISIBLE + key.removeprefix(_VISIBLE)
+
+
+def hidden(key: str) -> str:
+    """Returns the key of the same thread's files under the names that are written now."""
+    return key.removeprefix(_VISIBLE)
+
+
+def is_visible(name: str) -> bool:
+    """Whether a file's name is one of those that earlier versions wrote."""
+    return name.startswith(VISIBLE_CHECKPOINT_PREFIX)
 
 
 def bytes_of(thread_id: str) -> bytes:
@@ -61,32 +79,32 @@ def bytes_of(thread_id: str) -> bytes:
 
 def register(key: str) -> str:
     """The file in which whoever wants to write announces itself."""
-    return f"{CHECKPOINT_PREFIX}{key}-r"
+    return f"{_stem(key)}-r"
 
 
 def gate(key: str, epoch: int) -> str:
     """The file whose existence says that an epoch is taken."""
-    return f"{CHECKPOINT_PREFIX}{key}-g{epoch}"
+    return f"{_stem(key)}-g{epoch}"
 
 
 def lane(key: str, epoch: int, slot: int) -> str:
     """One of the two files that the owner of an epoch writes in turn."""
-    return f"{CHECKPOINT_PREFIX}{key}-l{epoch}-{slot}"
+    return f"{_stem(key)}-l{epoch}-{slot}"
 
 
 def segment(key: str, unique: str) -> str:
     """An immutable file of entries."""
-    return f"{CHECKPOINT_PREFIX}{key}-s{unique}"
+    return f"{_stem(key)}-s{unique}"
 
 
 def index(key: str, unique: str) -> str:
     """An immutable file of references."""
-    return f"{CHECKPOINT_PREFIX}{key}-x{unique}"
+    return f"{_stem(key)}-x{unique}"
 
 
 def blob(key: str, unique: str) -> str:
     """An immutable file of one big value."""
-    return f"{CHECKPOINT_PREFIX}{key}-b{unique}"
+    return f"{_stem(key)}-b{unique}"
 
 
 def parse(name: str) -> FileName | None:
@@ -101,7 +119,7 @@ def parse(name: str) -> FileName | None:
     found = _NAME.fullmatch(name)
     if found is None:
         return None
-    key = found["key"]
+    key = found["key"] if found["prefix"] == CHECKPOINT_PREFIX else visible(found["key"])
     if found["register"]:
         return FileName(name, key, "register")
     if found["gate"] is not None:
@@ -109,3 +127,9 @@ def parse(name: str) -> FileName | None:
     if found["lane"] is not None:
         return FileName(name, key, "lane", int(found["lane"]), int(found["slot"]))
     return FileName(name, key, _KINDS[found["kind"]])
+
+
+def _stem(key: str) -> str:
+    if key.startswith(_VISIBLE):
+        return VISIBLE_CHECKPOINT_PREFIX + key.removeprefix(_VISIBLE)
+    return CHECKPOINT_PREFIX + key

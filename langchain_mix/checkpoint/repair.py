@@ -94,6 +94,49 @@ class Mender:
         left = () if dry_run else (yield from self._housekeeping.delete(unused))[1]
         return saved.steps, left
 
+    def move(
+        self, memory: Memory, key: str, thread_id: str | None, files: Sequence[StoredFile], *, dry_run: bool
+    ) -> Steps[list[Repaired]]:
+        """Moves what an earlier version of this package has stored under visible names to hidden ones.
+
+        Args:
+            memory: What this process remembers.
+            key: The thread.
+            thread_id: Its id, if it is known.
+            files: Its visible files.
+            dry_run: Only tell what would be done.
+
+        Returns:
+            What was found. Damage is told as by `repair`; the damaged files are deleted with the others.
+        """
+        visible = names.visible(key)
+        hidden = yield from self._state.lane(key, (yield from self._documents.last_arrival(key)))
+        mark = yield from self._documents.last_arrival(visible)
+        is_moved = mark is not None and hidden is not None and hidden.holds(mark)
+        if hidden is not None and (is_moved or not any(one.what.kind == "lane" for one in files)):
+            saved = Saved(key, hidden.thread_id)
+            text = f"is one of {len(files)} files that an interrupted move has left"
+            saved.note(names.register(visible), text, "they are deleted", lost=False)
+            if not dry_run:
+                yield from self._housekeeping.delete([one.what for one in files])
+            return saved.steps
+        saved = yield from self._examine(visible, thread_id, files)
+        saved.key = key
+        damage = bool(saved.steps)
+        text = f"is one of {len(files)} files under names that agents see"
+        action = "all they hold is moved to hidden names" if saved.thread_id else "nothing tells the thread"
+        saved.note(names.register(visible), text, action, lost=False)
+        if dry_run or saved.thread_id is None:
+            return saved.steps
+        if damage:
+            known = [] if hidden is None else (yield from search.entries(self._documents, hidden.content))
+            saved.entries = [*(entry for entry in saved.entries if entry not in known), *known]
+            yield from self._mend(memory, saved, close=True)
+            yield from self._housekeeping.delete([one.what for one in files])
+        else:
+            yield from self._writer.replace(memory, saved.thread_id, _as_it_is)
+        return saved.steps
+
     def _examine(self, key: str, thread_id: str | None, files: Sequence[StoredFile]) -> Steps[Saved]:
         """Finds out what is left of a thread. Nothing is changed.
 
@@ -118,8 +161,8 @@ class Mender:
             yield from self._read(saved, table)
         return saved
 
-    def _mend(self, memory: Memory, saved: Saved) -> Steps[Lane]:
-        """Stores what is left, in an epoch of its own.
+    def _mend(self, memory: Memory, saved: Saved, *, close: bool = False) -> Steps[Lane]:
+        """Stores what is left, in an epoch of its own; `close` as in `Writer.restart`.
 
         Raises:
             MixStoreContended: Others were faster in every attempt.
@@ -130,7 +173,7 @@ class Mender:
         growth.add(saved.entries)
         for document in growth.documents:
             yield from self._documents.write(document)
-        return (yield from self._writer.restart(memory, saved.thread_id, growth.content))
+        return (yield from self._writer.restart(memory, saved.thread_id, growth.content, close=close))
 
     def _find_lane(self, saved: Saved, files: Sequence[StoredFile]) -> Steps[None]:
         register = names.register(saved.key)
@@ -239,3 +282,8 @@ class Mender:
             except MixCheckpointDamaged as problem:
                 action = f"the entry at checkpoint {row.place[1]} that needs it is left out"
                 saved.note(problem.document, problem.problem, action, lost=True)
+
+
+def _as_it_is(content: Content) -> Steps[Content]:
+    return content
+    yield  # There is nothing to do.

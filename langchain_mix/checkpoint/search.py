@@ -96,6 +96,21 @@ def entries_of(documents: Documents, found: Sequence[tuple[Table, Row]]) -> Step
     return [table.entry(row, blobs) for table, row in found]
 
 
+def entries(documents: Documents, content: Content) -> Steps[list[Entry]]:
+    """Reads everything of a thread, in the order in which it was stored; replaced checkpoints only once."""
+    found: dict[object, Entry] = {}
+    count = 0
+    for table in (*(yield from tables(documents, content.refs, lambda _: True)), content.window):
+        for entry in (yield from entries_of(documents, [(table, row) for row in table.rows])):
+            if isinstance(entry, CheckpointRecord):
+                found.pop((entry.ns, entry.checkpoint_id), None)  # Replaced: it counts where it was stored last.
+                found[entry.ns, entry.checkpoint_id] = entry
+            else:
+                found[count] = entry
+                count += 1
+    return list(found.values())
+
+
 def tables(documents: Documents, refs: Sequence[Ref], wanted: Callable[[Ref], bool]) -> Steps[list[Table]]:
     """Reads segments, indexes on the way included.
 

@@ -32,7 +32,8 @@ class State:
     def content(self, memory: Memory, thread_id: str) -> Steps[Content]:
         """Tells what a thread holds; nothing if it does not exist.
 
-        One request if this process owns the lane and nobody has come since, else three.
+        One request if this process owns the lane and nobody has come since, else three. A thread that is not there, or
+        that an earlier version of this package has stored under visible names, costs one more.
 
         What one process is storing while another takes an epoch may be seen here before it counts. If the first is
         killed then, and the other has looked at its lane earlier, later reads do not find it: it was never
@@ -50,15 +51,38 @@ class State:
             return own.content
         if own is not None and before is not None and own.arrival == before.arrival:
             memory.forget(key)  # Somebody has come: what is stored next needs a new epoch, and can take it at once.
-        if arrival is None and not torn:
-            if (yield from self._is_new(key)):
-                return Content()
-            arrival, _torn = yield from self._arrival(key)
-        lane = yield from self.lane(key, arrival)
+        lane = yield from self._under_either_name(memory, key, arrival, exists=arrival is not None or torn)
+        return Content() if lane is None else lane.content
+
+    def _under_either_name(
+        self, memory: Memory, key: str, arrival: Arrival | None, *, exists: bool
+    ) -> Steps[Lane | None]:
+        """Finds the lane that counts: a hidden one as soon as there is one, for it holds all that visible ones held.
+
+        The visible files are deleted only after that: who finds no lane of either kind looks for a hidden one again.
+        """
+        lane = (yield from self.lane(key, arrival)) if exists else None
         if lane is None:
-            return Content()
-        memory.saw(key, lane.arrival)
-        return lane.content
+            problem: MixCheckpointDamaged | None = None
+            try:
+                lane = yield from self.visible_lane(key)
+            except MixCheckpointDamaged as damage:  # Or files that were moved meanwhile, and are being deleted.
+                problem = damage
+            if lane is not None or (not exists and problem is None and (yield from self._is_new(key))):
+                return lane
+            arrival, _torn = yield from self._arrival(key)
+            lane = yield from self.lane(key, arrival)
+            if lane is None and problem is not None:
+                raise problem
+        if lane is not None:
+            memory.saw(key, lane.arrival)
+        return lane
+
+    def visible_lane(self, key: str) -> Steps[Lane | None]:
+        """Finds the lane that an earlier version of this package has stored under visible names."""
+        visible = names.visible(key)
+        arrival, torn = yield from self._arrival(visible)
+        return None if arrival is None and not torn else (yield from self.lane(visible, arrival))
 
     def using(self, memory: Memory, thread_id: str, use: Callable[[Content], Steps[T]]) -> Steps[T]:
         """Does something with what a thread holds, again if that was replaced meanwhile.

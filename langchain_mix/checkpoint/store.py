@@ -282,10 +282,10 @@ class Threads:
                 content = None  # It can be deleted all the same.
             if content is not None and content.is_empty:
                 return Deleted(existed=False)
-            old = yield from self._housekeeping.files_of(key)
+            listed = yield from self._housekeeping.files()
             lane = yield from self._writer.restart(memory, thread_id, Content())
-            files, left = yield from self._housekeeping.discard(old, lane)
-            return Deleted(existed=True, files=files, left=left)
+            files, left = yield from self._housekeeping.discard(listed.get(key, ()), lane)
+            return Deleted(existed=True, files=files + len(listed.get(names.visible(key), ())), left=left)
 
         return (yield from self._in_turn(memory, key, work()))
 
@@ -300,6 +300,8 @@ class Threads:
     def repair(self, thread_id: str | None = None, *, dry_run: bool = True, orphans: bool = False) -> Steps[Repair]:
         """Makes a damaged thread usable again with what is left of it, and says what was lost.
 
+        A thread that an earlier version of this package has stored under visible names is moved to hidden ones.
+
         Args:
             thread_id: The thread, or None for all on the server.
             dry_run: Only tell what would be done.
@@ -310,28 +312,24 @@ class Threads:
         """
         memory = self._memory
         files = yield from self._housekeeping.files()
-        wanted = {names.key_of(thread_id): thread_id} if thread_id is not None else dict.fromkeys(sorted(files))
+        keys = sorted({names.hidden(key) for key in files})
+        wanted = {names.key_of(thread_id): thread_id} if thread_id is not None else dict.fromkeys(keys)
         steps: list[Repaired] = []
         left: list[str] = []
         for key, name in wanted.items():
-            mending = self._mender.repair(memory, key, name, files.get(key, ()), dry_run=dry_run, orphans=orphans)
-            found, undeleted = yield from self._in_turn(memory, key, mending)
-            steps += found
-            left += undeleted
+            visible = files.get(names.visible(key))
+            if key in files or not visible:
+                mending = self._mender.repair(memory, key, name, files.get(key, ()), dry_run=dry_run, orphans=orphans)
+                found, undeleted = yield from self._in_turn(memory, key, mending)
+                steps += found
+                left += undeleted
+            if visible:
+                moving = self._mender.move(memory, key, name, visible, dry_run=dry_run)
+                steps += yield from self._in_turn(memory, key, moving)
         return Repair(dry_run, tuple(steps), tuple(left))
 
     def _all(self, content: Content) -> Steps[list[Entry]]:
-        found: dict[object, Entry] = {}
-        count = 0
-        for table in (*(yield from search.tables(self._documents, content.refs, lambda _: True)), content.window):
-            for entry in (yield from search.entries_of(self._documents, [(table, row) for row in table.rows])):
-                if isinstance(entry, CheckpointRecord):
-                    found.pop((entry.ns, entry.checkpoint_id), None)  # Replaced: it counts where it was stored last.
-                    found[entry.ns, entry.checkpoint_id] = entry
-                else:
-                    found[count] = entry
-                    count += 1
-        return list(found.values())
+        return (yield from search.entries(self._documents, content))
 
     @staticmethod
     def _in_turn(memory: Memory, key: str, work: Steps[T]) -> Steps[T]:

@@ -7,6 +7,13 @@ The owner of an epoch uploads its lane, then reads the register; whoever arrives
 lane. At least one of them sees the other. If the owner does, its entries may or may not have been taken over, and it
 stores them again as the owner of a later epoch; storing an entry twice is the same as storing it once.
 
+Earlier versions of this package stored the same files under names that agents see. Who takes an epoch of a thread that
+has such files moves all they hold: it closes them, by an announcement in their register that earlier versions refuse to
+read and that names the new epoch; copies what they hold into the hidden lane it commits; and deletes them once that is
+committed. A hidden lane counts as soon as there is one, so a crash on the way leaves all of the old files or all of the
+new. What an earlier version stores under visible names afterwards is recognised by its announcement, and the owner of
+the next epoch adds it.
+
 Taking an epoch: write {writer, epoch} to the register; look for the epoch's gate; write the gate; read the last lane;
 read the register. If there was no gate and the register is unchanged, nobody else can ever own the epoch.
 """
@@ -14,17 +21,17 @@ read the register. If there was no gate and the register is unchanged, nobody el
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
-from langchain_mix.checkpoint import names
+from langchain_mix.checkpoint import names, search
 from langchain_mix.checkpoint.codec import TornDocument, damaged
 from langchain_mix.checkpoint.content import Content, Growth, Limits
 from langchain_mix.checkpoint.documents import Documents
 from langchain_mix.checkpoint.effects import Pause, Steps
 from langchain_mix.checkpoint.lanes import Arrival, Lane
 from langchain_mix.checkpoint.memory import Memory
-from langchain_mix.checkpoint.records import Entry
+from langchain_mix.checkpoint.records import CheckpointRecord, Entry
 from langchain_mix.checkpoint.state import State
 from langchain_mix.errors import MixCheckpointDamaged, MixError, MixStoreContended
 
@@ -136,13 +143,14 @@ class Writer:
                 return made
         raise self._contended(acted=True)
 
-    def restart(self, memory: Memory, thread_id: str, content: Content) -> Steps[Lane]:
+    def restart(self, memory: Memory, thread_id: str, content: Content, *, close: bool = True) -> Steps[Lane]:
         """Replaces all that a thread holds without looking at it; an epoch of its own, as in `replace`.
 
         Args:
             memory: What this process remembers.
             thread_id: The thread.
             content: What it is to hold.
+            close: Whether that also replaces what an earlier version has stored under visible names.
 
         Returns:
             The new lane.
@@ -153,8 +161,8 @@ class Writer:
         key = names.key_of(thread_id)
 
         def look(arrival: Arrival) -> Steps[Lane]:
-            return Lane(thread_id, arrival, 0, content)
-            yield  # There is nothing to look at.
+            mark = (yield from self._close_visible(key, arrival.epoch)) if close else None
+            return Lane(thread_id, arrival, 0, content, moved=mark)
 
         for attempt in range(self._patience.attempts):
             if attempt:
@@ -200,6 +208,8 @@ class Writer:
             raise
         if last == lane.arrival:
             memory.own(key, lane)
+            if lane.moved is not None and lane.version == 0:
+                yield from self._clear_visible(key, lane.moved)
         else:
             memory.forget(key)
         return last
@@ -224,14 +234,94 @@ class Writer:
 
         def look(arrival: Arrival) -> Steps[Lane]:
             before = yield from self._before(memory, thread_id, key, arrival.epoch)
-            if before is None:
-                return Lane(thread_id, arrival, -1, Content())
-            window = before.content.window.resumed()
-            blobs = yield from self._documents.blobs(window.last_blobs())
-            content = Content(before.content.refs, window.acquainted(blobs))
-            return Lane(thread_id, arrival, -1, content, before.arrival.epoch, before.base)
+            lane = Lane(thread_id, arrival, -1, Content())
+            if before is not None:
+                window = before.content.window.resumed()
+                blobs = yield from self._documents.blobs(window.last_blobs())
+                content = Content(before.content.refs, window.acquainted(blobs))
+                lane = Lane(thread_id, arrival, -1, content, before.arrival.epoch, before.base)
+            mark = yield from self._close_visible(key, arrival.epoch, before=before, whole=True)
+            if mark is not None and not (before is not None and before.holds(mark)):
+                lane = replace(lane, content=(yield from self._joined(lane, mark)))
+            return replace(lane, moved=mark)
 
         return (yield from self._take(memory, key, look))
+
+    def _close_visible(
+        self, key: str, epoch: int, *, before: Lane | None = None, whole: bool = False
+    ) -> Steps[Arrival | None]:
+        """Keeps owners of the thread's visible files from storing anything there unnoticed.
+
+        Args:
+            key: The thread.
+            epoch: The epoch of hidden names in which they are moved.
+            before: The last hidden lane before it.
+            whole: Whether what they hold is needed.
+
+        Returns:
+            What their register holds now, or None if there are none.
+
+        Raises:
+            MixCheckpointDamaged: It is needed, and their register is missing or cannot be opened.
+        """
+        visible = names.visible(key)
+        try:
+            last = yield from self._documents.settled_arrival(visible)
+        except MixCheckpointDamaged as problem:
+            if whole and not isinstance(problem, TornDocument):
+                raise
+            last = Arrival("", 0)
+        if last is None:
+            if whole and before is None and (yield from self._documents.is_taken(visible, 0)):
+                raise damaged(names.register(visible), "is missing, though the thread has been written to")
+            return None
+        if last.moved_in is None:
+            last = last.closed(self._fresh(), epoch)
+            yield from self._documents.close(visible, last)
+        return last
+
+    def _files_of(self, key: str) -> Steps[list[names.FileName]]:
+        listed = [names.parse(info.name) for info in (yield from self._documents.door.listing())]
+        return [what for what in listed if what is not None and what.key == key]
+
+    def _joined(self, lane: Lane, mark: Arrival) -> Steps[Content]:
+        """Adds what the visible files hold to what a lane holds; all of it goes into new files.
+
+        Raises:
+            MixCheckpointDamaged: A document that is needed is damaged or missing.
+        """
+        key = names.key_of(lane.thread_id)
+        visible = names.visible(key)
+        old = yield from self._state.lane(visible, mark)
+        content = Content() if old is None else old.content
+        known = yield from search.entries(self._documents, lane.content)
+        places = {(entry.ns, entry.checkpoint_id) for entry in known if isinstance(entry, CheckpointRecord)}
+        growth = self.grow(key, lane.content)
+        growth.add(
+            entry
+            for entry in (yield from search.entries(self._documents, content))
+            if not (isinstance(entry, CheckpointRecord) and (entry.ns, entry.checkpoint_id) in places)
+            and entry not in known
+        )
+        if (yield from self._documents.last_arrival(visible)) != mark:
+            raise _Overtaken
+        for document in growth.documents:
+            yield from self._documents.write(document)
+        return growth.content
+
+    def _clear_visible(self, key: str, mark: Arrival) -> Steps[None]:
+        """Deletes the visible files whose content has been moved.
+
+        What cannot be deleted now, the next owner of an epoch or `repair` deletes.
+        """
+        visible = names.visible(key)
+        try:
+            if (yield from self._documents.last_arrival(visible)) != mark:
+                return  # An earlier version has stored something again: the next owner of an epoch adds it.
+            for what in sorted((yield from self._files_of(visible)), key=_in_clearing):
+                yield from self._documents.door.delete(what.name)
+        except MixError:
+            return
 
     def _take(self, memory: Memory, key: str, look: Callable[[Arrival], Steps[T]]) -> Steps[T]:
         """Becomes the only owner of an epoch.
@@ -284,9 +374,9 @@ class Writer:
             arrival = Arrival("", 0)
         if arrival is None:
             return 0
-        if memory.is_written(key, arrival.epoch):
-            return arrival.epoch + 1
-        return (yield from self._documents.last_taken(key, arrival.epoch)) + 1
+        # Whether the next one is free is looked for after it is announced, so not here.
+        taken = memory.is_written(key, arrival.epoch) or (yield from self._documents.is_taken(key, arrival.epoch))
+        return arrival.epoch + taken
 
     def _before(self, memory: Memory, thread_id: str, key: str, epoch: int) -> Steps[Lane | None]:
         """The last lane before an epoch."""
@@ -338,3 +428,11 @@ def _holds(content: Content, entries: Sequence[Entry]) -> bool:
         if row.place in places and not any(content.window.blobs_of(row))
     ]
     return all(entry in held for entry in entries)
+
+
+def _in_clearing(what: names.FileName) -> tuple[int, int, int]:
+    """Sorts files that are deleted after a move.
+
+    Oldest lanes first, as in `Housekeeping.delete`; the register, which says that all has been moved, last.
+    """
+    return {"lane": 0, "register": 2}.get(what.kind, 1), what.epoch, what.slot

@@ -48,7 +48,7 @@ class Sample:
     def opens_with(self, seal: Seal) -> bool | None:
         """Whether a seal opens it; None if nothing can be told."""
         try:
-            codec.unpack(self.file.name, self.file.kind, self.data, seal)
+            codec.unpack(self.file.name, self.file.kind, codec.reopened(self.file.name, self.data), seal)
         except ForeignDocument:
             return False
         except TornDocument:
@@ -80,7 +80,7 @@ def choose_serde(mix: Mix, door: Door, variable: str | None, thread_ids: Sequenc
     if not used:
         if locked and keys is not None:
             raise MixConfigurationError(
-                f"Thread {keys[locked[0].file.key]!r} is encrypted.",
+                f"Thread {keys[names.hidden(locked[0].file.key)]!r} is encrypted.",
                 hint="Leave out `--aes-key-env`, or name a variable.",
             )
         return StrictSerializer()
@@ -91,7 +91,7 @@ def choose_serde(mix: Mix, door: Door, variable: str | None, thread_ids: Sequenc
     if keys is not None and len(locked) < len(samples):
         plain = next(one for one in samples if one not in locked)
         raise MixConfigurationError(
-            f"Thread {keys[plain.file.key]!r} is not encrypted.",
+            f"Thread {keys[names.hidden(plain.file.key)]!r} is not encrypted.",
             hint="`--aes-key-env ''` reads it so; name threads of one kind at a time.",
         )
     return serde
@@ -121,7 +121,7 @@ def _samples(door: Door, keys: dict[str, str] | None) -> Flow[list[Sample]]:
     files: dict[str, list[FileName]] = {}
     for info in (yield from door.listing()):
         what = names.parse(info.name)
-        if what is not None and (keys is None or what.key in keys):
+        if what is not None and (keys is None or names.hidden(what.key) in keys):
             files.setdefault(what.key, []).append(what)
     waiting = [sorted(some, key=lambda what: (_TELLING.index(what.kind), -what.epoch)) for some in files.values()]
     found: list[Sample] = []

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import threading
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
 
@@ -16,6 +17,7 @@ import httpx
 import pytest
 
 from langchain_mix import MixEmulator, MixSaver
+from tests.earlier_names import as_an_earlier_version
 
 SMALL = {"window_entries": 1}
 """Every write moves the window into a file of its own, which must be there before what refers to it."""
@@ -38,7 +40,7 @@ def work(url, thread, what, warm):
     if warm:
         saver.put_writes(config, [("w", "warm")], "warm")
     saver.mix.system.get_health()  # From here on requests count.
-    if what == "put":
+    if what != "put_writes":
         saver.put(config, checkpoint("2"), {"step": 2}, {"x": "2", "y": "2"})
     else:
         saver.put_writes(config, [("x", "one"), ("y", "two")], "t")
@@ -209,8 +211,11 @@ def new_process(server):
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-@pytest.mark.parametrize("warm", [True, False], ids=["warm", "cold"])
-@pytest.mark.parametrize("what", ["put", "put_writes"])
+@pytest.mark.parametrize(
+    ("what", "warm"),
+    [("put", True), ("put", False), ("put_writes", True), ("put_writes", False), ("move", False)],
+    ids=["put-warm", "put-cold", "put_writes-warm", "put_writes-cold", "move"],
+)
 def test_a_killed_writer_leaves_the_state_before_or_after(new_process, between, forks, what, warm, when):  # noqa: PLR0917
     """It is killed at every request, which the server has not got, has acted on, or gets when the process is gone."""
     outcomes = []
@@ -219,10 +224,11 @@ def test_a_killed_writer_leaves_the_state_before_or_after(new_process, between, 
         nth = len(outcomes) + 1
         thread = f"{what} {warm} {when} {nth}"
         config = {"configurable": {"thread_id": thread}}
-        with new_process() as saver:
+        stores = as_an_earlier_version() if what == "move" else nullcontext()
+        with stores, new_process() as saver:
             saver.put(config, checkpoint("1"), {"step": 1}, {"x": "1", "y": "1"})
             before = state(saver, thread)
-        if what == "put":
+        if what != "put_writes":
             whole = ([("2", {"x": "2", "y": "222"}, {"step": 2}), *before[0]], before[1])
         else:
             whole = (before[0], [("t", "x", "one"), ("t", "y", "two")])

@@ -57,8 +57,8 @@ def test_requests_per_operation(server, length):
 
             puts.append(costs(store))
             writes.append(costs(lambda saver: saver.put_writes(config, [("messages", "w")], "t")))
-        # The first one finds a session, makes it, and becomes the thread's writer.
-        assert 2 < first <= 9
+        # The first one finds a session, makes it, looks for files of earlier versions, and becomes the thread's writer.
+        assert 2 < first <= 11
         # Once in a while a full window moves to a file of its own.
         every = [*puts, *writes]
         assert set(every) <= {2, 3}
@@ -73,7 +73,7 @@ def test_requests_per_operation(server, length):
 
         assert cold(lambda saver: saver.get_tuple(A)) <= 3
         assert cold(lambda saver: list(saver.list(A, limit=10))) <= 4
-        assert cold(lambda saver: saver.get_tuple({"configurable": {"thread_id": "none"}})) <= 3
+        assert cold(lambda saver: saver.get_tuple({"configurable": {"thread_id": "none"}})) <= 4
         # One that has to find the session itself makes one more.
         with MixSaver(server.url, api="0.8") as other:
             assert costs(lambda saver: saver.get_tuple(A), other) <= 4

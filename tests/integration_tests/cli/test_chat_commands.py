@@ -180,7 +180,7 @@ def test_upload_misused(chat, here, line, says):
 
 
 def test_files_of_this_package_are_not_the_users(chat, mix, talked, here):
-    name = f"{CHECKPOINT_PREFIX}x.bin"
+    name = f"{CHECKPOINT_PREFIX}x"
     mix.files.upload_session_file(id=talked, file={"file_name": name, "content": b"x"})
     assert "No file" in chat.run("/files")
     (here / name).write_text("x")

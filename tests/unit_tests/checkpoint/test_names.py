@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 
@@ -23,7 +24,16 @@ ALL = {
 def test_a_name_tells_what_it_was_made_of(name):
     assert names.parse(name) == ALL[name]
     assert is_reserved(name)
-    assert re.fullmatch("[a-z0-9-]{1,128}", name), "no generation of the server rewrites it"
+    assert re.fullmatch("[.][a-z0-9-]{1,128}", name), "no generation of the server rewrites it, and no agent lists it"
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_earlier_versions_wrote_the_same_names_without_the_dot(name):
+    told, visible = ALL[name], names.parse(name[1:])
+    assert is_reserved(name[1:])
+    assert visible == replace(told, name=name[1:], key=names.visible(told.key))
+    assert names.hidden(visible.key) == KEY
+    assert names.register(names.visible(KEY)) == names.register(KEY)[1:]
 
 
 @pytest.mark.parametrize("thread", ["", "a", "é", "../..", "\0", "x" * 10_000, "😀" * 99, "\ud800"])

@@ -70,9 +70,9 @@ def test_a_cold_read_of_the_newest_never_needs_a_segment(kit, world):
             )
 
 
-def test_a_new_thread_costs_seven_requests_and_somebody_elses_nine(kit, world):
+def test_a_new_thread_costs_nine_requests_and_somebody_elses_ten(kit, world):
     first = world.store()
-    assert requests(world, first.append("t", [kit.checkpoint(1)]))[1] == 7
+    assert requests(world, first.append("t", [kit.checkpoint(1)]))[1] == 9
     world.run(first.append("t", [kit.checkpoint(2)]))
     costs = []
     for n in range(3, 7):
@@ -80,7 +80,7 @@ def test_a_new_thread_costs_seven_requests_and_somebody_elses_nine(kit, world):
         world.run(other.find("t", "", None))
         costs.append(requests(world, other.append("t", [kit.checkpoint(n)]))[1])
         world.run(other.append("t", [kit.checkpoint(n)]))
-    assert costs == [9, 11, 11, 11], "from the second on, the lane before the last is deleted"
+    assert costs == [10, 12, 12, 12], "from the second on, the lane before the last is deleted"
 
 
 def test_who_has_seen_somebody_else_takes_a_new_epoch_at_once(kit, world):
@@ -90,7 +90,7 @@ def test_who_has_seen_somebody_else_takes_a_new_epoch_at_once(kit, world):
     for n in range(2, 4):
         world.run(other.append("t", [kit.checkpoint(n)]))
     assert requests(world, store.find("t", "", None))[1] == 3
-    assert requests(world, store.append("t", [kit.checkpoint(4)]))[1] == 11
+    assert requests(world, store.append("t", [kit.checkpoint(4)]))[1] == 12
 
 
 def test_a_lane_with_one_version_is_looked_at_twice(kit, world):
@@ -99,7 +99,7 @@ def test_a_lane_with_one_version_is_looked_at_twice(kit, world):
 
 
 def test_a_thread_that_does_not_exist_is_believed_only_through_a_session_that_does(world):
-    assert requests(world, world.store().find("t", "", None)) == (None, 3)
+    assert requests(world, world.store().find("t", "", None)) == (None, 4)
     assert world.server.log[-2].endswith(f"/{'5b1f6f0e-0000-4000-8000-000000000001'}")
 
 
