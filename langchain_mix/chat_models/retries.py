@@ -102,7 +102,10 @@ class Lineage(BaseCallbackHandler):
     """Keeps the parents and marks of the runs that are going on in this process."""
 
     run_inline = True  # Otherwise asynchronous runs would start before they are known.
-    ignore_llm = ignore_chat_model = ignore_retriever = ignore_retry = ignore_custom_event = True
+    _IGNORED = property(lambda _: True)
+    # pyright takes properties that are assigned for methods that override them wrongly.
+    ignore_llm = ignore_chat_model = ignore_retriever = _IGNORED  # pyright: ignore[reportIncompatibleMethodOverride]
+    ignore_retry = ignore_custom_event = _IGNORED  # pyright: ignore[reportIncompatibleMethodOverride]
 
     def __init__(self) -> None:
         """Starts without runs."""
