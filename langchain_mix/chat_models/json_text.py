@@ -27,23 +27,34 @@ def _refuse(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
 
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    read = dict(pairs)
+    if len(read) < len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"{next(key for key in keys if keys.count(key) > 1)!r} is written twice in one object")
+    return read
+
+
 _DECODER = json.JSONDecoder(strict=False, parse_constant=_refuse)
+_UNIQUE_DECODER = json.JSONDecoder(strict=False, parse_constant=_refuse, object_pairs_hook=_unique)
 
 
-def read_json(text: str) -> Any:
+def read_json(text: str, *, unique: bool = False) -> Any:
     """Reads a JSON text to the letter, but for raw line breaks in strings, which models write and which are harmless.
 
     Args:
         text: One JSON value with white space around it.
+        unique: Whether a key that is written twice in an object is refused; otherwise the last one counts.
 
     Returns:
         The value.
 
     Raises:
-        ValueError: It is no JSON, is nested too deeply, or holds half of a surrogate pair, which no UTF-8 text can.
+        ValueError: It is no JSON, is nested too deeply, has a key twice, or holds half of a surrogate pair, which no
+            UTF-8 text can.
     """
     try:
-        value = _DECODER.decode(text)
+        value = (_UNIQUE_DECODER if unique else _DECODER).decode(text)
     except RecursionError:
         raise ValueError("the JSON is nested too deeply") from None
     if not _encodable(value, text):

@@ -317,7 +317,7 @@ def _fence_after(fence: str, line: str) -> str:
 
 
 def _entries(body: str) -> list[Any]:
-    value = read_json(unfenced(body))
+    value = read_json(unfenced(body), unique=True)
     entries = [value] if isinstance(value, dict) else value
     if not isinstance(entries, list) or not entries:
         raise ValueError("it holds no call")
@@ -351,7 +351,7 @@ def _arguments(entry: Mapping[str, Any], parameters: frozenset[str]) -> dict[str
     if len(given) > 1 and not keys <= parameters:
         raise ValueError(f"The call has its arguments twice, under {_listed(given)}.")
     if len(keys) == 1 and given and not (keys <= parameters and "args" not in keys):
-        return _object(entry[next(iter(given))])
+        return _unwrapped(_object(entry[next(iter(given))]), parameters)
     if not keys <= parameters:
         raise ValueError(f"The call has {_listed(keys - {'args'})}; its arguments belong under args, and nothing else.")
     if unclear or "name" in parameters:
@@ -369,10 +369,23 @@ def _flat(written: dict[str, Any], parameters: frozenset[str]) -> dict[str, Any]
     raise ValueError(f"{key!r} may be an argument or hold all of them; write the arguments under args.")
 
 
+def _unwrapped(written: dict[str, Any], parameters: frozenset[str]) -> dict[str, Any]:
+    """Reads arguments that may stand one object deeper, under a key that is no parameter of the tool."""
+    if len(written) != 1 or not parameters:
+        return written
+    key, value = next(iter(written.items()))
+    if key not in _ARGUMENTS or key in parameters:
+        return written
+    inner = _object(value)
+    if not inner.keys() <= parameters:
+        raise ValueError(f"The tool has no parameter {key!r}; write its arguments under args.")
+    return inner
+
+
 def _object(value: Any) -> dict[str, Any]:
     if isinstance(value, str):
         try:
-            value = read_json(value or "{}")
+            value = read_json(value or "{}", unique=True)
         except ValueError as error:
             raise ValueError(f"The arguments are no JSON: {error}.") from None
     if value is None:

@@ -152,6 +152,30 @@ def test_what_is_not_certainly_an_argument_is_not_dropped(
     assert error in str(arguments_of({"name": "f", **entry}, *parameters))
 
 
+def test_arguments_one_object_too_deep_are_read_or_refused() -> None:
+    assert arguments_of({"name": "f", "args": {"input": {"pattern": "x"}}}, "pattern") == {"pattern": "x"}
+    assert arguments_of({"name": "f", "input": {"args": '{"pattern": "x"}'}}, "pattern") == {"pattern": "x"}
+    assert arguments_of({"name": "f", "args": {"input": {"pattern": "x"}}}, "input") == {"input": {"pattern": "x"}}
+    assert arguments_of({"name": "f", "args": {"input": {"pattern": "x"}}}) == {"input": {"pattern": "x"}}
+    assert "no parameter 'kwargs'" in str(arguments_of({"name": "f", "args": {"kwargs": {"patern": "x"}}}, "pattern"))
+    assert "no object" in str(arguments_of({"name": "f", "args": {"params": ["x"]}}, "pattern"))
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        '{"name": "a", "args": {"x": 1}, "args": {"y": 2}}',
+        '{"name": "a", "args": {"x": 1, "x": 2}}',
+        '{"name": "a", "args": {"x": [{"y": 1, "y": 2}]}}',
+        '{"name": "a", "arguments": "{\\"x\\": 1, \\"x\\": 2}"}',
+    ],
+)
+def test_a_key_that_is_written_twice_is_no_choice_of_ours(entry: str) -> None:
+    (call,) = read(block(f"[{entry}]"))
+    assert isinstance(call, InvalidCall)
+    assert "written twice" in str(call.error)
+
+
 def test_no_arguments_are_read_from_nothing_but_name_id_and_type() -> None:
     assert arguments_of({"name": "f", "id": "1", "type": "tool_use"}, "pattern") == {}
 
