@@ -6,9 +6,10 @@ Refuses to know: how alike vectors are (`vectors.py`) and how a model is called 
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Final, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from langchain_mix.errors import MixConfigurationError
 from langchain_mix.retrievers.indexing import IndexedFile, digest_of
@@ -26,6 +27,25 @@ _log: Final = logging.getLogger("langchain_mix")
 
 _SPARE: Final = 1000
 """Vectors of texts that are gone which stay on disk for a while: files come back, and other retrievers have theirs."""
+
+
+_SETTINGS: Final = (
+    "output_dimensionality",
+    "output_dimension",
+    "truncate_dim",
+    "embedding_type",
+    "output_dtype",
+    "normalize",
+    "normalize_embeddings",
+    "revision",
+    "task_type",
+    "embed_instruction",
+    "query_instruction",
+    "model_kwargs",
+    "encode_kwargs",
+    "query_encode_kwargs",
+)
+"""What embedding models call the settings that change their vectors."""
 
 
 class Embedder:
@@ -59,6 +79,7 @@ class Embedder:
         self._name = name
         self._kept = kept if name else None
         self._known: dict[str, Vector] | None = None
+        self._were_kept = False
         self.notes: list[str] = []
 
     def vectors_of(self, files: Iterable[IndexedFile]) -> Steps[dict[str, Vector] | None]:
@@ -81,6 +102,8 @@ class Embedder:
         new: dict[str, Vector] = {}
         try:
             yield from self._embedded(missing, new)
+            if other := _of_another_size(known, new, texts):
+                yield from self._embedded(other, new)
         except Exception as problem:  # noqa: BLE001  # Models fail in ways of their own.
             self._live_with(problem)
             return None
@@ -110,9 +133,22 @@ class Embedder:
             self._live_with(problem)
             return None
 
+    def forget_kept(self) -> bool:
+        """Forgets vectors that were read from disk: another form of the model gave them.
+
+        Returns:
+            Whether there were any. If not, the model gives texts and queries vectors of different sizes.
+        """
+        were_kept, self._were_kept = self._were_kept, False
+        if were_kept:
+            self._known = {}
+        return were_kept
+
     def _loaded(self) -> Steps[dict[str, Vector]]:
         kept, name = self._kept, self._name
-        return (yield Work(lambda: kept.load_vectors(name))) if kept is not None else {}
+        found: dict[str, Vector] = (yield Work(lambda: kept.load_vectors(name))) if kept is not None else {}
+        self._were_kept = bool(found)
+        return found
 
     def _embedded(self, texts: Mapping[str, str], new: dict[str, Vector]) -> Steps[None]:
         digests = list(texts)
@@ -159,4 +195,27 @@ def name_of(model: Embeddings) -> str:
     named = (getattr(model, attribute, None) for attribute in ("model", "model_name", "model_id", "deployment"))
     parts = [value for value in named if isinstance(value, str) and value]
     size = getattr(model, "dimensions", None)
-    return f"{kind.__module__}.{kind.__qualname__}:{'/'.join(parts)}:{size or ''}" if parts else ""
+    # Arguments may hold credentials: only a digest of them is kept.
+    settings = {name: told for name in _SETTINGS if (told := _told(getattr(model, name, None))) is not None}
+    more = f":{digest_of(json.dumps(settings, sort_keys=True))}" if settings else ""
+    return f"{kind.__module__}.{kind.__qualname__}:{'/'.join(parts)}:{size or ''}{more}" if parts else ""
+
+
+def _told(value: Any) -> Any:
+    """Returns a setting as JSON, or None where its text would say something else in another process."""
+    if isinstance(value, Mapping):
+        return {str(key): _told(one) for key, one in value.items()} or None
+    if isinstance(value, list | tuple):
+        return [_told(one) for one in value]
+    return value if isinstance(value, str | int | float | bool) else None
+
+
+def _of_another_size(known: dict[str, Vector], new: Mapping[str, Vector], texts: Mapping[str, str]) -> dict[str, str]:
+    """Drops known vectors that are not as long as new ones; returns their texts."""
+    sizes = {len(vector) for vector in new.values()}
+    if len(sizes) != 1:
+        return {}
+    other = {digest: text for digest, text in texts.items() if digest in known and len(known[digest]) not in sizes}
+    for digest in other:
+        del known[digest]
+    return other

@@ -72,7 +72,8 @@ class RetrieverFields(SecretFields, BaseRetriever):
         weights: How much the rankings count: by words, and by meaning. 0 leaves one out.
         embedding_batch: Texts per call of the embedding model.
         embedding_name: The name under which vectors are kept in `cache_dir`; None to take the class and the name of
-            the model. Vectors of a model without a name are not kept on disk.
+            the model, and its settings that change vectors (sizes, normalisation, tasks). Vectors of a model without a
+            name are not kept on disk. Vectors of another size are asked for again.
         on_embedding_error: What a failure of the embedding model does: `"raise"` it, or rank by `"words"` alone, which
             is logged and noted in the report.
         verify: How a file is noticed that was overwritten with one of the same size. Mix tells neither times of change

@@ -80,6 +80,10 @@ class Index:
         """Whether it can be searched by meaning."""
         return self._vectors is not None
 
+    def fits(self, vector: Vector) -> bool:
+        """Whether a query's vector can be compared with those of the chunks."""
+        return self._vectors is None or self._vectors.size in {0, len(vector)}
+
     def _vector_index(self, vectors: Mapping[str, Vector]) -> VectorIndex:
         return VectorIndex([vectors[digest_of(c.content)] for file in self.files.values() for c in file.chunks])
 

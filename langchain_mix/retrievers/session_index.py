@@ -141,6 +141,8 @@ class SessionIndex:
         vector = None
         if self._embedder is not None and index.has_vectors and len(index):
             vector = yield from self._embedder.vector_of_query(query)
+            if vector is not None and not index.fits(vector) and self._embedder.forget_kept():
+                index = yield from self._renewed(index)
             self.report.notes = self._notes()
         rounds = 0
         while True:
@@ -246,6 +248,16 @@ class SessionIndex:
             return old.rechecked(files)  # The model failed once more; nothing else has changed.
         built: Index = yield Work(lambda: Index(files, vectors))
         return built
+
+    def _renewed(self, index: Index) -> Steps[Index]:
+        """An index of the same files with new vectors."""
+        embedder = self._embedder
+        vectors = (yield from embedder.vectors_of(index.files.values())) if embedder is not None else None
+        newer: Index = yield Work(lambda: Index(index.files, vectors))
+        with self._lock:
+            if self._index is index:
+                self._index = newer
+        return newer
 
     # Verifying
 

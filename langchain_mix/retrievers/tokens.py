@@ -31,14 +31,20 @@ _UNSPACED: Final = (
 )
 """Scripts that put no spaces between words."""
 
-_PIECE: Final = re.compile(rf"[\w{_MARKS}]+(?:[.\-/:'\u2019][\w{_MARKS}]+)*")
-"""A word, or a name of code or of a file: words that one sign joins."""
+_PIECE: Final = re.compile(
+    rf"(?:(?<![\w.])\.(?=[A-Za-z]))?[\w{_MARKS}]+(?:[.\-/:'\u2019][\w{_MARKS}]+)*"
+    r"(?:\+\+(?![A-Za-z_+])|(?<!\w{3})[#*](?![\w#*]))?"
+)
+"""A word, or a name of code or of a file: words that one sign joins. Signs at an end that make another name of it
+belong to it: the dot of `.net`, the end of `c++`, and those of names as short as `c#`, `f#` and `a*`."""
 _HYPHENATED: Final = re.compile(r"(?<=[^\W\d_])[-\u00ad\u2010]\r?\n[ \t]*(?=[^\W\d_])")
 """The hyphen of a word that goes on in the next line."""
 _SCRIPTS: Final = re.compile(rf"(?P<unspaced>[{_UNSPACED}]+)|(?P<hangul>[\uac00-\ud7a3]+)")
 _CLUSTER: Final = re.compile(rf".[{_MARKS}]*")
 _PARTS: Final = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
 _OTHER_PARTS: Final = re.compile(rf"(?:[^\W\d_]|[{_MARKS}])+|\d+")
+_SIGNS: Final = ".+#*"
+_JOINTS: Final = re.compile("[.\\-/:'\u2019]")
 _VOWEL: Final = re.compile("[aeiouy]")
 
 _LONGEST: Final = 64
@@ -73,7 +79,8 @@ def terms_of(text: str) -> list[str]:
     """Splits a text into search terms.
 
     Upper and lower case, width, accents and plurals make no difference. A name such as `readFile`, `read_file` or
-    `os.path` gives its words and itself. Scripts without spaces give pairs of characters, Han single ones as well.
+    `os.path` gives its words and itself; `C#`, `C++`, `.NET` and `A*` give the letter or word, and themselves. Scripts
+    without spaces give pairs of characters, Han single ones as well.
 
     Args:
         text: The text.
@@ -84,15 +91,27 @@ def terms_of(text: str) -> list[str]:
     if "\n" in text:
         text = _HYPHENATED.sub("-", text)  # Found as two words and as one, like every word with a hyphen.
     if not text.isascii():
-        text = unicodedata.normalize("NFKC", text).translate(_INVISIBLE)
+        text = unicodedata.normalize("NFKC", text).translate(_INVISIBLE).replace("\u266f", "#")
     found: list[str] = []
     for piece in _PIECE.findall(text):
         found += _terms_of_piece(piece)
     return found
 
 
+def _with_signs(piece: str) -> tuple[str, ...]:
+    """Gives the terms of the words in a piece, and one more of the word with its signs."""
+    words = piece.strip(_SIGNS)
+    terms = _terms_of_piece(words)
+    parts = _JOINTS.split(words)
+    first, last = piece[: piece.index(words)], piece[len(piece) - len(piece.lstrip(".")) + len(words) :]
+    signed = [first + _fold(parts[0])] * bool(first) + [_fold(parts[-1]) + last] * bool(last)
+    return (*terms, *(term[:_LONGEST] for term in signed))
+
+
 @lru_cache(maxsize=1 << 16)
 def _terms_of_piece(piece: str) -> tuple[str, ...]:
+    if piece[0] == "." or piece[-1] in _SIGNS:
+        return _with_signs(piece)
     if piece.isascii():
         return _terms_of_name(piece)
     found: list[str] = []

@@ -62,6 +62,11 @@ class VectorIndex:
         self._size = sizes[0] if sizes else 0
         self._table = np.stack(vectors) if vectors else np.zeros((0, 0), dtype=np.float32)
 
+    @property
+    def size(self) -> int:
+        """The numbers of each vector; 0 if there are none."""
+        return self._size
+
     def rank(self, query: Vector, k: int, mask: Mask | None = None) -> list[Hit]:
         """Finds the texts that are most like a query.
 

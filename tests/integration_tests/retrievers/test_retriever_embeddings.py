@@ -193,3 +193,59 @@ def test_what_changed_in_place_is_embedded_anew(scene, ask):
     scene.put("b.txt", "Puppy is returned.")
     (found,) = ask(retriever, "hound")
     assert found.page_content == "Puppy is returned."
+
+
+class Cut(Themes):
+    """The same model with vectors of another size; `setting` is what its class calls that."""
+
+    def __init__(self, size, setting="size", value=None):
+        super().__init__()
+        self.size = size
+        setattr(self, setting, size if value is None else value)
+
+    def vector(self, text):
+        return super().vector(text)[: self.size]
+
+
+@pytest.mark.parametrize(
+    ("setting", "value"),
+    [
+        ("output_dimensionality", None),
+        ("dimensions", None),
+        ("truncate_dim", None),
+        ("encode_kwargs", {"normalize_embeddings": True, "token": object()}),
+        ("unknown_to_us", None),
+    ],
+)
+def test_another_form_of_a_model_starts_a_new_index(scene, ask, tmp_path, setting, value):
+    ask(scene.retriever(embeddings=Cut(11, setting), cache_dir=tmp_path), "hound")
+    other = Cut(4, setting, value)
+    retriever = scene.retriever(embeddings=other, cache_dir=tmp_path, k=1)
+    assert names(ask(retriever, "hound")) == ["a.txt"]
+    assert other.batches
+    again = Cut(4, setting, value)
+    scene.put("new.txt", "A boat.")
+    assert names(ask(scene.retriever(embeddings=again, cache_dir=tmp_path, k=1), "hound")) == ["a.txt"]
+    assert again.batches == [["A boat."]], "what the new form gave is kept"
+
+
+def test_new_texts_of_another_form_of_a_model_are_not_mixed_with_old_ones(scene, ask, tmp_path):
+    ask(scene.retriever(embeddings=Cut(11), cache_dir=tmp_path), "hound")
+    scene.put("new.txt", "A boat.")
+    other = Cut(4)
+    assert names(ask(scene.retriever(embeddings=other, cache_dir=tmp_path, k=1), "hound")) == ["a.txt"]
+    assert other.batches[0] == ["A boat."]
+    assert sum(map(len, other.batches)) > 1
+
+
+def test_a_model_that_gives_queries_another_size_is_told_each_time_and_asked_for_no_text_again(scene, ask):
+    class Uneven(Themes):
+        def embed_query(self, text):
+            return super().embed_query(text)[:2]
+
+    model = Uneven()
+    retriever = scene.retriever(embeddings=model)
+    for _ in range(2):
+        with pytest.raises(MixConfigurationError, match="has 2 numbers, those of the texts 11"):
+            ask(retriever, "hound")
+    assert len(model.batches) == 1

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from langchain_mix.retrievers.ranking import LexicalIndex
 from langchain_mix.retrievers.tokens import terms_of
 
 
@@ -125,3 +126,39 @@ def test_words_hyphenated_at_the_end_of_a_line_are_found_both_ways(text, word):
     terms = terms_of(text)
     assert set(terms_of(word)) <= set(terms)
     assert set(terms_of(text.replace("\u00ad", "-").split("-", 1)[0].split()[-1])) <= set(terms)
+
+
+@pytest.mark.parametrize(
+    ("text", "terms"),
+    [
+        ("C#", ["c", "c#"]),
+        ("C\u266f", ["c", "c#"]),
+        ("\uff23\uff03", ["c", "c#"]),
+        ("c++17", ["c", "c++", "17"]),
+        ("C/C++.", ["c", "c", "cc", "c++"]),
+        ("F# and a* (g++)", ["f", "f#", "and", "a", "a*", "g", "g++"]),
+        (".NET", ["net", ".net"]),
+        ("ASP.NET", ["asp", "net", "aspnet"]),
+        ("Objective-C", ["objectiv", "c", "objectivec"]),
+        ("**bold** 5*3 #tag ...end a+b", ["bold", "5", "3", "tag", "end", "a", "b"]),
+    ],
+)
+def test_signs_that_make_another_name_of_a_word_belong_to_it(text, terms):
+    assert terms_of(text) == terms
+
+
+@pytest.mark.parametrize("name", ["c#", "C++", "f#", ".net", "node.js", "Objective-C", "a*", "g++"])
+def test_a_name_with_signs_finds_its_own_text_first(name):
+    texts = [
+        "Written in C.",
+        "Written in F.",
+        "A net for fish.",
+        "A node of a graph.",
+        "An objective.",
+        "A star.",
+        "G is a key.",
+    ]
+    names = ["c#", "c++", "f#", ".net", "node.js", "objective-c", "a*", "g++"]
+    texts += [f"Written in {one}." for one in names]
+    found = LexicalIndex([terms_of(text) for text in texts]).rank(terms_of(name), 3)
+    assert texts[found[0].position] == f"Written in {name.lower()}."
