@@ -13,6 +13,7 @@ import typer
 from langchain_mix._version import __version__
 from langchain_mix.cli.chat.command import chat
 from langchain_mix.cli.checkpoints.command import checkpoints_app
+from langchain_mix.cli.connection import HeaderOption
 from langchain_mix.cli.doctor.command import doctor
 from langchain_mix.cli.failures import EXIT_CODES, told
 from langchain_mix.cli.sessions.command import sessions_app
@@ -112,6 +113,7 @@ def record(
     server: Annotated[
         str | None, typer.Option("--server", "-s", help="A real server; its agent works and may cost money.")
     ] = None,
+    header: HeaderOption = None,
     directory: Annotated[Path, typer.Option(file_okay=False, help="Where the cassettes go.")] = Path("cassettes"),
     scenario: Annotated[list[str] | None, typer.Option(help="A scenario; may be given several times.")] = None,
 ) -> None:
@@ -122,4 +124,11 @@ def record(
     from langchain_mix.cli.record import run_record  # noqa: PLC0415  # Loads the recorder.
 
     with told():
-        run_record(output_console(), api=api, server=server, directory=directory, scenarios=tuple(scenario or ()))
+        run_record(
+            output_console(),
+            api=api,
+            server=server,
+            headers=header,
+            directory=directory,
+            scenarios=tuple(scenario or ()),
+        )

@@ -72,13 +72,28 @@ def connect(
     """
     from langchain_mix.client import Mix  # noqa: PLC0415  # Only commands that talk to a server need it.
 
+    given = headers_for(server, headers)
+    return Mix(server_url=server, api=api, headers=given, retry_config=retries, timeout_ms=timeout_ms)
+
+
+def headers_for(server: str | None, headers: Sequence[str] | None) -> dict[str, str]:
+    """Returns the headers of every request to a server.
+
+    Args:
+        server: Its URL, or None for the default.
+        headers: Headers as `Name: value`, or `@file`. The environment variable `MIX_API_KEY` adds one unless
+            they or the URL authenticate.
+
+    Raises:
+        MixConfigurationError: A header has no name.
+    """
     given = _read_headers(headers or ())
     key = os.environ.get("MIX_API_KEY")
     if key and "authorization" not in map(str.lower, given):
         url = server or os.environ.get("MIX_SERVER_URL")
         if not (url and split_url(url)[1]):
             given["Authorization"] = f"Bearer {key}"
-    return Mix(server_url=server, api=api, headers=given, retry_config=retries, timeout_ms=timeout_ms)
+    return given
 
 
 def _lines(given: Sequence[str]) -> Iterator[str]:

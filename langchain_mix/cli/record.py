@@ -5,12 +5,13 @@ Owns: telling what is recorded. Refuses to know: the scenarios and how they are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
 
+from langchain_mix.cli.connection import headers_for
 from langchain_mix.errors import MixConfigurationError, MixInputError
 from langchain_mix.protocol.api import ALL, ApiVersion, parse_api
 
@@ -20,6 +21,7 @@ def run_record(
     *,
     api: str = "auto",
     server: str | None = None,
+    headers: Sequence[str] | None = None,
     directory: Path = Path("cassettes"),
     scenarios: tuple[str, ...] = (),
 ) -> None:
@@ -29,6 +31,7 @@ def run_record(
         console: Where to tell it.
         api: The generation, or `"auto"` for all of them; a real server is of one.
         server: The URL of a real server, or None to start emulators. Its agent works and may cost money.
+        headers: Headers of every request to a real server, as `Name: value` or `@file`; see `headers_for`.
         directory: Where the cassettes go, in a directory per generation. Those of the same names are replaced.
         scenarios: Their names; all of them if there is none.
 
@@ -43,7 +46,8 @@ def run_record(
         raise MixConfigurationError("A server is of one generation.", hint="Name it, as in --api 0.8.")
     apis: tuple[ApiVersion, ...] = ALL if version is None else (version,)
     size = count = 0
-    for one in _recorded(directory, apis, server, scenarios):
+    given = headers_for(server, headers) if server is not None else {}
+    for one in _recorded(directory, apis, server, given, scenarios):
         if one.outcome == "skipped":
             console.print(f"{one.api} {one.scenario}: skipped, a real agent cannot be made to do it.", style="dim")
             continue
@@ -53,10 +57,15 @@ def run_record(
 
 
 def _recorded(
-    directory: Path, apis: tuple[ApiVersion, ...], server: str | None, scenarios: tuple[str, ...]
+    directory: Path,
+    apis: tuple[ApiVersion, ...],
+    server: str | None,
+    headers: Mapping[str, str],
+    scenarios: tuple[str, ...],
 ) -> Iterator[Any]:
+    recorder = _recorder()
     try:
-        yield from _recorder().record_catalogue(directory, apis=apis, server_url=server, names=scenarios)
+        yield from recorder.record_catalogue(directory, apis=apis, server_url=server, headers=headers, names=scenarios)
     except AssertionError as error:  # What cassettes raise; in a command it is a sentence, not a failed test.
         raise MixInputError(str(error)) from error
 

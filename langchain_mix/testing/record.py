@@ -6,7 +6,7 @@ Owns: which cassettes there are, and what is said on top of each. Refuses to kno
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -73,7 +73,12 @@ def catalogue(apis: Sequence[ApiVersion] = ALL, names: Sequence[str] = ()) -> li
 
 
 def record_catalogue(
-    directory: Path, *, apis: Sequence[ApiVersion] = ALL, server_url: str | None = None, names: Sequence[str] = ()
+    directory: Path,
+    *,
+    apis: Sequence[ApiVersion] = ALL,
+    server_url: str | None = None,
+    headers: Mapping[str, str] | None = None,
+    names: Sequence[str] = (),
 ) -> Iterator[Recorded]:
     """Records cassettes, each as soon as it is asked for. Those that are there already are replaced.
 
@@ -81,6 +86,7 @@ def record_catalogue(
         directory: Where they go, in a directory per generation.
         apis: The generations. A real server is one of them.
         server_url: A real server; None starts an emulator for each cassette.
+        headers: Headers of every request to a real server, such as a key of its proxy. No cassette holds them.
         names: The scenarios; all of them if there is none.
 
     Yields:
@@ -97,7 +103,7 @@ def record_catalogue(
         if server_url is not None and scenario.needs_script:
             yield Recorded(scenario=scenario.name, api=api, path=path, outcome="skipped")
             continue
-        with _server(api, scenario, server_url) as server:
+        with _server(api, scenario, server_url, headers or {}) as server:
             seen = _record(path, scenario, api, server)
         size = path.stat().st_size
         yield Recorded(scenario=scenario.name, api=api, path=path, outcome="recorded", size=size, seen=tuple(seen))
@@ -107,13 +113,14 @@ class _Server(NamedTuple):
     url: str
     name: str
     replacements: dict[str, str]
+    headers: Mapping[str, str]
 
 
 def _record(path: Path, scenario: Scenario, api: ApiVersion, server: _Server) -> list[str]:
     about = {"proves": scenario.proves, "server": server.name}
     with (
         use_cassette(path, record="all", replacements=server.replacements, about=about) as cassette,
-        Mix(server_url=server.url, api=str(api)) as mix,
+        Mix(server_url=server.url, api=str(api), headers=server.headers) as mix,
     ):
         seen = play(scenario.course(api), mix)
         cassette.about["seen"] = seen
@@ -121,18 +128,18 @@ def _record(path: Path, scenario: Scenario, api: ApiVersion, server: _Server) ->
 
 
 @contextmanager
-def _server(api: ApiVersion, scenario: Scenario, url: str | None) -> Iterator[_Server]:
+def _server(api: ApiVersion, scenario: Scenario, url: str | None, headers: Mapping[str, str]) -> Iterator[_Server]:
     name = socket.gethostname()
     hidden = {name: "host.invalid"} if len(name) >= SHORTEST_NAME else {}
     if url is not None:
-        with Mix(server_url=url, api=str(api)) as mix:
+        with Mix(server_url=url, api=str(api), headers=headers) as mix:
             health = mix.system.get_health()
-        yield _Server(url, f"Mix API {api}, server {health.version or 'of unknown version'}", hidden)
+        yield _Server(url, f"Mix API {api}, server {health.version or 'of unknown version'}", hidden, headers)
         return
     gate = Gate()
     with MixEmulator(str(api), scenario.brain(gate)) as emulator, _opened(gate, emulator, scenario.streams):
         said = f"Mix API {api}, the emulator of langchain-mix {__version__}"
-        yield _Server(emulator.url, said, {str(emulator.data_dir): "/data", **hidden})
+        yield _Server(emulator.url, said, {str(emulator.data_dir): "/data", **hidden}, {})
 
 
 @contextmanager

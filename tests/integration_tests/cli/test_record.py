@@ -44,6 +44,17 @@ def test_a_real_server_skips_what_an_agent_cannot_be_made_to_do(tmp_path: Path) 
     assert "Recorded 1 cassettes" in said
 
 
+def test_a_proxy_gets_the_key_and_the_cassette_does_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIX_API_KEY", "key-of-the-proxy")
+    with MixEmulator("0.8") as server:
+        options = {"api": "0.8", "server": server.url, "directory": tmp_path, "scenarios": ("plain",)}
+        told(**options, headers=["PRIVATE-TOKEN: token-of-the-proxy"])
+        assert {r.headers.get("authorization") for r in server.requests} == {"Bearer key-of-the-proxy"}
+        assert {r.headers.get("private-token") for r in server.requests} == {"token-of-the-proxy"}
+    (cassette,) = tmp_path.rglob("*.yaml")
+    assert "of-the-proxy" not in cassette.read_text()
+
+
 @pytest.mark.parametrize(
     ("options", "match"),
     [
