@@ -14,6 +14,7 @@ from typing import Any, Final
 import httpx
 
 from langchain_mix import errors
+from langchain_mix.client.http_clients import proxy_variable
 
 
 class ConnectError(errors.MixConnectionError, httpx.ConnectError):
@@ -73,6 +74,8 @@ def failure_of(problem: Exception, *, sent: str, idempotent: bool, server: str) 
         )
     if isinstance(problem, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError):
         hint = f"Is a Mix server running at {server}? `langchain-mix serve` starts one for development."
+        if proxy := proxy_variable(server):
+            hint = f"{proxy} names a proxy for it: is that running? Or add the host to no_proxy. {hint}"
         error = ConnectError(f"No connection to {server}: {words}", sent=sent, hint=hint)
     elif isinstance(problem, httpx.TimeoutException):
         error = RequestTimeout(f"No answer in time: {words}", sent=sent, acted="unknown", hint=again)

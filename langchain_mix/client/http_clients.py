@@ -123,6 +123,19 @@ def _proxy_problem(problem: Exception) -> str:
     return f"The proxies of the environment ({', '.join(_named(s) for s in configured)}) cannot be used."
 
 
+def proxy_variable(server: str) -> str:
+    """Returns the name of the environment variable that sends requests to a server through a proxy, or empty.
+
+    Args:
+        server: The server's base URL.
+    """
+    scheme, _, rest = server.partition("://")
+    configured = urllib.request.getproxies()
+    found = next((s for s in (scheme.lower(), "all") if configured.get(s)), "")
+    host = rest.partition("/")[0]
+    return _named(found) if found and not urllib.request.proxy_bypass(host) else ""
+
+
 def _named(scheme: str) -> str:
     """Returns the name of the variable, as it is written in the environment."""
     name = f"{scheme}_proxy"

@@ -50,9 +50,7 @@ class Performer:
     def done(self, owner: Any, name: str, args: tuple[Any, ...], fields: dict[str, Any]) -> Any:
         if self._loop is None:
             return getattr(owner, name)(*args, **fields)
-        for other in (f"{name}_async", f"a{name}", name):
-            if (method := getattr(owner, other, None)) is not None:
-                break
+        method = next(getattr(owner, n) for n in (f"{name}_async", f"a{name}", name) if hasattr(owner, n))
         return self._loop.run(_awaited(method, args, fields))
 
     def turn(self, mix: Mix, session: str, text: str) -> Any:

@@ -13,7 +13,7 @@ import pytest
 from langchain_mix import ChatMix, Mix, MixEmulator
 from langchain_mix.client import http_clients
 from langchain_mix.emulator import Script
-from langchain_mix.errors import MixConfigurationError
+from langchain_mix.errors import MixConfigurationError, MixConnectionError
 
 PASSWORD = "hunter2"  # A test's.
 
@@ -148,3 +148,19 @@ class TestOwnClients:
         for wrong in (httpx.Client(), Wrapper(httpx.Client())):
             with pytest.raises(MixConfigurationError, match=r"`async_client`.*httpx\.AsyncClient"):
                 Mix(async_client=wrong)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+@pytest.mark.parametrize("name", ["http_proxy", "ALL_PROXY"])
+def test_a_proxy_that_does_not_answer_is_named(server, monkeypatch, name, asynchronous) -> None:
+    monkeypatch.setenv(name, f"http://ada:{PASSWORD}@127.0.0.1:1")
+    with Mix(server_url=server.url) as mix, pytest.raises(MixConnectionError, match=f"{name} names a proxy") as caught:
+        if asynchronous:
+            asyncio.run(mix.sessions.create_async(title="t"))
+        else:
+            mix.sessions.create(title="t")
+    assert PASSWORD not in str(caught.value)
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    with Mix(server_url="http://127.0.0.1:1") as mix, pytest.raises(MixConnectionError) as caught:
+        mix.sessions.create(title="t")
+    assert "a proxy" not in str(caught.value)
