@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from langchain_mix.emulator import MixEmulator
     from langchain_mix.errors import MixError
     from langchain_mix.registration import register
-    from langchain_mix.retrievers import MixBlobLoader, MixFileLoader, MixRetriever, aupload, upload
+    from langchain_mix.retrievers import MixBlobLoader, MixFileLoader, MixRetriever, aupload, cite, upload
 
 __all__ = [
     "ChatMix",
@@ -30,6 +30,7 @@ __all__ = [
     "MixSaver",
     "__version__",
     "aupload",
+    "cite",
     "register",
     "upload",
 ]
@@ -46,6 +47,7 @@ _HOMES = {
     "MixRetriever": "langchain_mix.retrievers",
     "MixSaver": "langchain_mix.checkpoint",
     "aupload": "langchain_mix.retrievers",
+    "cite": "langchain_mix.retrievers",
     "register": "langchain_mix.registration",
     "upload": "langchain_mix.retrievers",
 }

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from langchain_mix.errors import MixFileError, MixUploadError
+    from langchain_mix.retrievers.citing import cite
     from langchain_mix.retrievers.limits import Limits
     from langchain_mix.retrievers.loaders import MixBlobLoader, MixFileLoader
     from langchain_mix.retrievers.reports import FileReport
@@ -35,6 +36,7 @@ _HOMES = {
     "UploadProgress": "retrievers.upload_progress",
     "UploadReport": "retrievers.uploading",
     "aupload": "retrievers.uploading",
+    "cite": "retrievers.citing",
     "upload": "retrievers.uploading",
 }
 
@@ -51,6 +53,7 @@ __all__ = [
     "UploadProgress",
     "UploadReport",
     "aupload",
+    "cite",
     "upload",
 ]
 
