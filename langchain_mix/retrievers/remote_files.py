@@ -10,6 +10,7 @@ from __future__ import annotations
 import mimetypes
 import unicodedata
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 from urllib.parse import urlencode
 
@@ -105,8 +106,13 @@ def _is_document(info: FileInfo) -> bool:
     return bool(info.name) and not info.is_dir and not is_reserved(info.name)
 
 
+@lru_cache(maxsize=1 << 14)  # Each query lists the same files.
+def _examined(name: str, session_id: str, server_url: str) -> tuple[str, str]:
+    refused = refusal_of(name)
+    return refused, "" if refused else file_url(server_url, session_id, name)
+
+
 def _remote(info: FileInfo, session_id: str, server_url: str) -> RemoteFile:
-    refused = refusal_of(info.name)
-    url = "" if refused else file_url(server_url, session_id, info.name)
+    refused, url = _examined(info.name, session_id, server_url)
     # Mix 0.5.3 and later always tell 0, which is no time.
     return RemoteFile(info.name, max(info.size, 0), float(info.modified) if info.modified > 0 else None, url, refused)

@@ -10,7 +10,7 @@ import pytest
 from langchain_mix import MixEmulator, MixRetriever
 from langchain_mix.client import Mix
 from langchain_mix.errors import MixConnectionError, MixNotFoundError
-from langchain_mix.retrievers import Limits, MixFileError, Selection
+from langchain_mix.retrievers import Limits, MixFileError, Selection, gathering
 
 REFUNDS = "# Refunds\n\nRefunds are paid within ten days."
 SAME_SIZE = "# Refunds\n\nRefunds are paid within one week."
@@ -242,13 +242,23 @@ def test_patterns_of_a_call_take_no_place_from_others(scene, ask):
     assert names(ask(retriever, "refunds", exclude="*.txt")) == ["refunds.md"]
 
 
+def test_an_answer_from_one_file_is_verified_without_starting_a_thread(scene, monkeypatch):
+    retriever = scene.retriever(k=1)
+    assert names(retriever.invoke("refunds")) == ["refunds.md"]
+    monkeypatch.setattr(gathering, "ThreadPoolExecutor", None)
+    with scene.counted() as told:
+        assert names(retriever.invoke("refunds")) == ["refunds.md"]
+    assert told == ["LIST", "refunds.md"]
+
+
 def test_checkpoints_are_never_retrieved(scene, ask):
     scene.put("langchain-mix-ckpt-0123.json", '{"secret": "unmistakable"}')
+    scene.put(".langchain-mix-ckpt-0123", '{"secret": "unmistakable"}')
     retriever = scene.retriever()
     with scene.counted() as told:
         assert ask(retriever, "unmistakable secret") == []
     assert told == ["LIST", "refunds.md", "shipping.md"]
-    assert "langchain-mix-ckpt-0123.json" not in str(retriever.report)
+    assert "langchain-mix-ckpt-0123" not in str(retriever.report)
 
 
 def test_uploads_of_other_sessions_are_found_as_the_server_shows_them(scene, ask):
