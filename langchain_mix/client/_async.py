@@ -414,15 +414,25 @@ class AsyncEventStream:
             self._moved.set()
             self._moved = None
 
-    async def await_connected(self) -> bool:
-        """Waits until the server has said that it is listening; False if the stream ends before."""
+    async def await_connected(self, within: float) -> bool:
+        """Waits so many seconds until the server has said that it is listening; False if the stream ends before."""
         self.read_ahead.shared = True
-        return await self._reach(lambda: self.read_ahead.connected)
+        return await self._reach_within(lambda: self.read_ahead.connected, within)
 
-    async def await_ending(self, after: int) -> Event | None:
+    async def await_ending(self, after: int, within: float) -> Event | None:
         """Waits for the event that ends a turn, while others may read the stream too; see `EventStream`."""
         endings = self.read_ahead.endings
-        return endings[after] if await self._reach(lambda: len(endings) > after) else None
+        return endings[after] if await self._reach_within(lambda: len(endings) > after, within) else None
+
+    async def _reach_within(self, reached: Callable[[], object], seconds: float) -> bool:
+        timeout = asyncio.timeout(seconds)
+        try:
+            async with timeout:
+                return await self._reach(reached)
+        except TimeoutError:
+            if not timeout.expired():
+                raise
+            return False
 
     @property
     def result(self) -> Self:

@@ -18,7 +18,7 @@ import httpx
 from langchain_mix import errors, forking
 from langchain_mix.client._bodies import whole
 from langchain_mix.client._core import Core, Outcome, Wait, head_of, reply_of
-from langchain_mix.client._deadlines import SLACK, BoundedAttempt, ReadLimit, guard
+from langchain_mix.client._deadlines import SLACK, BoundedAttempt, ReadLimit, guard, left
 from langchain_mix.client._failures import broken_stream, failure_of, inherited_client, inherited_stream, original_of
 from langchain_mix.client._settings import ANSWER_LIMIT, DEFAULT_OPTIONS, CallOptions
 from langchain_mix.client._turns import interrupt, socket_of
@@ -430,16 +430,25 @@ class EventStream:
     def _is_inherited(self) -> bool:
         return forking.depth() != self._depth
 
-    def _reach(self, reached: Callable[[], object]) -> bool:
-        """Reads on until something is so, or the stream ends. Of several threads that want to, one reads for all."""
+    def _reach(self, reached: Callable[[], object], until: float | None = None) -> bool:
+        """Reads on until something is so, or the stream ends. Of several threads that want to, one reads for all.
+
+        Args:
+            reached: Returns whether it is so.
+            until: When waiting ends, on the monotonic clock in seconds. Who reads then ends the stream for all.
+        """
         ahead = self.read_ahead
         while not self._reading.acquire(False):  # noqa: FBT003  # A keyword costs as much as the lock.
             with self._changed:
                 self._waiting += 1  # Before it looks at the lock, so that who gives it up notices.
-                self._changed.wait_for(lambda: reached() or ahead.ended or not self._reading.locked())
+                moved = self._changed.wait_for(
+                    lambda: reached() or ahead.ended or not self._reading.locked(), left(until)
+                )
                 self._waiting -= 1
-            if reached() or ahead.ended:
+            if reached() or ahead.ended or not moved:
                 return bool(reached())
+        if until is not None:
+            self.read_limit = lambda: until
         try:
             if not (reached() or ahead.ended):
                 for _ in self._pieces:
@@ -452,6 +461,8 @@ class EventStream:
             self.problem, ahead.ended = self.problem or broken_stream(cut, sent=str(self._call)), True
             raise
         finally:
+            if until is not None:
+                self.read_limit = None
             self._reading.release()
             if self._waiting:
                 self._notify()
@@ -461,22 +472,23 @@ class EventStream:
         with self._changed:
             self._changed.notify_all()
 
-    def await_connected(self) -> bool:
-        """Waits until the server has said that it is listening; False if the stream ends before."""
+    def await_connected(self, within: float) -> bool:
+        """Waits so many seconds until the server has said that it is listening; False if the stream ends before."""
         self.read_ahead.shared = True
-        return self._reach(lambda: self.read_ahead.connected)
+        return self._reach(lambda: self.read_ahead.connected, time.monotonic() + within)
 
-    def await_ending(self, after: int) -> Event | None:
+    def await_ending(self, after: int, within: float) -> Event | None:
         """Waits for the event that ends a turn, while others may read the stream too. Follows `await_connected`.
 
         Args:
             after: How many turns had ended on this stream before.
+            within: Seconds to wait.
 
         Returns:
-            The event, which the readers of the stream get too, or None if the stream ended before.
+            The event, which the readers of the stream get too, or None if the stream or the time ended before.
         """
         endings = self.read_ahead.endings
-        return endings[after] if self._reach(lambda: len(endings) > after) else None
+        return endings[after] if self._reach(lambda: len(endings) > after, time.monotonic() + within) else None
 
     @property
     def result(self) -> Self:

@@ -250,30 +250,32 @@ class Messages(Operations):
     def _send_through(shell: SyncShell, request: TurnRequest, *, wait: bool) -> SendMessageResponse:
         """Writes a message to the stream that the user has open (Mix 0.5), where its events are expected."""
         stream = _only_stream(shell.core.listening(request.session_id))
-        with _slot(shell.core.settings.server, request.session_id) if wait else nullcontext():
+        settings = shell.core.settings
+        with _slot(settings.server, request.session_id) if wait else nullcontext():
             call = request.message_call(shell.known())
-            if not _wait(stream, stream.await_connected):
+            if not _wait(stream, lambda: stream.await_connected(settings.liveness)):
                 raise stream.problem or broken_stream(None, sent=str(call))
             before = len(stream.read_ahead.endings)
             shell.send(call)
             if not wait:
                 return SendMessageResponse(session_id=request.session_id, status=PROCESSING)
-            ending = _wait(stream, lambda: stream.await_ending(before))
+            ending = _wait(stream, lambda: stream.await_ending(before, settings.stall))
             return shell.run(sending.read_ending(request.session_id, request.sent_text(shell.known()), ending))
 
     @staticmethod
     async def _send_through_async(shell: AsyncShell, request: TurnRequest, *, wait: bool) -> SendMessageResponse:
         """Does what `_send_through` does, asynchronously."""
         stream = _only_stream(shell.core.listening(request.session_id))
-        with _slot(shell.core.settings.server, request.session_id) if wait else nullcontext():
+        settings = shell.core.settings
+        with _slot(settings.server, request.session_id) if wait else nullcontext():
             call = request.message_call(shell.known())
-            if not await _wait_async(stream, stream.await_connected):
+            if not await _wait_async(stream, lambda: stream.await_connected(settings.liveness)):
                 raise stream.problem or broken_stream(None, sent=str(call))
             before = len(stream.read_ahead.endings)
             await shell.send(call)
             if not wait:
                 return SendMessageResponse(session_id=request.session_id, status=PROCESSING)
-            ending = await _wait_async(stream, lambda: stream.await_ending(before))
+            ending = await _wait_async(stream, lambda: stream.await_ending(before, settings.stall))
             return await shell.run(sending.read_ending(request.session_id, request.sent_text(shell.known()), ending))
 
 

@@ -9,6 +9,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -351,3 +352,45 @@ def test_an_async_policy_that_never_decides_is_a_no(clients: Any) -> None:
         outcome = client(clients, "async", server).turn(SID, "hello", timeout=0.4, permissions=never)
     assert isinstance(outcome.error, errors.MixTurnTimeout), repr(outcome.error)
     assert server.count("POST /grant") == 0
+
+
+@pytest.mark.parametrize("says", ["nothing", "connected"])
+@pytest.mark.parametrize("reader", ["none", "another thread"])
+@pytest.mark.parametrize("shell", ["sync", "async"])
+def test_a_message_through_an_open_stream_that_trickles_ends(says, reader, shell) -> None:
+    """Mix 0.5: the message is written to the stream that this client has open, and its end is waited for there."""
+    stream = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+    silent = Hostile({"GET /stream": stream}, unit=b": keep-alive\n\n")
+    spoken = Hostile({"after events": b""}, unit=b": keep-alive\n\n")
+    spoken.posted.set()
+    with serving(silent if says == "nothing" else spoken) as server, Mix(server_url=server.url, api="0.5") as mix:
+        mix._core.settings = replace(mix._core.settings, liveness=0.4, stall=0.4)
+
+        def send_beside_a_reader() -> None:
+            with ThreadPoolExecutor(1) as pool, mix.streaming.stream_events(session_id=SID) as events:
+                reading = pool.submit(list, events) if reader != "none" else None
+                try:
+                    mix.messages.send(id=SID, text="hello")
+                finally:
+                    events.close()
+                    if reading is not None:
+                        reading.exception()
+
+        async def send_beside_a_task() -> None:
+            async with await mix.streaming.stream_events_async(session_id=SID) as events:
+                reading = asyncio.create_task(anext(aiter(events))) if reader != "none" else None
+                if reading is not None and says == "connected":
+                    await reading
+                    reading = asyncio.create_task(anext(aiter(events)))
+                try:
+                    await mix.messages.send_async(id=SID, text="hello")
+                finally:
+                    if reading is not None:
+                        reading.cancel()
+                        await asyncio.wait([reading])
+                    await mix.aclose()
+
+        with pytest.raises(errors.MixError) as caught:
+            send_beside_a_reader() if shell == "sync" else asyncio.run(send_beside_a_task())
+        assert server.count("POST /message") == (says == "connected")
+        assert caught.value.acted == ("yes" if says == "connected" else "no")
