@@ -388,7 +388,8 @@ def posts(part):
 
 
 def gets(part):
-    return lambda text: text.startswith("GET") and part in text
+    """Tells whether a request reads such a file; of those of earlier versions only if asked for with their directory."""
+    return lambda text: text.startswith("GET") and part in text and ("/." in text or part.startswith("/"))
 
 
 def hasten(monkeypatch):
