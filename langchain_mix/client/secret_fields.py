@@ -73,6 +73,7 @@ def _without_inputs(error: ValidationError) -> ValidationError:
     """Returns an error of pydantic without the values, which it keeps for `errors()` and `json()`."""
     lines: list[InitErrorDetails] = []
     for line in error.errors(include_url=False, include_input=False):
-        kind = PydanticCustomError(line["type"], line["msg"], line.get("ctx"))
+        # Its type and words are pydantic's own, and literal there.
+        kind = PydanticCustomError(line["type"], line["msg"], line.get("ctx"))  # pyright: ignore[reportArgumentType]
         lines.append({"type": kind, "loc": line["loc"], "input": HIDDEN})
     return ValidationError.from_exception_data(error.title, lines, hide_input=True)
