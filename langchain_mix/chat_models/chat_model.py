@@ -117,7 +117,7 @@ class ChatMix(StandardParameters):
     """Off unless asked for: a cached reply would stand for a turn that never ran."""
 
     _mix: Any = PrivateAttr(default=None)
-    _denied: set[str] = PrivateAttr(default_factory=set)
+    _denied: set[str] = PrivateAttr(default=set())  # Pydantic copies it; what copies a model asks for the default.
 
     if not TYPE_CHECKING:  # For type checkers, the fields are the parameters.
 

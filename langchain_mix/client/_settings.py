@@ -190,7 +190,7 @@ def _read_url(text: str, params: Mapping[str, str]) -> tuple[httpx.URL, dict[str
         url = httpx.URL(bare.rstrip("/"))
     except httpx.InvalidURL:
         raise errors.MixConfigurationError(
-            "The server URL has a host that cannot be read.", hint="It looks like 'http://localhost:8088'."
+            "The server URL has a host that cannot be read.", hint="Write it like 'http://localhost:8088'."
         ) from None
     if not credentials:
         return url, {}

@@ -95,7 +95,7 @@ def _shown(text: str, host: str) -> str:
 
 
 def _hint(text: str) -> str:
-    form = "It looks like 'http://localhost:8088'."
+    form = "Write it like 'http://localhost:8088'."
     if "@" in text:
         return f"{form} In a user name and a password, / is written %2F, ? %3F, # %23, @ %40 and \\ %5C."
     return form

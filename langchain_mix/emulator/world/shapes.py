@@ -17,9 +17,8 @@ from langchain_mix.protocol.api import ApiVersion, Capabilities
 
 DEFAULT_BROWSER: Final = "local-browser-service"
 _SURROGATES: Final = re.compile("[\ud800-\udfff]")
-_ESCAPED: Final = str.maketrans(
-    {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
-)
+_ESCAPED: Final = {"<": "\\u003c", ">": "\\u003e", "&": "\\u0026", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+_TO_ESCAPE: Final = re.compile(f"[{''.join(_ESCAPED)}]")
 
 
 def well_formed(text: str) -> str:
@@ -29,7 +28,8 @@ def well_formed(text: str) -> str:
 
 def go_json(value: Any) -> str:
     """Writes JSON as the server does: compact, HTML characters escaped, everything else raw."""
-    return well_formed(json.dumps(value, ensure_ascii=False, separators=(",", ":"))).translate(_ESCAPED)
+    text = well_formed(json.dumps(value, ensure_ascii=False, separators=(",", ":")))
+    return _TO_ESCAPE.sub(lambda found: _ESCAPED[found[0]], text)
 
 
 def rfc3339(seconds: int, offset: timedelta) -> str:

@@ -156,7 +156,7 @@ async def test_a_reminder_that_fails_has_nothing_sent_again(mode):
             server.faults.add(HttpError(match="POST /api/sessions/[^/]+/messages"))
             return super()._reply(request)
 
-    with MixEmulator(agent=Failing(WORDS, ROME)) as server:
+    with MixEmulator(agent=Failing(WORDS, ROME), heartbeat=0.2) as server:  # Two prove that the message is not stored.
         model = ChatMix(server_url=server.url, max_retries=0).bind_tools([weather], tool_choice="any")
         with pytest.raises(MixError) as caught:
             await called(model.with_retry(stop_after_attempt=3, wait_exponential_jitter=False), mode, "Rome?")

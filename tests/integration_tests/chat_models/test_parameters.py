@@ -26,6 +26,7 @@ from langchain_mix import ChatMix, Mix, MixEmulator
 from langchain_mix.chat_models.parameters import MixParameterWarning
 from langchain_mix.chat_models.question import FIELDS, TOOL_ARGUMENTS
 from langchain_mix.chat_models.reply_data import DATA_ONLY
+from langchain_mix.chat_models.tool_protocol import CALLS_CHECKED
 from langchain_mix.emulator import Faults, Gate, HttpError, Script, say, turn, use
 from langchain_mix.emulator.agents.base import Usage, Wait
 from langchain_mix.errors import (
@@ -136,8 +137,9 @@ def test_no_field_and_no_argument_is_without_a_test():
     own = set(ChatMix.model_fields) - (set(BaseChatModel.model_fields) - {"cache"})
     assert own == set(BOTH) | ELSEWHERE
     assert set(BOTH) | ELSEWHERE >= FIELDS
-    # test_agents.py; the last one is what `bind_tools` tells itself.
-    assert {"tools", "tool_choice", "parallel_tool_calls", "response_format", DATA_ONLY} == TOOL_ARGUMENTS
+    # test_agents.py and test_structured_output.py; the last two are what ChatMix binds for itself.
+    shown = {"tools", "tool_choice", "parallel_tool_calls", "response_format", "strict"}
+    assert shown | {DATA_ONLY, CALLS_CHECKED} == TOOL_ARGUMENTS
 
 
 @pytest.mark.filterwarnings("ignore::langchain_mix.MixPermissionWarning")  # The default, to compare with.

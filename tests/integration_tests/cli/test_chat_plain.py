@@ -52,7 +52,7 @@ def test_the_emulator_needs_no_server(cli):
     [
         (["--emulator", "--server", "http://x"], 2, "two servers"),
         (["hi", "--server", "http://127.0.0.1:1"], 3, "No connection"),
-        (["hi", "--server", "nonsense"], 2, "no HTTP address"),
+        (["hi", "--server", "nonsense"], 2, "neither http:// nor https://"),
         (["hi", "--emulator", "--session", "00000000-0000-4000-8000-000000000000"], 1, "not found"),
         (["--emulator"], 2, "Standard input is empty"),
         (["hi", "--emulator", "--thinking-level", "huge"], 2, "thinking-level"),

@@ -42,8 +42,17 @@ def test_people_get_a_table_with_whole_ids(width, created, cost):
 
 def test_programs_get_cells_between_tabs():
     head, line = shown(lambda c: show_sessions(c, [SESSION]), terminal=False, width=10).splitlines()
-    assert head.split("\t") == ["id", "title", "type", "asked", "answered", "cost", "created"]
-    assert line.split("\t") == [SESSION.id, "Evil \\x1b[2J title", "forked", "2", "3", "$0.0123", "2026-01-02 03:04"]
+    assert head.split("\t") == ["id", "title", "type", "asked", "answered", "cost", "created", "begins"]
+    assert line.split("\t") == [
+        SESSION.id,
+        "Evil \\x1b[2J title",
+        "forked",
+        "2",
+        "3",
+        "$0.0123",
+        "2026-01-02 03:04",
+        "",
+    ]
 
 
 def test_the_head_tells_where_a_fork_came_from():
