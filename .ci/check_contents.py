@@ -20,6 +20,7 @@ SDIST = {
     "LICENSE",
     "CHANGELOG.md",
     "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
     "SECURITY.md",
     "langchain_mix/py.typed",
 }

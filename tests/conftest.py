@@ -1,4 +1,4 @@
-"""What unit tests and integration tests share."""
+"""What all tests share."""
 
 from __future__ import annotations
 
@@ -13,8 +13,16 @@ from typing import Any
 
 import pytest
 
+from tests.crossing import mark_the_rest
+
 _LIMIT = 60
 """Seconds after which a child that hangs is killed."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Has tests of several axes run pairwise, and in full under `-m exhaustive`."""
+    mark_the_rest(items)
 
 
 class Child:

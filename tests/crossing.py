@@ -1,0 +1,72 @@
+"""Decides which combinations of a test's parameters run by default: pairwise, the others under the marker `exhaustive`.
+
+A test that is parametrised along several axes (generations, modes, faults, …) runs every combination only with
+`-m exhaustive`. By default it runs a cover: every pair of values of two axes that meet in some combination meets in one
+that runs. Between two axes of the surroundings (the server's generation, the way of calling) every value runs, but not
+every pair: which of them meet changes from test to test.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Hashable, Iterable, Mapping, Sequence
+from itertools import combinations
+from typing import Any
+from zlib import crc32
+
+import pytest
+
+SURROUNDINGS = frozenset({"api", "shell", "mode", "way", "asynchronous"})
+"""Names of axes that say where a scenario runs, not what it is."""
+
+Case = Mapping[str, Hashable]
+"""One combination: a value for each axis."""
+
+
+def pairs(case: Case) -> set[frozenset[tuple[str, Hashable]]]:
+    """Returns what a combination covers: its pairs of values, and single values where both axes are surroundings."""
+    found: set[frozenset[tuple[str, Hashable]]] = {frozenset({value}) for value in case.items()}
+    for one, other in combinations(case.items(), 2):
+        if not {one[0], other[0]} <= SURROUNDINGS:
+            found.add(frozenset({one, other}))
+    return found
+
+
+def cover(cases: Sequence[Case], name: str = "") -> set[int]:
+    """Returns the positions of the combinations that run by default.
+
+    The choice is greedy: the combination that adds most pairs is next. Among equals the name of the test decides, and
+    nothing else, so that all processes agree.
+
+    Args:
+        cases: All combinations of one test.
+        name: The test's name.
+    """
+    offered = [pairs(case) for case in cases]
+    missing = set[frozenset[tuple[str, Hashable]]]().union(*offered)
+    order = sorted(range(len(cases)), key=lambda i: crc32(f"{name}{i}".encode()))
+    chosen: set[int] = set()
+    while missing:
+        best = max(order, key=lambda i: len(offered[i] & missing))
+        chosen.add(best)
+        missing -= offered[best]
+    return chosen
+
+
+def mark_the_rest(items: Iterable[pytest.Item]) -> None:
+    """Marks the combinations that are not in the cover of their test as `exhaustive`."""
+    tests: dict[tuple[str, str], list[pytest.Function]] = defaultdict(list)
+    for item in items:
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
+            tests[item.parent.nodeid if item.parent else "", item.originalname].append(item)
+    for (_, name), crossed in tests.items():
+        cases = [{axis: _value(given) for axis, given in item.callspec.params.items()} for item in crossed]
+        chosen = cover(cases, name)
+        for position, item in enumerate(crossed):
+            if position not in chosen:
+                item.add_marker(pytest.mark.exhaustive)
+
+
+def _value(given: Any) -> Hashable:
+    """Returns what is equal for equal parameters: those of simple types by value, all others as the objects they are."""
+    return (type(given), given) if isinstance(given, (str, bytes, int, float, type(None))) else id(given)

@@ -1,0 +1,95 @@
+"""Tests of several axes run pairwise by default, and in full under the marker `exhaustive`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from itertools import combinations, product
+
+import pytest
+
+from tests.crossing import cover
+
+pytest_plugins = ["pytester"]
+
+APIS = ("0.5", "0.6", "0.6.5", "0.7", "0.8", "next")
+FAULTS = tuple(range(7))
+
+
+def crossed(**axes):
+    return [dict(zip(axes, values, strict=True)) for values in product(*axes.values())]
+
+
+def met(cases, one, other):
+    return {(case[one], case[other]) for case in cases}
+
+
+def test_every_pair_of_values_meets():
+    cases = crossed(fault=FAULTS, size=(0, 1, 64), place=("a", "b", "c", "d"))
+    chosen = [cases[i] for i in cover(cases)]
+    for one, other in combinations(cases[0], 2):
+        assert met(chosen, one, other) == met(cases, one, other)
+    assert len(chosen) < len(cases) / 2
+
+
+def test_a_scenario_meets_each_generation_and_each_mode():
+    cases = crossed(fault=FAULTS, api=APIS, shell=("sync", "async"))
+    chosen = [cases[i] for i in cover(cases)]
+    assert met(chosen, "fault", "api") == met(cases, "fault", "api")
+    assert met(chosen, "fault", "shell") == met(cases, "fault", "shell")
+    assert len(chosen) == len(cases) / 2
+
+
+def test_generations_and_modes_of_one_scenario_all_run_and_of_several_all_meet():
+    cases = crossed(api=APIS, shell=("sync", "async"))
+    for name in "abc":
+        chosen = [cases[i] for i in cover(cases, name)]
+        assert {case["api"] for case in chosen} == set(APIS)
+        assert {case["shell"] for case in chosen} == {"sync", "async"}
+        assert len(chosen) == 6
+    everywhere = [cases[i] for name in map(str, range(20)) for i in cover(cases, name)]
+    assert met(everywhere, "api", "shell") == met(cases, "api", "shell")
+
+
+@pytest.mark.parametrize("axes", [{"fault": FAULTS}, {"fault": FAULTS, "size": (0, 1)}], ids=len)
+def test_one_axis_and_two_run_in_full(axes):
+    cases = crossed(**axes)
+    assert cover(cases) == set(range(len(cases)))
+
+
+def test_axes_that_only_meet_in_part_are_covered_as_far_as_they_meet():
+    cases = [case for case in crossed(fault=FAULTS, api=APIS, shell=("sync", "async")) if case["api"] != "0.5"]
+    chosen = [cases[i] for i in cover(cases)]
+    assert met(chosen, "fault", "api") == met(cases, "fault", "api")
+
+
+def test_all_processes_choose_the_same():
+    code = "from tests.house.test_crossing import *; print(sorted(cover(crossed(a=FAULTS, b=APIS, c=APIS), 'name')))"
+    runs = {
+        subprocess.run(
+            [sys.executable, "-c", code], env={"PYTHONHASHSEED": seed}, capture_output=True, text=True, check=True
+        ).stdout
+        for seed in "12"
+    }
+    assert len(runs) == 1
+
+
+def test_the_rest_is_marked_and_nothing_is_lost(pytester):
+    pytester.makeconftest("from tests.conftest import pytest_collection_modifyitems")
+    pytester.makeini("[pytest]\nmarkers = exhaustive\nasyncio_default_fixture_loop_scope = function\n")
+    pytester.makepyfile("""
+        import pytest
+
+        @pytest.fixture(params=["sync", "async"])
+        def shell(request):
+            return request.param
+
+        @pytest.mark.parametrize(("fault", "api"), [(f, a) for f in (object(), {}, []) for a in "56"])
+        def test_faults(shell, fault, api):
+            pass
+
+        def test_plain():
+            pass
+    """)
+    pytester.runpytest_inprocess("-m", "not exhaustive").assert_outcomes(passed=7, deselected=6)
+    pytester.runpytest_inprocess("-m", "exhaustive").assert_outcomes(passed=6, deselected=7)
