@@ -25,7 +25,7 @@ from langchain_mix.errors import MixError, MixHistoryDiverged, MixNotFoundError,
 from langchain_mix.pointer import Pointer
 
 if TYPE_CHECKING:
-    from langchain_mix.protocol.api import Knowledge
+    from langchain_mix.protocol.api import ApiKnowledge
     from langchain_mix.protocol.call import Flow
     from langchain_mix.protocol.turn.updates import TurnResult
 
@@ -119,11 +119,11 @@ class Ready:
         )
 
 
-def prepare(known: Callable[[], Knowledge], asked: Asked) -> Flow[Ready]:
+def prepare(detected: Callable[[], ApiKnowledge], asked: Asked) -> Flow[Ready]:
     """Makes a session ready for a call of the model.
 
     Args:
-        known: What is known of the server.
+        detected: What is known of the server.
         asked: The call.
 
     Returns:
@@ -137,17 +137,17 @@ def prepare(known: Callable[[], Knowledge], asked: Asked) -> Flow[Ready]:
         in_place = asked.on_divergence in {"error", "rewind"}
         claim = CLAIMS.take((asked.server, session_id), shared=asked.pinned is not None, in_place=in_place)
     try:
-        plan, rows_before = yield from _plan(known, asked, base, claim)
+        plan, rows_before = yield from _plan(detected, asked, base, claim)
         if not isinstance(plan, Append | Rewind):
             CLAIMS.release(claim)
-        return (yield from _ready(known, asked, plan, rows_before, claim))
+        return (yield from _ready(detected, asked, plan, rows_before, claim))
     except BaseException:
         CLAIMS.release(claim)
         raise
 
 
 def _ready(
-    known: Callable[[], Knowledge], asked: Asked, plan: Plan, rows_before: int | None, claim: Claim | None
+    detected: Callable[[], ApiKnowledge], asked: Asked, plan: Plan, rows_before: int | None, claim: Claim | None
 ) -> Flow[Ready]:
     """Carries out a plan, all but the turn."""
     # Models of the wire are loaded with the client, when a model is first called.
@@ -159,18 +159,18 @@ def _ready(
     text = text_of(replace(plan, messages=inputs.messages), Rendering(tool_results=render_tool_results))
     setup_held, cost_before, session_model = setup_known(plan), None, ""
     if isinstance(plan, New | Replay):
-        session_id, honoured, session_model = yield from _new_session(known, asked)
+        session_id, honoured, session_model = yield from _new_session(detected, asked)
         rows_before, cost_before, setup_held = 0, 0.0, setup_digest(asked.setup)
     else:
         session_id, session_model = plan.pointer.session_id, plan.pointer.model
         honoured = bool(session_model) and session_model == asked.parameters.model
         if not honoured:
-            honoured = yield from _choose_model(known, asked)
+            honoured = yield from _choose_model(detected, asked)
         if isinstance(plan, Rewind):
             yield from ask(calls.rewind_session(session_id, plan.pointer.message_id))
             rows_before = None
         elif isinstance(plan, Fork):
-            fork = yield from ask(calls.fork_session(known(), session_id, plan.message_index, title_of(asked)))
+            fork = yield from ask(calls.fork_session(detected(), session_id, plan.message_index, title_of(asked)))
             session_id, rows_before, cost_before = fork.id, None, 0.0
     created = not isinstance(plan, Append | Rewind)
     try:
@@ -212,7 +212,7 @@ def title_of(asked: Asked) -> str:
     return words or text[:_TITLE]
 
 
-def _new_session(known: Callable[[], Knowledge], asked: Asked) -> Flow[tuple[str, bool, str]]:
+def _new_session(detected: Callable[[], ApiKnowledge], asked: Asked) -> Flow[tuple[str, bool, str]]:
     """Makes a session, with the model that was asked for where sessions have one.
 
     Returns:
@@ -223,40 +223,40 @@ def _new_session(known: Callable[[], Knowledge], asked: Asked) -> Flow[tuple[str
     fields: dict[str, Any] = {"title": title_of(asked)}
     if asked.setup:
         fields |= {"custom_system_prompt": asked.setup, "prompt_mode": asked.prompt_mode}
-    for route in _routes(known, asked):
+    for route in _routes(detected, asked):
         if route.by != "session":
             break
         try:
-            session = yield from flows.start_session(known, **fields, **route.fields)
+            session = yield from flows.start_session(detected, **fields, **route.fields)
         except MixUnsupportedError:
             continue  # The server knows no model of a session, and has done nothing.
         return session.id, True, asked.parameters.model or ""
-    honoured = yield from _choose_model(known, asked)
-    session = yield from flows.start_session(known, **fields)
+    honoured = yield from _choose_model(detected, asked)
+    session = yield from flows.start_session(detected, **fields)
     return session.id, honoured, ""
 
 
-def _choose_model(known: Callable[[], Knowledge], asked: Asked) -> Flow[bool]:
+def _choose_model(detected: Callable[[], ApiKnowledge], asked: Asked) -> Flow[bool]:
     """Chooses the model where sessions have none, if that may be done."""
     from langchain_mix.protocol import calls  # noqa: PLC0415  # As above.
     from langchain_mix.protocol.call import ask  # noqa: PLC0415
 
-    for route in _routes(known, asked):
+    for route in _routes(detected, asked):
         if route.by == "preferences":
-            yield from ask(calls.update_preferences(known(), **route.fields))
+            yield from ask(calls.update_preferences(detected(), **route.fields))
             return True
     not_honoured(asked.parameters)
     return False
 
 
-def _routes(known: Callable[[], Knowledge], asked: Asked) -> tuple[Route, ...]:
+def _routes(detected: Callable[[], ApiKnowledge], asked: Asked) -> tuple[Route, ...]:
     return routes_to_model(
-        asked.parameters, known(), set_preferences=asked.set_preferences, max_tokens=asked.max_tokens
+        asked.parameters, detected(), set_preferences=asked.set_preferences, max_tokens=asked.max_tokens
     )
 
 
 def _plan(
-    known: Callable[[], Knowledge], asked: Asked, base: Base | None, claim: Claim | None
+    detected: Callable[[], ApiKnowledge], asked: Asked, base: Base | None, claim: Claim | None
 ) -> Flow[tuple[Plan, int | None]]:
     from langchain_mix.protocol import calls  # noqa: PLC0415  # As above.
     from langchain_mix.protocol.call import ask  # noqa: PLC0415
@@ -275,7 +275,7 @@ def _plan(
     rows: list[str] | None = None
     same_words = False
     while True:
-        can = known()
+        can = detected()
         plan = align(
             messages,
             server=asked.server,
@@ -283,14 +283,14 @@ def _plan(
             head=head,
             rows=rows,
             same_words=same_words,
-            can_fork=can.agreed("fork") is not False,
+            can_fork=can.supports("fork") is not False,
             can_rewind=claim is not None,
             on_divergence=asked.on_divergence,
             pinned=asked.pinned,
         )
         if not isinstance(plan, NeedRows):
             return plan, None if rows is None else len(rows)
-        if can.agreed("fork") is None:
+        if can.supports("fork") is None:
             try:
                 yield from ask(calls.get_session(plan.session_id))  # Tells the server's generation.
             except MixNotFoundError:

@@ -150,7 +150,7 @@ class _Exchange:
         return over and isinstance(error, errors.MixTimeoutError)
 
     def _run_options(self) -> dict[str, bool]:
-        follow = self._mix.known.agreed("tool_results") is not False
+        follow = self._mix.known.supports("tool_results") is not False
         return {"enabled": self._question.options["emit_tool_runs"], "results_follow": follow}
 
     def _gives_up(self) -> bool:

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 
 from langchain_mix.chat_models.parameters import UNNAMED_MODEL, CallParameters, MixParameterWarning
 from langchain_mix.errors import MixInputError, MixUnsupportedError
-from langchain_mix.protocol.api import ApiVersion, Knowledge
+from langchain_mix.protocol.api import ApiKnowledge, ApiVersion
 
 _NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
 
@@ -35,13 +35,13 @@ class Route:
 
 
 def routes_to_model(
-    call: CallParameters, known: Knowledge, *, set_preferences: bool = False, max_tokens: int | None = None
+    call: CallParameters, detected: ApiKnowledge, *, set_preferences: bool = False, max_tokens: int | None = None
 ) -> tuple[Route, ...]:
     """Tells how the model of a call can be had, the best way first.
 
     Args:
         call: What the call asks for.
-        known: The generations the server may be.
+        detected: The generations the server may be.
         set_preferences: Whether preferences, which all users of a server share, may be changed.
         max_tokens: Tokens that the model may write, for the preferences alone.
 
@@ -54,15 +54,15 @@ def routes_to_model(
     """
     if call.model is None:
         return (Route("server"),)
-    if call.provider is None and known.version is ApiVersion.NEXT:
+    if call.provider is None and detected.version is ApiVersion.NEXT:
         raise MixInputError(
             f"Mix of this generation needs the provider of model {call.model!r}.",
             hint=f"Pass provider='anthropic', for example, or model='anthropic:{call.model}'.",
         )
     routes: list[Route] = []
-    if ApiVersion.NEXT in known and call.provider is not None:
+    if ApiVersion.NEXT in detected and call.provider is not None:
         routes.append(Route("session", MappingProxyType({"model_id": call.model, "provider": call.provider})))
-    if set_preferences and known.agreed("preferences") is not False:
+    if set_preferences and detected.supports("preferences") is not False:
         wanted = {
             "main_agent_model": call.model,
             "main_agent_max_tokens": max_tokens,

@@ -16,7 +16,7 @@ from langchain_mix.checkpoint.positions import read_position
 from langchain_mix.checkpoint.shelf import Item, Shelf, Steps, not_empty
 from langchain_mix.errors import MixError, MixInputError, MixUnsupportedError
 from langchain_mix.protocol import calls, flows
-from langchain_mix.protocol.api import Knowledge
+from langchain_mix.protocol.api import ApiKnowledge
 from langchain_mix.protocol.call import ask
 
 TITLE: Final = "Copy of a thread"
@@ -56,12 +56,14 @@ class Forked:
     copies: Sequence[str]
 
 
-def copy_thread(shelf: Shelf, known: Callable[[], Knowledge], server: str, source: str, target: str) -> Steps[Copied]:
+def copy_thread(
+    shelf: Shelf, detected: Callable[[], ApiKnowledge], server: str, source: str, target: str
+) -> Steps[Copied]:
     """Copies a thread.
 
     Args:
         shelf: Where the checkpoints are.
-        known: What is known of the Mix server.
+        detected: What is known of the Mix server.
         server: Its base URL.
         source: The thread to copy. One that does not exist gives a copy that does not exist either.
         target: The new thread.
@@ -82,7 +84,7 @@ def copy_thread(shelf: Shelf, known: Callable[[], Knowledge], server: str, sourc
     try:
         for session_id, message_ids in sessions.items():
             try:
-                fork = yield from _fork(known, session_id, message_ids, forks, owned)
+                fork = yield from _fork(detected, session_id, message_ids, forks, owned)
             except MixUnsupportedError:
                 break
             if fork is not None:
@@ -120,14 +122,14 @@ def _rows_needed(items: Sequence[Item], server: str) -> dict[str, set[str]]:
 
 
 def _fork(
-    known: Callable[[], Knowledge],
+    detected: Callable[[], ApiKnowledge],
     session_id: str,
     message_ids: set[str],
     forks: dict[str, Forked],
     owned: Ownership,
 ) -> Steps[Forked | None]:
     """Forks a session as far as the thread needs it; None if it does not hold the messages, or not any more."""
-    if known().agreed("fork") is False:
+    if detected().supports("fork") is False:
         raise MixUnsupportedError("This Mix server has no fork.")
     listed = yield from ask(calls.list_messages(session_id))
     places = {row.id: index for index, row in enumerate(listed, 1)}
@@ -136,7 +138,7 @@ def _fork(
     if not count:
         return None
     # Mix 0.5 to 0.7: the index counts all rows, those of tools included, and is exclusive.
-    made = yield from flows.fork_session(known, session_id, count, TITLE)
+    made = yield from flows.fork_session(detected, session_id, count, TITLE)
     forks[session_id] = Forked(made.id, {}, ())  # From here on it is to be deleted should anything fail.
     copies = yield from ask(calls.list_messages(made.id))
     if [row.role for row in copies[:count]] != [row.role for row in listed[:count]]:

@@ -25,10 +25,10 @@ if TYPE_CHECKING:
     from langchain_mix.client.models import *
     from langchain_mix.client.sdkconfiguration import SERVERS, SDKConfiguration
     from langchain_mix.client.tool_models import *
-    from langchain_mix.client.types import UNSET, OptionalNullable
+    from langchain_mix.client.types import UNSET, Knowledge, OptionalNullable
     from langchain_mix.client.updates import *
     from langchain_mix.client.utils import BackoffStrategy, Logger, RetryConfig, get_default_logger, parse_datetime
-    from langchain_mix.protocol.api import ApiVersion, Knowledge
+    from langchain_mix.protocol.api import ApiVersion
 
 __all__ = [
     "COMPLETE",
@@ -278,7 +278,7 @@ _HOMES = {
     "BaseSDK": "langchain_mix.client.basesdk",
     "EventStream": "langchain_mix.client._sync",
     "HttpClient": "langchain_mix.client.httpclient",
-    "Knowledge": "langchain_mix.protocol.api",
+    "Knowledge": "langchain_mix.client.types",
     "Logger": "langchain_mix.client.utils",
     "Mix": "langchain_mix.client.mix",
     "NotificationPolicy": "langchain_mix.client._turns",

@@ -28,7 +28,7 @@ from langchain_mix.client._turns import (
     verdict_call,
 )
 from langchain_mix.protocol import calls
-from langchain_mix.protocol.api import Knowledge
+from langchain_mix.protocol.api import ApiKnowledge
 from langchain_mix.protocol.call import Call
 from langchain_mix.protocol.events import SSENotificationEventData, SSEPermissionEvent, SSEPermissionEventData
 from langchain_mix.protocol.retry import reopen_wait
@@ -57,12 +57,12 @@ class Questions:
         self._wake = wake
         self._watches: dict[str, asyncio.Task[None]] = {}
 
-    async def answer(self, question: Ask | Notify, known: Knowledge) -> Update | None:
+    async def answer(self, question: Ask | Notify, detected: ApiKnowledge) -> Update | None:
         """Decides and tells the server.
 
         Args:
             question: What is asked.
-            known: The generations the server may be.
+            detected: The generations the server may be.
 
         Returns:
             What tells the user that the answer could not be sent, or None.
@@ -73,7 +73,7 @@ class Questions:
         if isinstance(question, Ask):
             call = verdict_call(question.request, await self._verdict_or_no(question.request))
         else:
-            call = await self._reply(question.notification, known)
+            call = await self._reply(question.notification, detected)
         if call is None:
             return None
         try:
@@ -111,11 +111,11 @@ class Questions:
                 raise
             return late
 
-    async def _reply(self, notification: SSENotificationEventData, known: Knowledge) -> Call[Any] | None:
+    async def _reply(self, notification: SSENotificationEventData, detected: ApiKnowledge) -> Call[Any] | None:
         policy = self._request.on_notification
         if policy is None:
             return None
-        return notification_call(known, notification, await self._in_time(policy(notification), late=None))
+        return notification_call(detected, notification, await self._in_time(policy(notification), late=None))
 
     def watch(self, parent_id: str) -> None:
         """Begins to answer the permission requests of the sub-agent that this Task call runs."""
@@ -125,9 +125,9 @@ class Questions:
     async def _watching(self, parent_id: str) -> None:
         """Reads a sub-agent's stream and answers its permission requests."""
         with suppress(errors.MixError):  # Without this stream the server denies after 30 s, and the turn goes on.
-            known = self._transport.core.known
+            detected = self._transport.core.detected
             sessions = await self._transport.send(
-                calls.list_sessions(known, include_subagents=True), self._clock.options()
+                calls.list_sessions(detected, include_subagents=True), self._clock.options()
             )
             session_id = subagent_session(sessions, parent_id)
             breaks = 0

@@ -127,7 +127,7 @@ class _Drive:
         self._request = request
         self._core = transport.core
         self._key = (self._core.settings.server, request.session_id)
-        self._assumed = self._core.known
+        self._assumed = self._core.detected
         self._turn = request.turn(self._assumed, "")
         self._stream: AsyncEventStream | None = None
         self._answers: list[Answered] = []  # Filled by the task that waits for the answer of Mix 0.6.
@@ -150,10 +150,10 @@ class _Drive:
         try:
             await self._learn()
             session = self._request.session_id
-            refuse_doubling(self._core.known, session, self._core.listening(session))
-            self._assumed = self._core.known
+            refuse_doubling(self._core.detected, session, self._core.listening(session))
+            self._assumed = self._core.detected
             self._turn = self._request.turn(self._assumed, SLOTS.stale_error(self._key))
-            self._request.message_call(self._turn.known)  # Bad input is told before a stream is opened.
+            self._request.message_call(self._turn.detected)  # Bad input is told before a stream is opened.
             self._watchdog = Watchdog(self._clock, self._core.settings)
             async for update in self._carry_out(await self._open()):
                 yield update
@@ -170,7 +170,7 @@ class _Drive:
                 if not self._is_inherited():
                     await shielded(self._end())
             finally:
-                self._core.learn(self._turn.known, self._assumed)
+                self._core.narrow(self._turn.detected, self._assumed)
                 SLOTS.remember(self._key, self._turn.stale_error)
                 SLOTS.leave(ticket)
 
@@ -215,7 +215,7 @@ class _Drive:
 
     async def _learn(self) -> None:
         """Learns what must be known of the server, within the time allowed for the turn."""
-        flow = flows.learn_turns(lambda: self._core.known, self._request.session_id)
+        flow = flows.learn_turns(lambda: self._core.detected, self._request.session_id)
         try:
             await self._transport.run(flow, self._clock.options())
         except errors.MixNetworkError:
@@ -290,7 +290,7 @@ class _Drive:
                     following = await self._reopen(effect.attempt)
                 case Ask() | Notify():
                     self._watchdog.stall.pause()  # People may decide.
-                    update = await self._questions.answer(effect, self._turn.known)
+                    update = await self._questions.answer(effect, self._turn.detected)
                     self._watchdog.stall.resume()
                     if update is not None:
                         yield update
@@ -313,7 +313,7 @@ class _Drive:
             await self._stream.close()
         self._watchdog.opening()
         usual = self._core.settings.liveness
-        liveness = liveness_of(self._turn.known, usual, TURN_TIMEOUT)
+        liveness = liveness_of(self._turn.detected, usual, TURN_TIMEOUT)
         dropped: errors.MixError | None = None
         try:
             call = calls.event_stream(self._request.session_id)
@@ -335,7 +335,7 @@ class _Drive:
         return await self._open()
 
     async def _send(self) -> tuple[Effect, ...]:
-        if runs_beside(self._turn.known):
+        if runs_beside(self._turn.detected):
             self._sender = asyncio.create_task(self._send_beside())
             return ()
         answer = await self._post(self._clock.options())
@@ -343,10 +343,10 @@ class _Drive:
 
     async def _post(self, options: CallOptions) -> Answered:
         try:
-            call = self._request.message_call(self._turn.known)
+            call = self._request.message_call(self._turn.detected)
             return answer_of(await self._transport.send(call, options))
         except errors.MixError as error:
-            self._core.learn(remaining(self._turn.known, error), self._turn.known)
+            self._core.narrow(remaining(self._turn.detected, error), self._turn.detected)
             if self._clock.over and isinstance(error, errors.MixNetworkError) and error.acted == "no":
                 return Answered(error=self._too_late())
             return Answered(error=error)

@@ -32,7 +32,7 @@ from langchain_mix.client._settings import (
     settings_for,
 )
 from langchain_mix.client.credentials import HIDDEN, check_headers, secrets_of, shown_body, shown_headers
-from langchain_mix.protocol.api import Knowledge
+from langchain_mix.protocol.api import ApiKnowledge
 from langchain_mix.protocol.call import Call, Reply, error_from, is_refusal
 from langchain_mix.protocol.retry import RETRIED_STATUSES, RetryConfig, next_wait, retry_after
 
@@ -67,7 +67,7 @@ class Core:
     def __init__(self, settings: Settings) -> None:
         """Starts with what the settings say of the server."""
         self.settings = settings
-        self._known = settings.known
+        self._detected = settings.detected
         self._lock = threading.Lock()
         self._others: dict[str, Core] = {}
         self._listening: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
@@ -78,9 +78,9 @@ class Core:
         self._lock, self._listening = threading.Lock(), weakref.WeakKeyDictionary()
 
     @property
-    def known(self) -> Knowledge:
+    def detected(self) -> ApiKnowledge:
         """The generations the server may be."""
-        return self._known
+        return self._detected
 
     def of_server(self, server_url: str | None) -> Core:
         """Returns the core of the server at this URL: this client's settings, and knowledge of that server's own.
@@ -120,11 +120,11 @@ class Core:
             streams = list(self._listening.items())
         return [s for s, held in streams if held == session_id and not s.response.is_closed]
 
-    def learn(self, known: Knowledge, assumed: Knowledge | None = None) -> None:
+    def narrow(self, detected: ApiKnowledge, assumed: ApiKnowledge | None = None) -> None:
         """Takes what was seen of the server, unless that is what was assumed. What a user has said of it stands."""
-        if len(self.settings.known) > 1 and known != assumed:
+        if len(self.settings.detected) > 1 and detected != assumed:
             with self._lock:
-                self._known = self._known.narrow(known)
+                self._detected = self._detected.narrow(detected)
 
     def sending(self, call: Call[T], options: CallOptions) -> Generator[Attempt | Wait, Outcome | None, T]:
         """Decides how often a call is sent: the same for both shells.
@@ -182,10 +182,10 @@ class Core:
             error.sent = error.sent or str(call)  # A decoder does not know whose reply it reads.
             self._hide_own_secrets(error, options)
             if call.refusal_shows is not None:
-                self.learn(Knowledge(call.refusal_shows(error)))
+                self.narrow(ApiKnowledge(call.refusal_shows(error)))
             raise
         if call.shows is not None:
-            self.learn(Knowledge(call.shows(result)))
+            self.narrow(ApiKnowledge(call.shows(result)))
         return result
 
     def _hide_own_secrets(self, error: errors.MixResponseError, options: CallOptions) -> None:

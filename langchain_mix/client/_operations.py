@@ -14,7 +14,7 @@ from langchain_mix.client._async import AsyncAttempting, AsyncTransport, Clients
 from langchain_mix.client._settings import CallOptions
 from langchain_mix.client._sync import Attempting, EventStream, SyncTransport
 from langchain_mix.client.types import Unset, given
-from langchain_mix.protocol.api import Knowledge
+from langchain_mix.protocol.api import ApiKnowledge
 from langchain_mix.protocol.call import Call
 from langchain_mix.protocol.retry import RetryConfig
 
@@ -58,9 +58,9 @@ class SyncShell(SyncTransport):
         self.core = transport.core.of_server(server_url)
         self._transport = transport
 
-    def known(self) -> Knowledge:
+    def detected(self) -> ApiKnowledge:
         """Returns the generations that the server may be; they get fewer with its replies."""
-        return self.core.known
+        return self.core.detected
 
     def call_client(self) -> httpx.Client:
         """Returns the client's own."""
@@ -106,9 +106,9 @@ class AsyncShell(AsyncTransport):
         """Sends a request through the client."""
         return await self._transport.transmit(client, request, stream=stream)
 
-    def known(self) -> Knowledge:
+    def detected(self) -> ApiKnowledge:
         """Returns the generations that the server may be; they get fewer with its replies."""
-        return self.core.known
+        return self.core.detected
 
     async def _sent(
         self, call: Call[T], options: CallOptions, attempt: AsyncAttempting

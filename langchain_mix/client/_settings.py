@@ -16,7 +16,7 @@ import httpx
 
 from langchain_mix import errors
 from langchain_mix.client.credentials import check_headers, split_url
-from langchain_mix.protocol.api import UNKNOWN, Knowledge, parse_api
+from langchain_mix.protocol.api import UNKNOWN, ApiKnowledge, parse_api
 from langchain_mix.protocol.retry import RetryConfig
 
 DEFAULT_URL: Final = "http://localhost:8088"
@@ -80,7 +80,7 @@ class Settings:
         headers: Headers of every request.
         max_reply_bytes: Bytes that an answer may have after decompression, downloads and event streams aside.
         logger: Where requests are logged at DEBUG level.
-        known: The generations the server may be.
+        detected: The generations the server may be.
     """
 
     url: httpx.URL
@@ -91,7 +91,7 @@ class Settings:
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     max_reply_bytes: int = MAX_REPLY_BYTES
     logger: logging.Logger
-    known: Knowledge = UNKNOWN
+    detected: ApiKnowledge = UNKNOWN
 
     @property
     def server(self) -> str:
@@ -144,7 +144,7 @@ def read_settings(
         timeout=timeout_ms / 1000 if timeout_ms is not None else REQUEST_TIMEOUT,
         headers=credentials | check_headers(headers or {}),
         logger=debug_logger or default_logger(),
-        known=UNKNOWN if version is None else Knowledge([version]),
+        detected=UNKNOWN if version is None else ApiKnowledge([version]),
         max_reply_bytes=MAX_REPLY_BYTES if max_reply_bytes is None else max_reply_bytes,
     )
 
@@ -167,7 +167,7 @@ def settings_for(settings: Settings, server_url: str) -> Settings:
     if url == settings.url and not credentials:
         return settings
     headers = settings.headers if _origin(url) == _origin(settings.url) else {}
-    return replace(settings, url=url, headers={**headers, **credentials}, known=UNKNOWN)
+    return replace(settings, url=url, headers={**headers, **credentials}, detected=UNKNOWN)
 
 
 def _origin(url: httpx.URL) -> tuple[str, str, int | None]:

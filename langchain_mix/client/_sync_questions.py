@@ -30,7 +30,7 @@ from langchain_mix.client._turns import (
     verdict_call,
 )
 from langchain_mix.protocol import calls
-from langchain_mix.protocol.api import Knowledge
+from langchain_mix.protocol.api import ApiKnowledge
 from langchain_mix.protocol.call import Call
 from langchain_mix.protocol.events import SSENotificationEventData, SSEPermissionEvent, SSEPermissionEventData
 from langchain_mix.protocol.retry import reopen_wait
@@ -61,12 +61,12 @@ class Questions:
         self._wake = wake
         self._watches: dict[str, _Watch] = {}
 
-    def answer(self, question: Ask | Notify, known: Knowledge) -> Update | None:
+    def answer(self, question: Ask | Notify, detected: ApiKnowledge) -> Update | None:
         """Decides and tells the server.
 
         Args:
             question: What is asked.
-            known: The generations the server may be.
+            detected: The generations the server may be.
 
         Returns:
             What tells the user that the answer could not be sent, or None.
@@ -77,7 +77,7 @@ class Questions:
         if isinstance(question, Ask):
             call = verdict_call(question.request, self._verdict_or_no(question.request))
         else:
-            call = self._reply(question.notification, known)
+            call = self._reply(question.notification, detected)
         if call is None:
             return None
         try:
@@ -103,9 +103,9 @@ class Questions:
             return decided_now(self._request.permissions(request))
         return verdict
 
-    def _reply(self, notification: SSENotificationEventData, known: Knowledge) -> Call[Any] | None:
+    def _reply(self, notification: SSENotificationEventData, detected: ApiKnowledge) -> Call[Any] | None:
         policy = self._request.on_notification
-        return None if policy is None else notification_call(known, notification, decided_now(policy(notification)))
+        return None if policy is None else notification_call(detected, notification, decided_now(policy(notification)))
 
     def watch(self, parent_id: str) -> None:
         """Begins to answer the permission requests of the sub-agent that this Task call runs."""
@@ -157,8 +157,10 @@ class _Watch:
 
     def _run(self) -> None:
         with suppress(errors.MixError):  # Without this stream the server denies after 30 s, and the turn goes on.
-            known = self._transport.core.known
-            sessions = self._transport.send(calls.list_sessions(known, include_subagents=True), self._clock.options())
+            detected = self._transport.core.detected
+            sessions = self._transport.send(
+                calls.list_sessions(detected, include_subagents=True), self._clock.options()
+            )
             session_id = subagent_session(sessions, self._parent_id)
             breaks = 0
             while session_id and not self._stopped.is_set() and self._follow(session_id):

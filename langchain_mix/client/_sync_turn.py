@@ -126,7 +126,7 @@ class _Drive:
         self._request = request
         self._core = transport.core
         self._key = (self._core.settings.server, request.session_id)
-        self._assumed = self._core.known
+        self._assumed = self._core.detected
         self._turn = request.turn(self._assumed, "")
         self._stream: EventStream | None = None
         self._answers: list[Answered] = []  # Filled by the thread that waits for the answer of Mix 0.6.
@@ -149,10 +149,10 @@ class _Drive:
         try:
             self._learn()
             session = self._request.session_id
-            refuse_doubling(self._core.known, session, self._core.listening(session))
-            self._assumed = self._core.known
+            refuse_doubling(self._core.detected, session, self._core.listening(session))
+            self._assumed = self._core.detected
             self._turn = self._request.turn(self._assumed, SLOTS.stale_error(self._key))
-            self._request.message_call(self._turn.known)  # Bad input is told before a stream is opened.
+            self._request.message_call(self._turn.detected)  # Bad input is told before a stream is opened.
             self._watchdog = Watchdog(self._clock, self._core.settings)
             yield from self._carry_out(self._open())
             while not self._turn.over:
@@ -164,7 +164,7 @@ class _Drive:
             try:
                 self._end()
             finally:
-                self._core.learn(self._turn.known, self._assumed)
+                self._core.narrow(self._turn.detected, self._assumed)
                 SLOTS.remember(self._key, self._turn.stale_error)
                 SLOTS.leave(ticket)
 
@@ -204,7 +204,7 @@ class _Drive:
 
     def _learn(self) -> None:
         """Learns what must be known of the server, within the time allowed for the turn."""
-        flow = flows.learn_turns(lambda: self._core.known, self._request.session_id)
+        flow = flows.learn_turns(lambda: self._core.detected, self._request.session_id)
         try:
             self._transport.run(flow, self._clock.options())
         except errors.MixNetworkError:
@@ -272,7 +272,7 @@ class _Drive:
                     yield from self._carry_out(self._open())
                 case Ask() | Notify():
                     self._watchdog.stall.pause()  # People may decide.
-                    update = self._questions.answer(effect, self._turn.known)
+                    update = self._questions.answer(effect, self._turn.detected)
                     self._watchdog.stall.resume()
                     if update is not None:
                         yield update
@@ -292,7 +292,7 @@ class _Drive:
             self._stream.close()
         self._watchdog.opening()
         usual = self._core.settings.liveness
-        liveness = liveness_of(self._turn.known, usual, TURN_TIMEOUT)
+        liveness = liveness_of(self._turn.detected, usual, TURN_TIMEOUT)
         dropped: errors.MixError | None = None
         try:
             call = calls.event_stream(self._request.session_id)
@@ -309,7 +309,7 @@ class _Drive:
         return ()
 
     def _send(self) -> Iterator[Update]:
-        if runs_beside(self._turn.known):
+        if runs_beside(self._turn.detected):
             self._sender = threading.Thread(target=self._send_beside, daemon=True)
             self._sender.start()
         else:
@@ -319,10 +319,10 @@ class _Drive:
 
     def _post(self, options: CallOptions) -> Answered:
         try:
-            call = self._request.message_call(self._turn.known)
+            call = self._request.message_call(self._turn.detected)
             return answer_of(self._transport.send(call, options))
         except errors.MixError as error:
-            self._core.learn(remaining(self._turn.known, error), self._turn.known)
+            self._core.narrow(remaining(self._turn.detected, error), self._turn.detected)
             if self._clock.over and isinstance(error, errors.MixNetworkError) and error.acted == "no":
                 return Answered(error=self._too_late())
             return Answered(error=error)

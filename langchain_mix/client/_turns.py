@@ -22,7 +22,7 @@ from langchain_mix.client._deadlines import left
 from langchain_mix.client._settings import CallOptions, Settings
 from langchain_mix.client._stall import StallDetector
 from langchain_mix.protocol import calls
-from langchain_mix.protocol.api import Knowledge, having
+from langchain_mix.protocol.api import ApiKnowledge, having
 from langchain_mix.protocol.call import Call, is_unrouted
 from langchain_mix.protocol.events import SSENotificationEventData, SSEPermissionEventData
 from langchain_mix.protocol.guard import guarded
@@ -82,38 +82,38 @@ class TurnRequest:
         if self.on_notification is not None and not callable(self.on_notification):
             raise errors.MixInputError(f"on_notification={self.on_notification!r} is None or a function.")
 
-    def sent_text(self, known: Knowledge) -> str:
+    def sent_text(self, detected: ApiKnowledge) -> str:
         """The text as it goes out."""
-        return self.text if self.command else guarded(self.text, known)
+        return self.text if self.command else guarded(self.text, detected)
 
-    def turn(self, known: Knowledge, stale_error: str) -> Turn:
+    def turn(self, detected: ApiKnowledge, stale_error: str) -> Turn:
         """The machine that runs it."""
         return Turn(
             self.session_id,
-            self.sent_text(known),
-            known=known,
+            self.sent_text(detected),
+            detected=detected,
             command=self.command,
             stale_error=stale_error,
             cost_before=self.cost_before,
             rows_before=self.rows_before,
         )
 
-    def message_call(self, known: Knowledge) -> Call[Any]:
+    def message_call(self, detected: ApiKnowledge) -> Call[Any]:
         """The one call that sends the message."""
-        text = self.sent_text(known)
+        text = self.sent_text(detected)
         checked = calls.send_message(
-            known,
+            detected,
             self.session_id,
             text=text,
             plan_mode=self.plan_mode,
             thinking_level=self.thinking_level,
             max_steps=self.max_steps,
         )
-        if known.agreed("stream_write") is not True:
+        if detected.supports("stream_write") is not True:
             return checked
         # Mix 0.5 shows a turn on the stream only if the message came that way.
         content = json.dumps(dict(checked.body or {}), ensure_ascii=False)
-        return calls.write_stream_message(known, self.session_id, content)
+        return calls.write_stream_message(detected, self.session_id, content)
 
 
 class Deadline:
@@ -253,20 +253,22 @@ def answer_of(result: Any) -> Answered:
     return Answered(result if isinstance(result, SendMessageResponse) else None)
 
 
-def remaining(known: Knowledge, error: errors.MixError) -> Knowledge:
+def remaining(detected: ApiKnowledge, error: errors.MixError) -> ApiKnowledge:
     """The generations that the server may still be after it has answered the message with this error."""
-    if is_unrouted(error) and known.agreed("stream_write") is True:
-        return Knowledge(having("stream_write", value=False))  # Mix 0.5 was here, and a newer one has taken its place.
-    return known
+    if is_unrouted(error) and detected.supports("stream_write") is True:
+        return ApiKnowledge(
+            having("stream_write", value=False)
+        )  # Mix 0.5 was here, and a newer one has taken its place.
+    return detected
 
 
-def refuse_doubling(known: Knowledge, session_id: str, streams: Sized) -> None:
+def refuse_doubling(detected: ApiKnowledge, session_id: str, streams: Sized) -> None:
     """Refuses a turn that the server would run once more for the user of this client who watches the session.
 
     Raises:
         MixUsageError: Mix 0.5 would: a turn needs a stream of its own there, and every open stream runs the message.
     """
-    if streams and known.agreed("stream_write") is True:
+    if streams and detected.supports("stream_write") is True:
         raise errors.MixUsageError(
             f"This client has an event stream of session {session_id} open, and this server runs a message once for "
             "each stream; a turn opens one of its own.",
@@ -285,14 +287,14 @@ def ends_turn(answer: Answered) -> bool:
     return answer.reply is not None and not answer.reply.accepted
 
 
-def runs_beside(known: Knowledge) -> bool:
+def runs_beside(detected: ApiKnowledge) -> bool:
     """Whether the message must be sent beside the stream, since its answer may wait for the turn (Mix 0.6)."""
-    return known.agreed("stream_write") is not True and known.agreed("send_waits") is not False
+    return detected.supports("stream_write") is not True and detected.supports("send_waits") is not False
 
 
-def liveness_of(known: Knowledge, usual: float, longest: float) -> float:
+def liveness_of(detected: ApiKnowledge, usual: float, longest: float) -> float:
     """How long a stream may be silent, in seconds. Mix 0.5 sends no heartbeats while a turn runs."""
-    return usual if known.agreed("heartbeat_in_turn") is not False else max(usual, longest)
+    return usual if detected.supports("heartbeat_in_turn") is not False else max(usual, longest)
 
 
 def verdict_call(request: SSEPermissionEventData, verdict: Verdict) -> Call[Any] | None:
@@ -317,7 +319,7 @@ def fixed_verdict(policy: PermissionPolicy) -> tuple[bool, Verdict]:
 
 
 def notification_call(
-    known: Knowledge, notification: SSENotificationEventData, answer: NotificationAnswer
+    detected: ApiKnowledge, notification: SSENotificationEventData, answer: NotificationAnswer
 ) -> Call[Any] | None:
     """The call that answers a notification, or None if it is left unanswered."""
     if answer is None:
@@ -328,7 +330,7 @@ def notification_call(
             hint='Return a text, "" to acknowledge, or None.',
         )
     kind = notification.response_type or "acknowledge"
-    return calls.respond_to_notification(known, notification.id, kind, answer or None)
+    return calls.respond_to_notification(detected, notification.id, kind, answer or None)
 
 
 def unanswered(effect: Ask | Notify, error: errors.MixError) -> Progress:

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from langchain_mix.client.system import System
     from langchain_mix.client.tools import Tools
     from langchain_mix.client.types import Unset
-    from langchain_mix.protocol.api import ApiVersion, Knowledge
+    from langchain_mix.protocol.api import ApiKnowledge, ApiVersion
     from langchain_mix.protocol.call import Flow
     from langchain_mix.protocol.models import ThinkingLevel
     from langchain_mix.protocol.retry import RetryConfig
@@ -149,12 +149,12 @@ class Mix:
     @property
     def api(self) -> ApiVersion | None:
         """The server's API generation; None while it is not known yet."""
-        return self._core.known.version
+        return self._core.detected.version
 
     @property
-    def known(self) -> Knowledge:
+    def known(self) -> ApiKnowledge:
         """The API generations the server may be, as far as its replies have shown."""
-        return self._core.known
+        return self._core.detected
 
     # Life
 

@@ -9,6 +9,8 @@ from typing import Final, TypeAlias, TypeVar
 
 from pydantic import BaseModel
 
+from langchain_mix.protocol.api import ApiKnowledge
+
 __all__ = [
     "UNSET",
     "UNSET_SENTINEL",
@@ -43,6 +45,9 @@ UNSET: Final = Unset()
 
 Nullable: TypeAlias = T | None
 OptionalNullable: TypeAlias = T | Unset | None
+
+Knowledge = ApiKnowledge
+"""The public name of what is known of a server's generation."""
 
 UnrecognizedInt = int
 UnrecognizedStr = str

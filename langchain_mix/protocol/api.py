@@ -210,11 +210,11 @@ def parse_api(name: str) -> ApiVersion | None:
     try:
         return ApiVersion(name)
     except ValueError:
-        known = ", ".join(repr(n) for n in get_args(ApiName))
-        raise MixConfigurationError(f"api={name!r} is not a Mix API generation.", hint=f"Use one of {known}.") from None
+        named = ", ".join(repr(n) for n in get_args(ApiName))
+        raise MixConfigurationError(f"api={name!r} is not a Mix API generation.", hint=f"Use one of {named}.") from None
 
 
-class Knowledge(frozenset[ApiVersion]):
+class ApiKnowledge(frozenset[ApiVersion]):
     """The generations a server may still be, narrowed by what its replies show.
 
     A reply that rules out everything known so far means that the server was replaced: its evidence then stands alone.
@@ -222,10 +222,10 @@ class Knowledge(frozenset[ApiVersion]):
 
     __slots__ = ()
 
-    def narrow(self, possible: Iterable[ApiVersion]) -> Knowledge:
+    def narrow(self, possible: Iterable[ApiVersion]) -> ApiKnowledge:
         """Keeps the generations that are also in `possible`; starts over from `possible` if none is."""
-        evidence = Knowledge(possible)
-        return Knowledge(self & evidence) or evidence
+        evidence = ApiKnowledge(possible)
+        return ApiKnowledge(self & evidence) or evidence
 
     @property
     def version(self) -> ApiVersion | None:
@@ -237,13 +237,13 @@ class Knowledge(frozenset[ApiVersion]):
         """The newest generation that is still possible."""
         return max(self, key=ALL.index)
 
-    def agreed(self, field: str) -> bool | None:
+    def supports(self, field: str) -> bool | None:
         """The value of a boolean capability if every generation left agrees on it, else None."""
         values = {bool(getattr(CAPABILITIES[v], field)) for v in self}
         return values.pop() if len(values) == 1 else None
 
 
-UNKNOWN: Final = Knowledge(ALL)
+UNKNOWN: Final = ApiKnowledge(ALL)
 """What is known of a server before its first reply."""
 
 
@@ -293,11 +293,11 @@ def seen_in_event(name: str, payload: Mapping[str, object]) -> tuple[ApiVersion,
     return ALL
 
 
-def require(known: Iterable[ApiVersion], feature: Feature, what: str) -> None:
+def require(detected: Iterable[ApiVersion], feature: Feature, what: str) -> None:
     """Refuses an operation that no generation the server may be can do.
 
     Args:
-        known: The generations the server may be.
+        detected: The generations the server may be.
         feature: The capability that the operation needs.
         what: The operation, as the user knows it.
 
@@ -305,9 +305,9 @@ def require(known: Iterable[ApiVersion], feature: Feature, what: str) -> None:
         MixUnsupportedError: None of them has it. Nothing was sent.
     """
     able = having(feature)
-    known = frozenset(known)
-    if known.isdisjoint(able):
+    detected = frozenset(detected)
+    if detected.isdisjoint(able):
         raise MixUnsupportedError(
-            f"{what} does not exist on this Mix server (API {', '.join(v for v in ALL if v in known)}).",
+            f"{what} does not exist on this Mix server (API {', '.join(v for v in ALL if v in detected)}).",
             hint=f"It exists on API {', '.join(able)}." if able else "",
         )

@@ -20,7 +20,7 @@ from langchain_mix.errors import (
     MixUnsupportedError,
 )
 from langchain_mix.protocol import calls
-from langchain_mix.protocol.api import ALL, CAPABILITIES, ApiVersion, Feature, Knowledge, having
+from langchain_mix.protocol.api import ALL, CAPABILITIES, ApiKnowledge, ApiVersion, Feature, having
 from langchain_mix.protocol.call import Call, Flow, ask, demands_browser_mode, is_unrouted, names_browser_mode
 from langchain_mix.protocol.models import (
     Callback,
@@ -38,7 +38,7 @@ from langchain_mix.protocol.models import (
 
 T = TypeVar("T")
 
-Known = Callable[[], Knowledge]
+Known = Callable[[], ApiKnowledge]
 """What is known of the server now; it grows with every reply."""
 
 _INVALID: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY})
@@ -47,7 +47,7 @@ _INVALID: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_EN
 _UNKNOWN_FIELD: Final = re.compile(r'json: unknown field "([^"]+)"')
 
 
-def create_session(known: Known, **fields: Any) -> Flow[SessionData]:
+def create_session(detected: Known, **fields: Any) -> Flow[SessionData]:
     """Creates a session on a server of any generation.
 
     Mix 0.8 requires a browser mode, which older servers refuse. While the generation is not known, or if the server
@@ -55,17 +55,17 @@ def create_session(known: Known, **fields: Any) -> Flow[SessionData]:
     refusal shows which form the server takes.
 
     Args:
-        known: What is known of the server.
+        detected: What is known of the server.
         **fields: As in `calls.create_session`.
 
     Returns:
         The flow.
     """
-    first = calls.create_session(known(), **fields)
+    first = calls.create_session(detected(), **fields)
     try:
         return (yield from ask(first))
     except MixResponseError as refusal:
-        second = _other_form(known(), first, refusal, fields)
+        second = _other_form(detected(), first, refusal, fields)
         if second is None:
             raise
         try:
@@ -77,12 +77,12 @@ def create_session(known: Known, **fields: Any) -> Flow[SessionData]:
 
 
 def _other_form(
-    known: Knowledge, first: Call[SessionData], refusal: MixResponseError, fields: Mapping[str, Any]
+    detected: ApiKnowledge, first: Call[SessionData], refusal: MixResponseError, fields: Mapping[str, Any]
 ) -> Call[SessionData] | None:
     """Returns the creation of a session in the form of the other generations, where a refusal may be due to the form.
 
     Args:
-        known: What is known of the server now; narrowed by the refusal, unless the user named the generation.
+        detected: What is known of the server now; narrowed by the refusal, unless the user named the generation.
         first: What was refused.
         refusal: The refusal. If it does not name the field, in whatever words, it may still be about it.
         fields: As in `calls.create_session`.
@@ -90,122 +90,122 @@ def _other_form(
     Returns:
         The call, or None if there is no other form, or the server may have created the session.
     """
-    unknown = known.agreed("browser_mode") is None
+    unknown = detected.supports("browser_mode") is None
     if names_browser_mode(refusal.body):
         if unknown:
-            known = known.narrow(having("browser_mode", value=demands_browser_mode(refusal.body)))
+            detected = detected.narrow(having("browser_mode", value=demands_browser_mode(refusal.body)))
     elif unknown and refusal.status_code in _INVALID and "browserMode" not in (first.body or {}):
-        known = known.narrow(having("browser_mode"))
+        detected = detected.narrow(having("browser_mode"))
     else:
         return None
-    second = calls.create_session(known, **fields)
+    second = calls.create_session(detected, **fields)
     return None if second.body == first.body else second
 
 
-def learn_turns(known: Known, session_id: str) -> Flow[None]:
+def learn_turns(detected: Known, session_id: str) -> Flow[None]:
     """Learns how this server runs a turn: no call if that is known, at most two, once per server.
 
     Args:
-        known: What is known of the server.
+        detected: What is known of the server.
         session_id: A session to look at.
 
     Returns:
         The flow; none of its calls changes anything.
     """
-    if known().agreed("user_message_created") is None:
+    if detected().supports("user_message_created") is None:
         yield from ask(calls.get_session(session_id))
-    if known().agreed("stream_write") is None:
+    if detected().supports("stream_write") is None:
         yield from ask(calls.probe_stream_write(session_id))
 
 
-def start_session(known: Known, **fields: Any) -> Flow[SessionData]:
+def start_session(detected: Known, **fields: Any) -> Flow[SessionData]:
     """Creates a session; says so if the server turns out not to know an argument.
 
     Args:
-        known: What is known of the server.
+        detected: What is known of the server.
         **fields: As in `calls.create_session`.
 
     Returns:
         The flow.
     """
-    return (yield from explained(create_session(known, **fields), "session_fields"))
+    return (yield from explained(create_session(detected, **fields), "session_fields"))
 
 
-def fork_session(known: Known, session_id: str, message_index: int, title: str | None) -> Flow[SessionData]:
+def fork_session(detected: Known, session_id: str, message_index: int, title: str | None) -> Flow[SessionData]:
     """Copies the beginning of a session; see `calls.fork_session`."""
-    call = calls.fork_session(known(), session_id, message_index, title)
-    return (yield from _offered(known, call, "fork", "Forking a session"))
+    call = calls.fork_session(detected(), session_id, message_index, title)
+    return (yield from _offered(detected, call, "fork", "Forking a session"))
 
 
 def update_session_callbacks(
-    known: Known, session_id: str, callbacks: Sequence[Callback | Mapping[str, Any]]
+    detected: Known, session_id: str, callbacks: Sequence[Callback | Mapping[str, Any]]
 ) -> Flow[SessionData]:
     """Replaces the callbacks of a session; see `calls.update_session_callbacks`."""
-    call = calls.update_session_callbacks(known(), session_id, callbacks)
-    return (yield from _offered(known, call, "callbacks", "Setting callbacks"))
+    call = calls.update_session_callbacks(detected(), session_id, callbacks)
+    return (yield from _offered(detected, call, "callbacks", "Setting callbacks"))
 
 
-def respond_to_notification(known: Known, notification_id: str, response_type: str, value: str | None) -> Flow[None]:
+def respond_to_notification(detected: Known, notification_id: str, response_type: str, value: str | None) -> Flow[None]:
     """Answers a notification; see `calls.respond_to_notification`."""
-    call = calls.respond_to_notification(known(), notification_id, response_type, value)
-    return (yield from _offered(known, call, "notifications", "Responding to a notification"))
+    call = calls.respond_to_notification(detected(), notification_id, response_type, value)
+    return (yield from _offered(detected, call, "notifications", "Responding to a notification"))
 
 
-def get_screenshot(known: Known, session_id: str, filename: str) -> Flow[bytes]:
+def get_screenshot(detected: Known, session_id: str, filename: str) -> Flow[bytes]:
     """Reads a screenshot; see `calls.get_screenshot`."""
-    call = calls.get_screenshot(known(), session_id, filename)
-    return (yield from _offered(known, call, "screenshots", "Reading a screenshot"))
+    call = calls.get_screenshot(detected(), session_id, filename)
+    return (yield from _offered(detected, call, "screenshots", "Reading a screenshot"))
 
 
-def get_oauth_health(known: Known) -> Flow[GetOAuthHealthResponse]:
+def get_oauth_health(detected: Known) -> Flow[GetOAuthHealthResponse]:
     """Asks for the state of the server's tokens."""
-    call = calls.get_oauth_health(known())
-    return (yield from _offered(known, call, "oauth_health", "The health of OAuth tokens"))
+    call = calls.get_oauth_health(detected())
+    return (yield from _offered(detected, call, "oauth_health", "The health of OAuth tokens"))
 
 
-def refresh_oauth_tokens(known: Known) -> Flow[RefreshOAuthTokensResponse]:
+def refresh_oauth_tokens(detected: Known) -> Flow[RefreshOAuthTokensResponse]:
     """Lets the server refresh its tokens."""
-    call = calls.refresh_oauth_tokens(known())
-    return (yield from _offered(known, call, "oauth_health", "Refreshing OAuth tokens"))
+    call = calls.refresh_oauth_tokens(detected())
+    return (yield from _offered(detected, call, "oauth_health", "Refreshing OAuth tokens"))
 
 
-def get_preferences(known: Known) -> Flow[GetPreferencesResponse]:
+def get_preferences(detected: Known) -> Flow[GetPreferencesResponse]:
     """Reads the preferences."""
-    return (yield from _offered(known, calls.get_preferences(known()), "preferences", "Preferences"))
+    return (yield from _offered(detected, calls.get_preferences(detected()), "preferences", "Preferences"))
 
 
-def update_preferences(known: Known, **fields: Any) -> Flow[UpdatePreferencesResponse]:
+def update_preferences(detected: Known, **fields: Any) -> Flow[UpdatePreferencesResponse]:
     """Changes preferences; see `calls.update_preferences`."""
-    return (yield from _offered(known, calls.update_preferences(known(), **fields), "preferences", "Preferences"))
+    return (yield from _offered(detected, calls.update_preferences(detected(), **fields), "preferences", "Preferences"))
 
 
-def get_available_providers(known: Known) -> Flow[dict[str, GetAvailableProvidersResponse]]:
+def get_available_providers(detected: Known) -> Flow[dict[str, GetAvailableProvidersResponse]]:
     """Lists the providers."""
-    return (yield from _offered(known, calls.get_available_providers(known()), "preferences", "Preferences"))
+    return (yield from _offered(detected, calls.get_available_providers(detected()), "preferences", "Preferences"))
 
 
-def reset_preferences(known: Known) -> Flow[ResetPreferencesResponse]:
+def reset_preferences(detected: Known) -> Flow[ResetPreferencesResponse]:
     """Sets all preferences to defaults."""
-    return (yield from _offered(known, calls.reset_preferences(known()), "preferences", "Preferences"))
+    return (yield from _offered(detected, calls.reset_preferences(detected()), "preferences", "Preferences"))
 
 
-def list_llm_tools(known: Known) -> Flow[ListLLMToolsResponse]:
+def list_llm_tools(detected: Known) -> Flow[ListLLMToolsResponse]:
     """Lists the tools of the model."""
-    return (yield from _offered(known, calls.list_llm_tools(known()), "llm_tools", "The list of tools"))
+    return (yield from _offered(detected, calls.list_llm_tools(detected()), "llm_tools", "The list of tools"))
 
 
-def get_tool_credentials_status(known: Known) -> Flow[GetToolCredentialsStatusResponse]:
+def get_tool_credentials_status(detected: Known) -> Flow[GetToolCredentialsStatusResponse]:
     """Asks which tools have their credentials."""
-    call = calls.get_tool_credentials_status(known())
-    return (yield from _offered(known, call, "llm_tools", "The status of tools' credentials"))
+    call = calls.get_tool_credentials_status(detected())
+    return (yield from _offered(detected, call, "llm_tools", "The status of tools' credentials"))
 
 
-def get_tools_status(known: Known) -> Flow[GetToolsStatusResponse]:
+def get_tools_status(detected: Known) -> Flow[GetToolsStatusResponse]:
     """Asks which tools are ready."""
-    return (yield from _offered(known, calls.get_tools_status(known()), "tools_status", "The status of tools"))
+    return (yield from _offered(detected, calls.get_tools_status(detected()), "tools_status", "The status of tools"))
 
 
-def _offered(known: Known, call: Call[T], feature: Feature, what: str) -> Flow[T]:
+def _offered(detected: Known, call: Call[T], feature: Feature, what: str) -> Flow[T]:
     """Sends a call that some generations have no route for, and tells that apart from other refusals."""
     try:
         return (yield from ask(call))
@@ -214,10 +214,10 @@ def _offered(known: Known, call: Call[T], feature: Feature, what: str) -> Flow[T
             raise
         try:
             # A wrong base URL is answered the same way. Only a Mix server lists sessions, and they show its generation.
-            yield from ask(calls.list_sessions(known()))
+            yield from ask(calls.list_sessions(detected()))
         except MixError:
             raise refusal from None
-        if known().agreed(feature) is True:
+        if detected().supports(feature) is True:
             raise
         raise MixUnsupportedError(
             f"{what} does not exist on this Mix server.",

@@ -28,7 +28,7 @@ from langchain_mix.protocol.turn.updates import ToolCall, TurnResult
 
 
 def send_message(
-    known: Known,
+    detected: Known,
     session_id: str,
     text: str,
     *,
@@ -40,7 +40,7 @@ def send_message(
     """Sends a message and takes the answer of the server as it is.
 
     Args:
-        known: What is known of the server.
+        detected: What is known of the server.
         session_id: The session.
         text: The message.
         command: The text is meant as a server command; else it is guarded.
@@ -52,9 +52,9 @@ def send_message(
         The flow.
     """
     call = calls.send_message(
-        known(),
+        detected(),
         session_id,
-        text=text if command else guarded(text, known()),
+        text=text if command else guarded(text, detected()),
         plan_mode=plan_mode,
         thinking_level=thinking_level,
         max_steps=max_steps,
@@ -63,7 +63,7 @@ def send_message(
 
 
 def send_and_read(
-    known: Known,
+    detected: Known,
     session_id: str,
     text: str,
     *,
@@ -77,7 +77,7 @@ def send_and_read(
     Mix 0.5 answers with the text alone, in the user's name.
 
     Args:
-        known: What is known of the server.
+        detected: What is known of the server.
         session_id: The session.
         text: The message.
         command: The text is meant as a server command; else it is guarded.
@@ -90,7 +90,7 @@ def send_and_read(
     """
     try:
         answer = yield from send_message(
-            known,
+            detected,
             session_id,
             text,
             command=command,
@@ -146,12 +146,12 @@ def _with_rows(answer: SendMessageResponse, text: str) -> Flow[SendMessageRespon
 
 
 def write_stream_message(
-    known: Known, session_id: str, content: str, *, command: bool = False
+    detected: Known, session_id: str, content: str, *, command: bool = False
 ) -> Flow[StreamMessageResponse]:
     """Hands a message to the open streams of a session (Mix 0.5), or sends it the way that took the place of that.
 
     Args:
-        known: What is known of the server.
+        detected: What is known of the server.
         session_id: The session.
         content: The message: plain text, or a JSON object with `text` and perhaps `plan_mode`.
         command: The text is meant as a server command; else it is guarded.
@@ -159,18 +159,18 @@ def write_stream_message(
     Returns:
         The flow.
     """
-    if known().agreed("stream_write") is None:
+    if detected().supports("stream_write") is None:
         yield from ask(calls.probe_stream_write(session_id))
     message = _message_in(content)
-    text = message["text"] if command else guarded(message["text"], known())
-    if known().agreed("stream_write") is True:
+    text = message["text"] if command else guarded(message["text"], detected())
+    if detected().supports("stream_write") is True:
         inner = json.dumps({**message, "text": text}, ensure_ascii=False)
-        return (yield from ask(calls.write_stream_message(known(), session_id, inner)))
+        return (yield from ask(calls.write_stream_message(detected(), session_id, inner)))
     lost = [key for key, value in message.items() if value and key not in {"text", "plan_mode"}]
     if lost:
         raise MixInputError(f"`{lost[0]}` in the content is not taken by this server.", hint="Upload files instead.")
     plan_mode = message.get("plan_mode")
-    sent = yield from send_message(known, session_id, text, command=True, plan_mode=plan_mode)
+    sent = yield from send_message(detected, session_id, text, command=True, plan_mode=plan_mode)
     return StreamMessageResponse(session_id=sent.session_id or session_id, status=sent.status)
 
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from langchain_mix.errors import MixInputError
-from langchain_mix.protocol.api import Knowledge
+from langchain_mix.protocol.api import ApiKnowledge
 from langchain_mix.reserved_files import is_reserved
 
 Paths: TypeAlias = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
@@ -55,12 +55,12 @@ class Plan:
     left_out: tuple[Path, ...]
 
 
-def plan_upload(paths: Paths, known: Knowledge) -> Plan:
+def plan_upload(paths: Paths, detected: ApiKnowledge) -> Plan:
     """Finds the files and checks their names. Nothing is sent.
 
     Args:
         paths: Files, folders with all that is below them, and patterns such as `docs/**/*.md`.
-        known: What is known of the server, which decides how it rewrites names.
+        detected: What is known of the server, which decides how it rewrites names.
 
     Returns:
         The plan.
@@ -74,7 +74,7 @@ def plan_upload(paths: Paths, known: Knowledge) -> Plan:
     for path in _found(paths, left_out):
         real = path.resolve()
         if real not in found:
-            found[real] = _planned(path, known)
+            found[real] = _planned(path, detected)
     files = tuple(found.values())
     _refuse_collisions(files)
     return Plan(files, tuple(left_out))
@@ -98,14 +98,14 @@ def refuse_existing(plan: Plan, names: Collection[str]) -> None:
         )
 
 
-def stored_names(name: str, known: Knowledge) -> tuple[str, ...]:
+def stored_names(name: str, detected: ApiKnowledge) -> tuple[str, ...]:
     """The names under which servers may store a file.
 
     Mix: white space becomes `_`, and runs of `_` become one; from Mix 0.7 on, dots before the extension become `_` too.
 
     Args:
         name: The name that is sent.
-        known: What is known of the server.
+        detected: What is known of the server.
 
     Returns:
         One name if the generation is known or makes no difference, else both.
@@ -115,7 +115,7 @@ def stored_names(name: str, known: Knowledge) -> tuple[str, ...]:
     older = _UNDERSCORES.sub("_", spaced)
     # A dot at the beginning alone, as in `.bashrc`, is kept.
     newer = _UNDERSCORES.sub("_", (stem.replace(".", "_") + dot + extension) if stem else spaced)
-    rewrites_dots = known.agreed("subagents")
+    rewrites_dots = detected.supports("subagents")
     if rewrites_dots is None:
         return tuple(dict.fromkeys((newer, older)))
     return (newer,) if rewrites_dots else (older,)
@@ -152,7 +152,7 @@ def _below(folder: Path, left_out: list[Path]) -> Iterator[Path]:
             left_out.append(path)
 
 
-def _planned(path: Path, known: Knowledge) -> Planned:
+def _planned(path: Path, detected: ApiKnowledge) -> Planned:
     try:
         with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
@@ -161,7 +161,7 @@ def _planned(path: Path, known: Knowledge) -> Planned:
     name = path.name
     if any(unicodedata.category(character) in {"Cc", "Cs"} for character in name):
         raise MixInputError(f"{str(path)!r} has a name with control characters.", hint="Rename it.")
-    expected = stored_names(name, known)
+    expected = stored_names(name, detected)
     if any(is_reserved(stored) for stored in expected):
         raise MixInputError(f"{str(path)!r} has a name that this package keeps for its own files.", hint="Rename it.")
     return Planned(path, size, expected)

@@ -39,7 +39,7 @@ class LookingDoor(Door):
     def session(self) -> Flow[str]:
         """Finds a session; an empty id if the server has none."""
         if self.session_id is None:
-            listed = yield from ask(list_sessions(self._known()))
+            listed = yield from ask(list_sessions(self._detected()))
             mine = [one.id for one in listed if one.title == TITLE]
             self.session_id = next(iter([*mine, *(one.id for one in listed)]), "")
         return self.session_id

@@ -21,7 +21,7 @@ from langchain_mix.errors import (
     MixUnsupportedError,
 )
 from langchain_mix.protocol import calls, flows
-from langchain_mix.protocol.api import ALL, UNKNOWN, Knowledge, having, parse_api
+from langchain_mix.protocol.api import ALL, UNKNOWN, ApiKnowledge, having, parse_api
 from langchain_mix.protocol.call import ask
 from langchain_mix.protocol.models import HealthCheckResponse, SessionData
 
@@ -77,7 +77,7 @@ def check_identity(mix: Mix) -> tuple[Finding, list[SessionData] | None]:
 
 def check_generation(
     mix: Mix, sessions: Sequence[SessionData], said: str, own: str | None = None
-) -> tuple[Finding, Knowledge]:
+) -> tuple[Finding, ApiKnowledge]:
     """Finds out which API generation the server speaks, by reading alone.
 
     Args:
@@ -89,24 +89,24 @@ def check_generation(
     Returns:
         The finding, and the generations it may be.
     """
-    known, evidence = _evidence(mix, own or next((s.id for s in sessions), None))
-    named = sorted(known, key=ALL.index)
+    detected, evidence = _evidence(mix, own or next((s.id for s in sessions), None))
+    named = sorted(detected, key=ALL.index)
     names = " or ".join(named)
     because = f"API {names}, because {', '.join(evidence)}." if evidence else "Nothing tells the generation."
     claimed = parse_api(said)
-    if claimed is not None and claimed not in known:
+    if claimed is not None and claimed not in detected:
         return Finding(
             "generation", "problem", f"You say API {claimed}. It is {because}", "Leave `--api` (and `api=`) out."
-        ), known
-    if len(known) == 1 or claimed is not None:
-        return Finding("generation", "ok", because), known
+        ), detected
+    if len(detected) == 1 or claimed is not None:
+        return Finding("generation", "ok", because), detected
     hint = f"Clients learn it as they go. `api=` saves them the asking: one of {', '.join(named)}."
-    return Finding("generation", "note", because, hint), known
+    return Finding("generation", "note", because, hint), detected
 
 
-def _evidence(mix: Mix, session_id: str | None) -> tuple[Knowledge, list[str]]:
-    known, evidence = mix.known, []
-    if known != UNKNOWN:
+def _evidence(mix: Mix, session_id: str | None) -> tuple[ApiKnowledge, list[str]]:
+    detected, evidence = mix.known, []
+    if detected != UNKNOWN:
         evidence.append("its sessions have the keys of it")
     for feature, question, what in (
         ("llm_tools", mix.tools.list_llm_tools, "the list of tools"),
@@ -114,20 +114,20 @@ def _evidence(mix: Mix, session_id: str | None) -> tuple[Knowledge, list[str]]:
         ("oauth_health", mix.health.get_o_auth_health, "the health of OAuth tokens"),
         ("preferences", mix.preferences.get_preferences, "preferences"),
     ):
-        found = _offers(question) if known.agreed(feature) is None else None
+        found = _offers(question) if detected.supports(feature) is None else None
         if found is not None:
-            known = known.narrow(having(feature, value=found))
+            detected = detected.narrow(having(feature, value=found))
             evidence.append(f"it {'has' if found else 'lacks'} {what}")
-    if known.agreed("stream_write") is None and session_id:
+    if detected.supports("stream_write") is None and session_id:
         try:
             written = mix.run(ask(calls.probe_stream_write(session_id)))
         except MixError:
-            return known, evidence
+            return detected, evidence
         if written is None:
-            return known, evidence
-        known = known.narrow(having("stream_write", value=written))
+            return detected, evidence
+        detected = detected.narrow(having("stream_write", value=written))
         evidence.append(f"its streams {'take' if written else 'do not take'} messages")
-    return known, evidence
+    return detected, evidence
 
 
 def _offers(question: Callable[[], object]) -> bool | None:
@@ -152,7 +152,7 @@ def create_session(mix: Mix, said: str) -> tuple[Finding, str | None]:
         The finding, and the session's id, or None if there is none.
     """
     claimed = parse_api(said)
-    flow = flows.create_session(lambda: mix.known if claimed is None else Knowledge([claimed]), title=_TITLE)
+    flow = flows.create_session(lambda: mix.known if claimed is None else ApiKnowledge([claimed]), title=_TITLE)
     try:
         session, took = timed(lambda: mix.run(flow))
     except MixError as error:
@@ -201,9 +201,9 @@ def check_credentials(mix: Mix, environment: str | None) -> Finding:
     return Finding("credentials", "ok", f"Present for {', '.join(names)}.")
 
 
-def check_tokens(mix: Mix, known: Knowledge) -> Finding:
+def check_tokens(mix: Mix, detected: ApiKnowledge) -> Finding:
     """Asks whether OAuth tokens of providers have expired (Mix 0.6.5 and later)."""
-    if known.agreed("oauth_health") is False:
+    if detected.supports("oauth_health") is False:
         return Finding("tokens", "skipped", "This generation does not tell about OAuth tokens.")
     try:
         health = mix.health.get_o_auth_health()

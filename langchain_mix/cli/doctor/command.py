@@ -98,12 +98,12 @@ def _examine(
     else:
         created, own = checks.create_session(mix, api)
     try:
-        generation, known = checks.check_generation(mix, sessions, api, own)
+        generation, detected = checks.check_generation(mix, sessions, api, own)
         yield generation
         yield checks.check_credentials(mix, health.environment if health else None)
-        yield checks.check_tokens(mix, known)
+        yield checks.check_tokens(mix, detected)
         chosen = session or own or next((s.id for s in sessions), None)
-        yield check_stream(mix, chosen, known, patience=timeout, heartbeat=heartbeat, own=chosen == own)
+        yield check_stream(mix, chosen, detected, patience=timeout, heartbeat=heartbeat, own=chosen == own)
         yield checks.check_uploads(mix, chosen)
     finally:
         if own is not None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from langchain_mix.cli.doctor.findings import Finding
 from langchain_mix.errors import MixError, MixStreamError
-from langchain_mix.protocol.api import Knowledge
+from langchain_mix.protocol.api import ApiKnowledge
 from langchain_mix.protocol.events import Event, SSEConnectedEvent, SSEErrorEvent, SSEHeartbeatEvent
 
 if TYPE_CHECKING:
@@ -32,15 +32,15 @@ _TELLING: Final = ("via", "server", "x-cache", "cf-ray")
 
 
 def check_stream(
-    mix: Mix, session_id: str | None, known: Knowledge, *, patience: float, heartbeat: float, own: bool = False
+    mix: Mix, session_id: str | None, detected: ApiKnowledge, *, patience: float, heartbeat: float, own: bool = False
 ) -> Finding:
     """Opens the event stream of a session, and measures when `connected` comes, and a heartbeat if wanted.
 
     Args:
         mix: The client.
         session_id: The session, or None if there is none.
-        known: The generations the server may be. Mix 0.5 and 0.6 cancel a session's turn when a stream of it closes, so
-            that nothing is opened there unless the session is our own.
+        detected: The generations the server may be. Mix 0.5 and 0.6 cancel a session's turn when a stream of it
+            closes, so that nothing is opened there unless the session is our own.
         patience: Seconds to wait for the head and for `connected`.
         heartbeat: Seconds to wait for a heartbeat, 0 for not waiting.
         own: The session was created for this check, so that no turn runs in it.
@@ -50,7 +50,7 @@ def check_stream(
     """
     if session_id is None:
         return Finding(CHECK, "skipped", "There is no session whose stream could be opened.", "Create one, look again.")
-    if not own and known.agreed("close_cancels") is not False:
+    if not own and detected.supports("close_cancels") is not False:
         said = "Closing a stream cancels a running turn on API 0.5 and 0.6, so that none was opened."
         return Finding(CHECK, "skipped", said)
     found = _measured(mix, session_id, patience)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from pydantic.alias_generators import to_snake
 
 from langchain_mix.errors import MixInputError, MixUnsupportedError
-from langchain_mix.protocol.api import ALL, CAPABILITIES, Knowledge
+from langchain_mix.protocol.api import ALL, CAPABILITIES, ApiKnowledge
 
 
 def text(name: str, value: str) -> str:
@@ -80,12 +80,12 @@ def given(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def strict_body(
-    known: Knowledge, accepts: Literal["session_fields", "message_fields"], fields: Mapping[str, Any]
+    detected: ApiKnowledge, accepts: Literal["session_fields", "message_fields"], fields: Mapping[str, Any]
 ) -> dict[str, Any]:
     """Makes a body for an endpoint that refuses keys it does not know.
 
     Args:
-        known: The generations the server may be.
+        detected: The generations the server may be.
         accepts: The capability that lists the keys.
         fields: Wire keys and values; None ones were not asked for.
 
@@ -98,8 +98,8 @@ def strict_body(
     body = given(fields)
     for key in body:
         able = [version for version in ALL if key in getattr(CAPABILITIES[version], accepts)]
-        if known.isdisjoint(able):
-            here = ", ".join(version for version in ALL if version in known)
+        if detected.isdisjoint(able):
+            here = ", ".join(version for version in ALL if version in detected)
             raise MixUnsupportedError(
                 f"`{to_snake(key)}` does not exist on this Mix server (API {here}).",
                 hint=f"It exists on API {', '.join(able)}.",

@@ -5,7 +5,7 @@ Owns: paths and rules of keys and logins. Refuses to know: where users keep thei
 
 from __future__ import annotations
 
-from langchain_mix.protocol.api import Knowledge, having, require
+from langchain_mix.protocol.api import ApiKnowledge, having, require
 from langchain_mix.protocol.call import Call
 from langchain_mix.protocol.calls._inputs import filled
 from langchain_mix.protocol.calls._replies import reads
@@ -120,11 +120,11 @@ def handle_oauth_callback(provider: str, code: str, state: str) -> Call[HandleOA
     )
 
 
-def get_oauth_health(known: Knowledge) -> Call[GetOAuthHealthResponse]:
+def get_oauth_health(detected: ApiKnowledge) -> Call[GetOAuthHealthResponse]:
     """Asks for the state of the server's tokens (Mix 0.6.6 and later).
 
     Args:
-        known: The generations the server may be.
+        detected: The generations the server may be.
 
     Returns:
         The call.
@@ -132,7 +132,7 @@ def get_oauth_health(known: Knowledge) -> Call[GetOAuthHealthResponse]:
     Raises:
         MixUnsupportedError: No generation the server may be has this.
     """
-    require(known, "oauth_health", "The health of OAuth tokens")
+    require(detected, "oauth_health", "The health of OAuth tokens")
     return Call(
         method="GET",
         segments=("health", "auth"),
@@ -142,11 +142,11 @@ def get_oauth_health(known: Knowledge) -> Call[GetOAuthHealthResponse]:
     )
 
 
-def refresh_oauth_tokens(known: Knowledge) -> Call[RefreshOAuthTokensResponse]:
+def refresh_oauth_tokens(detected: ApiKnowledge) -> Call[RefreshOAuthTokensResponse]:
     """Lets the server refresh all its tokens (Mix 0.6.6 and later).
 
     Args:
-        known: The generations the server may be.
+        detected: The generations the server may be.
 
     Returns:
         The call.
@@ -154,7 +154,7 @@ def refresh_oauth_tokens(known: Knowledge) -> Call[RefreshOAuthTokensResponse]:
     Raises:
         MixUnsupportedError: No generation the server may be has this.
     """
-    require(known, "oauth_health", "Refreshing OAuth tokens")
+    require(detected, "oauth_health", "Refreshing OAuth tokens")
     return Call(
         method="POST",
         segments=("internal", "auth", "refresh-tokens"),

@@ -12,7 +12,7 @@ from typing import Any, Final
 from urllib.parse import unquote, urlsplit
 
 from langchain_mix.errors import MixInputError, MixNotFoundError, MixResponseError
-from langchain_mix.protocol.api import Knowledge, having, require
+from langchain_mix.protocol.api import ApiKnowledge, having, require
 from langchain_mix.protocol.call import Call, FilePart, content, nothing
 from langchain_mix.protocol.calls._inputs import filled
 from langchain_mix.protocol.calls._replies import reads
@@ -118,11 +118,11 @@ def read_file(session_id: str, filename: str) -> Call[bytes | None]:
     return replace(call, recover=_missing)
 
 
-def get_screenshot(known: Knowledge, session_id: str, filename: str) -> Call[bytes]:
+def get_screenshot(detected: ApiKnowledge, session_id: str, filename: str) -> Call[bytes]:
     """Reads a picture of the browser that a tool call took (Mix 0.8).
 
     Args:
-        known: The generations the server may be.
+        detected: The generations the server may be.
         session_id: The session.
         filename: The picture's name, or its address as `screenshot_urls` has it, of which the last segment counts: the
             request goes to this server, wherever the address leads.
@@ -134,7 +134,7 @@ def get_screenshot(known: Knowledge, session_id: str, filename: str) -> Call[byt
         MixInputError: There is no name.
         MixUnsupportedError: No generation the server may be has screenshots.
     """
-    require(known, "screenshots", "Reading a screenshot")
+    require(detected, "screenshots", "Reading a screenshot")
     name = unquote(urlsplit(filename).path.rpartition("/")[2]) if "/" in filename else filename
     filled("file name", name)
     return Call(

@@ -19,7 +19,7 @@ from langchain_mix.errors import (
     MixResponseError,
     RESTError,
 )
-from langchain_mix.protocol.api import ALL, ApiVersion, Knowledge, having, require
+from langchain_mix.protocol.api import ALL, ApiKnowledge, ApiVersion, having, require
 from langchain_mix.protocol.call import Call, Reply, nothing
 from langchain_mix.protocol.calls._inputs import filled, one_of, strict_body
 from langchain_mix.protocol.calls._replies import reads
@@ -34,7 +34,7 @@ from langchain_mix.protocol.models.options import ThinkingLevel
 
 
 def send_message(
-    known: Knowledge,
+    detected: ApiKnowledge,
     session_id: str,
     *,
     text: str,
@@ -48,7 +48,7 @@ def send_message(
     spaces is `/` is a slash command to the server.
 
     Args:
-        known: The generations the server may be.
+        detected: The generations the server may be.
         session_id: The session.
         text: The message, not empty.
         plan_mode: Whether the agent may only read and plan.
@@ -72,11 +72,11 @@ def send_message(
     return Call(
         method="POST",
         segments=("api", "sessions", session_id, "messages"),
-        body=strict_body(known, "message_fields", fields),
+        body=strict_body(detected, "message_fields", fields),
         decode=_read_sent,
         statuses=(200, 202),
         shows=_shown_by_sent,
-        patient=known.agreed("send_waits") is not False,
+        patient=detected.supports("send_waits") is not False,
     )
 
 
@@ -146,14 +146,14 @@ def event_stream(session_id: str) -> Call[None]:
     )
 
 
-def write_stream_message(known: Knowledge, session_id: str, content: str) -> Call[StreamMessageResponse]:
+def write_stream_message(detected: ApiKnowledge, session_id: str, content: str) -> Call[StreamMessageResponse]:
     """Hands a message to the open event streams of a session (Mix 0.5).
 
     Each open stream runs the message as a turn of its own; with none open it is lost, and the answer is the same.
     A text that starts with `/` is a slash command, one that starts with `!` a shell command that it runs unasked.
 
     Args:
-        known: The generations the server may be.
+        detected: The generations the server may be.
         session_id: The session.
         content: The message: plain text, or a JSON object with `text` and perhaps `plan_mode`.
 
@@ -164,7 +164,7 @@ def write_stream_message(known: Knowledge, session_id: str, content: str) -> Cal
         MixInputError: The content is empty.
         MixUnsupportedError: No generation the server may be has this.
     """
-    require(known, "stream_write", "Writing to the event stream")
+    require(detected, "stream_write", "Writing to the event stream")
     filled("content", content)
     # Mix 0.5 closes the stream without a word if the content is no JSON.
     inner = content if _is_message(content) else json.dumps({"text": content}, ensure_ascii=False)

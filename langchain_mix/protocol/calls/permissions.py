@@ -5,7 +5,7 @@ Owns: paths and rules of the answers. Refuses to know: policies, and the request
 
 from __future__ import annotations
 
-from langchain_mix.protocol.api import Knowledge, having, require
+from langchain_mix.protocol.api import ApiKnowledge, having, require
 from langchain_mix.protocol.call import Call, nothing
 from langchain_mix.protocol.calls._inputs import filled, given
 from langchain_mix.protocol.calls._inputs import text as valid_text
@@ -48,12 +48,12 @@ def deny_permission(permission_id: str) -> Call[DenyPermissionResponse]:
 
 
 def respond_to_notification(
-    known: Knowledge, notification_id: str, response_type: str, value: str | None = None
+    detected: ApiKnowledge, notification_id: str, response_type: str, value: str | None = None
 ) -> Call[None]:
     """Answers a notification (Mix 0.8). A second answer, or one after its time, is a 404 of plain text.
 
     Args:
-        known: The generations the server may be.
+        detected: The generations the server may be.
         notification_id: The notification.
         response_type: See `RespondToNotificationType`; the server does not check it.
         value: The text or the choice.
@@ -65,7 +65,7 @@ def respond_to_notification(
         MixInputError: The type is empty.
         MixUnsupportedError: No generation the server may be has notifications.
     """
-    require(known, "notifications", "Responding to a notification")
+    require(detected, "notifications", "Responding to a notification")
     return Call(
         method="POST",
         segments=("api", "notifications", notification_id, "respond"),

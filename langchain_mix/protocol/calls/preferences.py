@@ -6,7 +6,7 @@ Owns: paths and rules of preferences. Refuses to know: which models exist.
 from __future__ import annotations
 
 from langchain_mix.errors import MixInputError
-from langchain_mix.protocol.api import Knowledge, require
+from langchain_mix.protocol.api import ApiKnowledge, require
 from langchain_mix.protocol.call import Call
 from langchain_mix.protocol.calls._inputs import filled, given, one_of
 from langchain_mix.protocol.calls._replies import reads
@@ -21,11 +21,11 @@ from langchain_mix.protocol.models.preferences import (
 _WHAT = "Preferences"
 
 
-def get_preferences(known: Knowledge) -> Call[GetPreferencesResponse]:
+def get_preferences(detected: ApiKnowledge) -> Call[GetPreferencesResponse]:
     """Reads the preferences and what there is to prefer.
 
     Args:
-        known: The generations the server may be.
+        detected: The generations the server may be.
 
     Returns:
         The call.
@@ -33,12 +33,12 @@ def get_preferences(known: Knowledge) -> Call[GetPreferencesResponse]:
     Raises:
         MixUnsupportedError: No generation the server may be has preferences.
     """
-    require(known, "preferences", _WHAT)
+    require(detected, "preferences", _WHAT)
     return Call(method="GET", segments=("api", "preferences"), decode=reads(GetPreferencesResponse), idempotent=True)
 
 
 def update_preferences(
-    known: Knowledge,
+    detected: ApiKnowledge,
     *,
     preferred_provider: str | None = None,
     main_agent_model: str | None = None,
@@ -53,7 +53,7 @@ def update_preferences(
     A new model resets its agent's tokens and effort to defaults, unless they are given too.
 
     Args:
-        known: The generations the server may be.
+        detected: The generations the server may be.
         preferred_provider: The provider asked first.
         main_agent_model: The model of sessions.
         main_agent_max_tokens: Tokens a reply of it may have.
@@ -69,7 +69,7 @@ def update_preferences(
         MixInputError: The server would refuse a value, or silently ignore tokens or an effort without their model.
         MixUnsupportedError: No generation the server may be has preferences.
     """
-    require(known, "preferences", _WHAT)
+    require(detected, "preferences", _WHAT)
     _check_agent("main_agent", main_agent_model, main_agent_max_tokens, main_agent_reasoning_effort)
     _check_agent("sub_agent", sub_agent_model, sub_agent_max_tokens, sub_agent_reasoning_effort)
     fields = {
@@ -90,11 +90,11 @@ def update_preferences(
     )
 
 
-def get_available_providers(known: Knowledge) -> Call[dict[str, GetAvailableProvidersResponse]]:
+def get_available_providers(detected: ApiKnowledge) -> Call[dict[str, GetAvailableProvidersResponse]]:
     """Lists the providers and their models, by provider id.
 
     Args:
-        known: The generations the server may be.
+        detected: The generations the server may be.
 
     Returns:
         The call.
@@ -102,7 +102,7 @@ def get_available_providers(known: Knowledge) -> Call[dict[str, GetAvailableProv
     Raises:
         MixUnsupportedError: No generation the server may be has preferences.
     """
-    require(known, "preferences", _WHAT)
+    require(detected, "preferences", _WHAT)
     return Call(
         method="GET",
         segments=("api", "preferences", "providers"),
@@ -111,11 +111,11 @@ def get_available_providers(known: Knowledge) -> Call[dict[str, GetAvailableProv
     )
 
 
-def reset_preferences(known: Knowledge) -> Call[ResetPreferencesResponse]:
+def reset_preferences(detected: ApiKnowledge) -> Call[ResetPreferencesResponse]:
     """Sets all preferences to the server's defaults.
 
     Args:
-        known: The generations the server may be.
+        detected: The generations the server may be.
 
     Returns:
         The call.
@@ -123,7 +123,7 @@ def reset_preferences(known: Knowledge) -> Call[ResetPreferencesResponse]:
     Raises:
         MixUnsupportedError: No generation the server may be has preferences.
     """
-    require(known, "preferences", _WHAT)
+    require(detected, "preferences", _WHAT)
     return Call(
         method="POST",
         segments=("api", "preferences", "reset"),

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pydantic.alias_generators import to_snake
 
 from langchain_mix.errors import MixInputError, MixResponseError
-from langchain_mix.protocol.api import ALL, ApiVersion, Knowledge, having, require
+from langchain_mix.protocol.api import ALL, ApiKnowledge, ApiVersion, having, require
 from langchain_mix.protocol.call import Call, demands_browser_mode, names_browser_mode, nothing
 from langchain_mix.protocol.calls._inputs import filled, given, one_of, strict_body, text
 from langchain_mix.protocol.calls._replies import reads, shown_by_session, shown_by_sessions
@@ -35,17 +35,17 @@ _NEEDS: Final[Mapping[str, str]] = {
 }
 
 
-def list_sessions(known: Knowledge, *, include_subagents: bool | None = None) -> Call[list[SessionData]]:
+def list_sessions(detected: ApiKnowledge, *, include_subagents: bool | None = None) -> Call[list[SessionData]]:
     """Lists all sessions, newest first.
 
     Args:
-        known: The generations the server may be.
+        detected: The generations the server may be.
         include_subagents: Whether sub-agent sessions are listed too. Servers before Mix 0.7 have none.
 
     Returns:
         The call.
     """
-    asks = include_subagents is not None and known.agreed("subagents") is not False
+    asks = include_subagents is not None and detected.supports("subagents") is not False
     return Call(
         method="GET",
         segments=("api", "sessions"),
@@ -57,7 +57,7 @@ def list_sessions(known: Knowledge, *, include_subagents: bool | None = None) ->
 
 
 def create_session(
-    known: Knowledge,
+    detected: ApiKnowledge,
     *,
     title: str,
     custom_system_prompt: str | None = None,
@@ -73,7 +73,8 @@ def create_session(
     """Creates a session. None means: not sent.
 
     Args:
-        known: The generations the server may be. If all demand a browser mode and none is given, it is the local one.
+        detected: The generations the server may be. If all demand a browser mode and none is given, it is the local
+            one.
         title: Its title, not empty. Mix 0.8 cuts it to 20 characters.
         custom_system_prompt: Its own prompt.
         prompt_mode: See `PromptMode`. Without one a prompt is appended to the agent's own: in the server's own default
@@ -103,7 +104,7 @@ def create_session(
         raise MixInputError("`subagent_type` is set, but only the server creates sub-agents.")
     if model_id is not None and not provider:
         raise MixInputError("`model_id` is given without `provider`.", hint="Pass the provider of the model too.")
-    if browser_mode is None and cdp_url is None and known.agreed("browser_mode"):
+    if browser_mode is None and cdp_url is None and detected.supports("browser_mode"):
         browser_mode = BrowserMode.LOCAL_BROWSER_SERVICE
     _check_browser(browser_mode, cdp_url)
     fields = {
@@ -121,7 +122,7 @@ def create_session(
     return Call(
         method="POST",
         segments=("api", "sessions"),
-        body=strict_body(known, "session_fields", {key: _plain(key, value) for key, value in fields.items()}),
+        body=strict_body(detected, "session_fields", {key: _plain(key, value) for key, value in fields.items()}),
         decode=reads(SessionData),
         statuses=(201,),
         shows=shown_by_session,
@@ -162,12 +163,12 @@ def delete_session(session_id: str) -> Call[None]:
 
 
 def update_session_callbacks(
-    known: Knowledge, session_id: str, callbacks: Sequence[Callback | Mapping[str, Any]]
+    detected: ApiKnowledge, session_id: str, callbacks: Sequence[Callback | Mapping[str, Any]]
 ) -> Call[SessionData]:
     """Replaces all callbacks of a session.
 
     Args:
-        known: The generations the server may be.
+        detected: The generations the server may be.
         session_id: The session.
         callbacks: The new ones; an empty list removes them.
 
@@ -178,7 +179,7 @@ def update_session_callbacks(
         MixInputError: The server would refuse a callback.
         MixUnsupportedError: No generation the server may be has callbacks.
     """
-    require(known, "callbacks", "Setting callbacks")
+    require(detected, "callbacks", "Setting callbacks")
     return Call(
         method="PATCH",
         segments=("api", "sessions", session_id, "callbacks"),
@@ -206,11 +207,13 @@ def cancel_session(session_id: str) -> Call[CancelSessionProcessingResponse]:
     )
 
 
-def fork_session(known: Knowledge, session_id: str, message_index: int, title: str | None = None) -> Call[SessionData]:
+def fork_session(
+    detected: ApiKnowledge, session_id: str, message_index: int, title: str | None = None
+) -> Call[SessionData]:
     """Copies the beginning of a session into a new one (Mix before 0.8). Prompt, callbacks and files are not copied.
 
     Args:
-        known: The generations the server may be.
+        detected: The generations the server may be.
         session_id: The session.
         message_index: How many rows to copy, counted from the first; rows of role `tool` count too.
         title: The new session's title; the server's default is `Forked Session`.
@@ -222,7 +225,7 @@ def fork_session(known: Knowledge, session_id: str, message_index: int, title: s
         MixInputError: The index is negative.
         MixUnsupportedError: No generation the server may be can fork.
     """
-    require(known, "fork", "Forking a session")
+    require(detected, "fork", "Forking a session")
     if message_index < 0:
         raise MixInputError(f"`message_index` is {message_index}; it counts the messages to copy, so it is 0 or more.")
     return Call(

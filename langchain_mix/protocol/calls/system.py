@@ -6,7 +6,7 @@ Refuses to know: what the answers are used for.
 
 from __future__ import annotations
 
-from langchain_mix.protocol.api import Knowledge, having, require
+from langchain_mix.protocol.api import ApiKnowledge, having, require
 from langchain_mix.protocol.call import Call
 from langchain_mix.protocol.calls._replies import reads
 from langchain_mix.protocol.models.system import (
@@ -69,11 +69,11 @@ def list_mcp_servers() -> Call[list[ListMcpServersResponse]]:
     return Call(method="GET", segments=("api", "mcp"), decode=reads(list[ListMcpServersResponse]), idempotent=True)
 
 
-def list_llm_tools(known: Knowledge) -> Call[ListLLMToolsResponse]:
+def list_llm_tools(detected: ApiKnowledge) -> Call[ListLLMToolsResponse]:
     """Lists the tools of the model (Mix 0.7 and later).
 
     Args:
-        known: The generations the server may be.
+        detected: The generations the server may be.
 
     Returns:
         The call.
@@ -81,7 +81,7 @@ def list_llm_tools(known: Knowledge) -> Call[ListLLMToolsResponse]:
     Raises:
         MixUnsupportedError: No generation the server may be has this.
     """
-    require(known, "llm_tools", "The list of tools")
+    require(detected, "llm_tools", "The list of tools")
     return Call(
         method="GET",
         segments=("api", "tools"),
@@ -91,11 +91,11 @@ def list_llm_tools(known: Knowledge) -> Call[ListLLMToolsResponse]:
     )
 
 
-def get_tools_status(known: Knowledge) -> Call[GetToolsStatusResponse]:
+def get_tools_status(detected: ApiKnowledge) -> Call[GetToolsStatusResponse]:
     """Asks which tools are ready (Mix before 0.8).
 
     Args:
-        known: The generations the server may be.
+        detected: The generations the server may be.
 
     Returns:
         The call.
@@ -103,17 +103,17 @@ def get_tools_status(known: Knowledge) -> Call[GetToolsStatusResponse]:
     Raises:
         MixUnsupportedError: No generation the server may be has this.
     """
-    require(known, "tools_status", "The status of tools")
+    require(detected, "tools_status", "The status of tools")
     return Call(
         method="GET", segments=("api", "tools", "status"), decode=reads(GetToolsStatusResponse), idempotent=True
     )
 
 
-def get_tool_credentials_status(known: Knowledge) -> Call[GetToolCredentialsStatusResponse]:
+def get_tool_credentials_status(detected: ApiKnowledge) -> Call[GetToolCredentialsStatusResponse]:
     """Asks which tools have their credentials (Mix 0.7 and later).
 
     Args:
-        known: The generations the server may be.
+        detected: The generations the server may be.
 
     Returns:
         The call.
@@ -121,7 +121,7 @@ def get_tool_credentials_status(known: Knowledge) -> Call[GetToolCredentialsStat
     Raises:
         MixUnsupportedError: No generation the server may be has this.
     """
-    require(known, "llm_tools", "The status of tools' credentials")
+    require(detected, "llm_tools", "The status of tools' credentials")
     return Call(
         method="GET",
         segments=("api", "tools", "credentials-status"),

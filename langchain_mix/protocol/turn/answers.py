@@ -24,7 +24,7 @@ def answered(state: State, signal: Answered) -> Effects:
         return _refused(state, signal.error)
     state.accepted = state.answered = True
     reply = signal.reply
-    if state.known.agreed("user_message_created") is False:
+    if state.detected.supports("user_message_created") is False:
         state.ours = True  # No event will say so.
     if reply is None:
         return ()
@@ -69,7 +69,7 @@ def dropped(state: State, error: errors.MixError) -> Effects:
     if state.phase is Phase.OPENING:
         state.reopens += 1
         return state.fail(error) if final or state.reopens > MAX_REOPENS else (Reopen(state.reopens),)
-    if state.known.agreed("close_cancels") is True:
+    if state.detected.supports("close_cancels") is True:
         return state.end_with(outcomes.interrupted(error))
     state.reopens += 1
     state.fruitless += 1

@@ -5,7 +5,7 @@ Owns: the machine that the shells drive. Refuses to know: clocks, sockets, threa
 
 from __future__ import annotations
 
-from langchain_mix.protocol.api import Knowledge
+from langchain_mix.protocol.api import ApiKnowledge
 from langchain_mix.protocol.turn import answers, settling, stream
 from langchain_mix.protocol.turn.state import Effects, Phase, State
 from langchain_mix.protocol.turn.steps import Answered, Dropped, Read, Received, Signal
@@ -24,7 +24,7 @@ class Turn:
         session_id: str,
         text: str,
         *,
-        known: Knowledge,
+        detected: ApiKnowledge,
         command: bool = False,
         stale_error: str = "",
         cost_before: float | None = None,
@@ -35,7 +35,7 @@ class Turn:
         Args:
             session_id: The session.
             text: The message, exactly as it will be sent.
-            known: The generations the server may be.
+            detected: The generations the server may be.
             command: The text is meant as a server command.
             stale_error: Text of an error that ended the session's last turn and may be told once more (Mix 0.6.5 on).
             cost_before: The session's cost before the turn in US dollars, if known; before Mix 0.8 only the difference
@@ -46,7 +46,7 @@ class Turn:
         self._state = State(
             session_id=session_id,
             text=text,
-            known=known,
+            detected=detected,
             command=command,
             stale_error=stale_error,
             cost_before=cost_before,
@@ -54,9 +54,9 @@ class Turn:
         )
 
     @property
-    def known(self) -> Knowledge:
+    def detected(self) -> ApiKnowledge:
         """The generations the server may be, narrowed by what the turn has shown."""
-        return self._state.known
+        return self._state.detected
 
     @property
     def stale_error(self) -> str:

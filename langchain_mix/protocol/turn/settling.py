@@ -74,7 +74,7 @@ def _own(state: State, transcript: Transcript) -> tuple[StoredRow | None, list[S
     if user is None:
         return None, [], True
     end = state.complete.message_id if state.complete is not None else ""
-    announces = state.known.agreed("user_message_created")
+    announces = state.detected.supports("user_message_created")
     evidence = Evidence(
         since=state.rows_before,
         told=told,
@@ -152,7 +152,7 @@ def _proven(state: State, transcript: Transcript, user: StoredRow, rows: list[St
     state.user_id, state.phase = user.id, Phase.CLOSING
     if outcome != "finished" and state.failure is None:
         state.failure = outcomes.stored_failure(outcome, state.early_error)
-    if state.known.agreed("tool_results") is False:
+    if state.detected.supports("tool_results") is False:
         state.result.verified = True
         return _settle_all(state, transcript, rows)
     return (state.final_read(),)  # This was the export; the message listing tells results and tokens too.

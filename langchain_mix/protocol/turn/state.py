@@ -11,7 +11,7 @@ from enum import Enum, auto
 from typing import Final
 
 from langchain_mix import errors
-from langchain_mix.protocol.api import ApiVersion, Knowledge
+from langchain_mix.protocol.api import ApiKnowledge, ApiVersion
 from langchain_mix.protocol.events import SSECompleteEventData
 from langchain_mix.protocol.turn import outcomes
 from langchain_mix.protocol.turn.narration import Narration
@@ -62,7 +62,7 @@ class State:
     Attributes:
         session_id: The session.
         text: The message as it is sent.
-        known: The generations the server may be.
+        detected: The generations the server may be.
         command: The text is meant as a server command.
         stale_error: Text of an error of the turn before that may come once more; after the turn, of this one's.
         cost_before: The session's cost before the turn, if known.
@@ -101,7 +101,7 @@ class State:
 
     session_id: str
     text: str
-    known: Knowledge
+    detected: ApiKnowledge
     command: bool = False
     stale_error: str = ""
     cost_before: float | None = None
@@ -152,7 +152,7 @@ class State:
         if not self.ours:
             if message_id is not None:
                 self.foreign_ids.add(message_id)  # Mix 0.7 on: what comes before our user_message_created is not ours.
-            elif self.known.agreed("user_message_created") is not True:
+            elif self.detected.supports("user_message_created") is not True:
                 self.ours = True
         if not self.ours or (message_id is not None and message_id in self.foreign_ids):
             return False
@@ -186,8 +186,8 @@ class State:
 
     def narrow(self, possible: Iterable[ApiVersion]) -> None:
         """Takes what was seen of the server's generation."""
-        if len(self.known) > 1:
-            self.known = self.known.narrow(possible)
+        if len(self.detected) > 1:
+            self.detected = self.detected.narrow(possible)
 
     def partial(self) -> TurnResult:
         """What is known of the turn by now."""
@@ -200,12 +200,12 @@ class State:
 
         Mix 0.8 tells results and tokens among the messages; before it only the export tells reasons and counters.
         """
-        return Reconcile(export=self.known.agreed("tool_results") is False)
+        return Reconcile(export=self.detected.supports("tool_results") is False)
 
     def end_with(self, error: errors.MixError) -> Effects:
         """Ends the turn with an error, once the stored messages were read."""
         self.failure, self.phase = error, Phase.CLOSING
-        self.stale_error = outcomes.echo_of(error) if self.known.agreed("errors_twice") is not False else ""
+        self.stale_error = outcomes.echo_of(error) if self.detected.supports("errors_twice") is not False else ""
         return (self.final_read(),)
 
     def finish(self, *, command: bool = False) -> Effects:

@@ -220,7 +220,7 @@ def _error(state: State, event: ev.SSEErrorEvent) -> Effects:
 
 
 def _running_error(state: State, data: ev.SSEErrorEventData) -> Effects:
-    if outcomes.is_sign_in_notice(data.error) and state.known.agreed("stream_write") is not True:
+    if outcomes.is_sign_in_notice(data.error) and state.detected.supports("stream_write") is not True:
         # Told to all streams of a session when anyone's message is refused; ours is refused in its own answer.
         return (Emit(Progress("sign_in_notice", {"error": data.error})),)
     if not state.touched and data.error and data.error == state.stale_error:

@@ -16,13 +16,13 @@ from langchain_mix import errors
 from langchain_mix.client._settings import CallOptions
 from langchain_mix.emulator import Script
 from langchain_mix.protocol import calls
-from langchain_mix.protocol.api import Knowledge
+from langchain_mix.protocol.api import ApiKnowledge
 from langchain_mix.protocol.retry import NO_RETRIES
 
 pytestmark = pytest.mark.timeout(10)
 
 ONCE = CallOptions(NO_RETRIES)
-KNOWN = Knowledge(["0.8"])
+KNOWN = ApiKnowledge(["0.8"])
 HTML = b"<!DOCTYPE html><html><body>nginx</body></html>"
 
 Act = Callable[[socket.socket], None]

@@ -21,7 +21,7 @@ from langchain_mix.chat_models.memory import CLAIMS, HEADS, Head
 from langchain_mix.chat_models.parameters import CallParameters, MixParameterWarning
 from langchain_mix.chat_models.plans import Append, Fork, New, Replay, Rewind
 from langchain_mix.pointer import KEY, Pointer
-from langchain_mix.protocol.api import UNKNOWN, ApiVersion, Knowledge
+from langchain_mix.protocol.api import UNKNOWN, ApiKnowledge, ApiVersion
 from langchain_mix.protocol.call import Call, Reply
 from langchain_mix.protocol.turn.updates import Message, RowRef, TurnResult
 
@@ -41,7 +41,7 @@ class Server:
     """Answers the calls of a flow like a server of one generation whose session S has these rows."""
 
     def __init__(self, version: str, rows: list[tuple[str, str]] = ROWS, refuses: str = "") -> None:
-        self.known = Knowledge([ApiVersion(version)])
+        self.known = ApiKnowledge([ApiVersion(version)])
         self.rows = list(rows)
         self.refuses = refuses
         self.texts: dict[str, str] = {}

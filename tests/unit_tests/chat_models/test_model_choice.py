@@ -7,17 +7,17 @@ import pytest
 from langchain_mix.chat_models.model_choice import Route, model_told, not_honoured, routes_to_model
 from langchain_mix.chat_models.parameters import UNNAMED_MODEL, CallParameters, MixParameterWarning
 from langchain_mix.errors import MixInputError, MixUnsupportedError
-from langchain_mix.protocol.api import ALL, UNKNOWN, ApiVersion, Knowledge
+from langchain_mix.protocol.api import ALL, UNKNOWN, ApiKnowledge, ApiVersion
 
-NEXT, V0_8 = Knowledge([ApiVersion.NEXT]), Knowledge([ApiVersion.V0_8])
+NEXT, V0_8 = ApiKnowledge([ApiVersion.NEXT]), ApiKnowledge([ApiVersion.V0_8])
 MODEL = CallParameters(model="m", provider="p")
 BARE = CallParameters(model="m")
 SESSION = Route("session", {"model_id": "m", "provider": "p"})
 
 
 def test_without_a_model_the_server_chooses():
-    for known in (UNKNOWN, NEXT, V0_8):
-        assert routes_to_model(CallParameters(provider="p"), known, set_preferences=True) == (Route("server"),)
+    for detected in (UNKNOWN, NEXT, V0_8):
+        assert routes_to_model(CallParameters(provider="p"), detected, set_preferences=True) == (Route("server"),)
 
 
 def test_sessions_have_models_on_the_next_generation():
@@ -31,11 +31,11 @@ def test_the_next_generation_demands_a_provider():
 
 def test_older_servers_have_preferences_that_are_only_changed_if_that_is_allowed():
     for version in ALL[:-1]:
-        known = Knowledge([version])
-        assert routes_to_model(MODEL, known) == (Route("server"),)
+        detected = ApiKnowledge([version])
+        assert routes_to_model(MODEL, detected) == (Route("server"),)
         fields = {"main_agent_model": "m", "main_agent_max_tokens": 5, "preferred_provider": "p"}
-        assert routes_to_model(MODEL, known, set_preferences=True, max_tokens=5)[0] == Route("preferences", fields)
-        assert routes_to_model(BARE, known, set_preferences=True)[0].fields == {"main_agent_model": "m"}
+        assert routes_to_model(MODEL, detected, set_preferences=True, max_tokens=5)[0] == Route("preferences", fields)
+        assert routes_to_model(BARE, detected, set_preferences=True)[0].fields == {"main_agent_model": "m"}
 
 
 def test_an_unknown_server_is_asked_for_a_session_first():

@@ -8,10 +8,10 @@ import pytest
 
 from langchain_mix.checkpoint.door import TITLE, Door
 from langchain_mix.errors import MixDefaultError, MixNotFoundError, MixStoreError
-from langchain_mix.protocol.api import ApiVersion, Knowledge
+from langchain_mix.protocol.api import ApiKnowledge, ApiVersion
 from langchain_mix.protocol.call import Reply, Together
 
-KNOWN = Knowledge([ApiVersion.V0_7])
+KNOWN = ApiKnowledge([ApiVersion.V0_7])
 FILE = {"error": {"code": 404, "message": "File with ID 'x' not found", "type": "not_found"}}
 SESSION = {"error": {"code": 404, "message": "Session with ID 's' not found", "type": "not_found"}}
 

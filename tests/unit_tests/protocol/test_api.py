@@ -15,10 +15,10 @@ from langchain_mix.protocol.api import (
     ALL,
     CAPABILITIES,
     UNKNOWN,
+    ApiKnowledge,
     ApiName,
     ApiVersion,
     Capabilities,
-    Knowledge,
     before,
     having,
     parse_api,
@@ -78,23 +78,23 @@ def test_strict_bodies_only_grow() -> None:
         assert CAPABILITIES[older].message_fields <= CAPABILITIES[newer].message_fields
 
 
-@given(known=VERSIONS, evidence=VERSIONS)
-def test_evidence_narrows_and_contradiction_starts_over(known: set[ApiVersion], evidence: set[ApiVersion]) -> None:
-    narrowed = Knowledge(known).narrow(evidence)
-    assert narrowed == (known & evidence or evidence)
+@given(detected=VERSIONS, evidence=VERSIONS)
+def test_evidence_narrows_and_contradiction_starts_over(detected: set[ApiVersion], evidence: set[ApiVersion]) -> None:
+    narrowed = ApiKnowledge(detected).narrow(evidence)
+    assert narrowed == (detected & evidence or evidence)
     assert narrowed.narrow(evidence) == narrowed
 
 
-@given(known=VERSIONS, field=st.sampled_from(FLAGS))
-def test_agreement_is_unanimous(known: set[ApiVersion], field: str) -> None:
-    values = {getattr(CAPABILITIES[v], field) for v in known}
-    assert Knowledge(known).agreed(field) is (values.pop() if len(values) == 1 else None)
+@given(detected=VERSIONS, field=st.sampled_from(FLAGS))
+def test_agreement_is_unanimous(detected: set[ApiVersion], field: str) -> None:
+    values = {getattr(CAPABILITIES[v], field) for v in detected}
+    assert ApiKnowledge(detected).supports(field) is (values.pop() if len(values) == 1 else None)
 
 
-@given(known=VERSIONS)
-def test_one_generation_left_is_the_version(known: set[ApiVersion]) -> None:
-    assert Knowledge(known).version == (next(iter(known)) if len(known) == 1 else None)
-    assert Knowledge(known).newest == max(known, key=ALL.index)
+@given(detected=VERSIONS)
+def test_one_generation_left_is_the_version(detected: set[ApiVersion]) -> None:
+    assert ApiKnowledge(detected).version == (next(iter(detected)) if len(detected) == 1 else None)
+    assert ApiKnowledge(detected).newest == max(detected, key=ALL.index)
 
 
 @pytest.mark.parametrize(

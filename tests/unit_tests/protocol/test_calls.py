@@ -11,12 +11,12 @@ import pytest
 import langchain_mix
 from langchain_mix import errors
 from langchain_mix.protocol import calls, models
-from langchain_mix.protocol.api import ALL, CAPABILITIES, UNKNOWN, ApiVersion, Knowledge, before, having, since
+from langchain_mix.protocol.api import ALL, CAPABILITIES, UNKNOWN, ApiKnowledge, ApiVersion, before, having, since
 from langchain_mix.protocol.call import FilePart, Reply
 from langchain_mix.protocol.calls import PROMPT_LIMITS
 from langchain_mix.protocol.models import Callback, SendMessageResponse, SessionData
 
-V05, V06, V065, V07, V08, NEXT = (Knowledge([version]) for version in ALL)
+V05, V06, V065, V07, V08, NEXT = (ApiKnowledge([version]) for version in ALL)
 PART = FilePart("a.txt", b"x")
 SCRIPT = {"tool_name": "Bash", "type": "bash_script", "bash_command": "true"}
 
@@ -655,14 +655,14 @@ MESSAGE_ARGUMENTS = {
 @pytest.mark.parametrize("key", SESSION_ARGUMENTS)
 def test_sessions_send_a_field_exactly_where_it_exists(version, key):
     fields = CAPABILITIES[version].session_fields
-    known = Knowledge([version])
+    detected = ApiKnowledge([version])
     if key in fields:
-        body = calls.create_session(known, title="T", **SESSION_ARGUMENTS[key]).body
+        body = calls.create_session(detected, title="T", **SESSION_ARGUMENTS[key]).body
         assert key in body
         assert body.keys() <= fields
     else:
         with pytest.raises(errors.MixUnsupportedError) as caught:
-            calls.create_session(known, title="T", **SESSION_ARGUMENTS[key])
+            calls.create_session(detected, title="T", **SESSION_ARGUMENTS[key])
         for able in ALL:
             first_missing = "browserMode" if key == "cdpUrl" else key
             assert (f"{able}" in caught.value.hint.split("API ")[1].rstrip(".").split(", ")) is (
@@ -673,49 +673,49 @@ def test_sessions_send_a_field_exactly_where_it_exists(version, key):
 @pytest.mark.parametrize("version", ALL)
 @pytest.mark.parametrize("key", MESSAGE_ARGUMENTS)
 def test_messages_send_a_field_exactly_where_it_exists(version, key):
-    known = Knowledge([version])
+    detected = ApiKnowledge([version])
     if key in CAPABILITIES[version].message_fields:
-        assert calls.send_message(known, "S", text="t", **MESSAGE_ARGUMENTS[key]).body.keys() == {"text", key}
+        assert calls.send_message(detected, "S", text="t", **MESSAGE_ARGUMENTS[key]).body.keys() == {"text", key}
     else:
         with pytest.raises(errors.MixUnsupportedError, match=f"`{key}`") as caught:
-            calls.send_message(known, "S", text="t", **MESSAGE_ARGUMENTS[key])
+            calls.send_message(detected, "S", text="t", **MESSAGE_ARGUMENTS[key])
         assert "0.8" in caught.value.hint
 
 
 @pytest.mark.parametrize("version", ALL)
 def test_what_nobody_asked_for_is_not_sent(version):
-    known = Knowledge([version])
+    detected = ApiKnowledge([version])
     demanded = {"browserMode": "local-browser-service"} if version in since(ApiVersion.V0_8) else {}
-    assert calls.create_session(known, title="T").body == {"title": "T", **demanded}
-    assert calls.send_message(known, "S", text="t").body == {"text": "t"}
-    assert calls.list_sessions(known).query == ()
+    assert calls.create_session(detected, title="T").body == {"title": "T", **demanded}
+    assert calls.send_message(detected, "S", text="t").body == {"text": "t"}
+    assert calls.list_sessions(detected).query == ()
 
 
 def test_the_browser_mode_is_filled_only_when_certainly_demanded():
-    assert "browserMode" not in calls.create_session(Knowledge(V07 | V08), title="T").body
-    assert calls.create_session(Knowledge(V08 | NEXT), title="T").body["browserMode"] == "local-browser-service"
+    assert "browserMode" not in calls.create_session(ApiKnowledge(V07 | V08), title="T").body
+    assert calls.create_session(ApiKnowledge(V08 | NEXT), title="T").body["browserMode"] == "local-browser-service"
     mode = "electron-embedded-browser"
     assert calls.create_session(V08, title="T", browser_mode=mode).body["browserMode"] == mode
 
 
 def test_a_field_that_one_possible_generation_knows_is_sent():
-    body = calls.create_session(Knowledge(V05 | NEXT), title="T", model_id="m", provider="p").body
+    body = calls.create_session(ApiKnowledge(V05 | NEXT), title="T", model_id="m", provider="p").body
     assert body["modelId"] == "m"
     assert calls.send_message(UNKNOWN, "S", text="t", max_steps=1).body["max_steps"] == 1
 
 
 @pytest.mark.parametrize("version", ALL)
 def test_subagents_are_asked_for_only_where_they_may_exist(version):
-    query = calls.list_sessions(Knowledge([version]), include_subagents=True).query
+    query = calls.list_sessions(ApiKnowledge([version]), include_subagents=True).query
     assert bool(query) is (version in since(ApiVersion.V0_7))
 
 
 FEATURES = {
-    "fork": lambda known: calls.fork_session(known, "S", 0),
-    "callbacks": lambda known: calls.update_session_callbacks(known, "S", []),
-    "stream_write": lambda known: calls.write_stream_message(known, "S", "t"),
-    "notifications": lambda known: calls.respond_to_notification(known, "N", "text"),
-    "screenshots": lambda known: calls.get_screenshot(known, "S", "1.png"),
+    "fork": lambda detected: calls.fork_session(detected, "S", 0),
+    "callbacks": lambda detected: calls.update_session_callbacks(detected, "S", []),
+    "stream_write": lambda detected: calls.write_stream_message(detected, "S", "t"),
+    "notifications": lambda detected: calls.respond_to_notification(detected, "N", "text"),
+    "screenshots": lambda detected: calls.get_screenshot(detected, "S", "1.png"),
     "llm_tools": calls.list_llm_tools,
     "llm_tools ": calls.get_tool_credentials_status,
     "tools_status": calls.get_tools_status,
@@ -733,22 +733,22 @@ FEATURES = {
 def test_an_endpoint_is_called_exactly_where_it_exists(version, feature):
     build = FEATURES[feature]
     if version in having(feature.strip()):
-        assert build(Knowledge([version])).method
+        assert build(ApiKnowledge([version])).method
     else:
         with pytest.raises(errors.MixUnsupportedError) as caught:
-            build(Knowledge([version]))
+            build(ApiKnowledge([version]))
         assert all(able in caught.value.hint for able in having(feature.strip()))
 
 
 @pytest.mark.parametrize("version", ALL)
 def test_sending_is_patient_where_the_server_may_wait(version):
     waits = CAPABILITIES[version].send_waits
-    assert calls.send_message(Knowledge([version]), "S", text="t").patient is waits
+    assert calls.send_message(ApiKnowledge([version]), "S", text="t").patient is waits
 
 
 def test_sending_is_patient_while_the_generation_is_unknown():
     assert calls.send_message(UNKNOWN, "S", text="t").patient
-    assert not calls.send_message(Knowledge(V065 | V08), "S", text="t").patient
+    assert not calls.send_message(ApiKnowledge(V065 | V08), "S", text="t").patient
 
 
 # Replies -------------------------------------------------------------------------------------------------------------

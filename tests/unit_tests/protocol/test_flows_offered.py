@@ -8,9 +8,9 @@ import pytest
 
 from langchain_mix import errors
 from langchain_mix.protocol import flows
-from langchain_mix.protocol.api import UNKNOWN, ApiVersion, Knowledge
+from langchain_mix.protocol.api import UNKNOWN, ApiKnowledge, ApiVersion
 
-V0_8 = Knowledge([ApiVersion.V0_8])
+V0_8 = ApiKnowledge([ApiVersion.V0_8])
 
 OFFERED = {
     "fork_session": ("S", 1, None),

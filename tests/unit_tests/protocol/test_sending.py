@@ -8,11 +8,11 @@ import pytest
 
 from langchain_mix import errors
 from langchain_mix.protocol import sending
-from langchain_mix.protocol.api import UNKNOWN, ApiVersion, Knowledge
+from langchain_mix.protocol.api import UNKNOWN, ApiKnowledge, ApiVersion
 from langchain_mix.protocol.models import BackendMessage, SendMessageResponse
 from langchain_mix.protocol.turn.updates import Message, ToolCall, TurnResult, Usage
 
-V0_5, V0_8 = Knowledge([ApiVersion.V0_5]), Knowledge([ApiVersion.V0_8])
+V0_5, V0_8 = ApiKnowledge([ApiVersion.V0_5]), ApiKnowledge([ApiVersion.V0_8])
 
 
 def play(flow: Any, *answers: Any) -> tuple[list[Any], Any]:
@@ -148,10 +148,10 @@ def test_writing_where_there_is_nothing_to_write_to() -> None:
 
 
 def test_writing_to_an_unknown_server_asks_first() -> None:
-    known = UNKNOWN
-    flow = sending.write_stream_message(lambda: known, "S", "Hi")
+    detected = UNKNOWN
+    flow = sending.write_stream_message(lambda: detected, "S", "Hi")
     assert str(next(flow)) == "GET /stream/S/message"
-    known = V0_5
+    detected = V0_5
     assert str(flow.send(True)) == "POST /stream/S/message"
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from langchain_mix.emulator.world.names import stored_name
 from langchain_mix.errors import MixInputError
-from langchain_mix.protocol.api import ALL, CAPABILITIES, UNKNOWN, Knowledge
+from langchain_mix.protocol.api import ALL, CAPABILITIES, UNKNOWN, ApiKnowledge
 from langchain_mix.retrievers.upload_plan import plan_upload, refuse_existing, stored_names
 from langchain_mix.retrievers.upload_progress import Display, Tracker
 
@@ -65,14 +65,14 @@ def test_two_files_that_would_become_one_are_refused(tree):
 def test_names_that_the_server_makes_alike_are_refused(tmp_path, one, two, older):
     for name in (one, two):
         (tmp_path / name).write_text(name)
-    for known in (UNKNOWN, Knowledge(["0.8"])):
+    for known in (UNKNOWN, ApiKnowledge(["0.8"])):
         with pytest.raises(MixInputError, match="would all be stored"):
             plan_upload(tmp_path, known)
     if older:
         with pytest.raises(MixInputError, match="would all be stored"):
-            plan_upload(tmp_path, Knowledge(["0.5"]))
+            plan_upload(tmp_path, ApiKnowledge(["0.5"]))
     else:
-        assert len(plan_upload(tmp_path, Knowledge(["0.5"])).files) == 2
+        assert len(plan_upload(tmp_path, ApiKnowledge(["0.5"])).files) == 2
 
 
 @pytest.mark.parametrize("name", ["langchain-mix-ckpt-1.bin", "a\nb.md", "a\x07.md"])
@@ -107,7 +107,7 @@ def test_a_file_that_cannot_be_read_is_refused(tree):
     ],
 )
 def test_names_are_foreseen_as_a_server_makes_them(api, name):
-    assert stored_names(name, Knowledge([api])) == (stored_name(name, CAPABILITIES[api]),)
+    assert stored_names(name, ApiKnowledge([api])) == (stored_name(name, CAPABILITIES[api]),)
     assert stored_name(name, CAPABILITIES[api]) in stored_names(name, UNKNOWN)
 
 

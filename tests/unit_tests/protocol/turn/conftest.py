@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from langchain_mix import errors
-from langchain_mix.protocol.api import ALL, CAPABILITIES, ApiVersion, Knowledge
+from langchain_mix.protocol.api import ALL, CAPABILITIES, ApiKnowledge, ApiVersion
 from langchain_mix.protocol.event_reader import parse_event
 from langchain_mix.protocol.models import BackendMessage, ExportSession, SendMessageResponse
 from langchain_mix.protocol.sse import ServerSentEvent, SSEDecoder, encode
@@ -101,11 +101,11 @@ class Bench:
 
     def __post_init__(self) -> None:
         self.version = ApiVersion(self.api) if self.api != "auto" else ApiVersion.V0_8
-        known = Knowledge(ALL if self.api == "auto" else [self.version])
+        detected = ApiKnowledge(ALL if self.api == "auto" else [self.version])
         self.turn = Turn(
             "S",
             self.text,
-            known=known,
+            detected=detected,
             command=self.command,
             stale_error=self.stale_error,
             cost_before=self.cost_before,

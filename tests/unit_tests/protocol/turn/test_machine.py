@@ -55,11 +55,11 @@ def test_the_generation_is_learned_on_the_way(bench):
     server = bench(api="auto")
     server.connected()
     server.accepted()
-    assert not server.turn.known.agreed("send_waits")
+    assert not server.turn.detected.supports("send_waits")
     server.event("user_message_created", messageId="U", content="hi")
-    assert server.turn.known.agreed("message_ids") is True
+    assert server.turn.detected.supports("message_ids") is True
     server.event("tool_use_start", id="T", name="Bash")
-    assert server.turn.known.agreed("tool_results") is True
+    assert server.turn.detected.supports("tool_results") is True
 
 
 def test_partial_holds_what_is_known_while_the_turn_runs(bench):

@@ -441,11 +441,11 @@ def test_settling_keeps_shown_text_that_continues_the_stored_text(seen: list[Any
     shown = "".join(t for _, t, _ in seen)
     saved = "".join(t for t, *_ in rows)
     updates, settled = settle([Seen(i, [t], [h]) for i, t, h in seen], stored(rows))
-    known = "".join("".join(m.text) for m in settled)
+    detected = "".join("".join(m.text) for m in settled)
     told = shown + "".join(u.text for u in updates if isinstance(u, up.TextDelta))
     if rows and saved.startswith(shown):
         assert told == saved
     if shown.startswith(saved) and lined_up(seen, stored(rows)):
-        assert known == shown
+        assert detected == shown
     for row in stored(rows)[:-1]:
-        assert row.text in known
+        assert row.text in detected
