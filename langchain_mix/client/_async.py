@@ -251,11 +251,11 @@ class AsyncTransport:
 
     async def download(
         self,
-        call: Call[bytes],
+        call: Call[T],
         write: Callable[[bytes], object],
         progress: Callable[[int, int | None], object] | None,
         options: CallOptions = DEFAULT_OPTIONS,
-    ) -> int:
+    ) -> tuple[T, int]:
         """Streams the body of an answer. It is asked for again as long as nothing of it was written.
 
         Args:
@@ -265,7 +265,7 @@ class AsyncTransport:
             options: How it is sent.
 
         Returns:
-            The number of bytes.
+            The result of the call, which is decoded from the head alone, and the number of bytes.
 
         Raises:
             MixError: It failed; what was written by then is not the file.
@@ -301,8 +301,8 @@ class AsyncTransport:
                 return error, None
             return head_of(response), response
 
-        await self._sent(call, options, fetch)
-        return size
+        result, _ = await self._sent(call, options, fetch)
+        return result, size
 
 
 class AsyncEventStream:

@@ -208,6 +208,7 @@ class Core:
             "Accept": "application/json",
             "Accept-Encoding": ACCEPTED_ENCODINGS,
             **self.settings.headers,
+            **dict(call.headers),
         }
         headers |= check_headers(options.http_headers or {})
         seconds = options.timeout_ms / 1000 if options.timeout_ms is not None else self.settings.timeout

@@ -250,7 +250,7 @@ class Files(Operations):
         """
         call = calls.download_file(id, filename, thumb=thumb, time=time)
         with opened(to, overwrite=overwrite) as write:
-            return self._sync_with(options).download(call, write, progress)
+            return self._sync_with(options).download(call, write, progress)[1]
 
     async def download_async(
         self,
@@ -267,7 +267,7 @@ class Files(Operations):
         """Does what `download` does, asynchronously."""
         call = calls.download_file(id, filename, thumb=thumb, time=time)
         with opened(to, overwrite=overwrite) as write:
-            return await self._async_with(options).download(call, write, progress)
+            return (await self._async_with(options).download(call, write, progress))[1]
 
 
 def _whole(server: httpx.URL, call: Call[Any]) -> Call[httpx.Response]:

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from langchain_mix.client.tools import Tools
     from langchain_mix.client.types import Unset
     from langchain_mix.protocol.api import ApiKnowledge, ApiVersion
-    from langchain_mix.protocol.call import Flow
+    from langchain_mix.protocol.call import Call, Flow
     from langchain_mix.protocol.models import ThinkingLevel
     from langchain_mix.protocol.retry import RetryConfig
 
@@ -345,6 +345,25 @@ class Mix:
         from langchain_mix.client._settings import CallOptions
 
         return await self._async.run(flow, CallOptions(until=until))
+
+    def download(self, call: Call[T], write: Callable[[bytes], object]) -> T:
+        """Sends a call for the content of a file; see `files.download` for whole files.
+
+        Args:
+            call: The call; its result is decoded from the head of the answer.
+            write: Takes each piece of the content.
+
+        Returns:
+            The result of the call.
+
+        Raises:
+            MixError: It failed; what was written by then is not the file.
+        """
+        return self._sync.download(call, write, None)[0]
+
+    async def download_async(self, call: Call[T], write: Callable[[bytes], object]) -> T:
+        """Does what `download` does, asynchronously."""
+        return (await self._async.download(call, write, None))[0]
 
     # Sub-clients
 

@@ -34,9 +34,9 @@ def text_error(status: int, text: str, headers: dict[str, str] | None = None) ->
     return Response(f"{text}\n".encode(), status, {**head, **(headers or {})})
 
 
-def empty(status: int) -> Response:
+def empty(status: int, headers: dict[str, str] | None = None) -> Response:
     """An answer without a body."""
-    return Response(b"", status, dict(REST_HEADERS))
+    return Response(b"", status, {**REST_HEADERS, **(headers or {})})
 
 
 def cors_headers(caps: Capabilities) -> tuple[tuple[bytes, bytes], ...]:

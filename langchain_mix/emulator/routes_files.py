@@ -9,6 +9,7 @@ import asyncio
 import mimetypes
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
+from email.utils import formatdate, parsedate_to_datetime
 from pathlib import Path
 from typing import Final
 
@@ -75,7 +76,12 @@ class FileRoutes:
             return await _thumbnail(path, thumb, request.query_params.get("time"))
         if kind == "private":
             media = mimetypes.guess_type(path.name)[0] or sniffed(await asyncio.to_thread(_beginning, path))
-            return FileResponse(path, headers={**REST_HEADERS, **_PRIVATE_HEADERS}, media_type=media)
+            found = await asyncio.to_thread(path.stat)
+            if _is_unchanged(request, found.st_mtime):
+                modified = {"Last-Modified": formatdate(found.st_mtime, usegmt=True)}
+                return empty(304, {**_PRIVATE_HEADERS, **modified})
+            headers = {**REST_HEADERS, **_PRIVATE_HEADERS}
+            return FileResponse(path, headers=headers, media_type=media, stat_result=found)
         name = path.name.replace("\\", "\\\\").replace('"', '\\"')
         disposition = f'inline; filename="{name}"'.encode().decode("latin-1")
         headers = {**REST_HEADERS, "Content-Disposition": disposition}
@@ -105,6 +111,17 @@ async def _thumbnail(path: Path, spec: str, at: str | None) -> Response:
     except ValueError as error:
         raise PlainError(500, f"Thumbnail generation failed: {error}") from error
     return Response(image, headers={**REST_HEADERS, "Cache-Control": "public, max-age=86400"}, media_type="image/jpeg")
+
+
+def _is_unchanged(request: Request, modified: float) -> bool:
+    """True when a request is conditional and the file is no newer, by whole seconds as Go's `ServeContent` compares."""
+    since = request.headers.get("if-modified-since")
+    if since is None or "if-none-match" in request.headers:
+        return False
+    try:
+        return int(modified) <= parsedate_to_datetime(since).timestamp()
+    except ValueError:
+        return False
 
 
 def _beginning(path: Path, length: int = SNIFFED_BYTES) -> bytes:

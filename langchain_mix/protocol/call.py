@@ -77,6 +77,7 @@ class Call(Generic[T]):
         segments: The path, one unencoded segment each.
         decode: Turns a successful reply into the result.
         query: Query parameters, in order.
+        headers: Headers that belong to the request, such as conditions.
         body: What is sent as JSON, or None for no body.
         upload: The file that is sent as multipart form, or None.
         idempotent: Whether sending it twice does no more than sending it once. Only such calls are ever retried.
@@ -93,6 +94,7 @@ class Call(Generic[T]):
     segments: tuple[str, ...]
     decode: Callable[[Reply], T]
     query: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
     body: Mapping[str, Any] | None = field(default=None, repr=False)
     upload: FilePart | None = None
     idempotent: bool = False
@@ -227,6 +229,11 @@ def nothing(_: Reply) -> None:
 def content(reply: Reply) -> bytes:
     """Decoder of replies whose body is the result."""
     return reply.body
+
+
+def head(reply: Reply) -> Reply:
+    """Decoder of replies whose body goes elsewhere: the status and the headers are the result."""
+    return reply
 
 
 def error_from(call: Call[Any], reply: Reply) -> errors.MixResponseError:

@@ -12,8 +12,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, Generator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from io import BytesIO
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -26,6 +29,8 @@ from langchain_mix.errors import (
     MixResponseError,
     MixUsageError,
 )
+from langchain_mix.protocol import calls
+from langchain_mix.protocol.call import Call, Reply
 from langchain_mix.retrievers.limits import Limits
 from langchain_mix.retrievers.parsing.parts import Skipped
 from langchain_mix.retrievers.remote_files import RemoteFile
@@ -37,7 +42,30 @@ if TYPE_CHECKING:
 _ATTEMPTS: Final = 3
 """How often a file is asked for whose download broke in the middle. The client retries those that never began."""
 
-Outcome: TypeAlias = bytes | Skipped
+_SAME_TICK: Final = 2.0
+"""Seconds by which a file must be older than its download for its time to prove anything: times have whole seconds, and
+a file that is written twice within one has the same time both times."""
+
+
+@dataclass(frozen=True, slots=True)
+class Received:
+    """A file that was requested.
+
+    Attributes:
+        file: The file as listed.
+        data: Its bytes; none if it is unchanged.
+        version: Its `Last-Modified`, by which a later request finds it unchanged; empty if the server does not send
+            one, or one that is too young to prove anything.
+        unchanged: True when the server answered that it is the version that was known.
+    """
+
+    file: RemoteFile
+    data: bytes
+    version: str = ""
+    unchanged: bool = False
+
+
+Outcome: TypeAlias = Received | Skipped
 
 
 class _StoppedError(Exception):
@@ -93,6 +121,20 @@ class _Sink(BytesIO):
         raise _StoppedError
 
 
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """What all downloads of one run need."""
+
+    mix: Mix
+    session_id: str
+    limits: Limits
+    versions: Mapping[str, str]
+    budget: _Budget
+
+    def request(self, file: RemoteFile, version: str) -> Call[Reply]:
+        return calls.download_changed(self.session_id, file.name, version)
+
+
 def gather(
     mix: Mix,
     session_id: str,
@@ -101,7 +143,8 @@ def gather(
     report: FileReport,
     *,
     on_problem: OnProblem = "report",
-) -> Generator[tuple[RemoteFile, bytes], None, None]:
+    versions: Mapping[str, str] | None = None,
+) -> Generator[Received, None, None]:
     """Downloads files, several at a time, and gives them in the order in which they were passed.
 
     Args:
@@ -111,19 +154,20 @@ def gather(
         limits: How much is downloaded, and how much at a time.
         report: Told the files that are left out: their names are refused, they are too large, gone, or not given out.
         on_problem: Whether such a file ends the run.
+        versions: The versions of files that are known, by name; the server need not send those again.
 
     Yields:
-        Each file with its bytes. At most `2 * parallel_downloads` files are held beside the one that is given.
+        Each file that came. At most `2 * parallel_downloads` files are held beside the one that is given.
 
     Raises:
         MixFileError: A file is left out and `on_problem` is `"raise"`.
         MixNetworkError: The server cannot be reached.
         MixError: A failure that every file would have.
     """
-    budget = _Budget(limits.max_total_bytes)
+    run = _Run(mix, session_id, limits, versions or {}, _Budget(limits.max_total_bytes))
     if len(files) == 1:  # As when an answer is verified: threads would cost more than they save.
         (file,) = files
-        outcome = _refusal(file, 0, limits) or _download(mix, session_id, file, budget, limits)
+        outcome = _refusal(file, 0, limits) or _download(run, file)
         yield from _settled(file, outcome, report, on_problem)
         return
     waiting: deque[tuple[RemoteFile, Outcome | Future[Outcome]]] = deque()
@@ -131,14 +175,13 @@ def gather(
     pool = ThreadPoolExecutor(limits.parallel_downloads, thread_name_prefix="ThreadPool-langchain-mix")
     try:
         for index, file in enumerate(files):
-            refused = _refusal(file, index, limits)
-            waiting.append((file, refused or pool.submit(_download, mix, session_id, file, budget, limits)))
+            waiting.append((file, _refusal(file, index, limits) or pool.submit(_download, run, file)))
             while len(waiting) > 2 * limits.parallel_downloads:
                 yield from _settled(*_result(*waiting.popleft(), depth), report, on_problem)
         while waiting:
             yield from _settled(*_result(*waiting.popleft(), depth), report, on_problem)
     finally:
-        budget.closed = True
+        run.budget.closed = True
         if forking.depth() == depth:
             pool.shutdown(wait=True, cancel_futures=True)
 
@@ -151,15 +194,16 @@ async def gather_async(
     report: FileReport,
     *,
     on_problem: OnProblem = "report",
-) -> AsyncGenerator[tuple[RemoteFile, bytes], None]:
+    versions: Mapping[str, str] | None = None,
+) -> AsyncGenerator[Received, None]:
     """Does what `gather` does, asynchronously and without threads."""
-    budget = _Budget(limits.max_total_bytes)
+    run = _Run(mix, session_id, limits, versions or {}, _Budget(limits.max_total_bytes))
     slots = asyncio.Semaphore(limits.parallel_downloads)
     waiting: deque[tuple[RemoteFile, Outcome | asyncio.Task[Outcome]]] = deque()
 
     async def start(file: RemoteFile) -> Outcome:
         async with slots:
-            return await _download_async(mix, session_id, file, budget, limits)
+            return await _download_async(run, file)
 
     async def oldest() -> tuple[RemoteFile, Outcome]:
         file, outcome = waiting[0]
@@ -177,7 +221,7 @@ async def gather_async(
             for settled in _settled(*await oldest(), report, on_problem):
                 yield settled
     finally:
-        budget.closed = True
+        run.budget.closed = True
         left = [task for _, task in waiting if isinstance(task, asyncio.Task)]
         for task in left:
             task.cancel()
@@ -207,39 +251,70 @@ def _result(file: RemoteFile, outcome: Outcome | Future[Outcome], depth: int) ->
     return file, outcome.result() if isinstance(outcome, Future) else outcome
 
 
-def _settled(
-    file: RemoteFile, outcome: Outcome, report: FileReport, on_problem: OnProblem
-) -> Iterator[tuple[RemoteFile, bytes]]:
+def _settled(file: RemoteFile, outcome: Outcome, report: FileReport, on_problem: OnProblem) -> Iterator[Received]:
     if isinstance(outcome, Skipped):
         report.skip(file.name, outcome.reason, outcome.kind, on_problem)
         return
-    yield file, outcome
+    yield outcome
 
 
-def _download(mix: Mix, session_id: str, file: RemoteFile, budget: _Budget, limits: Limits) -> Outcome:
-    sink = _Sink(budget, limits)
-    for attempt in range(1, _ATTEMPTS + 1):
+def _download(run: _Run, file: RemoteFile) -> Outcome:
+    sink, version, failures = _Sink(run.budget, run.limits), run.versions.get(file.name, ""), 0
+    while True:
         try:
-            mix.files.download(id=session_id, filename=file.name, to=sink)
+            head = run.mix.download(run.request(file, version), sink.write)
         except (MixError, _StoppedError) as problem:
-            if (refusal := _judged(problem, sink, attempt)) is not None:
+            failures += 1
+            if (refusal := _judged(problem, sink, failures)) is not None:
                 return refusal
         else:
-            break
-    return sink.getvalue()
+            if (received := _received(file, head, sink, version)) is not None:
+                return received
+            version = ""
 
 
-async def _download_async(mix: Mix, session_id: str, file: RemoteFile, budget: _Budget, limits: Limits) -> Outcome:
-    sink = _Sink(budget, limits)
-    for attempt in range(1, _ATTEMPTS + 1):
+async def _download_async(run: _Run, file: RemoteFile) -> Outcome:
+    sink, version, failures = _Sink(run.budget, run.limits), run.versions.get(file.name, ""), 0
+    while True:
         try:
-            await mix.files.download_async(id=session_id, filename=file.name, to=sink)
+            head = await run.mix.download_async(run.request(file, version), sink.write)
         except (MixError, _StoppedError) as problem:
-            if (refusal := _judged(problem, sink, attempt)) is not None:
+            failures += 1
+            if (refusal := _judged(problem, sink, failures)) is not None:
                 return refusal
         else:
-            break
-    return sink.getvalue()
+            if (received := _received(file, head, sink, version)) is not None:
+                return received
+            version = ""
+
+
+def _received(file: RemoteFile, head: Reply, sink: _Sink, version: str) -> Received | None:
+    """Returns what an answer has brought, or None where the file must be requested whole.
+
+    Mix: an answer without a body says that the file is not newer. Another file may have taken its place that is older,
+    such as the upload that a private file had hidden; its `Last-Modified` shows that.
+    """
+    if head.status != HTTPStatus.NOT_MODIFIED:
+        return Received(file, sink.getvalue(), version_of(head))
+    same = head.headers.get("last-modified", version) == version
+    return Received(file, b"", version, unchanged=True) if same else None
+
+
+def version_of(head: Reply) -> str:
+    """Returns the `Last-Modified` of a file that was downloaded, if every later change will show in it.
+
+    Args:
+        head: The head of the answer.
+
+    Returns:
+        The header's value; empty without one, and where the file may still change within the same second.
+    """
+    modified, now = head.headers.get("last-modified", ""), head.headers.get("date", "")
+    try:
+        age = (parsedate_to_datetime(now) - parsedate_to_datetime(modified)).total_seconds()
+    except (ValueError, TypeError):  # None, or no time; or one of them without a zone.
+        return ""
+    return modified if age > _SAME_TICK else ""
 
 
 def _judged(problem: MixError | _StoppedError, sink: _Sink, attempt: int) -> Skipped | None:

@@ -48,8 +48,8 @@ class _Run:
             chosen = self.selection.choose(listed, mix.server_url)
             found = gather(mix, self.session_id, chosen, self.limits, self.report, on_problem=self.on_problem)
             with closing(found):
-                for file, data in found:
-                    yield file, data, mix
+                for received in found:
+                    yield received.file, received.data, mix
 
     async def files_async(self) -> AsyncGenerator[tuple[RemoteFile, bytes, Mix], None]:
         async with self.connection.opened_async() as mix:
@@ -57,8 +57,8 @@ class _Run:
             chosen = self.selection.choose(listed, mix.server_url)
             found = gather_async(mix, self.session_id, chosen, self.limits, self.report, on_problem=self.on_problem)
             async with Owned(found) as files:
-                async for file, data in files:
-                    yield file, data, mix
+                async for received in files:
+                    yield received.file, received.data, mix
 
 
 class _Loader:

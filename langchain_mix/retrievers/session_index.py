@@ -15,6 +15,7 @@ from typing import Final
 from langchain_mix import forking
 from langchain_mix.retrievers.changes import Verify, changes_of, same_content
 from langchain_mix.retrievers.embedding import Embedder
+from langchain_mix.retrievers.gathering import Received
 from langchain_mix.retrievers.index import Found, Index, Weights
 from langchain_mix.retrievers.indexing import IndexedFile, Reading, checksum_of, index_file, remote_file
 from langchain_mix.retrievers.kept import KeptIndex
@@ -69,6 +70,21 @@ class IndexReport(FileReport):
     notes: list[str] = field(default_factory=list)
 
 
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """The last download of a file by this process.
+
+    Attributes:
+        when: When it began, on the monotonic clock.
+        checksum: Of its bytes.
+        version: By which the server can say later that it is unchanged; empty if it cannot.
+    """
+
+    when: float
+    checksum: str
+    version: str = ""
+
+
 class SessionIndex:
     """The index of one session. Safe to use from many threads and event loops; its methods are procedures."""
 
@@ -90,7 +106,7 @@ class SessionIndex:
         self._files: dict[str, IndexedFile] | None = None
         self._index: Index | None = None
         self._embedder = embedder
-        self._seen: dict[str, tuple[float, str]] = {}
+        self._seen: dict[str, _Seen] = {}
 
     def _renew(self) -> None:
         self._lock = threading.Lock()  # What was read is as good in a forked child: each query compares it anyway.
@@ -201,22 +217,30 @@ class SessionIndex:
         """Downloads files and reads those whose bytes are not the known ones."""
         if not fetch:
             return {}
-        report = FileReport()
+        report, versions = FileReport(), self._versions(known)
+        reading, newer = self.plan.reading, dict[str, str]()
 
-        def use(file: RemoteFile, data: bytes) -> IndexedFile:
+        def use(received: Received) -> IndexedFile | Work[IndexedFile]:
+            file, data = received.file, received.data
+            newer[file.name] = received.version
             old = known.get(file.name)
-            if old is not None and old.checksum == checksum_of(data):
+            if old is not None and (received.unchanged or old.checksum == checksum_of(data)):
                 return same_content(old, file, time.time())
-            return index_file(file, data, time.time(), self.plan.reading)
+            return Work(lambda: index_file(file, data, time.time(), reading))
 
-        plan = self.plan
-        read: list[IndexedFile] = yield Download(plan.session_id, fetch, plan.reading.limits, report, use)
+        read: list[IndexedFile] = yield Download(self.plan.session_id, fetch, reading.limits, report, use, versions)
         files = {file.name: file for file in read}
         listed = {file.name: file for file in fetch}
         files |= {skipped.name: _unread(listed[skipped.name], skipped) for skipped in report.skipped}
         with self._lock:
-            self._seen |= {name: (began, file.checksum) for name, file in files.items()}
+            self._seen |= {name: _Seen(began, file.checksum, newer.get(name, "")) for name, file in files.items()}
         return files
+
+    def _versions(self, known: Mapping[str, IndexedFile]) -> dict[str, str]:
+        """The versions of files whose bytes are the known ones."""
+        with self._lock:
+            seen = {name: self._seen[name] for name in known.keys() & self._seen.keys()}
+        return {n: s.version for n, s in seen.items() if s.version and s.checksum == known[n].checksum}
 
     def _save(self, read: Iterable[IndexedFile], gone: list[str]) -> Steps[None]:
         kept = self._kept
@@ -267,8 +291,8 @@ class SessionIndex:
             return {file.name for file in files if not self._is_seen(file, arrived)}
 
     def _is_seen(self, file: IndexedFile, arrived: float) -> bool:
-        when, checksum = self._seen.get(file.name, (-1.0, ""))
-        return when >= arrived and checksum == file.checksum
+        seen = self._seen.get(file.name)
+        return seen is not None and seen.when >= arrived and seen.checksum == file.checksum
 
     def _verified(self, index: Index, names: set[str]) -> Steps[Index]:
         """Downloads these files again. Gives the same index if they are what they were, else one of what they are."""

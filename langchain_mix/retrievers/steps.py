@@ -7,7 +7,7 @@ Refuses to know: why a step is taken.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar, cast
 
 from langchain_mix.generators import Owned
 from langchain_mix.protocol.call import Call, Flow, Together
-from langchain_mix.retrievers.gathering import gather, gather_async
+from langchain_mix.retrievers.gathering import Received, gather, gather_async
 from langchain_mix.retrievers.limits import Limits
 from langchain_mix.retrievers.remote_files import RemoteFile
 from langchain_mix.retrievers.reports import FileReport
@@ -41,21 +41,23 @@ class Work(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Download(Generic[E]):
-    """Bring these files here and use each as soon as it has come. The answer is the list of what `use` returned.
+    """Downloads files and uses each as soon as it has come. The answer is the list of what `use` made of them.
 
     Attributes:
         session_id: The session.
         files: The files.
         limits: How much is downloaded.
-        report: Told the files that do not come.
-        use: Takes a file and its bytes; takes processor time.
+        report: Gets the files that do not come.
+        use: Takes a file; returns the result, or the work that makes it where that takes processor time.
+        versions: The versions of files that are known, by name.
     """
 
     session_id: str
     files: Sequence[RemoteFile]
     limits: Limits
     report: FileReport
-    use: Callable[[RemoteFile, bytes], E]
+    use: Callable[[Received], E | Work[E]]
+    versions: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +145,9 @@ def _do(mix: Mix, step: Step) -> Any:
         case Work():
             return step.do()
         case Download():
-            come = gather(mix, step.session_id, step.files, step.limits, step.report)
-            return [step.use(file, data) for file, data in come]
+            come = gather(mix, step.session_id, step.files, step.limits, step.report, versions=step.versions)
+            used = map(step.use, come)
+            return [one.do() if isinstance(one, Work) else one for one in used]
         case Embed():
             return step.model.embed_documents(list(step.texts))
         case EmbedQuery():
@@ -183,9 +186,13 @@ async def _do_async(mix: Mix, step: Step) -> Any:
         case Work():
             return await asyncio.to_thread(step.do)
         case Download():
-            come = gather_async(mix, step.session_id, step.files, step.limits, step.report)
+            come = gather_async(mix, step.session_id, step.files, step.limits, step.report, versions=step.versions)
             async with Owned(come) as files:
-                return [await asyncio.to_thread(step.use, file, data) async for file, data in files]
+                used = []
+                async for received in files:
+                    one = step.use(received)
+                    used.append(await asyncio.to_thread(one.do) if isinstance(one, Work) else one)
+                return used
         case Embed():
             return await step.model.aembed_documents(list(step.texts))
         case EmbedQuery():

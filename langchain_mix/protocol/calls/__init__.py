@@ -17,6 +17,7 @@ from langchain_mix.protocol.calls.auth import (
 )
 from langchain_mix.protocol.calls.files import (
     delete_file,
+    download_changed,
     download_file,
     get_screenshot,
     list_files,
@@ -73,6 +74,7 @@ __all__ = [
     "delete_file",
     "delete_session",
     "deny_permission",
+    "download_changed",
     "download_file",
     "event_stream",
     "export_session",

@@ -13,7 +13,7 @@ from urllib.parse import unquote, urlsplit
 
 from langchain_mix.errors import MixInputError, MixNotFoundError, MixResponseError
 from langchain_mix.protocol.api import ApiKnowledge, having, require
-from langchain_mix.protocol.call import Call, FilePart, content, nothing
+from langchain_mix.protocol.call import Call, FilePart, Reply, content, head, nothing
 from langchain_mix.protocol.calls._inputs import filled
 from langchain_mix.protocol.calls._replies import reads
 from langchain_mix.protocol.models.files import FileInfo
@@ -102,6 +102,26 @@ def download_file(
         is_file=True,
         idempotent=True,
     )
+
+
+def download_changed(session_id: str, filename: str, since: str) -> Call[Reply]:
+    """Reads a file unless it is the one that is known.
+
+    Mix: files of a session's own directory have `Last-Modified`, and with the same value in `If-Modified-Since` the
+    answer is 304. Uploads have none, and are read whatever the request says.
+
+    Args:
+        session_id: The session.
+        filename: The file's name on the server.
+        since: The `Last-Modified` of the file that is known; empty to read it in any case.
+
+    Returns:
+        The call; its result is the head of the answer.
+    """
+    call: Call[Any] = download_file(session_id, filename)
+    if not since:
+        return replace(call, decode=head)
+    return replace(call, decode=head, headers=(("If-Modified-Since", since),), statuses=(200, 304))
 
 
 def read_file(session_id: str, filename: str) -> Call[bytes | None]:

@@ -110,6 +110,31 @@ def test_private_files_have_ranges_and_are_not_cached(files):
     assert files.get("a.txt", headers={"Range": "bytes=99-"}).status_code == 416
 
 
+@pytest.mark.parametrize(
+    ("since", "status"),
+    [
+        ("Sat, 01 Jan 2022 00:00:01 GMT", 304),
+        ("Sat, 01 Jan 2022 00:00:00 GMT", 304),
+        ("Fri, 31 Dec 2021 23:59:59 GMT", 200),
+        ("yesterday", 200),
+    ],
+)
+def test_requests_for_private_files_may_be_conditional(wire, files, since, status):
+    files.private("a.txt", b"0123456789")
+    os.utime(wire.server.world.workspace(files.session) / "a.txt", (1640995200.7, 1640995200.7))
+    reply = files.get("a.txt", headers={"If-Modified-Since": since})
+    assert (reply.status_code, reply.content) == (status, b"" if status == 304 else b"0123456789")
+    assert reply.headers["last-modified"] == "Sat, 01 Jan 2022 00:00:00 GMT"
+    assert "no-store" in reply.headers["cache-control"]
+
+
+def test_uploads_do_not_tell_when_they_changed(files):
+    files.put("a.txt", b"0123456789")
+    reply = files.get("a.txt", headers={"If-Modified-Since": "Fri, 31 Dec 2100 23:59:59 GMT"})
+    assert (reply.status_code, reply.content) == (200, b"0123456789")
+    assert "last-modified" not in reply.headers
+
+
 def test_uploads_are_plain_copies_without_ranges(files):
     files.put('qu"ote.txt', b"<html>hi</html>")
     name = files.put("page", b"<html>hi</html>").json()["name"]

@@ -11,6 +11,7 @@ from langchain_mix.protocol.call import Call
 from langchain_mix.protocol.models import FileInfo
 from langchain_mix.retrievers import indexing
 from langchain_mix.retrievers.chunking import Splitting
+from langchain_mix.retrievers.gathering import Received
 from langchain_mix.retrievers.indexing import Reading
 from langchain_mix.retrievers.limits import Limits
 from langchain_mix.retrievers.remote_files import RemoteFile
@@ -38,7 +39,8 @@ def finish(steps, step, files, content=b"hello"):
             if isinstance(step, Work):
                 step = steps.send(step.do())
             elif isinstance(step, Download):
-                step = steps.send([step.use(file, content) for file in step.files])
+                used = [step.use(Received(file, content)) for file in step.files]
+                step = steps.send([one.do() if isinstance(one, Work) else one for one in used])
             elif isinstance(step, Wait):
                 assert step.done.done()
                 step = steps.send(True)
