@@ -6,7 +6,7 @@ Refuses to know: how plans are made (`align.py`), how text is written (`history.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -25,7 +25,7 @@ from langchain_mix.errors import MixError, MixHistoryDiverged, MixNotFoundError,
 from langchain_mix.pointer import Pointer
 
 if TYPE_CHECKING:
-    from langchain_mix.protocol.api import ApiKnowledge
+    from langchain_mix.protocol.api import ServerApi
     from langchain_mix.protocol.call import Flow
     from langchain_mix.protocol.turn.updates import TurnResult
 
@@ -119,11 +119,11 @@ class Ready:
         )
 
 
-def prepare(detected: Callable[[], ApiKnowledge], asked: Asked) -> Flow[Ready]:
+def prepare(server_api: ServerApi, asked: Asked) -> Flow[Ready]:
     """Makes a session ready for a call of the model.
 
     Args:
-        detected: What is known of the server.
+        server_api: What is known of the server.
         asked: The call.
 
     Returns:
@@ -137,17 +137,17 @@ def prepare(detected: Callable[[], ApiKnowledge], asked: Asked) -> Flow[Ready]:
         in_place = asked.on_divergence in {"error", "rewind"}
         claim = CLAIMS.take((asked.server, session_id), shared=asked.pinned is not None, in_place=in_place)
     try:
-        plan, rows_before = yield from _plan(detected, asked, base, claim)
+        plan, rows_before = yield from _plan(server_api, asked, base, claim)
         if not isinstance(plan, Append | Rewind):
             CLAIMS.release(claim)
-        return (yield from _ready(detected, asked, plan, rows_before, claim))
+        return (yield from _ready(server_api, asked, plan, rows_before, claim))
     except BaseException:
         CLAIMS.release(claim)
         raise
 
 
 def _ready(
-    detected: Callable[[], ApiKnowledge], asked: Asked, plan: Plan, rows_before: int | None, claim: Claim | None
+    server_api: ServerApi, asked: Asked, plan: Plan, rows_before: int | None, claim: Claim | None
 ) -> Flow[Ready]:
     """Carries out a plan, all but the turn."""
     # Models of the wire are loaded with the client, when a model is first called.
@@ -159,18 +159,20 @@ def _ready(
     text = text_of(replace(plan, messages=inputs.messages), Rendering(tool_results=render_tool_results))
     setup_held, cost_before, session_model = setup_known(plan), None, ""
     if isinstance(plan, New | Replay):
-        session_id, honoured, session_model = yield from _new_session(detected, asked)
+        session_id, honoured, session_model = yield from _new_session(server_api, asked)
         rows_before, cost_before, setup_held = 0, 0.0, setup_digest(asked.setup)
     else:
         session_id, session_model = plan.pointer.session_id, plan.pointer.model
         honoured = bool(session_model) and session_model == asked.parameters.model
         if not honoured:
-            honoured = yield from _choose_model(detected, asked)
+            honoured = yield from _choose_model(server_api, asked)
         if isinstance(plan, Rewind):
             yield from ask(calls.rewind_session(session_id, plan.pointer.message_id))
             rows_before = None
         elif isinstance(plan, Fork):
-            fork = yield from ask(calls.fork_session(detected(), session_id, plan.message_index, title_of(asked)))
+            fork = yield from ask(
+                calls.fork_session(server_api.detected, session_id, plan.message_index, title_of(asked))
+            )
             session_id, rows_before, cost_before = fork.id, None, 0.0
     created = not isinstance(plan, Append | Rewind)
     try:
@@ -212,7 +214,7 @@ def title_of(asked: Asked) -> str:
     return words or text[:_TITLE]
 
 
-def _new_session(detected: Callable[[], ApiKnowledge], asked: Asked) -> Flow[tuple[str, bool, str]]:
+def _new_session(server_api: ServerApi, asked: Asked) -> Flow[tuple[str, bool, str]]:
     """Makes a session, with the model that was asked for where sessions have one.
 
     Returns:
@@ -223,41 +225,39 @@ def _new_session(detected: Callable[[], ApiKnowledge], asked: Asked) -> Flow[tup
     fields: dict[str, Any] = {"title": title_of(asked)}
     if asked.setup:
         fields |= {"custom_system_prompt": asked.setup, "prompt_mode": asked.prompt_mode}
-    for route in _routes(detected, asked):
+    for route in _routes(server_api, asked):
         if route.by != "session":
             break
         try:
-            session = yield from flows.start_session(detected, **fields, **route.fields)
+            session = yield from flows.start_session(server_api, **fields, **route.fields)
         except MixUnsupportedError:
             continue  # The server knows no model of a session, and has done nothing.
         return session.id, True, asked.parameters.model or ""
-    honoured = yield from _choose_model(detected, asked)
-    session = yield from flows.start_session(detected, **fields)
+    honoured = yield from _choose_model(server_api, asked)
+    session = yield from flows.start_session(server_api, **fields)
     return session.id, honoured, ""
 
 
-def _choose_model(detected: Callable[[], ApiKnowledge], asked: Asked) -> Flow[bool]:
+def _choose_model(server_api: ServerApi, asked: Asked) -> Flow[bool]:
     """Chooses the model where sessions have none, if that may be done."""
     from langchain_mix.protocol import calls  # noqa: PLC0415  # As above.
     from langchain_mix.protocol.call import ask  # noqa: PLC0415
 
-    for route in _routes(detected, asked):
+    for route in _routes(server_api, asked):
         if route.by == "preferences":
-            yield from ask(calls.update_preferences(detected(), **route.fields))
+            yield from ask(calls.update_preferences(server_api.detected, **route.fields))
             return True
     not_honoured(asked.parameters)
     return False
 
 
-def _routes(detected: Callable[[], ApiKnowledge], asked: Asked) -> tuple[Route, ...]:
+def _routes(server_api: ServerApi, asked: Asked) -> tuple[Route, ...]:
     return routes_to_model(
-        asked.parameters, detected(), set_preferences=asked.set_preferences, max_tokens=asked.max_tokens
+        asked.parameters, server_api.detected, set_preferences=asked.set_preferences, max_tokens=asked.max_tokens
     )
 
 
-def _plan(
-    detected: Callable[[], ApiKnowledge], asked: Asked, base: Base | None, claim: Claim | None
-) -> Flow[tuple[Plan, int | None]]:
+def _plan(server_api: ServerApi, asked: Asked, base: Base | None, claim: Claim | None) -> Flow[tuple[Plan, int | None]]:
     from langchain_mix.protocol import calls  # noqa: PLC0415  # As above.
     from langchain_mix.protocol.call import ask  # noqa: PLC0415
     from langchain_mix.protocol.turn.transcript import from_messages  # noqa: PLC0415
@@ -275,7 +275,7 @@ def _plan(
     rows: list[str] | None = None
     same_words = False
     while True:
-        can = detected()
+        can = server_api.detected
         plan = align(
             messages,
             server=asked.server,

@@ -305,7 +305,7 @@ class Exchange(_Exchange):
         mix = self._mix
         try:
             self._approvals.recall()
-            self._ready = ready = mix.run(prepare(lambda: mix.known, self._question.asked), until=self._deadline)
+            self._ready = ready = mix.run(prepare(mix.server_api, self._question.asked), until=self._deadline)
             yield from self._turns(ready, run_manager)
             yield from self._last(ready, run_manager)
         except errors.MixError as error:
@@ -392,7 +392,7 @@ class AsyncExchange(_Exchange):
         try:
             await self._approvals.arecall()
             self._ready = ready = await mix.run_async(
-                prepare(lambda: mix.known, self._question.asked), until=self._deadline
+                prepare(mix.server_api, self._question.asked), until=self._deadline
             )
             async with Owned(self._turns(ready, run_manager)) as told:
                 async for chunk in told:

@@ -121,7 +121,7 @@ class Connection:
         self.threads: Threads | None = None
         if options.storage is None:
             seal = CipherSeal(serde.cipher) if isinstance(serde, EncryptedSerializer) else PLAIN
-            self.door = Door(lambda: self.mix.known, options.session_id)
+            self.door = Door(self.mix.server_api, options.session_id)
             self.threads = Threads(door=self.door, seal=seal, **_settings(options.store or {}))
 
     def run(self, steps: Steps[T]) -> T:

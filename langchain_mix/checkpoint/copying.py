@@ -7,7 +7,7 @@ then begins in a session of its own, with the conversation as a transcript. Refu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -16,7 +16,7 @@ from langchain_mix.checkpoint.positions import read_position
 from langchain_mix.checkpoint.shelf import Item, Shelf, Steps, not_empty
 from langchain_mix.errors import MixError, MixInputError, MixUnsupportedError
 from langchain_mix.protocol import calls, flows
-from langchain_mix.protocol.api import ApiKnowledge
+from langchain_mix.protocol.api import ServerApi
 from langchain_mix.protocol.call import ask
 
 TITLE: Final = "Copy of a thread"
@@ -56,14 +56,12 @@ class Forked:
     copies: Sequence[str]
 
 
-def copy_thread(
-    shelf: Shelf, detected: Callable[[], ApiKnowledge], server: str, source: str, target: str
-) -> Steps[Copied]:
+def copy_thread(shelf: Shelf, server_api: ServerApi, server: str, source: str, target: str) -> Steps[Copied]:
     """Copies a thread.
 
     Args:
         shelf: Where the checkpoints are.
-        detected: What is known of the Mix server.
+        server_api: What is known of the Mix server.
         server: Its base URL.
         source: The thread to copy. One that does not exist gives a copy that does not exist either.
         target: The new thread.
@@ -84,7 +82,7 @@ def copy_thread(
     try:
         for session_id, message_ids in sessions.items():
             try:
-                fork = yield from _fork(detected, session_id, message_ids, forks, owned)
+                fork = yield from _fork(server_api, session_id, message_ids, forks, owned)
             except MixUnsupportedError:
                 break
             if fork is not None:
@@ -122,14 +120,14 @@ def _rows_needed(items: Sequence[Item], server: str) -> dict[str, set[str]]:
 
 
 def _fork(
-    detected: Callable[[], ApiKnowledge],
+    server_api: ServerApi,
     session_id: str,
     message_ids: set[str],
     forks: dict[str, Forked],
     owned: Ownership,
 ) -> Steps[Forked | None]:
     """Forks a session as far as the thread needs it; None if it does not hold the messages, or not any more."""
-    if detected().supports("fork") is False:
+    if server_api.detected.supports("fork") is False:
         raise MixUnsupportedError("This Mix server has no fork.")
     listed = yield from ask(calls.list_messages(session_id))
     places = {row.id: index for index, row in enumerate(listed, 1)}
@@ -138,7 +136,7 @@ def _fork(
     if not count:
         return None
     # Mix 0.5 to 0.7: the index counts all rows, those of tools included, and is exclusive.
-    made = yield from flows.fork_session(detected, session_id, count, TITLE)
+    made = yield from flows.fork_session(server_api, session_id, count, TITLE)
     forks[session_id] = Forked(made.id, {}, ())  # From here on it is to be deleted should anything fail.
     copies = yield from ask(calls.list_messages(made.id))
     if [row.role for row in copies[:count]] != [row.role for row in listed[:count]]:

@@ -14,7 +14,7 @@ from typing import Final, TypeVar
 
 from langchain_mix.errors import MixNotFoundError, MixStoreError
 from langchain_mix.protocol import calls
-from langchain_mix.protocol.api import ApiKnowledge
+from langchain_mix.protocol.api import ServerApi
 from langchain_mix.protocol.call import FilePart, Flow, ask, together
 from langchain_mix.protocol.flows import create_session
 from langchain_mix.protocol.models import FileInfo, SessionData
@@ -28,27 +28,27 @@ TITLE: Final = "langchain-mix state"
 class Door:
     """Reads and writes files by name."""
 
-    def __init__(self, detected: Callable[[], ApiKnowledge], session_id: str | None = None) -> None:
+    def __init__(self, server_api: ServerApi, session_id: str | None = None) -> None:
         """Asks nothing yet.
 
         Args:
-            detected: What is known of the server, as `lambda: mix.known`.
+            server_api: What is known of the server.
             session_id: The session to use. None for the oldest one titled `langchain-mix state`, which is made
                 if there is none.
         """
-        self._detected = detected
+        self._server_api = server_api
         self._given = session_id is not None
         self.session_id = session_id
 
     def session(self) -> Flow[str]:
         """Finds the session, once; makes it if need be."""
         if self.session_id is None:
-            listed = yield from ask(calls.list_sessions(self._detected()))
+            listed = yield from ask(calls.list_sessions(self._server_api.detected))
             mine = [one for one in listed if one.title == TITLE]
             if mine:
                 self.session_id = min(mine, key=lambda one: (_age_of(one), one.id)).id
             else:
-                self.session_id = (yield from create_session(self._detected, title=TITLE)).id
+                self.session_id = (yield from create_session(self._server_api, title=TITLE)).id
         return self.session_id
 
     def verify(self) -> Flow[None]:

@@ -97,8 +97,9 @@ class Maintenance(TimeTravel):
         return await self._connection.run_async(self._copy(source_thread_id, target_thread_id))
 
     def _copy(self, source: str, target: str) -> Steps[Copied]:
-        known = lambda: self.mix.known  # noqa: E731
-        return copy_thread(self._shelf, known, self.mix.server_url, thread_name(source), thread_name(target))
+        return copy_thread(
+            self._shelf, self.mix.server_api, self.mix.server_url, thread_name(source), thread_name(target)
+        )
 
     def prune(  # type: ignore[override]
         self,

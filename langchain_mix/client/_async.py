@@ -53,6 +53,7 @@ class AsyncTransport:
             client: The user's own HTTP client, which is then used for everything and never closed here.
         """
         self.core = core
+        self.server_api = core.server_api
         self._own = client is None
         self._given = None if client is None else Clients(client, client)
         self._lock = threading.Lock()

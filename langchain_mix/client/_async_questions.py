@@ -125,7 +125,7 @@ class Questions:
     async def _watching(self, parent_id: str) -> None:
         """Reads a sub-agent's stream and answers its permission requests."""
         with suppress(errors.MixError):  # Without this stream the server denies after 30 s, and the turn goes on.
-            detected = self._transport.core.detected
+            detected = self._transport.server_api.detected
             sessions = await self._transport.send(
                 calls.list_sessions(detected, include_subagents=True), self._clock.options()
             )

@@ -32,7 +32,7 @@ from langchain_mix.client._settings import (
     settings_for,
 )
 from langchain_mix.client.credentials import HIDDEN, check_headers, secrets_of, shown_body, shown_headers
-from langchain_mix.protocol.api import ApiKnowledge
+from langchain_mix.protocol.api import ApiKnowledge, ServerApi
 from langchain_mix.protocol.call import Call, Reply, error_from, is_refusal
 from langchain_mix.protocol.retry import RETRIED_STATUSES, RetryConfig, next_wait, retry_after
 
@@ -67,7 +67,7 @@ class Core:
     def __init__(self, settings: Settings) -> None:
         """Starts with what the settings say of the server."""
         self.settings = settings
-        self._detected = settings.detected
+        self.server_api = ServerApi(settings.detected)
         self._lock = threading.Lock()
         self._others: dict[str, Core] = {}
         self._listening: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
@@ -76,11 +76,6 @@ class Core:
     def _renew(self) -> None:
         # What was learned of the server holds in a child too; the streams are those of the parent.
         self._lock, self._listening = threading.Lock(), weakref.WeakKeyDictionary()
-
-    @property
-    def detected(self) -> ApiKnowledge:
-        """The generations the server may be."""
-        return self._detected
 
     def of_server(self, server_url: str | None) -> Core:
         """Returns the core of the server at this URL: this client's settings, and knowledge of that server's own.
@@ -121,10 +116,10 @@ class Core:
         return [s for s, held in streams if held == session_id and not s.response.is_closed]
 
     def narrow(self, detected: ApiKnowledge, assumed: ApiKnowledge | None = None) -> None:
-        """Takes what was seen of the server, unless that is what was assumed. What a user has said of it stands."""
+        """Takes what was seen of the server, unless that is what was assumed. What a user has said of it stays."""
         if len(self.settings.detected) > 1 and detected != assumed:
             with self._lock:
-                self._detected = self._detected.narrow(detected)
+                self.server_api.detected = self.server_api.detected.narrow(detected)
 
     def sending(self, call: Call[T], options: CallOptions) -> Generator[Attempt | Wait, Outcome | None, T]:
         """Decides how often a call is sent: the same for both shells.

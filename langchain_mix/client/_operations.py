@@ -14,7 +14,6 @@ from langchain_mix.client._async import AsyncAttempting, AsyncTransport, Clients
 from langchain_mix.client._settings import CallOptions
 from langchain_mix.client._sync import Attempting, EventStream, SyncTransport
 from langchain_mix.client.types import Unset, given
-from langchain_mix.protocol.api import ApiKnowledge
 from langchain_mix.protocol.call import Call
 from langchain_mix.protocol.retry import RetryConfig
 
@@ -56,11 +55,8 @@ class SyncShell(SyncTransport):
         """
         self._options, server_url = _read(options)
         self.core = transport.core.of_server(server_url)
+        self.server_api = self.core.server_api
         self._transport = transport
-
-    def detected(self) -> ApiKnowledge:
-        """Returns the generations that the server may be; they get fewer with its replies."""
-        return self.core.detected
 
     def call_client(self) -> httpx.Client:
         """Returns the client's own."""
@@ -94,6 +90,7 @@ class AsyncShell(AsyncTransport):
         """
         self._options, server_url = _read(options)
         self.core = transport.core.of_server(server_url)
+        self.server_api = self.core.server_api
         self._transport = transport
 
     def clients(self) -> Clients:
@@ -105,10 +102,6 @@ class AsyncShell(AsyncTransport):
     ) -> httpx.Response:
         """Sends a request through the client."""
         return await self._transport.transmit(client, request, stream=stream)
-
-    def detected(self) -> ApiKnowledge:
-        """Returns the generations that the server may be; they get fewer with its replies."""
-        return self.core.detected
 
     async def _sent(
         self, call: Call[T], options: CallOptions, attempt: AsyncAttempting

@@ -45,7 +45,7 @@ class SessionHistory(Operations):
             MixError: It failed; the type tells whose fault it is.
         """
         shell = self._sync_with(options)
-        return shell.run(flows.fork_session(shell.detected, id, message_index, title))
+        return shell.run(flows.fork_session(shell.server_api, id, message_index, title))
 
     async def fork_async(
         self,
@@ -57,7 +57,7 @@ class SessionHistory(Operations):
     ) -> SessionData:
         """Does what `fork` does, asynchronously."""
         shell = self._async_with(options)
-        return await shell.run(flows.fork_session(shell.detected, id, message_index, title))
+        return await shell.run(flows.fork_session(shell.server_api, id, message_index, title))
 
     def rewind_session(
         self,

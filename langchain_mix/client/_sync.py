@@ -48,6 +48,7 @@ class SyncTransport:
             client: The user's own HTTP client, which is then used for everything and never closed here.
         """
         self.core = core
+        self.server_api = core.server_api
         self._own = client is None
         self._calls = client
         self._streams = client

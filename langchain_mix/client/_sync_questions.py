@@ -157,7 +157,7 @@ class _Watch:
 
     def _run(self) -> None:
         with suppress(errors.MixError):  # Without this stream the server denies after 30 s, and the turn goes on.
-            detected = self._transport.core.detected
+            detected = self._transport.server_api.detected
             sessions = self._transport.send(
                 calls.list_sessions(detected, include_subagents=True), self._clock.options()
             )

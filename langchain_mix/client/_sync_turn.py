@@ -126,7 +126,7 @@ class _Drive:
         self._request = request
         self._core = transport.core
         self._key = (self._core.settings.server, request.session_id)
-        self._assumed = self._core.detected
+        self._assumed = self._core.server_api.detected
         self._turn = request.turn(self._assumed, "")
         self._stream: EventStream | None = None
         self._answers: list[Answered] = []  # Filled by the thread that waits for the answer of Mix 0.6.
@@ -149,8 +149,8 @@ class _Drive:
         try:
             self._learn()
             session = self._request.session_id
-            refuse_doubling(self._core.detected, session, self._core.listening(session))
-            self._assumed = self._core.detected
+            refuse_doubling(self._core.server_api.detected, session, self._core.listening(session))
+            self._assumed = self._core.server_api.detected
             self._turn = self._request.turn(self._assumed, SLOTS.stale_error(self._key))
             self._request.message_call(self._turn.detected)  # Bad input is told before a stream is opened.
             self._watchdog = Watchdog(self._clock, self._core.settings)
@@ -204,7 +204,7 @@ class _Drive:
 
     def _learn(self) -> None:
         """Learns what must be known of the server, within the time allowed for the turn."""
-        flow = flows.learn_turns(lambda: self._core.detected, self._request.session_id)
+        flow = flows.learn_turns(self._core.server_api, self._request.session_id)
         try:
             self._transport.run(flow, self._clock.options())
         except errors.MixNetworkError:

@@ -207,12 +207,12 @@ class Authentication(Operations):
             MixError: It failed; the type tells whose fault it is.
         """
         shell = self._sync_with(options)
-        return shell.run(flows.get_oauth_health(shell.detected))
+        return shell.run(flows.get_oauth_health(shell.server_api))
 
     async def get_o_auth_health_async(self, **options: Unpack[RequestOptions]) -> GetOAuthHealthResponse:
         """Does what `get_o_auth_health` does, asynchronously."""
         shell = self._async_with(options)
-        return await shell.run(flows.get_oauth_health(shell.detected))
+        return await shell.run(flows.get_oauth_health(shell.server_api))
 
     def refresh_o_auth_tokens(self, **options: Unpack[RequestOptions]) -> RefreshOAuthTokensResponse:
         """Lets the server refresh all its OAuth tokens (Mix 0.6.6 and later).
@@ -228,9 +228,9 @@ class Authentication(Operations):
             MixError: It failed; the type tells whose fault it is.
         """
         shell = self._sync_with(options)
-        return shell.run(flows.refresh_oauth_tokens(shell.detected))
+        return shell.run(flows.refresh_oauth_tokens(shell.server_api))
 
     async def refresh_o_auth_tokens_async(self, **options: Unpack[RequestOptions]) -> RefreshOAuthTokensResponse:
         """Does what `refresh_o_auth_tokens` does, asynchronously."""
         shell = self._async_with(options)
-        return await shell.run(flows.refresh_oauth_tokens(shell.detected))
+        return await shell.run(flows.refresh_oauth_tokens(shell.server_api))

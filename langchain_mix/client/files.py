@@ -201,7 +201,7 @@ class Files(Operations):
             MixError: It failed; the type tells whose fault it is.
         """
         shell = self._sync_with(options)
-        return shell.run(flows.get_screenshot(shell.detected, id, filename))
+        return shell.run(flows.get_screenshot(shell.server_api, id, filename))
 
     async def get_screenshot_async(
         self,
@@ -212,7 +212,7 @@ class Files(Operations):
     ) -> bytes:
         """Does what `get_screenshot` does, asynchronously."""
         shell = self._async_with(options)
-        return await shell.run(flows.get_screenshot(shell.detected, id, filename))
+        return await shell.run(flows.get_screenshot(shell.server_api, id, filename))
 
     def download(
         self,

@@ -29,9 +29,9 @@ class Health(Operations):
             MixError: It failed; the type tells whose fault it is.
         """
         shell = self._sync_with(options)
-        return shell.run(flows.get_oauth_health(shell.detected))
+        return shell.run(flows.get_oauth_health(shell.server_api))
 
     async def get_o_auth_health_async(self, **options: Unpack[RequestOptions]) -> GetOAuthHealthResponse:
         """Does what `get_o_auth_health` does, asynchronously."""
         shell = self._async_with(options)
-        return await shell.run(flows.get_oauth_health(shell.detected))
+        return await shell.run(flows.get_oauth_health(shell.server_api))

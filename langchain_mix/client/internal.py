@@ -29,9 +29,9 @@ class Internal(Operations):
             MixError: It failed; the type tells whose fault it is.
         """
         shell = self._sync_with(options)
-        return shell.run(flows.refresh_oauth_tokens(shell.detected))
+        return shell.run(flows.refresh_oauth_tokens(shell.server_api))
 
     async def refresh_o_auth_tokens_async(self, **options: Unpack[RequestOptions]) -> RefreshOAuthTokensResponse:
         """Does what `refresh_o_auth_tokens` does, asynchronously."""
         shell = self._async_with(options)
-        return await shell.run(flows.refresh_oauth_tokens(shell.detected))
+        return await shell.run(flows.refresh_oauth_tokens(shell.server_api))

@@ -157,12 +157,12 @@ class Messages(Operations):
             multitask_strategy=multitask_strategy,
         )
         if shell.core.listening(id) and (_may_go_direct(request) or not wait):
-            shell.run(flows.learn_turns(shell.detected, id))
-            if shell.detected().supports("stream_write") is True:
+            shell.run(flows.learn_turns(shell.server_api, id))
+            if shell.server_api.detected.supports("stream_write") is True:
                 return self._send_through(shell, request, wait=wait)
         if not wait:
             bare = sending.send_message(
-                shell.detected,
+                shell.server_api,
                 id,
                 text,
                 command=command,
@@ -172,11 +172,11 @@ class Messages(Operations):
             )
             return shell.run(bare)
         if _may_go_direct(request):
-            shell.run(flows.learn_turns(shell.detected, id))
-            if shell.detected().supports("stream_write") is True:
+            shell.run(flows.learn_turns(shell.server_api, id))
+            if shell.server_api.detected.supports("stream_write") is True:
                 with _slot(shell.core.settings.server, id):
                     direct = sending.send_and_read(
-                        shell.detected,
+                        shell.server_api,
                         id,
                         text,
                         command=command,
@@ -216,12 +216,12 @@ class Messages(Operations):
             multitask_strategy=multitask_strategy,
         )
         if shell.core.listening(id) and (_may_go_direct(request) or not wait):
-            await shell.run(flows.learn_turns(shell.detected, id))
-            if shell.detected().supports("stream_write") is True:
+            await shell.run(flows.learn_turns(shell.server_api, id))
+            if shell.server_api.detected.supports("stream_write") is True:
                 return await self._send_through_async(shell, request, wait=wait)
         if not wait:
             bare = sending.send_message(
-                shell.detected,
+                shell.server_api,
                 id,
                 text,
                 command=command,
@@ -231,11 +231,11 @@ class Messages(Operations):
             )
             return await shell.run(bare)
         if _may_go_direct(request):
-            await shell.run(flows.learn_turns(shell.detected, id))
-            if shell.detected().supports("stream_write") is True:
+            await shell.run(flows.learn_turns(shell.server_api, id))
+            if shell.server_api.detected.supports("stream_write") is True:
                 with _slot(shell.core.settings.server, id):
                     direct = sending.send_and_read(
-                        shell.detected,
+                        shell.server_api,
                         id,
                         text,
                         command=command,
@@ -252,7 +252,7 @@ class Messages(Operations):
         stream = _only_stream(shell.core.listening(request.session_id))
         settings = shell.core.settings
         with _slot(settings.server, request.session_id) if wait else nullcontext():
-            call = request.message_call(shell.detected())
+            call = request.message_call(shell.server_api.detected)
             if not _wait(stream, lambda: stream.await_connected(settings.liveness)):
                 raise stream.problem or broken_stream(None, sent=str(call))
             before = len(stream.read_ahead.endings)
@@ -260,7 +260,9 @@ class Messages(Operations):
             if not wait:
                 return SendMessageResponse(session_id=request.session_id, status=PROCESSING)
             ending = _wait(stream, lambda: stream.await_ending(before, settings.stall))
-            return shell.run(sending.read_ending(request.session_id, request.sent_text(shell.detected()), ending))
+            return shell.run(
+                sending.read_ending(request.session_id, request.sent_text(shell.server_api.detected), ending)
+            )
 
     @staticmethod
     async def _send_through_async(shell: AsyncShell, request: TurnRequest, *, wait: bool) -> SendMessageResponse:
@@ -268,7 +270,7 @@ class Messages(Operations):
         stream = _only_stream(shell.core.listening(request.session_id))
         settings = shell.core.settings
         with _slot(settings.server, request.session_id) if wait else nullcontext():
-            call = request.message_call(shell.detected())
+            call = request.message_call(shell.server_api.detected)
             if not await _wait_async(stream, lambda: stream.await_connected(settings.liveness)):
                 raise stream.problem or broken_stream(None, sent=str(call))
             before = len(stream.read_ahead.endings)
@@ -276,7 +278,9 @@ class Messages(Operations):
             if not wait:
                 return SendMessageResponse(session_id=request.session_id, status=PROCESSING)
             ending = await _wait_async(stream, lambda: stream.await_ending(before, settings.stall))
-            return await shell.run(sending.read_ending(request.session_id, request.sent_text(shell.detected()), ending))
+            return await shell.run(
+                sending.read_ending(request.session_id, request.sent_text(shell.server_api.detected), ending)
+            )
 
 
 def _only_stream(streams: Sequence[EventStream | AsyncEventStream]) -> EventStream | AsyncEventStream:

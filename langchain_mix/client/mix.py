@@ -67,6 +67,9 @@ class Mix:
 
     Every operation `op()` has an asynchronous twin `op_async()`. Use it as context manager, sync or async, or call
     `close` or `aclose` at the end. It may be shared between threads and between event loops.
+
+    Attributes:
+        server_api: What the server's replies have shown of its API so far, for procedures that `run` carries out.
     """
 
     @_url_first
@@ -132,6 +135,7 @@ class Mix:
             max_reply_bytes=max_reply_bytes,
         )
         self._core = Core(settings)
+        self.server_api = self._core.server_api
         self._sync = SyncTransport(self._core, client)
         self._async = AsyncTransport(self._core, async_client)
 
@@ -149,12 +153,12 @@ class Mix:
     @property
     def api(self) -> ApiVersion | None:
         """The server's API generation; None while it is not known yet."""
-        return self._core.detected.version
+        return self.server_api.detected.version
 
     @property
     def known(self) -> ApiKnowledge:
         """The API generations the server may be, as far as its replies have shown."""
-        return self._core.detected
+        return self.server_api.detected
 
     # Life
 

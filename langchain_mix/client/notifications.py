@@ -40,7 +40,7 @@ class Notifications(Operations):
             MixError: It failed; the type tells whose fault it is.
         """
         shell = self._sync_with(options)
-        return shell.run(flows.respond_to_notification(shell.detected, id, type_, value))
+        return shell.run(flows.respond_to_notification(shell.server_api, id, type_, value))
 
     async def respond_to_notification_async(
         self,
@@ -52,4 +52,4 @@ class Notifications(Operations):
     ) -> None:
         """Does what `respond_to_notification` does, asynchronously."""
         shell = self._async_with(options)
-        return await shell.run(flows.respond_to_notification(shell.detected, id, type_, value))
+        return await shell.run(flows.respond_to_notification(shell.server_api, id, type_, value))

@@ -36,12 +36,12 @@ class Preferences(Operations):
             MixError: It failed; the type tells whose fault it is.
         """
         shell = self._sync_with(options)
-        return shell.run(flows.get_preferences(shell.detected))
+        return shell.run(flows.get_preferences(shell.server_api))
 
     async def get_preferences_async(self, **options: Unpack[RequestOptions]) -> GetPreferencesResponse:
         """Does what `get_preferences` does, asynchronously."""
         shell = self._async_with(options)
-        return await shell.run(flows.get_preferences(shell.detected))
+        return await shell.run(flows.get_preferences(shell.server_api))
 
     def update_preferences(
         self,
@@ -81,7 +81,7 @@ class Preferences(Operations):
         shell = self._sync_with(options)
         return shell.run(
             flows.update_preferences(
-                shell.detected,
+                shell.server_api,
                 main_agent_max_tokens=main_agent_max_tokens,
                 main_agent_model=main_agent_model,
                 main_agent_reasoning_effort=main_agent_reasoning_effort,
@@ -108,7 +108,7 @@ class Preferences(Operations):
         shell = self._async_with(options)
         return await shell.run(
             flows.update_preferences(
-                shell.detected,
+                shell.server_api,
                 main_agent_max_tokens=main_agent_max_tokens,
                 main_agent_model=main_agent_model,
                 main_agent_reasoning_effort=main_agent_reasoning_effort,
@@ -133,14 +133,14 @@ class Preferences(Operations):
             MixError: It failed; the type tells whose fault it is.
         """
         shell = self._sync_with(options)
-        return shell.run(flows.get_available_providers(shell.detected))
+        return shell.run(flows.get_available_providers(shell.server_api))
 
     async def get_available_providers_async(
         self, **options: Unpack[RequestOptions]
     ) -> dict[str, GetAvailableProvidersResponse]:
         """Does what `get_available_providers` does, asynchronously."""
         shell = self._async_with(options)
-        return await shell.run(flows.get_available_providers(shell.detected))
+        return await shell.run(flows.get_available_providers(shell.server_api))
 
     def reset_preferences(self, **options: Unpack[RequestOptions]) -> ResetPreferencesResponse:
         """Sets all preferences to the server's defaults.
@@ -156,9 +156,9 @@ class Preferences(Operations):
             MixError: It failed; the type tells whose fault it is.
         """
         shell = self._sync_with(options)
-        return shell.run(flows.reset_preferences(shell.detected))
+        return shell.run(flows.reset_preferences(shell.server_api))
 
     async def reset_preferences_async(self, **options: Unpack[RequestOptions]) -> ResetPreferencesResponse:
         """Does what `reset_preferences` does, asynchronously."""
         shell = self._async_with(options)
-        return await shell.run(flows.reset_preferences(shell.detected))
+        return await shell.run(flows.reset_preferences(shell.server_api))

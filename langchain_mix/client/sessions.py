@@ -49,7 +49,7 @@ class Sessions(SessionHistory):
             MixError: It failed; the type tells whose fault it is.
         """
         shell = self._sync_with(options)
-        return shell.send(calls.list_sessions(shell.detected(), include_subagents=include_subagents))
+        return shell.send(calls.list_sessions(shell.server_api.detected, include_subagents=include_subagents))
 
     async def list_async(
         self,
@@ -59,7 +59,7 @@ class Sessions(SessionHistory):
     ) -> SessionListing:
         """Does what `list` does, asynchronously."""
         shell = self._async_with(options)
-        return await shell.send(calls.list_sessions(shell.detected(), include_subagents=include_subagents))
+        return await shell.send(calls.list_sessions(shell.server_api.detected, include_subagents=include_subagents))
 
     def create(
         self,
@@ -105,7 +105,7 @@ class Sessions(SessionHistory):
         shell = self._sync_with(options)
         return shell.run(
             flows.start_session(
-                shell.detected,
+                shell.server_api,
                 title=title,
                 browser_mode=browser_mode,
                 callbacks=callbacks,
@@ -138,7 +138,7 @@ class Sessions(SessionHistory):
         shell = self._async_with(options)
         return await shell.run(
             flows.start_session(
-                shell.detected,
+                shell.server_api,
                 title=title,
                 browser_mode=browser_mode,
                 callbacks=callbacks,
@@ -233,7 +233,7 @@ class Sessions(SessionHistory):
             MixError: It failed; the type tells whose fault it is.
         """
         shell = self._sync_with(options)
-        return shell.run(flows.update_session_callbacks(shell.detected, id, callbacks))
+        return shell.run(flows.update_session_callbacks(shell.server_api, id, callbacks))
 
     async def update_session_callbacks_async(
         self,
@@ -244,7 +244,7 @@ class Sessions(SessionHistory):
     ) -> SessionData:
         """Does what `update_session_callbacks` does, asynchronously."""
         shell = self._async_with(options)
-        return await shell.run(flows.update_session_callbacks(shell.detected, id, callbacks))
+        return await shell.run(flows.update_session_callbacks(shell.server_api, id, callbacks))
 
     def cancel_processing(
         self,

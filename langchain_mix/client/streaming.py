@@ -96,7 +96,7 @@ class Streaming(Operations):
             MixError: It failed; the type tells whose fault it is.
         """
         shell = self._sync_with(options)
-        return shell.run(sending.write_stream_message(shell.detected, id, content, command=command))
+        return shell.run(sending.write_stream_message(shell.server_api, id, content, command=command))
 
     async def send_streaming_message_async(
         self,
@@ -108,7 +108,7 @@ class Streaming(Operations):
     ) -> StreamMessageResponse:
         """Does what `send_streaming_message` does, asynchronously."""
         shell = self._async_with(options)
-        return await shell.run(sending.write_stream_message(shell.detected, id, content, command=command))
+        return await shell.run(sending.write_stream_message(shell.server_api, id, content, command=command))
 
 
 def _resuming(last_event_id: str | None) -> CallOptions:

@@ -29,12 +29,12 @@ class Tools(Operations):
             MixError: It failed; the type tells whose fault it is.
         """
         shell = self._sync_with(options)
-        return shell.run(flows.list_llm_tools(shell.detected))
+        return shell.run(flows.list_llm_tools(shell.server_api))
 
     async def list_llm_tools_async(self, **options: Unpack[RequestOptions]) -> ListLLMToolsResponse:
         """Does what `list_llm_tools` does, asynchronously."""
         shell = self._async_with(options)
-        return await shell.run(flows.list_llm_tools(shell.detected))
+        return await shell.run(flows.list_llm_tools(shell.server_api))
 
     def get_tool_credentials_status(self, **options: Unpack[RequestOptions]) -> GetToolCredentialsStatusResponse:
         """Asks which tools have their credentials (Mix 0.7 and later).
@@ -50,14 +50,14 @@ class Tools(Operations):
             MixError: It failed; the type tells whose fault it is.
         """
         shell = self._sync_with(options)
-        return shell.run(flows.get_tool_credentials_status(shell.detected))
+        return shell.run(flows.get_tool_credentials_status(shell.server_api))
 
     async def get_tool_credentials_status_async(
         self, **options: Unpack[RequestOptions]
     ) -> GetToolCredentialsStatusResponse:
         """Does what `get_tool_credentials_status` does, asynchronously."""
         shell = self._async_with(options)
-        return await shell.run(flows.get_tool_credentials_status(shell.detected))
+        return await shell.run(flows.get_tool_credentials_status(shell.server_api))
 
     def get_tools_status(self, **options: Unpack[RequestOptions]) -> GetToolsStatusResponse:
         """Asks which tools are ready (Mix before 0.8).
@@ -73,9 +73,9 @@ class Tools(Operations):
             MixError: It failed; the type tells whose fault it is.
         """
         shell = self._sync_with(options)
-        return shell.run(flows.get_tools_status(shell.detected))
+        return shell.run(flows.get_tools_status(shell.server_api))
 
     async def get_tools_status_async(self, **options: Unpack[RequestOptions]) -> GetToolsStatusResponse:
         """Does what `get_tools_status` does, asynchronously."""
         shell = self._async_with(options)
-        return await shell.run(flows.get_tools_status(shell.detected))
+        return await shell.run(flows.get_tools_status(shell.server_api))

@@ -247,6 +247,20 @@ UNKNOWN: Final = ApiKnowledge(ALL)
 """What is known of a server before its first reply."""
 
 
+class ServerApi:
+    """The API of one server, as far as its replies have shown it. All who talk to that server share one.
+
+    Attributes:
+        detected: The generations the server may be. Replies narrow them, also while a procedure runs.
+    """
+
+    __slots__ = ("detected",)
+
+    def __init__(self, detected: ApiKnowledge = UNKNOWN) -> None:
+        """Begins with what is known before the first reply."""
+        self.detected = detected
+
+
 def since(oldest: ApiVersion) -> tuple[ApiVersion, ...]:
     """Every generation from `oldest` on."""
     return ALL[ALL.index(oldest) :]

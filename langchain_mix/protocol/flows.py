@@ -6,7 +6,7 @@ Owns: what to ask a server, in which order, and what its refusals mean. Refuses 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, Final, Literal, TypeVar
 
@@ -20,7 +20,7 @@ from langchain_mix.errors import (
     MixUnsupportedError,
 )
 from langchain_mix.protocol import calls
-from langchain_mix.protocol.api import ALL, CAPABILITIES, ApiKnowledge, ApiVersion, Feature, having
+from langchain_mix.protocol.api import ALL, CAPABILITIES, ApiKnowledge, ApiVersion, Feature, ServerApi, having
 from langchain_mix.protocol.call import Call, Flow, ask, demands_browser_mode, is_unrouted, names_browser_mode
 from langchain_mix.protocol.models import (
     Callback,
@@ -38,16 +38,13 @@ from langchain_mix.protocol.models import (
 
 T = TypeVar("T")
 
-Known = Callable[[], ApiKnowledge]
-"""What is known of the server now; it grows with every reply."""
-
 _INVALID: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY})
 """Statuses with which a body is refused before anything is done."""
 
 _UNKNOWN_FIELD: Final = re.compile(r'json: unknown field "([^"]+)"')
 
 
-def create_session(detected: Known, **fields: Any) -> Flow[SessionData]:
+def create_session(server_api: ServerApi, **fields: Any) -> Flow[SessionData]:
     """Creates a session on a server of any generation.
 
     Mix 0.8 requires a browser mode, which older servers refuse. While the generation is not known, or if the server
@@ -55,17 +52,17 @@ def create_session(detected: Known, **fields: Any) -> Flow[SessionData]:
     refusal shows which form the server takes.
 
     Args:
-        detected: What is known of the server.
+        server_api: What is known of the server; it grows with every reply.
         **fields: As in `calls.create_session`.
 
     Returns:
         The flow.
     """
-    first = calls.create_session(detected(), **fields)
+    first = calls.create_session(server_api.detected, **fields)
     try:
         return (yield from ask(first))
     except MixResponseError as refusal:
-        second = _other_form(detected(), first, refusal, fields)
+        second = _other_form(server_api.detected, first, refusal, fields)
         if second is None:
             raise
         try:
@@ -102,110 +99,126 @@ def _other_form(
     return None if second.body == first.body else second
 
 
-def learn_turns(detected: Known, session_id: str) -> Flow[None]:
+def learn_turns(server_api: ServerApi, session_id: str) -> Flow[None]:
     """Learns how this server runs a turn: no call if that is known, at most two, once per server.
 
     Args:
-        detected: What is known of the server.
+        server_api: What is known of the server; it grows with every reply.
         session_id: A session to look at.
 
     Returns:
         The flow; none of its calls changes anything.
     """
-    if detected().supports("user_message_created") is None:
+    if server_api.detected.supports("user_message_created") is None:
         yield from ask(calls.get_session(session_id))
-    if detected().supports("stream_write") is None:
+    if server_api.detected.supports("stream_write") is None:
         yield from ask(calls.probe_stream_write(session_id))
 
 
-def start_session(detected: Known, **fields: Any) -> Flow[SessionData]:
+def start_session(server_api: ServerApi, **fields: Any) -> Flow[SessionData]:
     """Creates a session; says so if the server turns out not to know an argument.
 
     Args:
-        detected: What is known of the server.
+        server_api: What is known of the server; it grows with every reply.
         **fields: As in `calls.create_session`.
 
     Returns:
         The flow.
     """
-    return (yield from explained(create_session(detected, **fields), "session_fields"))
+    return (yield from explained(create_session(server_api, **fields), "session_fields"))
 
 
-def fork_session(detected: Known, session_id: str, message_index: int, title: str | None) -> Flow[SessionData]:
+def fork_session(server_api: ServerApi, session_id: str, message_index: int, title: str | None) -> Flow[SessionData]:
     """Copies the beginning of a session; see `calls.fork_session`."""
-    call = calls.fork_session(detected(), session_id, message_index, title)
-    return (yield from _offered(detected, call, "fork", "Forking a session"))
+    call = calls.fork_session(server_api.detected, session_id, message_index, title)
+    return (yield from _offered(server_api, call, "fork", "Forking a session"))
 
 
 def update_session_callbacks(
-    detected: Known, session_id: str, callbacks: Sequence[Callback | Mapping[str, Any]]
+    server_api: ServerApi, session_id: str, callbacks: Sequence[Callback | Mapping[str, Any]]
 ) -> Flow[SessionData]:
     """Replaces the callbacks of a session; see `calls.update_session_callbacks`."""
-    call = calls.update_session_callbacks(detected(), session_id, callbacks)
-    return (yield from _offered(detected, call, "callbacks", "Setting callbacks"))
+    call = calls.update_session_callbacks(server_api.detected, session_id, callbacks)
+    return (yield from _offered(server_api, call, "callbacks", "Setting callbacks"))
 
 
-def respond_to_notification(detected: Known, notification_id: str, response_type: str, value: str | None) -> Flow[None]:
+def respond_to_notification(
+    server_api: ServerApi, notification_id: str, response_type: str, value: str | None
+) -> Flow[None]:
     """Answers a notification; see `calls.respond_to_notification`."""
-    call = calls.respond_to_notification(detected(), notification_id, response_type, value)
-    return (yield from _offered(detected, call, "notifications", "Responding to a notification"))
+    call = calls.respond_to_notification(server_api.detected, notification_id, response_type, value)
+    return (yield from _offered(server_api, call, "notifications", "Responding to a notification"))
 
 
-def get_screenshot(detected: Known, session_id: str, filename: str) -> Flow[bytes]:
+def get_screenshot(server_api: ServerApi, session_id: str, filename: str) -> Flow[bytes]:
     """Reads a screenshot; see `calls.get_screenshot`."""
-    call = calls.get_screenshot(detected(), session_id, filename)
-    return (yield from _offered(detected, call, "screenshots", "Reading a screenshot"))
+    call = calls.get_screenshot(server_api.detected, session_id, filename)
+    return (yield from _offered(server_api, call, "screenshots", "Reading a screenshot"))
 
 
-def get_oauth_health(detected: Known) -> Flow[GetOAuthHealthResponse]:
+def get_oauth_health(server_api: ServerApi) -> Flow[GetOAuthHealthResponse]:
     """Asks for the state of the server's tokens."""
-    call = calls.get_oauth_health(detected())
-    return (yield from _offered(detected, call, "oauth_health", "The health of OAuth tokens"))
+    call = calls.get_oauth_health(server_api.detected)
+    return (yield from _offered(server_api, call, "oauth_health", "The health of OAuth tokens"))
 
 
-def refresh_oauth_tokens(detected: Known) -> Flow[RefreshOAuthTokensResponse]:
+def refresh_oauth_tokens(server_api: ServerApi) -> Flow[RefreshOAuthTokensResponse]:
     """Lets the server refresh its tokens."""
-    call = calls.refresh_oauth_tokens(detected())
-    return (yield from _offered(detected, call, "oauth_health", "Refreshing OAuth tokens"))
+    call = calls.refresh_oauth_tokens(server_api.detected)
+    return (yield from _offered(server_api, call, "oauth_health", "Refreshing OAuth tokens"))
 
 
-def get_preferences(detected: Known) -> Flow[GetPreferencesResponse]:
+def get_preferences(server_api: ServerApi) -> Flow[GetPreferencesResponse]:
     """Reads the preferences."""
-    return (yield from _offered(detected, calls.get_preferences(detected()), "preferences", "Preferences"))
+    return (yield from _offered(server_api, calls.get_preferences(server_api.detected), "preferences", "Preferences"))
 
 
-def update_preferences(detected: Known, **fields: Any) -> Flow[UpdatePreferencesResponse]:
+def update_preferences(server_api: ServerApi, **fields: Any) -> Flow[UpdatePreferencesResponse]:
     """Changes preferences; see `calls.update_preferences`."""
-    return (yield from _offered(detected, calls.update_preferences(detected(), **fields), "preferences", "Preferences"))
+    return (
+        yield from _offered(
+            server_api, calls.update_preferences(server_api.detected, **fields), "preferences", "Preferences"
+        )
+    )
 
 
-def get_available_providers(detected: Known) -> Flow[dict[str, GetAvailableProvidersResponse]]:
+def get_available_providers(server_api: ServerApi) -> Flow[dict[str, GetAvailableProvidersResponse]]:
     """Lists the providers."""
-    return (yield from _offered(detected, calls.get_available_providers(detected()), "preferences", "Preferences"))
+    return (
+        yield from _offered(
+            server_api, calls.get_available_providers(server_api.detected), "preferences", "Preferences"
+        )
+    )
 
 
-def reset_preferences(detected: Known) -> Flow[ResetPreferencesResponse]:
+def reset_preferences(server_api: ServerApi) -> Flow[ResetPreferencesResponse]:
     """Sets all preferences to defaults."""
-    return (yield from _offered(detected, calls.reset_preferences(detected()), "preferences", "Preferences"))
+    return (yield from _offered(server_api, calls.reset_preferences(server_api.detected), "preferences", "Preferences"))
 
 
-def list_llm_tools(detected: Known) -> Flow[ListLLMToolsResponse]:
+def list_llm_tools(server_api: ServerApi) -> Flow[ListLLMToolsResponse]:
     """Lists the tools of the model."""
-    return (yield from _offered(detected, calls.list_llm_tools(detected()), "llm_tools", "The list of tools"))
+    return (
+        yield from _offered(server_api, calls.list_llm_tools(server_api.detected), "llm_tools", "The list of tools")
+    )
 
 
-def get_tool_credentials_status(detected: Known) -> Flow[GetToolCredentialsStatusResponse]:
+def get_tool_credentials_status(server_api: ServerApi) -> Flow[GetToolCredentialsStatusResponse]:
     """Asks which tools have their credentials."""
-    call = calls.get_tool_credentials_status(detected())
-    return (yield from _offered(detected, call, "llm_tools", "The status of tools' credentials"))
+    call = calls.get_tool_credentials_status(server_api.detected)
+    return (yield from _offered(server_api, call, "llm_tools", "The status of tools' credentials"))
 
 
-def get_tools_status(detected: Known) -> Flow[GetToolsStatusResponse]:
+def get_tools_status(server_api: ServerApi) -> Flow[GetToolsStatusResponse]:
     """Asks which tools are ready."""
-    return (yield from _offered(detected, calls.get_tools_status(detected()), "tools_status", "The status of tools"))
+    return (
+        yield from _offered(
+            server_api, calls.get_tools_status(server_api.detected), "tools_status", "The status of tools"
+        )
+    )
 
 
-def _offered(detected: Known, call: Call[T], feature: Feature, what: str) -> Flow[T]:
+def _offered(server_api: ServerApi, call: Call[T], feature: Feature, what: str) -> Flow[T]:
     """Sends a call that some generations have no route for, and tells that apart from other refusals."""
     try:
         return (yield from ask(call))
@@ -214,10 +227,10 @@ def _offered(detected: Known, call: Call[T], feature: Feature, what: str) -> Flo
             raise
         try:
             # A wrong base URL is answered the same way. Only a Mix server lists sessions, and they show its generation.
-            yield from ask(calls.list_sessions(detected()))
+            yield from ask(calls.list_sessions(server_api.detected))
         except MixError:
             raise refusal from None
-        if detected().supports(feature) is True:
+        if server_api.detected.supports(feature) is True:
             raise
         raise MixUnsupportedError(
             f"{what} does not exist on this Mix server.",

@@ -12,9 +12,10 @@ from typing import Any
 
 from langchain_mix.errors import MixError, MixInputError, MixInternalError, MixStreamError
 from langchain_mix.protocol import calls
+from langchain_mix.protocol.api import ServerApi
 from langchain_mix.protocol.call import Flow, ask
 from langchain_mix.protocol.events import Event, SSECompleteEvent, SSEErrorEvent
-from langchain_mix.protocol.flows import Known, explained
+from langchain_mix.protocol.flows import explained
 from langchain_mix.protocol.guard import guarded
 from langchain_mix.protocol.models import (
     COMPLETE,
@@ -28,7 +29,7 @@ from langchain_mix.protocol.turn.updates import ToolCall, TurnResult
 
 
 def send_message(
-    detected: Known,
+    server_api: ServerApi,
     session_id: str,
     text: str,
     *,
@@ -40,7 +41,7 @@ def send_message(
     """Sends a message and takes the answer of the server as it is.
 
     Args:
-        detected: What is known of the server.
+        server_api: What is known of the server; it grows with every reply.
         session_id: The session.
         text: The message.
         command: The text is meant as a server command; else it is guarded.
@@ -52,9 +53,9 @@ def send_message(
         The flow.
     """
     call = calls.send_message(
-        detected(),
+        server_api.detected,
         session_id,
-        text=text if command else guarded(text, detected()),
+        text=text if command else guarded(text, server_api.detected),
         plan_mode=plan_mode,
         thinking_level=thinking_level,
         max_steps=max_steps,
@@ -63,7 +64,7 @@ def send_message(
 
 
 def send_and_read(
-    detected: Known,
+    server_api: ServerApi,
     session_id: str,
     text: str,
     *,
@@ -77,7 +78,7 @@ def send_and_read(
     Mix 0.5 answers with the text alone, in the user's name.
 
     Args:
-        detected: What is known of the server.
+        server_api: What is known of the server; it grows with every reply.
         session_id: The session.
         text: The message.
         command: The text is meant as a server command; else it is guarded.
@@ -90,7 +91,7 @@ def send_and_read(
     """
     try:
         answer = yield from send_message(
-            detected,
+            server_api,
             session_id,
             text,
             command=command,
@@ -146,12 +147,12 @@ def _with_rows(answer: SendMessageResponse, text: str) -> Flow[SendMessageRespon
 
 
 def write_stream_message(
-    detected: Known, session_id: str, content: str, *, command: bool = False
+    server_api: ServerApi, session_id: str, content: str, *, command: bool = False
 ) -> Flow[StreamMessageResponse]:
     """Hands a message to the open streams of a session (Mix 0.5), or sends it the way that took the place of that.
 
     Args:
-        detected: What is known of the server.
+        server_api: What is known of the server; it grows with every reply.
         session_id: The session.
         content: The message: plain text, or a JSON object with `text` and perhaps `plan_mode`.
         command: The text is meant as a server command; else it is guarded.
@@ -159,18 +160,18 @@ def write_stream_message(
     Returns:
         The flow.
     """
-    if detected().supports("stream_write") is None:
+    if server_api.detected.supports("stream_write") is None:
         yield from ask(calls.probe_stream_write(session_id))
     message = _message_in(content)
-    text = message["text"] if command else guarded(message["text"], detected())
-    if detected().supports("stream_write") is True:
+    text = message["text"] if command else guarded(message["text"], server_api.detected)
+    if server_api.detected.supports("stream_write") is True:
         inner = json.dumps({**message, "text": text}, ensure_ascii=False)
-        return (yield from ask(calls.write_stream_message(detected(), session_id, inner)))
+        return (yield from ask(calls.write_stream_message(server_api.detected, session_id, inner)))
     lost = [key for key, value in message.items() if value and key not in {"text", "plan_mode"}]
     if lost:
         raise MixInputError(f"`{lost[0]}` in the content is not taken by this server.", hint="Upload files instead.")
     plan_mode = message.get("plan_mode")
-    sent = yield from send_message(detected, session_id, text, command=True, plan_mode=plan_mode)
+    sent = yield from send_message(server_api, session_id, text, command=True, plan_mode=plan_mode)
     return StreamMessageResponse(session_id=sent.session_id or session_id, status=sent.status)
 
 

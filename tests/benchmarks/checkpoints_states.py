@@ -122,7 +122,7 @@ def fill(mix: Mix, session_id: str, conversation: Conversation, checkpoints: int
         conversation: The thread, which has none yet.
         checkpoints: How many.
     """
-    threads = Threads(door=Door(lambda: mix.known, session_id))
+    threads = Threads(door=Door(mix.server_api, session_id))
     left = islice(conversation.entries(), 2 * checkpoints)
     while some := list(islice(left, _AT_ONCE)):
         driver.run(mix, threads.append(conversation.thread_id, some))

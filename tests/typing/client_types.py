@@ -8,7 +8,7 @@ from typing import Literal, assert_type
 from langchain_mix import ChatMix, Mix, MixEmulator, MixError
 from langchain_mix.client import AsyncTurnStream, StreamEvent, TurnStream, query
 from langchain_mix.protocol import calls
-from langchain_mix.protocol.api import UNKNOWN
+from langchain_mix.protocol.api import ServerApi
 from langchain_mix.protocol.call import Call, Flow, ask
 from langchain_mix.protocol.events import Event
 from langchain_mix.protocol.flows import create_session
@@ -20,7 +20,7 @@ def describes() -> None:
     assert_type(calls.get_session("s"), Call[SessionData])
     assert_type(calls.list_messages("s"), Call[list[BackendMessage]])
     assert_type(ask(calls.get_session("s")), Flow[SessionData])
-    assert_type(create_session(lambda: UNKNOWN, title="t"), Flow[SessionData])
+    assert_type(create_session(ServerApi(), title="t"), Flow[SessionData])
 
 
 def decides() -> Flow[str]:

@@ -39,7 +39,7 @@ class LookingDoor(Door):
     def session(self) -> Flow[str]:
         """Finds a session; an empty id if the server has none."""
         if self.session_id is None:
-            listed = yield from ask(list_sessions(self._detected()))
+            listed = yield from ask(list_sessions(self._server_api.detected))
             mine = [one.id for one in listed if one.title == TITLE]
             self.session_id = next(iter([*mine, *(one.id for one in listed)]), "")
         return self.session_id
@@ -113,7 +113,7 @@ def open_store(mix: Mix, key_variable: str | None, thread_ids: Sequence[str] | N
         MixConfigurationError: There is no key, or another one is needed.
         MixError: The server could not be read.
     """
-    door = LookingDoor(lambda: mix.known)
+    door = LookingDoor(mix.server_api)
     names = None if thread_ids is None else [thread_name(one) for one in thread_ids]
     serde = choose_serde(mix, door, key_variable, names)
     seal = CipherSeal(serde.cipher) if isinstance(serde, EncryptedSerializer) else PLAIN

@@ -21,7 +21,7 @@ from langchain_mix.errors import (
     MixUnsupportedError,
 )
 from langchain_mix.protocol import calls, flows
-from langchain_mix.protocol.api import ALL, UNKNOWN, ApiKnowledge, having, parse_api
+from langchain_mix.protocol.api import ALL, UNKNOWN, ApiKnowledge, ServerApi, having, parse_api
 from langchain_mix.protocol.call import ask
 from langchain_mix.protocol.models import HealthCheckResponse, SessionData
 
@@ -152,7 +152,8 @@ def create_session(mix: Mix, said: str) -> tuple[Finding, str | None]:
         The finding, and the session's id, or None if there is none.
     """
     claimed = parse_api(said)
-    flow = flows.create_session(lambda: mix.known if claimed is None else ApiKnowledge([claimed]), title=_TITLE)
+    server_api = mix.server_api if claimed is None else ServerApi(ApiKnowledge([claimed]))
+    flow = flows.create_session(server_api, title=_TITLE)
     try:
         session, took = timed(lambda: mix.run(flow))
     except MixError as error:

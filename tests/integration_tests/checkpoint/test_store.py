@@ -35,7 +35,7 @@ def mix(server):
 
 
 def store_of(mix, **settings):
-    return Threads(door=Door(lambda: mix.known), **settings)
+    return Threads(door=Door(mix.server_api), **settings)
 
 
 def counted(server, action):
@@ -88,7 +88,7 @@ def test_requests_are_as_few_as_promised(server, mix):
         run(mix, store.append("t", [checkpoint(n)]))
     assert counted(server, lambda: run(mix, store.append("t", [checkpoint(100)])))[1] == 2
     assert counted(server, lambda: run(mix, store.find("t", "", None)))[1] == 1
-    cold = Threads(door=Door(lambda: mix.known, store._documents.door.session_id))
+    cold = Threads(door=Door(mix.server_api, store._documents.door.session_id))
     assert counted(server, lambda: run(mix, cold.find("t", "", None)))[1] == 3
 
 
@@ -139,7 +139,7 @@ from langchain_mix.checkpoint.records import CheckpointRecord, Value
 from langchain_mix.checkpoint.store import Threads
 url, start = sys.argv[1], int(sys.argv[2])
 with Mix(server_url=url) as mix:
-    store = Threads(door=Door(lambda: mix.known), attempts=60)
+    store = Threads(door=Door(mix.server_api), attempts=60)
     for n in range(start, start + 25):
         value = Value("m", b"s")
         run(mix, store.append("t", [CheckpointRecord("", f"{n:08d}", None, value, value, {"x": Value("m", b"hello")})]))
@@ -226,7 +226,7 @@ def test_the_door_may_be_deleted(server, mix):
 
 def test_a_door_that_was_given_must_be_there(server, mix):
     session = mix.sessions.create(title="mine")
-    store = Threads(door=Door(lambda: mix.known, session.id))
+    store = Threads(door=Door(mix.server_api, session.id))
     run(mix, store.append("t", [checkpoint(0)]))
     mix.sessions.delete(id=session.id)
     for steps in (store.find("t", "", None), store.append("t", [checkpoint(1)]), store.find("new", "", None)):

@@ -21,7 +21,7 @@ from langchain_mix.chat_models.memory import CLAIMS, HEADS, Head
 from langchain_mix.chat_models.parameters import CallParameters, MixParameterWarning
 from langchain_mix.chat_models.plans import Append, Fork, New, Replay, Rewind
 from langchain_mix.pointer import KEY, Pointer
-from langchain_mix.protocol.api import UNKNOWN, ApiKnowledge, ApiVersion
+from langchain_mix.protocol.api import UNKNOWN, ApiKnowledge, ApiVersion, ServerApi
 from langchain_mix.protocol.call import Call, Reply
 from langchain_mix.protocol.turn.updates import Message, RowRef, TurnResult
 
@@ -41,7 +41,7 @@ class Server:
     """Answers the calls of a flow like a server of one generation whose session S has these rows."""
 
     def __init__(self, version: str, rows: list[tuple[str, str]] = ROWS, refuses: str = "") -> None:
-        self.known = ApiKnowledge([ApiVersion(version)])
+        self.server_api = ServerApi(ApiKnowledge([ApiVersion(version)]))
         self.rows = list(rows)
         self.refuses = refuses
         self.texts: dict[str, str] = {}
@@ -49,7 +49,7 @@ class Server:
         self.bodies: list[Mapping[str, Any]] = []
 
     def run(self, asked: Asked) -> Ready:
-        flow = prepare(lambda: self.known, asked)
+        flow = prepare(self.server_api, asked)
         act: Callable[[], Any] = partial(next, flow)
         try:
             while True:
@@ -66,7 +66,7 @@ class Server:
         except errors.MixError as error:
             return lambda error=error: flow.throw(error)
         if call.shows is not None:
-            self.known = self.known.narrow(call.shows(result))
+            self.server_api.detected = self.server_api.detected.narrow(call.shows(result))
         return lambda: flow.send(result)
 
     def _reply(self, call: Call[Any]) -> Reply:
@@ -84,7 +84,9 @@ class Server:
             return Reply(204, {}, b"")
         new = "S2" if last in {"sessions", "fork"} else "S"
         kind = (
-            {"sessionType": "main"} if ApiVersion.V0_5 not in self.known and ApiVersion.V0_6 not in self.known else {}
+            {"sessionType": "main"}
+            if ApiVersion.V0_5 not in self.server_api.detected and ApiVersion.V0_6 not in self.server_api.detected
+            else {}
         )
         return self._json({"id": new, "title": "t", "browserMode": "x"} | kind, 201 if new == "S2" else 200)
 
@@ -188,7 +190,7 @@ def test_a_session_that_moved_on(version: str, policy: str, plan: type, paths: l
 
 def test_the_generation_is_asked_for_only_where_it_decides() -> None:
     server = Server("0.8", [*ROWS, ("U2", "user")])
-    server.known = UNKNOWN
+    server.server_api.detected = UNKNOWN
     held(server.run(asked(talk("Q2"))))
     assert server.calls == ["GET sessions/S", "GET sessions/S/messages", "POST sessions"]
 

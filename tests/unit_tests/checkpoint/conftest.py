@@ -14,7 +14,7 @@ from langchain_mix.checkpoint.effects import Pause, Turn
 from langchain_mix.checkpoint.records import CheckpointRecord, Value, Write, WritesRecord
 from langchain_mix.checkpoint.store import Threads
 from langchain_mix.errors import MixConnectionError
-from langchain_mix.protocol.api import UNKNOWN
+from langchain_mix.protocol.api import ServerApi
 from langchain_mix.protocol.call import Reply, Together
 
 DOOR = "5b1f6f0e-0000-4000-8000-000000000001"
@@ -159,7 +159,7 @@ class World:
         self._stores = itertools.count(1)
 
     def store(self, **settings):
-        door = Door(lambda: UNKNOWN, DOOR)
+        door = Door(ServerApi(), DOOR)
         return Threads(door=door, fresh=self.fresh_names(), chance=lambda: 0.5, **{**self.settings, **settings})
 
     def fresh_names(self):

@@ -8,7 +8,7 @@ import pytest
 
 from langchain_mix.checkpoint.door import TITLE, Door
 from langchain_mix.errors import MixDefaultError, MixNotFoundError, MixStoreError
-from langchain_mix.protocol.api import ApiKnowledge, ApiVersion
+from langchain_mix.protocol.api import ApiKnowledge, ApiVersion, ServerApi
 from langchain_mix.protocol.call import Reply, Together
 
 KNOWN = ApiKnowledge([ApiVersion.V0_7])
@@ -46,7 +46,7 @@ def drive(flow, *replies):
 
 
 def door(session_id=None):
-    return Door(lambda: KNOWN, session_id)
+    return Door(ServerApi(KNOWN), session_id)
 
 
 def test_the_oldest_session_of_that_title_is_used_and_asked_for_once():

@@ -506,17 +506,12 @@ def test_pickled_and_copied_stores_own_nothing(kit, world, monkeypatch):
     assert [entry.checkpoint_id for entry in world.read()] == ["00000001", "00000002"]
 
 
-def known():
-    from langchain_mix.protocol.api import UNKNOWN
-
-    return UNKNOWN
-
-
 def test_a_store_keeps_its_settings_when_it_is_pickled(kit):
     from langchain_mix.checkpoint.door import Door
     from langchain_mix.checkpoint.store import Threads
+    from langchain_mix.protocol.api import ServerApi
 
-    store = Threads(door=Door(known, "s"), window_entries=3, attempts=5, retries=7)
+    store = Threads(door=Door(ServerApi(), "s"), window_entries=3, attempts=5, retries=7)
     again = copy.deepcopy(store)
     assert again._writer._limits.window_entries == 3
     assert again._writer._patience.attempts == 5

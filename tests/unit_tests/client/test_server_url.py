@@ -133,12 +133,12 @@ def core(api: str = "auto") -> Core:
 def test_servers_are_known_apart() -> None:
     own = core(api="0.5")
     other, third = own.of_server(OTHER), own.of_server("http://third")
-    assert own.detected.version == "0.5"
-    assert other.detected.version is None
-    other.narrow(other.detected.narrow([ApiVersion("0.8")]))
-    assert own.detected.version == "0.5"
-    assert other.detected.version == "0.8"
-    assert third.detected.version is None
+    assert own.server_api.detected.version == "0.5"
+    assert other.server_api.detected.version is None
+    other.narrow(other.server_api.detected.narrow([ApiVersion("0.8")]))
+    assert own.server_api.detected.version == "0.5"
+    assert other.server_api.detected.version == "0.8"
+    assert third.server_api.detected.version is None
     assert own.of_server(OTHER) is other
     assert own.of_server("http://own:1/mix") is own.of_server(None) is own
 

@@ -8,7 +8,7 @@ import pytest
 
 from langchain_mix import errors
 from langchain_mix.protocol import flows
-from langchain_mix.protocol.api import UNKNOWN, ApiKnowledge, ApiVersion
+from langchain_mix.protocol.api import ApiKnowledge, ApiVersion, ServerApi
 
 V0_8 = ApiKnowledge([ApiVersion.V0_8])
 
@@ -36,7 +36,7 @@ def unrouted(body: str = "404 page not found\n", kind: type[errors.MixDefaultErr
 
 @pytest.mark.parametrize("name", OFFERED)
 def test_a_missing_route_is_a_missing_operation(name: str) -> None:
-    flow = getattr(flows, name)(lambda: UNKNOWN, *OFFERED[name])
+    flow = getattr(flows, name)(ServerApi(), *OFFERED[name])
     first = next(flow)
     assert first.path
     assert str(flow.throw(unrouted())) == "GET /api/sessions"
@@ -48,7 +48,7 @@ def test_a_missing_route_is_a_missing_operation(name: str) -> None:
 
 @pytest.mark.parametrize("name", OFFERED)
 def test_a_result_is_passed_on(name: str) -> None:
-    flow = getattr(flows, name)(lambda: UNKNOWN, *OFFERED[name])
+    flow = getattr(flows, name)(ServerApi(), *OFFERED[name])
     next(flow)
     with pytest.raises(StopIteration) as done:
         flow.send("result")
@@ -64,7 +64,7 @@ def test_a_result_is_passed_on(name: str) -> None:
     ],
 )
 def test_other_refusals_stay_what_they_are(refusal: errors.MixError) -> None:
-    flow = flows.respond_to_notification(lambda: UNKNOWN, "N", "text", None)
+    flow = flows.respond_to_notification(ServerApi(), "N", "text", None)
     next(flow)
     with pytest.raises(type(refusal)) as caught:
         flow.throw(refusal)
@@ -73,7 +73,7 @@ def test_other_refusals_stay_what_they_are(refusal: errors.MixError) -> None:
 
 def test_an_address_that_lists_no_sessions_is_wrong_from_the_start() -> None:
     refusal = unrouted()
-    flow = flows.list_llm_tools(lambda: UNKNOWN)
+    flow = flows.list_llm_tools(ServerApi())
     next(flow)
     flow.throw(refusal)
     with pytest.raises(errors.MixDefaultError) as caught:
@@ -83,7 +83,7 @@ def test_an_address_that_lists_no_sessions_is_wrong_from_the_start() -> None:
 
 def test_an_operation_that_must_be_there_is_not_called_missing() -> None:
     refusal = unrouted()
-    flow = flows.list_llm_tools(lambda: V0_8)
+    flow = flows.list_llm_tools(ServerApi(V0_8))
     next(flow)
     flow.throw(refusal)
     with pytest.raises(errors.MixDefaultError) as caught:
@@ -93,13 +93,13 @@ def test_an_operation_that_must_be_there_is_not_called_missing() -> None:
 
 def test_what_is_known_to_be_missing_is_not_asked_for() -> None:
     with pytest.raises(errors.MixUnsupportedError):
-        next(flows.fork_session(lambda: V0_8, "S", 1, None))
+        next(flows.fork_session(ServerApi(V0_8), "S", 1, None))
 
 
 def test_a_session_with_a_field_that_the_server_does_not_know() -> None:
     message = "Validation error for field 'body': json: unknown field \"callbacks\""
     data = errors.ErrorResponseData(errors.RESTError(400, message, "validation_error"))
-    flow = flows.start_session(lambda: UNKNOWN, title="T", callbacks=[])
+    flow = flows.start_session(ServerApi(), title="T", callbacks=[])
     next(flow)
     with pytest.raises(errors.MixUnsupportedError, match="`callbacks`") as caught:
         flow.throw(errors.MixBadRequestError(message, sent="POST /api/sessions", data=data))

@@ -8,7 +8,7 @@ import pytest
 
 from langchain_mix import errors
 from langchain_mix.protocol import sending
-from langchain_mix.protocol.api import UNKNOWN, ApiKnowledge, ApiVersion
+from langchain_mix.protocol.api import ApiKnowledge, ApiVersion, ServerApi
 from langchain_mix.protocol.models import BackendMessage, SendMessageResponse
 from langchain_mix.protocol.turn.updates import Message, ToolCall, TurnResult, Usage
 
@@ -42,7 +42,7 @@ def failure(message: str) -> errors.MixInternalError:
 )
 def test_a_text_is_guarded(text: str, command: bool, sent: str) -> None:
     answer = SendMessageResponse(status="processing")
-    [call], result = play(sending.send_message(lambda: V0_8, "S", text, command=command), answer)
+    [call], result = play(sending.send_message(ServerApi(V0_8), "S", text, command=command), answer)
     assert call.body == {"text": sent}
     assert result is answer
 
@@ -50,12 +50,12 @@ def test_a_text_is_guarded(text: str, command: bool, sent: str) -> None:
 def test_a_field_that_the_server_does_not_know() -> None:
     refusal = bad_request("Validation error for field 'body': json: unknown field \"max_steps\"")
     with pytest.raises(errors.MixUnsupportedError, match="`max_steps`") as caught:
-        play(sending.send_message(lambda: UNKNOWN, "S", "Hi", max_steps=3), refusal)
+        play(sending.send_message(ServerApi(), "S", "Hi", max_steps=3), refusal)
     assert caught.value.hint == "It exists on API 0.8, next."
     with pytest.raises(errors.MixBadRequestError, match="text is required"):
-        play(sending.send_message(lambda: UNKNOWN, "S", "Hi"), bad_request("text is required"))
+        play(sending.send_message(ServerApi(), "S", "Hi"), bad_request("text is required"))
     with pytest.raises(errors.MixBadRequestError, match="nobody knows"):
-        play(sending.send_message(lambda: UNKNOWN, "S", "Hi"), bad_request('nobody knows: json: unknown field "x"'))
+        play(sending.send_message(ServerApi(), "S", "Hi"), bad_request('nobody knows: json: unknown field "x"'))
 
 
 ROWS = [
@@ -75,7 +75,7 @@ ROWS = [
 def test_an_answer_is_filled_from_the_stored_rows() -> None:
     answer = SendMessageResponse(id="A2", role="user", user_input="Hi", assistant_response="Done")
     rows = [BackendMessage.model_validate(row) for row in ROWS]
-    calls, result = play(sending.send_and_read(lambda: V0_5, "S", "Hi"), answer, rows)
+    calls, result = play(sending.send_and_read(ServerApi(V0_5), "S", "Hi"), answer, rows)
     assert [str(c) for c in calls] == ["POST /api/sessions/S/messages", "GET /api/sessions/S/messages"]
     assert (result.role, result.session_id, result.status) == ("assistant", "S", "complete")
     assert (result.assistant_response, result.reasoning) == ("Done", "Hm.\n\nAh.")
@@ -85,27 +85,27 @@ def test_an_answer_is_filled_from_the_stored_rows() -> None:
 def test_an_answer_without_its_text_gets_it_from_the_rows() -> None:
     answer = SendMessageResponse(id="A2", role="user", user_input="Hi")
     rows = [BackendMessage.model_validate(row) for row in ROWS]
-    _, result = play(sending.send_and_read(lambda: V0_5, "S", "Hi"), answer, rows)
+    _, result = play(sending.send_and_read(ServerApi(V0_5), "S", "Hi"), answer, rows)
     assert result.assistant_response == "Done"
 
 
 @pytest.mark.parametrize("read", [[], errors.MixConnectionError("gone")])
 def test_an_answer_stands_if_the_rows_cannot_be_had(read: Any) -> None:
     answer = SendMessageResponse(id="A2", user_input="Hi", assistant_response="Done")
-    _, result = play(sending.send_and_read(lambda: V0_5, "S", "Hi"), answer, read)
+    _, result = play(sending.send_and_read(ServerApi(V0_5), "S", "Hi"), answer, read)
     assert (result.assistant_response, result.tool_calls) == ("Done", [])
 
 
 def test_rows_of_another_turn_fill_nothing() -> None:
     answer = SendMessageResponse(id="A9", user_input="Hi", assistant_response="Mine")
     rows = [BackendMessage.model_validate(row) for row in ROWS]
-    _, result = play(sending.send_and_read(lambda: V0_5, "S", "Hi"), answer, rows)
+    _, result = play(sending.send_and_read(ServerApi(V0_5), "S", "Hi"), answer, rows)
     assert (result.assistant_response, result.tool_calls, result.reasoning) == ("Mine", [], None)
 
 
 def test_a_command_leaves_no_rows_to_read() -> None:
     answer = SendMessageResponse(id="cmd-help", assistant_response="{}")
-    calls, result = play(sending.send_and_read(lambda: V0_5, "S", "/help", command=True), answer)
+    calls, result = play(sending.send_and_read(ServerApi(V0_5), "S", "/help", command=True), answer)
     assert len(calls) == 1
     assert result.is_command
 
@@ -113,11 +113,11 @@ def test_a_command_leaves_no_rows_to_read() -> None:
 def test_a_failed_turn_is_the_agents_fault() -> None:
     with pytest.raises(errors.MixAgentError, match="out of luck"):
         play(
-            sending.send_and_read(lambda: V0_5, "S", "Hi"),
+            sending.send_and_read(ServerApi(V0_5), "S", "Hi"),
             failure("Internal error during agent processing: out of luck"),
         )
     with pytest.raises(errors.MixInternalError, match="database"):
-        play(sending.send_and_read(lambda: V0_5, "S", "Hi"), failure("database is locked"))
+        play(sending.send_and_read(ServerApi(V0_5), "S", "Hi"), failure("database is locked"))
 
 
 @pytest.mark.parametrize(
@@ -133,25 +133,25 @@ def test_a_failed_turn_is_the_agents_fault() -> None:
     ],
 )
 def test_writing_to_a_stream(content: str, command: bool, inner: str) -> None:
-    flow = sending.write_stream_message(lambda: V0_5, "S", content, command=command)
+    flow = sending.write_stream_message(ServerApi(V0_5), "S", content, command=command)
     call = next(flow)
     assert (str(call), call.body) == ("POST /stream/S/message", {"content": inner})
 
 
 def test_writing_where_there_is_nothing_to_write_to() -> None:
-    flow = sending.write_stream_message(lambda: V0_8, "S", '{"text": "!ls", "plan_mode": true, "media": []}')
+    flow = sending.write_stream_message(ServerApi(V0_8), "S", '{"text": "!ls", "plan_mode": true, "media": []}')
     [call], result = play(flow, SendMessageResponse(session_id="S", status="processing"))
     assert (str(call), call.body) == ("POST /api/sessions/S/messages", {"text": "!ls", "plan_mode": True})
     assert (result.session_id, result.status) == ("S", "processing")
     with pytest.raises(errors.MixInputError, match="`apps`"):
-        next(sending.write_stream_message(lambda: V0_8, "S", '{"text": "Hi", "apps": ["x"]}'))
+        next(sending.write_stream_message(ServerApi(V0_8), "S", '{"text": "Hi", "apps": ["x"]}'))
 
 
 def test_writing_to_an_unknown_server_asks_first() -> None:
-    detected = UNKNOWN
-    flow = sending.write_stream_message(lambda: detected, "S", "Hi")
+    server_api = ServerApi()
+    flow = sending.write_stream_message(server_api, "S", "Hi")
     assert str(next(flow)) == "GET /stream/S/message"
-    detected = V0_5
+    server_api.detected = V0_5
     assert str(flow.send(True)) == "POST /stream/S/message"
 
 
