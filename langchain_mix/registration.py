@@ -46,7 +46,7 @@ def _providers() -> dict[str, Any]:
     except ImportError as problem:
         raise MixConfigurationError(
             f"`langchain` cannot be imported: {problem}.",
-            hint="Install it with `pip install langchain`, or use ChatMix.",
+            hint="Install it with `pip install 'langchain-mix[agents]'`, or use ChatMix.",
         ) from problem
     if not isinstance(table, dict) or not table or not all(_is_entry(key, entry) for key, entry in table.items()):
         raise MixConfigurationError(

@@ -10,15 +10,11 @@ from pathlib import Path
 import pytest
 
 from langchain_mix import MixEmulator
+from tests.house.samples import matches, samples, surroundings
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "docs" / "pages").rglob("*.md"))
-FENCED = re.compile(r"```python\n(.*?)```", re.DOTALL)
-SNIPPETS = [
-    pytest.param(code, id=f"{page.stem}-{number}")
-    for page in PAGES
-    for number, code in enumerate(FENCED.findall(page.read_text()))
-]
+SAMPLES = [pytest.param(sample, id=sample.name) for sample in samples()]
 COMMANDS = re.compile(r"```console\n(.*?)```", re.DOTALL)
 CONSOLE = [
     pytest.param([line for block in blocks for line in block.splitlines() if "langchain-mix" in line], id=page.stem)
@@ -31,14 +27,13 @@ NAMED_TESTS = sorted(
 )
 
 
-@pytest.mark.parametrize("code", SNIPPETS)
-def test_a_snippet_runs(code, capsys, monkeypatch, tmp_path):
-    monkeypatch.chdir(tmp_path)
-    with MixEmulator(api="0.8") as server:
-        monkeypatch.setenv("MIX_SERVER_URL", server.url)
-        program = compile(code.replace("http://localhost:8088", server.url), "snippet", "exec", dont_inherit=True)
-        exec(program, {"__name__": "__main__"})
-    assert capsys.readouterr().out.strip()
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_a_sample_prints_twice_in_a_row_what_the_page_shows(sample):
+    assert sample.output is not None, "python -m tests.house.samples"
+    with surroundings() as server:
+        for _ in range(2):
+            printed = sample.run(server)
+            assert matches(printed, sample.output), printed
 
 
 @pytest.mark.parametrize("lines", CONSOLE)
@@ -71,8 +66,8 @@ def test_what_is_promised_of_security_names_its_test(page):
     assert [p for p in unproven if not re.search(r"is not sandboxed here|are not secrets here", p)] == []
 
 
-def test_there_are_snippets_and_named_tests():
-    assert len(SNIPPETS) >= 10
+def test_there_are_samples_and_named_tests():
+    assert len(SAMPLES) >= 30
     assert len(NAMED_TESTS) >= 10
 
 

@@ -53,7 +53,7 @@ def _named(spec: str) -> Brain:
         from langchain.chat_models import init_chat_model  # noqa: PLC0415
     except ImportError as error:
         raise ImportError(
-            '"model:…" needs LangChain: pip install langchain, and the package of the provider'
+            "An agent 'model:…' needs LangChain: pip install 'langchain-mix[agents]', and the package of the provider"
         ) from error
     return _modelled(init_chat_model(name.strip()))
 

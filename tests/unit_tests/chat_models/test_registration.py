@@ -69,7 +69,7 @@ def test_a_missing_langchain_is_an_error_that_says_so(monkeypatch):
     for name in [n for n in sys.modules if n == "langchain" or n.startswith("langchain.")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "langchain", None)
-    with pytest.raises(MixConfigurationError, match="pip install langchain"):
+    with pytest.raises(MixConfigurationError, match=r"pip install 'langchain-mix\[agents\]"):
         register()
 
 

@@ -27,7 +27,7 @@ def test_names_the_choices(spec: object) -> None:
 
 def test_says_when_langchain_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "langchain.chat_models", None)
-    with pytest.raises(ImportError, match="pip install langchain"):
+    with pytest.raises(ImportError, match=r"pip install 'langchain-mix\[agents\]"):
         make_brain("model:openai:x")
 
 
