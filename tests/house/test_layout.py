@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -15,28 +16,34 @@ PACKAGE = ROOT / "langchain_mix"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 
-def names(paths):
-    return [str(p.relative_to(ROOT)) for p in paths]
+@cache
+def tree_of(path):
+    return ast.parse(path.read_text())
 
 
-@pytest.mark.parametrize("path", MODULES, ids=names(MODULES))
-def test_a_module_says_what_it_is(path):
-    assert ast.get_docstring(ast.parse(path.read_text())), "a module says what it is"
+def found(modules):
+    return [str(path.relative_to(ROOT)) for path in modules]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=names(MODULES))
-def test_nothing_but_the_command_line_prints(path):
-    if PACKAGE / "cli" in path.parents:
-        return
-    calls = [n for n in ast.walk(ast.parse(path.read_text())) if isinstance(n, ast.Call)]
-    assert not [n.lineno for n in calls if isinstance(n.func, ast.Name) and n.func.id == "print"]
+def test_every_module_has_a_docstring():
+    assert found(path for path in MODULES if not ast.get_docstring(tree_of(path))) == []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=names(MODULES))
-def test_nobody_but_the_calls_knows_a_path(path):
-    if any(PACKAGE / part in path.parents for part in ("protocol/calls", "emulator")):
-        return
-    assert not re.search(r"""["']/?(api|stream)/|["']/(api|stream|health|internal)\b""", path.read_text())
+def test_nothing_but_the_command_line_prints():
+    printing = [
+        f"{path.relative_to(ROOT)}:{node.lineno}"
+        for path in MODULES
+        if PACKAGE / "cli" not in path.parents
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
+    ]
+    assert printing == []
+
+
+def test_only_the_calls_and_the_emulator_contain_paths_of_the_wire():
+    wire = re.compile(r"""["']/?(api|stream)/|["']/(api|stream|health|internal)\b""")
+    others = [p for p in MODULES if not any(PACKAGE / part in p.parents for part in ("protocol/calls", "emulator"))]
+    assert found(path for path in others if wire.search(path.read_text())) == []
 
 
 def test_the_import_contracts_are_kept():

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import ast
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 PACKAGE = Path(__file__).resolve().parents[2] / "langchain_mix"
 MODULES = sorted(PACKAGE.rglob("*.py"))
@@ -77,6 +76,7 @@ def says_how(nodes: list[ast.AST]) -> bool:
     return any(isinstance(node, ast.Call) and name_of(node) == "renew_in_child" for node in nodes)
 
 
+@cache
 def states() -> list[tuple[str, str, bool]]:
     found = []
     for path in MODULES:
@@ -87,10 +87,12 @@ def states() -> list[tuple[str, str, bool]]:
     return found
 
 
-@pytest.mark.parametrize(("module", "scope", "renewed"), states(), ids=str)
-def test_what_lives_in_a_process_starts_afresh_in_a_forked_child(module, scope, renewed):
-    assert renewed or (module, scope) in SHORT_LIVED, (
-        f"{module} {scope}: register with `forking.renew_in_child` what a forked child does with it, or say here why not"
+def test_what_lives_in_a_process_is_renewed_in_a_forked_child():
+    forgotten = [
+        f"{module} {scope}" for module, scope, renewed in states() if not renewed and (module, scope) not in SHORT_LIVED
+    ]
+    assert forgotten == [], (
+        "register with `forking.renew_in_child` what a forked child does with it, or say here why not"
     )
 
 
