@@ -25,6 +25,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     mark_the_rest(items)
 
 
+gc.disable()
+"""Nothing that collecting the tests makes is garbage. The collector runs while tests do: see below."""
+
+
+def pytest_collection_finish() -> None:
+    """Has the collector pass over what lives as long as the session, so that a full collection costs little."""
+    gc.freeze()
+    gc.enable()
+
+
 class Child:
     """A forked process that calls a function."""
 
