@@ -33,15 +33,22 @@ def ctrl_c_is_heard() -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+def _reads_a_socket(thread: int) -> bool:
+    """True when a thread is inside httpcore's read of a socket."""
+    frame = sys._current_frames().get(thread)
+    return frame is not None and frame.f_code.co_name == "read" and "httpcore" in frame.f_code.co_filename
+
+
 @pytest.fixture
 def ctrl_c() -> Iterator[Callable[[threading.Event], None]]:
-    """Presses Ctrl-C as soon as an event is set: `ctrl_c(event)`; the main thread gets one KeyboardInterrupt.
+    """Presses Ctrl-C while the main thread reads a socket after an event: `ctrl_c(event)`; it gets one KeyboardInterrupt.
 
     CPython does not see a signal that arrives between its last look at signals and a blocking system call before that
     call returns; people press again. So this presses until the handler has run, and the handler raises only once.
     """
     noticed = threading.Event()
     pressers: list[threading.Thread] = []
+    main = threading.main_thread().ident or 0
 
     def handler(*_: object) -> None:
         if not noticed.is_set():
@@ -50,8 +57,9 @@ def ctrl_c() -> Iterator[Callable[[threading.Event], None]]:
 
     def press(event: threading.Event) -> None:
         event.wait()
-        while not noticed.wait(0.05):
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        while not noticed.wait(0.01):
+            if _reads_a_socket(main):
+                signal.pthread_kill(main, signal.SIGINT)
 
     def start(event: threading.Event) -> None:
         pressers.append(threading.Thread(target=press, args=(event,), daemon=True))
@@ -60,10 +68,10 @@ def ctrl_c() -> Iterator[Callable[[threading.Event], None]]:
     before = signal.signal(signal.SIGINT, handler)
     try:
         yield start
+    finally:
         noticed.set()
         for presser in pressers:
-            presser.join()
-    finally:
+            presser.join(1.0)  # One whose event never came waits for it, and ends with the process.
         signal.signal(signal.SIGINT, before)
 
 

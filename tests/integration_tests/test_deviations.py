@@ -23,7 +23,7 @@ from langchain_mix.emulator import CutStream, Script, say, turn, use
 from langchain_mix.errors import MixError
 from langchain_mix.protocol.api import ALL, ApiVersion
 
-pytestmark = pytest.mark.timeout(30)
+pytestmark = pytest.mark.timeout(60)
 
 APIS = [str(version) for version in ALL]
 NOBODY = "00000000-0000-4000-8000-000000000000"

@@ -22,7 +22,7 @@ from langchain_mix.errors import MixAgentError, MixError, MixTurnInterrupted
 from langchain_mix.protocol.api import ALL, CAPABILITIES
 
 pytestmark = [
-    pytest.mark.timeout(15),
+    pytest.mark.timeout(60),
     pytest.mark.filterwarnings("ignore::langchain_core._api.beta_decorator.LangChainBetaWarning"),
 ]
 

@@ -23,7 +23,7 @@ from langchain_mix.pointer import read_pointer
 from langchain_mix.protocol.api import ALL
 
 pytestmark = [
-    pytest.mark.timeout(15),
+    pytest.mark.timeout(60),
     pytest.mark.filterwarnings("ignore::langchain_core._api.beta_decorator.LangChainBetaWarning"),
 ]
 

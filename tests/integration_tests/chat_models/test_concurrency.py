@@ -15,7 +15,7 @@ from langchain_mix.emulator.agents.base import Request, Text, Wait
 from langchain_mix.errors import MixSessionBusy
 from langchain_mix.pointer import read_pointer
 
-pytestmark = pytest.mark.timeout(40)
+pytestmark = pytest.mark.timeout(60)
 
 APIS = ["0.5", "0.6", "0.7", "0.8"]
 

@@ -28,7 +28,7 @@ from langchain_mix.pointer import KEY, read_pointer
 from langchain_mix.protocol.api import ALL, CAPABILITIES
 
 pytestmark = [
-    pytest.mark.timeout(30),
+    pytest.mark.timeout(60),
     pytest.mark.filterwarnings("ignore::langchain_core._api.beta_decorator.LangChainBetaWarning"),
 ]
 

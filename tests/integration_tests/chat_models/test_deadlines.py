@@ -11,7 +11,7 @@ from langchain_mix import ChatMix, errors
 from langchain_mix.chat_models import exchange
 from langchain_mix.emulator import Gate, MixEmulator, Script, SlowReply
 
-pytestmark = pytest.mark.timeout(20)
+pytestmark = pytest.mark.timeout(60)
 
 
 def invoked(model: ChatMix, mode: str) -> Any:

@@ -41,7 +41,7 @@ from langchain_mix.protocol.api import ALL
 from langchain_mix.protocol.retry import BackoffStrategy, RetryConfig
 from langchain_mix.protocol.turn.updates import TurnResult
 
-pytestmark = pytest.mark.timeout(20)
+pytestmark = pytest.mark.timeout(60)
 
 
 @pytest.fixture(autouse=True)

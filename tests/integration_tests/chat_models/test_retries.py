@@ -24,7 +24,7 @@ from langchain_mix.emulator import Gate, HttpError, Script, turn, use
 from langchain_mix.emulator.agents import Fail
 from langchain_mix.protocol.api import ALL
 
-pytestmark = pytest.mark.timeout(30)
+pytestmark = pytest.mark.timeout(60)
 
 RETRIES: Any = {"stop_after_attempt": 3, "wait_exponential_jitter": False}
 POLICY = RetryPolicy(max_attempts=3, initial_interval=0.001, jitter=False, retry_on=Exception)

@@ -307,7 +307,7 @@ def test_somebody_else_there(cli):
     assert "not as a Mix server" in found["reachable"]["detail"]
 
 
-@pytest.mark.timeout(20)
+@pytest.mark.timeout(60)
 def test_a_server_that_does_not_answer(cli, server, held):
     server.faults.add(SlowReply(match="GET /health", gate=held, count=None))
     found, _, _ = examine(cli, server.url, "--timeout", "0.3")

@@ -11,7 +11,7 @@ from langchain_mix.client import Mix
 from langchain_mix.emulator import CutStream, Faults, Gate, MixEmulator, Script, say, turn, use
 from langchain_mix.protocol.api import CAPABILITIES, ApiVersion
 
-pytestmark = pytest.mark.timeout(10)
+pytestmark = pytest.mark.timeout(60)
 
 PROBES = {"0.5": 2, "0.6": 2, "0.6.5": 2, "0.7": 1, "0.8": 1, "next": 1}
 """Requests that the first turn in a session of somebody else may cost more than the three of every turn."""

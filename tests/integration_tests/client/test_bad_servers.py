@@ -19,7 +19,7 @@ from langchain_mix.protocol import calls
 from langchain_mix.protocol.api import ApiKnowledge
 from langchain_mix.protocol.retry import NO_RETRIES
 
-pytestmark = pytest.mark.timeout(10)
+pytestmark = pytest.mark.timeout(60)
 
 ONCE = CallOptions(NO_RETRIES)
 KNOWN = ApiKnowledge(["0.8"])

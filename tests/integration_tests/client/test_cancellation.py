@@ -16,7 +16,7 @@ from langchain_mix.emulator import Gate, Script, SlowReply, StallStream, say, tu
 from langchain_mix.emulator.agents.base import Wait
 from langchain_mix.protocol.turn.updates import TextDelta, ToolRunning, TurnResult, Update
 
-pytestmark = pytest.mark.timeout(8)
+pytestmark = pytest.mark.timeout(60)
 
 SAID = "Let me look. "
 APIS = ("0.5", "0.6", "0.6.5", "0.7", "0.8", "next")

@@ -16,7 +16,7 @@ from langchain_mix.emulator import DropEvent, Gate, Script, say, turn
 from langchain_mix.emulator.agents.base import Fail, Wait
 from langchain_mix.protocol.turn.updates import Progress, TextDelta
 
-pytestmark = pytest.mark.timeout(20)
+pytestmark = pytest.mark.timeout(60)
 
 
 def held(gate: Gate, *more: str) -> Script:

@@ -23,7 +23,7 @@ from langchain_mix.client._settings import CallOptions
 from langchain_mix.protocol import calls, flows, retry
 from langchain_mix.protocol.retry import NO_RETRIES
 
-pytestmark = pytest.mark.timeout(30)
+pytestmark = pytest.mark.timeout(60)
 
 SID = "11111111-1111-4111-8111-111111111111"
 SESSION = {"id": SID, "title": "t", "createdAt": "2026-01-01T00:00:00Z", "browserMode": "local-browser-service"}

@@ -27,7 +27,7 @@ ALL = ("0.5", "0.6", "0.6.5", "0.7", "0.8", "next")
 FORKING = ("0.5", "0.6", "0.6.5", "0.7")
 KEY = "sk-or-v1-" + "0" * 48
 
-pytestmark = pytest.mark.timeout(30)
+pytestmark = pytest.mark.timeout(60)
 
 
 @pytest.fixture

@@ -38,7 +38,7 @@ from langchain_mix.emulator import (
 from langchain_mix.emulator.agents.base import Wait
 from langchain_mix.protocol.turn.updates import TextDelta, ToolRunning, TurnResult
 
-pytestmark = pytest.mark.timeout(8)
+pytestmark = pytest.mark.timeout(60)
 
 
 @pytest.fixture(autouse=True)
@@ -352,7 +352,7 @@ def events_of(lab: Any) -> int:
     return int(lab.server.faults.times(fault))
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(60)
 @pytest.mark.parametrize("half", [False, True], ids=["between", "within"])
 def test_a_stream_cut_at_every_event(labs: Any, shell: str, api: str, half: bool) -> None:
     lab = labs(shell, api, script(), heartbeat=0.05)
@@ -371,7 +371,7 @@ def test_a_stream_cut_at_every_event(labs: Any, shell: str, api: str, half: bool
         lab.server.wait_idle()
 
 
-@pytest.mark.timeout(30)
+@pytest.mark.timeout(60)
 def test_an_event_dropped_at_every_position(labs: Any, shell: str, api: str) -> None:
     lab = labs(shell, api, script(), heartbeat=0.05)
     for nth in range(1, events_of(lab) + 1):

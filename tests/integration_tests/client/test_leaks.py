@@ -19,7 +19,7 @@ from langchain_mix.emulator import CutStream, Gate, HttpError, Script, say, turn
 from langchain_mix.emulator.agents.base import Wait
 from langchain_mix.protocol import calls
 
-pytestmark = pytest.mark.timeout(20)
+pytestmark = pytest.mark.timeout(60)
 TURNS = 25
 
 

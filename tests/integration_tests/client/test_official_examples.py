@@ -10,7 +10,7 @@ from langchain_mix.client import Mix, SSECompleteEvent, SSEContentEvent
 from langchain_mix.client.models import SendMessageRequestBody
 from langchain_mix.emulator import MixEmulator, Script
 
-pytestmark = pytest.mark.timeout(30)
+pytestmark = pytest.mark.timeout(60)
 
 
 @pytest.mark.parametrize("api", ["0.5", "0.6", "0.8"])

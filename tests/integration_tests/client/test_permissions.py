@@ -22,7 +22,7 @@ from langchain_mix.protocol.turn.updates import (
     ToolFinished,
 )
 
-pytestmark = pytest.mark.timeout(10)
+pytestmark = pytest.mark.timeout(60)
 
 DONE = "Done."
 NEW = ("0.8", "next")

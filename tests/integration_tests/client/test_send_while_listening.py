@@ -27,7 +27,7 @@ from langchain_mix.emulator import Gate, MixEmulator, Script, turn, use
 from langchain_mix.emulator.agents.base import Fail, Wait
 
 APIS = ("0.5", "0.6", "0.6.5", "0.7", "0.8", "next")
-pytestmark = pytest.mark.timeout(30)
+pytestmark = pytest.mark.timeout(60)
 
 
 @pytest.fixture

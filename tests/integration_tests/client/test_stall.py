@@ -15,7 +15,7 @@ from langchain_mix.emulator import Gate, HttpError, Script, SlowReply, StallStre
 from langchain_mix.emulator.agents.base import Wait
 from langchain_mix.protocol.turn.updates import Progress
 
-pytestmark = pytest.mark.timeout(15)
+pytestmark = pytest.mark.timeout(60)
 
 RESUMED = ("0.6.5", "0.7", "0.8", "next")
 

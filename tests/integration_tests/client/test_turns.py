@@ -20,7 +20,7 @@ from langchain_mix.protocol.turn.updates import (
     ToolRunning,
 )
 
-pytestmark = pytest.mark.timeout(8)
+pytestmark = pytest.mark.timeout(60)
 
 ANSWER = "Forty-two, naïve as it is: 42 «€» 🎈 and done."
 NEW = ("0.8", "next")

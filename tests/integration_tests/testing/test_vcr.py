@@ -17,7 +17,7 @@ from langchain_mix.errors import MixError
 from langchain_mix.testing.vcr import CASSETTE_URL, CassetteError, use_cassette
 
 ANSWER = "Forty-two, as everybody knows."
-pytestmark = pytest.mark.timeout(20)
+pytestmark = pytest.mark.timeout(60)
 
 
 @pytest.fixture(params=["sync", "async"])

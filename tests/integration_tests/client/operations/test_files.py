@@ -26,7 +26,7 @@ from langchain_mix.emulator import (
     use,
 )
 
-pytestmark = pytest.mark.timeout(20)
+pytestmark = pytest.mark.timeout(60)
 
 QUICK = RetryConfig("backoff", BackoffStrategy(5, 20, 1.5, 2_000), max_attempts=3)
 ONCE = RetryConfig("none")

@@ -22,7 +22,7 @@ from langchain_mix.emulator import (
 from langchain_mix.emulator.agents.base import Fail
 from langchain_mix.protocol.api import CAPABILITIES, ApiVersion
 
-pytestmark = pytest.mark.timeout(20)
+pytestmark = pytest.mark.timeout(60)
 
 ALL = ("0.5", "0.6", "0.6.5", "0.7", "0.8", "next")
 ASK = use("Write", {"file_path": "a.txt", "content": "x"}, result="written", ask=True)

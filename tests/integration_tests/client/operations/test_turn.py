@@ -10,7 +10,7 @@ import pytest
 from langchain_mix.client import AsyncTurnStream, TextDelta, TurnResult, TurnStream, errors
 from langchain_mix.emulator import Gate, Script, turn, use
 
-pytestmark = pytest.mark.timeout(20)
+pytestmark = pytest.mark.timeout(60)
 
 ALL = ("0.5", "0.6", "0.6.5", "0.7", "0.8", "next")
 ASK = use("Write", {"file_path": "a.txt", "content": "x"}, result="written", ask=True)
