@@ -6,9 +6,11 @@ import gc
 import os
 import pickle
 import signal
+import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -24,6 +26,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Has tests of several axes run pairwise, and in full under `-m exhaustive`."""
     mark_the_rest(items)
 
+
+if sys.dont_write_bytecode and not sys.pycache_prefix:
+    # Preparing the assertions of all modules takes most of the collection, in every process and every run.
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = str(Path(__file__).parents[1] / ".pytest_cache" / "bytecode")
 
 gc.disable()
 """Nothing that collecting the tests makes is garbage. The collector runs while tests do: see below."""
