@@ -12,11 +12,11 @@ import typer
 
 from langchain_mix._version import __version__
 from langchain_mix.cli.chat.command import chat
-from langchain_mix.cli.checkpoints.command import checkpoints_app
+from langchain_mix.cli.checkpoints.commands import checkpoints_app
 from langchain_mix.cli.connection import HeaderOption
 from langchain_mix.cli.doctor.command import doctor
 from langchain_mix.cli.failures import EXIT_CODES, told
-from langchain_mix.cli.sessions.command import sessions_app
+from langchain_mix.cli.sessions.commands import sessions_app
 from langchain_mix.cli.terminal import output_console
 
 app = typer.Typer(
@@ -51,7 +51,7 @@ def demo() -> None:
 
     For example: langchain-mix demo
     """
-    from langchain_mix.cli.demo import run_demo  # noqa: PLC0415  # Loads LangChain.
+    from langchain_mix.cli.demo import run_demo
 
     with told():
         run_demo(output_console())
@@ -86,7 +86,7 @@ def serve(
 
     For example: langchain-mix serve --api 0.7 --port 8088 --data ./mix-data
     """
-    from langchain_mix.cli.serve import run_server  # noqa: PLC0415  # Loads the server.
+    from langchain_mix.cli.serve import run_server
 
     with told():
         run_server(
@@ -121,7 +121,7 @@ def record(
 
     For example: langchain-mix record --api 0.8 --scenario plain
     """
-    from langchain_mix.cli.record import run_record  # noqa: PLC0415  # Loads the recorder.
+    from langchain_mix.cli.record import run_record
 
     with told():
         run_record(

@@ -19,6 +19,7 @@ from langchain_mix.protocol.terminal_text import visible, visible_json
 __all__ = [
     "SafeConsole",
     "as_json",
+    "counted",
     "errors_console",
     "is_interactive",
     "one_line",
@@ -68,6 +69,11 @@ def one_line(text: str, limit: int | None = None) -> str:
     """
     line = " ".join(visible(text).split())
     return line if limit is None or len(line) <= limit else line[: limit - 1] + "…"
+
+
+def counted(number: int, noun: str) -> str:
+    """Says how many: `1 exchange`, `2 exchanges`."""
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def write(console: Console, text: str) -> None:

@@ -14,14 +14,13 @@ import typer
 
 from langchain_mix.cli.connection import ApiOption, HeaderOption, ServerOption, connect
 from langchain_mix.cli.failures import INTERRUPTED, told, words_of
-from langchain_mix.cli.sessions.choice import complete_session
+from langchain_mix.cli.sessions.queries import complete_session
 from langchain_mix.cli.terminal import errors_console, is_interactive, output_console
 from langchain_mix.errors import MixConfigurationError, MixInputError
 from langchain_mix.protocol.api import parse_api
 
 if TYPE_CHECKING:
-    from langchain_mix.cli.chat.options import ChatOptions
-    from langchain_mix.cli.chat.talk import Talk
+    from langchain_mix.cli.chat.conversation import ChatOptions, Talk
     from langchain_mix.cli.chat.turns import TurnView
     from langchain_mix.client import Mix
 
@@ -82,7 +81,7 @@ def chat(
 
         git diff | langchain-mix chat --server http://localhost:8088 > review.md
     """
-    from langchain_mix.cli.chat.options import ChatOptions  # noqa: PLC0415  # Only this command needs it.
+    from langchain_mix.cli.chat.conversation import ChatOptions
 
     options = ChatOptions(
         title=title,
@@ -111,7 +110,7 @@ def _serving(server: str | None, api: str, *, emulated: bool) -> Iterator[tuple[
     if not emulated:
         yield server, api
         return
-    from langchain_mix.emulator import MixEmulator  # noqa: PLC0415  # Loads the server.
+    from langchain_mix.emulator import MixEmulator
 
     with MixEmulator(api=str(parse_api(api) or _EMULATED)) as emulator:
         errors_console().print(
@@ -122,8 +121,8 @@ def _serving(server: str | None, api: str, *, emulated: bool) -> Iterator[tuple[
 
 def _chat(mix: Mix, options: ChatOptions, message: str | None, session: str | None) -> bool:
     """Chats in the way that fits the terminal; tells whether the last message was answered."""
-    from langchain_mix.cli.chat.talk import Talk  # noqa: PLC0415  # The same.
-    from langchain_mix.cli.sessions.choice import find_session  # noqa: PLC0415  # Only this command needs it.
+    from langchain_mix.cli.chat.conversation import Talk
+    from langchain_mix.cli.sessions.queries import find_session
 
     talk = Talk(mix, options)
     if message is None and is_interactive():
@@ -135,11 +134,11 @@ def _chat(mix: Mix, options: ChatOptions, message: str | None, session: str | No
 
 
 def _converse(talk: Talk, session: str | None) -> None:
-    from langchain_mix.cli.chat.keyboard import Keyboard, history_file  # noqa: PLC0415  # Only a terminal needs it.
-    from langchain_mix.cli.chat.loop import converse  # noqa: PLC0415  # The same.
-    from langchain_mix.cli.chat.questions import Questions  # noqa: PLC0415  # The same.
-    from langchain_mix.cli.chat.screen import Screen  # noqa: PLC0415  # The same.
-    from langchain_mix.cli.chat.slash import COMMANDS, Commands  # noqa: PLC0415  # The same.
+    from langchain_mix.cli.chat.keyboard import Keyboard, history_file
+    from langchain_mix.cli.chat.prompts import Questions
+    from langchain_mix.cli.chat.slash_commands import COMMANDS, Commands
+    from langchain_mix.cli.chat.turns import converse
+    from langchain_mix.cli.chat.views import Screen
 
     console = output_console()
     try:
@@ -159,14 +158,14 @@ def _converse(talk: Talk, session: str | None) -> None:
 
 
 def _answer(talk: Talk, text: str) -> bool:
-    from langchain_mix.cli.chat.loop import answer_once  # noqa: PLC0415  # Only this way of chatting needs it.
-    from langchain_mix.cli.chat.plain import Plain  # noqa: PLC0415  # The same.
-    from langchain_mix.cli.chat.questions import Questions  # noqa: PLC0415  # The same.
+    from langchain_mix.cli.chat.prompts import Questions
+    from langchain_mix.cli.chat.turns import answer_once
+    from langchain_mix.cli.chat.views import Plain
 
     notes = errors_console()
     if is_interactive():
-        from langchain_mix.cli.chat.keyboard import Keyboard  # noqa: PLC0415  # The same.
-        from langchain_mix.cli.chat.screen import Screen  # noqa: PLC0415  # The same.
+        from langchain_mix.cli.chat.keyboard import Keyboard
+        from langchain_mix.cli.chat.views import Screen
 
         console = output_console()
         view: TurnView = Screen(console, show_thinking=talk.options.show_thinking)

@@ -1,26 +1,26 @@
-"""One turn of a chat, from the message to the line about its cost.
-
-Owns: running it, and what is said when it ended, well or not. Refuses to know: what is typed between turns.
-"""
+"""Runs the turns of a chat: sends messages, handles Ctrl-C, and reports how each turn ended."""
 
 from __future__ import annotations
 
+import os
+import signal
+import threading
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
-from types import TracebackType
-from typing import Any, Protocol
+from types import FrameType, TracebackType
+from typing import Any, Final, Protocol, Self
 
 from rich.console import Console
 from rich.text import Text
 
-from langchain_mix.cli.chat.interrupts import Interrupts
-from langchain_mix.cli.chat.questions import Questions
-from langchain_mix.cli.chat.talk import Talk
-from langchain_mix.cli.sessions.exchanges import counted
+from langchain_mix.cli.chat.conversation import Talk
+from langchain_mix.cli.chat.prompts import Questions
+from langchain_mix.cli.chat.slash_commands import Commands
+from langchain_mix.cli.failures import tell
 from langchain_mix.cli.sessions.views import money
-from langchain_mix.cli.terminal import visible
-from langchain_mix.errors import MixTurnCancelled
+from langchain_mix.cli.terminal import counted, visible
+from langchain_mix.errors import MixError, MixTurnCancelled
 from langchain_mix.protocol.turn.updates import TurnResult, Update
 
 
@@ -116,3 +116,104 @@ def warnings(result: TurnResult) -> list[str]:
     if not result.verified and not result.command:
         told.append("The stored messages could not be read; the text is as it was streamed.")
     return told
+
+
+_PATIENCE: Final = 3
+"""The Ctrl-C that leaves even if the server does not answer to the cancelling, which may take some seconds."""
+
+
+class Interrupts:
+    """Counts Ctrl-C in a `with` block: the first and the third raise KeyboardInterrupt."""
+
+    def __init__(self) -> None:
+        """Counts nothing yet."""
+        self.count = 0
+        self._before: Any = None
+
+    @property
+    def leaving(self) -> bool:
+        """Whether the user does not want to wait for the cancelling any longer."""
+        return self.count >= _PATIENCE
+
+    def __enter__(self) -> Self:
+        """Begins to count, in the main thread; others never see signals."""
+        self.count = 0
+        if threading.current_thread() is threading.main_thread():
+            self._before = signal.signal(signal.SIGINT, self._pressed)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Leaves Ctrl-C to whom it belonged."""
+        if self._before is not None:
+            signal.signal(signal.SIGINT, self._before)
+            self._before = None
+
+    def _pressed(self, _number: int, _frame: FrameType | None) -> None:
+        self.count += 1
+        if self.count in {1, _PATIENCE}:
+            raise KeyboardInterrupt
+        os.write(2, b"Cancelling. Ctrl-C once more leaves at once.\n")  # Nothing here may wait for a lock.
+
+
+_PROMPT = "You: "
+
+
+class Reads(Protocol):
+    """Reads messages."""
+
+    def read(self, prompt: str) -> str:
+        """The next message. Raises KeyboardInterrupt or EOFError to leave."""
+        ...
+
+
+def converse(
+    talk: Talk, *, console: Console, keyboard: Reads, commands: Commands, view: TurnView, questions: Questions
+) -> None:
+    """Talks until the user leaves. What goes wrong in a turn or a command is told, and the talk goes on.
+
+    Args:
+        talk: The talk.
+        console: The screen.
+        keyboard: Reads messages.
+        commands: Runs slash commands.
+        view: Shows turns.
+        questions: Answers what the agent asks.
+    """
+    while not commands.over:
+        try:
+            line = keyboard.read(_PROMPT)
+        except (KeyboardInterrupt, EOFError):
+            break
+        if not line.strip():
+            continue
+        try:
+            if not commands.run(line.rstrip()):
+                run_turn(talk, line.strip(), view=view, questions=questions, notes=console)
+        except KeyboardInterrupt:
+            break
+        except (MixError, OSError) as error:
+            tell(error)
+    if talk.session_id:
+        console.print(Text(f"Go on later: langchain-mix chat --session {talk.session_id}", style="dim"), soft_wrap=True)
+
+
+def answer_once(talk: Talk, text: str, *, view: TurnView, questions: Questions, notes: Console) -> bool:
+    """Asks one question and shows the answer.
+
+    Args:
+        talk: The talk.
+        text: The message.
+        view: Shows the turn.
+        questions: Answers what the agent asks.
+        notes: Where it is told how the turn ended.
+
+    Returns:
+        Whether there is an answer; False if the user cancelled it.
+    """
+    try:
+        return run_turn(talk, text, view=view, questions=questions, notes=notes) is not None
+    finally:
+        if talk.session_id:
+            notes.print(Text(f"Session {talk.session_id}", style="dim"), soft_wrap=True)

@@ -1,25 +1,23 @@
-"""Checkpoints on the screen.
-
-Owns: the tables, and a checkpoint with its values. Refuses to know: where they come from.
-"""
+"""Shows checkpoints: tables, the tree of a thread, and a checkpoint with its values."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
+from langchain_core.messages import BaseMessage
 from rich.console import Console
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
+from rich.tree import Tree as Drawing
 
 from langchain_mix.checkpoint.report import Report
-from langchain_mix.cli.checkpoints.reading import Shown
-from langchain_mix.cli.checkpoints.summaries import Summary
-from langchain_mix.cli.checkpoints.values import as_text, parts_of
-from langchain_mix.cli.sessions.exchanges import counted
-from langchain_mix.cli.terminal import one_line, visible, write, write_rows
+from langchain_mix.checkpoint.tree import Node, Tree
+from langchain_mix.cli.checkpoints.queries import Shown, Summary, as_data
+from langchain_mix.cli.terminal import counted, one_line, visible, write, write_rows
 
 _WIDE, _MIDDLING = 130, 90
 _NUMBERS: Final = frozenset({"step", "bytes", "pending", "files", "checkpoints", "writes", "orphans"})
@@ -158,3 +156,74 @@ def _table(console: Console, names: Sequence[str], rows: Sequence[Sequence[str]]
 def _limit(name: str) -> int | None:
     """Ids and problems are never cut: people copy the ones and have to read the others."""
     return None if name in {"thread", "checkpoint", "session", "problem", "ns"} else _CELL_CHARS
+
+
+def show_tree(console: Console, tree: Tree) -> None:
+    """Draws a tree: in colours to people, one line for each checkpoint to programs.
+
+    Args:
+        console: Where.
+        tree: The checkpoints.
+    """
+    if not console.is_terminal:
+        write(console, visible(str(tree)) + "\n")
+        return
+    title = " · ".join(part for part in (tree.thread_id, tree.ns, counted(len(tree.nodes), "checkpoint")) if part)
+    drawing = Drawing(Text(one_line(title), style="bold"), guide_style="dim")
+    waiting = [(node, drawing) for node in reversed(tree.roots)]
+    while waiting:
+        node, column = waiting.pop()
+        drawn = column.add(_node_line(tree, node))
+        children = tree.children.get(node.checkpoint_id, ())
+        # The first child goes on in the same column; what branched off hangs on the checkpoint it left, oldest first.
+        waiting.extend((child, column) for child in children[:1])
+        waiting.extend((child, drawn) for child in reversed(children[1:]))
+    console.print(drawing)
+
+
+def tree_data(tree: Tree) -> dict[str, Any]:
+    """The same as JSON."""
+    latest = None if tree.latest is None else tree.latest.checkpoint_id
+    nodes = [asdict(node) for node in tree.nodes]
+    return {"thread_id": tree.thread_id, "ns": tree.ns, "latest": latest, "nodes": nodes}
+
+
+def _node_line(tree: Tree, node: Node) -> Text:
+    line = Text(one_line(node.checkpoint_id))
+    for said, style in _node_facts(tree, node):
+        line.append(f"  {one_line(said)}", style=style)
+    return line
+
+
+def _node_facts(tree: Tree, node: Node) -> Iterator[tuple[str, str]]:
+    yield f"step {'?' if node.step is None else node.step} {node.source or '?'}", "dim"
+    if node.is_branch:
+        yield "branch", "yellow"
+    if node is tree.latest:
+        yield "newest", "bold green"
+    if node.position is not None:
+        rows = node.position.row_count
+        after = f" after {counted(rows, 'row')}" if rows >= 0 else ""
+        yield f"session {node.position.session_id}{after}", "cyan"
+    if node.pending_writes:
+        yield f"{node.pending_writes} pending", "dim"
+
+
+def as_text(value: Any) -> str:
+    """A value as text: a message by who says what, text as it is, anything else as JSON."""
+    if isinstance(value, BaseMessage):
+        calls = [
+            f"{call['name']}({json.dumps(call['args'], ensure_ascii=False, default=str)})" for call in _calls(value)
+        ]
+        return f"{value.type}: {' '.join(part for part in (value.text, *calls) if part)}"
+    return value if isinstance(value, str) else json.dumps(as_data(value), ensure_ascii=False)
+
+
+def parts_of(value: Any) -> list[Any]:
+    """What is told on lines of its own: each message of a list, else the value itself."""
+    many = isinstance(value, list | tuple) and any(isinstance(part, BaseMessage) for part in value)
+    return list(value) if many else [value]
+
+
+def _calls(message: BaseMessage) -> list[Any]:
+    return getattr(message, "tool_calls", [])

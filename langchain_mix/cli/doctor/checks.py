@@ -1,32 +1,168 @@
-"""Checks of the server. All read only, except for a session that is created and deleted again.
+"""The checks of `doctor`: this machine, the server, and its event streams.
 
-Owns: what is asked, and what the answers mean for somebody who wants to use the server.
-Refuses to know: event streams (`stream_check.py`) and this machine (`environment.py`).
+All of them only read, except for a session that is created and deleted again.
 """
 
 from __future__ import annotations
 
+import platform
+import sys
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Final, TypeVar
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from importlib import metadata
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
+from urllib.parse import urlsplit
 
-from langchain_mix.cli.doctor.findings import Finding
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from langchain_mix._version import __version__
 from langchain_mix.cli.failures import words_of
+from langchain_mix.cli.terminal import visible
 from langchain_mix.errors import (
     MixError,
     MixNetworkError,
     MixNotFoundError,
     MixResponseError,
+    MixStreamError,
     MixUnsupportedError,
 )
 from langchain_mix.protocol import calls, flows
 from langchain_mix.protocol.api import ALL, UNKNOWN, ApiKnowledge, ServerApi, having, parse_api
 from langchain_mix.protocol.call import ask
+from langchain_mix.protocol.events import Event, SSEConnectedEvent, SSEErrorEvent, SSEHeartbeatEvent
 from langchain_mix.protocol.models import HealthCheckResponse, SessionData
 
 if TYPE_CHECKING:
     from langchain_mix.client import Mix
+
+Status = Literal["ok", "note", "skipped", "problem"]
+
+_INDENT: Final = 22
+_MARKS: Final[dict[Status, tuple[str, str]]] = {
+    "ok": ("ok", "green"),
+    "note": ("note", "cyan"),
+    "skipped": ("skipped", "dim"),
+    "problem": ("PROBLEM", "bold red"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check has found.
+
+    Attributes:
+        check: Its name, stable: programs may look for it.
+        status: `problem` is what keeps something from working; a `note` is worth knowing.
+        detail: What was found, in a sentence.
+        hint: What to do about it; empty if there is nothing to do.
+        milliseconds: How long what was measured took, or None if nothing was.
+    """
+
+    check: str
+    status: Status
+    detail: str
+    hint: str = ""
+    milliseconds: float | None = None
+
+
+def show(console: Console, findings: Sequence[Finding]) -> None:
+    """Shows findings to people, problems counted at the end."""
+    for finding in findings:
+        show_one(console, finding)
+    console.print()
+    problems = sum(f.status == "problem" for f in findings)
+    skipped = sum(f.status == "skipped" for f in findings)
+    words = f"{problems} problem{'' if problems == 1 else 's'}" if problems else "No problem found"
+    style = "bold red" if problems else "bold green"
+    console.print(Text(words, style=style).append(f" ({skipped} skipped)." if skipped else ".", style="none"))
+
+
+def show_one(console: Console, finding: Finding) -> None:
+    """Shows one finding."""
+    mark, style = _MARKS[finding.status]
+    line = Text(f"{mark:>7}  ", style=style).append(f"{finding.check:<12} ", style="bold")
+    console.print(line.append(visible(finding.detail), style="none"), soft_wrap=not console.is_terminal)
+    if finding.hint:
+        hint = Text(f"-> {visible(finding.hint)}", style="yellow" if finding.status == "problem" else "dim")
+        if console.is_terminal:
+            console.print(Padding(hint, (0, 0, 0, _INDENT)))
+        else:
+            console.print(Text(" " * _INDENT).append(hint), soft_wrap=True)
+
+
+def as_data(server: str, findings: Sequence[Finding]) -> dict[str, Any]:
+    """Findings as data: `ok` is false if there is a problem."""
+    return {
+        "ok": all(f.status != "problem" for f in findings),
+        "server": server,
+        "checks": [asdict(f) for f in findings],
+    }
+
+
+_SHOWN = ("langchain-core", "langgraph", "httpx", "pydantic")
+
+
+def check_versions() -> list[Finding]:
+    """Compares what is installed with what this package needs.
+
+    Returns:
+        A finding for Python and this package, and one for each package that matters to it.
+    """
+    own = f"langchain-mix {__version__} on Python {platform.python_version()} ({sys.platform})"
+    findings = [Finding("versions", "ok", own)]
+    needs = _needs()
+    return findings + [_version_of(name, needs.get(name, SpecifierSet())) for name in _SHOWN]
+
+
+def _needs() -> dict[str, SpecifierSet]:
+    try:
+        lines = metadata.requires("langchain-mix") or []
+    except metadata.PackageNotFoundError:  # Run from a source tree that is not installed.
+        return {}
+    wanted = [Requirement(line) for line in lines]
+    return {r.name: r.specifier for r in wanted if r.marker is None}
+
+
+def _version_of(name: str, needed: SpecifierSet) -> Finding:
+    try:
+        installed = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        return Finding("versions", "problem", f"{name} is not installed.", f"pip install '{name}{needed}'")
+    if not needed.contains(installed, prereleases=True):
+        return Finding(
+            "versions", "problem", f"{name} {installed} is not in the range {needed}.", f"pip install '{name}{needed}'"
+        )
+    return Finding("versions", "ok", f"{name} {installed}")
+
+
+def check_proxies(server_url: str) -> Finding:
+    """Tells whether requests to the server go through a proxy that the environment names.
+
+    Args:
+        server_url: The server's base URL.
+
+    Returns:
+        The finding; the proxy's host, never its credentials.
+    """
+    target = urlsplit(server_url)
+    proxies = urllib.request.getproxies()
+    proxy = proxies.get(target.scheme) or proxies.get("all")
+    if not proxy or urllib.request.proxy_bypass(target.hostname or ""):
+        return Finding("proxy", "ok", "No proxy is set for this server.")
+    host = urlsplit(proxy if "//" in proxy else f"//{proxy}").hostname or "a proxy"
+    return Finding(
+        "proxy",
+        "note",
+        f"The environment sends requests through {host}.",
+        f"If that is not wanted, add {target.hostname} to NO_PROXY.",
+    )
+
 
 T = TypeVar("T")
 
@@ -236,3 +372,110 @@ def timed(question: Callable[[], T]) -> tuple[T, float]:
     """Does something, and tells how many milliseconds it took."""
     started = time.perf_counter()
     return question(), (time.perf_counter() - started) * 1000
+
+
+CHECK: Final = "streaming"
+_LATE_MS: Final = 1_000
+_HEARTBEAT: Final = 45.0
+_BUFFERED: Final = (
+    "A proxy in between buffers. nginx: `proxy_buffering off; proxy_cache off; proxy_read_timeout 1h;`. Others: do not "
+    "compress or cache text/event-stream, and allow 60 s of silence."
+)
+_CUT: Final = "A proxy in between cuts quiet connections. Let it allow 60 s of silence: heartbeats come every 45 s."
+_TELLING: Final = ("via", "server", "x-cache", "cf-ray")
+
+
+def check_stream(
+    mix: Mix, session_id: str | None, detected: ApiKnowledge, *, patience: float, heartbeat: float, own: bool = False
+) -> Finding:
+    """Opens the event stream of a session, and measures when `connected` comes, and a heartbeat if wanted.
+
+    Args:
+        mix: The client.
+        session_id: The session, or None if there is none.
+        detected: The generations the server may be. Mix 0.5 and 0.6 cancel a session's turn when a stream of it
+            closes, so that nothing is opened there unless the session is our own.
+        patience: Seconds to wait for the head and for `connected`.
+        heartbeat: Seconds to wait for a heartbeat, 0 for not waiting.
+        own: The session was created for this check, so that no turn runs in it.
+
+    Returns:
+        The finding.
+    """
+    if session_id is None:
+        return Finding(CHECK, "skipped", "There is no session whose stream could be opened.", "Create one, look again.")
+    if not own and detected.supports("close_cancels") is not False:
+        said = "Closing a stream cancels a running turn on API 0.5 and 0.6, so that none was opened."
+        return Finding(CHECK, "skipped", said)
+    found = _measured(mix, session_id, patience)
+    if found.status != "ok" or not heartbeat:
+        return found
+    return _with_heartbeat(mix, session_id, found, heartbeat)
+
+
+def _measured(mix: Mix, session_id: str, patience: float) -> Finding:
+    """How long `connected` takes."""
+    started = time.perf_counter()
+    try:
+        with mix.streaming.stream_events(session_id=session_id, timeout_ms=round(patience * 1000)) as stream:
+            head = _since(started)
+            between = _between(stream.headers)
+            try:
+                first = next(stream, None)
+            except MixStreamError:
+                said = f"The head came after {head:.0f} ms, but not `connected` within {patience:g} s{between}."
+                return Finding(CHECK, "problem", said, _BUFFERED)
+            return _judged(first, _since(started), between)
+    except MixError as error:
+        return Finding(CHECK, "problem", f"The stream cannot be opened: {error.message}", error.hint or _BUFFERED)
+
+
+def _judged(first: Event | None, took: float, between: str) -> Finding:
+    if isinstance(first, SSEErrorEvent):
+        return Finding(CHECK, "problem", f"The server refuses the stream: {first.data.error}")
+    if not isinstance(first, SSEConnectedEvent):
+        said = "ended at once" if first is None else f"began with `{first.event}`, not with `connected`"
+        return Finding(CHECK, "problem", f"The stream {said}{between}.", _BUFFERED)
+    if took > _LATE_MS:
+        return Finding(CHECK, "problem", f"`connected` came after {took:.0f} ms only{between}.", _BUFFERED, took)
+    return Finding(CHECK, "ok", f"`connected` came after {took:.0f} ms: events are not held back.", milliseconds=took)
+
+
+def _with_heartbeat(mix: Mix, session_id: str, found: Finding, seconds: float) -> Finding:
+    """How long a heartbeat takes, on a stream that may be silent for so long."""
+    started = time.perf_counter()
+    limit = seconds * 1000
+    try:
+        with mix.streaming.stream_events(session_id=session_id, timeout_ms=round(limit)) as stream:
+            between = _between(stream.headers)
+            for event in stream:
+                if isinstance(event, SSEHeartbeatEvent):
+                    said = f"{found.detail} A heartbeat came after {_since(started) / 1000:.1f} s."
+                    return Finding(CHECK, "ok", said, milliseconds=found.milliseconds)
+                if _since(started) > limit:
+                    break
+    except MixStreamError as error:
+        if _since(started) < limit:
+            said = f"`connected` came at once, then the quiet stream broke after {_since(started) / 1000:.1f} s."
+            return Finding(CHECK, "problem", f"{said} {error.message}", _CUT)
+        between = ""
+    except MixError as error:
+        return Finding(CHECK, "problem", f"The stream cannot be opened again: {error.message}", error.hint)
+    if _since(started) < limit:
+        said = f"`connected` came at once, then the stream ended after {_since(started) / 1000:.1f} s{between}."
+        return Finding(CHECK, "problem", said, _CUT)
+    said = f"`connected` came at once, but no heartbeat within {seconds:g} s{between}."
+    hint = "Heartbeats come every 45 s; wait for 60. " if seconds < _HEARTBEAT else ""
+    return Finding(CHECK, "problem", said, hint + _BUFFERED)
+
+
+def _between(headers: Mapping[str, str]) -> str:
+    """What the head tells of those in between."""
+    told = [f"{name}: {headers[name]}" for name in _TELLING if name in headers]
+    if "content-encoding" in headers:
+        told.append(f"the stream is compressed ({headers['content-encoding']})")
+    return f" ({'; '.join(told)})" if told else ""
+
+
+def _since(started: float) -> float:
+    return (time.perf_counter() - started) * 1000

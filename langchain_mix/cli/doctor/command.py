@@ -16,7 +16,7 @@ from langchain_mix.cli.terminal import output_console, write_json
 from langchain_mix.protocol.api import parse_api
 
 if TYPE_CHECKING:
-    from langchain_mix.cli.doctor.findings import Finding
+    from langchain_mix.cli.doctor.checks import Finding
     from langchain_mix.client import Mix
 
 
@@ -52,8 +52,8 @@ def doctor(
 
         langchain-mix doctor --server https://mix.example.com --heartbeat 60 --json
     """
-    from langchain_mix.cli.doctor.findings import as_data, show  # noqa: PLC0415  # Only this command needs it.
-    from langchain_mix.protocol.retry import NO_RETRIES  # noqa: PLC0415  # The same.
+    from langchain_mix.cli.doctor.checks import as_data, show
+    from langchain_mix.protocol.retry import NO_RETRIES
 
     console = output_console()
     with told():
@@ -71,13 +71,15 @@ def doctor(
 def _examine(
     mix: Mix, api: str, session: str | None, *, read_only: bool, timeout: float, heartbeat: float
 ) -> Iterator[Finding]:
-    from langchain_mix.cli.doctor import checks, environment  # noqa: PLC0415  # Only this command needs it.
-    from langchain_mix.cli.doctor.findings import Finding  # noqa: PLC0415  # The same.
-    from langchain_mix.cli.doctor.stream_check import check_stream  # noqa: PLC0415  # The same.
-    from langchain_mix.cli.sessions.choice import find_session  # noqa: PLC0415  # The same.
+    from langchain_mix.cli.doctor import checks
+    from langchain_mix.cli.doctor.checks import (
+        Finding,
+        check_stream,
+    )
+    from langchain_mix.cli.sessions.queries import find_session
 
-    yield from environment.check_versions()
-    yield environment.check_proxies(mix.server_url)
+    yield from checks.check_versions()
+    yield checks.check_proxies(mix.server_url)
     reachable, health = checks.check_reachability(mix)
     yield reachable
     sessions = None

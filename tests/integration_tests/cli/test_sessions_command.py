@@ -228,12 +228,12 @@ def test_rewind_to_the_limits(cli, mix, talked, case):
 
 
 def test_rewind_of_a_session_that_changed_after_the_question(cli, server, mix, talked, monkeypatch):
-    monkeypatch.setattr("langchain_mix.cli.sessions.work.is_interactive", lambda: True)
+    monkeypatch.setattr("langchain_mix.cli.sessions.actions.is_interactive", lambda: True)
 
     def agree(*_, **__):
         mix.messages.send(id=talked, text="What is 4+4?")
 
-    monkeypatch.setattr("langchain_mix.cli.sessions.work.typer.confirm", agree)
+    monkeypatch.setattr("langchain_mix.cli.sessions.actions.typer.confirm", agree)
     ran = cli("sessions", "rewind", talked, "-s", server.url)
     assert ran.code == 2
     assert "has changed meanwhile" in ran.err
@@ -254,7 +254,7 @@ def test_delete_needs_a_yes(cli, server, mix, talked):
 
 
 def test_delete_asks_a_person(cli, server, mix, talked, monkeypatch):
-    monkeypatch.setattr("langchain_mix.cli.sessions.work.is_interactive", lambda: True)
+    monkeypatch.setattr("langchain_mix.cli.sessions.actions.is_interactive", lambda: True)
     ran = cli("sessions", "delete", talked, "-s", server.url, typed="n\n")
     assert ran.code == 1
     assert "(3 exchanges)" in ran.out
@@ -307,7 +307,7 @@ def test_a_reader_that_has_left_is_no_error(server, mix, talked):
 
 
 def test_completion_offers_sessions_and_is_silent_without_a_server(server, mix, talked):
-    from langchain_mix.cli.sessions.choice import complete_session
+    from langchain_mix.cli.sessions.queries import complete_session
 
     class Context:
         params = {"server": server.url}  # noqa: RUF012

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
-from langchain_mix.cli.chat.turns import summary, warnings
+from langchain_mix.cli.chat.turns import Interrupts, summary, warnings
 from langchain_mix.protocol.turn.updates import TurnResult, Usage
 
 
@@ -26,3 +28,17 @@ def test_what_a_user_should_know():
     assert "same time" in warnings(TurnResult(session_id="s", verified=True, contended=True))[0]
     assert "could not be read" in warnings(TurnResult(session_id="s"))[0]
     assert warnings(TurnResult(session_id="s", command=True)) == []
+
+
+def test_the_first_cancels_the_second_waits_and_the_third_leaves(capfd):
+    before = signal.getsignal(signal.SIGINT)
+    with Interrupts() as interrupts:
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        assert not interrupts.leaving
+        signal.raise_signal(signal.SIGINT)
+        assert "Cancelling" in capfd.readouterr().err
+        with pytest.raises(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        assert interrupts.leaving
+    assert signal.getsignal(signal.SIGINT) is before

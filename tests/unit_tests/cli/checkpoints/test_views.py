@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import io
-from dataclasses import replace
+import json
+from collections import deque
+from dataclasses import dataclass, replace
+from decimal import Decimal
 
 import pytest
-from langchain_core.messages import HumanMessage
+from langchain_core.messages import AIMessage, HumanMessage
+from pydantic import BaseModel
 from rich.console import Console
 
 from langchain_mix.checkpoint.positions import Position
 from langchain_mix.checkpoint.report import Report, ThreadReport
 from langchain_mix.checkpoint.tree import Node, Tree
-from langchain_mix.cli.checkpoints.drawing import show_tree
-from langchain_mix.cli.checkpoints.reading import Shown
-from langchain_mix.cli.checkpoints.summaries import Summary
-from langchain_mix.cli.checkpoints.views import show_checkpoint, show_list, show_report
+from langchain_mix.cli.checkpoints.queries import Shown, Summary, as_data
+from langchain_mix.cli.checkpoints.views import (
+    as_text,
+    parts_of,
+    show_checkpoint,
+    show_list,
+    show_report,
+    show_tree,
+)
 
 ID = "1f1e4da1-86ac-6e58-8002-8b19302a8912"
 SESSION = "4e37c075-9f85-4e22-80d1-b1a7b53dcf09"
@@ -109,3 +118,43 @@ def test_branches_hang_on_what_they_left_and_the_rest_goes_straight_down():
         "├── 3  step 0 loop",
         "└── 7  step 0 loop  newest",
     ]
+
+
+@dataclass
+class Own:
+    text: str
+
+
+class Model(BaseModel):
+    inner: list[bytes]
+
+
+@pytest.mark.parametrize(
+    ("value", "data"),
+    [
+        (None, None),
+        ({"a": (1, 2.5, True)}, {"a": [1, 2.5, True]}),
+        ({1: deque([{2}])}, {"1": [[2]]}),
+        (Own("mine"), {"text": "mine"}),
+        (Model(inner=[b"12345"]), {"inner": ["<5 bytes>"]}),
+        (Decimal("1.5"), "1.5"),
+        (Own, str(Own)),
+    ],
+)
+def test_everything_has_a_form_in_json(value, data):
+    assert as_data(value) == data
+    json.dumps(as_data(value))
+
+
+def test_messages_are_told_by_who_says_what():
+    call = {"name": "add", "args": {"a": 1}, "id": "1"}
+    assert as_text(AIMessage("So:", tool_calls=[call])) == 'ai: So: add({"a": 1})'
+    assert as_text(HumanMessage("Ж")) == "human: Ж"
+    assert as_text("as it is") == "as it is"
+    assert as_text({"б": [1]}) == '{"б": [1]}'
+    assert as_data(HumanMessage("Ж"))["content"] == "Ж"
+
+
+def test_messages_have_lines_of_their_own():
+    assert len(parts_of([HumanMessage("1"), HumanMessage("2")])) == 2
+    assert parts_of([1, 2]) == [[1, 2]]

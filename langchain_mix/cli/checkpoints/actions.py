@@ -1,7 +1,4 @@
-"""What the commands that change threads do.
-
-Owns: the steps of each, with what is asked and told on the way. Refuses to know: options and exit codes.
-"""
+"""Prunes, rewinds, copies, repairs and deletes threads: the steps of each command, with its questions and reports."""
 
 from __future__ import annotations
 
@@ -16,13 +13,11 @@ from rich.text import Text
 from langchain_mix.checkpoint import MixSaver, Removed, Rewound
 from langchain_mix.checkpoint.addresses import Address, thread_name
 from langchain_mix.checkpoint.report import Repair
-from langchain_mix.cli.checkpoints.choice import find_checkpoint
-from langchain_mix.cli.checkpoints.opening import Store, no_thread
-from langchain_mix.cli.checkpoints.waiting import waiting
+from langchain_mix.cli.checkpoints.access import Store, no_thread
+from langchain_mix.cli.checkpoints.queries import find_checkpoint, waiting
 from langchain_mix.cli.failures import tell
-from langchain_mix.cli.sessions.exchanges import counted
-from langchain_mix.cli.sessions.work import confirm
-from langchain_mix.cli.terminal import errors_console, visible
+from langchain_mix.cli.sessions.actions import confirm
+from langchain_mix.cli.terminal import counted, errors_console, visible
 from langchain_mix.errors import MixInputError, MixStoreError
 
 _CANNOT_BE_UNDONE = "This cannot be undone."

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from langchain_mix.cli.checkpoints.ages import read_age
+from langchain_mix.cli.checkpoints.commands import read_age
 from langchain_mix.errors import MixInputError
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from importlib import metadata
 
 import pytest
+from rich.console import Console
 
-from langchain_mix.cli.doctor import environment
+from langchain_mix.cli.doctor import checks as environment
+from langchain_mix.cli.doctor.checks import Finding, as_data, show
 
 
 def test_what_is_installed_is_what_is_needed():
@@ -63,3 +66,29 @@ def test_a_server_behind_no_proxy(no_proxies, monkeypatch):
     monkeypatch.setenv("no_proxy", "localhost")
     assert environment.check_proxies("http://localhost:8088").status == "ok"
     assert environment.check_proxies("https://mix.example").status == "ok"
+
+
+FINE = Finding("a", "ok", "Fine.", milliseconds=1.5)
+BAD = Finding("b", "problem", "Broken \x1b[2J " + "long " * 30, "Mend it " + "well " * 30 + "at last.")
+SKIPPED = Finding("c", "skipped", "No session.")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_people_see_each_finding_and_how_many_problems(terminal):
+    out = io.StringIO()
+    show(Console(file=out, width=60, force_terminal=terminal, color_system=None), [FINE, BAD, SKIPPED])
+    told = out.getvalue()
+    assert "at last." in told
+    assert "PROBLEM" in told
+    assert "1 problem (1 skipped)." in told
+    assert "\x1b[2J" not in told
+    show(Console(file=out), [FINE])
+    assert "No problem found." in out.getvalue()
+
+
+def test_programs_get_data():
+    data = as_data("http://there", [FINE, SKIPPED])
+    assert data["ok"] is True
+    assert data["server"] == "http://there"
+    assert data["checks"][0] == {"check": "a", "status": "ok", "detail": "Fine.", "hint": "", "milliseconds": 1.5}
+    assert as_data("", [FINE, BAD])["ok"] is False

@@ -1,7 +1,4 @@
-"""What `langchain-mix sessions` does to sessions.
-
-Owns: the steps of each command, with what is asked and told on the way. Refuses to know: options and exit codes.
-"""
+"""Exports, forks, rewinds and deletes sessions: the steps of each command, with its questions and reports."""
 
 from __future__ import annotations
 
@@ -16,9 +13,9 @@ from rich.progress import Progress
 from rich.text import Text
 
 from langchain_mix.cli.failures import tell
-from langchain_mix.cli.sessions.exchanges import counted, exchanges_of, last_row_kept, rows_up_to
-from langchain_mix.cli.sessions.transcript import SUFFIXES, Format, save, written
-from langchain_mix.cli.terminal import errors_console, is_interactive, one_line, visible, write
+from langchain_mix.cli.sessions.queries import exchanges_of, last_row_kept, rows_up_to
+from langchain_mix.cli.sessions.views import SUFFIXES, Format, save, written
+from langchain_mix.cli.terminal import counted, errors_console, is_interactive, one_line, visible, write
 from langchain_mix.errors import MixError, MixInputError, MixNotFoundError
 from langchain_mix.protocol.api import require
 from langchain_mix.protocol.models import BackendMessage, SessionData

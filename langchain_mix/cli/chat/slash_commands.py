@@ -14,13 +14,11 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from langchain_mix.cli.chat.arguments import readable
-from langchain_mix.cli.chat.talk import Talk
-from langchain_mix.cli.sessions.choice import find_session
-from langchain_mix.cli.sessions.exchanges import counted, exchanges_of, last_row_kept
-from langchain_mix.cli.sessions.transcript import Format, save, written
-from langchain_mix.cli.sessions.views import show_head, show_transcript
-from langchain_mix.cli.terminal import one_line, visible
+from langchain_mix.cli.chat.conversation import Talk
+from langchain_mix.cli.chat.views import readable
+from langchain_mix.cli.sessions.queries import exchanges_of, find_session, last_row_kept
+from langchain_mix.cli.sessions.views import Format, save, show_head, show_transcript, written
+from langchain_mix.cli.terminal import counted, one_line, visible
 from langchain_mix.errors import MixInputError
 from langchain_mix.protocol.api import ALL
 

@@ -1,7 +1,7 @@
-"""A running turn on the screen.
+"""Displays a running turn: live on a screen, or as plain text in a pipe.
 
-Owns: what is printed for good, what is shown live below it, and the panels of tools.
-Refuses to know: where updates come from, and what is answered to questions.
+Owns: what is printed for good, what is drawn again below it, and the panels of tools.
+Refuses to know: where updates come from, and how prompts are answered.
 
 What has settled scrolls by; only the unfinished end is drawn again, ten times a second. rich's own thread for that
 would draw between the steps of a print, and lines would be lost; here one lock covers both.
@@ -9,13 +9,16 @@ would draw between the steps of a print, and lines would be lost; here one lock 
 
 from __future__ import annotations
 
+import json
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import cache
 from types import TracebackType
-from typing import Final, Self
+from typing import Any, Final, Self
 
+from markdown_it import MarkdownIt
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
 from rich.markdown import Markdown
@@ -24,9 +27,7 @@ from rich.segment import Segment
 from rich.spinner import Spinner
 from rich.text import Text
 
-from langchain_mix.cli.chat.arguments import readable
-from langchain_mix.cli.chat.growing import GrowingText
-from langchain_mix.cli.terminal import one_line, visible
+from langchain_mix.cli.terminal import one_line, visible, write
 from langchain_mix.protocol.tool_outcomes import outcome_of_result
 from langchain_mix.protocol.turn.updates import (
     Progress,
@@ -309,3 +310,176 @@ def cut(text: str, lines: int) -> str:
         left = len(every) - lines
         shown.append(f"… {left} more line{'' if left == 1 else 's'} (/tools shows all)")
     return "\n".join(shown)
+
+
+_SHARE: Final = 8
+"""A block is read again when it has grown by this part of itself."""
+
+
+class GrowingText:
+    """A text that comes in pieces.
+
+    Attributes:
+        rest: What was not given out yet, and may still change.
+    """
+
+    def __init__(self, *, markdown: bool) -> None:
+        """Begins empty.
+
+        Args:
+            markdown: Whether it settles block by block, as Markdown does; else line by line.
+        """
+        self.rest = ""
+        self._markdown = markdown
+        self._read_at = 0
+
+    def add(self, piece: str) -> str:
+        """Takes the next piece.
+
+        Args:
+            piece: The piece, as the server sent it.
+
+        Returns:
+            What has settled and was not given out before; often empty.
+        """
+        piece = visible(piece)
+        self.rest += piece
+        # A block that grows and grows is read again only when it has grown by a share, so that the whole costs little.
+        grown = not self._markdown or len(self.rest) - self._read_at > self._read_at // _SHARE
+        if "\n" not in piece or not grown:
+            return ""
+        end = settled_markdown(self.rest) if self._markdown else self.rest.rfind("\n") + 1
+        settled, self.rest = self.rest[:end], self.rest[end:]
+        self._read_at = len(self.rest)
+        return settled
+
+    def finish(self) -> str:
+        """Gives out the rest: nothing follows."""
+        settled, self.rest = self.rest, ""
+        return settled
+
+
+def settled_markdown(text: str) -> int:
+    """Finds how much of a growing Markdown text no longer changes.
+
+    Args:
+        text: The text so far.
+
+    Returns:
+        Characters of all blocks but the last one, which may go on. A line that is not complete does not begin a block:
+        a digit may become the next item of a list.
+    """
+    complete = text[: text.rfind("\n") + 1]
+    starts = [
+        token.map[0]
+        for token in _parser().parse(complete)
+        if token.level == 0 and token.map is not None and token.nesting >= 0
+    ]
+    if not starts:
+        return 0
+    return sum(len(line) + 1 for line in complete.split("\n")[: starts[-1]])
+
+
+@cache
+def _parser() -> MarkdownIt:
+    return MarkdownIt().enable("strikethrough").enable("table")
+
+
+_NOTE_CHARS = 300
+
+
+class Plain:
+    """Shows turns. A `with` block is one turn."""
+
+    def __init__(self, output: Console, notes: Console) -> None:
+        """Shows nothing yet.
+
+        Args:
+            output: Standard output: the answer alone, as the model wrote it; made harmless if it is a terminal.
+            notes: Standard error: tools and what happens on the way.
+        """
+        self._output = output
+        self._notes = notes
+        self._message: str | None = None
+        self._line_open = False
+
+    def __enter__(self) -> Self:
+        """Begins a turn."""
+        self._message = None
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Ends it, on a line of its own."""
+        self._end_line()
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leaves the screen to somebody who tells the user something."""
+        yield
+
+    def show(self, update: Update) -> None:
+        """Shows what happened."""
+        match update:
+            case TextDelta():
+                if self._message not in {None, update.message_id}:
+                    self._end_line()
+                    self._write("\n")
+                self._message = update.message_id
+                self._write(update.text)
+            case TextRestated():
+                self._end_line()
+                self._note("A part of the text was lost on the way. The whole of it follows.")
+                self._write(update.text)
+            case ToolCalled():
+                self._note(f"[tool] {update.name} {update.input}")
+            case ToolFinished(success=False):
+                self._note(f"[tool] {update.progress}")
+            case Progress() if update.detail.get("error"):
+                self._note(str(update.detail["error"]))
+            case _:
+                return
+
+    def _write(self, text: str) -> None:
+        if text:
+            write(self._output, text)
+            self._line_open = not text.endswith("\n")
+
+    def _end_line(self) -> None:
+        if self._line_open:
+            self._write("\n")
+
+    def _note(self, text: str) -> None:
+        self._notes.print(Text(one_line(text, _NOTE_CHARS), style="dim"), soft_wrap=True)
+
+
+def readable(arguments: Any) -> str:
+    """Writes arguments one below the other.
+
+    Args:
+        arguments: A mapping, JSON text of one as the model wrote it, or anything else.
+
+    Returns:
+        `name: value` lines. What goes over several lines is indented, so that no value looks like another argument.
+    """
+    if isinstance(arguments, str):
+        try:
+            parsed = json.loads(arguments)
+        except (ValueError, RecursionError):
+            return visible(arguments)
+        if not isinstance(parsed, Mapping):
+            return visible(arguments)
+        arguments = parsed
+    if arguments is None:
+        return ""
+    if not isinstance(arguments, Mapping):
+        return visible(json.dumps(arguments, ensure_ascii=False, default=str))
+    return "\n".join(_line(visible(str(name)), value) for name, value in arguments.items())
+
+
+def _line(name: str, value: Any) -> str:
+    text = visible(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str))
+    if "\n" not in text:
+        return f"{name}: {text}"
+    return f"{name}:\n" + "\n".join(f"    {line}" for line in text.split("\n"))

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 import io
+import random
 
 import pytest
+from markdown_it import MarkdownIt
 from rich.console import Console
+from rich.markdown import Markdown
 
-from langchain_mix.cli.chat.screen import Screen, cut, output_panel, tool_panel
+from langchain_mix.cli.chat import views as module
+from langchain_mix.cli.chat.views import (
+    GrowingText,
+    Plain,
+    Screen,
+    cut,
+    output_panel,
+    readable,
+    settled_markdown,
+    tool_panel,
+)
 from langchain_mix.protocol.turn.updates import (
     Accepted,
     PermissionRequested,
@@ -179,3 +192,185 @@ def test_cutting():
 
 def test_a_question_is_not_shown_as_a_tool():
     assert shown(PermissionRequested(None)).strip() == ""  # type: ignore[arg-type]
+
+
+DOCUMENT = """# Title
+
+A paragraph that
+goes on.
+
+- one
+- two
+
+  still two
+- three
+
+```python
+def f():
+
+    return "# no title"
+```
+
+| a | b |
+|---|---|
+| 1 | 2 |
+
+> quoted
+> twice
+
+1. first
+2. second
+
+Last words"""
+
+
+def pieces(text, seed):
+    chance = random.Random(seed)
+    while text:
+        size = chance.randint(1, 12)
+        yield text[:size]
+        text = text[size:]
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_all_parts_together_are_the_text(seed):
+    growing = GrowingText(markdown=True)
+    parts = [growing.add(piece) for piece in pieces(DOCUMENT, seed)]
+    assert any(parts), "something settles before the end"
+    assert "".join(parts) + growing.finish() == DOCUMENT
+    assert growing.rest == ""
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_parts_have_the_same_blocks_as_the_whole(seed):
+    def blocks(text):
+        return [(t.type, t.content) for t in MarkdownIt().enable("table").parse(text) if t.level == 0]
+
+    growing = GrowingText(markdown=True)
+    parts = [p for p in (growing.add(piece) for piece in pieces(DOCUMENT, seed)) if p]
+    parts.append(growing.finish())
+    assert [b for part in parts for b in blocks(part)] == blocks(DOCUMENT)
+
+
+def test_a_numbered_list_goes_on_with_its_number():
+    out = io.StringIO()
+    growing = GrowingText(markdown=True)
+    for line in ("1. a\n", "\n", "2. b\n", "\n", "Text\n"):
+        settled = growing.add(line)
+        if settled:
+            Console(file=out, width=40).print(Markdown(settled))
+    assert "1 a" in out.getvalue()
+    assert "2 b" in out.getvalue()
+
+
+def test_nothing_settles_while_a_block_may_go_on():
+    assert settled_markdown("one\n\ntw") == 0
+    assert settled_markdown("```\na\n\nb\n\nc\n") == 0
+    assert settled_markdown("one\n\ntwo\n") == len("one\n\n")
+
+
+def test_other_text_settles_line_by_line():
+    growing = GrowingText(markdown=False)
+    assert growing.add("ab") == ""
+    assert growing.add("c\nde\nf") == "abc\nde\n"
+    assert growing.rest == "f"
+
+
+def test_escapes_are_harmless_even_in_two_pieces():
+    growing = GrowingText(markdown=True)
+    growing.add("a\x1b")
+    growing.add("[2Jb\r")
+    growing.add("\nc")
+    assert growing.finish() == "a\\x1b[2Jb\nc"
+
+
+@pytest.mark.parametrize(("head", "line"), [("", "- an item of a list\n"), ("```\n", "x = 1\n"), ("", "> quoted\n")])
+def test_a_long_block_is_read_a_few_times(head, line, monkeypatch):
+    read = []
+    monkeypatch.setattr(module, "settled_markdown", lambda text: read.append(len(text)) or settled_markdown(text))
+    growing = GrowingText(markdown=True)
+    growing.add(head)
+    for _ in range(500):
+        assert growing.add(line) == ""
+    assert sum(read) < 20 * 500 * len(line)
+    assert growing.finish() == head + 500 * line
+
+
+def test_what_follows_a_long_block_settles_it():
+    growing = GrowingText(markdown=True)
+    parts = [growing.add("- an item\n") for _ in range(500)]
+    parts += [growing.add(f"\nParagraph {number}.\n") for number in range(100)]
+    assert "".join(parts).startswith("- an item\n" * 500 + "\nParagraph 0.\n")
+
+
+def test_thinking_settles_line_by_line_however_long_a_line_is():
+    growing = GrowingText(markdown=False)
+    assert growing.add("a\n" + "b" * 1000) == "a\n"
+    assert growing.add("\n") == "b" * 1000 + "\n"
+
+
+def shown_of_plain(*updates, terminal=False):
+    out, notes = io.StringIO(), io.StringIO()
+    plain = Plain(Console(file=out, width=20, force_terminal=terminal), Console(file=notes, width=20))
+    with plain:
+        for update in updates:
+            plain.show(update)
+    return out.getvalue(), notes.getvalue()
+
+
+def test_the_answer_alone_goes_to_the_output_as_it_is():
+    text = "**bold**\t[x] \x1b[1m " + "long " * 20
+    assert shown_of_plain(ThinkingDelta("m", "hm"), TextDelta("m", text))[0] == text + "\n"
+
+
+def test_a_terminal_is_protected():
+    assert shown_of_plain(TextDelta("m", "\x1b[2J"), terminal=True)[0] == "\\x1b[2J\n"
+
+
+def test_messages_stand_apart():
+    assert (
+        shown_of_plain(TextDelta("m", "One"), TextDelta("m", " two"), TextDelta("n", "Three\n"))[0]
+        == "One two\n\nThree\n"
+    )
+
+
+def test_lost_text_is_told_again():
+    out, notes = shown_of_plain(TextDelta("m", "One tw"), TextRestated("m", "One two"))
+    assert out == "One tw\nOne two\n"
+    assert "lost on the way" in notes
+
+
+def test_tools_and_progress_are_notes():
+    out, notes = shown_of_plain(
+        ToolCalled("t", "Grep", '{"a": 1}', "m"),
+        ToolFinished("t", "Grep", False, "Failed Grep tool"),
+        Progress("rate_limit", {"error": "Slow down"}),
+        Progress("reopened", {}),
+    )
+    assert out == ""
+    assert notes == '[tool] Grep {"a": 1}\n[tool] Failed Grep tool\nSlow down\n'
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        ('{"a": "x", "b": [1, "é"], "c": null}', 'a: x\nb: [1, "é"]\nc: null'),
+        ({"a": True}, "a: true"),
+        ('{"a": ', '{"a": '),
+        ("[1]", "[1]"),
+        ("", ""),
+        (None, ""),
+        (3, "3"),
+        ("[" * 100_000, "[" * 100_000),
+    ],
+)
+def test_arguments_are_readable(arguments, told):
+    assert readable(arguments) == told
+
+
+def test_a_value_cannot_look_like_another_argument():
+    assert readable({"content": "x\npath: /etc"}) == "content:\n    x\n    path: /etc"
+
+
+def test_escapes_are_harmless():
+    assert readable({"a\x1b": "\x1b[2J"}) == "a\\x1b: \\x1b[2J"

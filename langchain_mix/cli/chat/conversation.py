@@ -1,4 +1,4 @@
-"""A talk with an agent: which session it is in, and what it has cost.
+"""A conversation with an agent: its options, its session, and its cost so far.
 
 Owns: the state of a chat, and what can be done with its session. Refuses to know: the screen and the keyboard.
 """
@@ -6,11 +6,11 @@ Owns: the state of a chat, and what can be done with its session. Refuses to kno
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
-from langchain_mix.cli.chat.options import ChatOptions
-from langchain_mix.cli.sessions.exchanges import last_row_kept, rows_up_to
+from langchain_mix.cli.sessions.queries import last_row_kept, rows_up_to
 from langchain_mix.errors import MixInputError
 from langchain_mix.protocol.events import SSENotificationEventData, SSEPermissionEventData
 from langchain_mix.protocol.models import BackendMessage, FileInfo, SessionData
@@ -174,3 +174,29 @@ def _on_server(name: str) -> str:
         base, dot, suffix = name, "", ""
     plain = "_".join(base.replace(".", " ").replace("_", " ").split())
     return f"{plain}{dot}{suffix}"
+
+
+Permissions = Literal["ask", "deny", "allow"]
+
+
+@dataclass(slots=True, kw_only=True)
+class ChatOptions:
+    """How to chat.
+
+    Attributes:
+        title: Title of sessions that the chat begins.
+        permissions: How the agent's requests to run a tool are answered.
+        plan_mode: Whether the agent may only read and plan.
+        thinking_level: How much the model may think, or None for the server's default (Mix 0.7).
+        max_steps: After how many steps a turn ends with an error, or None (Mix 0.8).
+        show_thinking: Whether thinking is shown.
+        history: Whether what is typed is remembered in a file.
+    """
+
+    title: str = "Chat"
+    permissions: Permissions = "ask"
+    plan_mode: bool = False
+    thinking_level: str | None = None
+    max_steps: int | None = None
+    show_thinking: bool = True
+    history: bool = True

@@ -1,7 +1,4 @@
-"""The commands of `langchain-mix sessions` and their options.
-
-Owns: what can be typed. Refuses to know: what is done then (`work.py`).
-"""
+"""The commands of `langchain-mix sessions` with their options."""
 
 from __future__ import annotations
 
@@ -12,7 +9,7 @@ import typer
 
 from langchain_mix.cli.connection import ApiOption, HeaderOption, JsonOption, ServerOption, connect
 from langchain_mix.cli.failures import EXIT_CODES, FAILED, told
-from langchain_mix.cli.sessions.choice import complete_session, find_session
+from langchain_mix.cli.sessions.queries import complete_session, find_session
 from langchain_mix.cli.terminal import output_console, write, write_json
 
 sessions_app = typer.Typer(no_args_is_help=True, help="Look at sessions, copy them, take them back, delete them.")
@@ -52,7 +49,7 @@ def list_sessions(
 
         langchain-mix sessions list --json | jq -r '.[].id'
     """
-    from langchain_mix.cli.sessions.views import show_sessions  # noqa: PLC0415  # Loads what shows Markdown.
+    from langchain_mix.cli.sessions.views import show_sessions
 
     console = output_console()
     with told(), connect(server, api=api, headers=header) as mix:
@@ -85,9 +82,12 @@ def show_session(
 
         langchain-mix sessions show 3f2a --last 2
     """
-    from langchain_mix.cli.sessions.transcript import as_data  # noqa: PLC0415  # As above.
-    from langchain_mix.cli.sessions.views import show_head, show_transcript  # noqa: PLC0415  # As above.
-    from langchain_mix.cli.sessions.work import read  # noqa: PLC0415  # As above.
+    from langchain_mix.cli.sessions.actions import read
+    from langchain_mix.cli.sessions.views import (
+        as_data,
+        show_head,
+        show_transcript,
+    )
 
     console = output_console()
     with told(), connect(server, api=api, headers=header) as mix:
@@ -134,8 +134,8 @@ def export_sessions(
 
         langchain-mix sessions export --all --format json -o backup/
     """
-    from langchain_mix.cli.sessions.work import export  # noqa: PLC0415  # As above.
-    from langchain_mix.errors import MixInputError  # noqa: PLC0415  # As above.
+    from langchain_mix.cli.sessions.actions import export
+    from langchain_mix.errors import MixInputError
 
     with told(), connect(server, api=api, headers=header) as mix:
         if everything == bool(sessions):
@@ -166,7 +166,7 @@ def fork_session(
 
         langchain-mix chat --session $(langchain-mix sessions fork last --turns -1)
     """
-    from langchain_mix.cli.sessions.work import fork  # noqa: PLC0415  # As above.
+    from langchain_mix.cli.sessions.actions import fork
 
     console = output_console()
     with told(), connect(server, api=api, headers=header) as mix:
@@ -198,7 +198,7 @@ def rewind_session(
 
         langchain-mix sessions rewind 3f2a --turns 4 --yes
     """
-    from langchain_mix.cli.sessions.work import rewind  # noqa: PLC0415  # As above.
+    from langchain_mix.cli.sessions.actions import rewind
 
     with told(), connect(server, api=api, headers=header) as mix:
         rewind(
@@ -237,7 +237,7 @@ def delete_sessions(
 
         langchain-mix sessions delete 3f2a 91bc --yes
     """
-    from langchain_mix.cli.sessions.work import delete  # noqa: PLC0415  # As above.
+    from langchain_mix.cli.sessions.actions import delete
 
     with told(), connect(server, api=api, headers=header) as mix:
         ids = [find_session(mix, s) for s in sessions]

@@ -9,9 +9,8 @@ import pytest
 from rich.console import Console
 
 from langchain_mix import MixEmulator
-from langchain_mix.cli.chat.options import ChatOptions
-from langchain_mix.cli.chat.slash import COMMANDS, Commands
-from langchain_mix.cli.chat.talk import Talk
+from langchain_mix.cli.chat.conversation import ChatOptions, Talk
+from langchain_mix.cli.chat.slash_commands import COMMANDS, Commands
 from langchain_mix.client import Mix
 from langchain_mix.emulator import Script, turn, use
 from langchain_mix.errors import MixError, MixInputError, MixUnsupportedError

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from langchain_mix.cli.chat.talk import _on_server
+from langchain_mix.cli.chat.conversation import _on_server
 
 
 @pytest.mark.parametrize(

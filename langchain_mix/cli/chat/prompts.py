@@ -15,8 +15,8 @@ from rich.console import Console
 from rich.panel import Panel
 from rich.text import Text
 
-from langchain_mix.cli.chat.arguments import readable
-from langchain_mix.cli.chat.options import Permissions
+from langchain_mix.cli.chat.conversation import Permissions
+from langchain_mix.cli.chat.views import readable
 from langchain_mix.cli.terminal import one_line, visible
 from langchain_mix.errors import MixTurnCancelled
 from langchain_mix.protocol.decisions import word_of_decision

@@ -9,7 +9,7 @@ import threading
 import pytest
 from rich.console import Console
 
-from langchain_mix.cli.chat.questions import Questions, notification_panel, permission_panel
+from langchain_mix.cli.chat.prompts import Questions, notification_panel, permission_panel
 from langchain_mix.errors import MixTurnCancelled
 from langchain_mix.protocol.events import SSENotificationEventData, SSEPermissionEventData
 
@@ -121,7 +121,7 @@ def test_an_answer_that_is_not_understood_is_told_how_to_answer():
 
 def test_a_wrong_answer_does_not_buy_time(monkeypatch):
     times = iter([0.0, 0.0, 12.0, 25.0])
-    monkeypatch.setattr("langchain_mix.cli.chat.questions.time.monotonic", lambda: next(times))
+    monkeypatch.setattr("langchain_mix.cli.chat.prompts.time.monotonic", lambda: next(times))
     questions, asked, _, _ = asking("what?", "hm?", "y")
     assert questions.permission(REQUEST) is None
     assert [left for _, left in asked] == [20.0, 8.0]
