@@ -1,7 +1,7 @@
 """A view as HTML.
 
 Owns: the markup of messages, tools, notices, errors and of the line that tells how far it is.
-Refuses to know: when it is shown (`painter.py`), and colours (`style.py`).
+Refuses to know: when it is shown (`live_renderer.py`), and colours (`style.py`).
 
 Every text that comes from somewhere else goes through `escape` here, or through `markdown.py`.
 """
@@ -15,8 +15,8 @@ from html import escape
 from typing import Any, Final, Literal
 
 from langchain_mix.errors import MixError, MixTextGap
-from langchain_mix.notebook.figures import figure
 from langchain_mix.notebook.markdown import to_html
+from langchain_mix.notebook.media import figure
 from langchain_mix.notebook.style import STYLE, keeping_open
 from langchain_mix.notebook.view import Media, Notice, Part, Section, Tool, View, Words
 

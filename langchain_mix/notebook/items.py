@@ -2,7 +2,7 @@
 
 Owns: telling apart chunks, messages, updates of a turn, and the tuples and dictionaries of LangGraph's stream modes,
 with and without several modes, sub-graphs and `version="v2"`.
-Refuses to know: what they say (`messages.py`, `happenings.py`, `events.py`).
+Refuses to know: what they say (`messages.py`, `turn_view.py`).
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from typing import Any, Final, get_args
 
 from langchain_core.messages import AIMessageChunk, BaseMessage
 
-from langchain_mix.notebook.events import read_event, read_interrupts
-from langchain_mix.notebook.happenings import read_result, read_update
 from langchain_mix.notebook.messages import read_message
+from langchain_mix.notebook.turn_view import read_event, read_interrupts, read_result, read_update
 from langchain_mix.notebook.view import View, as_text
 from langchain_mix.protocol.turn.updates import TurnResult, Update
 

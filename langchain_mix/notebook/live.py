@@ -1,7 +1,7 @@
 """`show` and `ashow`: a stream is shown while it runs, and what it gave is returned.
 
 Owns: reading a stream to its end, closing it whatever happens, and what is returned.
-Refuses to know: what items mean (`items.py`) and how they are shown (`painter.py`, `terminal.py`).
+Refuses to know: what items mean (`items.py`) and how they are shown (`live_renderer.py`, `plain_text.py`).
 """
 
 from __future__ import annotations
@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TextIO, overloa
 from langchain_core.messages import AIMessage, BaseMessage
 
 from langchain_mix.errors import MixInputError
-from langchain_mix.notebook.fetching import fetching, wanted
-from langchain_mix.notebook.frontend import in_notebook
 from langchain_mix.notebook.html import Folding, Look
-from langchain_mix.notebook.painter import Painter
-from langchain_mix.notebook.terminal import Terminal
+from langchain_mix.notebook.live_renderer import Painter, in_notebook
+from langchain_mix.notebook.media import fetching, wanted
+from langchain_mix.notebook.plain_text import Terminal
 from langchain_mix.notebook.view import Status, View
 from langchain_mix.protocol.turn.updates import TurnResult
 

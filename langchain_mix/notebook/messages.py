@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, ToolMessage
 
-from langchain_mix.notebook.shown import shown_part
+from langchain_mix.notebook.media import shown_part
 from langchain_mix.notebook.view import Part, Section, Tool, View, Words, as_text
 from langchain_mix.pointer import KEY, read_pointer
 

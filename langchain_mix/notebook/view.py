@@ -1,8 +1,8 @@
 """What a live display shows, as data.
 
 Owns: sections (one for each message), their parts, and what changed since somebody last looked.
-Refuses to know: where it comes from (`messages.py`, `happenings.py`, `items.py`) and how it looks (`html.py`,
-`terminal.py`).
+Refuses to know: where it comes from (`messages.py`, `turn_view.py`, `items.py`) and how it looks (`html.py`,
+`plain_text.py`).
 """
 
 from __future__ import annotations

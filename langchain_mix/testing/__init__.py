@@ -39,7 +39,7 @@ if TYPE_CHECKING:
         turn,
         use,
     )
-    from langchain_mix.testing.cassette_error import CassetteError
+    from langchain_mix.testing.cassette_order import CassetteError
     from langchain_mix.testing.scrubbing import find_secrets
     from langchain_mix.testing.vcr import use_cassette
 
@@ -73,7 +73,7 @@ __all__ = [
     "use_cassette",
 ]
 
-_OWN = {"CassetteError": "cassette_error", "find_secrets": "scrubbing", "use_cassette": "vcr"}
+_OWN = {"CassetteError": "cassette_order", "find_secrets": "scrubbing", "use_cassette": "vcr"}
 
 
 def __getattr__(name: str) -> Any:

@@ -17,7 +17,7 @@ import yaml  # type: ignore[import-untyped]  # Its types are a package of their 
 from vcr.request import Request  # type: ignore[import-untyped]  # vcrpy has no types.
 from vcr.serialize import deserialize, serialize  # type: ignore[import-untyped]  # The same.
 
-from langchain_mix.testing.cassette_error import CassetteError
+from langchain_mix.testing.cassette_order import CassetteError
 from langchain_mix.testing.scrubbing import find_secrets
 
 _WIDE: Final = 1 << 20

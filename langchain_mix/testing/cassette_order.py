@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, NoReturn
 
-from langchain_mix.testing.cassette_error import CassetteError
+from langchain_mix.errors import Acted
 
 Ending = Literal["ended", "failed", "left", "left waiting"]
 """How a recorded stream ended: by its server, by a failure of the connection, or left by its reader, which either had
@@ -219,3 +219,35 @@ class Playback:
             hint="In the recording something came before it that the code did not do this time: a request it did not "
             "make, or a stream it did not read.",
         )
+
+
+class CassetteError(AssertionError):
+    """A cassette cannot be read, does not hold what is asked for, or must not be written.
+
+    It is no `MixError`: code under test may handle those, by trying again or by looking what became of a message, and a
+    replay would go on for seconds before it failed for another reason.
+
+    Attributes:
+        message: What went wrong.
+        sent: The request, as method and path; empty if there was none.
+        acted: Whether a server may have acted on it. None was asked.
+        hint: What to do next.
+    """
+
+    def __init__(self, message: str = "", *, sent: str = "", hint: str = "") -> None:
+        """Describes what happened.
+
+        Args:
+            message: What went wrong, in one sentence.
+            sent: Method and path of the request.
+            hint: What to do next.
+        """
+        super().__init__(message)
+        self.message = message
+        self.sent = sent
+        self.acted: Acted = "no"
+        self.hint = hint
+
+    def __str__(self) -> str:
+        """What went wrong and what to do, in one line."""
+        return " ".join(part for part in (self.message, self.hint) if part)

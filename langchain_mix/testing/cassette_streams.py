@@ -17,8 +17,7 @@ from typing import Any, Final, NoReturn
 
 import httpx
 
-from langchain_mix.testing.cassette_error import CassetteError
-from langchain_mix.testing.cassette_order import Clock, Condition, Ending, Order, Playback
+from langchain_mix.testing.cassette_order import CassetteError, Clock, Condition, Ending, Order, Playback
 
 _EVENT: Final = re.compile(rb".*?(?:\r\n\r\n|\n\n|\r\r)|.+", re.DOTALL)
 _CUT: Final = "peer closed connection without sending complete message body (incomplete chunked read)"

@@ -18,8 +18,7 @@ from langchain_mix.client import Mix
 from langchain_mix.emulator import Gate, MixEmulator
 from langchain_mix.errors import MixConfigurationError
 from langchain_mix.protocol.api import ALL, ApiVersion
-from langchain_mix.testing.scenario_runs import play
-from langchain_mix.testing.scenarios import SCENARIOS, Scenario
+from langchain_mix.testing.scenarios import SCENARIOS, Scenario, play
 from langchain_mix.testing.vcr import use_cassette
 
 SHORTEST_NAME: Final = 4

@@ -1,6 +1,7 @@
 """Cassettes of HTTP in which event streams are recorded, and replayed, piece by piece.
 
-Owns: `use_cassette`. Refuses to know: Mix. It works with anything that uses httpx, sync or async.
+Owns: `use_cassette`, which recorded answer a request gets, and what is recorded of one. Refuses to know: Mix. It works
+with anything that uses httpx, sync or async.
 
 vcrpy reads a streamed answer to its end before the code under test sees its head. A client that must send a request
 while it reads the stream then waits for ever. Here a stream is handed on as it comes, the order of all requests and
@@ -9,19 +10,31 @@ pieces is kept with the recording, and a replay keeps to it without a clock.
 
 from __future__ import annotations
 
+import asyncio
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import Any, Final, Literal, TypeAlias
 from unittest import mock
+from urllib.parse import urlsplit
 
 import httpx
+from vcr.cassette import Cassette as VcrCassette  # type: ignore[import-untyped]  # vcrpy has no types.
+from vcr.matchers import body, method, path, query  # type: ignore[import-untyped]  # The same.
+from vcr.record_mode import RecordMode  # type: ignore[import-untyped]  # The same.
 
-from langchain_mix.testing.cassette_error import CassetteError
-from langchain_mix.testing.cassette_files import read_cassette, write_cassette
-from langchain_mix.testing.cassette_tapes import Player, Recorder
+from langchain_mix.testing.cassette_files import read_cassette, request_of, write_cassette
+from langchain_mix.testing.cassette_order import CassetteError, Clock, Order, Playback
+from langchain_mix.testing.cassette_streams import (
+    AsyncRecordedStream,
+    Connection,
+    RecordedStream,
+    ReplayedStream,
+    Take,
+    is_stream,
+)
 from langchain_mix.testing.scrubbing import CASSETTE_URL, HIDDEN, LOCAL, Finding, Scrubber, find_secrets
 
 __all__ = [
@@ -151,3 +164,227 @@ def _patched(deck: Recorder | Player) -> Iterator[None]:
             yield
     finally:
         _OPEN.release()
+
+
+_MATCHED: Final = (method, path, query, body)
+
+
+def _name(request: Any) -> tuple[str, str]:
+    return str(request.method), urlsplit(str(request.uri)).path
+
+
+def _scrubbed(scrubber: Scrubber, request: httpx.Request) -> Any:
+    content = request.content
+    return request_of(*scrubber.request(request.method, str(request.url), request.headers, content))
+
+
+class Recorder:
+    """Notes requests and answers on their way. Safe to share between threads and event loops."""
+
+    def __init__(self, scrubber: Scrubber) -> None:
+        """Begins with nothing."""
+        self._scrubber = scrubber
+        self._clock = Clock()
+        self._taken: list[tuple[Any, Take, dict[str, Any], bool]] = []
+        self.requests: list[tuple[str, str]] = []
+        self.unused: list[tuple[str, str]] = []
+
+    def handle(self, request: httpx.Request, send: Callable[[], httpx.Response]) -> httpx.Response:
+        """Sends a request of synchronous code."""
+        request.read()
+        kept, take = self._begin(request)
+        response = send()
+        content: bytes | None = None
+        stream = response.stream
+        if not isinstance(stream, httpx.SyncByteStream):
+            raise TypeError("A synchronous transport answers with a synchronous stream.")
+        if is_stream(response):
+            response.stream = RecordedStream(stream, take)
+        else:
+            try:
+                content = response.read()
+            finally:
+                stream.close()
+            response = _whole(response)
+        self._answered(kept, take, response, content)
+        return response
+
+    async def handle_async(
+        self, request: httpx.Request, send: Callable[[], Awaitable[httpx.Response]]
+    ) -> httpx.Response:
+        """Sends a request of asynchronous code."""
+        await request.aread()
+        kept, take = self._begin(request)
+        response = await send()
+        content: bytes | None = None
+        stream = response.stream
+        if not isinstance(stream, httpx.AsyncByteStream):
+            raise TypeError("An asynchronous transport answers with an asynchronous stream.")
+        if is_stream(response):
+            response.stream = AsyncRecordedStream(stream, take)
+        else:
+            try:
+                content = await response.aread()
+            finally:
+                await stream.aclose()
+            response = _whole(response)
+        self._answered(kept, take, response, content)
+        return response
+
+    def _begin(self, request: httpx.Request) -> tuple[Any, Take]:
+        request.headers["accept-encoding"] = "identity"  # What is compressed can be neither read nor scrubbed.
+        kept = _scrubbed(self._scrubber, request)
+        self.requests.append(_name(kept))
+        return kept, Take(self._clock, self._clock.tick())
+
+    def _answered(self, kept: Any, take: Take, response: httpx.Response, content: bytes | None) -> None:
+        if response.headers.get("content-encoding", "identity") != "identity":
+            raise CassetteError(f"{' '.join(_name(kept))}: the answer is compressed, though that was not asked for.")
+        take.answered = self._clock.tick()
+        if content is None:
+            real = response.extensions.get("network_stream")
+            response.extensions["network_stream"] = Connection(take.interrupt, real)
+        headers: dict[str, list[str]] = {}
+        for name, value in response.headers.multi_items():
+            headers.setdefault(name, []).append(value)
+        answer = {
+            "status": {"code": response.status_code, "message": response.reason_phrase},
+            "headers": headers,
+            "body": {"string": content or b""},
+        }
+        self._taken.append((kept, take, answer, content is None))
+
+    def recorded(self) -> tuple[list[Any], list[dict[str, Any]]]:
+        """The requests and the answer of each, in the order in which the requests were made."""
+        taken = sorted(self._taken, key=lambda one: one[1].requested)
+        answers = []
+        for _, take, answer, streamed in taken:
+            whole = {**answer, "body": {"string": take.body}} if streamed else answer
+            scrubbed = self._scrubber.answer(whole)
+            answers.append({**scrubbed, "x_order": take.order(streamed=streamed).to_yaml()})
+        return [kept for kept, *_ in taken], answers
+
+
+class Player:
+    """Gives recorded answers. Safe to share between threads and event loops."""
+
+    def __init__(
+        self, file: Path, requests: list[Any], answers: list[dict[str, Any]], scrubber: Scrubber, patience: float
+    ) -> None:
+        """Takes a recording.
+
+        Raises:
+            CassetteError: What it says about its order makes no sense.
+        """
+        self._file = file
+        self._scrubber = scrubber
+        self._lock = threading.Lock()
+        orders = [Order.from_yaml(answer["x_order"]) for answer in answers if "x_order" in answer]
+        self._playback = Playback(orders, patience)
+        self._tape = VcrCassette(str(file), record_mode=RecordMode.NONE, match_on=_MATCHED)
+        for kept, answer in zip(requests, answers, strict=True):
+            kept.body = kept.body or b""  # Other libraries' requests without a body were recorded with None.
+            self._tape.append(kept, answer)
+        self._tape.rewound = True
+        self.requests: list[tuple[str, str]] = []
+
+    @property
+    def problem(self) -> CassetteError | None:
+        """What went wrong, if anything did."""
+        return self._playback.problem
+
+    @property
+    def unused(self) -> list[tuple[str, str]]:
+        """Method and path of what was not asked for."""
+        played = self._tape.play_counts
+        return [_name(kept) for number, kept in enumerate(self._tape.requests) if not played[number]]
+
+    def check(self, *, allow_unused: bool) -> None:
+        """Looks at the whole of a replay that is over.
+
+        Raises:
+            CassetteError: Something went wrong, or answers were not used.
+        """
+        if self.problem is not None:
+            raise self.problem
+        if self.unused and not allow_unused:
+            listed = ", ".join(" ".join(one) for one in self.unused)
+            raise CassetteError(
+                f"{self._file.name}: {len(self.unused)} recorded answers were not used: {listed}.",
+                hint="The code makes fewer requests than it did. Record again, or pass `allow_unused=True`.",
+            )
+
+    def handle(self, request: httpx.Request, _: Callable[[], httpx.Response]) -> httpx.Response:
+        """Answers synchronous code."""
+        request.read()
+        name, answer, order = self._found(request)
+        if order is not None:
+            self._playback.wait(self._playback.streams_before(order.answered, f"the answer of {name}"))
+        return self._answer(name, answer, order)
+
+    async def handle_async(self, request: httpx.Request, _: Callable[[], Awaitable[httpx.Response]]) -> httpx.Response:
+        """Answers asynchronous code."""
+        await request.aread()
+        name, answer, order = self._found(request)
+        if order is not None:
+            before = self._playback.streams_before(order.answered, f"the answer of {name}")
+            try:
+                await self._playback.wait_async(before)
+            except asyncio.CancelledError:
+                self._playback.happened(order.answered, *order.of_stream)  # Nobody waits for it any longer.
+                raise
+        return self._answer(name, answer, order)
+
+    def _found(self, request: httpx.Request) -> tuple[str, dict[str, Any], Order | None]:
+        if self.problem is not None:
+            raise self.problem
+        asked = _scrubbed(self._scrubber, request)
+        name = " ".join(_name(asked))
+        with self._lock:
+            self.requests.append(_name(asked))
+            if not self._tape.can_play_response_for(asked):
+                self._playback.fail(self._unanswered(name, asked))
+            answer: dict[str, Any] = self._tape.play_response(asked)
+        order = Order.from_yaml(answer["x_order"]) if "x_order" in answer else None
+        if order is not None:
+            self._playback.happened(order.requested)
+        return name, answer, order
+
+    def _unanswered(self, name: str, asked: Any) -> CassetteError:
+        nearest = self._tape.find_requests_with_most_matches(asked)
+        why = "It holds nothing like it."
+        if nearest:
+            kept, _, failed = nearest[0]
+            differs = ", ".join(part for part, _ in failed)
+            why = f"The nearest is {' '.join(_name(kept))}, which differs in: {differs}."
+            if not differs:
+                why = f"All {len(self._tape.responses_of(asked))} recorded answers were given already."
+        return CassetteError(
+            f"{self._file.name} has no answer for {name}. {why}",
+            sent=name,
+            hint="The code asks for something else than when this was recorded. Record it again if that is right.",
+        )
+
+    def _answer(self, name: str, answer: dict[str, Any], order: Order | None) -> httpx.Response:
+        status, content = answer["status"], answer["body"]["string"]
+        headers = [(key, value) for key, values in answer["headers"].items() for value in values]
+        extensions: dict[str, Any] = {"http_version": b"HTTP/1.1"}
+        if status.get("message"):
+            extensions["reason_phrase"] = status["message"].encode("ascii", "replace")
+        stream: Any = httpx.ByteStream(content)
+        if order is not None:
+            if order.ending is not None:
+                stream = ReplayedStream(content, order, self._playback, name)
+                extensions["network_stream"] = Connection(stream.interrupt)
+            self._playback.happened(order.answered)
+        return httpx.Response(status["code"], headers=headers, stream=stream, extensions=extensions)
+
+
+def _whole(response: httpx.Response) -> httpx.Response:
+    """The answer with a body that can be read again by whoever asked for it."""
+    return httpx.Response(
+        response.status_code,
+        headers=response.headers,
+        stream=httpx.ByteStream(response.content),
+        extensions=response.extensions,
+    )

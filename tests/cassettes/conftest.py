@@ -13,8 +13,7 @@ from pytest_socket import disable_socket, enable_socket
 
 from langchain_mix.client import Mix
 from langchain_mix.protocol.api import ApiVersion
-from langchain_mix.testing.scenario_runs import play, play_async
-from langchain_mix.testing.scenarios import Scenario
+from langchain_mix.testing.scenarios import Scenario, play, play_async
 from langchain_mix.testing.vcr import CASSETTE_URL, use_cassette
 
 Replay = Callable[..., tuple[list[str], list[str]]]

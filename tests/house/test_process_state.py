@@ -39,7 +39,7 @@ SHORT_LIVED = {
     ("testing/cassette_order.py", "Clock"): "a cassette belongs to one test in one process",
     ("testing/cassette_order.py", "Playback"): "a cassette belongs to one test in one process",
     ("testing/cassette_streams.py", "ReplayedStream"): "a cassette belongs to one test in one process",
-    ("testing/cassette_tapes.py", "Player"): "a cassette belongs to one test in one process",
+    ("testing/vcr.py", "Player"): "a cassette belongs to one test in one process",
     ("testing/vcr.py", ""): "never waited for; the cassette of the parent is in use in a child too",
     ("forking.py", ""): "the renewals themselves hold in a child too",
 }

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from langchain_mix.client.updates import TextDelta, ThinkingDelta, ToolCalled, ToolFinished
 from langchain_mix.errors import MixAgentError
+from langchain_mix.notebook import plain_text as module
 from langchain_mix.notebook.html import Look
-from langchain_mix.notebook.plain_text import Teller, as_plain_text, printable
+from langchain_mix.notebook.plain_text import Teller, Terminal, as_plain_text, printable
 from langchain_mix.notebook.view import Media, View, Words
 
 
@@ -162,3 +166,62 @@ def test_all_of_a_view(view, parts):
         "done · 1 tool call",
     ]
     assert as_plain_text(view) == as_plain_text(view)
+
+
+UPDATES = [
+    ThinkingDelta("m", "hm"),
+    TextDelta("m", "[bold]a[/bold] :smile: "),
+    TextDelta("m", "x" * 200 + "\n"),
+    ToolCalled("t", "Bash", "{}", "m"),
+    ToolFinished("t", "Bash", success=False, progress="no"),
+]
+PLAIN = f"[thinking] hm\n[bold]a[/bold] :smile: {'x' * 200}\n\n[tool] Bash {{}}\n[tool] Bash failed no\ndone"
+
+
+class Screen(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def run(file, **options):
+    times = iter([1.0, 3.0])
+    terminal = Terminal(Look(), file=file, clock=lambda: next(times), **options)
+    terminal.start()
+    for update in UPDATES:
+        terminal.put(update)
+    terminal.finish("done")
+    terminal.refresh()
+    return file.getvalue()
+
+
+def test_text_as_it_is():
+    assert run(io.StringIO()) == f"{PLAIN} · 2.0 s · 1 tool call\n"
+
+
+def test_text_is_written_at_once():
+    file = io.StringIO()
+    terminal = Terminal(Look(), file=file)
+    terminal.start()
+    terminal.put(TextDelta("m", "a"))
+    assert file.getvalue() == "a"
+
+
+def test_the_standard_output_is_the_default(capsys):
+    terminal = Terminal(Look())
+    terminal.start()
+    terminal.put(TextDelta("m", "a"))
+    assert capsys.readouterr().out == "a"
+
+
+def test_colours_with_rich_in_a_terminal(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    written = run(Screen())
+    assert "\x1b[31m" in written
+    plain = "".join(part.split("m", 1)[-1] if n else part for n, part in enumerate(written.split("\x1b[")))
+    assert plain == f"{PLAIN} · 2.0 s · 1 tool call\n"
+
+
+def test_no_colours_without_rich(monkeypatch):
+    monkeypatch.setattr(module, "find_spec", lambda name: None)
+    assert run(Screen()).startswith(PLAIN)

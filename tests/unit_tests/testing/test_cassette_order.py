@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from langchain_mix.testing.cassette_error import CassetteError
-from langchain_mix.testing.cassette_order import Clock, Condition, Order, Playback
+from langchain_mix.errors import MixError
+from langchain_mix.testing.cassette_order import CassetteError, Clock, Condition, Order, Playback
 
 STREAM = Order(requested=1, answered=2, events=(3, 6), ending="ended", ended=8)
 MESSAGE = Order(requested=4, answered=5)
@@ -149,3 +149,14 @@ def test_a_problem_wakes_who_waits():
             play.fail(CassetteError("over"))
         with pytest.raises(CassetteError, match="over"):
             waiter.result(5)
+
+
+def test_it_says_what_happened_and_what_to_do():
+    error = CassetteError("There is none.", sent="GET /x", hint="Record it.")
+    assert str(error) == "There is none. Record it."
+    assert (error.message, error.sent, error.acted, error.hint) == ("There is none.", "GET /x", "no", "Record it.")
+
+
+def test_handlers_of_the_code_under_test_do_not_handle_it():
+    assert not issubclass(CassetteError, MixError)
+    assert issubclass(CassetteError, AssertionError)

@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langchain_mix.testing.cassette_error import CassetteError
-from langchain_mix.testing.cassette_order import Clock, Order, Playback
+from langchain_mix.testing.cassette_order import CassetteError, Clock, Order, Playback
 from langchain_mix.testing.cassette_streams import (
     AsyncRecordedStream,
     Connection,

@@ -1,24 +1,23 @@
-"""A live display in a notebook.
+"""Renders a view in a notebook cell while it changes.
 
-Owns: the one thread that reads items into the view and draws it, for synchronous and asynchronous code alike: whoever
-reads the stream never waits for a drawing, and what came last is drawn though nothing follows.
-Refuses to know: what items mean (`items.py`), how a view looks (`html.py`), when to draw (`pace.py`).
+Owns: the one thread that reads items into the view and renders it, for synchronous and asynchronous code alike: reading
+the stream never waits for rendering, and the last items are rendered though nothing follows; when to render again;
+IPython's display protocol. Refuses to know: what items mean (`items.py`) and how a view looks (`html.py`).
 """
 
 from __future__ import annotations
 
+import sys
 import threading
 import time
 from collections.abc import Callable
 from contextvars import copy_context
-from typing import Any
+from typing import Any, Final
 from uuid import uuid4
 
 from langchain_mix import forking
-from langchain_mix.notebook.frontend import Cell
 from langchain_mix.notebook.html import Look, Page
 from langchain_mix.notebook.items import read_item
-from langchain_mix.notebook.pace import Pace
 from langchain_mix.notebook.plain_text import as_plain_text
 from langchain_mix.notebook.view import Status, View
 
@@ -136,3 +135,80 @@ class Painter:
         began = self._clock()
         self._cell.publish(self._page.render(self.view), as_plain_text(self.view))
         self._pace.drawn(began, self._clock())
+
+
+_SHARE: Final = 4
+"""Drawing takes a fifth of the time at most: what is drawn must also be read."""
+
+
+class Pace:
+    """Keeps drawings apart."""
+
+    def __init__(self, interval: float, idle: float) -> None:
+        """Starts with the first drawing due at once.
+
+        Args:
+            interval: Seconds between two drawings while there is something new.
+            idle: Seconds between two drawings while there is nothing new but the time.
+        """
+        self._interval = interval
+        self._idle = idle
+        self._last: float | None = None
+        self._took = 0.0
+
+    def wait(self, now: float, *, news: bool) -> float:
+        """How long to wait before the next drawing.
+
+        Args:
+            now: The time in seconds, on any clock that only goes forward.
+            news: Whether there is something new to draw.
+
+        Returns:
+            Seconds; 0 if it is due.
+        """
+        if self._last is None:
+            return 0.0
+        gap = max(self._interval if news else self._idle, _SHARE * self._took)
+        return max(0.0, self._last + gap - now)
+
+    def drawn(self, began: float, ended: float) -> None:
+        """Notes a drawing.
+
+        Args:
+            began: When it began.
+            ended: When it was done.
+        """
+        self._last, self._took = ended, ended - began
+
+
+def in_notebook() -> bool:
+    """Whether rich output can be shown: IPython runs, and not in a terminal. Loads nothing."""
+    ipython = sys.modules.get("IPython")
+    shell = ipython.get_ipython() if ipython is not None else None
+    return shell is not None and not any(kind.__name__ == "TerminalInteractiveShell" for kind in type(shell).__mro__)
+
+
+class Cell:
+    """One output of a notebook cell that is replaced by its next state."""
+
+    def __init__(self, display_id: str) -> None:
+        """Names the output.
+
+        Args:
+            display_id: What frontends know it by; all updates carry it.
+        """
+        self._id = display_id
+        self._shown = False
+
+    def publish(self, html: str, text: str) -> None:
+        """Shows a state in place of the one before.
+
+        Args:
+            html: The state, for frontends that show HTML.
+            text: The same for all others.
+        """
+        from IPython.display import display, update_display  # noqa: PLC0415  # Notebooks alone have it.
+
+        show: Any = update_display if self._shown else display
+        self._shown = True
+        show({"text/html": html, "text/plain": text}, raw=True, display_id=self._id)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 import time
 
@@ -9,7 +11,7 @@ import pytest
 
 from langchain_mix.client.updates import TextDelta
 from langchain_mix.notebook.html import Look
-from langchain_mix.notebook.painter import Painter
+from langchain_mix.notebook.live_renderer import Cell, Pace, Painter, in_notebook
 
 
 def test_one_output_and_the_last_state_always(notebook):
@@ -140,3 +142,68 @@ def test_a_display_can_be_drawn_again_after_its_end(notebook):
     painter.refresh()
     assert "news" in notebook.html
     assert len(notebook.ids) == 1
+
+
+def test_the_first_drawing_is_due_at_once():
+    assert Pace(0.1, 1.0).wait(5.0, news=True) == 0.0
+
+
+def test_news_are_drawn_after_the_interval():
+    pace = Pace(0.1, 1.0)
+    pace.drawn(5.0, 5.0)
+    assert round(pace.wait(5.04, news=True), 3) == 0.06
+    assert pace.wait(5.1, news=True) < 1e-9
+    assert pace.wait(7.0, news=True) == 0.0
+
+
+def test_time_alone_is_drawn_seldom():
+    pace = Pace(0.1, 1.0)
+    pace.drawn(5.0, 5.0)
+    assert round(pace.wait(5.4, news=False), 3) == 0.6
+
+
+def test_slow_drawings_come_less_often():
+    pace = Pace(0.1, 1.0)
+    pace.drawn(5.0, 5.5)
+    assert round(pace.wait(5.5, news=True), 3) == 2.0
+    assert round(pace.wait(5.5, news=False), 3) == 2.0
+
+
+def test_never_more_than_ten_in_a_second():
+    pace, now, drawn = Pace(0.1, 1.0), 0.0, 0
+    while now < 10.0:
+        now += pace.wait(now, news=True)
+        drawn += 1
+        pace.drawn(now, now)
+        now += 0.001
+    assert 90 <= drawn <= 101
+
+
+def test_a_shell_that_is_no_terminal_is_a_notebook(notebook):
+    assert in_notebook()
+
+
+def test_a_terminal_is_none(notebook, monkeypatch):
+    import IPython
+
+    class TerminalInteractiveShell:
+        pass
+
+    class Mine(TerminalInteractiveShell):
+        pass
+
+    monkeypatch.setattr(IPython, "get_ipython", Mine)
+    assert not in_notebook()
+
+
+def test_python_alone_is_none():
+    code = "from langchain_mix.notebook.live_renderer import in_notebook; import sys; print(in_notebook(), 'IPython' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ran.stdout.split() == ["False", "False"]
+
+
+def test_states_replace_each_other(notebook):
+    cell = Cell("id")
+    cell.publish("<p>1</p>", "1")
+    cell.publish("<p>2</p>", "2")
+    assert notebook.shown == [("<p>1</p>", "1", "id", False), ("<p>2</p>", "2", "id", True)]
