@@ -15,7 +15,7 @@ from langchain_mix.cli.chat.command import chat
 from langchain_mix.cli.checkpoints.commands import checkpoints_app
 from langchain_mix.cli.connection import HeaderOption
 from langchain_mix.cli.doctor.command import doctor
-from langchain_mix.cli.failures import EXIT_CODES, told
+from langchain_mix.cli.failures import EXIT_CODES, reported_errors
 from langchain_mix.cli.sessions.commands import sessions_app
 from langchain_mix.cli.terminal import output_console
 
@@ -46,14 +46,14 @@ def _options(
 def demo() -> None:
     """Show it all on this machine: files, thinking, tools, streaming, forks. No server, no key.
 
-    Starts a Mix server in the box, uploads a small table and a report, asks about both through ChatMix, and forks the
+    Starts a Mix emulator, uploads a small table and a report, asks about both through ChatMix, and forks the
     conversation.
 
     For example: langchain-mix demo
     """
     from langchain_mix.cli.demo import run_demo
 
-    with told():
+    with reported_errors():
         run_demo(output_console())
 
 
@@ -73,7 +73,7 @@ def serve(
     ] = False,
     allow_host: Annotated[
         list[str] | None,
-        typer.Option(help="A name to answer to beside those of this machine; may be given several times."),
+        typer.Option(help="A name to answer to in addition to those of this machine; may be given several times."),
     ] = None,
     allow_origin: Annotated[
         list[str] | None,
@@ -82,13 +82,13 @@ def serve(
         ),
     ] = None,
 ) -> None:
-    """Run a Mix server in the box until Ctrl-C. For development and tests; it listens on this machine only.
+    """Run a Mix emulator until Ctrl-C. For development and tests; it listens on this machine only.
 
     For example: langchain-mix serve --api 0.7 --port 8088 --data ./mix-data
     """
     from langchain_mix.cli.serve import run_server
 
-    with told():
+    with reported_errors():
         run_server(
             output_console(),
             api=api,
@@ -117,13 +117,13 @@ def record(
     directory: Annotated[Path, typer.Option(file_okay=False, help="Where the cassettes go.")] = Path("cassettes"),
     scenario: Annotated[list[str] | None, typer.Option(help="A scenario; may be given several times.")] = None,
 ) -> None:
-    """Record the cassettes of the test suite anew: from servers in the box, or from a real one.
+    """Record the cassettes of the test suite again: from emulators, or from a real one.
 
     For example: langchain-mix record --api 0.8 --scenario plain
     """
     from langchain_mix.cli.record import run_record
 
-    with told():
+    with reported_errors():
         run_record(
             output_console(),
             api=api,

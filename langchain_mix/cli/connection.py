@@ -1,6 +1,6 @@
 """The server that a command talks to.
 
-Owns: the options that name it, shared by all commands, and the client made of them. Refuses to know: what is asked.
+Owns: the options that name it, shared by all commands, and the client made of them. Refuses to know: the requests.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ def headers_for(server: str | None, headers: Sequence[str] | None) -> dict[str, 
 
 
 def _lines(given: Sequence[str]) -> Iterator[str]:
-    """Yields headers as they are written. Those in a file are seen by nobody who lists the processes."""
+    """Yields headers as they are written. Those in a file are not visible in a list of processes."""
     for line in given:
         if not line.startswith("@"):
             yield line

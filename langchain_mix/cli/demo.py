@@ -1,4 +1,4 @@
-"""`langchain-mix demo`: what ChatMix does, shown on a server in the box.
+"""`langchain-mix demo`: shows ChatMix on an emulator.
 
 Owns: the story of the demo. Refuses to know: anything that a user of the package could not do as well.
 """
@@ -37,7 +37,7 @@ def run_demo(console: Console) -> None:
         OSError: No port can be had.
     """
     with MixEmulator(api="0.7") as server:
-        console.print(f"A Mix server in the box (API {server.api}) listens on {server.url}.", style="dim")
+        console.print(f"A Mix emulator (API {server.api}) listens on {server.url}.", style="dim")
         model = ChatMix(server_url=server.url, title="Demo")
         with model.client as mix:
             _upload(console, mix)
@@ -91,8 +91,8 @@ def _show(console: Console, block: dict[str, Any], before: str) -> str:
             arguments = json.dumps(block["args"], ensure_ascii=False)[:_SHOWN_CHARS]
             console.print(f"[tool] {block['name']} {arguments}", style="cyan", markup=False, highlight=False)
         case "server_tool_result":
-            told = str(block.get("output") or block.get("extras", {}).get("progress", ""))[:_SHOWN_CHARS]
-            console.print(f"  -> {block.get('status', '')}: {told}", style="green", markup=False, highlight=False)
+            line = str(block.get("output") or block.get("extras", {}).get("progress", ""))[:_SHOWN_CHARS]
+            console.print(f"  -> {block.get('status', '')}: {line}", style="green", markup=False, highlight=False)
         case _:
             pass
     return kind
@@ -102,7 +102,7 @@ def _fork(console: Console, model: ChatMix, talk: list[BaseMessage]) -> None:
     console.print(Rule("Fork: one past, two futures"))
     pointer = read_pointer(talk[-1].response_metadata)
     if pointer is None:
-        raise ValueError("The reply does not tell in which session it stands.")
+        raise ValueError("The reply has no pointer to its session.")
     fork = model.client.sessions.fork(id=pointer.session_id, message_index=pointer.row_count, title="Demo fork")
     sessions = {"original": pointer.session_id, "fork": fork.id}
     for branch, region in _BRANCHES:

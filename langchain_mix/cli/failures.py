@@ -32,8 +32,8 @@ EXIT_CODES: Final = (
 """For the help of commands."""
 
 
-class told:  # noqa: N801  # A context manager, read as a word.
-    """Tells errors as a sentence and an exit code. Errors of this package's own making keep their tracebacks."""
+class reported_errors:  # noqa: N801  # A context manager, read as a word.
+    """Reports errors as a sentence and an exit code. Errors of this package's own making keep their tracebacks."""
 
     def __enter__(self) -> None:
         """Starts listening."""
@@ -41,41 +41,41 @@ class told:  # noqa: N801  # A context manager, read as a word.
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Tells the error, if it is one that a user can do something about."""
+        """Reports the error, if it is one that a user can do something about."""
         if isinstance(error, KeyboardInterrupt):
             raise typer.Exit(INTERRUPTED) from None
         if isinstance(error, BrokenPipeError) and not isinstance(error, MixError):
             _leave_pipe()
             raise typer.Exit(FAILED) from None
         if isinstance(error, MixError | OSError | ValueError):
-            tell(error)
+            report_error(error)
             raise typer.Exit(exit_code(error)) from None
 
 
 def exit_code(error: BaseException) -> int:
-    """The exit code that an error stands for."""
+    """Returns the exit code of an error."""
     if isinstance(error, MixNetworkError):
         return UNREACHED
     return MISUSED if isinstance(error, MixUsageError | ValueError) else FAILED
 
 
-def tell(error: BaseException) -> None:
+def report_error(error: BaseException) -> None:
     """Writes an error to standard error, and below it what it notes about work that was done in part."""
     console = errors_console()
-    console.print(f"[bold red]Error:[/] {escape(visible(words_of(error)))}", highlight=False, soft_wrap=True)
+    console.print(f"[bold red]Error:[/] {escape(visible(message_of(error)))}", highlight=False, soft_wrap=True)
     for note in getattr(error, "__notes__", ()):
         console.print(escape(visible(str(note))), highlight=False, soft_wrap=True)
 
 
-def words_of(error: BaseException) -> str:
-    """What an error says to people."""
+def message_of(error: BaseException) -> str:
+    """Returns the message of an error."""
     if isinstance(error, OSError) and not isinstance(error, MixError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
     return str(error) or type(error).__name__
 
 
 def _leave_pipe() -> None:
-    """Whoever read the output has left (`| head`): what is still buffered goes nowhere and fails no more."""
+    """Discards buffered output after the reader of a pipe has gone (`| head`)."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(nowhere, sys.stdout.fileno())

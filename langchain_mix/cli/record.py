@@ -1,4 +1,4 @@
-"""`langchain-mix record`: records the cassettes of the catalogue anew.
+"""`langchain-mix record`: records the cassettes of the catalogue again.
 
 Owns: telling what is recorded. Refuses to know: the scenarios and how they are recorded (`langchain_mix.testing`).
 """

@@ -1,4 +1,4 @@
-"""`langchain-mix serve`: the Mix server in the box.
+"""`langchain-mix serve`: the Mix emulator.
 
 Owns: telling where it listens, and stopping it. Refuses to know: how it serves.
 """
@@ -38,7 +38,7 @@ def run_server(
         agent: Who answers.
         data: Where sessions and files are kept, or None to forget them.
         require_credentials: Whether messages are refused until a provider's key is stored.
-        hosts: Names to answer to beside those of this machine.
+        hosts: Names to answer to in addition to those of this machine.
         origins: Web origins whose pages may send requests; None decides by the agent.
 
     Raises:

@@ -53,7 +53,7 @@ def errors_console() -> Console:
 
 
 def is_interactive() -> bool:
-    """Whether a person sits at both ends: keyboard and screen."""
+    """True when a person sits at both ends: keyboard and screen."""
     return sys.stdin.isatty() and sys.stdout.isatty()
 
 

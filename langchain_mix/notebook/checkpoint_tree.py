@@ -74,7 +74,7 @@ class Node(Protocol):
 
     @property
     def is_branch(self) -> bool:
-        """Whether its parent had a child already."""
+        """True when its parent had a child already."""
         ...
 
 
@@ -174,8 +174,8 @@ class CheckpointTree:
 
     def _count(self) -> str:
         branches = sum(node.is_branch for node in self.nodes)
-        told = counted(len(self.nodes), "checkpoint")
-        return f"{told}, {branches} branch{'' if branches == 1 else 'es'}" if branches else told
+        words = counted(len(self.nodes), "checkpoint")
+        return f"{words}, {branches} branch{'' if branches == 1 else 'es'}" if branches else words
 
 
 def tree(

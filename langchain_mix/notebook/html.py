@@ -1,6 +1,6 @@
 """A view as HTML.
 
-Owns: the markup of messages, tools, notices, errors and of the line that tells how far it is.
+Owns: the markup of messages, tools, notices, errors and of the status line.
 Refuses to know: when it is shown (`live_renderer.py`), and colours (`style.py`).
 
 Every text that comes from somewhere else goes through `escape` here, or through `markdown.py`.
@@ -44,7 +44,7 @@ _SPINNER: Final = '<span class="lcm-spin" aria-hidden="true"></span>'
 
 @dataclass(slots=True, kw_only=True)
 class Look:
-    """What is shown and how much of it.
+    """The options of a display.
 
     Attributes:
         thinking: Whether reasoning is folded away, unfolded or left out.
@@ -174,7 +174,7 @@ def frame(inner: str, *, label: str, root: str = "", busy: bool = False) -> str:
 
     Args:
         inner: What is in it, as HTML.
-        label: What it is, for those who hear it.
+        label: The label for screen readers.
         root: Its id; empty for none.
         busy: Whether it is going to change.
 
@@ -228,7 +228,7 @@ def _short(text: str) -> str:
 
 
 def gist_of(tool: Tool) -> str:
-    """What a call is about, in one line: the first argument that is text."""
+    """Returns the subject of a call in one line: the first argument that is text."""
     try:
         arguments: Any = json.loads(tool.input or "{}")
     except ValueError:
@@ -274,7 +274,7 @@ def _status(view: View) -> str:
 
 
 def facts_of(view: View) -> list[str]:
-    """What is told in numbers: time, tools, tokens, cost, model.
+    """Returns the numbers of a run: time, tools, tokens, cost, model.
 
     Args:
         view: What is shown.

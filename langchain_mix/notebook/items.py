@@ -1,6 +1,6 @@
 """Items of a stream, whatever streamed them, read into a view.
 
-Owns: telling apart chunks, messages, updates of a turn, and the tuples and dictionaries of LangGraph's stream modes,
+Owns: distinguishing chunks, messages, updates of a turn, and the tuples and dictionaries of LangGraph's stream modes,
 with and without several modes, sub-graphs and `version="v2"`.
 Refuses to know: what they say (`messages.py`, `turn_view.py`).
 """
@@ -27,7 +27,7 @@ def read_item(view: View, item: Any) -> None:
 
     Args:
         view: Where.
-        item: Anything that models, agents, graphs and turns give. What nobody foresaw is shown as it is.
+        item: Anything that models, agents, graphs and turns give. Unknown items are shown as they are.
     """
     if isinstance(item, BaseMessage):
         read_message(view, item)
@@ -98,12 +98,12 @@ def _read_mode(view: View, mode: str, data: Any, namespace: tuple[str, ...] | No
         case "tools":
             _read_tool_event(view, data)
         case _:
-            return  # Checkpoints, tasks and debug tell of the graph's machinery, not of what is said.
+            return  # Checkpoints, tasks and debug describe the graph's machinery, not its messages.
 
 
 def _place(metadata: Mapping[str, Any], namespace: tuple[str, ...] | None) -> tuple[str, int]:
     """The node and how many graphs are around its graph."""
-    # Without sub-graphs in the stream their messages still come, and only the checkpoint's namespace tells.
+    # Without sub-graphs in the stream their messages still come, and only the checkpoint's namespace shows it.
     inside = namespace or str(metadata.get("langgraph_checkpoint_ns") or "").split("|")[:-1]
     names = [*(name.split(":")[0] for name in inside), str(metadata.get("langgraph_node") or "")]
     return " / ".join(name for name in names if name), len(inside)
@@ -114,7 +114,7 @@ def _read_values(view: View, state: Any, depth: int) -> None:
     _read_state(view, state, "", depth)
     last = next(reversed(view.sections.values()), None)
     if first and last is not None and last.role == "user":
-        # Nobody has answered yet: this is the state that the run begins with.
+        # There is no reply yet: this is the state that the run begins with.
         for section in view.sections.values():
             section.earlier = True
 
@@ -150,7 +150,7 @@ def _read_custom(view: View, data: Any) -> None:
 
 
 def _read_tool_event(view: View, data: Any) -> None:
-    """Tools as LangGraph tells them. What a reply tells of the same call comes on top."""
+    """Reads a tool event of LangGraph; a reply adds to it what it has of the same call."""
     call_id = str(data.get("tool_call_id") or "")
     if not call_id:
         return

@@ -16,7 +16,7 @@ from langchain_core.messages import AIMessage, BaseMessage
 
 from langchain_mix.errors import MixInputError
 from langchain_mix.notebook.html import Folding, Look
-from langchain_mix.notebook.live_renderer import Painter, in_notebook
+from langchain_mix.notebook.live_renderer import LiveRenderer, in_notebook
 from langchain_mix.notebook.media import fetching, wanted
 from langchain_mix.notebook.plain_text import Terminal
 from langchain_mix.notebook.view import Status, View
@@ -30,7 +30,7 @@ Mode = Literal["auto", "html", "plain"]
 _MOST_UPDATES: Final = 10.0
 _PIXELS: Final = range(16, 1025)
 _WHOLE: Final = (str, BaseMessage, Mapping, TurnResult)
-"""What can be iterated over, or cannot, and is one thing all the same."""
+"""Types that are one item, though some of them can be iterated over."""
 
 
 class _Screen(Protocol):
@@ -104,7 +104,7 @@ def show(
             an `invoke` gave.
         mix: The client with which pictures and tables that the agent shows are fetched when the stream has ended, from
             its own server alone. None for their names.
-        session_id: Where those files are; empty for the session that the stream tells of.
+        session_id: Where those files are; empty for the session of the stream.
         mode: `"html"` for a notebook, `"plain"` for text; `"auto"` sees which of them this is.
         thinking: Whether reasoning is folded away (`"closed"`), unfolded (`"open"`) or left out (`"hidden"`).
         tools: The same for tools.
@@ -214,7 +214,7 @@ def _screen(mode: Mode, look: Look, max_updates: float, pixels: int, file: TextI
     if look.max_output < 0:
         raise MixInputError(f"`max_output` is {look.max_output}; it is at least 0.")
     if mode == "html" or (mode == "auto" and file is None and in_notebook()):
-        return Painter(look, interval=1 / max_updates, idle=max(1.0, 1 / max_updates))
+        return LiveRenderer(look, interval=1 / max_updates, idle=max(1.0, 1 / max_updates))
     return Terminal(look, file=file)
 
 
@@ -259,7 +259,7 @@ async def _close(output: Any) -> None:
 
 
 def _put_result(screen: _Screen, output: Any) -> None:
-    """A turn's stream knows more in the end than its updates have told: tokens and cost."""
+    """Adds what only the finished turn knows: tokens and cost."""
     result = _result(output)
     if result is not None and output is not result:
         screen.put(result)
@@ -275,8 +275,8 @@ def _given(screen: _Screen, output: Any) -> TurnResult | AIMessage | None:
 
 
 def _has_files(screen: _Screen, mix: Mix | None) -> bool:
-    """Whether there is anything to fetch. Without a client it is noted how to have it."""
-    if not isinstance(screen, Painter):
+    """True when there is anything to fetch. Without a client it is noted how to have it."""
+    if not isinstance(screen, LiveRenderer):
         return False
     files = wanted(screen.view)
     if files and mix is None:

@@ -22,7 +22,7 @@ from langchain_mix.notebook.plain_text import as_plain_text
 from langchain_mix.notebook.view import Status, View
 
 
-class Painter:
+class LiveRenderer:
     """Shows a view in a cell, from `start` to `finish`.
 
     Attributes:
@@ -43,13 +43,13 @@ class Painter:
             look: What is shown of the view.
             interval: Seconds between two drawings.
             idle: Seconds after which the time alone is drawn again.
-            clock: Tells the time in seconds.
+            clock: Returns the time in seconds.
         """
         self.view = View()
         root = f"lcm-{uuid4().hex}"
         self._page = Page(look, root)
         self._cell = Cell(root)
-        self._pace = Pace(interval, idle)
+        self._throttle = Throttle(interval, idle)
         self._clock = clock
         self._began = 0.0
         self._items: list[Any] = []
@@ -116,10 +116,10 @@ class Painter:
                 return
 
     def _wait(self) -> bool:
-        """Waits until a drawing is due; tells whether there will be any."""
+        """Waits until a drawing is due. Returns False when there will be none."""
         with self._awake:
             while not self._over:
-                wait = self._pace.wait(self._clock(), news=bool(self._items))
+                wait = self._throttle.wait(self._clock(), news=bool(self._items))
                 if not wait:
                     return True
                 self._awake.wait(wait)
@@ -134,14 +134,14 @@ class Painter:
     def _draw(self) -> None:
         began = self._clock()
         self._cell.publish(self._page.render(self.view), as_plain_text(self.view))
-        self._pace.drawn(began, self._clock())
+        self._throttle.drawn(began, self._clock())
 
 
 _SHARE: Final = 4
 """Drawing takes a fifth of the time at most: what is drawn must also be read."""
 
 
-class Pace:
+class Throttle:
     """Keeps drawings apart."""
 
     def __init__(self, interval: float, idle: float) -> None:
@@ -157,7 +157,7 @@ class Pace:
         self._took = 0.0
 
     def wait(self, now: float, *, news: bool) -> float:
-        """How long to wait before the next drawing.
+        """Returns how long to wait before the next drawing.
 
         Args:
             now: The time in seconds, on any clock that only goes forward.
@@ -182,7 +182,7 @@ class Pace:
 
 
 def in_notebook() -> bool:
-    """Whether rich output can be shown: IPython runs, and not in a terminal. Loads nothing."""
+    """True when rich output can be shown: IPython runs, and not in a terminal. Loads nothing."""
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     return shell is not None and not any(kind.__name__ == "TerminalInteractiveShell" for kind in type(shell).__mro__)

@@ -1,9 +1,9 @@
 """Markdown that an agent wrote, as HTML that does no harm.
 
-Owns: what of it becomes markup. Refuses to know: where it stands.
+Owns: what of it becomes markup. Refuses to know: its place in the page.
 
-HTML in it stays text. Links lead to the web or to mail, never into the notebook server, and open beside it. Pictures
-are links too: a page that loads them would tell whoever serves them what the agent has read.
+HTML in it stays text. Links lead to the web or to mail, never into the notebook server, and open in another tab.
+Pictures are links too: a page that loads them would report to their server what the agent has read.
 """
 
 from __future__ import annotations

@@ -30,7 +30,7 @@ _WANTED: Final = frozenset({"image", "video", "table"})
 
 
 def wanted(view: View) -> list[Media]:
-    """What is shown by name and is not here yet."""
+    """Returns the media shown by name whose content is missing."""
     parts = [part for section in view.sections.values() for part in section.parts]
     found: list[Media] = []
     while parts:
@@ -45,11 +45,11 @@ def wanted(view: View) -> list[Media]:
 def fetching(view: View, session_id: str, server_url: str, *, pixels: int) -> Flow[None]:
     """Asks the server for what the view shows: small pictures of pictures and videos, and tables.
 
-    What cannot be had is noted beside its name; a display lacks a picture then, and nothing else.
+    What cannot be had is noted with its name; a display lacks a picture then, and nothing else.
 
     Args:
         view: What is shown.
-        session_id: The session; empty for the one that the stream told of.
+        session_id: The session; empty for the one of the stream.
         server_url: The client's server. A view of another server is left as it is.
         pixels: Longest side of pictures, 16 to 1024.
 
@@ -73,7 +73,7 @@ def fetching(view: View, session_id: str, server_url: str, *, pixels: int) -> Fl
         except MixError as error:
             media.problem = error.message
             if isinstance(error, MixNetworkError):
-                return  # Nobody waits for the same once for each file.
+                return  # The others would fail alike.
             continue
         if len(content) > _MOST_BYTES:
             media.problem = f"it has {len(content):,} bytes, too many to be shown here"
@@ -173,10 +173,10 @@ def read_table(text: str) -> tuple[Sequence[str], Sequence[Sequence[str]], str]:
     except csv.Error as problem:
         return ["?"], [], f"This is no table: {problem}."
     wide = max(map(len, [head, *shown])) - _COLUMNS
-    told = [f"{left:,} more rows"] if left > 0 else []
+    known = [f"{left:,} more rows"] if left > 0 else []
     if wide > 0:
-        told.append(f"{wide:,} more columns")
-    return head[:_COLUMNS], [row[:_COLUMNS] for row in shown], ", ".join(told)
+        known.append(f"{wide:,} more columns")
+    return head[:_COLUMNS], [row[:_COLUMNS] for row in shown], ", ".join(known)
 
 
 def _field(text: str) -> str:
@@ -209,7 +209,7 @@ def shown_part(block: Mapping[str, Any]) -> Media | Notice:
     path, mime = str(block.get("file_id") or ""), str(block.get("mime_type") or "")
     media = Media(
         kind="table" if mime == "text/csv" else _FILES[block["type"]],
-        # Agents tell paths of their server's disk; the server finds files by name.
+        # Agents give paths of their server's disk; the server finds files by name.
         name=PurePosixPath(path.replace("\\", "/")).name,
         url=str(block.get("url") or ""),
         title=str(extras.get("title") or ""),
@@ -233,7 +233,7 @@ def _decode(media: Media, encoded: str) -> None:
 
 
 def _other(value: Mapping[str, Any]) -> Media | Notice:
-    """What there is no block for: an animation, or something that nobody foresaw."""
+    """Reads what there is no block for: an animation, or an unknown value."""
     if value.get("title"):
         return Media(kind="other", title=str(value["title"]), description=str(value.get("description") or ""))
     return Notice(str(value.get("type") or "block"), as_text(dict(value)))

@@ -1,7 +1,7 @@
 """Messages and their chunks, read into a view.
 
 Owns: which block of a message is which part, and that no text is shown twice when a message comes in chunks and again
-as a whole. Refuses to know: where in a stream messages stand (`items.py`).
+as a whole. Refuses to know: the position of messages in a stream (`items.py`).
 """
 
 from __future__ import annotations
@@ -67,13 +67,13 @@ def _unnamed(view: View, message: BaseMessage, label: str) -> str:
 
 
 def _same_words(section: Section, message: BaseMessage) -> bool:
-    """Whether chunks have told all of a message that is here as a whole now."""
-    told = "".join(part.text for part in section.parts if isinstance(part, Words) and not part.thinking)
-    return bool(section.chunks) and told == message.text
+    """True when the chunks contained all of a message that is now here as a whole."""
+    shown = "".join(part.text for part in section.parts if isinstance(part, Words) and not part.thinking)
+    return bool(section.chunks) and shown == message.text
 
 
 def _restart(view: View, section: Section) -> None:
-    """Forgets what chunks told of a message that is here as a whole now, but not what its tools did meanwhile."""
+    """Drops the chunks of a message that is now here as a whole, but keeps what its tools did meanwhile."""
     for part in section.parts:
         if isinstance(part, Tool) and not part.over:
             view.tools.pop(part.id, None)
@@ -104,13 +104,13 @@ def _read_tool_message(view: View, message: ToolMessage, label: str) -> None:
 def _read_metadata(view: View, section: Section, message: AIMessage) -> None:
     if message.usage_metadata is not None:
         section.tokens = (message.usage_metadata["input_tokens"], message.usage_metadata["output_tokens"])
-    told = message.response_metadata
-    view.model = str(told.get("model_name") or view.model)
-    pointer = read_pointer(told)
+    metadata = message.response_metadata
+    view.model = str(metadata.get("model_name") or view.model)
+    pointer = read_pointer(metadata)
     if pointer is None:
         return
     view.session_id, view.server = pointer.session_id, pointer.server
-    cost = told[KEY].get("cost")
+    cost = metadata[KEY].get("cost")
     if isinstance(cost, int | float):
         section.cost = float(cost)
 
@@ -168,8 +168,8 @@ def _read_call(view: View, section: Section, block: Mapping[str, Any], *, whole:
     tool.name = str(block.get("name") or "") or tool.name
     arguments = block.get("args")
     if whole:
-        told = block.get("extras", {}).get("input") or ("" if arguments in ({}, None) else as_text(arguments))
-        tool.arguments[:] = [told] if told else []
+        given = block.get("extras", {}).get("input") or ("" if arguments in ({}, None) else as_text(arguments))
+        tool.arguments[:] = [given] if given else []
         tool.status = "called" if tool.status == "writing" else tool.status
     elif arguments:
         tool.arguments.append(str(arguments))

@@ -31,24 +31,24 @@ class Span:
     style: Style = "text"
 
 
-class Teller:
-    """Tells what is new in a view."""
+class PlainTextWriter:
+    """Writes what is new in a view."""
 
     def __init__(self, look: Look) -> None:
-        """Starts with nothing told.
+        """Starts with nothing written.
 
         Args:
-            look: What is told and how much of it.
+            look: What is written and how much of it.
         """
         self._look = look
-        self._told: dict[Part, int] = {}
+        self._written: dict[Part, int] = {}
         self._restated: set[Part] = set()
         self._last: Part | None = None
         self._open = False
-        """Whether the line that was told last goes on."""
+        """True when the last line goes on."""
 
-    def tell(self, view: View) -> Iterator[Span]:
-        """Tells what changed since the last call.
+    def changes(self, view: View) -> Iterator[Span]:
+        """Returns what changed since the last call.
 
         Args:
             view: The view.
@@ -60,7 +60,7 @@ class Teller:
             yield from self.part(part)
 
     def end(self, view: View) -> Iterator[Span]:
-        """Tells how it ended.
+        """Returns how it ended.
 
         Args:
             view: The view, whose status says it.
@@ -77,7 +77,7 @@ class Teller:
                 yield from self._line(error.hint, "bad")
 
     def part(self, part: Part) -> Iterator[Span]:
-        """Tells what is new in one part.
+        """Returns what is new in one part.
 
         Args:
             part: The part.
@@ -91,13 +91,13 @@ class Teller:
             case Tool():
                 yield from self._tool(part)
             case Media():
-                if not self._told.get(part):
-                    self._told[part] = 1
+                if not self._written.get(part):
+                    self._written[part] = 1
                     name = part.title or part.name or part.url
                     yield from self._line(f"[shown] {part.kind}: {name}", "note", part.depth)
             case Notice():
-                if not self._told.get(part):
-                    self._told[part] = 1
+                if not self._written.get(part):
+                    self._written[part] = 1
                     yield from self._line(f"[{part.kind}] {part.text}", "note", part.depth)
 
     def _words(self, words: Words) -> Iterator[Span]:
@@ -105,11 +105,11 @@ class Teller:
             return
         if words.restated and words not in self._restated:
             self._restated.add(words)
-            self._told[words] = 0
+            self._written[words] = 0
             if words.pieces:
                 yield from self._line("[a part of the text was lost on the way; this is the whole of it]", "note")
-        new = "".join(words.pieces[self._told.get(words, 0) :])
-        self._told[words] = len(words.pieces)
+        new = "".join(words.pieces[self._written.get(words, 0) :])
+        self._written[words] = len(words.pieces)
         if not new:
             return
         style: Style = "thinking" if words.thinking else "text"
@@ -125,18 +125,18 @@ class Teller:
     def _tool(self, tool: Tool) -> Iterator[Span]:
         if self._look.tools == "hidden" or tool.status == "writing":
             return
-        told = self._told.get(tool, 0)
-        if told < 1:
-            self._told[tool] = told = 1
+        stage = self._written.get(tool, 0)
+        if stage < 1:
+            self._written[tool] = stage = 1
             arguments = " ".join(tool.input.split())
             yield from self._line(f"[tool] {tool.name} {_cut(arguments, _LINE_CHARS)}", "tool", tool.depth)
-        if tool.over and told < 2:  # noqa: PLR2004  # Called, run, and what it gave.
-            self._told[tool] = told = 2
+        if tool.over and stage < 2:  # noqa: PLR2004  # Called, run, and what it gave.
+            self._written[tool] = stage = 2
             style: Style = "bad" if tool.status == "failed" else "good"
             words = f"[tool] {tool.name} {tool.status} {' '.join(tool.progress.split())}"
             yield from self._line(_cut(words.rstrip(), _LINE_CHARS), style, tool.depth)
-        if tool.output and told == 2:  # noqa: PLR2004  # The same.
-            self._told[tool] = 3
+        if tool.output and stage == 2:  # noqa: PLR2004  # The same.
+            self._written[tool] = 3
             output = f"[tool] {tool.name} gave: {_cut(tool.output.strip(), self._look.max_output)}"
             yield from self._line(output, "tool", tool.depth)
 
@@ -175,16 +175,16 @@ def as_plain_text(view: View) -> str:
     Returns:
         Its text: what was said, and the tools in one line each.
     """
-    teller = Teller(Look(thinking="open", tools="open"))
-    spans = [span for section in view.sections.values() for part in section.parts for span in _all_of(teller, part)]
-    return "".join(span.text for span in [*spans, *teller.end(view)]).rstrip("\n")
+    writer = PlainTextWriter(Look(thinking="open", tools="open"))
+    spans = [span for section in view.sections.values() for part in section.parts for span in _all_of(writer, part)]
+    return "".join(span.text for span in [*spans, *writer.end(view)]).rstrip("\n")
 
 
-def _all_of(teller: Teller, part: Part) -> Iterator[Span]:
-    yield from teller.part(part)
+def _all_of(writer: PlainTextWriter, part: Part) -> Iterator[Span]:
+    yield from writer.part(part)
     if isinstance(part, Tool):
         for inner in part.parts:
-            yield from _all_of(teller, inner)
+            yield from _all_of(writer, inner)
 
 
 _COLOURS: Final[Mapping[Style, str]] = {
@@ -210,10 +210,10 @@ class Terminal:
         Args:
             look: What is written of the view.
             file: Where; None for the standard output.
-            clock: Tells the time in seconds.
+            clock: Returns the time in seconds.
         """
         self.view = View()
-        self._teller = Teller(look)
+        self._writer = PlainTextWriter(look)
         self._write = _writer(sys.stdout if file is None else file)
         self._clock = clock
         self._began = 0.0
@@ -229,7 +229,7 @@ class Terminal:
             item: The item.
         """
         read_item(self.view, item)
-        self._write(self._teller.tell(self.view))
+        self._write(self._writer.changes(self.view))
 
     def finish(self, status: Status, error: BaseException | None = None) -> None:
         """Writes how the stream ended.
@@ -240,8 +240,8 @@ class Terminal:
         """
         self.view.elapsed = self._clock() - self._began
         self.view.end(status, error)
-        self._write(self._teller.tell(self.view))
-        self._write(self._teller.end(self.view))
+        self._write(self._writer.changes(self.view))
+        self._write(self._writer.end(self.view))
 
     def refresh(self) -> None:
         """Writes nothing: what is fetched after the end are pictures."""

@@ -54,7 +54,7 @@ class Transcript:
         for section in self.view.sections.values():
             lines += [f"**{section.role}**", ""]
             for part in _shown(self.look, section.parts):
-                lines += [*(f"> {line}" for line in _told(part, markdown=True).split("\n")), ""]
+                lines += [*(f"> {line}" for line in _text_of(part, markdown=True).split("\n")), ""]
         return "\n".join(lines)
 
     def __repr__(self) -> str:
@@ -62,7 +62,7 @@ class Transcript:
         lines = [printable(f"{_line(self.title) or 'Session'} ({self.session_id}): {' · '.join(self.facts)}")]
         for section in self.view.sections.values():
             for part in _shown(self.look, section.parts):
-                first, *rest = printable(_told(part, markdown=False)).split("\n")
+                first, *rest = printable(_text_of(part, markdown=False)).split("\n")
                 lines += [f"{section.role:>9} | {first}", *(f"{'':>9} | {line}" for line in rest)]
         return "\n".join(lines)
 
@@ -70,13 +70,13 @@ class Transcript:
 def transcript(
     session_id: str, mix: Mix, *, thinking: Folding = "closed", tools: Folding = "closed", max_output: int = 2000
 ) -> Transcript:
-    """Reads a session to look at it: what was said and thought, and what tools were asked and gave.
+    """Reads a session to look at it: what was said and thought, and the inputs and outputs of tools.
 
     Args:
         session_id: The session.
         mix: A client of its server.
         thinking: Whether reasoning is folded away (`"closed"`), unfolded (`"open"`) or left out (`"hidden"`).
-        tools: The same for tools. What they gave is told by servers from Mix 0.8 on.
+        tools: The same for tools. Their outputs are available from Mix 0.8 on.
         max_output: Characters of a tool's arguments or output that are shown before the rest is folded away.
 
     Returns:
@@ -101,7 +101,7 @@ def _reading(session_id: str, look: Look) -> Flow[Transcript]:
     from langchain_mix.protocol.call import ask  # noqa: PLC0415  # The same.
 
     exported = yield from ask(calls.export_session(session_id))
-    # Exports never tell what tools gave, listings do (Mix 0.8).
+    # Exports lack the outputs of tools, listings have them (Mix 0.8).
     rows = yield from ask(calls.list_messages(session_id))
     view = View()
     listed = {row.id: row for row in rows}
@@ -113,7 +113,7 @@ def _reading(session_id: str, look: Look) -> Flow[Transcript]:
 
 def _read_row(view: View, message: ExportMessage, listed: BackendMessage | None) -> None:
     if message.role == "tool":
-        return  # What tools gave stands with their calls; the row itself has no text.
+        return  # Outputs of tools are shown with their calls; the row itself has no text.
     section = view.section(message.id, role="user" if message.role == "user" else "assistant", complete=True)
     thought = message.reasoning or "\n\n".join(message.thinking_blocks)
     if thought:
@@ -166,7 +166,7 @@ def _shown(look: Look, parts: Sequence[Part]) -> list[Part]:
     ]
 
 
-def _told(part: Part, *, markdown: bool) -> str:
+def _text_of(part: Part, *, markdown: bool) -> str:
     match part:
         case Words(thinking=True):
             return f"[thinking] {part.text}"

@@ -1,4 +1,4 @@
-"""How displays look: one style sheet and one script, both constant.
+"""The look of displays: one style sheet and one script, both constant.
 
 Owns: colours that are readable in light and dark themes, and which `<details>` the reader has opened.
 Refuses to know: anything that an agent says; no text of an agent is ever put in here.

@@ -33,7 +33,7 @@ from langchain_mix.protocol.turn.updates import (
 )
 
 _TURN: Final = "turn"
-"""The section of a turn that is told by updates."""
+"""The section of a turn that is read from updates."""
 _TOOL_UPDATES: Final = (ToolCallStarted, ToolCallDelta, ToolCalled, ToolRunning, ToolFinished, ToolOutput)
 
 
@@ -42,7 +42,7 @@ def read_update(view: View, update: Update) -> None:
 
     Args:
         view: Where.
-        update: What the turn tells.
+        update: An update of the turn.
     """
     _read(view, view.section(_TURN).parts, update, depth=0)
 
@@ -120,14 +120,14 @@ def _say(view: View, parts: list[Part], piece: str, depth: int, *, thinking: boo
 
 
 def _restate(view: View, parts: list[Part], update: TextRestated) -> None:
-    """Puts the whole text where the gap is; what had been told of it goes."""
+    """Replaces text that has a gap by the whole text."""
     said = [part for part in parts if isinstance(part, Words) and not part.thinking]
-    told = [words for words in said if words.message_id in {update.message_id, ""}]
-    if not told:
-        told = [Words(message_id=update.message_id)]
-        view.add(parts, told[0])
-    for words in told:
-        words.restate("" if words is not told[-1] else update.text)
+    existing = [words for words in said if words.message_id in {update.message_id, ""}]
+    if not existing:
+        existing = [Words(message_id=update.message_id)]
+        view.add(parts, existing[0])
+    for words in existing:
+        words.restate("" if words is not existing[-1] else update.text)
         view.touch(words)
 
 
@@ -173,7 +173,7 @@ def _show(view: View, parts: list[Part], arguments: str, depth: int) -> None:
 _PROGRESS: Final[Mapping[str, str]] = {
     "rate_limit": "The model provider limits the rate; the server tries again.",
     "reopened": "The event stream broke and was opened again.",
-    "foreign_turn": "Somebody else runs a turn in this session.",
+    "foreign_turn": "Another client runs a turn in this session.",
     "summarize": "The server summarises the session.",
     "subagent_error": "A sub-agent failed.",
 }
@@ -182,13 +182,13 @@ _PROGRESS: Final[Mapping[str, str]] = {
 def read_event(
     view: View, event: str, data: Mapping[str, Any], *, parts: list[Part] | None = None, depth: int = 0
 ) -> None:
-    """Shows a custom event of ChatMix, or the update it stands for.
+    """Shows a custom event of ChatMix, or the corresponding update.
 
     Args:
         view: Where.
         event: `permission`, `notification` or `progress`.
         data: Its data.
-        parts: What it belongs to; None for the section that is talking, or the sub-agent it tells of.
+        parts: What it belongs to; None for the section that is talking, or the sub-agent it belongs to.
         depth: In how many sub-agents it happened.
     """
     task = view.tools.get(str(data.get("parent_tool_call_id") or ""))
@@ -212,8 +212,8 @@ def _words(event: str, data: Mapping[str, Any]) -> tuple[str, str]:
         case "progress":
             kind = str(data.get("kind") or "progress")
             detail = data.get("detail")
-            told = as_text(detail) if detail else ""
-            return kind.replace("_", " "), " ".join(filter(None, (_PROGRESS.get(kind, ""), told)))
+            words = as_text(detail) if detail else ""
+            return kind.replace("_", " "), " ".join(filter(None, (_PROGRESS.get(kind, ""), words)))
         case _:
             return event, as_text({key: value for key, value in data.items() if key != "event"})
 
@@ -223,19 +223,19 @@ def read_interrupts(view: View, interrupts: Any) -> None:
 
     Args:
         view: Where.
-        interrupts: What LangGraph tells: `Interrupt`s.
+        interrupts: The `Interrupt`s of LangGraph.
     """
     for interrupt in interrupts if isinstance(interrupts, list | tuple) else (interrupts,):
         name = str(getattr(interrupt, "id", ""))
         if name and name in view.interrupts:
-            continue  # Told by another stream mode already.
+            continue  # Shown by another stream mode already.
         view.interrupts.add(name)
         view.notice("interrupt", _asked(getattr(interrupt, "value", interrupt)))
     view.status = "paused"
 
 
 def _asked(value: Any) -> str:
-    """What an interrupt asks, as a person reads it: all of it, but for what only programs need."""
+    """Returns the question of an interrupt for people, without what only programs need."""
     if not isinstance(value, Mapping):
         return as_text(value)
     requests = value.get("action_requests")

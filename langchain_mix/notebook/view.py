@@ -1,6 +1,6 @@
-"""What a live display shows, as data.
+"""The content of a live display, as data.
 
-Owns: sections (one for each message), their parts, and what changed since somebody last looked.
+Owns: sections (one for each message), their parts, and what changed since the last rendering.
 Refuses to know: where it comes from (`messages.py`, `turn_view.py`, `items.py`) and how it looks (`html.py`,
 `plain_text.py`).
 """
@@ -28,7 +28,7 @@ class Words:
         thinking: Whether it is reasoning.
         pieces: All of it, in order.
         depth: In how many sub-agents it is.
-        message_id: The message of a turn that it belongs to; empty if that is not told.
+        message_id: The message of a turn that it belongs to; empty if unknown.
         restated: Whether the pieces replace others, that lacked something.
     """
 
@@ -44,7 +44,7 @@ class Words:
         return "".join(self.pieces)
 
     def restate(self, text: str) -> None:
-        """Replaces what was told by what it should have been."""
+        """Replaces the text by the whole text."""
         self.pieces, self.restated = [text] if text else [], True
 
 
@@ -79,7 +79,7 @@ class Tool:
 
     @property
     def over(self) -> bool:
-        """Whether it has run."""
+        """True when it has run."""
         return self.status in {"succeeded", "failed"}
 
 
@@ -112,7 +112,7 @@ class Media:
 
 @dataclass(slots=True, eq=False)
 class Notice:
-    """Something that happened beside the reply.
+    """An event outside the reply.
 
     Attributes:
         kind: `permission`, `notification`, `interrupt`, `rate_limit`, …: one or two words.
@@ -130,7 +130,7 @@ Part = Words | Tool | Media | Notice
 
 @dataclass(slots=True, eq=False)
 class Section:
-    """One message, or what came beside all messages.
+    """One message, or events outside all messages.
 
     Attributes:
         role: Who speaks.
@@ -231,7 +231,7 @@ class View:
         return found
 
     def notice(self, kind: str, text: str = "", *, parts: list[Part] | None = None, depth: int = 0) -> None:
-        """Shows what happened beside the reply, in the section that is talking unless `parts` says where."""
+        """Shows an event outside the reply, in the section that is talking unless `parts` says where."""
         if parts is None:
             last = next(reversed(self.sections.values()), None)
             parts = (last or self.section(self.fresh_key())).parts
@@ -246,14 +246,14 @@ class View:
     # What is known in the end
 
     def tokens(self) -> tuple[int, int] | None:
-        """Tokens read and written by all messages, or None if no message tells."""
-        told = [section.tokens for section in self._new() if section.tokens is not None]
-        return (sum(read for read, _ in told), sum(written for _, written in told)) if told else None
+        """Returns the tokens read and written by all messages, or None if unknown."""
+        known = [section.tokens for section in self._new() if section.tokens is not None]
+        return (sum(read for read, _ in known), sum(written for _, written in known)) if known else None
 
     def cost(self) -> float | None:
-        """US dollars for all messages, or None if no message tells."""
-        told = [section.cost for section in self._new() if section.cost is not None]
-        return sum(told) if told else None
+        """Returns US dollars for all messages, or None if unknown."""
+        known = [section.cost for section in self._new() if section.cost is not None]
+        return sum(known) if known else None
 
     def calls(self) -> list[Tool]:
         """The tool calls of the run."""
@@ -264,7 +264,7 @@ class View:
         return [section for section in self.sections.values() if not section.earlier]
 
     def final_message(self) -> AIMessage | None:
-        """The last reply, before all one of the outermost graph; None if nobody replied."""
+        """Returns the last reply, preferably of the outermost graph; None without one."""
         replies = [section for section in self._new() if section.chunks or section.message is not None]
         replies = [section for section in replies if section.role == "assistant"]
         outer = min((section.depth for section in replies), default=0)
@@ -272,7 +272,7 @@ class View:
 
 
 def as_text(value: Any) -> str:
-    """What a tool took or gave, as text: JSON with indents where it is no text already."""
+    """Returns a tool's input or output as text: JSON with indents where it is no text already."""
     if isinstance(value, str):
         return value
     try:

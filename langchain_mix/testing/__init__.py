@@ -1,4 +1,4 @@
-"""What you need to test code that talks to a Mix server. Everything is imported when it is first used.
+"""Tools to test code that talks to a Mix server. Everything is imported when it is first used.
 
 Owns: the public names. A server that says what a test wrote down (`MixEmulator`, `Script`, `turn`, `say`, `think`,
 `use`), what may go wrong with it (`Faults` and its kinds), cassettes of real servers (`use_cassette`), and fixtures for

@@ -2,7 +2,7 @@
 
 Owns: how a cassette looks. Refuses to know: what is in it.
 
-vcrpy reads these files, too: what is ours stands in keys of its own, `x_order` in an answer and `x_about` at the top.
+vcrpy reads these files, too: our data is in keys of its own, `x_order` in an answer and `x_about` at the top.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ class _Loaded:
 
 
 class _Readable:
-    """A serializer, as vcrpy wants one to write with: texts of several lines stand as such, numbers in one line."""
+    """A serializer, as vcrpy wants one to write with: texts of several lines are blocks, numbers in one line."""
 
     @staticmethod
     def serialize(cassette: Mapping[str, Any]) -> str:

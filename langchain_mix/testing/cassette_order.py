@@ -16,13 +16,13 @@ from typing import Any, Literal, NoReturn
 from langchain_mix.errors import Acted
 
 Ending = Literal["ended", "failed", "left", "left waiting"]
-"""How a recorded stream ended: by its server, by a failure of the connection, or left by its reader, which either had
+"""The end of a recorded stream: by its server, by a failure of the connection, or left by its reader, which either had
 stopped to read or waited for more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """When the parts of one request and its answer came, in ticks of the whole cassette.
+    """The times of one request and the parts of its answer, in ticks of the whole cassette.
 
     Attributes:
         requested: When the request was made.
@@ -30,7 +30,7 @@ class Order:
         events: When each event of a streamed body arrived; events that arrived together share a tick.
         ending: How a streamed body ended; None for a body that is no stream.
         ended: When, if its server or the connection ended it; else 0.
-        failure: The class of httpx that told of the failed connection, and its words.
+        failure: The httpx exception of the failed connection, and its message.
     """
 
     requested: int
@@ -46,7 +46,7 @@ class Order:
         return (*self.events, *([self.ended] if self.ended else []))
 
     def to_yaml(self) -> dict[str, Any]:
-        """What stands in the cassette."""
+        """Returns the order as YAML of the cassette."""
         shown: dict[str, Any] = {"requested": self.requested, "answered": self.answered}
         if self.ending is not None:
             shown |= {"events": list(self.events), "ending": self.ending}
@@ -58,7 +58,7 @@ class Order:
 
     @classmethod
     def from_yaml(cls, shown: Mapping[str, Any]) -> Order:
-        """Reads what stands in a cassette.
+        """Reads the order from a cassette.
 
         Raises:
             CassetteError: It is not what `to_yaml` gives.
@@ -106,9 +106,9 @@ class Clock:
 
 
 class Playback:
-    """What has happened in a replay so far. Safe to share between threads and event loops.
+    """The progress of a replay. Safe to share between threads and event loops.
 
-    A problem stands once it is found: everything that waits or asks afterwards fails with it, so that nothing hangs and
+    A problem is permanent: everything that waits or asks afterwards fails with it, so that nothing hangs and
     no handler of errors hides it.
 
     Attributes:
@@ -215,14 +215,14 @@ class Playback:
 
     def _in_vain(self, condition: Condition) -> CassetteError:
         return CassetteError(
-            f"The replay stands still: nothing has happened for {self._patience:g} s, and {condition.what} waits.",
+            f"The replay is stuck: nothing has happened for {self._patience:g} s, and {condition.what} waits.",
             hint="In the recording something came before it that the code did not do this time: a request it did not "
             "make, or a stream it did not read.",
         )
 
 
 class CassetteError(AssertionError):
-    """A cassette cannot be read, does not hold what is asked for, or must not be written.
+    """A cassette cannot be read, does not hold what is requested, or must not be written.
 
     It is no `MixError`: code under test may handle those, by trying again or by looking what became of a message, and a
     replay would go on for seconds before it failed for another reason.
@@ -230,7 +230,7 @@ class CassetteError(AssertionError):
     Attributes:
         message: What went wrong.
         sent: The request, as method and path; empty if there was none.
-        acted: Whether a server may have acted on it. None was asked.
+        acted: Whether a server may have acted on it. No server was involved.
         hint: What to do next.
     """
 
@@ -249,5 +249,5 @@ class CassetteError(AssertionError):
         self.hint = hint
 
     def __str__(self) -> str:
-        """What went wrong and what to do, in one line."""
+        """Returns what went wrong and what to do, in one line."""
         return " ".join(part for part in (self.message, self.hint) if part)

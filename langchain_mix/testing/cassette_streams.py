@@ -29,7 +29,7 @@ def events_in(body: bytes) -> list[bytes]:
 
 
 def is_stream(response: httpx.Response) -> bool:
-    """Whether an answer is an event stream, by its head."""
+    """True when an answer is an event stream, by its head."""
     return "event-stream" in response.headers.get("content-type", "")
 
 
@@ -46,7 +46,7 @@ class Take:
         ended: When.
         failure: Class and words of the failure that ended it.
         waiting: Whether its reader waits for more.
-        interrupted: Whether somebody has shut it down under its reader.
+        interrupted: Whether it was shut down under its reader.
     """
 
     clock: Clock
@@ -59,7 +59,7 @@ class Take:
     waiting: bool = False
     interrupted: bool = False
 
-    def heard(self, piece: bytes) -> None:
+    def received(self, piece: bytes) -> None:
         """Notes that a piece has arrived."""
         self.waiting = False
         self.pieces.append((self.clock.tick(), piece))
@@ -77,7 +77,7 @@ class Take:
         self.interrupted = True
 
     def order(self, *, streamed: bool) -> Order:
-        """When it all came."""
+        """Returns when its parts arrived."""
         if not streamed:
             return Order(requested=self.requested, answered=self.answered)
         left: Ending = "left waiting" if self.waiting else "left"
@@ -96,7 +96,7 @@ class Take:
         return b"".join(piece for _, piece in self.pieces)
 
     def _arrivals(self) -> tuple[int, ...]:
-        """When each event was complete."""
+        """Returns when each event was complete."""
         ends = list(accumulate(len(piece) for _, piece in self.pieces))
         arrivals, place = [], 0
         for end in accumulate(map(len, events_in(self.body))):
@@ -119,7 +119,7 @@ class RecordedStream(httpx.SyncByteStream):
         self._take.waiting = True
         try:
             for piece in self._source:
-                self._take.heard(piece)
+                self._take.received(piece)
                 yield piece
                 self._take.waiting = True
         except httpx.HTTPError as problem:
@@ -145,7 +145,7 @@ class AsyncRecordedStream(httpx.AsyncByteStream):
         self._take.waiting = True
         try:
             async for piece in self._source:
-                self._take.heard(piece)
+                self._take.received(piece)
                 yield piece
                 self._take.waiting = True
         except httpx.HTTPError as problem:
@@ -181,9 +181,9 @@ class ReplayedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
         if len(events) != len(order.events):
             playback.fail(
                 CassetteError(
-                    f"{name}: the body has {len(events)} events, and its x_order tells when {len(order.events)} came.",
+                    f"{name}: the body has {len(events)} events, and its x_order has the times of {len(order.events)}.",
                     sent=name,
-                    hint="Whoever takes an event out of a cassette takes its number out of `events`, too.",
+                    hint="If you remove an event from a cassette, remove its number from `events`, too.",
                 )
             )
         self._pieces = [
@@ -192,7 +192,7 @@ class ReplayedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
         ]
 
     def _steps(self) -> Iterator[bytes | Condition]:
-        """What to wait for and what to hand on, the same for both worlds."""
+        """Yields conditions to wait for and pieces to hand on, for sync and async alike."""
         for number, (tick, piece) in enumerate(self._pieces, 1):
             yield self._playback.before(tick, f"piece {number} of {self._name}")
             self._playback.happened(tick)
@@ -264,7 +264,7 @@ class Connection:
         self._real = real
 
     def get_extra_info(self, info: str) -> Any:
-        """What is asked of the connection."""
+        """Returns a fact about the connection."""
         real = self._real.get_extra_info(info) if self._real is not None else None
         if info != "socket" or (self._real is not None and real is None):
             return real

@@ -1,8 +1,8 @@
-"""Fixtures for pytest: Mix servers in the box, and cassettes named after their tests.
+"""Fixtures for pytest: Mix emulators, and cassettes named after their tests.
 
 Owns: the fixtures and the option `--mix-record`. Refuses to know: what servers and cassettes do.
 
-Enable them in the `conftest.py` beside your `pyproject.toml`; without that line nothing is loaded:
+Enable them in the `conftest.py` next to your `pyproject.toml`; without that line nothing is loaded:
 
     pytest_plugins = ["langchain_mix.testing.plugin"]
 """
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class StartEmulator(Protocol):
-    """Starts a Mix server in the box."""
+    """Starts a Mix emulator."""
 
     def __call__(
         self,
@@ -55,7 +55,7 @@ class StartEmulator(Protocol):
             **options: More options of `MixEmulator`.
 
         Returns:
-            The server, running; `url` is its address, `requests` what it was asked.
+            The server, running; `url` is its address, `requests` what it received.
 
         Raises:
             ValueError: There are both turns and an agent, or an option is wrong.
@@ -70,13 +70,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         choices=("none", "once", "all"),
         default="none",
         help="Whether tests with `mix_cassette` record: none (default) replays, once records what is missing, all "
-        "records anew.",
+        "records again.",
     )
 
 
 @pytest.fixture
 def mix_emulator() -> Iterator[StartEmulator]:
-    """Starts Mix servers in the box, each by a call that says what its agent answers: see `StartEmulator`."""
+    """Starts Mix emulators, each by a call that says what its agent answers: see `StartEmulator`."""
     from langchain_mix.emulator import Faults, MixEmulator, Script  # noqa: PLC0415  # Tests without it pay nothing.
 
     with ExitStack() as stack:
@@ -101,7 +101,7 @@ def mix_emulator() -> Iterator[StartEmulator]:
 
 @pytest.fixture
 def mix_cassette(request: pytest.FixtureRequest) -> Iterator[Cassette]:
-    """Replays the test's HTTP from `cassettes/<module>/<test>.yaml` beside it, or records it there.
+    """Replays the test's HTTP from `cassettes/<module>/<test>.yaml` next to it, or records it there.
 
     Record with `pytest --mix-record=once` and a server running; from then on neither server nor network is needed.
     """

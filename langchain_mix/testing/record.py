@@ -1,6 +1,6 @@
 """Recording the catalogue: one cassette per scenario and generation.
 
-Owns: which cassettes there are, and what is said on top of each. Refuses to know: how it is told to whoever asked.
+Owns: which cassettes there are, and the header of each. Refuses to know: reports to users.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from langchain_mix.testing.scenarios import SCENARIOS, Scenario, play
 from langchain_mix.testing.vcr import use_cassette
 
 SHORTEST_NAME: Final = 4
-"""Shorter names of machines are words that stand in texts."""
+"""Shorter names of machines are words that occur in texts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
-    """What became of one scenario.
+    """The outcome of one scenario.
 
     Attributes:
         scenario: Its name.
@@ -47,12 +47,12 @@ class Recorded:
 
 
 def cassette_path(directory: Path, api: ApiVersion, scenario: str) -> Path:
-    """Where a cassette is."""
+    """Returns the path of a cassette."""
     return directory / str(api) / f"{scenario}.yaml"
 
 
 def catalogue(apis: Sequence[ApiVersion] = ALL, names: Sequence[str] = ()) -> list[tuple[ApiVersion, Scenario]]:
-    """What is recorded of these generations.
+    """Returns what is recorded of these generations.
 
     Args:
         apis: The generations.
@@ -79,7 +79,7 @@ def record_catalogue(
     headers: Mapping[str, str] | None = None,
     names: Sequence[str] = (),
 ) -> Iterator[Recorded]:
-    """Records cassettes, each as soon as it is asked for. Those that are there already are replaced.
+    """Records cassettes, each when the iterator reaches it. Those that are there already are replaced.
 
     Args:
         directory: Where they go, in a directory per generation.

@@ -48,7 +48,7 @@ class Operate:
 
 @dataclass(frozen=True, slots=True)
 class Talk:
-    """Run a turn; a `Heard` comes back.
+    """Run a turn; a `TurnRecord` comes back.
 
     Attributes:
         session: The session.
@@ -77,8 +77,8 @@ class Chat:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
-    """What came of a turn.
+class TurnRecord:
+    """The outcome of a turn.
 
     Attributes:
         lines: What its reader saw, update by update.
@@ -124,8 +124,8 @@ def _new_session(api: ApiVersion) -> Generator[Step, Any, str]:
     return str(session.id)
 
 
-def _result(heard: Heard) -> list[str]:
-    result = heard.result
+def _result(record: TurnRecord) -> list[str]:
+    result = record.result
     tools = [f"{call.name} {call.status}: {call.output}" for call in result.tool_calls]
     usage = f"{result.usage.input_tokens} in, {result.usage.output_tokens} out" if result.usage else "unknown"
     return [
@@ -134,23 +134,23 @@ def _result(heard: Heard) -> list[str]:
         f"rows: {result.row_count}",
         f"tokens: {usage}",
         f"verified: {result.verified}",
-        *([f"error: {type(heard.error).__name__}: {heard.error.message}"] if heard.error else []),
+        *([f"error: {type(record.error).__name__}: {record.error.message}"] if record.error else []),
     ]
 
 
 def _one_turn(text: str, **options: Any) -> Callable[[ApiVersion], Course]:
     def course(api: ApiVersion) -> Course:
         session = yield from _new_session(api)
-        heard = yield Talk(session, text, options=options)
-        return [*heard.lines, *_result(heard)]
+        record = yield Talk(session, text, options=options)
+        return [*record.lines, *_result(record)]
 
     return course
 
 
 def _cancel(api: ApiVersion) -> Course:
     session = yield from _new_session(api)
-    heard = yield Talk(session, "Count to a thousand, slowly.", leave_at=TextDelta)
-    return [*heard.lines, f"text: {heard.result.full_text}"]
+    record = yield Talk(session, "Count to a thousand, slowly.", leave_at=TextDelta)
+    return [*record.lines, f"text: {record.result.full_text}"]
 
 
 def _files(api: ApiVersion) -> Course:
@@ -225,7 +225,7 @@ def _permission(_: Gate) -> Script:
 
 def _subagent(watched: Gate) -> Script:
     task = use("Task", {"description": "count", "prompt": "Count the lines."}, id="task")
-    # A request is told only to who watches by then; a model's first words take longer than that.
+    # A request is sent only to streams that are open by then; a model's first words take longer than that.
     inner = turn([*say("Counting. "), Wait(watched), *_grep("inner", ask=True)], "There are two.")
     return Script(turn([*say("I have it counted. "), task], "Two lines."), subagent=[inner])
 
@@ -249,7 +249,7 @@ SCENARIOS: Final = (
     ),
     Scenario(
         name="tools",
-        proves="Two tools run in one turn, and how a generation tells their arguments, ends and results.",
+        proves="Two tools run in one turn, and how a generation reports their arguments, ends and results.",
         course=_one_turn(_LOOK),
         brain=_tools,
     ),
@@ -261,7 +261,7 @@ SCENARIOS: Final = (
     ),
     Scenario(
         name="subagent",
-        proves="A sub-agent is told on its parent's stream, and asks for permission on its own.",
+        proves="A sub-agent is reported on its parent's stream, and asks for permission on its own.",
         course=_one_turn("Have a sub-agent count the lines of notes.txt.", permissions="allow"),
         brain=_subagent,
         apis=having("subagents"),
@@ -371,7 +371,7 @@ async def _do_async(step: Step, mix: Mix) -> Any:
                 await model.client.aclose()
 
 
-def _talk(step: Talk, mix: Mix) -> Heard:
+def _talk(step: Talk, mix: Mix) -> TurnRecord:
     turn = mix.turn(step.session, step.text, **step.options)
     lines: list[str] = []
     error: MixError | None = None
@@ -383,10 +383,10 @@ def _talk(step: Talk, mix: Mix) -> Heard:
                     break
     except MixError as failure:
         error = failure
-    return Heard(lines, turn.result, error)
+    return TurnRecord(lines, turn.result, error)
 
 
-async def _talk_async(step: Talk, mix: Mix) -> Heard:
+async def _talk_async(step: Talk, mix: Mix) -> TurnRecord:
     turn = mix.turn_async(step.session, step.text, **step.options)
     lines: list[str] = []
     error: MixError | None = None
@@ -398,7 +398,7 @@ async def _talk_async(step: Talk, mix: Mix) -> Heard:
                     break
     except MixError as failure:
         error = failure
-    return Heard(lines, turn.result, error)
+    return TurnRecord(lines, turn.result, error)
 
 
 def line_of(update: Update) -> str:
@@ -415,13 +415,13 @@ def line_of(update: Update) -> str:
             return f"{kind}: {update.kind}"
         case _:
             shown = {f.name: getattr(update, f.name) for f in dataclasses.fields(update)}
-            # How long a tool took stands in its progress.
+            # The duration of a tool is part of its progress.
             said = {k: v for k, v in shown.items() if not k.endswith("id") and k != "progress"}
             return _line(kind, said)
 
 
 def _chunks(chunks: Iterable[AIMessageChunk | Any]) -> list[str]:
-    """What a user of ChatMix sees, block by block."""
+    """Returns what a user of ChatMix sees, block by block."""
     lines = []
     for chunk in chunks:
         for block in chunk.content_blocks:

@@ -1,7 +1,7 @@
-"""What must not stand in a cassette: keys and tokens, names of machines and of home directories.
+"""Scrubs what must not be in a cassette: keys and tokens, names of machines and of home directories.
 
 Owns: taking them out of requests and answers, and finding those that are left.
-Refuses to know: files. The same rules are applied to what is recorded and to what is asked of a recording, so that a
+Refuses to know: files. The same rules are applied to what is recorded and to requests to a recording, so that a
 request whose secret was taken out still finds its answer.
 """
 
@@ -16,16 +16,16 @@ from typing import Any, Final
 from urllib.parse import urlsplit, urlunsplit
 
 HIDDEN: Final = "REDACTED"
-"""What stands where a secret was."""
+"""Replaces a secret."""
 CASSETTE_URL: Final = "http://mix.invalid"
 """The server in all cassettes: its real address is of no interest."""
 LOCAL: Final = "/local"
-"""What stands where a directory of the recording machine was."""
+"""Replaces a directory of the recording machine."""
 
 _SECRET_KEY: Final = re.compile(
     "(?:token|password|passwd|secret|authorization|credential|cookie|(?:api|access|private|secret|subscription)key)$"
 )
-"""How names of secrets end, without hyphens: proxies have many, such as `X-Amz-Security-Token`."""
+"""Endings of the names of secrets, without hyphens: proxies have many, such as `X-Amz-Security-Token`."""
 _SHAPES: Final[Mapping[str, re.Pattern[str]]] = {
     "an API key": re.compile(r"\b(?:sk|pk|rk|gsk|hf|xai|glpat|gh[pousr]|github_pat)[-_][A-Za-z0-9_\-]{16,}"),
     "a Google API key": re.compile(r"\bAIza[\w-]{30,}"),
@@ -56,7 +56,7 @@ _FIXED_BOUNDARY: Final = "cassette-boundary"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that looks as if it should not stand in a cassette.
+    """Something that looks as if it should not be in a cassette.
 
     Attributes:
         what: What it looks like.
@@ -75,7 +75,7 @@ class Scrubber:
 
     Attributes:
         replacements: Texts of your own to replace: a directory of the server, a name of a machine.
-        keep_headers: Headers to keep beside those that replies are read by; all others are dropped.
+        keep_headers: Headers to keep in addition to those that replies are read by; all others are dropped.
     """
 
     replacements: Mapping[str, str]
@@ -138,7 +138,7 @@ class Scrubber:
 
 
 def find_secrets(text: str) -> list[Finding]:
-    """Looks for what should not stand in a cassette.
+    """Looks for what should not be in a cassette.
 
     Args:
         text: All of the cassette, or anything else.
@@ -176,7 +176,7 @@ def _secret_values(text: str) -> list[re.Match[str]]:
 
 
 def _without_values(text: str) -> str:
-    """Takes the values of secret keys out of JSON, whether it is all of the text or stands in it."""
+    """Takes the values of secret keys out of JSON, whether it is all of the text or only a part."""
     if not _secret_values(text):
         return text
     with suppress(ValueError):  # JSON may be only a part of it, as in an event stream.

@@ -50,7 +50,7 @@ __all__ = [
 ]
 
 Record: TypeAlias = Literal["none", "once", "all"]
-"""Whether to record: `"none"` only replays, `"once"` records if there is no file yet, `"all"` records anew."""
+"""True when to record: `"none"` only replays, `"once"` records if there is no file yet, `"all"` records again."""
 
 PATIENCE: Final = 5.0
 """Seconds in which something must happen in a replay."""
@@ -81,7 +81,7 @@ class Cassette:
 
     @property
     def unused(self) -> list[tuple[str, str]]:
-        """Method and path of what was recorded and not asked for so far."""
+        """Method and path of recorded answers that were not requested so far."""
         return self._deck.unused
 
 
@@ -110,15 +110,15 @@ def use_cassette(
         record: See `Record`.
         allow_unused: Whether a replay may leave recorded answers unused.
         patience: Seconds without anything happening after which a replay that waits fails. Nothing waits for a time.
-        replacements: Texts to replace in everything that is kept, beside those that look like secrets.
-        keep_headers: Headers to keep beside the few that replies are read by, in lower case.
+        replacements: Texts to replace in everything that is kept, in addition to those that look like secrets.
+        keep_headers: Headers to keep in addition to the few that replies are read by, in lower case.
         about: What to say about a new recording, in words that YAML has.
 
     Yields:
         The cassette.
 
     Raises:
-        CassetteError: There is no cassette, another one is in use, the code asked for something else than was
+        CassetteError: There is no cassette, another one is in use, the code requested something else than was
             recorded, recorded answers were not used, or what was recorded still holds a secret.
     """
     file = Path(path)
@@ -239,7 +239,7 @@ class Recorder:
 
     def _answered(self, kept: Any, take: Take, response: httpx.Response, content: bytes | None) -> None:
         if response.headers.get("content-encoding", "identity") != "identity":
-            raise CassetteError(f"{' '.join(_name(kept))}: the answer is compressed, though that was not asked for.")
+            raise CassetteError(f"{' '.join(_name(kept))}: the answer is compressed, though that was not requested.")
         take.answered = self._clock.tick()
         if content is None:
             real = response.extensions.get("network_stream")
@@ -290,12 +290,12 @@ class Player:
 
     @property
     def problem(self) -> CassetteError | None:
-        """What went wrong, if anything did."""
+        """Returns what went wrong, if anything did."""
         return self._playback.problem
 
     @property
     def unused(self) -> list[tuple[str, str]]:
-        """Method and path of what was not asked for."""
+        """Returns method and path of answers that were not requested."""
         played = self._tape.play_counts
         return [_name(kept) for number, kept in enumerate(self._tape.requests) if not played[number]]
 
@@ -331,38 +331,38 @@ class Player:
             try:
                 await self._playback.wait_async(before)
             except asyncio.CancelledError:
-                self._playback.happened(order.answered, *order.of_stream)  # Nobody waits for it any longer.
+                self._playback.happened(order.answered, *order.of_stream)  # It is not awaited any longer.
                 raise
         return self._answer(name, answer, order)
 
     def _found(self, request: httpx.Request) -> tuple[str, dict[str, Any], Order | None]:
         if self.problem is not None:
             raise self.problem
-        asked = _scrubbed(self._scrubber, request)
-        name = " ".join(_name(asked))
+        wanted = _scrubbed(self._scrubber, request)
+        name = " ".join(_name(wanted))
         with self._lock:
-            self.requests.append(_name(asked))
-            if not self._tape.can_play_response_for(asked):
-                self._playback.fail(self._unanswered(name, asked))
-            answer: dict[str, Any] = self._tape.play_response(asked)
+            self.requests.append(_name(wanted))
+            if not self._tape.can_play_response_for(wanted):
+                self._playback.fail(self._unanswered(name, wanted))
+            answer: dict[str, Any] = self._tape.play_response(wanted)
         order = Order.from_yaml(answer["x_order"]) if "x_order" in answer else None
         if order is not None:
             self._playback.happened(order.requested)
         return name, answer, order
 
-    def _unanswered(self, name: str, asked: Any) -> CassetteError:
-        nearest = self._tape.find_requests_with_most_matches(asked)
+    def _unanswered(self, name: str, wanted: Any) -> CassetteError:
+        nearest = self._tape.find_requests_with_most_matches(wanted)
         why = "It holds nothing like it."
         if nearest:
             kept, _, failed = nearest[0]
             differs = ", ".join(part for part, _ in failed)
             why = f"The nearest is {' '.join(_name(kept))}, which differs in: {differs}."
             if not differs:
-                why = f"All {len(self._tape.responses_of(asked))} recorded answers were given already."
+                why = f"All {len(self._tape.responses_of(wanted))} recorded answers were given already."
         return CassetteError(
             f"{self._file.name} has no answer for {name}. {why}",
             sent=name,
-            hint="The code asks for something else than when this was recorded. Record it again if that is right.",
+            hint="The code requests something else than when this was recorded. Record it again if that is right.",
         )
 
     def _answer(self, name: str, answer: dict[str, Any], order: Order | None) -> httpx.Response:
@@ -381,7 +381,7 @@ class Player:
 
 
 def _whole(response: httpx.Response) -> httpx.Response:
-    """The answer with a body that can be read again by whoever asked for it."""
+    """The answer with a body that can be read again by its reader."""
     return httpx.Response(
         response.status_code,
         headers=response.headers,

@@ -28,7 +28,7 @@ SHORT_LIVED = {
     ("chat_models/failures.py", ""): "a cache of classes, which are the same everywhere",
     ("chat_models/memory.py", "Claims"): "there is one, which the module renews with the others",
     ("chat_models/memory.py", "Replies"): "there is one, which the module renews with the others",
-    ("cli/chat/prompts.py", "Questions"): "the command line never forks",
+    ("cli/chat/prompts.py", "PromptHandler"): "the command line never forks",
     ("cli/chat/views.py", "Screen"): "the command line never forks",
     (
         "retrievers/gathering.py",

@@ -13,19 +13,19 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from langchain_mix.cli.connection import ApiOption, HeaderOption, ServerOption, connect
-from langchain_mix.cli.failures import INTERRUPTED, told, words_of
+from langchain_mix.cli.failures import INTERRUPTED, message_of, reported_errors
 from langchain_mix.cli.sessions.queries import complete_session
 from langchain_mix.cli.terminal import errors_console, is_interactive, output_console
 from langchain_mix.errors import MixConfigurationError, MixInputError
 from langchain_mix.protocol.api import parse_api
 
 if TYPE_CHECKING:
-    from langchain_mix.cli.chat.conversation import ChatOptions, Talk
+    from langchain_mix.cli.chat.conversation import ChatOptions, Conversation
     from langchain_mix.cli.chat.turns import TurnView
     from langchain_mix.client import Mix
 
 _EMULATED = "0.7"
-"""What `--emulator` speaks if nothing else is asked for: the last generation that can fork."""
+"""What `--emulator` speaks by default: the last generation that can fork."""
 
 
 def chat(
@@ -39,7 +39,7 @@ def chat(
     header: HeaderOption = None,
     emulator: Annotated[
         bool,
-        typer.Option("--emulator", help="Talk to a Mix server in the box: no server, no key; forgotten at the end."),
+        typer.Option("--emulator", help="Talk to a local emulator: no server, no key; deleted at the end."),
     ] = False,
     session: Annotated[
         str | None,
@@ -68,7 +68,7 @@ def chat(
     ] = True,
     history: Annotated[bool, typer.Option("--history/--no-history", help="Remember what you type in a file.")] = True,
 ) -> None:
-    """Talk to a Mix agent: streamed answers, its thinking, its tools, questions before it changes something.
+    """Conversation to a Mix agent: streamed answers, its thinking, its tools, questions before it changes something.
 
     Without a terminal it reads one message from standard input and writes the answer as plain text; tools that need
     a permission are denied then, unless --permissions allow says otherwise. /help in the chat lists its commands.
@@ -92,7 +92,7 @@ def chat(
         show_thinking=thinking,
         history=history,
     )
-    with told():
+    with reported_errors():
         if emulator and server is not None:
             raise MixConfigurationError("--server and --emulator name two servers.", hint="Leave one out.")
         with (
@@ -106,7 +106,7 @@ def chat(
 
 @contextmanager
 def _serving(server: str | None, api: str, *, emulated: bool) -> Iterator[tuple[str | None, str]]:
-    """The server's URL and generation; a server in the box runs meanwhile if that is wanted."""
+    """The server's URL and generation; an emulator runs meanwhile if that is wanted."""
     if not emulated:
         yield server, api
         return
@@ -114,51 +114,51 @@ def _serving(server: str | None, api: str, *, emulated: bool) -> Iterator[tuple[
 
     with MixEmulator(api=str(parse_api(api) or _EMULATED)) as emulator:
         errors_console().print(
-            f"A Mix server in the box (API {emulator.api}) answers, offline. It is forgotten at the end.", style="dim"
+            f"A Mix emulator (API {emulator.api}) answers, offline. It is forgotten at the end.", style="dim"
         )
         yield emulator.url, str(emulator.api)
 
 
 def _chat(mix: Mix, options: ChatOptions, message: str | None, session: str | None) -> bool:
-    """Chats in the way that fits the terminal; tells whether the last message was answered."""
-    from langchain_mix.cli.chat.conversation import Talk
+    """Chats in the way that fits the terminal. Returns whether the last message was answered."""
+    from langchain_mix.cli.chat.conversation import Conversation
     from langchain_mix.cli.sessions.queries import find_session
 
-    talk = Talk(mix, options)
+    conversation = Conversation(mix, options)
     if message is None and is_interactive():
-        _converse(talk, session)
+        _converse(conversation, session)
         return True
     if session:
-        talk.go_to(mix.sessions.get(id=find_session(mix, session)))
-    return _answer(talk, message if message is not None else _read_input())
+        conversation.go_to(mix.sessions.get(id=find_session(mix, session)))
+    return _answer(conversation, message if message is not None else _read_input())
 
 
-def _converse(talk: Talk, session: str | None) -> None:
+def _converse(conversation: Conversation, session: str | None) -> None:
     from langchain_mix.cli.chat.keyboard import Keyboard, history_file
-    from langchain_mix.cli.chat.prompts import Questions
+    from langchain_mix.cli.chat.prompts import PromptHandler
     from langchain_mix.cli.chat.slash_commands import COMMANDS, Commands
     from langchain_mix.cli.chat.turns import converse
     from langchain_mix.cli.chat.views import Screen
 
     console = output_console()
     try:
-        keyboard = Keyboard(COMMANDS, history=history_file() if talk.options.history else None)
+        keyboard = Keyboard(COMMANDS, history=history_file() if conversation.options.history else None)
     except OSError as error:
-        console.print(f"What you type is not remembered: {words_of(error)}", style="yellow", markup=False)
+        console.print(f"What you type is not remembered: {message_of(error)}", style="yellow", markup=False)
         keyboard = Keyboard(COMMANDS)
-    commands = Commands(talk, console, keyboard)
-    view = Screen(console, show_thinking=talk.options.show_thinking)
-    questions = Questions(console, view, talk.options.permissions, keyboard.ask)
+    commands = Commands(conversation, console, keyboard)
+    view = Screen(console, show_thinking=conversation.options.show_thinking)
+    prompts = PromptHandler(console, view, conversation.options.permissions, keyboard.ask)
     if session:
         commands.resume(session)
     else:
-        talk.mix.system.get_health()  # A wrong address is told before anything is typed.
+        conversation.mix.system.get_health()  # A wrong address is reported before anything is typed.
     console.print("/help lists commands; Ctrl-C cancels a turn, Ctrl-D leaves.", style="dim")
-    converse(talk, console=console, keyboard=keyboard, commands=commands, view=view, questions=questions)
+    converse(conversation, console=console, keyboard=keyboard, commands=commands, view=view, prompts=prompts)
 
 
-def _answer(talk: Talk, text: str) -> bool:
-    from langchain_mix.cli.chat.prompts import Questions
+def _answer(conversation: Conversation, text: str) -> bool:
+    from langchain_mix.cli.chat.prompts import PromptHandler
     from langchain_mix.cli.chat.turns import answer_once
     from langchain_mix.cli.chat.views import Plain
 
@@ -168,12 +168,12 @@ def _answer(talk: Talk, text: str) -> bool:
         from langchain_mix.cli.chat.views import Screen
 
         console = output_console()
-        view: TurnView = Screen(console, show_thinking=talk.options.show_thinking)
-        questions = Questions(console, view, talk.options.permissions, Keyboard({}).ask)
+        view: TurnView = Screen(console, show_thinking=conversation.options.show_thinking)
+        prompts = PromptHandler(console, view, conversation.options.permissions, Keyboard({}).ask)
     else:
         view = Plain(output_console(), notes)
-        questions = Questions(notes, view, talk.options.permissions)
-    return answer_once(talk, text, view=view, questions=questions, notes=notes)
+        prompts = PromptHandler(notes, view, conversation.options.permissions)
+    return answer_once(conversation, text, view=view, prompts=prompts, notes=notes)
 
 
 def _read_input() -> str:

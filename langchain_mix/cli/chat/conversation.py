@@ -25,7 +25,7 @@ Verdict = Callable[[SSEPermissionEventData], bool | None]
 Reply = Callable[[SSENotificationEventData], str | None]
 
 
-class Talk:
+class Conversation:
     """A talk in one session after another.
 
     Attributes:
@@ -33,7 +33,7 @@ class Talk:
         options: What the user chose.
         session_id: The session; empty before it begins.
         last: What the last turn gave, or None.
-        cost: US dollars of the turns so far, as far as the server told.
+        cost: US dollars of the turns so far, as far as the server reported it.
     """
 
     def __init__(self, mix: Mix, options: ChatOptions, session_id: str = "") -> None:
@@ -71,7 +71,7 @@ class Talk:
             on_notification=on_notification,
         )
 
-    def heard(self, result: TurnResult) -> None:
+    def record(self, result: TurnResult) -> None:
         """Remembers what a turn gave."""
         self.last = result
         if result.usage is not None and result.usage.cost is not None:
@@ -147,7 +147,7 @@ class Talk:
 
         Args:
             path: The file.
-            progress: Told the bytes so far and in all.
+            progress: Called with the bytes so far and in all.
 
         Returns:
             The file as the server has it.
@@ -160,7 +160,7 @@ class Talk:
         return self.mix.files.upload_session_file(id=self.begin(), file=path, progress=progress)
 
     def model(self) -> str:
-        """The model that answered last; without one the server's preferred one. Empty if nothing tells."""
+        """Returns the model that answered last; without one the server's preferred one. Empty if unknown."""
         if self.last is not None and self.last.model:
             return self.last.model
         preferences = self.mix.preferences.get_preferences().preferences
@@ -168,7 +168,7 @@ class Talk:
 
 
 def _on_server(name: str) -> str:
-    """How a server may rewrite a file's name: white space and inner dots become `_`, and one of them is enough."""
+    """Returns the name as a server may rewrite it: white space and inner dots become `_`, and one of them is enough."""
     base, dot, suffix = name.rpartition(".")
     if not base:
         base, dot, suffix = name, "", ""
@@ -181,7 +181,7 @@ Permissions = Literal["ask", "deny", "allow"]
 
 @dataclass(slots=True, kw_only=True)
 class ChatOptions:
-    """How to chat.
+    """The options of a chat.
 
     Attributes:
         title: Title of sessions that the chat begins.

@@ -1,4 +1,4 @@
-"""What people type: messages with editing, history and completion, and answers to questions.
+"""Reads what people type: messages with editing, history and completion, and answers to prompts.
 
 Owns: reading lines. Refuses to know: what they mean.
 """
@@ -63,7 +63,7 @@ class Keyboard:
         """Reads a message. Enter sends it; Alt-Enter, or a backslash at the end of a line, begins another line.
 
         Args:
-            prompt: What stands in front of it.
+            prompt: The text in front of it.
 
         Returns:
             The message.
@@ -78,7 +78,7 @@ class Keyboard:
         """Asks something. May be called in any thread, while nothing else reads.
 
         Args:
-            question: What stands in front of the answer.
+            question: The text in front of the answer.
             seconds: How long to wait, or None for any time.
             fresh: Forget what was typed before the question was seen: it is no answer to it.
 
@@ -100,7 +100,7 @@ class Keyboard:
             nonlocal left
             try:
                 return await session.prompt_async(question)
-            except KeyboardInterrupt:  # A task would raise it here, and tell it once more when the program ends.
+            except KeyboardInterrupt:  # A task would raise it here, and again when the program ends.
                 left = True
                 return None
 
@@ -141,7 +141,7 @@ def _forget_typed(keys: Input) -> None:
 
 
 def history_file() -> Path:
-    """Where typed messages are remembered: in the user's directory for state."""
+    """Returns the file of typed messages, in the user's directory for state."""
     if sys.platform == "win32":
         base = os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local"
     else:
@@ -153,7 +153,7 @@ def _history(path: Path | None) -> History:
     if path is None:
         return InMemoryHistory()
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.touch(mode=0o600)  # Messages are nobody else's business.
+    path.touch(mode=0o600)  # Messages are private.
     return FileHistory(str(path))
 
 

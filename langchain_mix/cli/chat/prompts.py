@@ -1,4 +1,4 @@
-"""What the agent asks the user in a turn: may a tool run, and notifications.
+"""Prompts of a turn: permission for a tool, and notifications.
 
 Owns: how these are put to people, and what counts as an answer. Silence is never a yes.
 Refuses to know: keyboards and screens; it is given both.
@@ -40,14 +40,14 @@ class Ask(Protocol):
 
 
 class View(Protocol):
-    """Where a turn is shown."""
+    """The display of a turn."""
 
     def paused(self) -> AbstractContextManager[None]:
         """Shows nothing else meanwhile."""
         ...
 
 
-class Questions:
+class PromptHandler:
     """Puts the agent's questions to the user."""
 
     def __init__(
@@ -65,7 +65,7 @@ class Questions:
             console: Where questions are shown.
             view: What must be quiet meanwhile.
             policy: `ask`, `deny` or `allow`.
-            ask: Asks the user; None if nobody is there: then what would be asked is denied, and that is told.
+            ask: Asks the user; None without a terminal: requests are denied then, and that is reported.
             seconds: How long a permission is waited for.
         """
         self._console = console
@@ -90,21 +90,21 @@ class Questions:
         """
         with self._one_at_a_time, self._view.paused():
             if self._policy == "allow" or request.tool_name in self._always:
-                self._tell(f"Allowed: {_asked(request)}")
+                self._report(f"Allowed: {_asked(request)}")
                 return True
             if self._policy == "deny" or self._ask is None:
-                self._tell(f"Denied: {_asked(request)} (`--permissions allow` allows it)")
+                self._report(f"Denied: {_asked(request)} (`--permissions allow` allows it)")
                 return False
             self._console.print(permission_panel(request))
             return self._decide(self._ask, request.tool_name)
 
     def _decide(self, ask: Ask, tool: str) -> bool | None:
         question = f"Allow it? y: yes, n: no, a: yes, always for {visible(tool) or 'this tool'} in this chat "
-        asking = _Asking(ask, self._seconds)
+        asking = _Prompt(ask, self._seconds)
         while True:
             said = asking.answer(question)
             if said is None:
-                self._tell(f"No answer within {self._seconds:g} s: the server denies it.")
+                self._report(f"No answer within {self._seconds:g} s: the server denies it.")
                 return None
             if said.strip().lower() in {"a", "always"}:
                 self._always.add(tool)
@@ -112,16 +112,16 @@ class Questions:
             decided = word_of_decision(said)
             if decided is not None:
                 return decided
-            self._tell("Answer y, n or a, then Enter.")
+            self._report("Answer y, n or a, then Enter.")
 
     def notification(self, note: SSENotificationEventData) -> str | None:
         """Shows a notification and gets its answer.
 
         Args:
-            note: What the agent tells or asks.
+            note: The notification.
 
         Returns:
-            The answer, `""` to acknowledge it, None if nobody is there or no answer came in time.
+            The answer, `""` to acknowledge it, None without a terminal or if no answer came in time.
 
         Raises:
             MixTurnCancelled: The user left the question.
@@ -129,15 +129,15 @@ class Questions:
         with self._one_at_a_time, self._view.paused():
             self._console.print(notification_panel(note))
             if self._ask is None:
-                self._tell("Nobody is there to answer it.")
+                self._report("There is no terminal to answer it.")
                 return None
             said = self._reply(self._ask, note)
             if said is None:
-                self._tell("No answer in time.")
+                self._report("No answer in time.")
             return said
 
     def _reply(self, ask: Ask, note: SSENotificationEventData) -> str | None:
-        asking = _Asking(ask, note.timeout or None)
+        asking = _Prompt(ask, note.timeout or None)
         choices = note.choices or []
         if note.response_type == "choice" and choices:
             while True:
@@ -149,7 +149,7 @@ class Questions:
             return asking.answer("Your answer: ")
         return None if asking.answer("Enter acknowledges it. ") is None else ""
 
-    def _tell(self, text: str) -> None:
+    def _report(self, text: str) -> None:
         self._console.print(Text(visible(text), style="yellow"), soft_wrap=True)
 
 
@@ -171,7 +171,7 @@ def permission_panel(request: SSEPermissionEventData) -> Panel:
 
 
 def notification_panel(note: SSENotificationEventData) -> Panel:
-    """What the agent tells or asks."""
+    """Returns a panel with a notification."""
     body = Text(visible(note.message))
     for number, choice in enumerate(note.choices or [], start=1):
         body.append(f"\n  {number}. {visible(choice)}")
@@ -179,8 +179,8 @@ def notification_panel(note: SSENotificationEventData) -> Panel:
     return Panel(body, title=Text(visible(note.title) or "Notification"), title_align="left", border_style=style)
 
 
-class _Asking:
-    """One question, asked again until the answer is one; the time for it does not begin anew."""
+class _Prompt:
+    """One question, repeated until the answer is valid; all attempts share one deadline."""
 
     def __init__(self, ask: Ask, seconds: float | None) -> None:
         self._ask = ask

@@ -14,7 +14,7 @@ from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
-from langchain_mix.cli.chat.conversation import Talk
+from langchain_mix.cli.chat.conversation import Conversation
 from langchain_mix.cli.chat.views import readable
 from langchain_mix.cli.sessions.queries import exchanges_of, find_session, last_row_kept
 from langchain_mix.cli.sessions.views import Format, save, show_head, show_transcript, written
@@ -30,7 +30,7 @@ class Confirms(Protocol):
     """Asks for a yes or a no."""
 
     def confirm(self, question: str) -> bool:
-        """Whether it was a yes."""
+        """True when it was a yes."""
         ...
 
 
@@ -48,7 +48,7 @@ COMMANDS: Final = {
     "/export [FILE]": "Write this session down, as Markdown or .json.",
     "/quit": "Leave. The session stays.",
 }
-"""How commands are typed, and what they do."""
+"""Commands with their arguments, and what they do."""
 
 
 class Commands:
@@ -58,10 +58,10 @@ class Commands:
         over: Whether the user wants to leave.
     """
 
-    def __init__(self, talk: Talk, console: Console, keyboard: Confirms) -> None:
+    def __init__(self, conversation: Conversation, console: Console, keyboard: Confirms) -> None:
         """Runs nothing yet."""
         self.over = False
-        self._talk = talk
+        self._conversation = conversation
         self._console = console
         self._keyboard = keyboard
         self._all: dict[str, Callable[[str], None]] = {
@@ -105,11 +105,11 @@ class Commands:
         return True
 
     def resume(self, named: str) -> None:
-        """Goes to a session that exists, and shows where it stands."""
-        mix = self._talk.mix
+        """Goes to a session that exists, and shows its last exchanges."""
+        mix = self._conversation.mix
         session = mix.sessions.get(id=find_session(mix, named))
         rows = mix.messages.list_session(id=session.id)
-        self._talk.go_to(session)
+        self._conversation.go_to(session)
         show_head(self._console, session)
         show_transcript(self._console, rows, last=_SHOWN_ON_RESUME)
 
@@ -125,26 +125,26 @@ class Commands:
         )
 
     def _new(self, title: str) -> None:
-        self._talk.options.title = title or self._talk.options.title
-        self._talk.leave_session()
+        self._conversation.options.title = title or self._conversation.options.title
+        self._conversation.leave_session()
         self._console.print("The next message begins a new session.")
 
     def _session(self, named: str) -> None:
         if named:
             self.resume(named)
             return
-        show_head(self._console, self._talk.mix.sessions.get(id=self._talk.current()))
-        api = self._talk.mix.api or " or ".join(sorted(self._talk.mix.known, key=ALL.index))
-        self._console.print(Text(f"Server {self._talk.mix.server_url}, API {api}", style="dim"))
+        show_head(self._console, self._conversation.mix.sessions.get(id=self._conversation.current()))
+        api = self._conversation.mix.api or " or ".join(sorted(self._conversation.mix.known, key=ALL.index))
+        self._console.print(Text(f"Server {self._conversation.mix.server_url}, API {api}", style="dim"))
 
     def _fork(self, typed: str) -> None:
-        before = self._talk.current()
-        forked = self._talk.fork(_number(typed) if typed else None)
+        before = self._conversation.current()
+        forked = self._conversation.fork(_number(typed) if typed else None)
         self._console.print(Text(f"Going on in the copy {forked.id}; /session {before} goes back."))
 
     def _rewind(self, typed: str) -> None:
         keep = _number(typed) if typed else -1
-        rows = self._talk.rows()
+        rows = self._conversation.rows()
         kept = rows.index(last_row_kept(rows, keep)) + 1
         gone = [e for e in exchanges_of(rows) if e.end > kept]
         if not gone:
@@ -153,12 +153,12 @@ class Commands:
         for exchange in gone:
             self._console.print(Text(f"  {exchange.number}. {one_line(exchange.asked, _ASKED_CHARS)}"))
         if self._keyboard.confirm(f"Delete {counted(len(gone), 'exchange')}? Nothing brings them back."):
-            self._console.print(f"Deleted {counted(self._talk.rewind(keep, seen=rows), 'row')}.")
+            self._console.print(f"Deleted {counted(self._conversation.rewind(keep, seen=rows), 'row')}.")
         else:
             self._console.print("Nothing was deleted.")
 
     def _files(self, _: str) -> None:
-        files = self._talk.files()
+        files = self._conversation.files()
         for file in files:
             self._console.print(Text(f"  {visible(file.name)}  {file.size:,} bytes"))
         if not files:
@@ -170,7 +170,7 @@ class Commands:
         path = Path(_unquoted(typed)).expanduser()
         if not path.is_file():
             raise MixInputError(f"{path} is no file.")
-        there = self._talk.overwritten(path)
+        there = self._conversation.overwritten(path)
         if there and not self._keyboard.confirm(f"Replace {visible(', '.join(there))} for all sessions?"):
             self._console.print("Nothing was uploaded.")
             return
@@ -180,11 +180,11 @@ class Commands:
             def moved(done: int, total: int | None) -> None:
                 progress.update(task, completed=done, total=total)
 
-            info = self._talk.upload(path, moved)
+            info = self._conversation.upload(path, moved)
         self._console.print(Text(f"Uploaded as {visible(info.name)}, {info.size:,} bytes."))
 
     def _tools(self, _: str) -> None:
-        calls = self._talk.last.tool_calls if self._talk.last is not None else []
+        calls = self._conversation.last.tool_calls if self._conversation.last is not None else []
         for call in calls:
             self._console.print(Text(f"{visible(call.name)} · {call.status}", style="bold"))
             self._console.print(Text(readable(call.input)))
@@ -194,24 +194,24 @@ class Commands:
             self._console.print("The last turn used no tools.")
 
     def _model(self, _: str) -> None:
-        self._console.print(Text(visible(self._talk.model()) or "The server does not tell."))
+        self._console.print(Text(visible(self._conversation.model()) or "The server does not report it."))
 
     def _plan(self, typed: str) -> None:
-        options = self._talk.options
+        options = self._conversation.options
         if typed not in {"", "on", "off"}:
             raise MixInputError("/plan is on or off.")
         options.plan_mode = not options.plan_mode if not typed else typed == "on"
         self._console.print("The agent only reads and plans." if options.plan_mode else "The agent works.")
 
     def _export(self, typed: str) -> None:
-        session = self._talk.mix.sessions.get(id=self._talk.current())
+        session = self._conversation.mix.sessions.get(id=self._conversation.current())
         path = Path(_unquoted(typed)).expanduser() if typed else Path(f"session-{session.id[:8]}.md")
         replace = path.exists()
         if replace and not self._keyboard.confirm(f"Replace {path}?"):
             self._console.print("Nothing was written.")
             return
         form: Format = "json" if path.suffix.lower() == ".json" else "markdown"
-        save(written(session, self._talk.rows(), form), path, overwrite=replace)
+        save(written(session, self._conversation.rows(), form), path, overwrite=replace)
         self._console.print(Text(f"Wrote {path}."))
 
     def _quit(self, _: str) -> None:

@@ -14,10 +14,10 @@ from typing import Any, Final, Protocol, Self
 from rich.console import Console
 from rich.text import Text
 
-from langchain_mix.cli.chat.conversation import Talk
-from langchain_mix.cli.chat.prompts import Questions
+from langchain_mix.cli.chat.conversation import Conversation
+from langchain_mix.cli.chat.prompts import PromptHandler
 from langchain_mix.cli.chat.slash_commands import Commands
-from langchain_mix.cli.failures import tell
+from langchain_mix.cli.failures import report_error
 from langchain_mix.cli.sessions.views import money
 from langchain_mix.cli.terminal import counted, visible
 from langchain_mix.errors import MixError, MixTurnCancelled
@@ -47,23 +47,23 @@ class TurnView(Protocol):
 
 
 def run_turn(
-    talk: Talk,
+    conversation: Conversation,
     text: str,
     *,
     view: TurnView,
-    questions: Questions,
+    prompts: PromptHandler,
     notes: Console,
     clock: Callable[[], float] = time.monotonic,
 ) -> TurnResult | None:
     """Sends a message and shows what becomes of it.
 
     Args:
-        talk: The talk.
+        conversation: The conversation.
         text: The message.
         view: Shows the turn.
-        questions: Answers what the agent asks.
-        notes: Where it is told how the turn ended.
-        clock: Tells the time, in seconds.
+        prompts: Answers what the agent asks.
+        notes: Where it is reported how the turn ended.
+        clock: Returns the time, in seconds.
 
     Returns:
         The turn's result; None if the user cancelled it.
@@ -76,7 +76,7 @@ def run_turn(
     interrupts = Interrupts()
     with interrupts:
         try:
-            turn = talk.say(text, permissions=questions.permission, on_notification=questions.notification)
+            turn = conversation.say(text, permissions=prompts.permission, on_notification=prompts.notification)
             with view, turn:
                 for update in turn:
                     view.show(update)
@@ -84,18 +84,18 @@ def run_turn(
             if interrupts.leaving:
                 raise
             if isinstance(left, MixTurnCancelled) and not interrupts.count and left.sent:
-                raise  # Somebody else has cancelled it.
+                raise  # Cancelled by another client.
             notes.print(Text("Cancelled. The server keeps what the agent had said.", style="yellow"))
             return None
-    talk.heard(turn.result)
-    notes.print(Text(visible(summary(turn.result, clock() - started, talk.cost)), style="dim"))
+    conversation.record(turn.result)
+    notes.print(Text(visible(summary(turn.result, clock() - started, conversation.cost)), style="dim"))
     for line in warnings(turn.result):
         notes.print(Text(line, style="yellow"))
     return turn.result
 
 
 def summary(result: TurnResult, seconds: float, total: float) -> str:
-    """What a turn has taken: tokens, cost, time, and the cost of the chat so far."""
+    """Returns the tokens, cost and duration of a turn, and the cost of the chat so far."""
     parts = [f"{seconds:.1f} s"]
     usage = result.usage
     if usage is not None:
@@ -109,13 +109,13 @@ def summary(result: TurnResult, seconds: float, total: float) -> str:
 
 
 def warnings(result: TurnResult) -> list[str]:
-    """What a user should know about a turn that ended well."""
-    told = []
+    """Returns the warnings about a turn that ended well."""
+    lines = []
     if result.contended:
-        told.append("Another client's turn ran in this session at the same time; the answers may be mixed up.")
+        lines.append("Another client's turn ran in this session at the same time; the answers may be mixed up.")
     if not result.verified and not result.command:
-        told.append("The stored messages could not be read; the text is as it was streamed.")
-    return told
+        lines.append("The stored messages could not be read; the text is as it was streamed.")
+    return lines
 
 
 _PATIENCE: Final = 3
@@ -132,7 +132,7 @@ class Interrupts:
 
     @property
     def leaving(self) -> bool:
-        """Whether the user does not want to wait for the cancelling any longer."""
+        """True when the user does not want to wait for the cancelling any longer."""
         return self.count >= _PATIENCE
 
     def __enter__(self) -> Self:
@@ -169,17 +169,23 @@ class Reads(Protocol):
 
 
 def converse(
-    talk: Talk, *, console: Console, keyboard: Reads, commands: Commands, view: TurnView, questions: Questions
+    conversation: Conversation,
+    *,
+    console: Console,
+    keyboard: Reads,
+    commands: Commands,
+    view: TurnView,
+    prompts: PromptHandler,
 ) -> None:
-    """Talks until the user leaves. What goes wrong in a turn or a command is told, and the talk goes on.
+    """Talks until the user leaves. Errors of a turn or a command are reported, and the chat goes on.
 
     Args:
-        talk: The talk.
+        conversation: The conversation.
         console: The screen.
         keyboard: Reads messages.
         commands: Runs slash commands.
         view: Shows turns.
-        questions: Answers what the agent asks.
+        prompts: Answers what the agent asks.
     """
     while not commands.over:
         try:
@@ -190,30 +196,34 @@ def converse(
             continue
         try:
             if not commands.run(line.rstrip()):
-                run_turn(talk, line.strip(), view=view, questions=questions, notes=console)
+                run_turn(conversation, line.strip(), view=view, prompts=prompts, notes=console)
         except KeyboardInterrupt:
             break
         except (MixError, OSError) as error:
-            tell(error)
-    if talk.session_id:
-        console.print(Text(f"Go on later: langchain-mix chat --session {talk.session_id}", style="dim"), soft_wrap=True)
+            report_error(error)
+    if conversation.session_id:
+        console.print(
+            Text(f"Go on later: langchain-mix chat --session {conversation.session_id}", style="dim"), soft_wrap=True
+        )
 
 
-def answer_once(talk: Talk, text: str, *, view: TurnView, questions: Questions, notes: Console) -> bool:
+def answer_once(
+    conversation: Conversation, text: str, *, view: TurnView, prompts: PromptHandler, notes: Console
+) -> bool:
     """Asks one question and shows the answer.
 
     Args:
-        talk: The talk.
+        conversation: The conversation.
         text: The message.
         view: Shows the turn.
-        questions: Answers what the agent asks.
-        notes: Where it is told how the turn ended.
+        prompts: Answers what the agent asks.
+        notes: Where it is reported how the turn ended.
 
     Returns:
         Whether there is an answer; False if the user cancelled it.
     """
     try:
-        return run_turn(talk, text, view=view, questions=questions, notes=notes) is not None
+        return run_turn(conversation, text, view=view, prompts=prompts, notes=notes) is not None
     finally:
-        if talk.session_id:
-            notes.print(Text(f"Session {talk.session_id}", style="dim"), soft_wrap=True)
+        if conversation.session_id:
+            notes.print(Text(f"Session {conversation.session_id}", style="dim"), soft_wrap=True)

@@ -63,7 +63,7 @@ class Screen:
         """Shows nothing yet."""
         self._console = console
         self._show_thinking = show_thinking
-        self._lock = threading.RLock()  # Questions of sub-agents come from other threads.
+        self._lock = threading.RLock()  # PromptHandler of sub-agents come from other threads.
         self._live: Live | None = None
         self._ended = threading.Event()
         self._ticker: threading.Thread | None = None
@@ -101,7 +101,7 @@ class Screen:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Leaves the screen to somebody who asks the user something; nothing else is shown meanwhile."""
+        """Leaves the screen to a prompt; nothing else is shown meanwhile."""
         with self._lock:
             self._finish_text()
             shown = self._live is not None
@@ -148,7 +148,7 @@ class Screen:
         if not text.strip():
             return
         if self._printed and self._kind == "text":
-            self._print(Text())  # Blocks of Markdown stand apart.
+            self._print(Text())  # Blocks of Markdown are separated.
         self._print(_rendered(self._kind, text))
         self._printed = True
 
@@ -178,7 +178,7 @@ class Screen:
             case ToolOutput():
                 self._show_output(update)
             case _:
-                return  # Deltas of arguments come whole, too; questions are asked elsewhere.
+                return  # Deltas of arguments come whole, too; prompts are shown elsewhere.
 
     def _show_output(self, update: ToolOutput) -> None:
         self._finish_text()
@@ -222,7 +222,7 @@ class Screen:
         self._live.start()
 
     def _tick(self) -> None:
-        """Draws the live part anew until the turn is over."""
+        """Draws the live part until the turn is over."""
         while not self._ended.wait(_REFRESH_SECONDS):
             with self._lock:
                 if self._live is not None:
@@ -237,7 +237,7 @@ class Screen:
         self._console.print(what)
 
     def _unfinished(self) -> RenderableType:
-        """What is drawn again and again."""
+        """Returns the part that is drawn again and again."""
         text, kind = self._text, self._kind
         running = [c.name for c in self._tools.values() if c.status == "running"]
         doing = f"{one_line(', '.join(running), 60)} · " if running else ""
@@ -250,7 +250,7 @@ class Screen:
 
 
 class _Current:
-    """What something is at the moment it is drawn; rich would keep drawing what it was."""
+    """Renders what a function returns at that moment; rich would keep drawing what it was."""
 
     def __init__(self, look: Callable[[], RenderableType]) -> None:
         self._look = look
@@ -295,7 +295,7 @@ def tool_panel(call: ToolCall) -> Panel:
 
 
 def output_panel(call: ToolCall) -> Panel:
-    """What a tool gave, cut."""
+    """Returns a panel with the output of a tool, cut."""
     style = "red" if call.is_error else "dim"
     title = Text(f"{one_line(call.name or 'tool', 60)} · {'error' if call.is_error else 'output'}")
     body = Text(cut(visible(call.output or ""), _OUTPUT_LINES), style="dim")
@@ -416,7 +416,7 @@ class Plain:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Leaves the screen to somebody who tells the user something."""
+        """Leaves the screen to a prompt."""
         yield
 
     def show(self, update: Update) -> None:

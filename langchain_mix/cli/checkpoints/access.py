@@ -132,11 +132,11 @@ def no_thread(thread_id: str) -> MixInputError:
 
 
 VARIABLE: Final = "LANGGRAPH_AES_KEY"
-"""Where LangGraph looks for a key."""
+"""The variable in which LangGraph looks for a key."""
 
 _LENGTHS: Final = (16, 24, 32)
 _AT_ONCE: Final = 8
-_TELLING: Final = ("register", "lane", "segment", "index", "blob", "gate")
+_INFORMATIVE: Final = ("register", "lane", "segment", "index", "blob", "gate")
 """Kinds of files; those that a thread always has come first."""
 
 
@@ -153,7 +153,7 @@ class Sample:
     data: bytes
 
     def opens_with(self, seal: Seal) -> bool | None:
-        """Whether a seal opens it; None if nothing can be told."""
+        """True when a seal opens it; None if that is unknown."""
         try:
             codec.unpack(self.file.name, self.file.kind, codec.reopened(self.file.name, self.data), seal)
         except ForeignDocument:
@@ -191,7 +191,7 @@ def choose_serde(mix: Mix, door: Door, variable: str | None, thread_ids: Sequenc
                 hint="Leave out `--aes-key-env`, or name a variable.",
             )
         return StrictSerializer()
-    serde = _encrypted(used, asked=variable is not None)
+    serde = _encrypted(used, explicit=variable is not None)
     fits = [one.opens_with(CipherSeal(serde.cipher)) for one in locked]
     if False in fits and (keys is not None or not any(fits)):
         raise MixConfigurationError(f"The key in {used} is not the one that these checkpoints are encrypted with.")
@@ -204,12 +204,12 @@ def choose_serde(mix: Mix, door: Door, variable: str | None, thread_ids: Sequenc
     return serde
 
 
-def _encrypted(variable: str, *, asked: bool) -> EncryptedSerializer:
+def _encrypted(variable: str, *, explicit: bool) -> EncryptedSerializer:
     key = os.environ.get(variable, "").encode("utf-8", "surrogateescape")
     if not key:
         said = f"The environment variable {variable} is not set"
         raise MixConfigurationError(
-            f"{said}." if asked else f"Checkpoints here are encrypted, and {said[0].lower()}{said[1:]}.",
+            f"{said}." if explicit else f"Checkpoints here are encrypted, and {said[0].lower()}{said[1:]}.",
             hint="Set it to the key, or name another one with `--aes-key-env`. "
             "`--aes-key-env ''` reads what is not encrypted.",
         )
@@ -224,13 +224,13 @@ def _encrypted(variable: str, *, asked: bool) -> EncryptedSerializer:
 
 
 def _samples(door: Door, keys: dict[str, str] | None) -> Flow[list[Sample]]:
-    """A document of each thread that can tell how it is sealed."""
+    """Reads a document of each thread that shows how it is sealed."""
     files: dict[str, list[FileName]] = {}
     for info in (yield from door.listing()):
         what = names.parse(info.name)
         if what is not None and (keys is None or names.hidden(what.key) in keys):
             files.setdefault(what.key, []).append(what)
-    waiting = [sorted(some, key=lambda what: (_TELLING.index(what.kind), -what.epoch)) for some in files.values()]
+    waiting = [sorted(some, key=lambda what: (_INFORMATIVE.index(what.kind), -what.epoch)) for some in files.values()]
     found: list[Sample] = []
     while waiting:
         group, waiting = waiting[:_AT_ONCE], waiting[_AT_ONCE:]
@@ -240,5 +240,5 @@ def _samples(door: Door, keys: dict[str, str] | None) -> Flow[list[Sample]]:
             if sample is not None and sample.opens_with(PLAIN) is not None:
                 found.append(sample)
             elif some[1:]:
-                waiting.append(some[1:])  # Torn or gone: the next file will tell.
+                waiting.append(some[1:])  # Torn or gone: the next file is tried.
     return found

@@ -15,7 +15,7 @@ from langchain_mix.checkpoint.addresses import Address, thread_name
 from langchain_mix.checkpoint.report import Repair
 from langchain_mix.cli.checkpoints.access import Store, no_thread
 from langchain_mix.cli.checkpoints.queries import find_checkpoint, waiting
-from langchain_mix.cli.failures import tell
+from langchain_mix.cli.failures import report_error
 from langchain_mix.cli.sessions.actions import confirm
 from langchain_mix.cli.terminal import counted, errors_console, visible
 from langchain_mix.errors import MixInputError, MixStoreError
@@ -25,7 +25,7 @@ _CANNOT_BE_UNDONE = "This cannot be undone."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """What a prune removes; the fields are those of `MixSaver.prune`.
+    """The rule of a prune; its fields are those of `MixSaver.prune`.
 
     Attributes:
         keep_last: How many checkpoints of each namespace stay in any case, None for 1.
@@ -55,15 +55,15 @@ def prune(store: Store, named: Sequence[str] | None, rule: Rule, *, dry_run: boo
         store: The store.
         named: The threads, None for all.
         rule: What goes.
-        dry_run: Only tell.
+        dry_run: Only report.
         yes: Do not ask.
-        console: Where it is told.
+        console: Where it is reported.
 
     Returns:
         How many threads could not be pruned.
 
     Raises:
-        MixInputError: One does not exist, or more would go than was told; then nothing is changed.
+        MixInputError: One does not exist, or more would be removed than was announced; then nothing is changed.
         MixError: It failed.
         Abort: The answer was no.
     """
@@ -92,7 +92,7 @@ def prune(store: Store, named: Sequence[str] | None, rule: Rule, *, dry_run: boo
 
 
 def _prune(saver: MixSaver, thread_ids: Sequence[str], rule: Rule) -> tuple[Removed, int]:
-    if rule.sessions:  # Which sessions nobody needs is known when all threads are done.
+    if rule.sessions:  # Unneeded sessions are known when all threads are done.
         with waiting("Pruning"):
             return rule.apply(saver, thread_ids), 0
     removed: dict[str, tuple[str, ...]] = {}
@@ -102,7 +102,7 @@ def _prune(saver: MixSaver, thread_ids: Sequence[str], rule: Rule) -> tuple[Remo
             try:
                 removed.update(rule.apply(saver, [thread_id]).checkpoints)
             except MixStoreError as problem:
-                tell(problem)
+                report_error(problem)
                 failed += 1
     return Removed(checkpoints=removed), failed
 
@@ -114,9 +114,9 @@ def rewind(store: Store, thread_id: str, named: str, *, dry_run: bool, yes: bool
         store: The store.
         thread_id: The thread.
         named: The checkpoint, as people name it.
-        dry_run: Only tell.
+        dry_run: Only report.
         yes: Do not ask.
-        console: Where it is told.
+        console: Where it is reported.
 
     Raises:
         MixInputError: There is no such checkpoint, or the thread changed after the question.
@@ -145,17 +145,17 @@ def rewind(store: Store, thread_id: str, named: str, *, dry_run: bool, yes: bool
 
 
 def _lines(plan: Rewound) -> list[str]:
-    told = [
+    lines = [
         f"{counted(len(ids), 'checkpoint')} of {f'the subgraph {ns}' if ns else 'the graph'} go"
         for ns, ids in sorted(plan.removed.items())
     ]
-    if not told:
-        told.append("no newer checkpoint is there")
+    if not lines:
+        lines.append("no newer checkpoint is there")
     if plan.session_rewound and plan.position is not None:
-        told.append(f"{counted(plan.rows_removed, 'message')} of session {plan.position.session_id} go")
+        lines.append(f"{counted(plan.rows_removed, 'message')} of session {plan.position.session_id} go")
     else:
-        told.append(f"no message of a session goes: {plan.reason}")
-    return told
+        lines.append(f"no message of a session goes: {plan.reason}")
+    return lines
 
 
 def copy(store: Store, source: str, target: str, *, console: Console) -> None:
@@ -172,8 +172,8 @@ def copy(store: Store, source: str, target: str, *, console: Console) -> None:
     for session_id, fork in done.sessions.items():
         console.print(Text(f"  session {session_id} was forked as {fork}"), soft_wrap=True)
     for session_id in done.unforked:
-        told = f"  session {session_id} was not forked: ChatMix begins a new one in the copy"
-        console.print(Text(told), soft_wrap=True)
+        line = f"  session {session_id} was not forked: ChatMix begins a new one in the copy"
+        console.print(Text(line), soft_wrap=True)
 
 
 def repair(store: Store, thread_id: str | None, *, orphans: bool, dry_run: bool, yes: bool, console: Console) -> int:
@@ -183,9 +183,9 @@ def repair(store: Store, thread_id: str | None, *, orphans: bool, dry_run: bool,
         store: The store.
         thread_id: The thread, or None for all.
         orphans: Whether files that nothing refers to go.
-        dry_run: Only tell.
+        dry_run: Only report.
         yes: Do not ask.
-        console: Where it is told.
+        console: Where it is reported.
 
     Returns:
         How many files could not be deleted.
@@ -212,7 +212,9 @@ def repair(store: Store, thread_id: str | None, *, orphans: bool, dry_run: bool,
         console.print("It has changed meanwhile. What was done:")
         _show_repair(done, console)
     for name in done.left:
-        tell(MixStoreError(f"{name} could not be deleted.", acted="unknown", hint="Nothing refers to it; try again."))
+        report_error(
+            MixStoreError(f"{name} could not be deleted.", acted="unknown", hint="Nothing refers to it; try again.")
+        )
     console.print(f"Done: {counted(len(done.steps) - len(done.left), 'step')}.")
     return len(done.left)
 
@@ -220,8 +222,8 @@ def repair(store: Store, thread_id: str | None, *, orphans: bool, dry_run: bool,
 def _show_repair(found: Repair, console: Console) -> None:
     for step in found.steps:
         lost = "  Lost: " if step.lost else "  "
-        told = f"{lost}{step.document} {step.problem}: {step.action}"
-        console.print(Text(visible(told), style="bold" if step.lost else ""), soft_wrap=True)
+        line = f"{lost}{step.document} {step.problem}: {step.action}"
+        console.print(Text(visible(line), style="bold" if step.lost else ""), soft_wrap=True)
 
 
 def delete(store: Store, thread_id: str, *, sessions: bool, yes: bool, console: Console) -> None:
@@ -232,7 +234,7 @@ def delete(store: Store, thread_id: str, *, sessions: bool, yes: bool, console: 
         thread_id: The thread.
         sessions: Whether sessions go that only it pointed to.
         yes: Do not ask.
-        console: Where it is told.
+        console: Where it is reported.
 
     Raises:
         MixInputError: There is no such thread.
@@ -248,8 +250,8 @@ def delete(store: Store, thread_id: str, *, sessions: bool, yes: bool, console: 
             saver.prune([thread_id], strategy="delete", delete_sessions=True, dry_run=True) if sessions else Removed()
         )
     damaged = ", damaged" if any(one.problem for one in report.threads) else ""
-    told = f"  {thread_id}  ({counted(report.checkpoints, 'checkpoint')}{damaged})"
-    console.print(Text(visible(told)), soft_wrap=True)
+    line = f"  {thread_id}  ({counted(report.checkpoints, 'checkpoint')}{damaged})"
+    console.print(Text(visible(line)), soft_wrap=True)
     _list_sessions(plan, console)
     if not yes:
         confirm(f"Delete it? {_CANNOT_BE_UNDONE}")
@@ -266,19 +268,19 @@ def _list_sessions(plan: Removed, console: Console) -> None:
     for session_id in plan.sessions:
         console.print(Text(f"  session {session_id}"), soft_wrap=True)
     if plan.spared:
-        told = f"  ({counted(len(plan.spared), 'session')} still needed by other checkpoints)"
-        console.print(Text(told, style="dim"), soft_wrap=True)
+        line = f"  ({counted(len(plan.spared), 'session')} still needed by other checkpoints)"
+        console.print(Text(line, style="dim"), soft_wrap=True)
 
 
 def _amount(removed: Removed) -> str:
     checkpoints = sum(len(gone) for gone in removed.checkpoints.values())
-    told = f"{counted(checkpoints, 'checkpoint')} of {counted(len(removed.checkpoints), 'thread')}"
-    return f"{told} and {counted(len(removed.sessions), 'session')}" if removed.sessions else told
+    line = f"{counted(checkpoints, 'checkpoint')} of {counted(len(removed.checkpoints), 'thread')}"
+    return f"{line} and {counted(len(removed.sessions), 'session')}" if removed.sessions else line
 
 
-def _nothing_more(told: Removed, now: Removed) -> None:
-    """Refuses to remove what nobody was asked about."""
-    known = {(thread, one) for thread, gone in told.checkpoints.items() for one in gone}
+def _nothing_more(announced: Removed, now: Removed) -> None:
+    """Refuses to remove what was not confirmed."""
+    known = {(thread, one) for thread, gone in announced.checkpoints.items() for one in gone}
     found = {(thread, one) for thread, gone in now.checkpoints.items() for one in gone}
-    if not found <= known or not set(now.sessions) <= set(told.sessions):
+    if not found <= known or not set(now.sessions) <= set(announced.sessions):
         raise MixInputError("More would go by now; nothing was removed.", hint="Look at it again.")

@@ -13,7 +13,7 @@ from typing import Annotated, Final, TypeAlias
 import typer
 
 from langchain_mix.cli.connection import ApiOption, HeaderOption, JsonOption, ServerOption, connect
-from langchain_mix.cli.failures import EXIT_CODES, FAILED, told
+from langchain_mix.cli.failures import EXIT_CODES, FAILED, reported_errors
 from langchain_mix.cli.terminal import output_console, write_json
 from langchain_mix.errors import MixInputError
 
@@ -47,7 +47,7 @@ NamespaceOption: TypeAlias = Annotated[
 SessionsOption: TypeAlias = Annotated[
     bool, typer.Option("--delete-sessions", help="Delete Mix sessions, too, that no checkpoint points to any more.")
 ]
-DryRunOption: TypeAlias = Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")]
+DryRunOption: TypeAlias = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
 YesOption: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 
 
@@ -65,14 +65,14 @@ def read_age(text: str) -> timedelta:
         The age.
 
     Raises:
-        MixInputError: It is none, or longer than Python can tell.
+        MixInputError: It is none, or longer than Python can express.
     """
     found = _AGE.fullmatch(text.strip().lower())
     try:
         if found is not None:
             return timedelta(**{_UNITS[found[2]]: int(found[1])})
     except OverflowError:
-        raise MixInputError(f"{text!r} is longer than time can be told.", hint="Write a shorter one.") from None
+        raise MixInputError(f"{text!r} is too long.", hint="Write a shorter one.") from None
     raise MixInputError(f"{text!r} is no age.", hint="Write a number and s, m, h, d or w, such as 30d.")
 
 
@@ -103,13 +103,13 @@ def list_checkpoints(
     from langchain_mix.cli.checkpoints.access import open_store
     from langchain_mix.cli.checkpoints.queries import (
         checkpoints_of,
+        reported_types,
         threads_of,
-        types_told,
     )
     from langchain_mix.cli.checkpoints.views import show_list
 
     console = output_console()
-    with told(), connect(server, api=api, headers=header) as mix, types_told():
+    with reported_errors(), connect(server, api=api, headers=header) as mix, reported_types():
         store = open_store(mix, aes_key_env, None if thread is None else [thread])
         found = threads_of(store, limit) if thread is None else checkpoints_of(store, thread, limit)
         if json:
@@ -134,7 +134,7 @@ def tree(
 ) -> None:
     """Show the checkpoints of a thread as a tree: what follows what, what branched off, in which Mix sessions.
 
-    What goes on from a checkpoint stands below it; what branched off stands further to the right.
+    The continuation of a checkpoint is below it; branches are indented to the right.
 
     For example:
 
@@ -144,13 +144,13 @@ def tree(
     """
     from langchain_mix.cli.checkpoints.access import open_store
     from langchain_mix.cli.checkpoints.queries import (
+        reported_types,
         tree_of_thread,
-        types_told,
     )
     from langchain_mix.cli.checkpoints.views import show_tree, tree_data
 
     console = output_console()
-    with told(), connect(server, api=api, headers=header) as mix, types_told():
+    with reported_errors(), connect(server, api=api, headers=header) as mix, reported_types():
         found = tree_of_thread(open_store(mix, aes_key_env, [thread]), thread, ns)
         if json:
             write_json(console, tree_data(found))
@@ -183,12 +183,12 @@ def show(
     from langchain_mix.cli.checkpoints.access import open_store
     from langchain_mix.cli.checkpoints.queries import (
         checkpoint_of,
-        types_told,
+        reported_types,
     )
     from langchain_mix.cli.checkpoints.views import show_checkpoint
 
     console = output_console()
-    with told(), connect(server, api=api, headers=header) as mix, types_told():
+    with reported_errors(), connect(server, api=api, headers=header) as mix, reported_types():
         found = checkpoint_of(open_store(mix, aes_key_env, [thread]), thread, checkpoint, ns)
         if json:
             write_json(console, found.data())
@@ -205,7 +205,7 @@ def report(
     aes_key_env: KeyOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Count what is stored: files, bytes, checkpoints, files that nothing refers to; and tell what is damaged.
+    """Count what is stored: files, bytes, checkpoints, files that nothing refers to; and report what is damaged.
 
     For example:
 
@@ -218,7 +218,7 @@ def report(
     from langchain_mix.cli.checkpoints.views import report_data, show_report
 
     console = output_console()
-    with told(), connect(server, api=api, headers=header) as mix:
+    with reported_errors(), connect(server, api=api, headers=header) as mix:
         found = report_of(open_store(mix, aes_key_env, None if thread is None else [thread]), thread)
         if json:
             write_json(console, report_data(found))
@@ -263,7 +263,7 @@ def prune(
     from langchain_mix.cli.checkpoints import actions
     from langchain_mix.cli.checkpoints.access import open_store
 
-    with told(), connect(server, api=api, headers=header) as mix:
+    with reported_errors(), connect(server, api=api, headers=header) as mix:
         if everything == bool(threads):
             raise MixInputError("Which threads?", hint="Name them, or say `--all`.")
         age = None if older_than is None else read_age(older_than)
@@ -298,7 +298,7 @@ def rewind(
     from langchain_mix.cli.checkpoints import actions
     from langchain_mix.cli.checkpoints.access import open_store
 
-    with told(), connect(server, api=api, headers=header) as mix:
+    with reported_errors(), connect(server, api=api, headers=header) as mix:
         store = open_store(mix, aes_key_env, [thread])
         actions.rewind(store, thread, checkpoint, dry_run=dry_run, yes=yes, console=output_console())
 
@@ -319,7 +319,7 @@ def copy(
     from langchain_mix.cli.checkpoints import actions
     from langchain_mix.cli.checkpoints.access import open_store
 
-    with told(), connect(server, api=api, headers=header) as mix:
+    with reported_errors(), connect(server, api=api, headers=header) as mix:
         actions.copy(open_store(mix, aes_key_env, [source, target]), source, target, console=output_console())
 
 
@@ -332,12 +332,12 @@ def repair(
     aes_key_env: KeyOption = None,
     orphans: Annotated[
         bool,
-        typer.Option("--orphans", help="Delete files that nothing refers to, too. Do it while nobody writes."),
+        typer.Option("--orphans", help="Delete files that nothing refers to, too. Only while no writer is active."),
     ] = False,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
 ) -> None:
-    """Make damaged threads usable again with what is left of them, and tell what was lost.
+    """Make damaged threads usable again with what is left of them, and report what was lost.
 
     For example:
 
@@ -348,7 +348,7 @@ def repair(
     from langchain_mix.cli.checkpoints import actions
     from langchain_mix.cli.checkpoints.access import open_store
 
-    with told(), connect(server, api=api, headers=header) as mix:
+    with reported_errors(), connect(server, api=api, headers=header) as mix:
         store = open_store(mix, aes_key_env, None if thread is None else [thread])
         if actions.repair(store, thread, orphans=orphans, dry_run=dry_run, yes=yes, console=output_console()):
             raise typer.Exit(FAILED)
@@ -375,7 +375,7 @@ def delete(
     from langchain_mix.cli.checkpoints import actions
     from langchain_mix.cli.checkpoints.access import open_store
 
-    with told(), connect(server, api=api, headers=header) as mix:
+    with reported_errors(), connect(server, api=api, headers=header) as mix:
         store = open_store(mix, aes_key_env, [thread])
         actions.delete(store, thread, sessions=delete_sessions, yes=yes, console=output_console())
 

@@ -25,18 +25,18 @@ from langchain_mix.checkpoint.records import CheckpointRecord, Stored, pending
 from langchain_mix.checkpoint.report import Report
 from langchain_mix.checkpoint.tree import Tree
 from langchain_mix.cli.checkpoints.access import Store, no_thread
-from langchain_mix.cli.failures import tell
+from langchain_mix.cli.failures import report_error
 from langchain_mix.cli.terminal import errors_console, visible
 from langchain_mix.errors import MixCheckpointDamaged, MixInputError, MixStoreError
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a list shows.
+    """The checkpoints of a list.
 
     Attributes:
         summaries: The checkpoints, newest first.
-        unreadable: How many threads could not be read; that was told already.
+        unreadable: How many threads could not be read; already reported.
     """
 
     summaries: list[Summary]
@@ -64,8 +64,8 @@ class Shown:
         writes = [
             {"task_id": task, "channel": channel, "value": as_data(value)} for task, channel, value in self.writes
         ]
-        told = {"metadata": as_data(self.metadata), "values": as_data(self.values), "writes": writes}
-        return {**self.summary.data(), **told}
+        found = {"metadata": as_data(self.metadata), "values": as_data(self.values), "writes": writes}
+        return {**self.summary.data(), **found}
 
 
 def threads_of(store: Store, limit: int | None) -> Found:
@@ -83,7 +83,7 @@ def threads_of(store: Store, limit: int | None) -> Found:
                 if not newest:  # Only subgraphs have stored something.
                     newest, _ = store.run(store.threads.page(thread_id, ns=None, limit=1))
             except MixCheckpointDamaged as problem:
-                tell(problem)
+                report_error(problem)
                 unreadable += 1
                 continue
             found += [summary(store.shelf, thread_id, one) for one in newest]
@@ -95,13 +95,13 @@ def _thread_ids(store: Store) -> tuple[list[str], int]:
     try:
         return store.run(store.threads.thread_ids()), 0
     except MixCheckpointDamaged:
-        pass  # The report tells which threads are damaged.
+        pass  # The report shows which threads are damaged.
     with waiting("Looking for damage"):
         reports = store.run(store.threads.report()).threads
     damaged = [one for one in reports if one.problem]
     for one in damaged:
         named = f"Thread {one.thread_id!r}" if one.thread_id else f"A thread, {one.key},"
-        tell(
+        report_error(
             MixStoreError(
                 f"{named} cannot be read: {one.problem}.", hint="`langchain-mix checkpoints repair` may help."
             )
@@ -155,12 +155,12 @@ def checkpoint_of(store: Store, thread_id: str, named: str, ns: str) -> Shown:
                 hint="`langchain-mix checkpoints list THREAD` shows all, with their namespaces.",
             )
         raise _no_namespace(thread_id, ns) if ns else no_thread(thread_id)
-    told = store.shelf.as_tuple(name, stored)
+    found = store.shelf.as_tuple(name, stored)
     return Shown(
         summary(store.shelf, name, stored),
-        metadata=dict(told.metadata),
-        values=told.checkpoint["channel_values"],
-        writes=list(told.pending_writes or ()),
+        metadata=dict(found.metadata),
+        values=found.checkpoint["channel_values"],
+        writes=list(found.pending_writes or ()),
     )
 
 
@@ -208,7 +208,7 @@ class Summary:
         next: The nodes that run next, those that wait for several others apart.
         size: Bytes of its values.
         pending_writes: How many writes wait at it.
-        position: Where in which Mix session it stands, or None.
+        position: Its position in a Mix session, or None.
     """
 
     thread_id: str
@@ -229,7 +229,7 @@ class Summary:
 
 
 def summary(shelf: MixShelf, thread_id: str, stored: Stored) -> Summary:
-    """Tells what a stored checkpoint is.
+    """Summarises a stored checkpoint.
 
     Args:
         shelf: Reads metadata.
@@ -259,7 +259,7 @@ def summary(shelf: MixShelf, thread_id: str, stored: Stored) -> Summary:
 
 def _position(shelf: MixShelf, record: CheckpointRecord, metadata: Mapping[str, Any]) -> Position | None:
     positions = read_mark(metadata)
-    if positions is None:  # Nobody noted any: as `MixShelf` does it.
+    if positions is None:  # None was stored: as `MixShelf` does it.
         ordered = sorted(record.values, key=lambda name: (name != "messages", name))
         positions = distinct(p for name in ordered for p in reversed(shelf.codec.positions(record.values[name])))
     return positions[0] if positions else None
@@ -283,7 +283,7 @@ _WHOLE_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def find_checkpoint(store: Store, thread_id: str, named: str, ns: str = "") -> str:
-    """Finds the checkpoint that somebody means.
+    """Finds a checkpoint by what people type for it.
 
     Args:
         store: The store.
@@ -316,7 +316,7 @@ def find_checkpoint(store: Store, thread_id: str, named: str, ns: str = "") -> s
 
 @contextmanager
 def waiting(what: str) -> Iterator[None]:
-    """Shows people a bar that tells nothing but that work goes on."""
+    """Shows a progress bar of unknown length in a terminal."""
     console = errors_console()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         progress.add_task(what, total=None)
@@ -324,8 +324,8 @@ def waiting(what: str) -> Iterator[None]:
 
 
 @contextmanager
-def types_told() -> Iterator[None]:
-    """Tells once in a sentence which types were not constructed. Other warnings stay what they are."""
+def reported_types() -> Iterator[None]:
+    """Reports once in a sentence which types were not constructed. Other warnings stay what they are."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", MixSerdeWarning)
         try:
@@ -340,7 +340,7 @@ def types_told() -> Iterator[None]:
 
 
 def as_data(value: Any) -> Any:
-    """A value as JSON can tell it; what JSON has no form for becomes text."""
+    """Returns a value as JSON; what JSON cannot express becomes text."""
     if value is None or isinstance(value, str | bool | int | float):
         return value
     if isinstance(value, bytes | bytearray):

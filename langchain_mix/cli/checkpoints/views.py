@@ -34,7 +34,7 @@ def show_list(console: Console, summaries: Sequence[Summary], *, threads: bool) 
     Args:
         console: Where.
         summaries: The checkpoints.
-        threads: Whether each stands for its thread.
+        threads: Whether each represents its thread.
     """
     rows = [_cells(one) for one in summaries]
     if not console.is_terminal:
@@ -86,15 +86,15 @@ def show_checkpoint(console: Console, found: Shown, *, full: bool) -> None:
         found: The checkpoint.
         full: Whether nothing is cut.
     """
-    told = found.summary
-    console.print(Text(visible(told.checkpoint_id), style="bold"))
-    facts = [f"thread {told.thread_id}", *([f"namespace {told.ns}"] if told.ns else [])]
-    facts += [f"step {'?' if told.step is None else told.step}", told.source or "?", told.created_at]
-    facts.append(f"next: {', '.join(told.next)}" if told.next else "nothing runs next")
-    if told.parent_id:
-        facts.append(f"after {told.parent_id}")
-    if told.position is not None:
-        facts.append(f"session {told.position.session_id}{_rows(told)}")
+    summary = found.summary
+    console.print(Text(visible(summary.checkpoint_id), style="bold"))
+    facts = [f"thread {summary.thread_id}", *([f"namespace {summary.ns}"] if summary.ns else [])]
+    facts += [f"step {'?' if summary.step is None else summary.step}", summary.source or "?", summary.created_at]
+    facts.append(f"next: {', '.join(summary.next)}" if summary.next else "nothing runs next")
+    if summary.parent_id:
+        facts.append(f"after {summary.parent_id}")
+    if summary.position is not None:
+        facts.append(f"session {summary.position.session_id}{_rows(summary)}")
     console.print(Text(visible(" · ".join(facts)), style="dim"), soft_wrap=not console.is_terminal)
     for channel, value in sorted(found.values.items()):
         if not (channel.startswith("branch:to:") and value is None):
@@ -137,8 +137,8 @@ def _cells(one: Summary) -> tuple[str, ...]:
     )
 
 
-def _rows(told: Summary) -> str:
-    rows = -1 if told.position is None else told.position.row_count
+def _rows(summary: Summary) -> str:
+    rows = -1 if summary.position is None else summary.position.row_count
     return f" after {counted(rows, 'row')}" if rows >= 0 else ""
 
 
@@ -220,7 +220,7 @@ def as_text(value: Any) -> str:
 
 
 def parts_of(value: Any) -> list[Any]:
-    """What is told on lines of its own: each message of a list, else the value itself."""
+    """Returns what is shown on lines of its own: each message of a list, else the value itself."""
     many = isinstance(value, list | tuple) and any(isinstance(part, BaseMessage) for part in value)
     return list(value) if many else [value]
 

@@ -22,7 +22,7 @@ from rich.padding import Padding
 from rich.text import Text
 
 from langchain_mix._version import __version__
-from langchain_mix.cli.failures import words_of
+from langchain_mix.cli.failures import message_of
 from langchain_mix.cli.terminal import visible
 from langchain_mix.errors import (
     MixError,
@@ -54,7 +54,7 @@ _MARKS: Final[dict[Status, tuple[str, str]]] = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one check has found.
+    """The result of one check.
 
     Attributes:
         check: Its name, stable: programs may look for it.
@@ -142,7 +142,7 @@ def _version_of(name: str, needed: SpecifierSet) -> Finding:
 
 
 def check_proxies(server_url: str) -> Finding:
-    """Tells whether requests to the server go through a proxy that the environment names.
+    """Checks whether requests to the server go through a proxy that the environment names.
 
     Args:
         server_url: The server's base URL.
@@ -217,7 +217,7 @@ def check_generation(
     """Finds out which API generation the server speaks, by reading alone.
 
     Args:
-        mix: A client that was told nothing of the generation.
+        mix: A client without a given generation.
         sessions: The server's sessions.
         said: What the user says it is, or `auto`.
         own: A session that was created since, if any.
@@ -228,7 +228,7 @@ def check_generation(
     detected, evidence = _evidence(mix, own or next((s.id for s in sessions), None))
     named = sorted(detected, key=ALL.index)
     names = " or ".join(named)
-    because = f"API {names}, because {', '.join(evidence)}." if evidence else "Nothing tells the generation."
+    because = f"API {names}, because {', '.join(evidence)}." if evidence else "The generation is unknown."
     claimed = parse_api(said)
     if claimed is not None and claimed not in detected:
         return Finding(
@@ -267,7 +267,7 @@ def _evidence(mix: Mix, session_id: str | None) -> tuple[ApiKnowledge, list[str]
 
 
 def _offers(question: Callable[[], object]) -> bool | None:
-    """Whether the server has an operation, or None if that cannot be told."""
+    """True when the server has an operation, or None if unknown."""
     try:
         question()
     except MixUnsupportedError:
@@ -316,7 +316,7 @@ def check_credentials(mix: Mix, environment: str | None) -> Finding:
 
     Args:
         mix: The client.
-        environment: Where the server says it runs. The server in the box needs no credential.
+        environment: Where the server says it runs. The emulator needs no credential.
 
     Returns:
         The finding.
@@ -325,10 +325,10 @@ def check_credentials(mix: Mix, environment: str | None) -> Finding:
         providers = mix.authentication.get_auth_status().providers
         preferred = mix.authentication.validate_preferred_provider()
     except MixError as error:
-        return Finding("credentials", "problem", f"They cannot be asked for: {error}")
+        return Finding("credentials", "problem", f"They cannot be read: {error}")
     names = [p.display_name or key for key, p in providers.items() if p.authenticated]
     if not names and environment == "emulator":
-        return Finding("credentials", "note", "There is none; the server in the box needs none.")
+        return Finding("credentials", "note", "There is none; the emulator needs none.")
     if not names:
         hint = "Store one: `Mix(...).authentication.store_api_key(provider=..., api_key=...)`, or log in at the server."
         return Finding("credentials", "problem", "No model provider has one, so no agent can answer.", hint)
@@ -341,13 +341,13 @@ def check_credentials(mix: Mix, environment: str | None) -> Finding:
 def check_tokens(mix: Mix, detected: ApiKnowledge) -> Finding:
     """Asks whether OAuth tokens of providers have expired (Mix 0.6.5 and later)."""
     if detected.supports("oauth_health") is False:
-        return Finding("tokens", "skipped", "This generation does not tell about OAuth tokens.")
+        return Finding("tokens", "skipped", "This generation does not report OAuth tokens.")
     try:
         health = mix.health.get_o_auth_health()
     except MixUnsupportedError:
-        return Finding("tokens", "skipped", "This server does not tell about OAuth tokens.")
+        return Finding("tokens", "skipped", "This server does not report OAuth tokens.")
     except MixError as error:
-        return Finding("tokens", "problem", f"They cannot be asked for: {error}")
+        return Finding("tokens", "problem", f"They cannot be read: {error}")
     bad = [f"{key}: {p.status}" for key, p in health.providers.items() if p.status in _EXPIRED]
     if bad:
         return Finding("tokens", "problem", f"OAuth tokens do not work: {', '.join(bad)}.", "Log in again.")
@@ -361,7 +361,7 @@ def check_uploads(mix: Mix, session_id: str | None) -> Finding:
     try:
         files, took = timed(lambda: mix.files.list_session_files(id=session_id))
     except MixNotFoundError as error:
-        return Finding("uploads", "problem", words_of(error), "Was the session deleted?")
+        return Finding("uploads", "problem", message_of(error), "Was the session deleted?")
     except MixError as error:
         return Finding("uploads", "problem", f"Files cannot be listed: {error}")
     count = f"{len(files)} file{'' if len(files) == 1 else 's'}"
@@ -369,7 +369,7 @@ def check_uploads(mix: Mix, session_id: str | None) -> Finding:
 
 
 def timed(question: Callable[[], T]) -> tuple[T, float]:
-    """Does something, and tells how many milliseconds it took."""
+    """Runs something, and returns its result with the milliseconds it took."""
     started = time.perf_counter()
     return question(), (time.perf_counter() - started) * 1000
 
@@ -382,7 +382,7 @@ _BUFFERED: Final = (
     "compress or cache text/event-stream, and allow 60 s of silence."
 )
 _CUT: Final = "A proxy in between cuts quiet connections. Let it allow 60 s of silence: heartbeats come every 45 s."
-_TELLING: Final = ("via", "server", "x-cache", "cf-ray")
+_INFORMATIVE: Final = ("via", "server", "x-cache", "cf-ray")
 
 
 def check_stream(
@@ -414,7 +414,7 @@ def check_stream(
 
 
 def _measured(mix: Mix, session_id: str, patience: float) -> Finding:
-    """How long `connected` takes."""
+    """Returns how long `connected` takes."""
     started = time.perf_counter()
     try:
         with mix.streaming.stream_events(session_id=session_id, timeout_ms=round(patience * 1000)) as stream:
@@ -442,7 +442,7 @@ def _judged(first: Event | None, took: float, between: str) -> Finding:
 
 
 def _with_heartbeat(mix: Mix, session_id: str, found: Finding, seconds: float) -> Finding:
-    """How long a heartbeat takes, on a stream that may be silent for so long."""
+    """Returns how long a heartbeat takes, on a stream that may be silent for so long."""
     started = time.perf_counter()
     limit = seconds * 1000
     try:
@@ -470,11 +470,11 @@ def _with_heartbeat(mix: Mix, session_id: str, found: Finding, seconds: float) -
 
 
 def _between(headers: Mapping[str, str]) -> str:
-    """What the head tells of those in between."""
-    told = [f"{name}: {headers[name]}" for name in _TELLING if name in headers]
+    """Returns what the head shows of proxies in between."""
+    found = [f"{name}: {headers[name]}" for name in _INFORMATIVE if name in headers]
     if "content-encoding" in headers:
-        told.append(f"the stream is compressed ({headers['content-encoding']})")
-    return f" ({'; '.join(told)})" if told else ""
+        found.append(f"the stream is compressed ({headers['content-encoding']})")
+    return f" ({'; '.join(found)})" if found else ""
 
 
 def _since(started: float) -> float:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from langchain_mix.cli.connection import ApiOption, HeaderOption, JsonOption, ServerOption, connect
-from langchain_mix.cli.failures import FAILED, told
+from langchain_mix.cli.failures import FAILED, reported_errors
 from langchain_mix.cli.terminal import output_console, write_json
 from langchain_mix.protocol.api import parse_api
 
@@ -56,8 +56,8 @@ def doctor(
     from langchain_mix.protocol.retry import NO_RETRIES
 
     console = output_console()
-    with told():
-        parse_api(api)  # Before anything is asked.
+    with reported_errors():
+        parse_api(api)  # Before anything is sent.
         with connect(server, headers=header, retries=NO_RETRIES, timeout_ms=round(timeout * 1000)) as mix:
             findings = list(_examine(mix, api, session, read_only=read_only, timeout=timeout, heartbeat=heartbeat))
             if json:

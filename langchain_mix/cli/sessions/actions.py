@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.text import Text
 
-from langchain_mix.cli.failures import tell
+from langchain_mix.cli.failures import report_error
 from langchain_mix.cli.sessions.queries import exchanges_of, last_row_kept, rows_up_to
 from langchain_mix.cli.sessions.views import SUFFIXES, Format, save, written
 from langchain_mix.cli.terminal import counted, errors_console, is_interactive, one_line, visible, write
@@ -92,8 +92,8 @@ def fork(mix: Mix, session_id: str, *, turns: int | None, title: str | None, dry
         session_id: The session.
         turns: How many exchanges; a negative number leaves out so many of the last; None copies all.
         title: The copy's title, or None for the server's own.
-        dry_run: Only tell.
-        console: Where it is told.
+        dry_run: Only report.
+        console: Where it is reported.
 
     Returns:
         The new session; empty after a dry run.
@@ -106,12 +106,12 @@ def fork(mix: Mix, session_id: str, *, turns: int | None, title: str | None, dry
     stored = read(mix, session_id)
     require(mix.known, "fork", "Forking a session")
     index = rows_up_to(stored.rows, turns)
-    told = f"{counted(index, 'row')} of {len(stored.rows)}"
+    line = f"{counted(index, 'row')} of {len(stored.rows)}"
     if dry_run:
-        console.print(Text(f"Would copy {told} of session {session_id} into a new one. Nothing was done."))
+        console.print(Text(f"Would copy {line} of session {session_id} into a new one. Nothing was done."))
         return ""
     forked = mix.sessions.fork(id=session_id, message_index=index, title=title)
-    errors_console().print(Text(f"Copied {told}. Prompt, callbacks and private files are not copied.", style="dim"))
+    errors_console().print(Text(f"Copied {line}. Prompt, callbacks and private files are not copied.", style="dim"))
     return forked.id
 
 
@@ -125,9 +125,9 @@ def rewind(
         session_id: The session.
         turns: How many exchanges stay; a negative number deletes so many of the last.
         cleanup_media: Whether younger private files of the session are deleted too.
-        dry_run: Only tell.
+        dry_run: Only report.
         yes: Do not ask.
-        console: Where it is told.
+        console: Where it is reported.
 
     Returns:
         The number of rows that were deleted.
@@ -167,7 +167,7 @@ def delete(mix: Mix, session_ids: Sequence[str], *, yes: bool, console: Console)
         mix: The client.
         session_ids: The sessions.
         yes: Do not ask.
-        console: Where it is told.
+        console: Where it is reported.
 
     Returns:
         Those that could not be deleted.
@@ -179,8 +179,8 @@ def delete(mix: Mix, session_ids: Sequence[str], *, yes: bool, console: Console)
     """
     sessions = [mix.sessions.get(id=session_id) for session_id in session_ids]
     for session in sessions:
-        told = f"  {session.id}  {visible(session.title)}  ({counted(session.user_message_count, 'exchange')})"
-        console.print(Text(told))
+        line = f"  {session.id}  {visible(session.title)}  ({counted(session.user_message_count, 'exchange')})"
+        console.print(Text(line))
     if not yes:
         confirm(f"Delete {counted(len(sessions), 'session')}? This cannot be undone.")
     failed: list[str] = []
@@ -197,7 +197,7 @@ def _delete_one(mix: Mix, session: SessionData, failed: Callable[[str], None]) -
     except MixNotFoundError:
         return  # Gone is what was wanted; an answer that was lost on the way looks like this, too.
     except MixError as error:
-        tell(error)
+        report_error(error)
         failed(session.id)
 
 

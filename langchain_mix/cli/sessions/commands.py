@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from langchain_mix.cli.connection import ApiOption, HeaderOption, JsonOption, ServerOption, connect
-from langchain_mix.cli.failures import EXIT_CODES, FAILED, told
+from langchain_mix.cli.failures import EXIT_CODES, FAILED, reported_errors
 from langchain_mix.cli.sessions.queries import complete_session, find_session
 from langchain_mix.cli.terminal import output_console, write, write_json
 
@@ -24,7 +24,7 @@ SessionArgument = Annotated[
     ),
 ]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only tell what would be done.")]
+DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
 
 
 @sessions_app.command("list", epilog=EXIT_CODES)
@@ -52,7 +52,7 @@ def list_sessions(
     from langchain_mix.cli.sessions.views import show_sessions
 
     console = output_console()
-    with told(), connect(server, api=api, headers=header) as mix:
+    with reported_errors(), connect(server, api=api, headers=header) as mix:
         sessions = mix.sessions.list(include_subagents=True if subagents else None)[:limit]
         if json:
             write_json(console, [s.model_dump(mode="json", by_alias=True, exclude_unset=True) for s in sessions])
@@ -90,7 +90,7 @@ def show_session(
     )
 
     console = output_console()
-    with told(), connect(server, api=api, headers=header) as mix:
+    with reported_errors(), connect(server, api=api, headers=header) as mix:
         stored = read(mix, find_session(mix, session))
         if json:
             write_json(console, as_data(stored.session, stored.rows))
@@ -137,7 +137,7 @@ def export_sessions(
     from langchain_mix.cli.sessions.actions import export
     from langchain_mix.errors import MixInputError
 
-    with told(), connect(server, api=api, headers=header) as mix:
+    with reported_errors(), connect(server, api=api, headers=header) as mix:
         if everything == bool(sessions):
             raise MixInputError("Which sessions?", hint="Name them, or say `--all`.")
         ids = [s.id for s in mix.sessions.list()] if everything else [find_session(mix, s) for s in sessions or ()]
@@ -169,7 +169,7 @@ def fork_session(
     from langchain_mix.cli.sessions.actions import fork
 
     console = output_console()
-    with told(), connect(server, api=api, headers=header) as mix:
+    with reported_errors(), connect(server, api=api, headers=header) as mix:
         found = find_session(mix, session)
         forked = fork(mix, found, turns=turns, title=title, dry_run=dry_run, console=console)
         if forked:
@@ -200,7 +200,7 @@ def rewind_session(
     """
     from langchain_mix.cli.sessions.actions import rewind
 
-    with told(), connect(server, api=api, headers=header) as mix:
+    with reported_errors(), connect(server, api=api, headers=header) as mix:
         rewind(
             mix,
             find_session(mix, session),
@@ -239,7 +239,7 @@ def delete_sessions(
     """
     from langchain_mix.cli.sessions.actions import delete
 
-    with told(), connect(server, api=api, headers=header) as mix:
+    with reported_errors(), connect(server, api=api, headers=header) as mix:
         ids = [find_session(mix, s) for s in sessions]
         if delete(mix, list(dict.fromkeys(ids)), yes=yes, console=output_console()):
             raise typer.Exit(FAILED)

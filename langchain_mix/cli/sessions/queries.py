@@ -25,7 +25,7 @@ _COMPLETION_MS: Final = 1_000
 
 
 def find_session(mix: Mix, named: str) -> str:
-    """Finds the session that somebody means.
+    """Finds a session by what people type for it.
 
     Args:
         mix: The client.

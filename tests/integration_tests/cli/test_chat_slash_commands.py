@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from langchain_mix import MixEmulator
-from langchain_mix.cli.chat.conversation import ChatOptions, Talk
+from langchain_mix.cli.chat.conversation import ChatOptions, Conversation
 from langchain_mix.cli.chat.slash_commands import COMMANDS, Commands
 from langchain_mix.client import Mix
 from langchain_mix.emulator import Script, turn, use
@@ -21,14 +21,14 @@ class Chat:
     """A chat whose user answers every question in the same way."""
 
     def __init__(self, mix, session="", *, agrees=True):
-        self.talk = Talk(mix, ChatOptions(title="Talk"), session)
+        self.conversation = Conversation(mix, ChatOptions(title="Conversation"), session)
         self.out = io.StringIO()
         self.questions = []
         self.agrees = agrees
-        self.commands = Commands(self.talk, Console(file=self.out, width=200), self)
+        self.commands = Commands(self.conversation, Console(file=self.out, width=200), self)
 
     def confirm(self, question):
-        self.questions.append(question)
+        self.prompts.append(question)
         return self.agrees
 
     def run(self, line):
@@ -38,8 +38,8 @@ class Chat:
         return self.out.getvalue()
 
     def say(self, text):
-        turn = self.talk.say(text, permissions=lambda _: False, on_notification=lambda _: None)
-        self.talk.heard(turn.run())
+        turn = self.conversation.say(text, permissions=lambda _: False, on_notification=lambda _: None)
+        self.conversation.record(turn.run())
 
 
 @pytest.fixture
@@ -76,14 +76,14 @@ def test_quit(chat, line):
 
 def test_fork_goes_on_in_the_copy(chat, mix, talked):
     told = chat.run("/fork 2")
-    copy = chat.talk.session_id
+    copy = chat.conversation.session_id
     assert copy != talked
     assert copy in told
     assert talked in told
     assert asked(mix, copy) == ["What is 1+1?", "What is 2+2?"]
-    assert mix.sessions.get(id=copy).title == "Talk"
+    assert mix.sessions.get(id=copy).title == "Conversation"
     chat.run("/fork")
-    assert len(asked(mix, chat.talk.session_id)) == 2
+    assert len(asked(mix, chat.conversation.session_id)) == 2
     with pytest.raises(MixInputError, match="no number"):
         chat.run("/fork two")
 
@@ -92,10 +92,10 @@ def test_fork_where_the_server_cannot():
     with MixEmulator(api="0.8") as server, Mix(server_url=server.url) as mix:
         chat = Chat(mix)
         chat.say("What is 1+1?")
-        before = chat.talk.session_id
+        before = chat.conversation.session_id
         with pytest.raises(MixUnsupportedError, match=r"0\.7"):
             chat.run("/fork")
-        assert chat.talk.session_id == before
+        assert chat.conversation.session_id == before
 
 
 def test_rewind_asks_and_deletes(chat, mix, talked):
@@ -132,10 +132,10 @@ def test_session_shows_and_changes(chat, mix, talked):
     other = mix.sessions.create(title="Other").id
     mix.messages.send(id=other, text="What is 5+5?")
     assert "What is 5+5?" in chat.run(f"/session {other[:8]}")
-    assert chat.talk.session_id == other
+    assert chat.conversation.session_id == other
     with pytest.raises(MixError):
         chat.run("/session 00000000-0000-4000-8000-000000000000")
-    assert chat.talk.session_id == other
+    assert chat.conversation.session_id == other
 
 
 def test_new_begins_with_the_next_message(chat, mix, talked):
@@ -144,8 +144,8 @@ def test_new_begins_with_the_next_message(chat, mix, talked):
     with pytest.raises(MixInputError, match="no session yet"):
         chat.run("/session")
     chat.say("What is 1+1?")
-    assert mix.sessions.get(id=chat.talk.session_id).title == "Second talk"
-    assert chat.talk.session_id != talked
+    assert mix.sessions.get(id=chat.conversation.session_id).title == "Second talk"
+    assert chat.conversation.session_id != talked
 
 
 def test_upload_and_files(chat, mix, talked, here):
@@ -191,7 +191,7 @@ def test_upload_may_begin_a_session(mix, here):
     chat = Chat(mix)
     (here / "a.txt").write_text("x")
     chat.run("/upload a.txt")
-    assert chat.talk.session_id
+    assert chat.conversation.session_id
 
 
 def test_tools_are_shown_whole():
@@ -215,24 +215,24 @@ def test_model(chat):
 def test_plan_is_switched(chat, server):
     for line, told, on in (("/plan", "reads", True), ("/plan off", "works", False), ("/plan on", "reads", True)):
         assert told in chat.run(line)
-        assert chat.talk.options.plan_mode is on
+        assert chat.conversation.options.plan_mode is on
     with pytest.raises(MixInputError):
         chat.run("/plan perhaps")
     chat.say("What is 1+1?")
-    assert "system-reminder" in asked(chat.talk.mix, chat.talk.session_id)[-1]
+    assert "system-reminder" in asked(chat.conversation.mix, chat.conversation.session_id)[-1]
 
 
 def test_export(chat, here, talked):
     chat.run("/export")
     assert "## 3. You" in (here / f"session-{talked[:8]}.md").read_text()
-    chat.run("/export ./talk.json")
-    assert json.loads((here / "talk.json").read_text())["session"]["id"] == talked
-    (here / "talk.json").write_text("mine")
+    chat.run("/export ./conversation.json")
+    assert json.loads((here / "conversation.json").read_text())["session"]["id"] == talked
+    (here / "conversation.json").write_text("mine")
     chat.agrees = False
-    assert "Nothing was written" in chat.run("/export talk.json")
-    assert (here / "talk.json").read_text() == "mine"
+    assert "Nothing was written" in chat.run("/export conversation.json")
+    assert (here / "conversation.json").read_text() == "mine"
     chat.agrees = True
-    chat.run("/export talk.json")
-    assert (here / "talk.json").read_text() != "mine"
+    chat.run("/export conversation.json")
+    assert (here / "conversation.json").read_text() != "mine"
     with pytest.raises(OSError, match="No such file"):
         chat.run("/export no/such/place.md")

@@ -1,4 +1,4 @@
-"""Runs of agents on a server in the box, shown live."""
+"""Runs of agents on a local emulator, shown live."""
 
 from __future__ import annotations
 

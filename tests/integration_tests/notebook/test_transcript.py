@@ -1,4 +1,4 @@
-"""Sessions of a server in the box, to be looked at."""
+"""Sessions of a local emulator, to be looked at."""
 
 from __future__ import annotations
 

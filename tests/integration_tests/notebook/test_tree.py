@@ -1,4 +1,4 @@
-"""The checkpoints that `MixSaver` keeps on a server in the box, to be looked at."""
+"""The checkpoints that `MixSaver` keeps on a local emulator, to be looked at."""
 
 from __future__ import annotations
 

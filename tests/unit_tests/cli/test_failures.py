@@ -9,7 +9,7 @@ import sys
 import pytest
 import typer
 
-from langchain_mix.cli.failures import FAILED, INTERRUPTED, MISUSED, UNREACHED, told
+from langchain_mix.cli.failures import FAILED, INTERRUPTED, MISUSED, UNREACHED, reported_errors
 from langchain_mix.errors import MixAgentError, MixConnectionError, MixInputError, MixUnsupportedError
 
 
@@ -26,7 +26,7 @@ from langchain_mix.errors import MixAgentError, MixConnectionError, MixInputErro
     ],
 )
 def test_each_kind_of_error_has_its_exit_code(error, code, capsys):
-    with pytest.raises(typer.Exit) as left, told():
+    with pytest.raises(typer.Exit) as left, reported_errors():
         raise error
     assert left.value.exit_code == code
     said = capsys.readouterr().err
@@ -34,18 +34,18 @@ def test_each_kind_of_error_has_its_exit_code(error, code, capsys):
 
 
 def test_a_bug_keeps_its_traceback():
-    with pytest.raises(KeyError), told():
+    with pytest.raises(KeyError), reported_errors():
         raise KeyError("bug")
 
 
 def test_leaving_is_no_error():
-    with pytest.raises(typer.Exit) as left, told():
+    with pytest.raises(typer.Exit) as left, reported_errors():
         raise typer.Exit(0)
     assert left.value.exit_code == 0
 
 
 def test_markup_and_escapes_of_an_error_are_shown_as_they_are(capsys):
-    with pytest.raises(typer.Exit), told():
+    with pytest.raises(typer.Exit), reported_errors():
         raise MixInputError("[red]x[/red] \x1b[2J")
     assert capsys.readouterr().err == "Error: [red]x[/red] \\x1b[2J\n"
 
@@ -54,13 +54,13 @@ def test_what_an_error_notes_is_told_below_it(capsys):
     error = MixConnectionError("away")
     error.add_note("Session [b]s[/b] is left.\x1b[2J")
     error.add_note("So is the file.")
-    with pytest.raises(typer.Exit), told():
+    with pytest.raises(typer.Exit), reported_errors():
         raise error
     assert capsys.readouterr().err.splitlines()[1:] == ["Session [b]s[/b] is left.\\x1b[2J", "So is the file."]
 
 
 def test_an_unwritable_file_is_named(capsys):
-    with pytest.raises(typer.Exit), told():
+    with pytest.raises(typer.Exit), reported_errors():
         open("/nowhere/at/all")  # noqa: PTH123, SIM115
     assert capsys.readouterr().err == "Error: No such file or directory: /nowhere/at/all\n"
 
@@ -68,11 +68,11 @@ def test_an_unwritable_file_is_named(capsys):
 def test_a_reader_that_has_left_is_no_error():
     code = (
         "import typer\n"
-        "from langchain_mix.cli.failures import told\n"
+        "from langchain_mix.cli.failures import reported_errors\n"
         "app = typer.Typer()\n"
         "@app.command()\n"
         "def talk():\n"
-        "    with told():\n"
+        "    with reported_errors():\n"
         "        input()\n"
         "        print('too late', flush=True)\n"
         "app()\n"

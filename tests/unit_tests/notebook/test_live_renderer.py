@@ -11,11 +11,11 @@ import pytest
 
 from langchain_mix.client.updates import TextDelta
 from langchain_mix.notebook.html import Look
-from langchain_mix.notebook.live_renderer import Cell, Pace, Painter, in_notebook
+from langchain_mix.notebook.live_renderer import Cell, LiveRenderer, Throttle, in_notebook
 
 
 def test_one_output_and_the_last_state_always(notebook):
-    painter = Painter(Look())
+    painter = LiveRenderer(Look())
     began = time.monotonic()
     painter.start()
     for number in range(2000):
@@ -50,7 +50,7 @@ def shown_when(notebook, condition):
 
 def test_what_came_last_is_drawn_though_nothing_follows(notebook):
     reached = shown_when(notebook, lambda html: "second" in html)
-    painter = Painter(Look(), interval=0.05, idle=60.0)
+    painter = LiveRenderer(Look(), interval=0.05, idle=60.0)
     painter.start()
     painter.put(TextDelta("m", "first "))
     painter.put(TextDelta("m", "second"))
@@ -62,7 +62,7 @@ def test_what_came_last_is_drawn_though_nothing_follows(notebook):
 def test_time_is_drawn_though_nothing_comes(notebook):
     drawn = []
     reached = shown_when(notebook, lambda html: drawn.append(html) or len(drawn) > 2)
-    painter = Painter(Look(), interval=0.01, idle=0.02)
+    painter = LiveRenderer(Look(), interval=0.01, idle=0.02)
     painter.start()
     assert reached.wait(10)
     painter.finish("done")
@@ -70,7 +70,7 @@ def test_time_is_drawn_though_nothing_comes(notebook):
 
 def test_the_interval_is_kept(notebook):
     """With an hour between drawings there are the first and the last one."""
-    painter = Painter(Look(), interval=3600.0, idle=3600.0)
+    painter = LiveRenderer(Look(), interval=3600.0, idle=3600.0)
     painter.start()
     for _ in range(10):
         painter.put(TextDelta("m", "a"))
@@ -81,7 +81,7 @@ def test_the_interval_is_kept(notebook):
 
 def test_the_clock_is_the_one_that_is_given(notebook):
     times = iter([100.0, *[104.5] * 1000])
-    painter = Painter(Look(), interval=3600.0, idle=3600.0, clock=lambda: next(times))
+    painter = LiveRenderer(Look(), interval=3600.0, idle=3600.0, clock=lambda: next(times))
     painter.start()
     painter.finish("done")
     assert "4.5 s" in notebook.html
@@ -90,7 +90,7 @@ def test_the_clock_is_the_one_that_is_given(notebook):
 def test_who_reads_the_stream_never_waits_for_a_drawing(notebook, monkeypatch):
     door = threading.Event()
     drawing = threading.Event()
-    painter = Painter(Look(), interval=0.001, idle=0.001)
+    painter = LiveRenderer(Look(), interval=0.001, idle=0.001)
     painter.start()
 
     def slow(html, text):
@@ -109,7 +109,7 @@ def test_who_reads_the_stream_never_waits_for_a_drawing(notebook, monkeypatch):
 
 
 def test_what_cannot_be_drawn_is_raised_in_the_end(notebook, monkeypatch):
-    painter = Painter(Look(), interval=0.001)
+    painter = LiveRenderer(Look(), interval=0.001)
     painter.start()
 
     def broken(html, text):
@@ -127,7 +127,7 @@ def test_what_cannot_be_drawn_is_raised_in_the_end(notebook, monkeypatch):
 def test_the_look_is_kept(notebook):
     from langchain_mix.client.updates import ThinkingDelta
 
-    painter = Painter(Look(thinking="hidden"))
+    painter = LiveRenderer(Look(thinking="hidden"))
     painter.start()
     painter.put(ThinkingDelta("m", "secret"))
     painter.finish("done")
@@ -135,7 +135,7 @@ def test_the_look_is_kept(notebook):
 
 
 def test_a_display_can_be_drawn_again_after_its_end(notebook):
-    painter = Painter(Look())
+    painter = LiveRenderer(Look())
     painter.start()
     painter.finish("done")
     painter.view.notice("late", "news")
@@ -145,11 +145,11 @@ def test_a_display_can_be_drawn_again_after_its_end(notebook):
 
 
 def test_the_first_drawing_is_due_at_once():
-    assert Pace(0.1, 1.0).wait(5.0, news=True) == 0.0
+    assert Throttle(0.1, 1.0).wait(5.0, news=True) == 0.0
 
 
 def test_news_are_drawn_after_the_interval():
-    pace = Pace(0.1, 1.0)
+    pace = Throttle(0.1, 1.0)
     pace.drawn(5.0, 5.0)
     assert round(pace.wait(5.04, news=True), 3) == 0.06
     assert pace.wait(5.1, news=True) < 1e-9
@@ -157,20 +157,20 @@ def test_news_are_drawn_after_the_interval():
 
 
 def test_time_alone_is_drawn_seldom():
-    pace = Pace(0.1, 1.0)
+    pace = Throttle(0.1, 1.0)
     pace.drawn(5.0, 5.0)
     assert round(pace.wait(5.4, news=False), 3) == 0.6
 
 
 def test_slow_drawings_come_less_often():
-    pace = Pace(0.1, 1.0)
+    pace = Throttle(0.1, 1.0)
     pace.drawn(5.0, 5.5)
     assert round(pace.wait(5.5, news=True), 3) == 2.0
     assert round(pace.wait(5.5, news=False), 3) == 2.0
 
 
 def test_never_more_than_ten_in_a_second():
-    pace, now, drawn = Pace(0.1, 1.0), 0.0, 0
+    pace, now, drawn = Throttle(0.1, 1.0), 0.0, 0
     while now < 10.0:
         now += pace.wait(now, news=True)
         drawn += 1

@@ -12,12 +12,12 @@ from langchain_mix.client.updates import TextDelta, ThinkingDelta, ToolCalled, T
 from langchain_mix.errors import MixAgentError
 from langchain_mix.notebook import plain_text as module
 from langchain_mix.notebook.html import Look
-from langchain_mix.notebook.plain_text import Teller, Terminal, as_plain_text, printable
+from langchain_mix.notebook.plain_text import PlainTextWriter, Terminal, as_plain_text, printable
 from langchain_mix.notebook.view import Media, View, Words
 
 
-def told(teller, view):
-    return "".join(span.text for span in teller.tell(view))
+def told(writer, view):
+    return "".join(span.text for span in writer.changes(view))
 
 
 @pytest.fixture
@@ -33,104 +33,104 @@ def parts(view):
 
 
 def test_pieces_are_told_as_they_come(view, parts):
-    teller, words = Teller(Look()), Words()
+    writer, words = PlainTextWriter(Look()), Words()
     view.add(parts, words)
     view.say(words, "a")
-    assert told(teller, view) == "a"
+    assert told(writer, view) == "a"
     view.say(words, "b\nc")
-    assert told(teller, view) == "b\nc"
-    assert told(teller, view) == ""
+    assert told(writer, view) == "b\nc"
+    assert told(writer, view) == ""
 
 
 def test_kinds_are_told_apart(view, parts):
-    teller, thought, words = Teller(Look()), Words(thinking=True), Words()
+    writer, thought, words = PlainTextWriter(Look()), Words(thinking=True), Words()
     view.add(parts, thought)
     view.say(thought, "hm")
-    first = told(teller, view)
+    first = told(writer, view)
     view.add(parts, words)
     view.say(words, "a")
-    assert first + told(teller, view) == "[thinking] hm\na"
+    assert first + told(writer, view) == "[thinking] hm\na"
 
 
 def test_a_text_that_goes_on_after_a_tool(view, parts):
-    teller, words = Teller(Look()), Words()
+    writer, words = PlainTextWriter(Look()), Words()
     view.add(parts, words)
     view.say(words, "a")
-    first = told(teller, view)
+    first = told(writer, view)
     tool = view.tool(parts, "t")
     tool.name, tool.status = "Bash", "called"
-    second = told(teller, view)
+    second = told(writer, view)
     view.say(words, "b")
-    assert first + second + told(teller, view) == "a\n[tool] Bash \nb"
+    assert first + second + told(writer, view) == "a\n[tool] Bash \nb"
 
 
 def test_the_life_of_a_tool(view, parts):
-    teller = Teller(Look())
+    writer = PlainTextWriter(Look())
     tool = view.tool(parts, "t")
     tool.name, tool.arguments[:] = "Bash", ['{"command": "ls"}']
-    assert told(teller, view) == ""
+    assert told(writer, view) == ""
     tool.status = "called"
     view.touch(tool)
-    assert told(teller, view) == '[tool] Bash {"command": "ls"}\n'
+    assert told(writer, view) == '[tool] Bash {"command": "ls"}\n'
     tool.status, tool.progress = "succeeded", "ran"
     view.touch(tool)
-    assert told(teller, view) == "[tool] Bash succeeded ran\n"
+    assert told(writer, view) == "[tool] Bash succeeded ran\n"
     tool.output = "out"
     view.touch(tool)
     view.touch(tool)
-    assert told(teller, view) == "[tool] Bash gave: out\n"
+    assert told(writer, view) == "[tool] Bash gave: out\n"
     view.touch(tool)
-    assert told(teller, view) == ""
+    assert told(writer, view) == ""
 
 
 @pytest.mark.parametrize(("limit", "shown"), [(3, "out"), (2, "ou… (1 more characters)")])
 def test_outputs_are_cut(view, parts, limit, shown):
     tool = view.tool(parts, "t")
     tool.status, tool.output = "succeeded", "out"
-    assert f"gave: {shown}\n" in told(Teller(Look(max_output=limit)), view)
+    assert f"gave: {shown}\n" in told(PlainTextWriter(Look(max_output=limit)), view)
 
 
 @pytest.mark.parametrize("what", ["thinking", "tools"])
 def test_what_is_hidden_is_not_told(view, parts, what):
     view.add(parts, Words(thinking=True, pieces=["hm"]))
     view.tool(parts, "t").status = "succeeded"
-    text = told(Teller(Look(**{what: "hidden"})), view)
+    text = told(PlainTextWriter(Look(**{what: "hidden"})), view)
     assert ("[thinking]" in text) is (what != "thinking")
     assert ("[tool]" in text) is (what != "tools")
 
 
 def test_a_restated_text_is_told_as_a_whole_once(view, parts):
-    teller, words = Teller(Look()), Words()
+    writer, words = PlainTextWriter(Look()), Words()
     view.add(parts, words)
     view.say(words, "ac")
-    assert told(teller, view) == "ac"
+    assert told(writer, view) == "ac"
     words.restate("abc")
     view.touch(words)
-    assert told(teller, view) == "\n[a part of the text was lost on the way; this is the whole of it]\nabc"
+    assert told(writer, view) == "\n[a part of the text was lost on the way; this is the whole of it]\nabc"
     view.say(words, "d")
-    assert told(teller, view) == "d"
+    assert told(writer, view) == "d"
 
 
 def test_sub_agents_have_a_margin(view, parts):
     words = Words(depth=1)
     view.add(parts, words)
     view.say(words, "a\nb")
-    assert told(Teller(Look()), view) == "│ a\n│ b"
+    assert told(PlainTextWriter(Look()), view) == "│ a\n│ b"
 
 
 def test_media_and_notices(view, parts):
-    teller, media = Teller(Look()), Media("image", name="a.png", title="A")
+    writer, media = PlainTextWriter(Look()), Media("image", name="a.png", title="A")
     view.add(parts, media)
     view.notice("rate limit", "slow")
-    assert told(teller, view) == "[shown] image: A\n[rate limit] slow\n"
+    assert told(writer, view) == "[shown] image: A\n[rate limit] slow\n"
     view.touch(media)
-    assert told(teller, view) == ""
+    assert told(writer, view) == ""
 
 
 def test_the_end(view):
     view.elapsed, view.model = 1.0, "claude"
     view.end("failed", MixAgentError("It broke.", hint="Mend it."))
-    text = "".join(span.text for span in Teller(Look()).end(view))
+    text = "".join(span.text for span in PlainTextWriter(Look()).end(view))
     assert text == "failed · 1.0 s · claude\nMixAgentError: It broke.\nMend it.\n"
 
 
@@ -141,8 +141,8 @@ def test_nothing_that_a_terminal_obeys(view, parts):
     tool.name, tool.status, tool.output = "\x1b]0;x\x07", "succeeded", "\x1b[2J"
     view.notice("\x1bc", "\x1bc")
     view.end("failed", ValueError("\x1bc"))
-    teller = Teller(Look())
-    text = told(teller, view) + "".join(span.text for span in teller.end(view))
+    writer = PlainTextWriter(Look())
+    text = told(writer, view) + "".join(span.text for span in writer.end(view))
     assert not {"\x1b", "\x07", "\x9b", "\r"} & set(text)
     assert "a[31mb2J\nc" in text
 

@@ -47,7 +47,7 @@ class Source(httpx.SyncByteStream, httpx.AsyncByteStream):
         self.closed = True
 
 
-def heard(shell, stream, count=-1):
+def read_by(shell, stream, count=-1):
     """So many pieces of a stream, all for -1."""
     found = []
 
@@ -77,7 +77,7 @@ def heard(shell, stream, count=-1):
 def recorded(shell, *pieces, count=-1):
     take = Take(Clock(), 0)
     kind = RecordedStream if shell == "sync" else AsyncRecordedStream
-    found = heard(shell, kind(Source(*pieces), take), count)
+    found = read_by(shell, kind(Source(*pieces), take), count)
     return found, take.order(streamed=True)
 
 
@@ -113,7 +113,7 @@ def test_events_come_when_their_last_byte_came(events, sizes):
     for size in [*sizes, len(body)]:
         piece = body[start : start + size]
         if piece:
-            take.heard(piece)
+            take.received(piece)
             ends.append(start + len(piece))
         start += size
     order = take.order(streamed=True)
@@ -141,7 +141,7 @@ def test_a_reader_who_leaves_while_it_waits(shell):
     source = Source(ONE, asyncio.CancelledError())
     kind = RecordedStream if shell == "sync" else AsyncRecordedStream
     with pytest.raises(asyncio.CancelledError):
-        heard(shell, kind(source, take))
+        read_by(shell, kind(source, take))
     assert take.order(streamed=True).ending == "left waiting"
 
 
@@ -188,13 +188,13 @@ def replayed(order, body=ONE + TWO, patience=0.01, others=()):
 def test_a_replay_gives_the_pieces_as_they_came(shell):
     order = Order(requested=1, answered=2, events=(3, 3, 4), ending="ended", ended=5)
     _, stream = replayed(order, ONE + TWO + THREE)
-    assert heard(shell, stream) == [ONE + TWO, THREE]
+    assert read_by(shell, stream) == [ONE + TWO, THREE]
 
 
 def test_a_replay_breaks_where_the_connection_broke(shell):
     order = Order(requested=1, answered=2, events=(3, 4), ending="failed", ended=5, failure=("ReadTimeout", "late"))
     _, stream = replayed(order)
-    *pieces, problem = heard(shell, stream)
+    *pieces, problem = read_by(shell, stream)
     assert pieces == [ONE, TWO]
     assert isinstance(problem, httpx.ReadTimeout)
     assert str(problem) == "late"
@@ -205,16 +205,16 @@ def test_a_piece_waits_for_the_request_that_came_before_it(shell):
     other = Order(requested=4, answered=5)
     play, stream = replayed(order, others=[other])
     with pytest.raises(CassetteError, match="piece 2 of GET /stream waits"):
-        heard(shell, stream)
+        read_by(shell, stream)
     play, stream = replayed(order, others=[other])
     play.happened(4, 5)
-    assert heard(shell, stream, 2) == [ONE, TWO]
+    assert read_by(shell, stream, 2) == [ONE, TWO]
 
 
 def test_reading_on_where_the_reader_left_is_an_error(shell):
     play, stream = replayed(Order(requested=1, answered=2, events=(3, 4), ending="left"))
     with pytest.raises(CassetteError, match="is read on where its recording ends"):
-        heard(shell, stream)
+        read_by(shell, stream)
     assert play.problem is not None
 
 
@@ -222,12 +222,12 @@ def test_a_reader_who_waited_waits_again_until_it_is_shut_down(shell):
     order = Order(requested=1, answered=2, events=(3, 4), ending="left waiting")
     _, stream = replayed(order)
     with pytest.raises(CassetteError, match="the reader of GET /stream, which left it here"):
-        heard(shell, stream)
+        read_by(shell, stream)
     _, stream = replayed(order)
     sock = Connection(stream.interrupt).get_extra_info("socket")
     with pytest.raises(OSError, match="no socket"):
         sock.fileno()
-    *pieces, problem = heard(shell, stream)
+    *pieces, problem = read_by(shell, stream)
     assert pieces == [ONE, TWO], "what had arrived is still read"
     assert isinstance(problem, httpx.RemoteProtocolError)
 
@@ -244,7 +244,7 @@ def test_nobody_waits_for_a_stream_that_is_closed():
 
 @pytest.mark.parametrize("body", [ONE, ONE + TWO + THREE])
 def test_a_body_that_does_not_fit_its_order_is_told_at_once(body):
-    with pytest.raises(CassetteError, match=r"the body has \d events, and its x_order tells when 2 came"):
+    with pytest.raises(CassetteError, match=r"the body has \d events, and its x_order has the times of 2"):
         replayed(Order(requested=1, answered=2, events=(3, 4), ending="left"), body)
 
 

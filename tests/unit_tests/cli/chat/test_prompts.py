@@ -9,7 +9,7 @@ import threading
 import pytest
 from rich.console import Console
 
-from langchain_mix.cli.chat.prompts import Questions, notification_panel, permission_panel
+from langchain_mix.cli.chat.prompts import PromptHandler, notification_panel, permission_panel
 from langchain_mix.errors import MixTurnCancelled
 from langchain_mix.protocol.events import SSENotificationEventData, SSEPermissionEventData
 
@@ -47,9 +47,9 @@ def asking(*answers, policy="ask", seconds=20.0):
 
     out = io.StringIO()
     view = View()
-    questions = Questions(Console(file=out, width=120), view, policy, ask, seconds=seconds)
-    questions.freshness = freshness
-    return questions, asked, out, view
+    prompts = PromptHandler(Console(file=out, width=120), view, policy, ask, seconds=seconds)
+    prompts.freshness = freshness
+    return prompts, asked, out, view
 
 
 @pytest.mark.parametrize(
@@ -57,10 +57,10 @@ def asking(*answers, policy="ask", seconds=20.0):
     [(["y"], True), (["YES "], True), (["n"], False), (["no"], False), (["", "maybe", "y"], True), ([None], None)],
 )
 def test_a_permission_takes_a_clear_answer(answers, verdict):
-    questions, asked, out, view = asking(*answers)
-    assert questions.permission(REQUEST) is verdict
+    prompts, asked, out, view = asking(*answers)
+    assert prompts.permission(REQUEST) is verdict
     assert len(asked) == len(answers)
-    assert questions.freshness == [True] + [False] * (len(answers) - 1), "answers after a wrong one are not forgotten"
+    assert prompts.freshness == [True] + [False] * (len(answers) - 1), "answers after a wrong one are not forgotten"
     assert view.pauses == 1
     assert ("the server denies it" in out.getvalue()) is (verdict is None)
 
@@ -75,55 +75,55 @@ def test_all_that_is_asked_is_shown():
 
 
 def test_always_is_for_this_tool_alone():
-    questions, asked, out, _ = asking("a", "n")
-    assert questions.permission(REQUEST) is True
-    assert questions.permission(REQUEST) is True
+    prompts, asked, out, _ = asking("a", "n")
+    assert prompts.permission(REQUEST) is True
+    assert prompts.permission(REQUEST) is True
     assert len(asked) == 1
     assert "Allowed: Bash" in out.getvalue()
-    assert questions.permission(REQUEST.model_copy(update={"tool_name": "Write"})) is False
+    assert prompts.permission(REQUEST.model_copy(update={"tool_name": "Write"})) is False
     assert len(asked) == 2
 
 
 @pytest.mark.parametrize(("policy", "verdict"), [("allow", True), ("deny", False)])
 def test_a_fixed_policy_asks_nobody_and_tells(policy, verdict):
-    questions, asked, out, _ = asking(policy=policy)
-    assert questions.permission(REQUEST) is verdict
+    prompts, asked, out, _ = asking(policy=policy)
+    assert prompts.permission(REQUEST) is verdict
     assert not asked
     assert "Bash: Execute command: rm -rf build" in out.getvalue()
 
 
 def test_without_anybody_to_ask_it_is_denied_and_told():
     out = io.StringIO()
-    questions = Questions(Console(file=out, width=200), View(), "ask")
-    assert questions.permission(REQUEST) is False
+    prompts = PromptHandler(Console(file=out, width=200), View(), "ask")
+    assert prompts.permission(REQUEST) is False
     assert "Denied: Bash" in out.getvalue()
     assert "--permissions allow" in out.getvalue()
 
 
 @pytest.mark.parametrize("key", [KeyboardInterrupt, EOFError])
 def test_leaving_a_question_ends_the_turn(key):
-    questions, _, _, _ = asking(key)
+    prompts, _, _, _ = asking(key)
     with pytest.raises(MixTurnCancelled):
-        questions.permission(REQUEST)
-    questions, _, _, _ = asking(key)
+        prompts.permission(REQUEST)
+    prompts, _, _, _ = asking(key)
     with pytest.raises(MixTurnCancelled):
-        questions.notification(SSENotificationEventData(id="n", response_type="text"))
+        prompts.notification(SSENotificationEventData(id="n", response_type="text"))
 
 
 def test_an_answer_that_is_not_understood_is_told_how_to_answer():
-    questions, _, out, _ = asking("sure", "y")
-    assert questions.permission(REQUEST) is True
+    prompts, _, out, _ = asking("sure", "y")
+    assert prompts.permission(REQUEST) is True
     assert "Answer y, n or a, then Enter." in out.getvalue()
-    questions, _, out, _ = asking("y")
-    questions.permission(REQUEST)
+    prompts, _, out, _ = asking("y")
+    prompts.permission(REQUEST)
     assert "Answer y" not in out.getvalue()
 
 
 def test_a_wrong_answer_does_not_buy_time(monkeypatch):
     times = iter([0.0, 0.0, 12.0, 25.0])
     monkeypatch.setattr("langchain_mix.cli.chat.prompts.time.monotonic", lambda: next(times))
-    questions, asked, _, _ = asking("what?", "hm?", "y")
-    assert questions.permission(REQUEST) is None
+    prompts, asked, _, _ = asking("what?", "hm?", "y")
+    assert prompts.permission(REQUEST) is None
     assert [left for _, left in asked] == [20.0, 8.0]
 
 
@@ -141,18 +141,18 @@ def test_a_wrong_answer_does_not_buy_time(monkeypatch):
 def test_notifications(kind, answers, said):
     choices = ["Red", "Blue"] if kind == "choice" else None
     note = SSENotificationEventData(id="n", title="T", message="M", response_type=kind, choices=choices, timeout=60)
-    questions, asked, out, _ = asking(*answers)
-    assert questions.notification(note) == said
+    prompts, asked, out, _ = asking(*answers)
+    assert prompts.notification(note) == said
     assert all(50 < left <= 60 for _, left in asked)
     assert "M" in out.getvalue()
 
 
-def test_a_notification_without_anybody_is_left_alone_and_told():
+def test_a_notification_without_a_terminal_is_reported_and_not_answered():
     out = io.StringIO()
     note = SSENotificationEventData(id="n", title="T", message="M", response_type="text")
-    assert Questions(Console(file=out), View(), "allow").notification(note) is None
+    assert PromptHandler(Console(file=out), View(), "allow").notification(note) is None
     assert "M" in out.getvalue()
-    assert "Nobody" in out.getvalue()
+    assert "no terminal" in out.getvalue()
 
 
 def test_a_notification_is_harmless():
@@ -172,9 +172,9 @@ def test_two_questions_are_never_asked_at_once():
         order.append(f"{name} answered")
         return "y"
 
-    questions = Questions(Console(file=io.StringIO()), View(), "ask", ask)
-    first = threading.Thread(target=questions.permission, args=(REQUEST,), name="first")
-    second = threading.Thread(target=questions.permission, args=(REQUEST,), name="second")
+    prompts = PromptHandler(Console(file=io.StringIO()), View(), "ask", ask)
+    first = threading.Thread(target=prompts.permission, args=(REQUEST,), name="first")
+    second = threading.Thread(target=prompts.permission, args=(REQUEST,), name="second")
     first.start()
     assert asked.wait(5)
     second.start()
