@@ -33,6 +33,7 @@ from langchain_mix.retrievers.limits import Limits
 from langchain_mix.retrievers.reports import OnProblem
 from langchain_mix.retrievers.selection import Selection
 from langchain_mix.retrievers.session_index import Plan, SessionIndex
+from langchain_mix.retrievers.tokens import stemming_languages
 
 if TYPE_CHECKING:
     from langchain_mix.client import Mix
@@ -67,6 +68,9 @@ class RetrieverFields(SecretFields, BaseRetriever):
         limits: How much is read.
         chunk_size: Characters of a passage at most.
         chunk_overlap: Characters at the end of a passage that may stand at the beginning of the next one, too.
+        stemming: The language of the texts, such as `"german"`, whose forms of a word are then one: `Häuser` finds
+            `Haus`. Needs the extra `stemming`; an unknown language is refused with the list of those it knows. None
+            for plurals and the commonest endings of English.
         images: Whether images are documents as well: found by their names, with `thumbnail_url` in the metadata.
         embeddings: An embedding model of LangChain's; its ranking and that by words are put together by places.
         weights: How much the rankings count: by words, and by meaning. 0 leaves one out.
@@ -105,6 +109,7 @@ class RetrieverFields(SecretFields, BaseRetriever):
     limits: Limits = Limits()
     chunk_size: int = Field(default=1000, ge=1)
     chunk_overlap: int = Field(default=150, ge=0)
+    stemming: str | None = None
     images: bool = False
     embeddings: Embeddings | None = None
     weights: tuple[
@@ -131,6 +136,8 @@ class RetrieverFields(SecretFields, BaseRetriever):
         if not any(self.weights):
             raise MixConfigurationError("Both `weights` are 0; nothing would be found.")
         Splitting(self.chunk_size, self.chunk_overlap)
+        if self.stemming is not None and self.stemming not in (known := stemming_languages()):
+            raise MixConfigurationError(f"`stemming` is {self.stemming!r}.", hint=f"It is one of {', '.join(known)}.")
         if self.server_url:
             url, credentials = split_url(self.server_url)
             if credentials:
@@ -207,7 +214,7 @@ class RetrieverFields(SecretFields, BaseRetriever):
             session_id=session_id,
             server_url=server_url,
             selection=self.selection or Selection(include=self.include, exclude=self.exclude),
-            reading=Reading(Splitting(self.chunk_size, self.chunk_overlap), self.limits, self.images),
+            reading=Reading(Splitting(self.chunk_size, self.chunk_overlap), self.limits, self.images, self.stemming),
             verify=self.verify,
             on_problem=self.on_problem,
             weights=Weights(*self.weights),
@@ -227,7 +234,9 @@ class RetrieverFields(SecretFields, BaseRetriever):
         Raises:
             MixConfigurationError: `cache_dir` cannot be used.
         """
-        kept = KeptIndex(self.cache_dir.expanduser(), _key_of(plan)) if self.cache_dir is not None else None
+        kept = None
+        if self.cache_dir is not None:
+            kept = KeptIndex(self.cache_dir.expanduser(), _key_of(plan), self.stemming)
         embedder = None
         if self.embeddings is not None and plan.weights.meaning > 0:
             embedder = Embedder(

@@ -54,17 +54,25 @@ class Weights:
 class Index:
     """The chunks of files and their rankings. It may be used by many threads at once."""
 
-    def __init__(self, files: Mapping[str, IndexedFile], vectors: Mapping[str, Vector] | None = None) -> None:
+    def __init__(
+        self,
+        files: Mapping[str, IndexedFile],
+        vectors: Mapping[str, Vector] | None = None,
+        *,
+        stemming: str | None = None,
+    ) -> None:
         """Builds it; takes processor time.
 
         Args:
             files: The files by name, those without chunks included.
             vectors: The vector of each chunk by the digest of its content; None without an embedding model.
+            stemming: With which the terms of the files were made.
 
         Raises:
             MixConfigurationError: The vectors do not fit together.
         """
         self.files = {name: files[name] for name in sorted(files)}
+        self._stemming = stemming
         self._places = [(name, number) for name, file in self.files.items() for number in range(len(file.chunks))]
         self._words = LexicalIndex([terms for file in self.files.values() for terms in file.terms])
         self._vectors = None if vectors is None else self._vector_index(vectors)
@@ -124,10 +132,10 @@ class Index:
         """
         mask = self._mask(accepts)
         if vector is None or self._vectors is None or weights.meaning == 0:
-            hits = self._words.rank(terms_of(query), k, mask)
+            hits = self._words.rank(terms_of(query, self._stemming), k, mask)
         else:
             depth = max(_DEPTH, 4 * k)
-            words = self._words.rank(terms_of(query), depth, mask) if weights.words else []
+            words = self._words.rank(terms_of(query, self._stemming), depth, mask) if weights.words else []
             meaning = self._vectors.rank(vector, depth, mask)
             hits = fused([(words, weights.words), (meaning, weights.meaning)], k)
         return [self._found(hit) for hit in hits]

@@ -31,11 +31,13 @@ class Reading:
         splitting: The size of chunks.
         limits: How much of a file is read.
         images: Whether an image is a document; its text is its name.
+        stemming: The language whose endings make no difference to the search; None for the commonest of English.
     """
 
     splitting: Splitting
     limits: Limits
     images: bool = False
+    stemming: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +107,7 @@ def index_file(file: RemoteFile, data: bytes, now: float, reading: Reading) -> I
         checked_at=now,
         kind=parsed.kind,
         chunks=chunks,
-        terms=search_terms(file.name, chunks),
+        terms=search_terms(file.name, chunks, reading.stemming),
         problems=problems,
         partial=partial,
         skipped=skipped,
@@ -143,7 +145,7 @@ def remote_file(file: IndexedFile, session_id: str, server_url: str) -> RemoteFi
     return RemoteFile(file.name, file.listed_size, file.modified, file_url(server_url, session_id, file.name))
 
 
-def search_terms(name: str, chunks: tuple[Chunk, ...]) -> tuple[list[str], ...]:
+def search_terms(name: str, chunks: tuple[Chunk, ...], stemming: str | None = None) -> tuple[list[str], ...]:
     """The terms under which chunks are found: those of their texts, of what is above, and of the file's name.
 
     Above are headings, and the keys of a JSON document that lead to a value.
@@ -151,13 +153,14 @@ def search_terms(name: str, chunks: tuple[Chunk, ...]) -> tuple[list[str], ...]:
     Args:
         name: The file's name.
         chunks: Its chunks.
+        stemming: As in `terms_of`.
 
     Returns:
         The terms of each.
     """
     path = PurePosixPath(name)
-    common = terms_of(" ".join((*path.parts[:-1], path.stem)))
-    return tuple(common + terms_of(_above(c.place)) + terms_of(c.content) for c in chunks)
+    common = terms_of(" ".join((*path.parts[:-1], path.stem)), stemming)
+    return tuple(common + terms_of(_above(c.place), stemming) + terms_of(c.content, stemming) for c in chunks)
 
 
 def _above(place: Place) -> str:

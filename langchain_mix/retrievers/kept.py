@@ -74,12 +74,13 @@ class KeptIndex:
         notes: What went wrong, a sentence each.
     """
 
-    def __init__(self, directory: Path, key: str) -> None:
+    def __init__(self, directory: Path, key: str, stemming: str | None = None) -> None:
         """Makes the directory, for its owner alone if it is new.
 
         Args:
             directory: Where such files are. They hold the text of the server's files, and are their owner's alone.
             key: All that the content depends on beside the server's files.
+            stemming: With which the search terms of files are made.
 
         Raises:
             MixConfigurationError: The directory cannot be made.
@@ -93,11 +94,12 @@ class KeptIndex:
         name = blake2b(f"{FORMAT}\n{key}".encode(errors="surrogatepass"), digest_size=16).hexdigest()
         self.path = directory / f"langchain-mix-index-{name}.sqlite"
         self.notes: list[str] = []
+        self._stemming = stemming
 
     def load_files(self) -> dict[str, IndexedFile]:
         """Reads the files that are kept, by name."""
         rows: list[Any] = self._with(lambda db: db.execute("SELECT * FROM files ORDER BY name").fetchall(), [])
-        found = (_file_of(row) for row in rows)
+        found = (_file_of(row, self._stemming) for row in rows)
         whole = {file.name: file for file in found if file is not None}
         self._tell_damaged(len(rows) - len(whole), "files")
         return whole
@@ -215,7 +217,7 @@ def _row_of(file: IndexedFile) -> tuple[Any, ...]:
     return (*row, _proof(row))
 
 
-def _file_of(row: tuple[Any, ...]) -> IndexedFile | None:
+def _file_of(row: tuple[Any, ...], stemming: str | None) -> IndexedFile | None:
     *told, proof = row
     if proof != _proof(told):
         return None
@@ -232,7 +234,7 @@ def _file_of(row: tuple[Any, ...]) -> IndexedFile | None:
         checksum=body["checksum"],
         kind=body["kind"],
         chunks=chunks,
-        terms=search_terms(told[0], chunks),
+        terms=search_terms(told[0], chunks, stemming),
         problems=tuple(body["problems"]),
         partial=tuple(body["partial"]),
         skipped=body["skipped"],

@@ -270,14 +270,14 @@ class SessionIndex:
         vectors = (yield from embedder.vectors_of(files.values())) if embedder is not None else None
         if old is not None and vectors is None:
             return old.rechecked(files)  # The model failed once more; nothing else has changed.
-        built: Index = yield Work(lambda: Index(files, vectors))
+        built: Index = yield Work(lambda: Index(files, vectors, stemming=self.plan.reading.stemming))
         return built
 
     def _renewed(self, index: Index) -> Steps[Index]:
         """An index of the same files with new vectors."""
         embedder = self._embedder
         vectors = (yield from embedder.vectors_of(index.files.values())) if embedder is not None else None
-        newer: Index = yield Work(lambda: Index(index.files, vectors))
+        newer: Index = yield Work(lambda: Index(index.files, vectors, stemming=self.plan.reading.stemming))
         with self._lock:
             if self._index is index:
                 self._index = newer

@@ -6,11 +6,14 @@ Owns: which terms a text has, in every script. Refuses to know: how much terms c
 from __future__ import annotations
 
 import re
+import threading
 import unicodedata
 from collections.abc import Iterable, Iterator
 from functools import lru_cache
 from itertools import pairwise
-from typing import Final
+from typing import Any, Final
+
+from langchain_mix.extras import extra
 
 _MARKS: Final = (
     "\u0300-\u036f\u0483-\u0487\u0591-\u05bd\u05bf\u05c1\u05c2\u05c4\u05c5\u05c7\u0610-\u061a\u064b-\u065f\u0670"
@@ -75,7 +78,7 @@ _ACCENTS: Final = range(202, 235)
 """Classes of marks that readers leave out at will. Vowel signs of Indic scripts and voiced kana have others."""
 
 
-def terms_of(text: str) -> list[str]:
+def terms_of(text: str, stemming: str | None = None) -> list[str]:
     """Splits a text into search terms.
 
     Upper and lower case, width, accents and plurals make no difference. A name such as `readFile`, `read_file` or
@@ -84,6 +87,7 @@ def terms_of(text: str) -> list[str]:
 
     Args:
         text: The text.
+        stemming: The language of PyStemmer whose endings are taken off; None for the commonest ones of English.
 
     Returns:
         Its terms in the order in which they stand, repeated ones repeated.
@@ -94,14 +98,25 @@ def terms_of(text: str) -> list[str]:
         text = unicodedata.normalize("NFKC", text).translate(_INVISIBLE).replace("\u266f", "#")
     found: list[str] = []
     for piece in _PIECE.findall(text):
-        found += _terms_of_piece(piece)
+        found += _terms_of_piece(piece, stemming)
     return found
 
 
-def _with_signs(piece: str) -> tuple[str, ...]:
+def stemming_languages() -> tuple[str, ...]:
+    """Returns the languages that PyStemmer knows.
+
+    Raises:
+        ModuleNotFoundError: It is not installed.
+    """
+    with extra("stemming", part="`stemming`"):
+        import Stemmer  # noqa: PLC0415  # An extra.
+    return tuple(Stemmer.algorithms())
+
+
+def _with_signs(piece: str, stemming: str | None) -> tuple[str, ...]:
     """Gives the terms of the words in a piece, and one more of the word with its signs."""
     words = piece.strip(_SIGNS)
-    terms = _terms_of_piece(words)
+    terms = _terms_of_piece(words, stemming)
     parts = _JOINTS.split(words)
     first, last = piece[: piece.index(words)], piece[len(piece) - len(piece.lstrip(".")) + len(words) :]
     signed = [first + _fold(parts[0])] * bool(first) + [_fold(parts[-1]) + last] * bool(last)
@@ -109,33 +124,57 @@ def _with_signs(piece: str) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=1 << 16)
-def _terms_of_piece(piece: str) -> tuple[str, ...]:
+def _terms_of_piece(piece: str, stemming: str | None) -> tuple[str, ...]:
     if piece[0] == "." or piece[-1] in _SIGNS:
-        return _with_signs(piece)
+        return _with_signs(piece, stemming)
     if piece.isascii():
-        return _terms_of_name(piece)
+        return _terms_of_name(piece, stemming)
     found: list[str] = []
     end = 0
     for run in _SCRIPTS.finditer(piece):
-        found += _terms_of_name(piece[end : run.start()])
+        found += _terms_of_name(piece[end : run.start()], stemming)
         found += _unspaced(run[0]) if run["unspaced"] else _hangul(run[0])
         end = run.end()
-    found += _terms_of_name(piece[end:])
+    found += _terms_of_name(piece[end:], stemming)
     return tuple(term[:_LONGEST] for term in found if term)  # An accent without a letter leaves nothing.
 
 
-def _terms_of_name(name: str) -> tuple[str, ...]:
+def _terms_of_name(name: str, stemming: str | None) -> tuple[str, ...]:
     if name.isascii() and name.isalpha() and (name[1:].islower() or name.isupper()):
-        return (_stem(name.lower()[:_LONGEST]),)
+        return (_term_of(name, stemming),)
     bare = name.removesuffix("'s").removesuffix("\u2019s")
     pattern = _PARTS if bare.isascii() else _OTHER_PARTS
-    parts = [_fold(part) for part in pattern.findall(bare)]
-    terms = [_stem(part[:_LONGEST]) for part in parts]
+    parts = pattern.findall(bare)
+    terms = [_term_of(part, stemming) for part in parts]
     if len(parts) > 1 and "'" not in bare and "\u2019" not in bare:
         # `readFile` finds `read_file` as well; the points in 3.14 and in dates are part of them.
         numbers = all(part.isdigit() for part in parts)
-        terms.append(_fold(bare)[:_LONGEST] if numbers else _stem("".join(parts)[:_LONGEST]))
+        terms.append(_fold(bare)[:_LONGEST] if numbers else _term_of("".join(parts), stemming))
     return tuple(terms)
+
+
+def _term_of(word: str, stemming: str | None) -> str:
+    """Returns a word without its ending. The stems of a language are found before accents are dropped: they matter."""
+    if stemming is None:
+        return _stem(_fold(word)[:_LONGEST])
+    return _fold(_STEMMERS.of(stemming).stemWord(word.casefold()[:_LONGEST]))
+
+
+class _Stemmers(threading.local):
+    """The stemmers of one thread: one of them must not be used by two."""
+
+    def __init__(self) -> None:
+        self._made: dict[str, Any] = {}
+
+    def of(self, language: str) -> Any:
+        if language not in self._made:
+            import Stemmer  # noqa: PLC0415  # An extra, which was found when the retriever was made.
+
+            self._made[language] = Stemmer.Stemmer(language, 0)  # Terms of pieces are cached here.
+        return self._made[language]
+
+
+_STEMMERS: Final = _Stemmers()
 
 
 def _fold(text: str) -> str:

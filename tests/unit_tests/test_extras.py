@@ -33,6 +33,12 @@ except ModuleNotFoundError as error:
         ("from langchain_mix.testing import MixEmulator", "PIL", "MixEmulator", "testing"),
         ("from langchain_mix.testing import use_cassette", "vcr", "use_cassette", "testing"),
         ("import langchain_mix.testing.plugin", "pytest", "langchain_mix.testing.plugin", "testing"),
+        (
+            "from langchain_mix import MixRetriever; MixRetriever(stemming='german')",
+            "Stemmer",
+            "`stemming`",
+            "stemming",
+        ),
         ("from langchain_mix.notebook import show", "markdown_it", "langchain_mix.notebook", "notebook"),
     ],
 )

@@ -56,13 +56,28 @@ def test_seconds_hold_across_processes(scene, tmp_path):
     assert downloads(server, before) == []
 
 
-@pytest.mark.parametrize("options", [{"chunk_size": 500}, {"images": True}, {"chunk_overlap": 10}])
+@pytest.mark.parametrize(
+    "options", [{"chunk_size": 500}, {"images": True}, {"chunk_overlap": 10}, {"stemming": "german"}]
+)
 def test_what_was_read_in_another_way_is_read_anew(scene, tmp_path, options):
     server, mix, session_id = scene
     MixRetriever(mix=mix, session_id=session_id, cache_dir=tmp_path).invoke("heron")
     before = len(server.requests)
     MixRetriever(mix=mix, session_id=session_id, cache_dir=tmp_path, **options).invoke("heron")
     assert len(downloads(server, before)) == 3
+
+
+def test_a_cache_is_searched_with_the_stemming_it_was_written_with(scene, tmp_path):
+    server, mix, session_id = scene
+    mix.files.upload_session_file(id=session_id, file="Die alten Häuser am Fluss.".encode(), file_name="fluss.txt")
+    MixRetriever(mix=mix, session_id=session_id, cache_dir=tmp_path, stemming="german").refresh()
+    MixRetriever(mix=mix, session_id=session_id, cache_dir=tmp_path).refresh()
+    options = {"mix": mix, "session_id": session_id, "cache_dir": tmp_path, "verify": "listing"}
+    before = len(server.requests)
+    (found,) = MixRetriever(**options, stemming="german").invoke("altes Haus")
+    assert found.metadata["file_name"] == "fluss.txt"
+    assert MixRetriever(**options).invoke("altes Haus") == []
+    assert downloads(server, before) == []
 
 
 def test_patterns_share_what_was_read(scene, tmp_path):

@@ -278,3 +278,21 @@ def test_a_number_of_documents_that_was_set_later_is_checked_too(server, session
 def test_queries_of_any_length_are_answered(server, session_id, opened, query):
     assert len(query) >= 99_000
     assert len(opened(server_url=server.url, session_id=session_id).invoke(query, k=10**12)) == 8
+
+
+def test_the_forms_of_a_word_are_one_with_stemming(server, session_id, opened):
+    """The passage is the file's own text, and its place is where it stands."""
+    text = "Zuerst etwas anderes.\n\nDie alten Häuser am Fluss wurden trockengelegt.\n"
+    with Mix(server_url=server.url) as mix:
+        mix.files.upload_session_file(id=session_id, file=text.encode(), file_name="fluss.txt")
+    options = {"server_url": server.url, "session_id": session_id, "chunk_size": 60, "chunk_overlap": 0}
+    assert opened(**options).invoke("Haus trockenlegen") == []
+    (found,) = opened(**options, stemming="german").invoke("Haus")
+    start, end = found.metadata["start_index"], found.metadata["end_index"]
+    assert found.page_content == text[start:end] == "Die alten Häuser am Fluss wurden trockengelegt."
+
+
+@pytest.mark.parametrize("language", ["klingon", "German", ""])
+def test_an_unknown_language_is_refused_with_those_that_are_known(language):
+    with pytest.raises(ValidationError, match=r"`stemming` is .*arabic, .*german, .*yiddish"):
+        MixRetriever(stemming=language)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
@@ -162,3 +163,32 @@ def test_a_name_with_signs_finds_its_own_text_first(name):
     texts += [f"Written in {one}." for one in names]
     found = LexicalIndex([terms_of(text) for text in texts]).rank(terms_of(name), 3)
     assert texts[found[0].position] == f"Written in {name.lower()}."
+
+
+@pytest.mark.parametrize(
+    ("language", "forms"),
+    [
+        ("german", ["Häuser", "Haus", "HAUSES", "hauser"]),
+        ("french", ["répété", "répétée", "répétées"]),
+        ("russian", ["птица", "птицы", "ПТИЦАМИ"]),
+        ("finnish", ["talo", "talossa", "talosta"]),
+        ("english", ["generous", "generously"]),
+        ("turkish", ["kitaplar", "kitapları"]),
+    ],
+)
+def test_the_forms_of_a_word_have_one_term_in_its_language(language, forms):
+    assert len({tuple(terms_of(form, language)) for form in forms}) == 1
+    assert len({tuple(terms_of(form)) for form in forms}) > 1
+
+
+def test_names_and_scripts_without_spaces_are_the_same_in_every_language():
+    for text in ("C# and C++", ".NET", "3.14", "日本語", "한국어"):
+        assert set(terms_of(text, "german")) >= set(terms_of(text)) - {"and"}
+    assert terms_of("readFile", "english") == terms_of("read_file", "english")
+
+
+def test_many_threads_may_take_terms_at_once():
+    words = [f"Wohnung{'en' * (n % 2)}{chr(97 + n % 26)}" for n in range(3000)]
+    alone = [terms_of(word, "german") for word in words]
+    with ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda word: terms_of(word, "german"), words)) == alone
