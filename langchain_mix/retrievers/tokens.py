@@ -109,7 +109,7 @@ def stemming_languages() -> tuple[str, ...]:
         ModuleNotFoundError: It is not installed.
     """
     with extra("stemming", part="`stemming`"):
-        import Stemmer  # noqa: PLC0415  # An extra.
+        import Stemmer  # type: ignore[import-not-found]  # noqa: PLC0415  # An extra; it has no types.
     return tuple(Stemmer.algorithms())
 
 
