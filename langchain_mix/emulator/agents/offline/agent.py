@@ -1,56 +1,54 @@
 """The agent that needs no model and no key.
 
-Owns: the order in which strategies are tried, and turning their moves into pieces.
-Refuses to know: how any question is answered; each strategy is a pure function of the conversation, so the same
-conversation always gets the same answer, after a fork and a restart too.
+Owns: the order of the strategies, and how their moves become pieces of a reply.
+Refuses to know: how a question is answered. Each strategy is a pure function of the conversation, so the same
+conversation gets the same answer, after a fork and a restart too.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator, Iterator, Sequence
 
 from langchain_mix.emulator.agents.base import Piece, Request, Text, Thinking, ToolUse, Usage
-from langchain_mix.emulator.agents.offline.arithmetic import arithmetic
-from langchain_mix.emulator.agents.offline.assignment import plain
-from langchain_mix.emulator.agents.offline.changes import replace_text, write_file
-from langchain_mix.emulator.agents.offline.client_tools import follow_form, follow_tools
+from langchain_mix.emulator.agents.offline.answers import (
+    calculate,
+    delegate,
+    fallback,
+    greet,
+    keep_todos,
+    name_capital,
+    recall,
+    write_file,
+)
+from langchain_mix.emulator.agents.offline.client_tools import call_client_tools, fill_schema, without_setup
 from langchain_mix.emulator.agents.offline.conversation import Act, Conversation, Move, Say, Strategy
-from langchain_mix.emulator.agents.offline.errands import delegate, keep_todos, present_plan, run_command
-from langchain_mix.emulator.agents.offline.facts import facts
-from langchain_mix.emulator.agents.offline.files import list_files, search_files
-from langchain_mix.emulator.agents.offline.persona import formed, only_answer
-from langchain_mix.emulator.agents.offline.prose import pieces, tokens
-from langchain_mix.emulator.agents.offline.recall import recall
-from langchain_mix.emulator.agents.offline.smalltalk import honest, smalltalk
-from langchain_mix.emulator.agents.offline.summaries import summarise
-from langchain_mix.emulator.agents.offline.table_answers import answer_from_tables
+from langchain_mix.emulator.agents.offline.files import aggregate_table, list_files, quote_file
 
 MODEL = "offline"
 MAX_STEPS = 100
+LONGEST_PIECE = 24
+_CHARS_PER_TOKEN = 4
+_PIECE = re.compile(r"\s*\S+|\s+\Z")
 
-PROTOCOLS: tuple[Strategy, ...] = (follow_tools, follow_form)
-"""Tried before all others, on the conversation with its blocks; what they say is sent to the letter."""
+PROTOCOLS: tuple[Strategy, ...] = (call_client_tools, fill_schema)
+"""Tried first, on the conversation with the blocks that ask for client tools and structured output."""
 
 STRATEGIES: tuple[Strategy, ...] = (
-    only_answer,
-    present_plan,
     delegate,
     write_file,
-    replace_text,
-    run_command,
     keep_todos,
-    smalltalk,
+    greet,
     recall,
-    arithmetic,
-    summarise,
-    facts,
+    calculate,
+    name_capital,
     list_files,
-    answer_from_tables,
-    search_files,
+    aggregate_table,
+    quote_file,
 )
-"""Tried in order; the first that knows the question answers it."""
+"""Tried in order, on the conversation without those blocks."""
 
 
 class OfflineAgent:
@@ -69,32 +67,52 @@ class OfflineAgent:
     async def reply(self, request: Request) -> AsyncIterator[Piece]:
         """Thinks, then either calls a tool or answers."""
         talk = Conversation.of(request)
-        move = await asyncio.to_thread(self._move, talk)  # Large tables take their time.
+        move = await asyncio.to_thread(self._move, talk)  # A large table takes its time.
         for piece in _pieces(talk, move):
             yield piece
 
     def _move(self, talk: Conversation) -> Move:
         if len(talk.steps) >= MAX_STEPS:
             return Say(f"I stopped after {MAX_STEPS} tool calls without an answer.")
-        asked = (protocol(talk) for protocol in PROTOCOLS)
-        move = next((found for found in asked if found is not None), None)
-        if move is not None:
-            return move
-        talk = plain(talk)
-        moves = (strategy(talk) for strategy in self._strategies)
-        move = next((found for found in moves if found is not None), None) or honest(talk)
-        return formed(talk, move) if isinstance(move, Say) else move
+        move = _first(PROTOCOLS, talk)
+        if move is None:
+            talk = without_setup(talk)
+            move = _first(self._strategies, talk)
+        return move or fallback(talk)
+
+
+def _first(strategies: Sequence[Strategy], talk: Conversation) -> Move | None:
+    moves = (strategy(talk) for strategy in strategies)
+    return next((move for move in moves if move is not None), None)
 
 
 def _pieces(talk: Conversation, move: Move) -> Iterator[Piece]:
     thoughts = _thoughts(talk, move) if talk.request.thinking_level != "off" else ""
-    yield from (Thinking(part) for part in pieces(thoughts))
-    yield from (Text(part) for part in pieces(move.text))
+    yield from (Thinking(part) for part in word_pieces(thoughts))
+    yield from (Text(part) for part in word_pieces(move.text))
     written = len(thoughts) + len(move.text)
     if isinstance(move, Act):
         yield ToolUse(name=move.tool, input=dict(move.arguments))
         written += len(json.dumps(dict(move.arguments), ensure_ascii=False))
-    yield Usage(input_tokens=tokens(_read(talk.request)), output_tokens=tokens(written), model=MODEL)
+    yield Usage(input_tokens=_tokens(_read(talk.request)), output_tokens=_tokens(written), model=MODEL)
+
+
+def word_pieces(text: str) -> Iterator[str]:
+    """Cuts a text at its spaces; the pieces joined are the text, character for character.
+
+    Args:
+        text: Any text.
+
+    Yields:
+        A word with the white space before it; parts of 24 characters of very long ones.
+    """
+    for match in _PIECE.finditer(text):
+        word = match[0]
+        yield from (word[at : at + LONGEST_PIECE] for at in range(0, len(word), LONGEST_PIECE))
+
+
+def _tokens(characters: int) -> int:
+    return -(-characters // _CHARS_PER_TOKEN)
 
 
 def _thoughts(talk: Conversation, move: Move) -> str:
@@ -103,7 +121,7 @@ def _thoughts(talk: Conversation, move: Move) -> str:
     else:
         last = talk.steps[-1]
         opening = f"{last.call.name} gave {len(last.result.output)} characters."
-    return " ".join([opening, *(move.thoughts or ("I know what to say.",))])
+    return " ".join([opening, *(move.thoughts or ("I can answer this.",))])
 
 
 def _read(request: Request) -> int:

@@ -1,7 +1,7 @@
-"""Follows what an application asks for in words: calls of its own tools, and replies in the form of a schema.
+"""Follows what an application writes into prompts and messages: tools of its own, and a schema for the reply.
 
-Owns: choosing tools, writing calls, and answering from what they gave.
-Refuses to know: how the request stands in the conversation (`assignment.py`), how arguments are filled (`schemas.py`).
+Owns: finding these blocks and the user's own words between them, choosing tools, and answering from their results.
+Refuses to know: how arguments and replies are filled (`schema_values.py`).
 """
 
 from __future__ import annotations
@@ -9,254 +9,294 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from langchain_mix.emulator.agents.offline import extraction
-from langchain_mix.emulator.agents.offline.arithmetic import arithmetic
-from langchain_mix.emulator.agents.offline.assignment import Assignment, Given, Tool, assignment_of, plain
-from langchain_mix.emulator.agents.offline.conversation import Act, Conversation, Move, Say, Strategy
-from langchain_mix.emulator.agents.offline.facts import facts
-from langchain_mix.emulator.agents.offline.files import list_files, search_files
-from langchain_mix.emulator.agents.offline.recall import recall
-from langchain_mix.emulator.agents.offline.schemas import Source, data_in, filled, fits
-from langchain_mix.emulator.agents.offline.summaries import summarise
-from langchain_mix.emulator.agents.offline.table_answers import answer_from_tables
-from langchain_mix.emulator.agents.offline.words import stem, stems
-
-_KNOWLEDGE: tuple[Strategy, ...] = (recall, arithmetic, facts)
-_FILES: tuple[Strategy, ...] = (summarise, list_files, answer_from_tables, search_files)
-_ABOUT_FILES = re.compile(
-    r"\b(?:files?|documents?|uploads?|uploaded|attachments?|csv|spreadsheet)\b|\w\.(?:md|txt|csv|tsv|json|pdf|py)\b",
-    re.IGNORECASE,
+from langchain_mix.emulator.agents.offline.answers import calculate, name_capital, recall
+from langchain_mix.emulator.agents.offline.conversation import Act, Conversation, Exchange, Move, Say, Strategy
+from langchain_mix.emulator.agents.offline.files import (
+    STOP_WORDS,
+    aggregate_table,
+    list_files,
+    mentions_files,
+    quote_file,
+    stem,
+    words_of,
 )
-_CONCEPTS: Mapping[str, frozenset[str]] = {
-    name: frozenset(words.split())
-    for name, words in {
-        "add": "add adds adder adding addition sum sums summing plus total",
-        "subtract": "subtract subtracts subtraction minus difference",
-        "multiply": "multiply multiplies multiplication product times multiplied",
-        "divide": "divide divides division quotient divided",
-        "weather": "weather forecast temperature rain sunny climate",
-        "search": "search searches searching find look lookup google query",
-        "joke": "joke jokes setup punchline funny",
-        "mail": "mail email mails emails",
-        "time": "time clock hour oclock",
-    }.items()
-}
-_SIGNS = {
-    "add": r"\d\s*\+\s*\d",
-    "subtract": r"\d\s+[-\u2212]\s+\d|\d-\d",
-    "multiply": r"\d\s*[*\u00d7x]\s*\d",
-    "divide": r"\d\s*[/÷]\s*\d",
-}
-_GENERIC = frozenset(("get", "my", "the", "tool", "function", "fetch", "run", "do", "make", "a", "an", "of"))
-_CLAUSES = re.compile(r"(\s*,?\s+(?:and|then)\s+|\s*[;?!]\s*|\.\s+|,\s+)", re.IGNORECASE)
-_NAMED, _IN_NAME, _IN_TEXT, _FITS = 100, 3, 1, 3
-_TRIES = 2
+from langchain_mix.emulator.agents.offline.schema_values import ValueSource, fill, quotations
+
+_KNOWLEDGE: tuple[Strategy, ...] = (recall, calculate, name_capital)
+_FILES: tuple[Strategy, ...] = (list_files, aggregate_table, quote_file)
+
+# The blocks that ChatMix writes.
+
+_TOOLS = re.compile(r'<client_tools choice="([^"<>]*)" parallel="(yes|no)">(.*?)</client_tools>', re.DOTALL)
+_DEFINITIONS = re.compile(r"<tools>\n(.*?)\n</tools>", re.DOTALL)
+_FORMAT = re.compile(r"<response_format>(.*?)</response_format>", re.DOTALL)
+_SCHEMA = re.compile(r"<schema>\n(.*?)\n</schema>", re.DOTALL)
+_RESULTS = re.compile(r"<tool_results>\n(.*?)\n</tool_results>", re.DOTALL)
+_QUOTED = re.compile(r"^\[([^\n]*)\]\n((?:> ?[^\n]*(?:\n|\Z))+)", re.MULTILINE)
+_REPLAYED = ("Below is the conversation so far", "Below is how the conversation went on")
+_NOW = "\n[Message to answer]\n"
+_RESULT_OF = re.compile(r"(Result|Error) of (?:tool (\"(?:[^\"\\]|\\.)*\")|a tool)")
+
+
+@dataclass(frozen=True, slots=True)
+class ClientTool:
+    """A tool that the application has."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """A result of one of the application's tools."""
+
+    name: str
+    arguments: Mapping[str, Any] | None
+    content: str
+    failed: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Assignment:
+    """The newest instructions of the application.
+
+    Attributes:
+        tools: The application's tools.
+        choice: `auto`, `any`, `none`, or the name of the tool that must be called.
+        parallel: True when one reply may hold several calls.
+        schema: The JSON Schema of the reply, if it must have one.
+        request: The user's last words.
+        results: The tools' results since then, in order.
+    """
+
+    tools: tuple[ClientTool, ...]
+    choice: str
+    parallel: bool
+    schema: Mapping[str, Any] | None
+    request: str
+    results: tuple[ToolResult, ...]
+
+    @property
+    def data(self) -> list[Any]:
+        """The contents of the results that did not fail, decoded if they are JSON."""
+        return [_json(result.content, result.content) for result in self.results if not result.failed]
+
+
+def _assignment(talk: Conversation) -> Assignment:
+    said = [line.text for line in talk.request.lines if line.role == "user"]
+    newest_tools = _newest(_TOOLS, [talk.instructions, *said])
+    request, results = "", list[ToolResult]()
+    for text in said:
+        for part in _parts(_strip_blocks(text)):
+            if isinstance(part, ToolResult):
+                results.append(part)
+            elif part.strip():
+                request, results = part.strip(), []
+    return Assignment(
+        tools=tuple(_tools(newest_tools[3])) if newest_tools else (),
+        choice=newest_tools[1] if newest_tools else "none",
+        parallel=newest_tools is not None and newest_tools[2] == "yes",
+        schema=_schema(_newest(_FORMAT, [talk.instructions, *said])),
+        request=request,
+        results=tuple(results),
+    )
+
+
+def without_setup(talk: Conversation) -> Conversation:
+    """Returns the conversation without the blocks, and with a replayed transcript as earlier exchanges."""
+    replayed, question = _replayed(_strip_results(talk.question))
+    earlier = tuple(Exchange(_replayed(_strip_results(one.user))[1], one.agent) for one in talk.earlier)
+    request = replace(talk.request, system_prompt=_strip_blocks(talk.request.system_prompt))
+    return replace(talk, question=question, earlier=(*earlier, *replayed), request=request)
+
+
+def _replayed(text: str) -> tuple[tuple[Exchange, ...], str]:
+    """Splits a message into the exchanges of the transcript that it begins with, and the text to answer."""
+    if not text.startswith(_REPLAYED):
+        return (), text
+    before, _, now = text.partition(_NOW)
+    found: list[Exchange] = []
+    for match in _QUOTED.finditer(before):
+        words = _unquoted(match[2])
+        if match[1].startswith("User"):
+            found.append(Exchange(words, ""))
+        elif match[1].startswith("Assistant") and found:
+            found[-1] = Exchange(found[-1].user, words)
+    return tuple(found), now.strip()
+
+
+def _newest(pattern: re.Pattern[str], texts: list[str]) -> re.Match[str] | None:
+    for text in reversed(texts):
+        found = list(pattern.finditer(text))
+        if found:
+            return found[-1]
+    return None
+
+
+def _tools(block: str) -> Iterator[ClientTool]:
+    definitions = _DEFINITIONS.search(block)
+    for line in definitions[1].splitlines() if definitions else ():
+        tool = _json(line)
+        if isinstance(tool, dict):
+            parameters = tool.get("parameters")
+            parameters = parameters if isinstance(parameters, dict) else {}
+            yield ClientTool(str(tool.get("name", "")), str(tool.get("description", "")), parameters)
+
+
+def _schema(block: re.Match[str] | None) -> Mapping[str, Any] | None:
+    schema = _SCHEMA.search(block[1]) if block else None
+    found = _json(schema[1]) if schema else None
+    return found if isinstance(found, dict) else None
+
+
+def _strip_blocks(text: str) -> str:
+    return _FORMAT.sub("", _TOOLS.sub("", text)).strip() if "<" in text else text
+
+
+def _strip_results(text: str) -> str:
+    return _RESULTS.sub("", _strip_blocks(text)).strip() if "<" in text else text
+
+
+def _parts(text: str) -> Iterator[str | ToolResult]:
+    """Yields the user's words in a message and the results of tools, in order; a transcript counts like rows."""
+    if text.startswith(_REPLAYED):
+        before, _, now = text.partition(_NOW)
+        yield from _transcript(before)
+        text = now.strip()
+    if _QUOTED.match(text):
+        yield from _transcript(text)
+        return
+    at = 0
+    for match in _RESULTS.finditer(text):
+        yield text[at : match.start()]
+        entries = _json(match[1])
+        for entry in entries if isinstance(entries, list) else []:
+            arguments = entry.get("args")
+            arguments = arguments if isinstance(arguments, dict) else None
+            failed = entry.get("status") == "error"
+            yield ToolResult(str(entry.get("name", "")), arguments, str(entry.get("content", "")), failed)
+        at = match.end()
+    yield text[at:]
+
+
+def _transcript(text: str) -> Iterator[str | ToolResult]:
+    for match in _QUOTED.finditer(text):
+        result = _RESULT_OF.match(match[1])
+        if result:
+            name = str(_json(result[2] or '""'))
+            yield ToolResult(name, None, _unquoted(match[2]), result[1] == "Error")
+        elif match[1].startswith(("User", "Role")):
+            yield _unquoted(match[2])
+
+
+def _unquoted(block: str) -> str:
+    return "\n".join(line.removeprefix(">").removeprefix(" ") for line in block.strip("\n").split("\n"))
+
+
+def _json(text: str, default: Any = None) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:  # Not written by ChatMix, which writes JSON.
+        return default
+
+
+# Calls.
+
+_GENERIC = frozenset(("get", "set", "my", "the", "tool", "function", "fetch", "run", "do", "make", "a", "an", "of"))
+_OPERATORS = {"+": "add", "-": "subtract", "*": "multiply", "/": "divide"}
+_OPERATION = re.compile(r"(?<=\d)\s*([-+*/])\s*(?=-?\d)")
+_CLAUSES = re.compile(r"(\s*,?\s+(?:and|then)\s+|\s*[;?!]\s*|\.\s+)")
+_NAMED, _FITS, _TRIES = 100, 3, 2
 
 
 @dataclass(frozen=True, slots=True)
 class _Call:
-    tool: Tool
+    tool: ClientTool
     arguments: dict[str, Any]
 
-    def is_like(self, given: Given) -> bool:
-        return given.name == self.tool.name and given.arguments in (None, self.arguments)
 
-
-def follow_tools(talk: Conversation) -> Move | None:
-    """Calls the application's tools where they fit or must be called, and answers from what they gave."""
-    wanted = assignment_of(talk)
+def call_client_tools(talk: Conversation) -> Move | None:
+    """Calls the application's tools where they fit or must be called, and answers from their results."""
+    wanted = _assignment(talk)
     if not wanted.tools or wanted.choice == "none":
         return None
     calls = _due(wanted)
     if calls:
         names = " and ".join(dict.fromkeys(call.tool.name for call in calls))
-        return Say(_written(calls), ("The application has tools for this.", f"I ask for {names}."))
-    if wanted.given and wanted.form is None:
-        return Say(_report(wanted.given), ("The application's tools have given their results.", "I answer from them."))
+        return Say(_written(calls), ("The application has tools for this.", f"I call {names}."))
+    if wanted.results and wanted.schema is None:
+        report = "\n".join(map(_reported, wanted.results))
+        return Say(report, ("The application's tools have given their results.", "I answer from them."))
     return None
 
 
-def follow_form(talk: Conversation) -> Move | None:
-    """Replies in the form of a schema, after looking into files if the request is about them."""
-    wanted = assignment_of(talk)
-    if wanted.form is None:
-        return None
-    known: list[Any] = [data_in(given.content) for given in wanted.given if not given.failed]
-    answer = _answer(talk, wanted) if not known else Say("\n".join(str(data) for data in known))
-    if isinstance(answer, Act):
-        return answer
-    source = Source(wanted.request, answer.text if answer else "", known)
-    value = filled(_named_keys(wanted.form, source), source)
-    return Say(json.dumps(value, ensure_ascii=False), ("The reply has to have the form of a schema.", "I fill it in."))
-
-
-def _answer(talk: Conversation, wanted: Assignment) -> Move | None:
-    strategies = (*_KNOWLEDGE, *_FILES) if _ABOUT_FILES.search(wanted.request) else _KNOWLEDGE
-    moves = (strategy(plain(talk)) for strategy in strategies)
-    return next((move for move in moves if move is not None), None)
-
-
-def _named_keys(form: Mapping[str, Any], source: Source) -> Mapping[str, Any]:
-    """Gives a form without properties those that the request names: "a JSON with 'setup' and 'punchline' keys"."""
-    if form.get("properties") or form.get("type") != "object" or "additionalProperties" in form:
-        return form
-    keys = (
-        [q for q in source.quotations if q.isidentifier()]
-        if re.search(r"\bkeys?\b|\bfields?\b", source.request)
-        else []
-    )
-    source.quotations = [q for q in source.quotations if q not in keys]
-    keys = keys or ["answer"]
-    return {"type": "object", "properties": {key: {"type": "string"} for key in keys}, "required": keys}
-
-
 def _due(wanted: Assignment) -> list[_Call]:
-    """Gives the calls to ask for now."""
-    planned = _planned(wanted)
-    pending = [call for call in planned if not _is_done(call, wanted.given)]
+    """Returns the calls to make now: those that the request wants and that have no result yet."""
+    tools = [tool for tool in wanted.tools if wanted.choice in ("auto", "any", tool.name)] or list(wanted.tools)
+    calls = [call for tool, clause in _clauses(wanted.request, tools) for call in _calls(tool, clause, wanted)]
+    pending = [call for call in calls if not _is_done(call, wanted.results)]
     if not pending and wanted.choice != "auto":
-        pending = [_forced(wanted)]
+        called = {result.name for result in wanted.results}
+        best = max(tools, key=lambda tool: (tool.name not in called, _score(tool, wanted.request)))
+        pending = _calls(best, wanted.request, wanted)
     return pending if wanted.parallel else pending[:1]
 
 
-def _is_done(call: _Call, given: Sequence[Given]) -> bool:
-    """Tells whether a call has its result, or has failed often enough."""
-    alike = [one for one in given if one.name == call.tool.name]
-    succeeded = any(call.is_like(one) for one in alike if not one.failed)
-    return succeeded or sum(one.failed for one in alike) >= _TRIES
-
-
-def _planned(wanted: Assignment) -> list[_Call]:
-    """Gives the calls that the request wants."""
-    tools = [tool for tool in wanted.tools if wanted.choice in ("auto", "any", tool.name)]
-    calls: list[_Call] = []
-    for clause in _clauses(wanted.request, tools):
-        tool = _best(tools, clause)
-        if tool is not None and _score(tool, clause) >= _FITS:
-            calls += [call for call in _calls(tool, clause, wanted) if call not in calls]
-    if not calls and wanted.choice != "auto" and not wanted.given:
-        calls = [_forced(wanted)]
-    return calls
-
-
-def _forced(wanted: Assignment) -> _Call:
-    """Gives a call where one must be made: of the best tool, or after results of the last that was not called yet."""
-    tools = [tool for tool in wanted.tools if wanted.choice in ("any", tool.name)] or list(wanted.tools)
-    called = {one.name for one in wanted.given}
-    fresh = [tool for tool in tools if tool.name not in called]
-    tool = (fresh or tools)[-1] if wanted.given else _best(tools, wanted.request) or tools[0]
-    return next(iter(_calls(tool, wanted.request, wanted)))
-
-
-def _clauses(request: str, tools: Sequence[Tool]) -> list[str]:
-    """Cuts a request into parts that each want a call; what wants none goes with the part before it."""
+def _clauses(request: str, tools: Sequence[ClientTool]) -> list[tuple[ClientTool, str]]:
+    """Returns the parts of a request that a tool fits; a part that no tool fits belongs to the part before it."""
     parts = _CLAUSES.split(request)
-    clauses = [parts[0]]
-    for mark, part in zip(parts[1::2], parts[2::2], strict=True):
-        wants = any(_score(tool, part) >= _FITS for tool in tools)
-        if wants and any(_score(tool, clauses[-1]) >= _FITS for tool in tools):
-            clauses.append(part)
+    found: list[tuple[ClientTool, str]] = []
+    start = ""
+    for mark, part in zip(["", *parts[1::2]], parts[::2], strict=True):
+        tool = max(tools, key=lambda tool: _score(tool, part))
+        if _score(tool, part) >= _FITS:
+            found.append((tool, start + part))
+            start = ""
+        elif found:
+            found[-1] = (found[-1][0], found[-1][1] + mark + part)
         else:
-            clauses[-1] += mark + part
-    return [clause.strip() for clause in clauses if clause.strip()]
-
-
-def _best(tools: Sequence[Tool], text: str) -> Tool | None:
-    return max(tools, key=lambda tool: _score(tool, text), default=None)
-
-
-def _score(tool: Tool, text: str) -> int:
-    """Tells how well a tool fits a text."""
-    if _is_named(tool.name, text):
-        return _NAMED
-    said = stems(text)
-    name = {stem(word) for word in extraction.label_words(tool.name)} - _GENERIC
-    described = stems(tool.description) - _GENERIC
-    score = _IN_NAME * len(said & name) + _IN_TEXT * len((said & described) - name - _COMMON)
-    for concept, words in _CONCEPTS.items():
-        meant = words & said or (concept in _SIGNS and re.search(_SIGNS[concept], text))
-        if meant and words & (name | described):
-            score += _FITS + (words & name != frozenset())
-    return score
-
-
-def _is_named(name: str, text: str) -> bool:
-    """Tells whether a text names a tool. A tool that is called by a common word has to be called a tool."""
-    exact = rf"(?<!\w){re.escape(name)}(?!\w)"
-    if not name.isalpha() or not (name.islower() or name.istitle()):
-        return re.search(exact, text, re.IGNORECASE) is not None
-    return re.search(rf"`{re.escape(name)}`|{exact}(?:\(|\s+(?:tool|function)\b)", text) is not None
-
-
-_COMMON = stems(
-    "a an the of in at to for from with and or that this is are it its by on two one value number input takes use"
-)
-
-
-def _calls(tool: Tool, text: str, wanted: Assignment) -> Iterator[_Call]:
-    """Gives the calls of one tool that a text wants: one, or one for each thing that it lists."""
-    known: list[Any] = [data_in(given.content) for given in wanted.given if not given.failed]
-    written = [_as_written(tool, match[1]) for match in re.finditer(rf"\b{re.escape(tool.name)}\s*\(([^()]*)\)", text)]
-    if written:
-        yield from (_Call(tool, _completed(tool, arguments, text, known)) for arguments in written)
-        return
-    required = list(tool.parameters.get("required", ()))
-    things = _things(required, tool, text)
-    each: list[dict[str, Any]] = [{required[0]: thing} for thing in things] or [{}]
-    yield from (_Call(tool, _completed(tool, given, text, known)) for given in each)
-
-
-def _things(required: Sequence[str], tool: Tool, text: str) -> list[str]:
-    """Gives the values of a tool's only parameter where the text lists several."""
-    if len(required) != 1 or tool.parameters.get("properties", {}).get(required[0], {}).get("type") != "string":
-        return []
-    if set(extraction.label_words(required[0])) & extraction.PLACE_WORDS:
-        found = extraction.places(text)
-    else:
-        found = extraction.quotations(text)
-    return found if len(found) > 1 else []
-
-
-def _completed(tool: Tool, given: Mapping[str, Any], text: str, known: list[Any]) -> dict[str, Any]:
-    """Adds what is missing to the arguments that are known."""
-    schema = {"type": "object", **tool.parameters}
-    properties = schema.get("properties", {})
-    rest = {
-        **schema,
-        "properties": {name: part for name, part in properties.items() if name not in given},
-        "required": [name for name in schema.get("required", ()) if name not in given],
-    }
-    source = Source(text, known=known)
-    if given:
-        source.numbers = [n for n in source.numbers if n not in given.values()]
-    found = filled(rest, source)
-    return {
-        name: given[name] if name in given else found[name] for name in properties if name in given or name in found
-    }
-
-
-def _as_written(tool: Tool, listed: str) -> dict[str, Any]:
-    """Reads `f(3)`, `f(a=1, b="x")` and `f("x", 2)`."""
-    names = list(tool.parameters.get("properties", {}))
-    found: dict[str, Any] = {}
-    for index, part in enumerate(re.findall(r"(?:\"[^\"]*\"|'[^']*'|\[[^\]]*\]|[^,])+", listed)):
-        name, equals, value = part.partition("=")
-        name = name.strip() if equals and name.strip() in names else names[index] if index < len(names) else ""
-        literal = _literal(value if equals else part)
-        if name and fits(literal, tool.parameters["properties"][name]):
-            found[name] = literal
+            start += mark + part + " "
     return found
 
 
-def _literal(text: str) -> Any:
-    text = text.strip()
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text.strip("\"'")
+def _is_done(call: _Call, results: Sequence[ToolResult]) -> bool:
+    """True when a call has its result, or has failed often enough."""
+    alike = [result for result in results if result.name == call.tool.name]
+    succeeded = any(not result.failed and result.arguments in (None, call.arguments) for result in alike)
+    return succeeded or sum(result.failed for result in alike) >= _TRIES
+
+
+def _score(tool: ClientTool, text: str) -> int:
+    """Returns how well a tool fits a text: words of its name count more than words of its description."""
+    if re.search(rf"(?<!\w){re.escape(tool.name)}(?!\w)", text) and not tool.name.isalpha():
+        return _NAMED
+    said = {stem(word) for word in words_of(_OPERATION.sub(lambda m: f" {_OPERATORS[m[1]]} ", text))}
+    name = {stem(word) for word in words_of(tool.name.replace("_", " "))} - _GENERIC
+    described = {stem(word) for word in words_of(tool.description)} - STOP_WORDS - name
+    return 3 * sum(_is_said(word, said) for word in name) + len(described & said)
+
+
+def _is_said(word: str, said: set[str]) -> bool:
+    """True when a word was said, or one that it begins with: "adder" for "add"."""
+    return any(word.startswith(one) and (len(one) >= _FITS or one == word) for one in said)
+
+
+def _calls(tool: ClientTool, text: str, wanted: Assignment) -> list[_Call]:
+    """Returns the call of a tool, or one for each of several names that its only required text could be."""
+    schema = {"type": "object", **tool.parameters}
+    plain = " ".join(word for word in text.split() if word.strip("?.,!") != tool.name)
+    source = ValueSource(plain, data=wanted.data)
+    required = schema.get("required", ())
+    things = source.quotations or source.names
+    is_text = len(required) == 1 and schema.get("properties", {}).get(required[0], {}).get("type") == "string"
+    if is_text and len(things) > 1 and " and " in plain:
+        return [_Call(tool, {required[0]: thing}) for thing in things]
+    arguments = fill(schema, source)
+    return [_Call(tool, arguments if isinstance(arguments, dict) else {})]
 
 
 def _written(calls: Sequence[_Call]) -> str:
@@ -264,15 +304,40 @@ def _written(calls: Sequence[_Call]) -> str:
     return f"<tool_calls>\n[{entries}]\n</tool_calls>"
 
 
-def _report(given: Sequence[Given]) -> str:
-    return "\n".join(_sentence(one) for one in given)
-
-
-def _sentence(one: Given) -> str:
-    data = data_in(one.content)
+def _reported(result: ToolResult) -> str:
+    data = _json(result.content, result.content)
     if isinstance(data, dict) and len(data) == 1:
         data = next(iter(data.values()))
     shown = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
-    arguments = ", ".join(f"{k}: {v}" for k, v in (one.arguments or {}).items())
-    about = f" ({arguments})" if arguments else ""
-    return f"`{one.name}`{about} failed: {shown}" if one.failed else f"According to `{one.name}`{about}: **{shown}**"
+    arguments = ", ".join(f"{name}: {value}" for name, value in (result.arguments or {}).items())
+    about = f"`{result.name}`" + (f" ({arguments})" if arguments else "")
+    return f"{about} failed: {shown}" if result.failed else f"According to {about}: **{shown}**"
+
+
+# Structured output.
+
+
+def fill_schema(talk: Conversation) -> Move | None:
+    """Replies with data that fits the schema, after looking into files if the request mentions them."""
+    wanted = _assignment(talk)
+    if wanted.schema is None:
+        return None
+    answer: Move | None = None
+    if not wanted.data:
+        strategies = (*_KNOWLEDGE, *_FILES) if mentions_files(wanted.request) else _KNOWLEDGE
+        plain = without_setup(talk)
+        answer = next((move for strategy in strategies if (move := strategy(plain)) is not None), None)
+    if isinstance(answer, Act):
+        return answer
+    source = ValueSource(wanted.request, answer.text if answer else "", wanted.data)
+    value = fill(_with_keys(wanted.schema, wanted.request), source)
+    return Say(json.dumps(value, ensure_ascii=False), ("The reply must fit a schema.", "I fill it in."))
+
+
+def _with_keys(schema: Mapping[str, Any], request: str) -> Mapping[str, Any]:
+    """Gives an object without properties those that the request names: "a JSON with 'setup' and 'punchline' keys"."""
+    if schema.get("properties") or schema.get("type") != "object" or "additionalProperties" in schema:
+        return schema
+    named = [text for text in quotations(request) if text.isidentifier()] if "key" in request else []
+    keys = named or ["answer"]
+    return {"type": "object", "properties": {key: {"type": "string"} for key in keys}, "required": keys}

@@ -1,8 +1,4 @@
-"""What the offline agent sees of a conversation, and the moves it can make.
-
-Owns: splitting the rows into the question, what was said before, and the steps done since.
-Refuses to know: how any question is answered.
-"""
+"""The offline agent's view of a conversation, and the moves it can make."""
 
 from __future__ import annotations
 
@@ -23,7 +19,7 @@ class Say:
 
     Attributes:
         text: Markdown.
-        thoughts: What it thinks before it speaks.
+        thoughts: The reasoning before it.
     """
 
     text: str
@@ -36,9 +32,9 @@ class Act:
 
     Attributes:
         tool: PascalCase.
-        arguments: Its input.
-        text: What is said before; may be empty, ends with a blank line otherwise.
-        thoughts: What it thinks before it acts.
+        arguments: The tool's input.
+        text: The text before the call; empty, or ends with a blank line.
+        thoughts: The reasoning before it.
     """
 
     tool: str
@@ -52,7 +48,7 @@ Move = Say | Act
 
 @dataclass(frozen=True, slots=True)
 class Exchange:
-    """An earlier question and the last words of its answer."""
+    """An earlier question and the last text of its answer."""
 
     user: str
     agent: str
@@ -60,20 +56,20 @@ class Exchange:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A tool call of this turn and what it gave."""
+    """A tool call of this turn and its result."""
 
     call: ToolUse
     result: Result
 
     @property
     def denied(self) -> bool:
-        """Whether the user refused permission."""
+        """True when the user refused permission."""
         return self.result.output.startswith(DENIED)
 
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A request, read.
+    """A parsed request.
 
     Attributes:
         request: As the runner gave it.
@@ -89,7 +85,7 @@ class Conversation:
 
     @classmethod
     def of(cls, request: Request) -> Conversation:
-        """Reads a request."""
+        """Parses a request."""
         lines = request.lines
         last = max((i for i, line in enumerate(lines) if line.role == "user"), default=-1)
         question = _without_reminders(lines[last].text) if last >= 0 else ""
@@ -97,19 +93,24 @@ class Conversation:
 
     @property
     def ask(self) -> str:
-        """The question, no longer than anybody asks, for recognising what is wanted."""
+        """The question, cut to a length that patterns can search in no time."""
         return self.question[:_INTENT_CHARS].replace("\u2019", "'").strip()
 
-    def can(self, tool: str) -> bool:
-        """Tells whether a tool may be called in this turn."""
-        return tool in self.request.tools
+    @property
+    def instructions(self) -> str:
+        """The session's own prompt where the server would use it. Mix: mode `default` ignores it."""
+        return self.request.system_prompt if self.request.prompt_mode in ("append", "replace") else ""
+
+    def can(self, *tools: str) -> bool:
+        """True when these tools may be called in this turn."""
+        return all(tool in self.request.tools for tool in tools)
 
     def done(self, tool: str) -> list[Step]:
-        """Gives the calls of one tool, oldest first."""
+        """Returns the calls of one tool, oldest first."""
         return [step for step in self.steps if step.call.name == tool]
 
     def name_of(self, path: str) -> str:
-        """Names a file as users do: without the directories of the server."""
+        """Returns a file's name without the directories of the server."""
         for root in (self.request.workspace, self.request.uploads):
             for prefix in (f"{root}/", f"{root.resolve()}/"):
                 if path.startswith(prefix):
@@ -118,11 +119,11 @@ class Conversation:
 
 
 Strategy = Callable[[Conversation], Move | None]
-"""Answers the questions it knows; None leaves them to the next."""
+"""Returns the move for a question it knows; None leaves it to the next strategy."""
 
 
 def _without_reminders(text: str) -> str:
-    """Takes out what the server appended. Mix 0.7: the reminder of plan mode is stored in the user's text."""
+    """Removes what the server appended. Mix 0.7: the reminder of plan mode is stored in the user's text."""
     kept: list[str] = []
     at = 0
     while (start := text.find(_REMINDER, at)) >= 0:
