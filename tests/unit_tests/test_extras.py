@@ -30,6 +30,7 @@ except ModuleNotFoundError as error:
     [
         ("from langchain_mix import MixEmulator", "starlette", "MixEmulator", "emulator"),
         ("from langchain_mix.emulator import MixEmulator", "uvicorn", "MixEmulator", "emulator"),
+        ("from langchain_mix.emulator import MixEmulator", "re2", "MixEmulator", "emulator"),
         ("from langchain_mix.testing import MixEmulator", "PIL", "MixEmulator", "testing"),
         ("from langchain_mix.testing import use_cassette", "vcr", "use_cassette", "testing"),
         ("import langchain_mix.testing.plugin", "pytest", "langchain_mix.testing.plugin", "testing"),
