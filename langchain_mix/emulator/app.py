@@ -1,6 +1,6 @@
 """The ASGI app of an emulated server: what is common to all requests.
 
-Owns: the log of requests, CORS, OPTIONS, and turning the world's errors into answers.
+Owns: the log of requests, CORS, OPTIONS, and turning the state's errors into answers.
 Refuses to know: single routes, sockets and threads.
 """
 
@@ -18,7 +18,7 @@ from langchain_mix.emulator.activity import Activity, RequestRecord
 from langchain_mix.emulator.fault_gate import NoAnswer
 from langchain_mix.emulator.mux import Mux
 from langchain_mix.emulator.replies import empty, json_reply, text_error
-from langchain_mix.emulator.world import PlainError, WorldError
+from langchain_mix.emulator.state import ApiError, PlainError
 
 _log = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class Api:
             return empty(200)
         try:
             return await self.mux.answer(request)
-        except WorldError as error:
+        except ApiError as error:
             return json_reply(error.envelope(), error.status)
         except PlainError as error:
             return text_error(error.status, error.text)

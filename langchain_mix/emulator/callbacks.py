@@ -1,7 +1,7 @@
 """What a session's callbacks do after a tool has given a result (Mix 0.7).
 
 Owns: which callbacks follow on which results, and the rows they leave.
-Refuses to know: how callbacks are validated and stored (`world/`).
+Refuses to know: how callbacks are validated and stored (`state/`).
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from langchain_mix.emulator.state import Row, ServerState
 from langchain_mix.emulator.tool_names import canonical
 from langchain_mix.emulator.turns import Turn
-from langchain_mix.emulator.world import Row, World
 
 NOT_EXECUTED: Final = "The emulator never executes scripts. A Mix server would have run: "
 
@@ -25,11 +25,11 @@ class Callbacks:
     """Runs callbacks.
 
     Attributes:
-        world: Where their rows are stored.
+        state: Where their rows are stored.
         subagent: Has a sub-agent follow a prompt.
     """
 
-    world: World
+    state: ServerState
     subagent: SubAgent
 
     async def run(self, turn: Turn, results: Sequence[Mapping[str, Any]]) -> None:
@@ -39,10 +39,10 @@ class Callbacks:
             turn: The turn.
             results: The results of the row.
         """
-        if not self.world.caps.callbacks:
+        if not self.state.caps.callbacks:
             return
         # Read anew: a PATCH during the turn counts.
-        callbacks = self.world.session_facts(turn.session_id).callbacks
+        callbacks = self.state.sessions.facts(turn.session_id).callbacks
         for result in results:
             for callback in callbacks:
                 if not result["is_error"] and _follows(callback, str(result["name"])):
@@ -51,7 +51,7 @@ class Callbacks:
     async def _one(self, turn: Turn, callback: Mapping[str, Any], result: Mapping[str, Any]) -> None:
         kind = callback.get("type")
         if kind == "send_message":
-            self.world.append_row(turn.session_id, Row(role="user", text=str(callback.get("messageContent", ""))))
+            self.state.rows.append(turn.session_id, Row(role="user", text=str(callback.get("messageContent", ""))))
             return
         told = {
             "tool_call_id": result["call_id"],
@@ -65,7 +65,7 @@ class Callbacks:
             # A script would run without anybody's consent.
             text = NOT_EXECUTED + str(callback.get("bashCommand", ""))
             told |= {"stderr": text, "exit_code": 126, "success": False, "error": "not executed"}
-        self.world.append_row(turn.session_id, Row(role="tool", callback_results=[told]))
+        self.state.rows.append(turn.session_id, Row(role="tool", callback_results=[told]))
 
     async def _subagent(self, turn: Turn, callback: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
         prompt = f"{callback.get('subAgentPrompt', '')}\n\nResult of {result['name']}:\n{result['output']}"

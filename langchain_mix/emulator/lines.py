@@ -11,8 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from langchain_mix.emulator.agents.base import Line, Result, ToolUse
+from langchain_mix.emulator.state.records import Row, ToolCallRecord
 from langchain_mix.emulator.tool_names import canonical
-from langchain_mix.emulator.world.records import Row, ToolCallRecord
 
 
 def conversation(rows: Iterable[Row]) -> tuple[Line, ...]:

@@ -17,7 +17,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
-from langchain_mix.emulator.world.errors import invalid
+from langchain_mix.emulator.state.errors import invalid
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -50,7 +50,7 @@ async def file_part(request: Request) -> AsyncIterator[FilePart]:
         The file, which is gone afterwards.
 
     Raises:
-        WorldError: 400 about `form`, the body is no form or ends too early; about `file`, it has no such part.
+        ApiError: 400 about `form`, the body is no form or ends too early; about `file`, it has no such part.
     """
     kind, options = parse_options_header(request.headers.get("content-type", ""))
     if kind != b"multipart/form-data":

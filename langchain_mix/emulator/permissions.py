@@ -15,8 +15,8 @@ from typing import Any, Final, TypeVar
 
 from langchain_mix.emulator.agents.base import Ask
 from langchain_mix.emulator.hub import Hub
+from langchain_mix.emulator.state.serializers import filled
 from langchain_mix.emulator.vocabulary import Event
-from langchain_mix.emulator.world.shapes import filled
 
 T = TypeVar("T")
 _DEFAULT_NOTICE_SECONDS: Final = 60

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
-from langchain_mix.emulator.world.shapes import go_json
+from langchain_mix.emulator.state.serializers import go_json
 from langchain_mix.protocol.api import Capabilities
 
 REST_HEADERS: Final = {"Access-Control-Allow-Headers": "Content-Type, Authorization"}

@@ -1,6 +1,6 @@
 """Files of a session: list, upload, read, delete, thumbnails.
 
-Owns: multipart bodies, ranges, media types and headers. Refuses to know: where files are kept (`world/`).
+Owns: multipart bodies, ranges, media types and headers. Refuses to know: where files are kept (`state/`).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from langchain_mix.emulator.multipart import file_part
 from langchain_mix.emulator.mux import Route
 from langchain_mix.emulator.replies import REST_HEADERS, empty, json_reply
 from langchain_mix.emulator.service import Service, base_url, parameter
+from langchain_mix.emulator.state import PlainError
 from langchain_mix.emulator.thumbnails import is_media, make_thumbnail
-from langchain_mix.emulator.world import PlainError
 
 _PRIVATE_HEADERS: Final = {
     "Cache-Control": "no-cache, no-store, must-revalidate",
@@ -50,28 +50,30 @@ class FileRoutes:
             Route("GET", "/api/sessions/{id}/files/{filename}", self.get),
             Route("DELETE", "/api/sessions/{id}/files/{filename}", self.delete),
         ]
-        if self.service.world.caps.screenshots:
+        if self.service.state.caps.screenshots:
             routes.append(Route("GET", "/api/sessions/{id}/screenshots/{filename}", self.screenshot))
         return routes
 
     async def list(self, request: Request) -> Response:
         """All uploads, whichever session they were sent to (Q27)."""
-        return json_reply(self.service.world.list_files(parameter(request, "id"), base_url(request)))
+        return json_reply(self.service.state.files.listing(parameter(request, "id"), base_url(request)))
 
     async def upload(self, request: Request) -> Response:
         """Stores an upload; what is larger than memory allows is spooled to disk while it arrives."""
-        world, session_id = self.service.world, parameter(request, "id")
-        if not world.session_exists(session_id):
+        state, session_id = self.service.state, parameter(request, "id")
+        if not state.sessions.exists(session_id):
             # Tells a malformed id (400) from an unknown one (404).
-            world.list_files(session_id, "")
+            state.files.listing(session_id, "")
         async with file_part(request) as part:
-            info = await asyncio.to_thread(world.upload, session_id, part.filename, part.content, base_url(request))
+            info = await asyncio.to_thread(
+                state.files.upload, session_id, part.filename, part.content, base_url(request)
+            )
         return json_reply(info, 201)
 
     async def get(self, request: Request) -> Response:
         """A file, or its thumbnail."""
-        world = self.service.world
-        path, kind = world.find_file(parameter(request, "id"), parameter(request, "filename"))
+        state = self.service.state
+        path, kind = state.files.find(parameter(request, "id"), parameter(request, "filename"))
         if thumb := request.query_params.get("thumb"):
             return await _thumbnail(path, thumb, request.query_params.get("time"))
         if kind == "private":
@@ -93,13 +95,13 @@ class FileRoutes:
 
     async def screenshot(self, request: Request) -> Response:
         """A picture that a tool took (Mix 0.8)."""
-        path = self.service.world.screenshot(parameter(request, "id"), parameter(request, "filename"))
+        path = self.service.state.files.screenshot(parameter(request, "id"), parameter(request, "filename"))
         headers = {**REST_HEADERS, "Cache-Control": "public, max-age=31536000"}
         return FileResponse(path, headers=headers, media_type="image/png")
 
     async def delete(self, request: Request) -> Response:
         """Deletes an upload for all sessions (Q27)."""
-        self.service.world.delete_file(parameter(request, "id"), parameter(request, "filename"))
+        self.service.state.files.delete(parameter(request, "id"), parameter(request, "filename"))
         return empty(204)
 
 

@@ -21,10 +21,10 @@ from langchain_mix.emulator.mux import Route
 from langchain_mix.emulator.replies import error_reply, json_reply
 from langchain_mix.emulator.runner import Running
 from langchain_mix.emulator.service import Service, number, only, parameter
+from langchain_mix.emulator.state.errors import internal, invalid, not_found
 from langchain_mix.emulator.strict import Body, GoType
 from langchain_mix.emulator.turns import Ending, Order
 from langchain_mix.emulator.vocabulary import failure
-from langchain_mix.emulator.world.errors import internal, invalid, not_found
 from langchain_mix.protocol.api import ApiVersion
 
 _FIELDS: Final[dict[str, GoType]] = {
@@ -57,29 +57,29 @@ class MessageRoutes:
     async def list(self, request: Request) -> Response:
         """A session's rows; none for an unknown one (Q40)."""
         self.service.runner.save()
-        return json_reply(self.service.world.list_messages(parameter(request, "id")))
+        return json_reply(self.service.state.rows.messages(parameter(request, "id")))
 
     async def history(self, request: Request) -> Response:
         """The user rows of all sessions."""
         query = request.query_params
         limit, offset = number(query.get("limit"), 50, least=1), number(query.get("offset"), 0, least=0)
-        return json_reply(self.service.world.history(limit, offset))
+        return json_reply(self.service.state.rows.history(limit, offset))
 
     async def send(self, request: Request) -> ASGIApp:
         """Takes a message. The order of the checks is the server's: credentials come before commands and sessions."""
-        world, session_id = self.service.world, parameter(request, "id")
-        body = Body("SendMessageRequest", only(_FIELDS, world.caps.message_fields)).decode(await request.body())
+        state, session_id = self.service.state, parameter(request, "id")
+        body = Body("SendMessageRequest", only(_FIELDS, state.caps.message_fields)).decode(await request.body())
         text: str = body.get("text", "")
         if not text:
             raise invalid("content", "message content is required")
         if body.get("thinking_level", "off") not in _LEVELS:
             raise invalid("thinking_level", f"thinking_level must be one of: {', '.join(_LEVELS)}")
-        if not world.has_provider_credential():
+        if not state.accepts_messages():
             return self._refused(session_id, text)
         if (answer := self._command(text)) is not None:
             return json_reply(answer)
-        if not world.session_exists(session_id):
-            if world.api is ApiVersion.V0_7:
+        if not state.sessions.exists(session_id):
+            if state.api is ApiVersion.V0_7:
                 raise not_found("Session", session_id)
             raise internal("sending message to agent", "sql: no rows in result set")
         order = Order(
@@ -89,24 +89,24 @@ class MessageRoutes:
             thinking_level=body.get("thinking_level"),
             max_steps=body.get("max_steps", 0),
         )
-        running = self.service.runner.start(order, None if world.caps.send_streams else Nobody())
-        if world.caps.send_waits:
+        running = self.service.runner.start(order, None if state.caps.send_streams else Nobody())
+        if state.caps.send_waits:
             return await self._outcome(request, running, text)
         return json_reply({"sessionId": session_id, "status": "processing"}, 202)
 
     def _command(self, text: str) -> dict[str, Any] | None:
-        answer = self.service.world.run_command(text)
+        answer = self.service.state.commands.run(text)
         if answer is not None:
             announce_switch(self.service, str(answer["assistantResponse"]))
         return answer
 
     def _refused(self, session_id: str, text: str) -> Response:
         """No provider credential (Q18): from Mix 0.6.5 on a 401, before a 200 that looks like an answer."""
-        world = self.service.world
-        help_text = world.auth_help_text()
-        if world.caps.send_streams:
+        state = self.service.state
+        help_text = state.credentials.help_text()
+        if state.caps.send_streams:
             self.service.hub.publish(session_id, failure(help_text))
-        if world.caps.send_waits:
+        if state.caps.send_waits:
             return json_reply(_auth_prompt(text, help_text))
         return error_reply(401, "unauthorized", help_text)
 

@@ -1,6 +1,6 @@
 """Sessions: create, list, read, delete, fork, rewind, export, cancel, callbacks.
 
-Owns: their routes and request bodies. Refuses to know: the rules behind them (`world/`).
+Owns: their routes and request bodies. Refuses to know: the rules behind them (`state/`).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from starlette.responses import Response
 from langchain_mix.emulator.mux import Route
 from langchain_mix.emulator.replies import empty, json_reply
 from langchain_mix.emulator.service import Service, only, parameter
+from langchain_mix.emulator.state import ApiError
 from langchain_mix.emulator.strict import Body, GoType
 from langchain_mix.emulator.vocabulary import session_deleted
-from langchain_mix.emulator.world import WorldError
 
 _CREATE: Final[dict[str, GoType]] = {
     "title": "string",
@@ -47,7 +47,7 @@ class SessionRoutes:
 
     def routes(self) -> list[Route]:
         """Those that the generation has."""
-        caps = self.service.world.caps
+        caps = self.service.state.caps
         routes = [
             Route("GET", "/api/sessions", self.list),
             Route("POST", "/api/sessions", self.create),
@@ -65,12 +65,12 @@ class SessionRoutes:
 
     async def create(self, request: Request) -> Response:
         """Makes a session. What is announced is announced even if its callbacks are refused (Q21)."""
-        world = self.service.world
-        body = Body("CreateSessionRequest", only(_CREATE, world.caps.session_fields)).decode(await request.body())
+        state = self.service.state
+        body = Body("CreateSessionRequest", only(_CREATE, state.caps.session_fields)).decode(await request.body())
         before = self._ids() if body.get("callbacks") else None
         try:
-            session = world.create_session(body)
-        except WorldError:
+            session = state.sessions.create(body)
+        except ApiError:
             for orphan in self._ids() - before if before is not None else ():
                 self.service.announce(orphan)
             raise
@@ -78,25 +78,25 @@ class SessionRoutes:
         return json_reply(session, 201)
 
     def _ids(self) -> set[str]:
-        return {session["id"] for session in self.service.world.list_sessions(include_subagents=True)}
+        return {session["id"] for session in self.service.state.sessions.listing(include_subagents=True)}
 
     async def list(self, request: Request) -> Response:
         """All sessions."""
-        world = self.service.world
-        subagents = not world.caps.subagents or request.query_params.get("includeSubagents") == "true"
-        return json_reply(world.list_sessions(subagents))
+        state = self.service.state
+        subagents = not state.caps.subagents or request.query_params.get("includeSubagents") == "true"
+        return json_reply(state.sessions.listing(include_subagents=subagents))
 
     async def get(self, request: Request) -> Response:
         """One session."""
-        return json_reply(self.service.world.get_session(parameter(request, "id")))
+        return json_reply(self.service.state.sessions.get(parameter(request, "id")))
 
     async def delete(self, request: Request) -> Response:
         """Deletes a session. Mix 0.8 waits a while for its turns."""
         service, session_id = self.service, parameter(request, "id")
-        service.world.session_facts(session_id)
-        if service.world.caps.browser_mode:
+        service.state.sessions.facts(session_id)
+        if service.state.caps.browser_mode:
             await service.runner.idle(session_id, service.delete_wait)
-        service.world.delete_session(session_id)
+        service.state.delete_session(session_id)
         service.hub.broadcast(session_deleted(session_id))
         return empty(204)
 
@@ -111,7 +111,7 @@ class SessionRoutes:
         body = _FORK.decode(await request.body())
         self.service.runner.save()
         title = body.get("title") or None
-        session = self.service.world.fork_session(parameter(request, "id"), body.get("messageIndex", 0), title)
+        session = self.service.state.history.fork(parameter(request, "id"), body.get("messageIndex", 0), title)
         self.service.announce(session["id"])
         return json_reply(session, 201)
 
@@ -120,17 +120,21 @@ class SessionRoutes:
         body = _REWIND.decode(await request.body())
         self.service.runner.save()
         message_id, cleanup = body.get("messageId", ""), body.get("cleanupMedia", False)
-        return json_reply(self.service.world.rewind_session(parameter(request, "id"), message_id, cleanup))
+        return json_reply(
+            self.service.state.history.rewind(parameter(request, "id"), message_id, cleanup_media=cleanup)
+        )
 
     async def export(self, request: Request) -> Response:
         """A session as a file."""
         session_id = parameter(request, "id")
         self.service.runner.save()
-        exported = self.service.world.export_session(session_id)
+        exported = self.service.state.history.export(session_id)
         name = f"attachment; filename=session_{session_id}_transcript.json"
         return json_reply(exported, headers={"Content-Disposition": name})
 
     async def set_callbacks(self, request: Request) -> Response:
         """Replaces a session's callbacks."""
         body = _CALLBACKS.decode(await request.body())
-        return json_reply(self.service.world.set_callbacks(parameter(request, "id"), body.get("callbacks", [])))
+        return json_reply(
+            self.service.state.sessions.set_callbacks(parameter(request, "id"), body.get("callbacks", []))
+        )

@@ -16,10 +16,10 @@ from langchain_mix.emulator.hub import Connection
 from langchain_mix.emulator.mux import Route
 from langchain_mix.emulator.replies import empty, json_reply, text_error
 from langchain_mix.emulator.service import Service, parameter
+from langchain_mix.emulator.state import ApiError, PlainError
 from langchain_mix.emulator.stream_turns import StreamTurns
 from langchain_mix.emulator.streams import HEAD, EventStream, Refusal
 from langchain_mix.emulator.strict import Body, first_value
-from langchain_mix.emulator.world import PlainError, WorldError
 
 _RESPOND: Final = Body("RespondRequest", {"type": "string", "value": "string"})
 
@@ -38,7 +38,7 @@ class StreamRoutes:
 
     def routes(self) -> list[Route]:
         """Those that the generation has. Mix registers /stream for every method."""
-        caps = self.service.world.caps
+        caps = self.service.state.caps
         routes = [
             Route("", "/stream", self.stream),
             Route("POST", "/api/permissions/{id}/grant", self.grant),
@@ -57,9 +57,9 @@ class StreamRoutes:
             response = Response(b"", 400)
             response.raw_headers.extend(HEAD)
             return response
-        if not self.service.world.session_exists(session_id):
+        if not self.service.state.sessions.exists(session_id):
             return Refusal(session_id)
-        caps, stage = self.service.world.caps, self.service.stage
+        caps, stage = self.service.state.caps, self.service.stage
         # Mix 0.5: a turn is written by the stream's own loop, so nothing is queued and nothing dropped.
         connection = Connection(session_id, None if caps.stream_write else self.queue_size, stage.faults)
         return EventStream(connection, stage, StreamTurns(self.service).attend if caps.stream_write else None)
@@ -72,7 +72,7 @@ class StreamRoutes:
         raw = await request.body()
         try:
             body = first_value(raw)
-        except WorldError as error:
+        except ApiError as error:
             raise PlainError(400, "Invalid JSON in request body") from error
         content = body.get("content", "") if isinstance(body, dict) else None
         if not isinstance(content, str):
@@ -95,7 +95,7 @@ class StreamRoutes:
         self.service.questions.answer(question, granted=granted)
         message = "Permission granted successfully" if granted else "Permission denied successfully"
         status = "granted" if granted else "denied"
-        if self.service.world.caps.browser_mode:
+        if self.service.state.caps.browser_mode:
             # Mix 0.8: a struct; before, a map, whose keys Go sorts.
             return json_reply({"status": status, "id": question, "message": message})
         return json_reply({"id": question, "message": message, "status": status})

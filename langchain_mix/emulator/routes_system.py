@@ -1,6 +1,6 @@
 """Everything around sessions: credentials, preferences, tools, commands, MCP, health.
 
-Owns: their routes. Refuses to know: what they answer (`world/`).
+Owns: their routes. Refuses to know: what they answer (`state/`).
 """
 
 from __future__ import annotations
@@ -36,35 +36,35 @@ class SystemRoutes:
 
     def routes(self) -> list[Route]:
         """Those that the generation has."""
-        world = self.service.world
-        caps = world.caps
+        state = self.service.state
+        caps = state.caps
         routes = [
-            Route("GET", "/health", _shows(world.health)),
-            Route("GET", "/api/system/info", _shows(world.system_info)),
-            Route("GET", "/api/mcp", _shows(world.mcp)),
-            Route("GET", "/api/commands", _shows(world.commands)),
-            Route("GET", "/api/commands/{name}", _does(world.command, "name")),
-            Route("POST", "/api/auth/api-key", _takes(world.store_api_key)),
-            Route("GET", "/api/auth/status", _shows(world.auth_status)),
-            Route("GET", "/api/auth/validate", _shows(world.validate_preferred)),
-            Route("POST", "/api/auth/oauth-callback", _takes(world.finish_oauth)),
-            Route("POST", "/api/auth/oauth/{provider}", _does(world.start_oauth, "provider")),
-            Route("DELETE", "/api/auth/{provider}", _does(world.delete_credentials, "provider")),
+            Route("GET", "/health", _shows(state.catalogue.health)),
+            Route("GET", "/api/system/info", _shows(state.catalogue.system_info)),
+            Route("GET", "/api/mcp", _shows(state.commands.mcp)),
+            Route("GET", "/api/commands", _shows(state.commands.listing)),
+            Route("GET", "/api/commands/{name}", _does(state.commands.get, "name")),
+            Route("POST", "/api/auth/api-key", _takes(state.credentials.store_api_key)),
+            Route("GET", "/api/auth/status", _shows(state.credentials.status)),
+            Route("GET", "/api/auth/validate", _shows(state.credentials.validate_preferred)),
+            Route("POST", "/api/auth/oauth-callback", _takes(state.credentials.finish_oauth)),
+            Route("POST", "/api/auth/oauth/{provider}", _does(state.credentials.start_oauth, "provider")),
+            Route("DELETE", "/api/auth/{provider}", _does(state.credentials.delete, "provider")),
         ]
         if caps.oauth_health:
-            routes.append(Route("GET", "/health/auth", _shows(world.oauth_health)))
-            routes.append(Route("POST", "/internal/auth/refresh-tokens", _shows(world.refresh_tokens)))
+            routes.append(Route("GET", "/health/auth", _shows(state.credentials.health)))
+            routes.append(Route("POST", "/internal/auth/refresh-tokens", _shows(state.credentials.refresh)))
         if caps.tools_status:
-            routes.append(Route("GET", "/api/tools/status", _shows(world.tools_status)))
+            routes.append(Route("GET", "/api/tools/status", _shows(state.catalogue.tools_status)))
         if caps.llm_tools:
-            routes.append(Route("GET", "/api/tools", _shows(world.llm_tools)))
-            routes.append(Route("GET", "/api/tools/credentials-status", _shows(world.credentials_status)))
+            routes.append(Route("GET", "/api/tools", _shows(state.catalogue.llm_tools)))
+            routes.append(Route("GET", "/api/tools/credentials-status", _shows(state.catalogue.credentials_status)))
         if caps.preferences:
-            routes.append(Route("GET", "/api/preferences", _shows(world.get_preferences)))
-            routes.append(Route("POST", "/api/preferences", _takes(world.update_preferences)))
-            routes.append(Route("POST", "/api/preferences/reset", _shows(world.reset_preferences)))
-            routes.append(Route("GET", "/api/preferences/providers", _shows(world.providers)))
-        if world.api in {ApiVersion.V0_8, ApiVersion.NEXT}:
+            routes.append(Route("GET", "/api/preferences", _shows(state.preferences.get)))
+            routes.append(Route("POST", "/api/preferences", _takes(state.preferences.update)))
+            routes.append(Route("POST", "/api/preferences/reset", _shows(state.preferences.reset)))
+            routes.append(Route("GET", "/api/preferences/providers", _shows(state.preferences.providers)))
+        if state.api in {ApiVersion.V0_8, ApiVersion.NEXT}:
             # Q39: on the server, in no specification.
             routes.append(Route("GET", "/doc", _doc))
             routes.append(Route("GET", "/api/v1/tunnel/active", _shows(_no_tunnels)))

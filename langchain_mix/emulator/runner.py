@@ -16,11 +16,11 @@ from langchain_mix.emulator.audience import Audience, SessionStreams
 from langchain_mix.emulator.callbacks import Callbacks
 from langchain_mix.emulator.hub import Hub
 from langchain_mix.emulator.permissions import Questions
+from langchain_mix.emulator.state import ServerState
+from langchain_mix.emulator.state.records import SessionFacts
 from langchain_mix.emulator.tool_runs import ToolFailed, ToolRuns
 from langchain_mix.emulator.turns import CANCELLED, Ending, Order, Turn
 from langchain_mix.emulator.vocabulary import Vocabulary
-from langchain_mix.emulator.world import World
-from langchain_mix.emulator.world.records import SessionFacts
 
 _TITLE_CHARACTERS: Final = 40
 
@@ -49,7 +49,7 @@ class Runner:
     def __init__(
         self,
         *,
-        world: World,
+        state: ServerState,
         hub: Hub,
         brain: Brain,
         toolbox: Toolbox,
@@ -60,7 +60,7 @@ class Runner:
         """Begins without turns.
 
         Args:
-            world: Sessions and rows.
+            state: Sessions and rows.
             hub: The open streams.
             brain: Who answers.
             toolbox: The server's tools.
@@ -68,13 +68,13 @@ class Runner:
             activity: Where running turns are counted.
             retitle: Whether a session's first message gives it a new title (Q30).
         """
-        self._world = world
+        self._state = state
         self._hub = hub
         self._brain = brain
         self._activity = activity
         self._retitle = retitle
         self._running: dict[str, list[Running]] = {}
-        self._tools = ToolRuns(world, toolbox, questions, Callbacks(world, self._follow), self._delegate)
+        self._tools = ToolRuns(state, toolbox, questions, Callbacks(state, self._follow), self._delegate)
 
     def start(self, order: Order, audience: Audience | None = None) -> Running:
         """Stores a message and starts the turn that answers it, whatever else runs in the session (Q9).
@@ -86,15 +86,15 @@ class Runner:
         Returns:
             The running turn.
         """
-        facts = self._world.session_facts(order.session_id)
-        if self._retitle and not self._world.rows(order.session_id):
+        facts = self._state.sessions.facts(order.session_id)
+        if self._retitle and not self._state.rows.of(order.session_id):
             title = " ".join(order.text.split())[:_TITLE_CHARACTERS]
-            self._world.set_title(order.session_id, title or facts.title)
+            self._state.sessions.set_title(order.session_id, title or facts.title)
         return self._start(order, facts, audience or self.streams(facts))
 
     def streams(self, facts: SessionFacts) -> Audience:
         """Those who stream a session; a sub-agent's turns go to its parent's streams."""
-        caps = self._world.caps
+        caps = self._state.caps
         session_id = facts.parent_id if facts.type == "subagent" else facts.id
         return SessionStreams(self._hub, session_id, lambda: self.count(session_id), caps.errors_twice)
 
@@ -136,10 +136,10 @@ class Runner:
         turn = Turn(
             order=order,
             facts=facts,
-            world=self._world,
+            state=self._state,
             brain=self._brain,
             audience=audience,
-            words=Vocabulary(self._world.api, parent_call),
+            words=Vocabulary(self._state.api, parent_call),
             run_tools=self._tools.run,
         )
         turn.begin()
@@ -167,12 +167,12 @@ class Runner:
     async def _follow(self, turn: Turn, title: str, call_id: str, prompt: str) -> tuple[str, str, str | None]:
         """Has a sub-agent follow a prompt in a session of its own."""
         body: dict[str, Any] = {"title": title}
-        if self._world.caps.browser_mode:
+        if self._state.caps.browser_mode:
             body["browserMode"] = turn.facts.browser_mode or "local-browser-service"
-        session = self._world.create_session(
+        session = self._state.sessions.create(
             body, parent=turn.session_id, parent_tool_call=call_id, subagent_type="general-purpose"
         )
-        facts = self._world.session_facts(str(session["id"]))
+        facts = self._state.sessions.facts(str(session["id"]))
         audience = SessionStreams(self._hub, turn.session_id, lambda: self.count(turn.session_id), errors_twice=False)
         order = Order(session_id=facts.id, text=prompt, thinking_level=turn.order.thinking_level)
         running = self._start(order, facts, audience)

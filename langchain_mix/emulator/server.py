@@ -38,9 +38,9 @@ from langchain_mix.emulator.routes_system import SystemRoutes
 from langchain_mix.emulator.runner import Runner
 from langchain_mix.emulator.service import Service
 from langchain_mix.emulator.serving import Closer, Serving, loopback_socket
+from langchain_mix.emulator.state import ServerState
 from langchain_mix.emulator.streams import Stage
 from langchain_mix.emulator.transports import Transports
-from langchain_mix.emulator.world import World
 from langchain_mix.protocol.api import ApiVersion
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class MixEmulator:
         self._life = threading.RLock()
         self._temporary: Path | None = None
         self._removal: weakref.finalize[..., Any] | None = None
-        self._world: World | None = None
+        self._state: ServerState | None = None
         self._serving: Serving | None = None
         forking.renew_in_child(self._leave_to_parent)
         loopback_socket(host, 0).close()
@@ -217,16 +217,16 @@ class MixEmulator:
         return self._temporary
 
     @property
-    def world(self) -> World:
+    def state(self) -> ServerState:
         """What is stored. `restart` opens it anew.
 
         Raises:
             RuntimeError: It does not run.
         """
         self._running()
-        if self._world is None:
+        if self._state is None:
             raise RuntimeError(_ELSEWHERE)
-        return self._world
+        return self._state
 
     @property
     def requests(self) -> list[RequestRecord]:
@@ -295,7 +295,7 @@ class MixEmulator:
             self._removal.detach()
             self._removal = None
         # SQLite: a connection must not be used, nor closed, in a child.
-        self._inherited, self._world = self._world, None
+        self._inherited, self._state = self._state, None
 
     def _running(self) -> Serving:
         if self._serving is None:
@@ -308,36 +308,36 @@ class MixEmulator:
             self._removal = weakref.finalize(self, shutil.rmtree, self._temporary, ignore_errors=True)
         sock = loopback_socket(self._host, self._port)
         try:
-            self._world = World(self.api, self.data_dir, utc_offset=self._utc_offset)
+            self._state = ServerState(self.api, self.data_dir, utc_offset=self._utc_offset)
         except BaseException:
             sock.close()
             raise
-        self._world.auth_required = self._auth_required
+        self._state.auth_required = self._auth_required
         self._port = sock.getsockname()[1]
-        self._world.base_url = self._address()
+        self._state.base_url = self._address()
         self._serving = Serving(sock, Transports(self._activity), self._open)
 
     def _end(self) -> None:
         if self._serving is not None and self._serving.foreign:
             return
         serving, self._serving = self._serving, None
-        world, self._world = self._world, None
+        state, self._state = self._state, None
         try:
             if serving is not None:
                 serving.stop()
         finally:
-            if world is not None:
-                world.close()
+            if state is not None:
+                state.close()
 
     def _open(self, transports: Transports) -> tuple[ASGIApp, Closer]:
         """Puts the parts together, inside the server's event loop."""
-        world = self._world
-        if world is None:
+        state = self._state
+        if state is None:
             raise RuntimeError("The emulator does not run.")
         hub = Hub()
         questions = Questions(hub, permission_timeout=self._permission_timeout)
         runner = Runner(
-            world=world,
+            state=state,
             hub=hub,
             brain=self.brain,
             toolbox=FileToolbox(),
@@ -352,11 +352,11 @@ class MixEmulator:
             transports=transports,
             heartbeat=self._heartbeat,
             limit=self._stream_limit,
-            heartbeat_in_turn=world.caps.heartbeat_in_turn,
-            left=runner.cancel if world.caps.close_cancels else _ignore,
+            heartbeat_in_turn=state.caps.heartbeat_in_turn,
+            left=runner.cancel if state.caps.close_cancels else _ignore,
         )
         service = Service(
-            world=world,
+            state=state,
             hub=hub,
             stage=stage,
             runner=runner,
@@ -371,7 +371,7 @@ class MixEmulator:
             *StreamRoutes(service, self._queue_size).routes(),
             *SystemRoutes(service).routes(),
         ]
-        api = Api(Mux(routes), cors_headers(world.caps))
+        api = Api(Mux(routes), cors_headers(state.caps))
         gate = FaultGate(api, self.faults, transports, self._restart_beside)
         app = Recorder(AccessGate(gate, self._access), self._activity)
 

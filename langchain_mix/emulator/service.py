@@ -14,9 +14,9 @@ from starlette.requests import Request
 from langchain_mix.emulator.hub import Hub
 from langchain_mix.emulator.permissions import Questions
 from langchain_mix.emulator.runner import Runner
+from langchain_mix.emulator.state import ServerState
 from langchain_mix.emulator.streams import Stage
 from langchain_mix.emulator.vocabulary import session_created
-from langchain_mix.emulator.world import World
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +24,7 @@ class Service:
     """The parts of a server.
 
     Attributes:
-        world: What is stored.
+        state: What is stored.
         hub: The open streams.
         stage: What all streams share.
         runner: The turns.
@@ -33,7 +33,7 @@ class Service:
         delete_wait: Seconds that deleting a session waits for its turns (Mix 0.8).
     """
 
-    world: World
+    state: ServerState
     hub: Hub
     stage: Stage
     runner: Runner
@@ -43,7 +43,7 @@ class Service:
 
     def announce(self, session_id: str) -> None:
         """Tells all streams of a new session."""
-        facts = self.world.session_facts(session_id)
+        facts = self.state.sessions.facts(session_id)
         self.hub.broadcast(session_created(facts.id, facts.title, facts.created_at))
 
 

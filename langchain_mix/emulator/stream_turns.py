@@ -13,10 +13,10 @@ from langchain_mix.emulator.audience import OneStream
 from langchain_mix.emulator.hub import Connection
 from langchain_mix.emulator.routes_messages import announce_switch
 from langchain_mix.emulator.service import Service
+from langchain_mix.emulator.state import ApiError
 from langchain_mix.emulator.strict import first_value
 from langchain_mix.emulator.turns import Order
 from langchain_mix.emulator.vocabulary import Event, failure
-from langchain_mix.emulator.world import WorldError
 
 SHELL_REFUSED: Final = (
     "The emulator never executes commands. A Mix server of this generation would have run this text in a shell, "
@@ -47,7 +47,7 @@ class StreamTurns:
     async def _message(self, connection: Connection, content: str) -> None:
         try:
             said = first_value(content.encode())
-        except WorldError:
+        except ApiError:
             said = None
         if not isinstance(said, dict):
             # Q13: the stream ends without a word.
@@ -55,8 +55,8 @@ class StreamTurns:
             return
         text = said.get("text")
         text = text if isinstance(text, str) else ""
-        if not self.service.world.has_provider_credential():
-            connection.offer(failure(self.service.world.auth_help_text(), kind="authentication_error"))
+        if not self.service.state.accepts_messages():
+            connection.offer(failure(self.service.state.credentials.help_text(), kind="authentication_error"))
         elif text.startswith("/"):
             connection.offer(self._command(text))
         elif text.startswith("!"):
@@ -67,8 +67,8 @@ class StreamTurns:
 
     def _command(self, text: str) -> Event:
         try:
-            answer = self.service.world.run_command(text)
-        except WorldError as error:
+            answer = self.service.state.commands.run(text)
+        except ApiError as error:
             return failure(f"Command execution failed: {error.message}")
         response = str(answer["assistantResponse"]) if answer is not None else ""
         announce_switch(self.service, response)
@@ -78,7 +78,7 @@ class StreamTurns:
         order = Order(session_id=connection.session_id, text=text, plan_mode=said.get("plan_mode") is True)
         try:
             running = self.service.runner.start(order, OneStream(connection))
-        except WorldError:
+        except ApiError:
             connection.offer(failure("Failed to start agent: sql: no rows in result set"))
             return
         await running.ended()

@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NoReturn
 
-from langchain_mix.emulator.world.errors import WorldError, invalid
-from langchain_mix.emulator.world.shapes import well_formed
+from langchain_mix.emulator.state.errors import ApiError, invalid
+from langchain_mix.emulator.state.serializers import well_formed
 
 GoType = Literal["string", "int", "bool", "slice", "any"]
 _SPACE: Final = " \t\r\n"
@@ -49,7 +49,7 @@ class Body:
             The fields that the body sets, under the struct's own spelling of their keys. A null sets nothing.
 
         Raises:
-            WorldError: 400 about the field `body`, with Go's text.
+            ApiError: 400 about the field `body`, with Go's text.
         """
         value = first_value(raw)
         if value is None:
@@ -91,7 +91,7 @@ def first_value(raw: bytes) -> Any:
         The value, without lone surrogates.
 
     Raises:
-        WorldError: 400 about the field `body`: there is none, or it is not JSON.
+        ApiError: 400 about the field `body`: there is none, or it is not JSON.
     """
     text = raw.decode(errors="replace").lstrip(_SPACE)
     if not text:
@@ -166,12 +166,12 @@ def lenient_object(raw: bytes, *, kind: str = "INVALID_JSON") -> dict[str, Any]:
         The object.
 
     Raises:
-        WorldError: 400 of that type.
+        ApiError: 400 of that type.
     """
     try:
         value = first_value(raw)
-    except WorldError as error:
-        raise WorldError(400, kind, "Invalid JSON in request body") from error
+    except ApiError as error:
+        raise ApiError(400, kind, "Invalid JSON in request body") from error
     if not isinstance(value, dict):
-        raise WorldError(400, kind, "Invalid JSON in request body")
+        raise ApiError(400, kind, "Invalid JSON in request body")
     return value

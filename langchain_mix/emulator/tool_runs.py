@@ -17,11 +17,11 @@ from langchain_mix.emulator.agents.base import Ask, Outcome, Request, Toolbox, T
 from langchain_mix.emulator.callbacks import Callbacks
 from langchain_mix.emulator.lines import arguments
 from langchain_mix.emulator.permissions import Notice, Questions
+from langchain_mix.emulator.state import Row, ServerState
+from langchain_mix.emulator.state.serializers import well_formed
 from langchain_mix.emulator.tool_names import available, canonical
 from langchain_mix.emulator.turns import Turn
 from langchain_mix.emulator.vocabulary import Call
-from langchain_mix.emulator.world import Row, World
-from langchain_mix.emulator.world.shapes import well_formed
 
 DENIED: Final = (
     "The user doesn't want to proceed with this tool use. The tool was not run and nothing was changed. "
@@ -59,14 +59,14 @@ class ToolRuns:
     """Runs the tools of all turns.
 
     Attributes:
-        world: Where results are stored.
+        state: Where results are stored.
         toolbox: The tools.
         questions: Where the user is asked.
         callbacks: What follows on results.
         delegate: Has a sub-agent do a Task call.
     """
 
-    world: World
+    state: ServerState
     toolbox: Toolbox
     questions: Questions
     callbacks: Callbacks
@@ -87,16 +87,16 @@ class ToolRuns:
             {"call_id": call.id, "name": call.name, "output": well_formed(outcome.output), "is_error": outcome.is_error}
             for call, outcome in zip(calls, outcomes, strict=True)
         ]
-        self.world.append_row(turn.session_id, Row(role="tool", tool_results=results))
+        self.state.rows.append(turn.session_id, Row(role="tool", tool_results=results))
         await self.callbacks.run(turn, results)
 
     def _keep_screenshots(self, turn: Turn, uses: list[ToolUse]) -> None:
         row = turn.live
-        if row is None or not self.world.caps.screenshots or not any(use.screenshots for use in uses):
+        if row is None or not self.state.caps.screenshots or not any(use.screenshots for use in uses):
             return
         for record, use in zip(row.tool_calls, uses, strict=True):
-            record.screenshot_urls = [self.world.save_screenshot(turn.session_id, png) for png in use.screenshots]
-        self.world.update_row(row)
+            record.screenshot_urls = [self.state.save_screenshot(turn.session_id, png) for png in use.screenshots]
+        self.state.rows.update(row)
 
     async def _one(self, turn: Turn, use: ToolUse, call: Call) -> Outcome:
         tools = available(turn.words.api, plan_mode=turn.order.plan_mode, is_subagent=turn.is_subagent)

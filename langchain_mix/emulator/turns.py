@@ -19,11 +19,11 @@ from typing import Final, Literal
 from langchain_mix.emulator.agents.base import Brain, Fail, Piece, Raw, Request, Text, Thinking, ToolUse, Usage, Wait
 from langchain_mix.emulator.audience import Audience
 from langchain_mix.emulator.lines import conversation
+from langchain_mix.emulator.state import ApiError, Row, ServerState, ToolCallRecord
+from langchain_mix.emulator.state.records import SessionFacts
+from langchain_mix.emulator.state.serializers import well_formed
 from langchain_mix.emulator.tool_names import available, spelled
 from langchain_mix.emulator.vocabulary import LOGIN_TEXT, STREAM_LOGIN_TEXT, Call, Event, Vocabulary
-from langchain_mix.emulator.world import Row, ToolCallRecord, World, WorldError
-from langchain_mix.emulator.world.records import SessionFacts
-from langchain_mix.emulator.world.shapes import well_formed
 from langchain_mix.protocol.api import ApiVersion
 
 CANCELLED: Final = "request cancelled by user"
@@ -113,7 +113,7 @@ class Turn:
     Attributes:
         order: What is asked.
         facts: The session.
-        world: Where rows are stored.
+        state: Where rows are stored.
         brain: Who answers.
         audience: Who hears it.
         words: The generation's events.
@@ -122,7 +122,7 @@ class Turn:
 
     order: Order
     facts: SessionFacts
-    world: World
+    state: ServerState
     brain: Brain
     audience: Audience
     words: Vocabulary
@@ -146,7 +146,7 @@ class Turn:
     def begin(self) -> None:
         """Stores the user's message, so that whoever reads the session from now on finds it."""
         text = self.order.text + (_PLAN_REMINDER if self.order.plan_mode else "")
-        self.user_row = self.world.append_row(self.session_id, Row(role="user", text=text))
+        self.user_row = self.state.rows.append(self.session_id, Row(role="user", text=text))
 
     async def run(self) -> Ending:
         """Answers the message.
@@ -161,7 +161,7 @@ class Turn:
             return await self._fail(AgentError(CANCELLED), "cancelled")
         except AgentError as error:
             return await self._fail(error, "failed")
-        except WorldError as error:
+        except ApiError as error:
             # The session was deleted while the turn ran.
             return await self._fail(AgentError(f"failed to process events: {error.message}"), "failed")
         except Exception as error:  # noqa: BLE001  Whatever breaks ends the turn with an error event.
@@ -180,7 +180,7 @@ class Turn:
             # Pieces are joined only here, so that a long reply costs no more per piece than a short one.
             row.text, row.reasoning = "".join(self._said), "".join(self._thought)
             self._said, self._thought = [row.text], [row.reasoning]
-            self.world.update_row(row)
+            self.state.rows.update(row)
 
     async def tell(self, events: list[Event]) -> None:
         """Has events heard."""
@@ -217,7 +217,7 @@ class Turn:
 
     async def _reply(self) -> tuple[Row, list[ToolUse]]:
         """One model reply: an assistant row that grows with its pieces."""
-        row = self.live = self.world.append_row(self.session_id, Row(role="assistant"))
+        row = self.live = self.state.rows.append(self.session_id, Row(role="assistant"))
         self._said, self._thought = [], []
         uses: list[ToolUse] = []
         usage = _DEFAULT_USAGE
@@ -241,7 +241,7 @@ class Turn:
         Args:
             growing: The row that is being written, which is no part of the conversation yet.
         """
-        rows = self.world.rows(self.session_id)
+        rows = self.state.rows.of(self.session_id)
         if growing is not None:
             rows = [row for row in rows if row.id != growing.id]
         order, facts = self.order, self.facts
@@ -253,8 +253,8 @@ class Turn:
             prompt_mode=facts.prompt_mode,
             thinking_level=order.thinking_level or _wanted_thinking(order.text),
             plan_mode=order.plan_mode,
-            workspace=self.world.workspace(self.session_id),
-            uploads=self.world.uploads,
+            workspace=self.state.files.workspace(self.session_id),
+            uploads=self.state.files.uploads,
             is_subagent=self.is_subagent,
         )
 
@@ -303,8 +303,8 @@ class Turn:
         row.cache_creation_tokens = usage.cache_creation_tokens
         row.cache_read_tokens = usage.cache_read_tokens
         # Whoever answers here answers for the model that was chosen.
-        row.cost, row.model = usage.cost, self.world.chosen_model(self.session_id) or usage.model or "mix-emulator"
-        self.world.add_usage(
+        row.cost, row.model = usage.cost, self.state.chosen_model(self.session_id) or usage.model or "mix-emulator"
+        self.state.sessions.add_usage(
             self.session_id,
             prompt_tokens=usage.input_tokens + usage.cache_creation_tokens + usage.cache_read_tokens,
             completion_tokens=usage.output_tokens,

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from langchain_mix.emulator.world.shapes import filled, go_json
+from langchain_mix.emulator.state.serializers import filled, go_json
 from langchain_mix.protocol.api import CAPABILITIES, ApiVersion
 
 LOGIN_TEXT: Final = "⚠️ Authentication required. Please use the /login command to authenticate with Claude API key."

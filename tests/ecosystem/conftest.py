@@ -83,7 +83,7 @@ class Cast:
 
     @staticmethod
     def sessions(server: MixEmulator) -> int:
-        return len(server.world.list_sessions(include_subagents=False))
+        return len(server.state.sessions.listing(include_subagents=False))
 
     @staticmethod
     def answers(server: MixEmulator) -> list[str]:

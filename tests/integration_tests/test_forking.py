@@ -289,7 +289,7 @@ def test_a_child_that_must_not_diverge_goes_on_in_the_session(forked):
         messages.append(model.invoke(messages))
         reply = forked(lambda: model.invoke([*messages, HumanMessage("two")])).result()
         assert reply.text == "echo:two"
-        assert len(server.world.list_sessions(include_subagents=True)) == 1
+        assert len(server.state.sessions.listing(include_subagents=True)) == 1
 
 
 # Checkpoints
@@ -361,7 +361,7 @@ def test_a_child_ends_no_server_of_its_parent_and_keeps_none_of_it(forked):
         def end():
             assert server.url == url
             with pytest.raises(RuntimeError, match="forked"):
-                _ = server.world
+                _ = server.state
             with pytest.raises(RuntimeError, match="forked"):
                 server.wait_until(lambda: False)
             server.stop()

@@ -93,5 +93,5 @@ def test_nothing_is_printed_and_the_turns_end(api, ways):
         assert not done.stderr
         assert done.stdout == "begun\n"
         server.wait_until(lambda: server.turns == 0 and server.streams == 0)
-        titles = [kept["title"] for kept in server.world.list_sessions(include_subagents=True)]
+        titles = [kept["title"] for kept in server.state.sessions.listing(include_subagents=True)]
         assert titles.count("q") == sum(way in {"astream", "chain", "sync stream"} for way in ways)

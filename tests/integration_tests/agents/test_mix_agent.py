@@ -42,8 +42,8 @@ def call(name, args):
 def sessions(server):
     """What each session was given."""
     return sorted(
-        [row["userInput"] for row in server.world.list_messages(s["id"]) if row["role"] == "user"]
-        for s in server.world.list_sessions(include_subagents=False)
+        [row["userInput"] for row in server.state.rows.messages(s["id"]) if row["role"] == "user"]
+        for s in server.state.sessions.listing(include_subagents=False)
     )
 
 

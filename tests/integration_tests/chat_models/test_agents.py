@@ -140,7 +140,7 @@ def test_a_thread_has_one_session_and_is_told_of_the_tools_once(api):
         assert len(sessions(server)) == 1
         texts = posts(server)
         (session,) = {p.session_id for p in pointers(state["messages"])}
-        assert sum(row.role == "user" for row in server.world.rows(session)) == 4
+        assert sum(row.role == "user" for row in server.state.rows.of(session)) == 4
     assert state["messages"][-1].text == "Sunny too."
     assert len(texts) == 4
     assert texts[2] == "And Oslo?"
@@ -451,7 +451,11 @@ async def test_an_answer_without_its_call_is_asked_for_again_and_the_question_is
 
 
 def rows(server):
-    return [row for s in server.world.list_sessions(False) for row in server.world.list_messages(s["id"])]
+    return [
+        row
+        for s in server.state.sessions.listing(include_subagents=False)
+        for row in server.state.rows.messages(s["id"])
+    ]
 
 
 @pytest.mark.parametrize("reply", ["It is sunny.", calls(("rain", {}))])
@@ -484,7 +488,9 @@ def test_the_retry_middleware_never_has_a_message_answered_twice(api, fault, sto
     with MixEmulator(api=api, agent=Script(default="Hello there, Ada."), faults=Faults(fault)) as server:
         agent = create_agent(ChatMix(server_url=server.url, api=api, max_retries=0), [], middleware=[retry])
         outcome = _outcome(lambda: agent.invoke(ask("Hi")))
-        rows = [row for s in server.world.list_sessions(False) for row in server.world.rows(s["id"])]
+        rows = [
+            row for s in server.state.sessions.listing(include_subagents=False) for row in server.state.rows.of(s["id"])
+        ]
     assert sum(row.role == "user" for row in rows) <= stored
     assert isinstance(outcome, MixError) or outcome["messages"][-1].text == "Hello there, Ada."
     if isinstance(outcome, MixError):
@@ -555,7 +561,7 @@ def test_a_summary_of_the_talk_goes_on_in_a_session_of_its_own():
         state = agent.invoke(ask("Three"), thread())
         sent = posts(server)[-1]
         last = pointers(state["messages"])[-1]
-        assert sum(row.role == "user" for row in server.world.rows(last.session_id)) == 1
+        assert sum(row.role == "user" for row in server.state.rows.of(last.session_id)) == 1
     assert "summary" in sent.lower()
     assert "Three" in sent
     assert "> Two" not in sent

@@ -85,8 +85,8 @@ def cancels(server: MixEmulator) -> list[int]:
 def users(server: MixEmulator) -> list[str]:
     return [
         row["userInput"]
-        for session in server.world.list_sessions(include_subagents=True)
-        for row in server.world.list_messages(session["id"])
+        for session in server.state.sessions.listing(include_subagents=True)
+        for row in server.state.rows.messages(session["id"])
         if row["role"] == "user"
     ]
 
@@ -98,7 +98,7 @@ def cancelled_once(server: MixEmulator, text: str = "Go") -> None:
     server.wait_until(lambda: server.streams == 0)
     assert cancels(server) == [200]
     assert users(server) == [text]
-    (session,) = server.world.list_sessions(include_subagents=True)
+    (session,) = server.state.sessions.listing(include_subagents=True)
     again = ChatMix(server_url=server.url, session_id=session["id"]).invoke("And now?")
     assert again.text == "Well again."
     assert len(cancels(server)) == 1
@@ -363,7 +363,7 @@ async def test_a_stop_sequence_cuts_the_reply_and_cancels_the_turn(api):
         again = model.invoke(talk)
         assert again.text == "Replayed."
         assert read_pointer(again.response_metadata).session_id != read_pointer(reply.response_metadata).session_id
-        rows = server.world.list_messages(read_pointer(again.response_metadata).session_id)
+        rows = server.state.rows.messages(read_pointer(again.response_metadata).session_id)
         told = next(row["userInput"] for row in rows if row["role"] == "user")
         assert "One. Two." in told
         assert "Three" not in told
@@ -406,5 +406,5 @@ def test_a_session_not_to_be_kept_is_deleted_when_its_call_is_given_up(api):
         with closing(ChatMix(server_url=server.url, retention="delete").stream("Go")) as chunks:
             next(chunks)
         server.wait_idle()
-        assert server.world.list_sessions(include_subagents=True) == []
+        assert server.state.sessions.listing(include_subagents=True) == []
         assert cancels(server) == [200]

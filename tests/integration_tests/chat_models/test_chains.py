@@ -60,7 +60,7 @@ def test_a_talk_in_a_placeholder_goes_on_in_its_session(server):
     talk += [chain.invoke({"talk": talk}), HumanMessage("b")]
     assert chain.invoke({"talk": talk}).text == "You said b."
     assert posts(server) == ["a", "b"]
-    assert len(server.world.list_sessions(False)) == 1
+    assert len(server.state.sessions.listing(include_subagents=False)) == 1
 
 
 async def test_parallel_runnables_have_sessions_of_their_own(server):
@@ -69,7 +69,7 @@ async def test_parallel_runnables_have_sessions_of_their_own(server):
     wanted = {"a": "You said x1.", "b": "You said x2."}
     assert both.invoke("x") == wanted
     assert await both.ainvoke("x") == wanted
-    assert len(server.world.list_sessions(False)) == 4
+    assert len(server.state.sessions.listing(include_subagents=False)) == 4
 
 
 def test_what_goes_through_stays(server):
@@ -130,7 +130,9 @@ async def test_retries_never_have_a_message_answered_twice(fault, asynchronous):
         chain = model.with_retry(stop_after_attempt=3, wait_exponential_jitter=False)
         reply = await chain.ainvoke("a") if asynchronous else chain.invoke("a")
         assert reply.text == "You said a."
-        rows = [row for s in server.world.list_sessions(False) for row in server.world.rows(s["id"])]
+        rows = [
+            row for s in server.state.sessions.listing(include_subagents=False) for row in server.state.rows.of(s["id"])
+        ]
         assert sum(row.role == "user" for row in rows) <= 1
 
 

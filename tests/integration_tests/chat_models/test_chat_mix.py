@@ -82,7 +82,7 @@ def test_each_call_has_a_session_of_its_own_and_says_which(api):
         pointers = [read_pointer(model.invoke(text).response_metadata) for text in ("What is 2+2?", "What is 3+3?")]
         assert pointers[0].session_id != pointers[1].session_id
         for pointer in pointers:
-            rows = server.world.rows(pointer.session_id)
+            rows = server.state.rows.of(pointer.session_id)
             assert [row.role for row in rows] == ["user", "assistant"]
             assert rows[-1].id == pointer.message_id
             assert rows[0].id == pointer.user_message_id
@@ -234,7 +234,7 @@ def test_a_turn_that_takes_too_long_is_cancelled():
 def test_retention_delete_leaves_no_session():
     with MixEmulator(api="0.8") as server:
         ChatMix(server_url=server.url, retention="delete").invoke("What is 2+2?")
-        assert server.world.list_sessions(include_subagents=True) == []
+        assert server.state.sessions.listing(include_subagents=True) == []
 
 
 def test_lost_text_is_mended_in_invoke_and_an_error_in_stream():

@@ -55,7 +55,7 @@ async def test_a_batch_of_50(api, way):
         sessions = {read_pointer(r.response_metadata).session_id for r in replies}
         assert len(sessions) == 50
         for reply, text in zip(replies, texts, strict=True):
-            rows = server.world.list_messages(read_pointer(reply.response_metadata).session_id)
+            rows = server.state.rows.messages(read_pointer(reply.response_metadata).session_id)
             assert [r["userInput"] for r in rows if r["role"] == "user"] == [text]
 
 
@@ -167,7 +167,7 @@ async def test_two_calls_of_one_session(strategy):
     gate = Gate()
     agent = Script(turn([*say("First. "), Wait(gate)], ""), "Second.")
     with MixEmulator(api="0.8", agent=agent) as server:
-        session = server.world.create_session({"title": "t", "browserMode": "local-browser-service"})["id"]
+        session = server.state.sessions.create({"title": "t", "browserMode": "local-browser-service"})["id"]
         model = ChatMix(server_url=server.url, session_id=session, multitask_strategy=strategy)
         first = asyncio.create_task(model.ainvoke("one"))
         await asyncio.to_thread(gate.reached.wait, 10)
@@ -181,5 +181,5 @@ async def test_two_calls_of_one_session(strategy):
         assert (await first).text == "First. "
         if strategy == "enqueue":
             assert (await second).text == "Second."
-        users = [r["userInput"] for r in server.world.list_messages(session) if r["role"] == "user"]
+        users = [r["userInput"] for r in server.state.rows.messages(session) if r["role"] == "user"]
         assert users == (["one", "two"] if strategy == "enqueue" else ["one"])

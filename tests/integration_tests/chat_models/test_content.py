@@ -237,7 +237,7 @@ async def test_a_reply_can_be_sent_again_whatever_it_holds(api):
             talk += [ask(talk), HumanMessage("Und?")]
         sessions = {read_pointer(m.response_metadata).session_id for m in talk if m.type in {"ai", "AIMessageChunk"}}
         assert len(sessions) == 1, "the conversation goes on where it is"
-        users = [r["userInput"] for r in server.world.list_messages(sessions.pop()) if r["role"] == "user"]
+        users = [r["userInput"] for r in server.state.rows.messages(sessions.pop()) if r["role"] == "user"]
         assert users == ["Wo?", "Und?", "Und?", "Und?"]
 
 

@@ -81,7 +81,7 @@ async def test_one_reminder_brings_the_call(api, mode):
         ]
         assert message.response_metadata["finish_reason"] == "tool_calls"
         pointer = read_pointer(message.response_metadata)
-        rows = server.world.list_messages(pointer.session_id)
+        rows = server.state.rows.messages(pointer.session_id)
         assert pointer.digest, "the reply is proven as any other"
         assert pointer.user_message_id == rows[0]["id"], "that of the question"
         talk += [message, ToolMessage("Sunny.", tool_call_id=call["id"])]
@@ -90,7 +90,7 @@ async def test_one_reminder_brings_the_call(api, mode):
         HEADS.clear()  # Another process goes by the session's rows.
         talk.append(HumanMessage("Really?"))
         free.invoke(talk)
-        assert len(server.world.list_sessions(False)) == 1
+        assert len(server.state.sessions.listing(include_subagents=False)) == 1
         assert script.requests[-1].lines[-1].text.endswith("Really?")
 
 
@@ -193,7 +193,7 @@ def test_usage_and_cost_are_those_of_both_turns():
         with MixEmulator(agent=Script(*replies)) as server:
             model = ChatMix(server_url=server.url)
             message = model.bind_tools([weather], **options).invoke("Rome?")
-            (session,) = server.world.list_sessions(False)
+            (session,) = server.state.sessions.listing(include_subagents=False)
             return message.usage_metadata, message.response_metadata["mix"].get("cost"), session["cost"]
 
     alone, both = usage(ROME), usage(WORDS, ROME, tool_choice="any")

@@ -233,9 +233,9 @@ class Lab:
         return model
 
     def users(self) -> list[str]:
-        sessions = self.server.world.list_sessions(include_subagents=True)
+        sessions = self.server.state.sessions.listing(include_subagents=True)
         return [
-            r["userInput"] for s in sessions for r in self.server.world.list_messages(s["id"]) if r["role"] == "user"
+            r["userInput"] for s in sessions for r in self.server.state.rows.messages(s["id"]) if r["role"] == "user"
         ]
 
     def messages(self) -> list[str]:

@@ -55,8 +55,8 @@ def session_of(message):
 def sessions(server):
     """What the user said in each session, by its rows."""
     return {
-        s["id"]: [row["userInput"] for row in server.world.list_messages(s["id"]) if row["role"] == "user"]
-        for s in server.world.list_sessions(include_subagents=True)
+        s["id"]: [row["userInput"] for row in server.state.rows.messages(s["id"]) if row["role"] == "user"]
+        for s in server.state.sessions.listing(include_subagents=True)
     }
 
 

@@ -73,7 +73,7 @@ async def test_a_file_is_at_the_server_under_the_name_that_the_agent_is_told(api
 
 @pytest.mark.parametrize("api", ["0.5", "0.8"])
 def test_a_renamed_upload_is_told_by_its_new_name(api, monkeypatch):
-    monkeypatch.setattr("langchain_mix.emulator.world.files.stored_name", lambda name, _: f"kept_{name}")
+    monkeypatch.setattr("langchain_mix.emulator.state.files.stored_name", lambda name, _: f"kept_{name}")
     agent = Script(default="Seen.")
     with MixEmulator(api=api, agent=agent) as server:
         ChatMix(server_url=server.url).invoke([human(IMAGE), human(IMAGE)])

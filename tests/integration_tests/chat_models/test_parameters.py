@@ -72,7 +72,7 @@ def observe(look, *, api="0.8", script=(), text="Hi", fields=None, call=None, fa
             reply = model.invoke(text, {"callbacks": [heard]}, **(call or {}))
         except MixError as error:
             reply = error
-        preferences = server.world.get_preferences()["preferences"]
+        preferences = server.state.preferences.get()["preferences"]
         return look(
             SimpleNamespace(
                 agent=agent,
@@ -104,7 +104,7 @@ def case(**parts):
 
 BOTH = {
     "system_prompt": case(value="P", wanted="P", look=lambda s: s.asked.system_prompt),
-    "title": case(value="Named", wanted=["Named"], look=lambda s: [t["title"] for t in s.server.world.list_sessions(False)]),
+    "title": case(value="Named", wanted=["Named"], look=lambda s: [t["title"] for t in s.server.state.sessions.listing(include_subagents=False)]),
     "plan_mode": case(value=True, wanted=True, look=lambda s: s.asked.plan_mode),
     "thinking_level": case(value="maximum", wanted="maximum", look=lambda s: s.asked.thinking_level),
     "max_steps": case(value=1, wanted=True, look=lambda s: "maximum iteration limit" in str(s.reply), script=[GREPS]),
@@ -113,14 +113,14 @@ BOTH = {
     "on_notification": case(
         value=answer, wanted=1, look=lambda s: len(requests_to(s, "/respond")), script=[ASKS]
     ),
-    "retention": case(value="delete", wanted=[], look=lambda s: s.server.world.list_sessions(False)),
+    "retention": case(value="delete", wanted=[], look=lambda s: s.server.state.sessions.listing(include_subagents=False)),
     "emit_tool_runs": case(value=False, wanted=0, look=lambda s: s.heard.tools, script=[GREPS]),
     "stop": case(value=["lo"], wanted="Hel", look=lambda s: s.reply.text),
     "timeout": case(
         value=0.4, wanted=True, look=lambda s: isinstance(s.reply, MixTurnTimeout), script=[turn([*say("Half"), Wait(Gate())])],
     ),
     "model": case(
-        value=f"anthropic:{MODEL}", wanted=MODEL, api="next", look=lambda s: s.server.world.list_sessions(False)[0].get("modelId")
+        value=f"anthropic:{MODEL}", wanted=MODEL, api="next", look=lambda s: s.server.state.sessions.listing(include_subagents=False)[0].get("modelId")
     ),
 }  # fmt: skip
 """What an object and a call of it take alike."""
@@ -307,7 +307,7 @@ def test_the_prompts_place_is_honoured():
 
 
 def test_a_provider_goes_along_with_its_model():
-    look = lambda s: s.server.world.list_sessions(False)[0].get("provider")  # noqa: E731
+    look = lambda s: s.server.state.sessions.listing(include_subagents=False)[0].get("provider")  # noqa: E731
     assert observe(look, api="next", fields={"model": MODEL, "provider": "anthropic"}) == "anthropic"
     assert observe(lambda s: str(s.reply), api="next", fields={"model": MODEL, "api": "next"}).startswith(
         "Mix of this generation needs"
@@ -394,7 +394,7 @@ def test_a_session_is_used_that_was_named(where):
             case _:
                 reply = model.bind(session_id=named).invoke("Hi")
         assert reply.response_metadata["mix"]["session_id"] == named
-        assert len(server.world.list_sessions(False)) == 1
+        assert len(server.state.sessions.listing(include_subagents=False)) == 1
 
 
 @pytest.mark.parametrize("where", ["field", "call"])

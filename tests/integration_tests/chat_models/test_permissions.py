@@ -60,8 +60,8 @@ def answers(server):
 
 def sessions(server):
     return {
-        s["id"]: [row["userInput"] for row in server.world.list_messages(s["id"]) if row["role"] == "user"]
-        for s in server.world.list_sessions(include_subagents=True)
+        s["id"]: [row["userInput"] for row in server.state.rows.messages(s["id"]) if row["role"] == "user"]
+        for s in server.state.sessions.listing(include_subagents=True)
     }
 
 
@@ -229,9 +229,9 @@ def test_a_pause_in_a_conversation_leaves_no_trace(api):
         graph = graph_of(ChatMix(server_url=server.url, permissions="interrupt"), InMemorySaver())
         start(graph, "one")
         ((session, _),) = sessions(server).items()
-        rows = [row.id for row in server.world.rows(session)]
+        rows = [row.id for row in server.state.rows.of(session)]
         assert files(start(graph, "two")) == ["a.md"]
-        assert [row.id for row in server.world.rows(session)] == rows
+        assert [row.id for row in server.state.rows.of(session)] == rows
         reply = graph.invoke(Command(resume=APPROVE), A)["messages"][-1]
         assert statuses(reply) == ["success"]
         start(graph, "three")

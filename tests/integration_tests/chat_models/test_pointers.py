@@ -165,7 +165,7 @@ def test_a_forged_pointer_opens_nothing(case, policy, process):
             return said
 
         victim, own = talk(theirs)[-1], talk(ours)
-        before = server.world.rows(session_of(victim))
+        before = server.state.rows.of(session_of(victim))
         messages = [*forged(own, victim), HumanMessage("What is my code?")]
         if process == "another":
             HEADS._entries.clear()
@@ -177,4 +177,4 @@ def test_a_forged_pointer_opens_nothing(case, policy, process):
             known = "crimson" in str([m.content for m in messages])
             assert ("crimson" in reply.text) is known
             assert session_of(reply) != session_of(victim)
-        assert server.world.rows(session_of(victim)) == before
+        assert server.state.rows.of(session_of(victim)) == before

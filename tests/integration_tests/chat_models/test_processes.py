@@ -42,8 +42,8 @@ def in_a_new_process(server, stored, text):
 
 def said(server):
     return [
-        [row["userInput"] for row in server.world.list_messages(s["id"]) if row["role"] == "user"]
-        for s in server.world.list_sessions(include_subagents=True)
+        [row["userInput"] for row in server.state.rows.messages(s["id"]) if row["role"] == "user"]
+        for s in server.state.sessions.listing(include_subagents=True)
     ]
 
 
@@ -127,7 +127,9 @@ class Race:
 
 
 def rows_of(server):
-    listed = {s["id"]: server.world.list_messages(s["id"]) for s in server.world.list_sessions(include_subagents=True)}
+    listed = {
+        s["id"]: server.state.rows.messages(s["id"]) for s in server.state.sessions.listing(include_subagents=True)
+    }
     return {
         session: [(row["role"], row["userInput"] or row.get("assistantResponse", "")) for row in rows]
         for session, rows in listed.items()

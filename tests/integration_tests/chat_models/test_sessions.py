@@ -75,15 +75,15 @@ def session_of(message):
 
 def said(server, session_id):
     """What the user said in a session, by its rows."""
-    return [row["userInput"] for row in server.world.list_messages(session_id) if row["role"] == "user"]
+    return [row["userInput"] for row in server.state.rows.messages(session_id) if row["role"] == "user"]
 
 
 def row_ids(server, session_id):
-    return [row.id for row in server.world.rows(session_id)]
+    return [row.id for row in server.state.rows.of(session_id)]
 
 
 def sessions(server):
-    return {s["id"] for s in server.world.list_sessions(include_subagents=True)}
+    return {s["id"] for s in server.state.sessions.listing(include_subagents=True)}
 
 
 def asked(server):
@@ -114,7 +114,7 @@ def test_a_conversation_goes_on_in_one_session(server):
     messages = talk(model, "three", messages=messages)
     (session,) = sessions(server)
     assert said(server, session) == ["one", "two", "three"]
-    assert [row.role for row in server.world.rows(session)] == ["user", "assistant"] * 3
+    assert [row.role for row in server.state.rows.of(session)] == ["user", "assistant"] * 3
     assert messages[-1].text == "one / two / three"
 
 
@@ -275,7 +275,7 @@ def test_a_pointer_to_another_server_means_nothing(newest):
 def test_a_session_that_is_gone_is_replayed(server):
     model = ChatMix(server_url=server.url)
     messages = talk(model, "one")
-    server.world.delete_session(session_of(messages[-1]))
+    server.state.delete_session(session_of(messages[-1]))
     forget()
     reply = model.invoke([*messages, HumanMessage("two")])
     (text,) = said(server, session_of(reply))
@@ -285,7 +285,7 @@ def test_a_session_that_is_gone_is_replayed(server):
 def test_a_session_that_went_while_it_was_remembered_loses_nothing(server):
     model = ChatMix(server_url=server.url)
     messages = [*talk(model, "one"), HumanMessage("two")]
-    server.world.delete_session(session_of(messages[1]))
+    server.state.delete_session(session_of(messages[1]))
     try:
         reply = model.invoke(messages)
     except MixError:

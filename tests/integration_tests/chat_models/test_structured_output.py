@@ -110,8 +110,8 @@ async def test_a_reply_that_does_not_fit_is_repaired_once_in_the_same_session(ap
         runnable = ChatMix(server_url=server.url).with_structured_output(Person, method=method)
         value = await runnable.ainvoke("Ada is 36.") if asynchronous else runnable.invoke("Ada is 36.")
         assert len(made(server)) == 1
-        (session,) = server.world.list_sessions(False)
-        users = [row for row in server.world.rows(session["id"]) if row.role == "user"]
+        (session,) = server.state.sessions.listing(include_subagents=False)
+        users = [row for row in server.state.rows.of(session["id"]) if row.role == "user"]
     assert value == Person(**ADA)
     assert len(users) == 2
     repair = script.requests[-1].lines[-1].text

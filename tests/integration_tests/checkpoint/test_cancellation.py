@@ -94,13 +94,13 @@ async def test_a_cancelled_copy_leaves_no_session():
             said = [HumanMessage("hello")]
             said.append(await model.ainvoke(said))
             await saver.aput(config("a"), checkpoint("1", messages=said), {}, {"messages": "messages 1"})
-            before = {one["id"] for one in server.world.list_sessions(include_subagents=True)}
+            before = {one["id"] for one in server.state.sessions.listing(include_subagents=True)}
             nth, over = 0, False
             while not over:
                 nth += 1
                 server.forget_requests()
                 over = await cut(saver.acopy_thread("a", f"b{nth}"), nth)
-                after = {one["id"] for one in server.world.list_sessions(include_subagents=True)}
+                after = {one["id"] for one in server.state.sessions.listing(include_subagents=True)}
                 forks = [one for one in server.requests if one.path.endswith("/fork")]
                 there = [one async for one in saver.alist(config(f"b{nth}"))]
                 left = after - before

@@ -54,14 +54,14 @@ def session_of(message):
 def sessions(server):
     """What the user said in each session but the saver's own."""
     return {
-        s["id"]: [row["userInput"] for row in server.world.list_messages(s["id"]) if row["role"] == "user"]
-        for s in server.world.list_sessions(include_subagents=True)
+        s["id"]: [row["userInput"] for row in server.state.rows.messages(s["id"]) if row["role"] == "user"]
+        for s in server.state.sessions.listing(include_subagents=True)
         if s["title"][:16] != TITLE[:16]
     }
 
 
 def rows(server, session_id):
-    return [row["id"] for row in server.world.list_messages(session_id)]
+    return [row["id"] for row in server.state.rows.messages(session_id)]
 
 
 def forks(server):

@@ -69,8 +69,8 @@ def session_of(message):
 
 def said(server):
     return {
-        s["id"]: [row["userInput"] for row in server.world.list_messages(s["id"]) if row["role"] == "user"]
-        for s in server.world.list_sessions(include_subagents=True)
+        s["id"]: [row["userInput"] for row in server.state.rows.messages(s["id"]) if row["role"] == "user"]
+        for s in server.state.sessions.listing(include_subagents=True)
         if s["title"][:16] != TITLE[:16]
     }
 
@@ -289,7 +289,7 @@ def test_a_copy_points_only_to_sessions_of_its_own(server, saver, graph):
             assert message.type != "ai" or message.text
             pointer = read_pointer(message.response_metadata)
             if pointer is not None:
-                rows = [row["id"] for row in server.world.list_messages(pointer.session_id)]
+                rows = [row["id"] for row in server.state.rows.messages(pointer.session_id)]
                 assert rows.index(pointer.message_id) + 1 == pointer.row_count
 
 
@@ -306,7 +306,7 @@ def test_a_session_of_somebody_else_is_left_alone(api, underneath, words):
         talk = [HumanMessage("secret")]
         talk.append(model.invoke(talk))
         victim = model.invoke([*talk, HumanMessage("more")])
-        rows = server.world.rows(session_of(victim))
+        rows = server.state.rows.of(session_of(victim))
         reply = model.invoke("hello")
         content = reply.content if words == "other" else talk[1].content
         pointer = {**talk[1].response_metadata["mix"], "digest": reply.response_metadata["mix"]["digest"]}
@@ -324,7 +324,7 @@ def test_a_session_of_somebody_else_is_left_alone(api, underneath, words):
             saver.prune(["a", "b"], keep_last=1)
             saver.delete_thread("a")
             saver.delete_thread("b")
-        assert server.world.rows(session_of(victim)) == rows
+        assert server.state.rows.of(session_of(victim)) == rows
 
 
 # Deletion

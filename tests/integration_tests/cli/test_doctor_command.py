@@ -149,7 +149,7 @@ def test_the_generation_is_found_by_reading(cli, api, talked):
 def test_its_own_session_shows_more(cli, api):
     with MixEmulator(api=api) as server:
         found, data, _ = examine(cli, server.url)
-        assert server.world.list_sessions(include_subagents=True) == []
+        assert server.state.sessions.listing(include_subagents=True) == []
     assert data["ok"] is True
     assert f"API {api}," in found["generation"]["detail"]
     assert {found[name]["status"] for name in ("session", "streaming", "uploads")} == {"ok"}

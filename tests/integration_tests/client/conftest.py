@@ -195,7 +195,7 @@ class Lab:
         """A new session, made past the client so that requests can be counted."""
         if self.api in {"0.8", "next"}:
             fields.setdefault("browserMode", "local-browser-service")
-        session = str(self.server.world.create_session({"title": "lab", **fields})["id"])
+        session = str(self.server.state.sessions.create({"title": "lab", **fields})["id"])
         self.sessions.append(session)
         return session
 
@@ -205,7 +205,7 @@ class Lab:
 
     def rows(self, session: str = "") -> list[dict[str, Any]]:
         """What is stored, in the last session unless one is named."""
-        rows: list[dict[str, Any]] = self.server.world.list_messages(session or self.sessions[-1])
+        rows: list[dict[str, Any]] = self.server.state.rows.messages(session or self.sessions[-1])
         return rows
 
     def said(self, session: str = "") -> str:

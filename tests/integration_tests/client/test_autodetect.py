@@ -54,7 +54,7 @@ def test_a_session_made_with_the_client_teaches_it(labs: Any, shell: str, api: s
     before = len(lab.asked())
     assert lab.turn(session=session).well().told == "I look. Found."
     assert len(lab.asked()) - before <= 3 + (1 if PROBES[api] == 2 else 0)
-    assert len(lab.server.world.list_sessions(include_subagents=True)) == 1
+    assert len(lab.server.state.sessions.listing(include_subagents=True)) == 1
 
 
 def test_a_generation_that_is_said_is_not_asked_for(labs: Any, shell: str, api: str) -> None:
@@ -91,7 +91,7 @@ def test_an_upgraded_server_is_learnt_anew(tmp_path: Any, clients: Any, shell: s
 
 def made(server: MixEmulator, api: str) -> str:
     extra = {"browserMode": "local-browser-service"} if api in {"0.8", "next"} else {}
-    return str(server.world.create_session({"title": "t", **extra})["id"])
+    return str(server.state.sessions.create({"title": "t", **extra})["id"])
 
 
 def whole(client: Any, server: MixEmulator, api: str) -> str:

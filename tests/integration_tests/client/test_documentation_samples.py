@@ -38,7 +38,7 @@ def serve(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., MixEmulator
     def start(api: str, agent: Any = "offline", **options: Any) -> MixEmulator:
         server = MixEmulator(api, agent, **options).start()
         # The samples store a key of this provider only, which does on servers that prefer it.
-        server.world.update_preferences({"preferred_provider": "openrouter"})
+        server.state.preferences.update({"preferred_provider": "openrouter"})
         running.append(server)
         monkeypatch.setenv("MIX_SERVER_URL", server.url)
         monkeypatch.setenv("OPENROUTER_API_KEY", KEY)
@@ -136,7 +136,7 @@ def test_quickstart(serve: Any, api: str, capsys: Any) -> None:
     server = serve(api, Script("The capital of France is Paris."), auth_required=True)
     run(sample("quickstart", server))
     assert capsys.readouterr().out == "The capital of France is Paris.\n\n"
-    assert server.world.list_sessions(include_subagents=True) == [], "the session of the block is deleted with it"
+    assert server.state.sessions.listing(include_subagents=True) == [], "the session of the block is deleted with it"
 
 
 @pytest.mark.parametrize("api", ALL)
@@ -291,7 +291,7 @@ def test_basic_synchronous_client(serve: Any, api: str, capsys: Any) -> None:
     server = serve(api, Script("Hi!"), auth_required=True)
     run(sample("basic_synchronous_client", server))
     assert capsys.readouterr().out == "Status: ok\nHi!\n"
-    assert server.world.list_sessions(include_subagents=True) == []
+    assert server.state.sessions.listing(include_subagents=True) == []
 
 
 @pytest.mark.parametrize("api", ALL)
@@ -299,7 +299,7 @@ def test_async_iterator(serve: Any, api: str, capsys: Any) -> None:
     server = serve(api, Script(turn([use("Glob", {"pattern": "*"})], "4")), auth_required=True)
     run(sample("async_iterator", server), api_key=KEY)
     assert capsys.readouterr().out.lower() == "\ntool: glob\n4"
-    assert server.world.list_sessions(include_subagents=True) == []
+    assert server.state.sessions.listing(include_subagents=True) == []
 
 
 @pytest.mark.parametrize("api", ALL)
@@ -318,7 +318,7 @@ def test_comprehensive_callbacks(serve: Any, api: str, capsys: Any) -> None:
 def test_comprehensive_callbacks_of_a_turn_that_fails(serve: Any, capsys: Any) -> None:
     server = serve("0.8", Script("never asked"))  # The brain is not asked: the provider's key is refused first.
     code = sample("comprehensive_callbacks", server).replace("mix.authentication.store_api_key", "str")
-    server.world.auth_required = True
+    server.state.auth_required = True
     run(code.replace('str(api_key=api_key, provider="openrouter")', "None"), api_key=KEY)
     assert "\nError: " in capsys.readouterr().out
 

@@ -279,7 +279,7 @@ def test_a_sub_agents_stream_that_breaks_is_opened_again(labs: Any, shell: str) 
 
     def cut(update: Any) -> None:
         if isinstance(update, SubagentUpdate) and not sessions:
-            inner = [s for s in lab.server.world.list_sessions(include_subagents=True) if s.get("parentToolCallId")]
+            inner = [s for s in lab.server.state.sessions.listing(include_subagents=True) if s.get("parentToolCallId")]
             sessions.append(str(inner[0]["id"]))
             lab.server.faults.add(CutStream(on="stream", session=sessions[0]))
 

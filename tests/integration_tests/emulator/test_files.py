@@ -36,7 +36,7 @@ def files(wire):
             return wire.http.delete(f"/api/sessions/{session or self.session}/files/{encoded(name)}")
 
         def private(self, name, content):
-            (wire.server.world.workspace(self.session) / name).write_bytes(content)
+            (wire.server.state.files.workspace(self.session) / name).write_bytes(content)
 
     return Files()
 
@@ -76,7 +76,7 @@ def test_directories_in_names_are_dropped(files):
 def test_large_uploads_are_spooled(wire, files):
     size = 40 << 20
     assert files.put("large.bin", io.BytesIO(bytes(size))).json()["size"] == size
-    assert (wire.server.world.uploads / "large.bin").stat().st_size == size
+    assert (wire.server.state.files.uploads / "large.bin").stat().st_size == size
     record = next(r for r in wire.server.requests if r.path.endswith("/upload"))
     assert record.size > size
     assert len(record.body) == 1 << 20
@@ -163,13 +163,13 @@ def test_hostile_names_lead_nowhere(wire, files, name):
 def test_links_out_of_the_directory_are_refused(wire, files, tmp_path):
     secret = tmp_path / "secret"
     secret.write_text("secret")
-    (wire.server.world.workspace(files.session) / "link").symlink_to(secret)
+    (wire.server.state.files.workspace(files.session) / "link").symlink_to(secret)
     assert b"secret" not in files.get("link").content
 
 
 def test_directories_are_not_served(wire, files):
-    (wire.server.world.uploads / "sub").mkdir()
-    (wire.server.world.uploads / "sub" / "a.txt").write_text("deep")
+    (wire.server.state.files.uploads / "sub").mkdir()
+    (wire.server.state.files.uploads / "sub" / "a.txt").write_text("deep")
     reply = files.get("sub")
     assert (reply.status_code, reply.text) == (400, "Cannot serve directory\n")
     assert files.get("sub/a.txt").text == "deep"
@@ -245,9 +245,9 @@ def test_parallel_uploads_to_several_sessions(wire):
 @pytest.mark.parametrize("wire", ["0.8", "next"], indirect=True)
 def test_screenshots(wire):
     session, other = wire.session(), wire.session()
-    address = wire.server.world.save_screenshot(session, picture())
+    address = wire.server.state.save_screenshot(session, picture())
     assert re.fullmatch(rf"{wire.server.url}/api/sessions/{session}/screenshots/[0-9]+\.png", address)
-    assert wire.server.world.save_screenshot(session, b"") != address
+    assert wire.server.state.save_screenshot(session, b"") != address
     reply = wire.http.get(address)
     assert (reply.status_code, reply.content) == (200, picture())
     assert reply.headers["content-type"] == "image/png"

@@ -81,7 +81,7 @@ def test_q18_missing_credentials_look_like_an_answer(make, api):
     session = wire.session()
     stream = wire.open(session)
     reply = wire.post(session, "hi")
-    text = wire.server.world.auth_help_text()
+    text = wire.server.state.credentials.help_text()
     assert text.startswith("⚠️ Not authenticated with Anthropic (Claude) (your preferred provider)")
     assert (reply.status_code, reply.json()) == (
         200,

@@ -24,11 +24,11 @@ def test_a_granted_tool_runs(make, api):
     wire.start(session, "write it")
     ask = stream.until("permission")[-1].data
     assert ask["toolName"] == ("Write" if api in {"0.7", "0.8", "next"} else "write")
-    assert not list(wire.server.world.workspace(session).iterdir())
+    assert not list(wire.server.state.files.workspace(session).iterdir())
     wire.http.post(f"/api/permissions/{ask['id']}/grant")
     heard = stream.turn()
     assert heard[-1].name == "complete"
-    assert (wire.server.world.workspace(session) / "a.txt").read_text() == "new"
+    assert (wire.server.state.files.workspace(session) / "a.txt").read_text() == "new"
 
 
 def test_a_denied_tool_does_not_run_and_the_turn_goes_on(make):
@@ -48,7 +48,7 @@ def test_a_denied_tool_does_not_run_and_the_turn_goes_on(make):
     assert call["result"] == DENIED
     assert DENIED.startswith("The user doesn't want to proceed with this tool use.")
     assert "isError" not in call
-    assert not list(wire.server.world.workspace(session).iterdir())
+    assert not list(wire.server.state.files.workspace(session).iterdir())
 
 
 def test_without_an_answer_it_is_denied_and_nothing_says_so(make):
@@ -116,7 +116,7 @@ def test_q32_questions_of_a_sub_agent_are_seen_on_its_own_stream_only(make):
     assert "parentToolCallId" not in ask.data
     wire.http.post(f"/api/permissions/{ask.data['id']}/grant")
     assert "permission" not in [event.name for event in stream.until("complete")]
-    assert (wire.server.world.workspace(child) / "a.txt").read_text() == "new"
+    assert (wire.server.state.files.workspace(child) / "a.txt").read_text() == "new"
 
 
 def test_notifications_are_answered(make):

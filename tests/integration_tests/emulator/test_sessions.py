@@ -207,7 +207,7 @@ def test_rewind_errors(make):
 def test_rewind_cleans_up_private_media_only_when_asked(make, api):
     wire = make(api, Script("a", "b"))
     session = talked(wire, 2)
-    media = wire.server.world.workspace(session) / "picture.png"
+    media = wire.server.state.files.workspace(session) / "picture.png"
     media.write_bytes(b"x")
     later = media.stat().st_mtime + 100
     os.utime(media, (later, later))

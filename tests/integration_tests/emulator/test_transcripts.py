@@ -246,7 +246,7 @@ def test_g_a_sub_agent_is_heard_on_its_parents_stream(make, api):
     assert child["subagentType"] == "general-purpose"
     assert child["title"].startswith("Subagent: count"[:17])
     assert child["id"] not in [one["id"] for one in wire.http.get("/api/sessions").json()]
-    assert wire.server.world.rows(session)[2].tool_results[0]["output"] == "one two"
+    assert wire.server.state.rows.of(session)[2].tool_results[0]["output"] == "one two"
 
 
 @pytest.mark.parametrize("api", ["0.6.5", "0.7", "0.8", "next"])
@@ -255,7 +255,7 @@ def test_h_no_credentials_is_an_error_event_and_a_401(make, api):
     session = wire.session()
     stream = wire.open(session)
     reply = wire.post(session, "go")
-    text = wire.server.world.auth_help_text()
+    text = wire.server.state.credentials.help_text()
     assert text.startswith("⚠️ Not authenticated with Anthropic (Claude) (your preferred provider)")
     assert reply.status_code == 401
     assert reply.json() == {"error": {"code": 401, "message": text, "type": "unauthorized"}}
@@ -315,7 +315,7 @@ def test_q4_success_goes_by_words(make):
     assert ends["T2"]["progress"].startswith("Failed Glob tool after ")
     assert ends["T2"]["progress"].endswith(": disk on fire")
     assert ends["T2"]["success"] is False
-    results = wire.server.world.rows(session)[2].tool_results
+    results = wire.server.state.rows.of(session)[2].tool_results
     assert [(r["output"], r["is_error"]) for r in results] == [("fine", False), ("", False)]
 
 
@@ -489,7 +489,7 @@ def test_a_sub_agent_that_fails_fails_its_task(make):
     assert end.data["progress"].startswith("Failed Task tool after")
     assert end.data["success"] is False
     assert heard[-1].name == "complete"
-    assert wire.server.world.rows(session)[2].tool_results[0] == {
+    assert wire.server.state.rows.of(session)[2].tool_results[0] == {
         "call_id": "T",
         "name": "Task",
         "output": "",

@@ -86,7 +86,7 @@ async def test_a_session_is_created_with_all_its_options(sdk):
     assert (await sdk("sessions.get", id=created.id)).callbacks == CALLBACKS
     (listed,) = await sdk("sessions.list", include_subagents=True)
     assert listed.callbacks is None
-    assert sdk.server.world.session_facts(created.id).system_prompt == "Answer in verse."
+    assert sdk.server.state.sessions.facts(created.id).system_prompt == "Answer in verse."
 
 
 @pytest.mark.parametrize(

@@ -94,7 +94,7 @@ async def test_a_whole_turn_is_typed_from_the_first_event_to_the_last(official):
     assert {event.retry for event in heard} == {30000}
     assert (permission.session_id, permission.tool_name) == (session, "Write")
     assert permission.parent_tool_call_id is None
-    assert permission.path == str(sdk.server.world.workspace(session))
+    assert permission.path == str(sdk.server.state.files.workspace(session))
     assert (notice.session_id, notice.notification_type, notice.response_type) == (session, "question", "choice")
     assert (notice.title, notice.message, notice.choices, notice.timeout) == (
         "Colour",
@@ -144,7 +144,7 @@ async def test_a_whole_turn_is_typed_from_the_first_event_to_the_last(official):
     assert results["toolu_ask"] == "User response: blue"
     assert results["toolu_task"] == "One file."
     assert [row.role for row in rows] == ["user", *["assistant", "tool"] * 3, "assistant"]
-    assert (sdk.server.world.workspace(session) / "plan.txt").read_text() == "1. <think> & act ✓"
+    assert (sdk.server.state.files.workspace(session) / "plan.txt").read_text() == "1. <think> & act ✓"
     assert [s.id for s in await sdk("sessions.list")] == [session]
     child = next(s for s in await sdk("sessions.list", include_subagents=True) if s.id != session)
     assert (child.session_type, child.subagent_type, child.parent_session_id, child.parent_tool_call_id) == (

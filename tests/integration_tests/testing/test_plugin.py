@@ -95,7 +95,7 @@ def test_options_reach_the_server_and_mistakes_are_told(project: pytest.Pytester
             assert httpx.get(f"{server.url}/health").status_code == 503
 
         def test_options_of_the_emulator(mix_emulator):
-            assert mix_emulator(auth_required=True).world.auth_required
+            assert mix_emulator(auth_required=True).state.auth_required
 
         def test_both_is_an_error(mix_emulator):
             with pytest.raises(ValueError, match="not both"):

@@ -6,14 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from langchain_mix.emulator.state import ApiError
 from langchain_mix.emulator.strict import Body, first_value, lenient_object
-from langchain_mix.emulator.world import WorldError
 
 BODY = Body("Thing", {"name": "string", "size": "int", "on": "bool", "items": "slice"})
 
 
 def refusal(raw):
-    with pytest.raises(WorldError) as refused:
+    with pytest.raises(ApiError) as refused:
         BODY.decode(raw)
     assert (refused.value.status, refused.value.type) == (400, "validation_error")
     return refused.value.message
@@ -69,12 +69,12 @@ def test_nothing_that_cannot_be_stored_comes_through():
 
 @given(st.binary())
 def test_no_body_breaks_the_decoder(raw):
-    with suppress(WorldError):
+    with suppress(ApiError):
         assert isinstance(BODY.decode(raw), dict)
 
 
 @pytest.mark.parametrize("raw", [b"", b"[]", b"nonsense", b"[" * 10_000])
 def test_lenient_objects_have_an_error_type_of_their_own(raw):
-    with pytest.raises(WorldError) as refused:
+    with pytest.raises(ApiError) as refused:
         lenient_object(raw)
     assert (refused.value.status, refused.value.type) == (400, "INVALID_JSON")

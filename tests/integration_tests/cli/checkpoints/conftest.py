@@ -99,7 +99,9 @@ class Tools:
     @staticmethod
     def sessions(server):
         return {
-            s["id"] for s in server.world.list_sessions(include_subagents=True) if s["title"] != "langchain-mix state"
+            s["id"]
+            for s in server.state.sessions.listing(include_subagents=True)
+            if s["title"] != "langchain-mix state"
         }
 
     @staticmethod

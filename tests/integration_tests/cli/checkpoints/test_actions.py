@@ -161,7 +161,7 @@ def test_rewind(checkpoints, tools, server, saver):
     ran = checkpoints("rewind", "a", target, "--yes")
     assert ran.code == 0, ran.err
     assert tools.ids(saver)[0] == target
-    assert len(server.world.list_messages(session)) == 2
+    assert len(server.state.rows.messages(session)) == 2
     assert "Removed 5 checkpoints and 2 messages." in ran.out
     assert "already" in checkpoints("rewind", "a", "last", "--dry-run").out
 

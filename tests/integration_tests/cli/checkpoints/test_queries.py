@@ -72,7 +72,7 @@ def test_looking_makes_no_session_and_changes_nothing(checkpoints, server):
     ran = [checkpoints(*arguments) for arguments in (["list"], ["report"], ["list", "a"], ["tree", "a"], ["show", "a"])]
     assert [one.code for one in ran] == [0, 0, 2, 2, 2]
     assert "no thread 'a'" in ran[4].err
-    assert server.world.list_sessions(include_subagents=True) == []
+    assert server.state.sessions.listing(include_subagents=True) == []
 
 
 def test_looking_changes_nothing(checkpoints, tools, server, saver):
@@ -89,7 +89,7 @@ def test_files_are_read_through_any_session(checkpoints, server, tools):
     with MixSaver(server.url, session_id=session) as saver:
         tools.talk(server, saver)
     assert "a\t" in checkpoints("list").out
-    assert all(one["title"] != "langchain-mix state" for one in server.world.list_sessions(include_subagents=True))
+    assert all(one["title"] != "langchain-mix state" for one in server.state.sessions.listing(include_subagents=True))
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

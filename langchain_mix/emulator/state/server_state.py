@@ -1,0 +1,117 @@
+"""The state of one server: its parts over one data directory."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+
+from langchain_mix.emulator.state.catalogue import Catalogue
+from langchain_mix.emulator.state.commands import Commands
+from langchain_mix.emulator.state.credentials import Credentials
+from langchain_mix.emulator.state.files import Files, make_private
+from langchain_mix.emulator.state.history import History
+from langchain_mix.emulator.state.preferences import Preferences
+from langchain_mix.emulator.state.rows import RowLog
+from langchain_mix.emulator.state.serializers import Serializers
+from langchain_mix.emulator.state.sessions import Sessions
+from langchain_mix.emulator.state.store import Store
+from langchain_mix.protocol.api import CAPABILITIES, ApiVersion, Capabilities
+
+
+class ServerState:
+    """The state of one Mix server of one generation. All methods of its parts may be called from any thread.
+
+    Attributes:
+        api: The generation.
+        caps: What the generation can do.
+        auth_required: True when messages need a stored credential, as on the real server. Off by default, so that
+            everything runs without a key.
+        base_url: The beginning of the addresses of screenshots.
+        sessions: The sessions and their counters.
+        rows: The rows of all sessions.
+        files: Uploads, private directories and screenshots.
+        history: Fork, rewind and export.
+        preferences: The preferences of the server.
+        credentials: The credentials of model providers and tools.
+        catalogue: The listings that no request changes.
+        commands: The slash commands.
+    """
+
+    def __init__(
+        self,
+        api: ApiVersion,
+        data_dir: Path,
+        *,
+        clock: Callable[[], float] = time.time,
+        utc_offset: timedelta = timedelta(0),
+    ) -> None:
+        """Opens the state in a directory, or begins there.
+
+        Args:
+            api: The generation.
+            data_dir: The directory of the state; made if need be, and closed to other users of this machine. Only one
+                server at a time may use it.
+            clock: Returns the time in unix seconds.
+            utc_offset: The server's time zone, which its timestamps show.
+        """
+        self.api = api
+        self.caps: Capabilities = CAPABILITIES[api]
+        self.auth_required = False
+        self.base_url = ""
+        data_dir = data_dir.resolve()
+        make_private(data_dir, parents=True)
+        serializers = Serializers(api, self.caps, utc_offset)
+
+        def now() -> int:
+            return int(clock())
+
+        self._store = store = Store(data_dir / "mix.sqlite3")
+        self.rows = RowLog(store, serializers, now)
+        self.sessions = Sessions(store, self.rows, serializers, self.caps, now)
+        self.files = Files(data_dir, self.caps, self.sessions.exists)
+        self.history = History(
+            store=store,
+            sessions=self.sessions,
+            rows=self.rows,
+            serializers=serializers,
+            caps=self.caps,
+            private_dir=self.files.workspace,
+        )
+        self.preferences = Preferences(store, api, self.caps, now)
+        self.credentials = Credentials(store, self.preferences, serializers, now)
+        self.catalogue = Catalogue(
+            api=api, caps=self.caps, data_dir=data_dir, credentials=self.credentials, serializers=serializers, now=now
+        )
+        self.commands = Commands(self.sessions, self.credentials, self.caps)
+
+    def close(self) -> None:
+        """Closes the database. May be called twice; the state stays in the directory."""
+        self._store.close()
+
+    def delete_session(self, session_id: str) -> None:
+        """Deletes a session, its rows and its private files. Uploads and sub-agents' sessions stay.
+
+        Raises:
+            ApiError: 404, it does not exist.
+        """
+        self.sessions.delete(session_id)
+        self.files.forget(session_id)
+
+    def save_screenshot(self, session_id: str, picture: bytes) -> str:
+        """Stores a PNG that a tool took (Mix 0.8) and returns its address, as tool calls list it.
+
+        Raises:
+            ApiError: 400, the id is no UUID.
+        """
+        name = self.files.save_screenshot(session_id, picture)
+        return f"{self.base_url}/api/sessions/{session_id}/screenshots/{name}"
+
+    def accepts_messages(self) -> bool:
+        """True unless a credential is required and none is stored."""
+        return not self.auth_required or self.credentials.usable()
+
+    def chosen_model(self, session_id: str) -> str:
+        """Returns the model that a session or the preferences name, or nothing."""
+        return self.sessions.facts(session_id).model_id or self.preferences.model
