@@ -116,9 +116,10 @@ _CAPITAL = re.compile(rf"\bcapital of ({'|'.join(_CAPITALS)})\b", re.IGNORECASE)
 
 
 def calculate(talk: Conversation) -> Move | None:
-    """Answers a sum of two numbers."""
-    found = _SUM.search(talk.ask.rstrip(" ?=."))
-    if found is None or not _ASKS_SUM.search(talk.ask) or found.end() != len(talk.ask.rstrip(" ?=.")):
+    """Answers a sum of two numbers in the last line of a message."""
+    question = talk.ask.rpartition("\n")[2].rstrip(" ?=.")
+    found = _SUM.search(question)
+    if found is None or not _ASKS_SUM.search(question) or found.end() != len(question):
         return None
     left, sign, right = found.groups()
     if sign in _DIVIDES and Decimal(right) == 0:

@@ -115,18 +115,25 @@ def without_setup(talk: Conversation) -> Conversation:
 
 
 def _replayed(text: str) -> tuple[tuple[Exchange, ...], str]:
-    """Splits a message into the exchanges of the transcript that it begins with, and the text to answer."""
-    if not text.startswith(_REPLAYED):
-        return (), text
-    before, _, now = text.partition(_NOW)
+    """Splits a message into the exchanges of the transcript in it, and the text to answer."""
+    if text.startswith(_REPLAYED):
+        before, _, now = text.partition(_NOW)
+        found = _exchanges(before)
+        more, question = _replayed(now.strip())
+        return (*found, *more), question
+    found = _exchanges(text) if _QUOTED.match(text) else ()
+    return (found[:-1], found[-1].user) if found else ((), text)
+
+
+def _exchanges(transcript: str) -> tuple[Exchange, ...]:
     found: list[Exchange] = []
-    for match in _QUOTED.finditer(before):
+    for match in _QUOTED.finditer(transcript):
         words = _unquoted(match[2])
         if match[1].startswith("User"):
             found.append(Exchange(words, ""))
         elif match[1].startswith("Assistant") and found:
             found[-1] = Exchange(found[-1].user, words)
-    return tuple(found), now.strip()
+    return tuple(found)
 
 
 def _newest(pattern: re.Pattern[str], texts: list[str]) -> re.Match[str] | None:

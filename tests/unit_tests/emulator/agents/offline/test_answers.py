@@ -14,6 +14,7 @@ AGENT = OfflineAgent()
     [
         ("What's the capital of France?", "The capital of France is **Paris**."),
         ("What is 2+2?", "2+2 = **4**"),
+        ("yes\n\nWhat is 1 + 2?", "1 + 2 = **3**"),
         ("And what is 6 times 7?", "6 times 7 = **42**"),
         ("what is -3 - -4?", "-3 - -4 = **1**"),
         ("0.1+0.2=", "0.1+0.2 = **0.3**"),

@@ -193,6 +193,16 @@ async def test_a_history_from_elsewhere_is_read_as_what_it_tells(desk) -> None:
     assert await called(desk, f"{TRANSCRIPT}What is 3 + 4", choice="any") == [("my_adder_tool", {"a": 3, "b": 4})]
 
 
+async def test_the_last_of_several_messages_is_answered_and_the_others_count_as_earlier_ones(desk) -> None:
+    message = "[User]\n> My favourite colour is teal.\n\n[User]\n> What is 2+2?"
+    assert await desk.say(AGENT, message) == "2+2 = **4**"
+    replayed = (
+        f"{TRANSCRIPT.split('[User]', maxsplit=1)[0]}[User]\n> My favourite colour is teal.\n\n[Message to answer]\n\n"
+    )
+    desk.lines.clear()
+    assert "**teal**" in await desk.say(AGENT, f"{replayed}What is my favourite colour?")
+
+
 class Joke(BaseModel):
     setup: str
     punchline: str | None = None
