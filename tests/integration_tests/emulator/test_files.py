@@ -121,7 +121,7 @@ def test_private_files_have_ranges_and_are_not_cached(files):
 )
 def test_requests_for_private_files_may_be_conditional(wire, files, since, status):
     files.private("a.txt", b"0123456789")
-    os.utime(wire.server.world.workspace(files.session) / "a.txt", (1640995200.7, 1640995200.7))
+    os.utime(wire.server.state.files.workspace(files.session) / "a.txt", (1640995200.7, 1640995200.7))
     reply = files.get("a.txt", headers={"If-Modified-Since": since})
     assert (reply.status_code, reply.content) == (status, b"" if status == 304 else b"0123456789")
     assert reply.headers["last-modified"] == "Sat, 01 Jan 2022 00:00:00 GMT"
