@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 from unittest import mock
 
-from langchain_mix.checkpoint import codec, names
-from langchain_mix.checkpoint.state import State
+from langchain_mix.checkpoint import encoding, names
+from langchain_mix.checkpoint.reader import StateReader
 from langchain_mix.checkpoint.writer import Writer
 
 
@@ -21,9 +21,9 @@ def as_an_earlier_version():
     key_of = names.key_of
     with (
         mock.patch.object(names, "key_of", lambda thread_id: names.visible(key_of(thread_id))),
-        mock.patch.object(State, "visible_lane", _nothing),
+        mock.patch.object(StateReader, "visible_manifest", _nothing),
         mock.patch.object(Writer, "_close_visible", _nothing),
-        mock.patch.object(codec, "reopened", lambda name, data: data),
+        mock.patch.object(encoding, "reopened", lambda name, data: data),
     ):
         yield
 

@@ -9,25 +9,23 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from langchain_mix.checkpoint.copying import Copied
+    from langchain_mix.checkpoint.branches import Node, Tree
     from langchain_mix.checkpoint.positions import Position
-    from langchain_mix.checkpoint.rewinding import Rewound
     from langchain_mix.checkpoint.saver import MixSaver
     from langchain_mix.checkpoint.serde import MixSerdeWarning
-    from langchain_mix.checkpoint.sessions import Removed
-    from langchain_mix.checkpoint.tree import Node, Tree
+    from langchain_mix.checkpoint.thread_ops import Copied, Removed, Rewound
 
 __all__ = ["Copied", "MixSaver", "MixSerdeWarning", "Node", "Position", "Removed", "Rewound", "Tree"]
 
 _HOMES = {
-    "Copied": "copying",
+    "Copied": "thread_ops",
     "MixSaver": "saver",
     "MixSerdeWarning": "serde",
-    "Node": "tree",
+    "Node": "branches",
     "Position": "positions",
-    "Removed": "sessions",
-    "Rewound": "rewinding",
-    "Tree": "tree",
+    "Removed": "thread_ops",
+    "Rewound": "thread_ops",
+    "Tree": "branches",
 }
 
 

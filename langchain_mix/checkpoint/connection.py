@@ -15,11 +15,11 @@ from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 
-from langchain_mix.checkpoint import driver, storage
-from langchain_mix.checkpoint.door import Door
-from langchain_mix.checkpoint.seal import PLAIN, CipherSeal
-from langchain_mix.checkpoint.shelf import Steps
-from langchain_mix.checkpoint.store import Threads
+from langchain_mix.checkpoint import runtime, saver_backend
+from langchain_mix.checkpoint.backend import Steps
+from langchain_mix.checkpoint.encoding import NO_ENCRYPTION, CipherEncryption
+from langchain_mix.checkpoint.files import SessionFiles
+from langchain_mix.checkpoint.store import ThreadStore
 from langchain_mix.client import Mix
 from langchain_mix.errors import MixConfigurationError, MixUnsupportedError
 from langchain_mix.protocol.retry import RetryConfig
@@ -117,24 +117,26 @@ class Connection:
         options.check()
         self.options = options
         self.mix = options.open()
-        self.door: Door | None = None
-        self.threads: Threads | None = None
+        self.session_files: SessionFiles | None = None
+        self.threads: ThreadStore | None = None
         if options.storage is None:
-            seal = CipherSeal(serde.cipher) if isinstance(serde, EncryptedSerializer) else PLAIN
-            self.door = Door(self.mix.server_api, options.session_id)
-            self.threads = Threads(door=self.door, seal=seal, **_settings(options.store or {}))
+            encryption = CipherEncryption(serde.cipher) if isinstance(serde, EncryptedSerializer) else NO_ENCRYPTION
+            self.session_files = SessionFiles(self.mix.server_api, options.session_id)
+            self.threads = ThreadStore(
+                session_files=self.session_files, encryption=encryption, **_settings(options.store or {})
+            )
 
     def run(self, steps: Steps[T]) -> T:
         """Runs a procedure in this thread."""
         if self.threads is None:
-            return storage.run(self.mix, steps)
-        return driver.run(self.mix, steps)
+            return saver_backend.run(self.mix, steps)
+        return runtime.run(self.mix, steps)
 
     async def run_async(self, steps: Steps[T]) -> T:
         """Runs a procedure in the running event loop."""
         if self.threads is None:
-            return await storage.run_async(self.mix, steps)
-        return await driver.run_async(self.mix, steps)
+            return await saver_backend.run_async(self.mix, steps)
+        return await runtime.run_async(self.mix, steps)
 
     def close(self) -> None:
         """Closes the connections of synchronous calls, unless the client is the user's."""
@@ -148,7 +150,7 @@ class Connection:
 
 
 def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
-    known = sorted(signature(Threads).parameters.keys() - {"door", "seal"})
+    known = sorted(signature(ThreadStore).parameters.keys() - {"door", "seal"})
     unknown = sorted(given.keys() - set(known))
     if unknown:
         raise MixConfigurationError(f"`store` has no setting {unknown[0]!r}.", hint=f"It has {', '.join(known)}.")

@@ -1,33 +1,89 @@
-"""The store's documents, read and written.
+"""Reads and writes the documents of the store; the layout is drawn at the head of `writer.py`.
 
-Owns: what is in a register, a gate, a lane, a segment, an index and a blob, and how often a torn one is read again.
-Refuses to know: who may write what and when (`writer.py`), and what is looked for (`search.py`).
-
-Of each thread there are: one register {writer, epoch}, written by whoever arrives; a gate for each epoch, whose
-existence says that the epoch is taken; two lane files for each epoch, written in turn by its only owner; and immutable
-documents that lanes refer to.
+Owns: what an owner file, an epoch marker, a manifest, a segment, an index and a blob hold, how often a torn one is read
+again, and the cache of immutable ones. Refuses to know: who may write what and when (`writer.py`), and what is looked
+for (`queries.py`).
 """
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, Final, TypeAlias, TypeVar
+from typing import Any, Final, Generic, TypeAlias, TypeVar
 
-from langchain_mix.checkpoint import codec, lanes, names
-from langchain_mix.checkpoint.cache import Cache
-from langchain_mix.checkpoint.codec import MissingDocument, TornDocument, damaged
-from langchain_mix.checkpoint.content import NewDocument
-from langchain_mix.checkpoint.door import Door
-from langchain_mix.checkpoint.effects import Pause, Steps
-from langchain_mix.checkpoint.lanes import Arrival, Lane
-from langchain_mix.checkpoint.refs import Ref, read_ref
-from langchain_mix.checkpoint.rows import Blob
-from langchain_mix.checkpoint.seal import Seal
-from langchain_mix.checkpoint.table import Table, read_table
+from langchain_mix import forking
+from langchain_mix.checkpoint import encoding, names
+from langchain_mix.checkpoint.encoding import Encryption, MissingDocument, TornDocument, damaged
+from langchain_mix.checkpoint.files import SessionFiles
+from langchain_mix.checkpoint.runtime import Pause, Steps
+from langchain_mix.checkpoint.state import (
+    Manifest,
+    ManifestCopy,
+    NewDocument,
+    OwnerClaim,
+    Ref,
+    are_whole,
+    newest_copy,
+    read_copy,
+    read_ref,
+)
+from langchain_mix.checkpoint.table import Blob, Table, read_table
 from langchain_mix.errors import MixCheckpointDamaged
 from langchain_mix.protocol.call import Flow
 
 T = TypeVar("T")
+
+
+class DocumentCache(Generic[T]):
+    """Documents by name. May be used from any thread."""
+
+    def __init__(self, most: int) -> None:
+        """Starts empty.
+
+        Args:
+            most: Bytes that may be kept; 0 keeps nothing.
+        """
+        self._most = most
+        self._clear()
+        forking.renew_in_child(self._clear)
+
+    def _clear(self) -> None:
+        """Forgets everything; at a fork, another thread may be in the middle of a change."""
+        self._lock = threading.Lock()
+        self._kept: OrderedDict[str, tuple[int, T]] = OrderedDict()
+        self._size = 0
+
+    def get(self, name: str) -> T | None:
+        """The document, if it is kept."""
+        with self._lock:
+            found = self._kept.get(name)
+            if found is None:
+                return None
+            self._kept.move_to_end(name)
+            return found[1]
+
+    def put(self, name: str, size: int, document: T) -> None:
+        """Keeps a document that takes `size` bytes, as long as there is room."""
+        with self._lock:
+            self._drop(name)
+            if size > self._most:
+                return
+            self._kept[name] = size, document
+            self._size += size
+            while self._size > self._most:
+                self._drop(next(iter(self._kept)))
+
+    def drop(self, name: str) -> None:
+        """Forgets a document."""
+        with self._lock:
+            self._drop(name)
+
+    def _drop(self, name: str) -> None:
+        found = self._kept.pop(name, None)
+        if found is not None:
+            self._size -= found[0]
+
 
 Immutable: TypeAlias = Table | tuple[Ref, ...] | bytes
 """What a segment, an index or a blob holds."""
@@ -36,72 +92,79 @@ _AT_ONCE: Final = 8
 """Documents that are read at the same time."""
 
 
-class Documents:
+class DocumentIO:
     """Reads and writes documents."""
 
-    def __init__(self, door: Door, seal: Seal, cache: Cache[Immutable], rereads: int, reread_pause: float) -> None:
-        """Takes what `Threads` was given."""
-        self.door = door
-        self.seal = seal
+    def __init__(
+        self,
+        session_files: SessionFiles,
+        encryption: Encryption,
+        cache: DocumentCache[Immutable],
+        rereads: int,
+        reread_pause: float,
+    ) -> None:
+        """Takes what `ThreadStore` was given."""
+        self.session_files = session_files
+        self.encryption = encryption
         self._cache = cache
         self._rereads = rereads
         self._reread_pause = reread_pause
 
     # Registers and gates
 
-    def arrival(self, key: str) -> Flow[Arrival | None]:
+    def claim(self, key: str) -> Flow[OwnerClaim | None]:
         """Reads a register once.
 
         Raises:
             TornDocument: It cannot be read now.
             MixCheckpointDamaged: It belongs elsewhere or is sealed otherwise.
         """
-        name = names.register(key)
-        data = yield from self.door.read(name)
-        return None if data is None else self.read_arrival(name, data)
+        name = names.owner(key)
+        data = yield from self.session_files.read(name)
+        return None if data is None else self.parse_owner(name, data)
 
-    def read_arrival(self, name: str, data: bytes) -> Arrival:
+    def parse_owner(self, name: str, data: bytes) -> OwnerClaim:
         """Reads the bytes of a register."""
-        match codec.unpack(name, "register", codec.reopened(name, data), self.seal):
+        match encoding.unpack(name, "owner", encoding.reopened(name, data), self.encryption):
             case [str() as writer, int() as epoch] if epoch >= 0:
-                return Arrival(writer, epoch)
+                return OwnerClaim(writer, epoch)
         raise damaged(name, "holds no writer and epoch")
 
-    def settled_arrival(self, key: str) -> Steps[Arrival | None]:
+    def settled_owner(self, key: str) -> Steps[OwnerClaim | None]:
         """Reads a register, again while it is torn.
 
         Raises:
             TornDocument: It stays torn.
         """
-        return (yield from self._again(lambda: self.arrival(key)))
+        return (yield from self._again(lambda: self.claim(key)))
 
-    def last_arrival(self, key: str) -> Flow[Arrival | None]:
+    def current_owner(self, key: str) -> Flow[OwnerClaim | None]:
         """Tells who came last; None if nobody or somebody whose announcement cannot be read: not the one who asks."""
         try:
-            return (yield from self.arrival(key))
+            return (yield from self.claim(key))
         except TornDocument:
             return None
 
-    def announce(self, key: str, arrival: Arrival) -> Flow[None]:
+    def write_owner(self, key: str, claim: OwnerClaim) -> Flow[None]:
         """Writes a register."""
-        name = names.register(key)
-        yield from self._write(name, "register", [arrival.writer, arrival.epoch])
+        name = names.owner(key)
+        yield from self._write(name, "owner", [claim.writer, claim.epoch])
 
-    def close(self, key: str, arrival: Arrival) -> Flow[None]:
+    def write_closed_owner(self, key: str, claim: OwnerClaim) -> Flow[None]:
         """Writes a register of visible names that versions of this package which know no others refuse to read."""
-        name = names.register(key)
-        body = [arrival.writer, arrival.epoch]
-        yield from self.door.write(name, codec.closed(codec.pack(name, "register", body, self.seal)))
+        name = names.owner(key)
+        body = [claim.writer, claim.epoch]
+        yield from self.session_files.write(name, encoding.closed(encoding.pack(name, "owner", body, self.encryption)))
 
-    def is_taken(self, key: str, epoch: int) -> Flow[bool]:
+    def is_epoch_taken(self, key: str, epoch: int) -> Flow[bool]:
         """Whether an epoch is taken. What is in its gate does not matter."""
-        return (yield from self.door.read(names.gate(key, epoch))) is not None
+        return (yield from self.session_files.read(names.epoch_marker(key, epoch))) is not None
 
-    def take(self, key: str, arrival: Arrival) -> Flow[None]:
+    def write_epoch_marker(self, key: str, claim: OwnerClaim) -> Flow[None]:
         """Writes a gate."""
-        yield from self._write(names.gate(key, arrival.epoch), "gate", [arrival.writer])
+        yield from self._write(names.epoch_marker(key, claim.epoch), "epoch_marker", [claim.writer])
 
-    def last_taken(self, key: str, start: int) -> Flow[int]:
+    def last_taken_epoch(self, key: str, start: int) -> Flow[int]:
         """Finds the last epoch that is taken; all before it are.
 
         Args:
@@ -111,15 +174,15 @@ class Documents:
         Returns:
             The epoch, or -1.
         """
-        if not (yield from self.is_taken(key, start)):
+        if not (yield from self.is_epoch_taken(key, start)):
             return start - 1
         taken, step = start, 1
-        while (yield from self.is_taken(key, taken + step)):
+        while (yield from self.is_epoch_taken(key, taken + step)):
             taken, step = taken + step, step * 2
         free = taken + step
         while free - taken > 1:
             middle = (taken + free) // 2
-            if (yield from self.is_taken(key, middle)):
+            if (yield from self.is_epoch_taken(key, middle)):
                 taken = middle
             else:
                 free = middle
@@ -127,7 +190,7 @@ class Documents:
 
     # Lanes
 
-    def lane(self, key: str, epoch: int) -> Steps[Lane | None]:
+    def manifest(self, key: str, epoch: int) -> Steps[Manifest | None]:
         """Reads the newest version of an epoch's lane.
 
         A first slot alone is read once more: lanes are deleted first slot first, so if that is still there the second
@@ -144,18 +207,18 @@ class Documents:
             MixCheckpointDamaged: A slot stays torn, is not what it should be, or is missing. The other slot is never
                 taken instead: what the bad one held may have been acknowledged.
         """
-        slots = [names.lane(key, epoch, slot) for slot in (0, 1)]
-        newest: lanes.Slot | None = None
+        copies = [names.manifest(key, epoch, copy) for copy in (0, 1)]
+        newest: ManifestCopy | None = None
         seen: list[int] | None = None
-        problem = damaged(slots[0], "was never read")
+        problem = damaged(copies[0], "was never read")
         for attempt in range(max(self._rereads, 1) + 1):
             if attempt:
                 yield Pause(self._reread_pause)
-            data = yield from self.door.read_all(slots)
+            data = yield from self.session_files.read_all(copies)
             try:
                 read = [
-                    lanes.read_slot(slot, one, self.seal)
-                    for slot, one in zip(slots, data, strict=True)
+                    read_copy(copy, one, self.encryption)
+                    for copy, one in zip(copies, data, strict=True)
                     if one is not None
                 ]
             except TornDocument as torn:
@@ -163,55 +226,55 @@ class Documents:
                 continue
             if not read:
                 return None
-            newest = lanes.newest(read)
-            if lanes.are_whole(read):
-                if len(read) > 1 or (again := (yield from self.door.read(slots[0]))) == data[0]:
-                    return newest.lane()
+            newest = newest_copy(read)
+            if are_whole(read):
+                if len(read) > 1 or (again := (yield from self.session_files.read(copies[0]))) == data[0]:
+                    return newest.manifest()
                 if again is None:
                     return None
-            versions = [slot.version for slot in read]
+            versions = [copy.version for copy in read]
             if versions == seen:
                 # A busy owner may write between the two reads, but then the versions change.
-                raise damaged(slots[1 - newest.version % 2], f"is not what precedes version {newest.version}")
+                raise damaged(copies[1 - newest.version % 2], f"is not what precedes version {newest.version}")
             seen = versions
         if newest is None:
             raise problem
-        return newest.lane()
+        return newest.manifest()
 
-    def read_lane(self, name: str, data: bytes) -> Lane:
+    def parse_manifest(self, name: str, data: bytes) -> Manifest:
         """Reads the bytes of a slot.
 
         Raises:
             MixCheckpointDamaged: They are no lane, or another one.
         """
-        return lanes.read_slot(name, data, self.seal).lane()
+        return read_copy(name, data, self.encryption).manifest()
 
-    def newest_of(self, key: str, arrival: Arrival, data: Mapping[str, bytes | None]) -> Lane | None:
+    def newest_manifest(self, key: str, claim: OwnerClaim, data: Mapping[str, bytes | None]) -> Manifest | None:
         """Finds the lane of a writer among files that were read already; None if they do not settle it.
 
         Raises:
             MixCheckpointDamaged: They hold something else.
         """
-        slots = [(name, data.get(name)) for name in (names.lane(key, arrival.epoch, slot) for slot in (0, 1))]
+        copies = [(name, data.get(name)) for name in (names.manifest(key, claim.epoch, copy) for copy in (0, 1))]
         try:
-            read = [lanes.read_slot(name, one, self.seal) for name, one in slots if one is not None]
+            read = [read_copy(name, one, self.encryption) for name, one in copies if one is not None]
         except TornDocument:
             return None
-        if not read or not lanes.are_whole(read) or read[0].arrival != arrival:
+        if not read or not are_whole(read) or read[0].claim != claim:
             return None
-        return lanes.newest(read).lane()
+        return newest_copy(read).manifest()
 
-    def write_lane(self, key: str, lane: Lane) -> Flow[None]:
+    def write_manifest(self, key: str, manifest: Manifest) -> Flow[None]:
         """Writes a version of a lane, over the last but one."""
-        name = names.lane(key, lane.arrival.epoch, lane.version % 2)
-        yield from self._write(name, "lane", lane.body)
+        name = names.manifest(key, manifest.claim.epoch, manifest.version % 2)
+        yield from self._write(name, "manifest", manifest.body)
 
     # Immutable documents
 
     def write(self, document: NewDocument) -> Flow[None]:
         """Writes an immutable document."""
-        yield from self.door.write(document.name, document.data)
-        self._cache.put(document.name, len(document.data), document.content)
+        yield from self.session_files.write(document.name, document.data)
+        self._cache.put(document.name, len(document.data), document.decoded)
 
     def load(self, refs: Sequence[Ref]) -> Flow[list[Table | tuple[Ref, ...]]]:
         """Reads segments and indexes, in the order of the references.
@@ -232,7 +295,7 @@ class Documents:
 
     def stray(self, name: str) -> Flow[Table | None]:
         """Reads a segment that nothing refers to; None if it is none, or damaged."""
-        data = yield from self.door.read(name)
+        data = yield from self.session_files.read(name)
         try:
             return None if data is None else self._segment(name, data)
         except MixCheckpointDamaged:
@@ -248,7 +311,7 @@ class Documents:
         digests = {name: digest for name, digest, _ in wanted}
 
         def parse(name: str, data: bytes) -> Immutable:
-            match codec.unpack(name, "blob", self._checked(name, digests[name], data), self.seal):
+            match encoding.unpack(name, "blob", self._checked(name, digests[name], data), self.encryption):
                 case [bytes() as value]:
                     return value
             raise damaged(name, "holds no value")
@@ -267,7 +330,7 @@ class Documents:
                 found[name] = kept
         for start in range(0, len(absent), _AT_ONCE):
             group = absent[start : start + _AT_ONCE]
-            for name, data in zip(group, (yield from self.door.read_all(group)), strict=True):
+            for name, data in zip(group, (yield from self.session_files.read_all(group)), strict=True):
                 if data is None:
                     raise damaged(name, "is missing, though another one refers to it", MissingDocument)
                 found[name] = parse(name, data)
@@ -275,25 +338,25 @@ class Documents:
         return found
 
     def _segment(self, name: str, data: bytes) -> Table:
-        match codec.unpack(name, "segment", data, self.seal):
+        match encoding.unpack(name, "segment", data, self.encryption):
             case [[*rows]]:
                 return read_table(name, rows)
         raise damaged(name, "holds no entries")
 
     def _index(self, ref: Ref, data: bytes) -> tuple[Ref, ...]:
-        match codec.unpack(ref.name, "index", data, self.seal):
+        match encoding.unpack(ref.name, "index", data, self.encryption):
             case [[*refs]]:
                 return tuple(read_ref(ref.name, one) for one in refs)
         raise damaged(ref.name, "holds no references")
 
     @staticmethod
     def _checked(name: str, expected: bytes, data: bytes) -> bytes:
-        if codec.digest(data) != expected:
+        if encoding.digest(data) != expected:
             raise damaged(name, f"is not what it was when it was referred to ({len(data)} bytes)")
         return data
 
     def _write(self, name: str, kind: names.Kind, body: Sequence[Any]) -> Flow[None]:
-        yield from self.door.write(name, codec.pack(name, kind, body, self.seal))
+        yield from self.session_files.write(name, encoding.pack(name, kind, body, self.encryption))
 
     def _again(self, read: Callable[[], Flow[T]]) -> Steps[T]:
         for _ in range(self._rereads):

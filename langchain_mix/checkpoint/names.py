@@ -16,12 +16,12 @@ from typing import Final, Literal, TypeAlias
 
 from langchain_mix.reserved_files import CHECKPOINT_PREFIX, VISIBLE_CHECKPOINT_PREFIX
 
-Kind: TypeAlias = Literal["register", "gate", "lane", "segment", "index", "blob"]
+Kind: TypeAlias = Literal["owner", "epoch_marker", "manifest", "segment", "index", "blob"]
 """What a file is: see `documents.py`."""
 
 _NAME: Final = re.compile(
     rf"(?P<prefix>{re.escape(CHECKPOINT_PREFIX)}|{re.escape(VISIBLE_CHECKPOINT_PREFIX)})"
-    r"(?P<key>[0-9a-f]{32})-(?:(?P<register>r)|g(?P<gate>\d+)|l(?P<lane>\d+)-(?P<slot>[01])"
+    r"(?P<key>[0-9a-f]{32})-(?:(?P<owner>r)|g(?P<epoch_marker>\d+)|l(?P<manifest>\d+)-(?P<copy>[01])"
     r"|(?P<kind>[sxb])(?P<unique>[0-9a-f]{32}))"
 )
 _VISIBLE: Final = "visible-"
@@ -37,14 +37,14 @@ class FileName:
         key: Which thread the file belongs to, and under which kind of names.
         kind: What it is.
         epoch: The epoch of a gate or a lane, else -1.
-        slot: The slot of a lane, else -1.
+        copy: The slot of a lane, else -1.
     """
 
     name: str
     key: str
     kind: Kind
     epoch: int = -1
-    slot: int = -1
+    copy: int = -1
 
 
 def key_of(thread_id: str) -> str:
@@ -77,19 +77,19 @@ def bytes_of(thread_id: str) -> bytes:
     return thread_id.encode("utf-8", "surrogatepass")
 
 
-def register(key: str) -> str:
+def owner(key: str) -> str:
     """The file in which whoever wants to write announces itself."""
     return f"{_stem(key)}-r"
 
 
-def gate(key: str, epoch: int) -> str:
+def epoch_marker(key: str, epoch: int) -> str:
     """The file whose existence says that an epoch is taken."""
     return f"{_stem(key)}-g{epoch}"
 
 
-def lane(key: str, epoch: int, slot: int) -> str:
+def manifest(key: str, epoch: int, copy: int) -> str:
     """One of the two files that the owner of an epoch writes in turn."""
-    return f"{_stem(key)}-l{epoch}-{slot}"
+    return f"{_stem(key)}-l{epoch}-{copy}"
 
 
 def segment(key: str, unique: str) -> str:
@@ -120,12 +120,12 @@ def parse(name: str) -> FileName | None:
     if found is None:
         return None
     key = found["key"] if found["prefix"] == CHECKPOINT_PREFIX else visible(found["key"])
-    if found["register"]:
-        return FileName(name, key, "register")
-    if found["gate"] is not None:
-        return FileName(name, key, "gate", int(found["gate"]))
-    if found["lane"] is not None:
-        return FileName(name, key, "lane", int(found["lane"]), int(found["slot"]))
+    if found["owner"]:
+        return FileName(name, key, "owner")
+    if found["epoch_marker"] is not None:
+        return FileName(name, key, "epoch_marker", int(found["epoch_marker"]))
+    if found["manifest"] is not None:
+        return FileName(name, key, "manifest", int(found["manifest"]), int(found["copy"]))
     return FileName(name, key, _KINDS[found["kind"]])
 
 

@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.messages import AIMessage, BaseMessage
 from langgraph.checkpoint.base import CheckpointTuple
 
-from langchain_mix.checkpoint.addresses import Address
+from langchain_mix.checkpoint.backend import Address, CheckpointBackend, CheckpointInfo, Steps
 from langchain_mix.checkpoint.positions import messages_in, read_position
-from langchain_mix.checkpoint.shelf import Item, Shelf, Steps
 from langchain_mix.pointer import KEY, read_pointer
 
 if TYPE_CHECKING:
@@ -29,16 +28,16 @@ class Ownership:
     """What a thread has to show for the sessions that it points to.
 
     Attributes:
-        shelf: Where the thread is.
+        backend: Where the thread is.
         server: The base URL of the Mix server.
         thread_id: The thread.
         items: Its checkpoints that count.
     """
 
-    shelf: Shelf
+    backend: CheckpointBackend
     server: str
     thread_id: str
-    items: Sequence[Item]
+    items: Sequence[CheckpointInfo]
 
     def proven(self, session_id: str, rows: Sequence[BackendMessage]) -> Steps[set[str]]:
         """Finds the rows of a session up to which it says what the thread says.
@@ -56,7 +55,7 @@ class Ownership:
             positions = (*item.positions, *(p for write in item.writes for p in write.positions))
             pointed = {p.message_id for p in positions if (p.server, p.session_id) == (self.server, session_id)}
             if (pointed & listed) - proven:
-                stored = yield from self.shelf.get(Address(self.thread_id, item.ns, item.checkpoint_id))
+                stored = yield from self.backend.get(Address(self.thread_id, item.ns, item.checkpoint_id))
                 for messages in _conversations(stored) if stored is not None else ():
                     proven |= _proven_in(messages, self.server, session_id, rows)
         return proven

@@ -37,7 +37,7 @@ class CheckpointRecord:
         skeleton: The checkpoint without its channel values.
         metadata: Its metadata.
         values: The channel values, all of them; what did not change costs nothing again.
-        versions: The channel versions, for `Threads.recall`. They are not stored: empty in what is read.
+        versions: The channel versions, for `ThreadStore.recall`. They are not stored: empty in what is read.
     """
 
     ns: str

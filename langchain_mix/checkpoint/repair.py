@@ -12,21 +12,52 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from langchain_mix.checkpoint import names, search
-from langchain_mix.checkpoint.codec import ForeignDocument, TornDocument
-from langchain_mix.checkpoint.content import Content
-from langchain_mix.checkpoint.documents import Documents
-from langchain_mix.checkpoint.effects import Steps
-from langchain_mix.checkpoint.housekeeping import Housekeeping, StoredFile
-from langchain_mix.checkpoint.lanes import Lane
-from langchain_mix.checkpoint.memory import Memory
+from langchain_mix.checkpoint import names, queries
+from langchain_mix.checkpoint.documents import DocumentIO
+from langchain_mix.checkpoint.encoding import ForeignDocument, TornDocument
+from langchain_mix.checkpoint.garbage import GarbageCollector, StoredFile
+from langchain_mix.checkpoint.reader import StateReader
 from langchain_mix.checkpoint.records import Entry
-from langchain_mix.checkpoint.refs import Ref
-from langchain_mix.checkpoint.report import Repaired
-from langchain_mix.checkpoint.state import State
+from langchain_mix.checkpoint.runtime import Steps
+from langchain_mix.checkpoint.state import Manifest, Ref, ThreadState
 from langchain_mix.checkpoint.table import Table
 from langchain_mix.checkpoint.writer import Writer
+from langchain_mix.checkpoint.writer_cache import WriterCache
 from langchain_mix.errors import MixCheckpointDamaged
+
+
+@dataclass(frozen=True, slots=True)
+class Repaired:
+    """One thing that a repair found.
+
+    Attributes:
+        key: The part that all names of the thread's files share.
+        document: The file.
+        problem: What is wrong with it.
+        action: What was done, or would be.
+        lost: Whether something that had been stored is gone for good.
+    """
+
+    key: str
+    document: str
+    problem: str
+    action: str
+    lost: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """What a repair found and did.
+
+    Attributes:
+        dry_run: Whether nothing was done.
+        steps: What was found, in order.
+        left: Names of files that could not be deleted.
+    """
+
+    dry_run: bool
+    steps: tuple[Repaired, ...] = ()
+    left: tuple[str, ...] = field(default=())
 
 
 @dataclass(slots=True)
@@ -37,7 +68,7 @@ class Saved:
         key: The part that all names of its files share.
         thread_id: The thread, if anything tells it.
         steps: What was found.
-        lane: The lane that is gone on from.
+        manifest: The lane that is gone on from.
         tables: Its readable segments, oldest first.
         entries: What could be read.
     """
@@ -45,7 +76,7 @@ class Saved:
     key: str
     thread_id: str | None
     steps: list[Repaired] = field(default_factory=list)
-    lane: Lane | None = None
+    manifest: Manifest | None = None
     tables: list[Table] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
 
@@ -54,19 +85,19 @@ class Saved:
         self.steps.append(Repaired(self.key, document, problem, action, lost))
 
 
-class Mender:
+class Repairer:
     """Looks for damage, and mends it."""
 
-    def __init__(self, documents: Documents, state: State, writer: Writer, housekeeping: Housekeeping) -> None:
-        """Takes what `Threads` was given."""
+    def __init__(self, documents: DocumentIO, reader: StateReader, writer: Writer, garbage: GarbageCollector) -> None:
+        """Takes what `ThreadStore` was given."""
         self._documents = documents
-        self._state = state
+        self._reader = reader
         self._writer = writer
-        self._housekeeping = housekeeping
+        self._garbage = garbage
 
     def repair(
         self,
-        memory: Memory,
+        writer_cache: WriterCache,
         key: str,
         thread_id: str | None,
         files: Sequence[StoredFile],
@@ -74,33 +105,33 @@ class Mender:
         dry_run: bool,
         orphans: bool,
     ) -> Steps[tuple[list[Repaired], tuple[str, ...]]]:
-        """Examines a thread, and mends it; see `Threads.repair`.
+        """Examines a thread, and mends it; see `ThreadStore.repair`.
 
         Returns:
             What was found, and the names of files that could not be deleted.
         """
         saved = yield from self._examine(key, thread_id, files)
-        lane = saved.lane
+        manifest = saved.manifest
         if saved.steps and saved.thread_id is not None and not dry_run:
-            lane = yield from self._mend(memory, saved)
-        if not orphans or lane is None:
+            manifest = yield from self._rewrite(writer_cache, saved)
+        if not orphans or manifest is None:
             return saved.steps, ()
-        if lane is saved.lane and not saved.steps:
-            unused = self._housekeeping.unused(files, (yield from self._housekeeping.used(key, lane, saved.tables)))
+        if manifest is saved.manifest and not saved.steps:
+            unused = self._garbage.unused(files, (yield from self._garbage.used(key, manifest, saved.tables)))
         else:
-            unused = self._housekeeping.unused(files, set())  # What could be saved is stored anew.
+            unused = self._garbage.unused(files, set())  # What could be saved is stored anew.
         for what in unused:
             saved.note(what.name, "is referred to by nothing", "deleted", lost=False)
-        left = () if dry_run else (yield from self._housekeeping.delete(unused))[1]
+        left = () if dry_run else (yield from self._garbage.delete(unused))[1]
         return saved.steps, left
 
     def move(
-        self, memory: Memory, key: str, thread_id: str | None, files: Sequence[StoredFile], *, dry_run: bool
+        self, writer_cache: WriterCache, key: str, thread_id: str | None, files: Sequence[StoredFile], *, dry_run: bool
     ) -> Steps[list[Repaired]]:
         """Moves what an earlier version of this package has stored under visible names to hidden ones.
 
         Args:
-            memory: What this process remembers.
+            writer_cache: What this process remembers.
             key: The thread.
             thread_id: Its id, if it is known.
             files: Its visible files.
@@ -110,31 +141,31 @@ class Mender:
             What was found. Damage is told as by `repair`; the damaged files are deleted with the others.
         """
         visible = names.visible(key)
-        hidden = yield from self._state.lane(key, (yield from self._documents.last_arrival(key)))
-        mark = yield from self._documents.last_arrival(visible)
+        hidden = yield from self._reader.manifest(key, (yield from self._documents.current_owner(key)))
+        mark = yield from self._documents.current_owner(visible)
         is_moved = mark is not None and hidden is not None and hidden.holds(mark)
-        if hidden is not None and (is_moved or not any(one.what.kind == "lane" for one in files)):
+        if hidden is not None and (is_moved or not any(one.what.kind == "manifest" for one in files)):
             saved = Saved(key, hidden.thread_id)
             text = f"is one of {len(files)} files that an interrupted move has left"
-            saved.note(names.register(visible), text, "they are deleted", lost=False)
+            saved.note(names.owner(visible), text, "they are deleted", lost=False)
             if not dry_run:
-                yield from self._housekeeping.delete([one.what for one in files])
+                yield from self._garbage.delete([one.what for one in files])
             return saved.steps
         saved = yield from self._examine(visible, thread_id, files)
         saved.key = key
         damage = bool(saved.steps)
         text = f"is one of {len(files)} files under names that agents see"
         action = "all they hold is moved to hidden names" if saved.thread_id else "nothing tells the thread"
-        saved.note(names.register(visible), text, action, lost=False)
+        saved.note(names.owner(visible), text, action, lost=False)
         if dry_run or saved.thread_id is None:
             return saved.steps
         if damage:
-            known = [] if hidden is None else (yield from search.entries(self._documents, hidden.content))
+            known = [] if hidden is None else (yield from queries.entries(self._documents, hidden.state))
             saved.entries = [*(entry for entry in saved.entries if entry not in known), *known]
-            yield from self._mend(memory, saved, close=True)
-            yield from self._housekeeping.delete([one.what for one in files])
+            yield from self._rewrite(writer_cache, saved, close_visible=True)
+            yield from self._garbage.delete([one.what for one in files])
         else:
-            yield from self._writer.replace(memory, saved.thread_id, _as_it_is)
+            yield from self._writer.replace(writer_cache, saved.thread_id, _as_it_is)
         return saved.steps
 
     def _examine(self, key: str, thread_id: str | None, files: Sequence[StoredFile]) -> Steps[Saved]:
@@ -152,68 +183,72 @@ class Mender:
             ForeignDocument: Its documents are sealed with another key: nothing is wrong with them.
         """
         saved = Saved(key, thread_id)
-        yield from self._find_lane(saved, files)
-        if saved.lane is None:
+        yield from self._find_manifest(saved, files)
+        if saved.manifest is None:
             return saved
-        saved.thread_id = saved.lane.thread_id
+        saved.thread_id = saved.manifest.thread_id
         yield from self._find_tables(saved, files)
-        for table in (*saved.tables, saved.lane.content.window):
+        for table in (*saved.tables, saved.manifest.state.active):
             yield from self._read(saved, table)
         return saved
 
-    def _mend(self, memory: Memory, saved: Saved, *, close: bool = False) -> Steps[Lane]:
-        """Stores what is left, in an epoch of its own; `close` as in `Writer.restart`.
+    def _rewrite(self, writer_cache: WriterCache, saved: Saved, *, close_visible: bool = False) -> Steps[Manifest]:
+        """Stores what is left, in an epoch of its own; `close_visible` as in `Writer.restart`.
 
         Raises:
             MixStoreContended: Others were faster in every attempt.
         """
         if saved.thread_id is None:
             raise AssertionError("Only what has a name is mended.")
-        growth = self._writer.grow(saved.key, Content())
-        growth.add(saved.entries)
-        for document in growth.documents:
+        builder = self._writer.builder(saved.key, ThreadState())
+        builder.add(saved.entries)
+        for document in builder.documents:
             yield from self._documents.write(document)
-        return (yield from self._writer.restart(memory, saved.thread_id, growth.content, close=close))
+        return (
+            yield from self._writer.restart(writer_cache, saved.thread_id, builder.state, close_visible=close_visible)
+        )
 
-    def _find_lane(self, saved: Saved, files: Sequence[StoredFile]) -> Steps[None]:
-        register = names.register(saved.key)
-        arrival = None
+    def _find_manifest(self, saved: Saved, files: Sequence[StoredFile]) -> Steps[None]:
+        owner = names.owner(saved.key)
+        claim = None
         try:
-            arrival = yield from self._documents.settled_arrival(saved.key)
-            if arrival is None and any(one.what.kind in {"lane", "gate"} for one in files):
-                known = saved.thread_id is not None or any(one.what.kind == "lane" for one in files)
+            claim = yield from self._documents.settled_owner(saved.key)
+            if claim is None and any(one.what.kind in {"manifest", "epoch_marker"} for one in files):
+                known = saved.thread_id is not None or any(one.what.kind == "manifest" for one in files)
                 action = "it is written anew" if known else "nothing tells the thread: repair it by its id"
-                saved.note(register, "is missing", action, lost=False)
+                saved.note(owner, "is missing", action, lost=False)
         except ForeignDocument:
             raise
         except TornDocument as problem:
-            saved.note(register, problem.problem, "it is written anew", lost=False)
+            saved.note(owner, problem.problem, "it is written anew", lost=False)
         except MixCheckpointDamaged as problem:
-            saved.note(register, problem.problem, "it is written anew", lost=False)
+            saved.note(owner, problem.problem, "it is written anew", lost=False)
         try:
-            saved.lane = yield from self._state.lane(saved.key, arrival)
+            saved.manifest = yield from self._reader.manifest(saved.key, claim)
         except ForeignDocument:
             raise
         except MixCheckpointDamaged as problem:
-            yield from self._other_lane(saved, files, problem)
+            yield from self._find_older_manifest(saved, files, problem)
 
-    def _other_lane(self, saved: Saved, files: Sequence[StoredFile], problem: MixCheckpointDamaged) -> Steps[None]:
+    def _find_older_manifest(
+        self, saved: Saved, files: Sequence[StoredFile], problem: MixCheckpointDamaged
+    ) -> Steps[None]:
         """Goes on from the newest lane file that can be read."""
-        lanes = sorted((one.what for one in files if one.what.kind == "lane"), key=lambda what: -what.epoch)
-        for epoch in dict.fromkeys(what.epoch for what in lanes):
-            readable: list[Lane] = []
-            for what in lanes:
-                data = None if what.epoch != epoch else (yield from self._documents.door.read(what.name))
+        manifests = sorted((one.what for one in files if one.what.kind == "manifest"), key=lambda what: -what.epoch)
+        for epoch in dict.fromkeys(what.epoch for what in manifests):
+            readable: list[Manifest] = []
+            for what in manifests:
+                data = None if what.epoch != epoch else (yield from self._documents.session_files.read(what.name))
                 try:
-                    readable += [] if data is None else [self._documents.read_lane(what.name, data)]
+                    readable += [] if data is None else [self._documents.parse_manifest(what.name, data)]
                 except ForeignDocument:
                     raise
                 except MixCheckpointDamaged:
                     continue  # The one the error is about, or an older one.
             if readable:
-                saved.lane = max(readable, key=lambda lane: lane.version)
-                arrival = saved.lane.arrival
-                used = f"version {saved.lane.version} of epoch {arrival.epoch} is used instead"
+                saved.manifest = max(readable, key=lambda manifest: manifest.version)
+                claim = saved.manifest.claim
+                used = f"version {saved.manifest.version} of epoch {claim.epoch} is used instead"
                 saved.note(problem.document, problem.problem, f"{used}; what was stored after it is lost", lost=True)
                 return
         action = "no lane can be read: the thread starts empty"
@@ -222,9 +257,9 @@ class Mender:
         saved.note(problem.document, problem.problem, action, lost=True)
 
     def _find_tables(self, saved: Saved, files: Sequence[StoredFile]) -> Steps[None]:
-        if saved.lane is None:
+        if saved.manifest is None:
             return
-        level: list[Ref] = list(saved.lane.content.refs)
+        level: list[Ref] = list(saved.manifest.state.refs)
         reached: set[str] = set()
         broken: list[Ref] = []
         while level:
@@ -276,7 +311,7 @@ class Mender:
     def _read(self, saved: Saved, table: Table) -> Steps[None]:
         for row in table.rows:
             try:
-                saved.entries += yield from search.entries_of(self._documents, [(table, row)])
+                saved.entries += yield from queries.entries_of(self._documents, [(table, row)])
             except ForeignDocument:
                 raise
             except MixCheckpointDamaged as problem:
@@ -284,6 +319,6 @@ class Mender:
                 saved.note(problem.document, problem.problem, action, lost=True)
 
 
-def _as_it_is(content: Content) -> Steps[Content]:
-    return content
+def _as_it_is(state: ThreadState) -> Steps[ThreadState]:
+    return state
     yield  # There is nothing to do.

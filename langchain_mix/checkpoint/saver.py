@@ -1,14 +1,16 @@
 """`MixSaver`: LangGraph's checkpoints in a Mix server.
 
-Owns: the meeting of `BaseCheckpointSaver` and Mix: options, and the methods that LangGraph calls, each of which makes
-one procedure and runs it. Refuses to know: how anything is stored (`mix_shelf.py`, `storage.py`).
+Owns: all methods that LangGraph and users call, each of which makes one procedure and runs it. Refuses to know: how
+checkpoints are stored (`file_backend.py`, `saver_backend.py`) and how threads are copied, rewound and pruned
+(`thread_ops.py`).
 """
 
 from __future__ import annotations
 
 import copy
 import random
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from langchain_core.runnables import RunnableConfig
@@ -23,14 +25,19 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from langchain_mix.checkpoint.addresses import read_address
+from langchain_mix.checkpoint.backend import CheckpointBackend, CheckpointInfo, Keep, Steps, read_address, thread_name
+from langchain_mix.checkpoint.branches import Tree, position_of, tree_of
 from langchain_mix.checkpoint.connection import Connection, Options
-from langchain_mix.checkpoint.listing import Lister, read_listing
-from langchain_mix.checkpoint.maintenance import Maintenance
-from langchain_mix.checkpoint.serde import AllowedType, choose_serde
-from langchain_mix.checkpoint.shelf import Steps
-from langchain_mix.checkpoint.storage import listing_arguments, shown
+from langchain_mix.checkpoint.file_backend import CheckpointLister, FileBackend, read_listing
+from langchain_mix.checkpoint.garbage import Report
+from langchain_mix.checkpoint.positions import Position
+from langchain_mix.checkpoint.repair import Repair
+from langchain_mix.checkpoint.saver_backend import SaverBackend, listing_arguments, shown
+from langchain_mix.checkpoint.serde import AllowedType, Codec, choose_serde
+from langchain_mix.checkpoint.store import ThreadStore
+from langchain_mix.checkpoint.thread_ops import Copied, Removal, Removed, Rewound, copy_thread, newest, rewind
 from langchain_mix.client import Mix
+from langchain_mix.errors import MixInputError, MixUnsupportedError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -38,7 +45,7 @@ if TYPE_CHECKING:
     import httpx
 
 
-class MixSaver(Maintenance):
+class MixSaver(BaseCheckpointSaver[Any]):
     """A LangGraph checkpointer that keeps its state in a Mix server, or takes Mix along with any other saver.
 
     Synchronous and asynchronous methods are both native and may be mixed. It may be shared between threads, event loops
@@ -100,7 +107,7 @@ class MixSaver(Maintenance):
             async_client: Your own HTTP client for asynchronous methods. It is never closed here.
             max_reply_bytes: Bytes that an answer of the server may have after decompression, files aside; None for
                 64 MiB.
-            store: Settings of the store, by the names of the arguments of `langchain_mix.checkpoint.store.Threads`.
+            store: Settings of the store, by the names of the arguments of `langchain_mix.checkpoint.store.ThreadStore`.
 
         Raises:
             MixConfigurationError: The options cannot work, or contradict each other.
@@ -137,6 +144,28 @@ class MixSaver(Maintenance):
             The saver.
         """
         return cls(conn_string, **options)
+
+    @property
+    def mix(self) -> Mix:
+        """The client that the saver works with."""
+        return self._connection.mix
+
+    @property
+    def _backend(self) -> CheckpointBackend:
+        """Where checkpoints are kept, with the serializer of this very copy."""
+        storage = self._connection.options.storage
+        return self._file_backend() if storage is None else SaverBackend(self._storage or storage)
+
+    def _file_backend(self) -> FileBackend:
+        return FileBackend(self._store("Listing files"), Codec.of(self.serde))
+
+    def _store(self, what: str) -> ThreadStore:
+        if self._connection.threads is None:
+            raise MixUnsupportedError(
+                f"{what} is about files of the Mix server, and another saver keeps these checkpoints.",
+                hint="Ask that saver.",
+            )
+        return self._connection.threads
 
     # Life
 
@@ -217,11 +246,11 @@ class MixSaver(Maintenance):
 
     def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Finds a checkpoint, or the newest one of a thread's namespace."""
-        return self._connection.run(self._shelf.get(read_address(config)))
+        return self._connection.run(self._backend.get(read_address(config)))
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Does what `get_tuple` does, asynchronously."""
-        return await self._connection.run_async(self._shelf.get(read_address(config)))
+        return await self._connection.run_async(self._backend.get(read_address(config)))
 
     def list(
         self,
@@ -239,11 +268,11 @@ class MixSaver(Maintenance):
             before: A checkpoint that they must be older than.
             limit: How many at most, of those that fit.
         """
-        asked = read_listing(config, filter, before, limit)
+        query = read_listing(config, filter, before, limit)
         if self._storage is not None:
-            yield from map(shown, self._storage.list(**listing_arguments(asked)))
+            yield from map(shown, self._storage.list(**listing_arguments(query)))
             return
-        lister = Lister(self._mix_shelf(), asked)
+        lister = CheckpointLister(self._file_backend(), query)
         while found := self._connection.run(lister.more()):
             yield from found
 
@@ -256,12 +285,12 @@ class MixSaver(Maintenance):
         limit: int | None = None,
     ) -> AsyncIterator[CheckpointTuple]:
         """Does what `list` does, asynchronously."""
-        asked = read_listing(config, filter, before, limit)
+        query = read_listing(config, filter, before, limit)
         if self._storage is not None:
-            async for one in self._storage.alist(**listing_arguments(asked)):
+            async for one in self._storage.alist(**listing_arguments(query)):
                 yield shown(one)
             return
-        lister = Lister(self._mix_shelf(), asked)
+        lister = CheckpointLister(self._file_backend(), query)
         while found := await self._connection.run_async(lister.more()):
             for one in found:
                 yield one
@@ -270,13 +299,13 @@ class MixSaver(Maintenance):
         self, *, config: RunnableConfig, channels: Sequence[str]
     ) -> Mapping[str, DeltaChannelHistory]:
         """Gathers what the ancestors of a checkpoint wrote to channels, in a read or two of the whole chain."""
-        return self._connection.run(self._shelf.history(read_address(config), channels))
+        return self._connection.run(self._backend.history(read_address(config), channels))
 
     async def aget_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]
     ) -> Mapping[str, DeltaChannelHistory]:
         """Does what `get_delta_channel_history` does, asynchronously."""
-        return await self._connection.run_async(self._shelf.history(read_address(config), channels))
+        return await self._connection.run_async(self._backend.history(read_address(config), channels))
 
     # What LangGraph calls: writing
 
@@ -305,16 +334,288 @@ class MixSaver(Maintenance):
     def _put(
         self, config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata, versions: ChannelVersions
     ) -> Steps[None]:
-        return self._shelf.put(read_address(config), checkpoint, get_checkpoint_metadata(config, metadata), versions)
+        return self._backend.put(read_address(config), checkpoint, get_checkpoint_metadata(config, metadata), versions)
 
     def put_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
         """Stores what a task wrote at a checkpoint, which need not be stored yet."""
-        self._connection.run(self._shelf.put_writes(read_address(config), writes, task_id, task_path))
+        self._connection.run(self._backend.put_writes(read_address(config), writes, task_id, task_path))
 
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
         """Does what `put_writes` does, asynchronously."""
-        await self._connection.run_async(self._shelf.put_writes(read_address(config), writes, task_id, task_path))
+        await self._connection.run_async(self._backend.put_writes(read_address(config), writes, task_id, task_path))
+
+    # Whole threads: deleting, copying, pruning
+
+    def delete_thread(self, thread_id: str, *, delete_sessions: bool | None = None) -> None:
+        """Deletes a thread with all its namespaces. One that does not exist is no error.
+
+        Args:
+            thread_id: The thread.
+            delete_sessions: Whether Mix sessions go too that its messages point to and those of no other thread do;
+                None for what the saver was told. To find out, all threads are read.
+
+        Raises:
+            MixError: It failed; the thread is deleted or as it was.
+        """
+        self._connection.run(self._deletion(thread_id, delete_sessions))
+
+    async def adelete_thread(self, thread_id: str, *, delete_sessions: bool | None = None) -> None:
+        """Does what `delete_thread` does, asynchronously."""
+        await self._connection.run_async(self._deletion(thread_id, delete_sessions))
+
+    def _deletion(self, thread_id: str, sessions: bool | None) -> Steps[None]:  # noqa: FBT001  # Passed on.
+        return self._removal.thread(thread_name(thread_id), sessions=self._goes_too(sessions))
+
+    @property
+    def _removal(self) -> Removal:
+        session_files = self._connection.session_files
+        return Removal(self._backend, self.mix.server_url, None if session_files is None else session_files.session_id)
+
+    def _goes_too(self, asked: bool | None) -> bool:  # noqa: FBT001  # The same.
+        return self._delete_sessions if asked is None else asked
+
+    def delete_for_runs(self, run_ids: Sequence[str]) -> None:
+        """Deletes the checkpoints that runs have made, and what was written at them, in all threads.
+
+        A checkpoint that a later one of another run needs stays (LangGraph's `DeltaChannel` stores no values).
+
+        Args:
+            run_ids: The runs, as `run_id` in the metadata of checkpoints.
+
+        Raises:
+            MixError: It failed; each thread is as it was or as it should be.
+        """
+        self._connection.run(self._removal.runs(frozenset(map(str, run_ids))))
+
+    async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
+        """Does what `delete_for_runs` does, asynchronously."""
+        await self._connection.run_async(self._removal.runs(frozenset(map(str, run_ids))))
+
+    def copy_thread(self, source_thread_id: str, target_thread_id: str) -> Copied:  # type: ignore[override]
+        """Copies a thread: checkpoints and writes in all namespaces with their ids, and its Mix sessions.
+
+        Each session is forked as far as the thread needs it, and the messages of the copy point to the fork, so that
+        the two threads never write into one session. Where Mix has no fork (0.8 on) the copy points to no session:
+        ChatMix begins its next turn in a new one, with the conversation as a transcript. Files are not copied.
+
+        A process that is killed in between leaves forks that nothing points to, titled "Copy of a thread". Those of
+        finished copies have the same title, so that none is ever deleted for its title.
+
+        Args:
+            source_thread_id: The thread to copy. If it does not exist, nothing is done.
+            target_thread_id: The new thread, which must be empty.
+
+        Returns:
+            What was copied and forked. LangGraph itself expects nothing.
+
+        Raises:
+            MixInputError: The target holds something. Nothing was changed.
+            MixError: It failed; sessions made for it are deleted, or named in the notes of the error.
+        """
+        return self._connection.run(self._copy(source_thread_id, target_thread_id))
+
+    async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> Copied:  # type: ignore[override]
+        """Does what `copy_thread` does, asynchronously."""
+        return await self._connection.run_async(self._copy(source_thread_id, target_thread_id))
+
+    def _copy(self, source: str, target: str) -> Steps[Copied]:
+        return copy_thread(
+            self._backend, self.mix.server_api, self.mix.server_url, thread_name(source), thread_name(target)
+        )
+
+    def prune(  # type: ignore[override]
+        self,
+        thread_ids: Sequence[str],
+        *,
+        strategy: str = "keep_latest",
+        keep_last: int | None = None,
+        older_than: timedelta | None = None,
+        delete_sessions: bool | None = None,
+        dry_run: bool = False,
+    ) -> Removed:
+        """Removes old checkpoints of threads.
+
+        The newest checkpoint of each namespace always stays, with its pending writes, and so do the ancestors that it
+        needs (LangGraph's `DeltaChannel`). With `keep_last` or `older_than`, namespaces of subgraphs go together with
+        the checkpoint that ran them.
+
+        Args:
+            thread_ids: The threads. Those that do not exist are no error.
+            strategy: `"keep_latest"`, or `"delete"` to remove the threads altogether.
+            keep_last: How many checkpoints of each namespace stay in any case; None for 1.
+            older_than: Only checkpoints of that age go; None for all.
+            delete_sessions: Whether Mix sessions go too that no checkpoint points to any more; None for what the saver
+                was told. To find out, all threads are read.
+            dry_run: Only tell what would be done.
+
+        Returns:
+            What was removed. LangGraph itself expects nothing.
+
+        Raises:
+            MixInputError: The strategy is unknown, or an argument does not go with it. Nothing was changed.
+            MixError: It failed; each thread is as it was or as it should be.
+        """
+        rule = _rule(strategy, keep_last, older_than)
+        names, sessions = [thread_name(one) for one in thread_ids], self._goes_too(delete_sessions)
+        steps = self._removal.checkpoints(names, rule, sessions=sessions, dry_run=dry_run)
+        return self._connection.run(steps)
+
+    async def aprune(  # type: ignore[override]
+        self,
+        thread_ids: Sequence[str],
+        *,
+        strategy: str = "keep_latest",
+        keep_last: int | None = None,
+        older_than: timedelta | None = None,
+        delete_sessions: bool | None = None,
+        dry_run: bool = False,
+    ) -> Removed:
+        """Does what `prune` does, asynchronously."""
+        rule = _rule(strategy, keep_last, older_than)
+        names, sessions = [thread_name(one) for one in thread_ids], self._goes_too(delete_sessions)
+        steps = self._removal.checkpoints(names, rule, sessions=sessions, dry_run=dry_run)
+        return await self._connection.run_async(steps)
+
+    # Mix sessions that go along with checkpoints
+
+    def session_of(self, config: RunnableConfig) -> Position | None:
+        """Tells where in which Mix session a checkpoint stands.
+
+        Args:
+            config: The checkpoint, or a thread for its newest one.
+
+        Returns:
+            The place of the newest answer in its messages; None if none came from a session, or there is no checkpoint.
+
+        Raises:
+            MixInputError: The config names no thread.
+            MixError: The checkpoint could not be read.
+        """
+        return self._connection.run(position_of(self._backend, read_address(config)))
+
+    async def asession_of(self, config: RunnableConfig) -> Position | None:
+        """Does what `session_of` does, asynchronously."""
+        return await self._connection.run_async(position_of(self._backend, read_address(config)))
+
+    def branches(self, thread_id: str, ns: str = "") -> Tree:
+        """Shows the checkpoints of a thread as a tree: what follows what, what branched off, and in which sessions.
+
+        Args:
+            thread_id: The thread.
+            ns: The namespace; the root graph's is empty.
+
+        Returns:
+            The tree; `str()` draws it.
+
+        Raises:
+            MixError: The thread could not be read.
+        """
+        return self._connection.run(tree_of(self._backend, thread_name(thread_id), ns))
+
+    async def abranches(self, thread_id: str, ns: str = "") -> Tree:
+        """Does what `branches` does, asynchronously."""
+        return await self._connection.run_async(tree_of(self._backend, thread_name(thread_id), ns))
+
+    def rewind(self, config: RunnableConfig, *, dry_run: bool = False) -> Rewound:
+        """Takes a thread and its Mix session back to a checkpoint, for good.
+
+        The checkpoint is the newest one of its thread again. What goes: all that is newer, branches that were made
+        later included, and what subgraphs did for any of it; the writes of tasks at the checkpoint, so that they run
+        again, but not an interrupt that waited there; and the messages of its session after the last one that it holds,
+        whoever wrote them. What stays: its ancestors, older branches, and a session that an older branch still needs.
+        Branches that ChatMix made in sessions of their own leave these behind.
+
+        To go on elsewhere without losing anything, run the graph with the checkpoint's config instead.
+
+        Args:
+            config: A checkpoint of the root graph.
+            dry_run: Only tell what would be done.
+
+        Returns:
+            What was done.
+
+        Raises:
+            MixInputError: The config names no such checkpoint. Nothing was changed.
+            MixError: Something failed. If the thread was taken back by then and its session not, ChatMix leaves the
+                session alone and goes on in another; the same rewind again completes it.
+        """
+        steps = rewind(self._backend, self.mix.server_url, read_address(config), dry_run=dry_run)
+        return self._connection.run(steps)
+
+    async def arewind(self, config: RunnableConfig, *, dry_run: bool = False) -> Rewound:
+        """Does what `rewind` does, asynchronously."""
+        steps = rewind(self._backend, self.mix.server_url, read_address(config), dry_run=dry_run)
+        return await self._connection.run_async(steps)
+
+    def report(self, thread_id: str | None = None) -> Report:
+        """Counts what is stored on the Mix server: files, bytes, checkpoints, and files that nothing refers to.
+
+        Args:
+            thread_id: The thread, or None for all.
+
+        Returns:
+            The figures.
+
+        Raises:
+            MixUnsupportedError: Another saver keeps the checkpoints.
+            MixError: The server could not be read.
+        """
+        return self._connection.run(self._store("A report").report(_named(thread_id)))
+
+    async def areport(self, thread_id: str | None = None) -> Report:
+        """Does what `report` does, asynchronously."""
+        return await self._connection.run_async(self._store("A report").report(_named(thread_id)))
+
+    def repair(self, thread_id: str | None = None, *, dry_run: bool = True, orphans: bool = False) -> Repair:
+        """Makes damaged threads usable again with what is left of them, and says what was lost.
+
+        Args:
+            thread_id: The thread, or None for all.
+            dry_run: Only tell what would be done.
+            orphans: Also delete files that nothing refers to. Do it while nobody writes.
+
+        Returns:
+            What was found and done.
+
+        Raises:
+            MixUnsupportedError: Another saver keeps the checkpoints.
+            MixError: The server could not be read or written.
+        """
+        store = self._store("A repair")
+        return self._connection.run(store.repair(_named(thread_id), dry_run=dry_run, orphans=orphans))
+
+    async def arepair(self, thread_id: str | None = None, *, dry_run: bool = True, orphans: bool = False) -> Repair:
+        """Does what `repair` does, asynchronously."""
+        store = self._store("A repair")
+        return await self._connection.run_async(store.repair(_named(thread_id), dry_run=dry_run, orphans=orphans))
+
+
+def _rule(
+    strategy: str, keep_last: int | None, older_than: timedelta | None
+) -> Callable[[Sequence[CheckpointInfo]], Keep] | None:
+    """Which checkpoints stay; None for none."""
+    if strategy not in {"keep_latest", "delete"}:
+        raise MixInputError(f"`strategy` is {strategy!r}.", hint='Use "keep_latest" or "delete".')
+    if strategy == "delete":
+        if keep_last is not None or older_than is not None:
+            raise MixInputError(
+                '`keep_last` and `older_than` say what stays, and strategy="delete" that nothing does.',
+                hint="Leave out one or the other.",
+            )
+        return None
+    if keep_last is not None and keep_last < 1:
+        raise MixInputError(f"`keep_last` is {keep_last}; at least 1 stays.", hint='strategy="delete" removes all.')
+    if older_than is not None and older_than < timedelta(0):
+        raise MixInputError(f"`older_than` is {older_than}; an age is 0 or more.")
+    since = None if older_than is None else datetime.now(UTC) - older_than
+    last = 1 if keep_last is None else keep_last
+    selective = keep_last is not None or older_than is not None
+    return lambda items: newest(items, keep_last=last, since=since, drop_subgraphs=selective)
+
+
+def _named(thread_id: str | None) -> str | None:
+    return None if thread_id is None else thread_name(thread_id)

@@ -1,24 +1,25 @@
-"""Between objects and stored values: which serializer, and what it may construct.
+"""Between objects and stored values: the serializer, what it may construct, and pointers in serialised values.
 
-Owns: the strict default, the warning for what it refuses, and the inner serializer of an encrypting one.
-Refuses to know: where values are stored, and how they are sealed.
+Owns: the strict default, the warning for what it refuses, the inner serializer of an encrypting one, and walking the
+msgpack form of LangGraph's serializer, whose objects are extensions with msgpack inside: nothing is imported,
+constructed or lost on the way. Refuses to know: where values are stored, and how documents are encrypted.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from threading import local
 from typing import Any, Final
 
+import ormsgpack
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.serde.base import SerializerProtocol, maybe_add_typed_methods
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 from langgraph.checkpoint.serde.event_hooks import SerdeEvent, register_serde_event_listener
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
-from langchain_mix.checkpoint import packed
 from langchain_mix.checkpoint.positions import Position, Renew, positions_in, read_position, with_pointers
 from langchain_mix.checkpoint.records import Value
 from langchain_mix.errors import MixConfigurationError, MixInputError
@@ -164,17 +165,107 @@ class Codec:
         """All positions in a stored value, in the order in which they stand."""
         if value.tag in _INERT:
             return []
-        if value.tag == packed.TAG:
-            return [p for p in map(read_position, packed.pointers_in(value.data)) if p is not None]
+        if value.tag == _MSGPACK:
+            return [p for p in map(read_position, packed_pointers(value.data)) if p is not None]
         return positions_in(self.load(value))
 
     def renewed(self, value: Value, renew: Renew) -> Value:
         """A stored value with other pointers; the same value if none changes."""
         if value.tag in _INERT:
             return value
-        if value.tag == packed.TAG:
-            data = packed.renewed(value.data, renew)
+        if value.tag == _MSGPACK:
+            data = with_packed_pointers(value.data, renew)
             return value if data is value.data else Value(value.tag, data)
         before = self.load(value)
         after = with_pointers(before, renew)
         return value if after is before else self.store(after)
+
+
+_MSGPACK: Final = "msgpack"
+"""The tag with which LangGraph's serializer marks this form."""
+
+_SIGN: Final = b"session_id"
+_POINTER: Final = frozenset({"server", "session_id", "message_id"})
+_OPTION: Final = ormsgpack.OPT_NON_STR_KEYS
+
+
+class _Extension:
+    """An extension as it is. No dataclass: ormsgpack would write one as a map, by itself."""
+
+    __slots__ = ("code", "data")
+
+    def __init__(self, code: int, data: bytes) -> None:
+        self.code = code
+        self.data = data
+
+
+def packed_pointers(data: bytes) -> list[Mapping[str, Any]]:
+    """All pointers in a value, in the order in which they stand.
+
+    Args:
+        data: The value, as msgpack.
+
+    Returns:
+        The pointers.
+    """
+    found: list[Mapping[str, Any]] = []
+
+    def note(pointer: Mapping[str, Any]) -> Mapping[str, Any]:
+        found.append(pointer)
+        return pointer
+
+    _walk(data, note)
+    return found
+
+
+def with_packed_pointers(data: bytes, renew: Renew) -> bytes:
+    """A value with other pointers.
+
+    Args:
+        data: The value, as msgpack.
+        renew: Gives the new pointers.
+
+    Returns:
+        The value; the very same bytes if no pointer changes.
+
+    Raises:
+        MixInputError: The value holds keys that cannot be written again.
+    """
+    try:
+        return _walk(data, renew)
+    except ormsgpack.MsgpackEncodeError as problem:
+        raise MixInputError(
+            f"A stored value with pointers to sessions cannot be written again: {problem}.",
+            hint="Keep messages out of mappings whose keys are objects.",
+        ) from problem
+
+
+def _walk(data: bytes, renew: Renew) -> bytes:
+    if _SIGN not in data:
+        return data
+    before = ormsgpack.unpackb(data, ext_hook=_Extension, option=_OPTION)
+    after = _visit(before, renew)
+    return data if after is before else ormsgpack.packb(after, default=_pack_extension, option=_OPTION)
+
+
+def _visit(node: Any, renew: Renew) -> Any:
+    """The node, or a changed copy of it."""
+    if isinstance(node, dict):
+        if all(isinstance(node.get(key), str) for key in _POINTER):
+            pointer = renew(node)
+            return node if pointer is node else dict(pointer)
+        visited = {key: _visit(value, renew) for key, value in node.items()}
+        return visited if any(visited[key] is not node[key] for key in node) else node
+    if isinstance(node, list):
+        items = [_visit(item, renew) for item in node]
+        return items if any(new is not old for new, old in zip(items, node, strict=True)) else node
+    if isinstance(node, _Extension):
+        data = _walk(node.data, renew)
+        return node if data is node.data else _Extension(node.code, data)
+    return node
+
+
+def _pack_extension(node: Any) -> ormsgpack.Ext:
+    if isinstance(node, _Extension):
+        return ormsgpack.Ext(node.code, node.data)
+    raise TypeError(f"{type(node).__name__} is nothing that msgpack was read as.")

@@ -1,181 +1,516 @@
-"""What a thread holds now.
+"""The state of a thread as a value, and how it grows.
 
-Owns: how the current state is found among registers, gates and lanes. Refuses to know: what is looked for in it, and
-how it is changed (`writer.py`).
+Owns: references to immutable documents and what they cover; the active segment; when it becomes a segment of its own
+and segments become an index; manifests, which hold a whole state; and owner claims. Refuses to know: files. New
+documents are returned, to be uploaded before the manifest that names them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TypeVar
+import re
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import takewhile
+from typing import Any, Final
 
-from langchain_mix.checkpoint import names
-from langchain_mix.checkpoint.codec import MissingDocument, TornDocument, damaged
-from langchain_mix.checkpoint.content import Content
-from langchain_mix.checkpoint.documents import Documents
-from langchain_mix.checkpoint.effects import Steps
-from langchain_mix.checkpoint.lanes import Arrival, Lane
-from langchain_mix.checkpoint.memory import Memory
-from langchain_mix.errors import MixCheckpointDamaged, MixStoreContended
+from langchain_mix.checkpoint import encoding, names
+from langchain_mix.checkpoint.encoding import Encryption, damaged
+from langchain_mix.checkpoint.records import Entry
+from langchain_mix.checkpoint.table import Blob, Place, Row, Table, read_table, values_of
 
-T = TypeVar("T")
+_NAMED: Final = 8
+"""Namespaces that a reference tells one by one."""
+
+_PRINTED: Final = 256
+"""Further namespaces that it tells by fingerprint."""
+
+_PRINT_SIZE: Final = 4
 
 
-class State:
-    """Finds the current state of threads."""
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Checkpoint ids, from the smallest to the greatest.
 
-    def __init__(self, documents: Documents, attempts: int) -> None:
-        """Takes what `Threads` was given."""
-        self._documents = documents
-        self._attempts = attempts
+    Attributes:
+        low: The smallest.
+        high: The greatest.
+    """
 
-    def content(self, memory: Memory, thread_id: str) -> Steps[Content]:
-        """Tells what a thread holds; nothing if it does not exist.
+    low: str
+    high: str
 
-        One request if this process owns the lane and nobody has come since, else three. A thread that is not there, or
-        that an earlier version of this package has stored under visible names, costs one more.
+    def joined(self, other: Span | None) -> Span:
+        """The span of both."""
+        return self if other is None else Span(min(self.low, other.low), max(self.high, other.high))
 
-        What one process is storing while another takes an epoch may be seen here before it counts. If the first is
-        killed then, and the other has looked at its lane earlier, later reads do not find it: it was never
-        acknowledged. Ruling that out would take another request for every read, and a write where someone was killed.
 
-        Raises:
-            MixCheckpointDamaged: What decides cannot be read.
-        """
-        key = names.key_of(thread_id)
-        before = memory.owned(key)
-        arrival, torn = yield from self._arrival(key)
-        own = memory.owned(key)
-        if own is not None and own.arrival == arrival:
-            # Nobody had come when the register was read, so no one else can have stored anything by then.
-            return own.content
-        if own is not None and before is not None and own.arrival == before.arrival:
-            memory.forget(key)  # Somebody has come: what is stored next needs a new epoch, and can take it at once.
-        lane = yield from self._under_either_name(memory, key, arrival, exists=arrival is not None or torn)
-        return Content() if lane is None else lane.content
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What the entries of a document can speak of.
 
-    def _under_either_name(
-        self, memory: Memory, key: str, arrival: Arrival | None, *, exists: bool
-    ) -> Steps[Lane | None]:
-        """Finds the lane that counts: a hidden one as soon as there is one, for it holds all that visible ones held.
+    Attributes:
+        named: Namespaces and their spans.
+        others: The span of all other namespaces, None if there are none.
+        prints: Fingerprints of those, in order, or None if they can be any.
+    """
 
-        The visible files are deleted only after that: who finds no lane of either kind looks for a hidden one again.
-        """
-        lane = (yield from self.lane(key, arrival)) if exists else None
-        if lane is None:
-            problem: MixCheckpointDamaged | None = None
-            try:
-                lane = yield from self.visible_lane(key)
-            except MixCheckpointDamaged as damage:  # Or files that were moved meanwhile, and are being deleted.
-                problem = damage
-            if lane is not None or (not exists and problem is None and (yield from self._is_new(key))):
-                return lane
-            arrival, _torn = yield from self._arrival(key)
-            lane = yield from self.lane(key, arrival)
-            if lane is None and problem is not None:
-                raise problem
-        if lane is not None:
-            memory.saw(key, lane.arrival)
-        return lane
+    named: tuple[tuple[str, Span], ...]
+    others: Span | None = None
+    prints: tuple[bytes, ...] | None = ()
 
-    def visible_lane(self, key: str) -> Steps[Lane | None]:
-        """Finds the lane that an earlier version of this package has stored under visible names."""
-        visible = names.visible(key)
-        arrival, torn = yield from self._arrival(visible)
-        return None if arrival is None and not torn else (yield from self.lane(visible, arrival))
-
-    def using(self, memory: Memory, thread_id: str, use: Callable[[Content], Steps[T]]) -> Steps[T]:
-        """Does something with what a thread holds, again if that was replaced meanwhile.
-
-        Args:
-            memory: What this process remembers.
-            thread_id: The thread.
-            use: What to do. A document it needs may be gone because a rewrite has replaced it.
-
-        Returns:
-            Its result.
-
-        Raises:
-            MixCheckpointDamaged: A document is damaged, or missing though nothing was replaced.
-        """
-        content = yield from self.content(memory, thread_id)
-        while True:
-            try:
-                return (yield from use(content))
-            except MissingDocument:
-                now = yield from self.content(memory, thread_id)
-                if now.refs == content.refs and now.window.rows == content.window.rows:
-                    raise
-                content = now
-
-    def lane(self, key: str, arrival: Arrival | None) -> Steps[Lane | None]:
-        """Finds the lane that counts.
-
-        Args:
-            key: The thread.
-            arrival: What the register held, None if it cannot be read.
-
-        Returns:
-            The lane, or None if nothing was ever stored.
-        """
-        for _ in range(self._attempts):
-            problem: MixCheckpointDamaged | None = None
-            lane, again = None, 0
-            try:
-                lane, again = yield from self._lane_once(key, arrival)
-            except MixCheckpointDamaged as damage:  # Or an old lane that somebody is deleting: see below.
-                problem = damage
-            if lane is not None:
-                return lane
-            now, _torn = yield from self._arrival(key)
-            if now == arrival:
-                if problem is not None:
-                    raise problem
-                # The last who came may have replaced all and deleted what was before, behind the back of this search.
-                if (yield from self._documents.lane(key, again)) is None:
-                    return None
-            arrival = now
-        raise MixStoreContended(
-            "The thread changes faster than it can be read.", hint="Other processes write to it at this moment."
-        )
-
-    def _lane_once(self, key: str, arrival: Arrival | None) -> Steps[tuple[Lane | None, int]]:
-        """The lane that counts, and which epoch's may have been written since it was looked for."""
-        start = 0
-        if arrival is not None:
-            start = arrival.epoch
-            lane = yield from self._documents.lane(key, start)
-            if lane is not None and lane.arrival == arrival:
-                return lane, start
-        # Somebody is taking an epoch, or died doing so. The last lane that was written counts.
-        last = yield from self._documents.last_taken(key, start)
-        return (yield from self.below(key, last + 1)), max(start, last)
-
-    def below(self, key: str, epoch: int) -> Steps[Lane | None]:
-        """Finds the last lane of an epoch before this one."""
-        for earlier in range(epoch - 1, -1, -1):
-            lane = yield from self._documents.lane(key, earlier)
-            if lane is not None:
-                return lane
+    def span(self, ns: str | None) -> Span | None:
+        """The ids it can speak of in a namespace, or in all; None if it says nothing of it."""
+        if ns is None:
+            whole = self.others
+            for _, span in self.named:
+                whole = span.joined(whole)
+            return whole
+        for name, span in self.named:
+            if name == ns:
+                return span
+        if self.others is not None and (self.prints is None or _print(ns) in self.prints):
+            return self.others
         return None
 
-    def _is_new(self, key: str) -> Steps[bool]:
-        """Whether a thread without a register was never written to.
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A reference to an immutable document.
+
+    Attributes:
+        name: Its file.
+        digest: The checksum of the file.
+        level: 0 for a segment of entries, else how many references lead from it to one.
+        entries: Entries in it, or below it.
+        size: Bytes of the file.
+        coverage: What it can speak of.
+        raw: The reference as it is stored; made once, for every version of a lane holds it again.
+    """
+
+    name: str
+    digest: bytes
+    level: int
+    entries: int
+    size: int
+    coverage: Coverage
+    raw: tuple[Any, ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Puts it in the form that is stored."""
+        cover = self.coverage
+        named = [(ns, span.low, span.high) for ns, span in cover.named]
+        others = None if cover.others is None else (cover.others.low, cover.others.high)
+        prints = None if cover.prints is None else b"".join(cover.prints)
+        raw = (self.name, self.digest, self.level, self.entries, self.size, named, others, prints)
+        object.__setattr__(self, "raw", raw)
+
+
+def _print(ns: str) -> bytes:
+    return zlib.crc32(ns.encode("utf-8", "surrogatepass")).to_bytes(_PRINT_SIZE, "big")
+
+
+def cover(places: Iterable[Place]) -> Coverage:
+    """Tells what entries speak of.
+
+    Args:
+        places: Namespace and checkpoint id of each.
+
+    Returns:
+        The coverage. The namespaces with the most entries are told by name.
+    """
+    spans: dict[str, Span] = {}
+    counts: Counter[str] = Counter()
+    for ns, checkpoint_id in places:
+        spans[ns] = Span(checkpoint_id, checkpoint_id).joined(spans.get(ns))
+        counts[ns] += 1
+    named = [ns for ns, _ in counts.most_common(_NAMED)]
+    return _coverage(spans, named, None, set())
+
+
+def cover_all(refs: Sequence[Ref]) -> Coverage:
+    """Tells what documents together speak of.
+
+    Args:
+        refs: References to them.
+
+    Returns:
+        The coverage. The namespaces that most of them tell by name are told by name.
+    """
+    spans: dict[str, Span] = {}
+    counts: Counter[str] = Counter()
+    others: Span | None = None
+    prints: set[bytes] | None = set()
+    for ref in refs:
+        for ns, span in ref.coverage.named:
+            spans[ns] = span.joined(spans.get(ns))
+            counts[ns] += 1
+        if ref.coverage.others is not None:
+            others = ref.coverage.others.joined(others)
+            prints = None if prints is None or ref.coverage.prints is None else prints | set(ref.coverage.prints)
+    # One of the named may be among the others of another document: then it must not be told by name alone.
+    named = [ns for ns, _ in counts.most_common(_NAMED)]
+    for ns in named:
+        if others is not None and (prints is None or _print(ns) in prints):
+            spans[ns] = spans[ns].joined(others)
+    return _coverage(spans, named, others, prints)
+
+
+def _coverage(spans: dict[str, Span], named: list[str], others: Span | None, prints: set[bytes] | None) -> Coverage:
+    chosen = set(named)
+    for ns, span in spans.items():
+        if ns not in chosen:
+            others = span.joined(others)
+            prints = None if prints is None else prints | {_print(ns)}
+    if prints is not None and len(prints) > _PRINTED:
+        prints = None
+    return Coverage(tuple((ns, spans[ns]) for ns in named), others, None if prints is None else tuple(sorted(prints)))
+
+
+def read_ref(name: str, raw: Any) -> Ref:
+    """Reads a reference.
+
+    Args:
+        name: The file it stands in.
+        raw: What the file holds.
+
+    Returns:
+        The reference.
+
+    Raises:
+        MixCheckpointDamaged: It is none.
+    """
+    match raw:
+        case [str() as file, bytes() as digest, int() as level, int() as entries, int() as size, [*named], rest, marks]:
+            spans = tuple(_named(name, one) for one in named)
+            others = None if rest is None else _named(name, ["", *rest] if isinstance(rest, list) else rest)[1]
+            if marks is None or isinstance(marks, bytes):
+                return Ref(file, digest, level, entries, size, Coverage(spans, others, _prints(marks)))
+    raise damaged(name, "holds a reference of an unknown form")
+
+
+def _named(name: str, raw: Any) -> tuple[str, Span]:
+    match raw:
+        case [str() as ns, str() as low, str() as high]:
+            return ns, Span(low, high)
+    raise damaged(name, "holds a reference of an unknown form")
+
+
+def _prints(marks: bytes | None) -> tuple[bytes, ...] | None:
+    if marks is None:
+        return None
+    return tuple(marks[at : at + _PRINT_SIZE] for at in range(0, len(marks), _PRINT_SIZE))
+
+
+FAN_OUT: Final = 64
+"""References of one level before they move to an index of the next."""
+
+_CARRIED_NAMESPACES: Final = 4
+
+_WORTH: Final = 2.5
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadState:
+    """What a thread holds.
+
+    Attributes:
+        refs: References, oldest entries first; of higher levels before those of lower.
+        active: The entries after them.
+    """
+
+    refs: tuple[Ref, ...] = ()
+    active: Table = field(default_factory=Table)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it holds nothing: then the thread does not exist."""
+        return not self.refs and not self.active.rows
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When something moves out of the lane file; see `ThreadStore`."""
+
+    segment_entries: int
+    segment_bytes: int
+    blob_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class NewDocument:
+    """An immutable document to be uploaded.
+
+    Attributes:
+        name: Its file.
+        data: The bytes of the file.
+        decoded: What it holds, as reading it would give: a table, references, or the bytes of a value.
+    """
+
+    name: str
+    data: bytes = field(repr=False)
+    decoded: Table | tuple[Ref, ...] | bytes = field(repr=False)
+
+
+class StateBuilder:
+    """Adds entries to content, and collects the documents that this needs."""
+
+    def __init__(
+        self, state: ThreadState, *, key: str, limits: Limits, encryption: Encryption, fresh: Callable[[], str]
+    ) -> None:
+        """Starts with what there is.
+
+        Args:
+            state: What there is.
+            key: The part that all names of the thread's files share.
+            limits: When something moves out.
+            encryption: What documents are sealed with.
+            fresh: Makes 32 hexadecimal digits that were never used.
+        """
+        self.refs = state.refs
+        self.active = state.active
+        self.documents: list[NewDocument] = []
+        self._key = key
+        self._limits = limits
+        self._encryption = encryption
+        self._fresh = fresh
+
+    @property
+    def state(self) -> ThreadState:
+        """What there is now."""
+        return ThreadState(self.refs, self.active)
+
+    def add(self, entries: Iterable[Entry]) -> None:
+        """Adds entries.
 
         Raises:
-            MixCheckpointDamaged: It was: the register has been deleted.
+            MixInputError: An entry cannot be stored.
         """
-        yield from self._documents.door.verify()
-        if not (yield from self._documents.is_taken(key, 0)):
-            return True
-        arrival, torn = yield from self._arrival(key)
-        if arrival is None and not torn:  # Registers are written before gates, and never deleted.
-            raise damaged(names.register(key), "is missing, though the thread has been written to")
-        return False
+        for entry in entries:
+            grown = self._extended(self.active, entry)
+            if self.active.rows and self._overflows(grown, entry):
+                self._roll()
+                grown = self._extended(self.active, entry)
+            self.active = grown
 
-    def _arrival(self, key: str) -> Steps[tuple[Arrival | None, bool]]:
-        """What the register holds, and whether it cannot be read."""
-        try:
-            return (yield from self._documents.settled_arrival(key)), False
-        except TornDocument:
-            return None, True
+    def _extended(self, active: Table, entry: Entry) -> Table:
+        return active.extended(entry, blob_bytes=self._limits.blob_bytes, keep=self._keep)
+
+    def _overflows(self, grown: Table, entry: Entry) -> bool:
+        limits = self._limits
+        if len(grown) > limits.segment_entries:
+            return True
+        # Rolling must be worth it: where one value is bigger than the limit, a new window would be as big as the old.
+        return grown.size > limits.segment_bytes and grown.size > _WORTH * sum(map(len, values_of(entry)))
+
+    def _keep(self, data: bytes) -> Blob:
+        name = names.blob(self._key, self._fresh())
+        document = self._document(name, encoding.pack(name, "blob", [data], self._encryption), data)
+        return name, encoding.digest(document.data), len(data)
+
+    def _document(self, name: str, data: bytes, decoded: Table | tuple[Ref, ...] | bytes) -> NewDocument:
+        document = NewDocument(name, data, decoded)
+        self.documents.append(document)
+        return document
+
+    def _roll(self) -> None:
+        """Makes a segment of the window. What belongs to the newest checkpoints moves into the new window."""
+        carried = self._carried()
+        moved = self.active
+        fresh = self.active.started()
+        if carried:
+            blobs = {home.slot[0]: home.data for home in self.active.homes.values()}
+            kept = {id(row) for row in carried}
+            moved = fresh
+            for row in self.active.rows:
+                entry = self.active.entry(row, blobs)
+                if id(row) in kept:
+                    fresh = self._extended(fresh, entry)
+                else:
+                    moved = self._extended(moved, entry)
+        self._add_segment(moved)
+        self.active = fresh
+
+    def _carried(self) -> list[Row]:
+        """The rows that move into the new window, so that reading the newest checkpoint needs no segment.
+
+        All rows of a checkpoint move, or none, so that their order among each other stays.
+        """
+        newest: dict[str, Place] = {}
+        for row in reversed(self.active.rows):
+            if row.place[0] not in newest and len(newest) == _CARRIED_NAMESPACES:
+                continue
+            ns = row.place[0]
+            newest[ns] = max(newest.get(ns, row.place), row.place)
+        places = set(newest.values())
+        rows = [row for row in self.active.rows if row.place in places]
+        small = len(rows) <= self._limits.segment_entries // 4
+        light = sum(len(encoding.packed(row.raw)) for row in rows) <= self._limits.segment_bytes // 2
+        at_hand = {home.slot[0] for home in self.active.homes.values()}
+        known = all(blob[0] in at_hand for row in self.active.rows for blob in self.active.blobs_of(row))
+        return rows if small and light and known and len(rows) < len(self.active) else []
+
+    def _add_segment(self, table: Table) -> None:
+        name = names.segment(self._key, self._fresh())
+        stored = table.finished(name)
+        data = encoding.pack(name, "segment", [stored.raw], self._encryption)
+        self._document(name, data, stored)
+        covered = cover(row.place for row in stored.rows)
+        self.refs = (*self.refs, Ref(name, encoding.digest(data), 0, len(stored), len(data), covered))
+        self._fold(0)
+
+    def _fold(self, level: int) -> None:
+        """Moves the references of a level to an index of the next level when there are too many."""
+        mine = [ref for ref in self.refs if ref.level == level]
+        if len(mine) <= FAN_OUT:
+            return
+        moved = tuple(mine[:FAN_OUT])
+        name = names.index(self._key, self._fresh())
+        data = encoding.pack(name, "index", [[ref.raw for ref in moved]], self._encryption)
+        self._document(name, data, moved)
+        entries = sum(ref.entries for ref in moved)
+        folded = Ref(name, encoding.digest(data), level + 1, entries, len(data), cover_all(moved))
+        higher = tuple(takewhile(lambda ref: ref.level > level, self.refs))
+        self.refs = (*higher, folded, *(ref for ref in self.refs[len(higher) :] if ref not in moved))
+        self._fold(level + 1)
+
+
+_MOVED: Final = re.compile("moved-([0-9]+)-")
+
+
+@dataclass(frozen=True, slots=True)
+class OwnerClaim:
+    """What a register holds: who came last, and which epoch it wants.
+
+    Attributes:
+        writer: An identity that was made for this one attempt.
+        epoch: The epoch.
+    """
+
+    writer: str
+    epoch: int
+
+    @property
+    def moved_in(self) -> int | None:
+        """The epoch of hidden names in which somebody moves the thread away from these; None if nobody does."""
+        found = _MOVED.match(self.writer)
+        return None if found is None else int(found[1])
+
+    def closed(self, unique: str, moved_in: int) -> OwnerClaim:
+        """Returns what the register holds next if the thread is moved away from its names in that epoch."""
+        return OwnerClaim(f"moved-{moved_in}-{unique}", self.epoch)
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a lane file holds: the whole state of a thread, as its writer leaves it.
+
+    Attributes:
+        thread_id: The thread.
+        claim: The writer and its epoch.
+        version: How many times the writer has written its lane before; -1 before the first time.
+        state: The state.
+        base: The epoch whose lane it has gone on from, or -1.
+        skipped_base: The epoch that lane had gone on from, or -1; only the one who takes over knows it.
+        moved: What closes the files under visible names that this lane replaces; only the one who moves them knows it.
+    """
+
+    thread_id: str
+    claim: OwnerClaim
+    version: int
+    state: ThreadState
+    base: int = -1
+    skipped_base: int = field(default=-1, compare=False)
+    moved: OwnerClaim | None = field(default=None, compare=False)
+
+    def following(self, state: ThreadState) -> Manifest:
+        """The next version."""
+        return replace(self, version=self.version + 1, state=state)
+
+    def holds(self, mark: OwnerClaim) -> bool:
+        """Whether it holds all that was stored under visible names whose register holds this.
+
+        It does if it was written in the epoch of that move or later: who takes an epoch looks for the mark, and moves
+        the thread if the lane that it goes on from is older.
+        """
+        return mark.moved_in is not None and mark.moved_in <= self.claim.epoch
+
+    @property
+    def body(self) -> list[Any]:
+        """What its file holds."""
+        refs = [ref.raw for ref in self.state.refs]
+        position = [self.claim.writer, self.claim.epoch, self.version, self.base]
+        return [names.bytes_of(self.thread_id), *position, refs, self.state.active.raw]
+
+
+@dataclass(frozen=True, slots=True)
+class ManifestCopy:
+    """A lane file whose entries have not been looked at.
+
+    Attributes:
+        name: The file.
+        thread: The thread's id as bytes.
+        claim: The writer and its epoch.
+        version: Which version of the lane it is.
+        base: The epoch whose lane it has gone on from, or -1.
+        refs: References.
+        rows: Entries.
+    """
+
+    name: str
+    thread: bytes
+    claim: OwnerClaim
+    version: int
+    base: int
+    refs: Sequence[Any] = field(repr=False)
+    rows: Sequence[Any] = field(repr=False)
+
+    def manifest(self) -> Manifest:
+        """Reads the entries.
+
+        Raises:
+            MixCheckpointDamaged: They are none.
+        """
+        state = ThreadState(tuple(read_ref(self.name, ref) for ref in self.refs), read_table(self.name, self.rows))
+        thread_id = self.thread.decode("utf-8", "surrogatepass")
+        return Manifest(thread_id, self.claim, self.version, state, self.base)
+
+
+def read_copy(name: str, data: bytes, encryption: Encryption) -> ManifestCopy:
+    """Reads the bytes of a lane file.
+
+    Args:
+        name: The file.
+        data: Its bytes.
+        encryption: What it was sealed with.
+
+    Returns:
+        What it holds.
+
+    Raises:
+        MixCheckpointDamaged: It is no lane, or another one.
+    """
+    match encoding.unpack(name, "manifest", data, encryption):
+        case [bytes() as thread, str() as writer, int() as epoch, int() as version, int() as base, [*refs], [*rows]]:
+            key = names.key_of_bytes(thread)
+            if version < 0 or name not in {
+                names.manifest(one, epoch, version % 2) for one in (key, names.visible(key))
+            }:
+                whose = thread.decode("utf-8", "replace")
+                raise damaged(name, f"holds version {version} of epoch {epoch} of the thread {whose!r}")
+            return ManifestCopy(name, thread, OwnerClaim(writer, epoch), version, base, refs, rows)
+    raise damaged(name, "holds no lane of a known form")
+
+
+def newest_copy(copies: Sequence[ManifestCopy]) -> ManifestCopy:
+    """The one that was written last."""
+    return max(copies, key=lambda copy: copy.version)
+
+
+def are_whole(copies: Sequence[ManifestCopy]) -> bool:
+    """Whether these are what an owner leaves: its last two versions, or its first alone."""
+    if len({copy.claim for copy in copies}) > 1:
+        return False
+    versions = sorted(copy.version for copy in copies)
+    return versions == [0] if len(versions) == 1 else versions[1] - versions[0] == 1

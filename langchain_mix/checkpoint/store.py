@@ -1,7 +1,7 @@
 """Threads of checkpoints, kept in files of a Mix server.
 
 Owns: the operations. Refuses to know: what the bytes mean (the saver), how calls are sent and how anyone waits
-(`driver.py`).
+(`runtime.py`).
 """
 
 from __future__ import annotations
@@ -9,48 +9,79 @@ from __future__ import annotations
 import random
 import uuid
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from langchain_mix.checkpoint import names, paging, search
-from langchain_mix.checkpoint.cache import Cache
-from langchain_mix.checkpoint.codec import ForeignDocument, MissingDocument
-from langchain_mix.checkpoint.content import Content, Limits
-from langchain_mix.checkpoint.documents import Documents
-from langchain_mix.checkpoint.door import Door
-from langchain_mix.checkpoint.effects import Steps, Turn
-from langchain_mix.checkpoint.housekeeping import Housekeeping
-from langchain_mix.checkpoint.memory import Memory
-from langchain_mix.checkpoint.paging import Cursor
+from langchain_mix.checkpoint import names, queries
+from langchain_mix.checkpoint.documents import DocumentCache, DocumentIO
+from langchain_mix.checkpoint.encoding import NO_ENCRYPTION, Encryption, ForeignDocument, MissingDocument
+from langchain_mix.checkpoint.files import SessionFiles
+from langchain_mix.checkpoint.garbage import GarbageCollector, Report
+from langchain_mix.checkpoint.queries import Cursor
+from langchain_mix.checkpoint.reader import StateReader
 from langchain_mix.checkpoint.records import CheckpointRecord, Entry, Stored, Value
-from langchain_mix.checkpoint.repair import Mender
-from langchain_mix.checkpoint.report import Deleted, Repair, Repaired, Report, Rewritten
-from langchain_mix.checkpoint.rows import check
-from langchain_mix.checkpoint.seal import PLAIN, Seal
-from langchain_mix.checkpoint.state import State
-from langchain_mix.checkpoint.writer import Patience, Writer
+from langchain_mix.checkpoint.repair import Repair, Repaired, Repairer
+from langchain_mix.checkpoint.runtime import Steps, Turn
+from langchain_mix.checkpoint.state import Limits, ThreadState
+from langchain_mix.checkpoint.table import check
+from langchain_mix.checkpoint.writer import RetryBudget, Writer
+from langchain_mix.checkpoint.writer_cache import WriterCache
 from langchain_mix.errors import MixCheckpointDamaged, MixConfigurationError
+
+
+@dataclass(frozen=True, slots=True)
+class Deleted:
+    """What deleting a thread did.
+
+    Attributes:
+        existed: Whether there was something to delete.
+        files: Files deleted.
+        left: Names of files that could not be deleted; nothing refers to them.
+    """
+
+    existed: bool
+    files: int = 0
+    left: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rewritten:
+    """What rewriting a thread did.
+
+    Attributes:
+        before: Entries before.
+        after: Entries after.
+        files: Files deleted that nothing refers to any more.
+        left: Names of those that could not be deleted.
+    """
+
+    before: int
+    after: int
+    files: int = 0
+    left: tuple[str, ...] = ()
+
 
 T = TypeVar("T")
 
 
-class Threads:
+class ThreadStore:
     """All threads of one server, as one process sees them. One per saver; copies of the saver share it.
 
-    Every method but `recall` gives a procedure for `driver.run` or `driver.run_async`. Any number of threads and event
-    loops may use one `Threads`. A pickled or forked one starts with an empty memory and a fresh identity.
+    Every method but `recall` gives a procedure for `runtime.run` or `run_async`. Any number of threads and event loops
+    may use one `ThreadStore`. A pickled or forked one starts with an empty memory and a fresh identity.
     """
 
     def __init__(
         self,
         *,
-        door: Door,
-        seal: Seal = PLAIN,
-        window_entries: int = 64,
-        window_bytes: int = 524_288,
+        session_files: SessionFiles,
+        encryption: Encryption = NO_ENCRYPTION,
+        segment_entries: int = 64,
+        segment_bytes: int = 524_288,
         blob_bytes: int = 262_144,
         cache_bytes: int = 67_108_864,
-        lanes: int = 256,
+        cached_threads: int = 256,
         attempts: int = 12,
         backoff: float = 0.02,
         rereads: int = 4,
@@ -62,13 +93,13 @@ class Threads:
         """Prepares a store; nothing is sent.
 
         Args:
-            door: Reads and writes files.
-            seal: What documents are sealed with.
-            window_entries: Entries that a lane file holds before they move to a segment of their own.
-            window_bytes: The same in bytes, as far as moving them makes the lane file smaller.
+            session_files: Reads and writes files.
+            encryption: What documents are sealed with.
+            segment_entries: Entries that a lane file holds before they move to a segment of their own.
+            segment_bytes: The same in bytes, as far as moving them makes the lane file smaller.
             blob_bytes: From this size on a value that is put a second time unchanged gets a file of its own.
             cache_bytes: Bytes of immutable documents kept in memory.
-            lanes: Threads whose state is kept in memory.
+            cached_threads: Threads whose state is kept in memory.
             attempts: How often a writer tries to become the only one before it gives up.
             backoff: The longest pause after its first lost attempt, in seconds; it doubles with each.
             rereads: How often a document that looks damaged is read again; an overwrite may be going on.
@@ -80,38 +111,38 @@ class Threads:
         Raises:
             MixConfigurationError: A number is out of range.
         """
-        counts = {"window_entries": window_entries, "window_bytes": window_bytes, "blob_bytes": blob_bytes}
-        _check({**counts, "lanes": lanes, "attempts": attempts}, at_least=1)
+        counts = {"segment_entries": segment_entries, "segment_bytes": segment_bytes, "blob_bytes": blob_bytes}
+        _check({**counts, "cached_threads": cached_threads, "attempts": attempts}, at_least=1)
         sizes = {"cache_bytes": cache_bytes, "backoff": backoff, "rereads": rereads, "reread_pause": reread_pause}
         _check({**sizes, "retries": retries}, at_least=0)
         self._rebuild = partial(
-            Threads,
-            door=door,
-            seal=seal,
-            window_entries=window_entries,
-            window_bytes=window_bytes,
+            ThreadStore,
+            session_files=session_files,
+            encryption=encryption,
+            segment_entries=segment_entries,
+            segment_bytes=segment_bytes,
             blob_bytes=blob_bytes,
             cache_bytes=cache_bytes,
-            lanes=lanes,
+            cached_threads=cached_threads,
             attempts=attempts,
             backoff=backoff,
             rereads=rereads,
             reread_pause=reread_pause,
             retries=retries,
         )
-        self._memory = Memory(lanes)
-        self._documents = Documents(door, seal, Cache(cache_bytes), rereads, reread_pause)
-        self._state = State(self._documents, attempts)
+        self._writer_cache = WriterCache(cached_threads)
+        self._documents = DocumentIO(session_files, encryption, DocumentCache(cache_bytes), rereads, reread_pause)
+        self._reader = StateReader(self._documents, attempts)
         self._writer = Writer(
             self._documents,
-            self._state,
-            limits=Limits(window_entries, window_bytes, blob_bytes),
-            patience=Patience(attempts, backoff, retries),
+            self._reader,
+            limits=Limits(segment_entries, segment_bytes, blob_bytes),
+            budget=RetryBudget(attempts, backoff, retries),
             fresh=fresh,
             chance=chance,
         )
-        self._housekeeping = Housekeeping(self._documents, self._state)
-        self._mender = Mender(self._documents, self._state, self._writer, self._housekeeping)
+        self._garbage = GarbageCollector(self._documents, self._reader)
+        self._repairer = Repairer(self._documents, self._reader, self._writer, self._garbage)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles and deep-copies as a store that owns nothing yet: two must never write the same lane."""
@@ -132,13 +163,13 @@ class Threads:
             MixCheckpointDamaged: A document that is needed is damaged or missing.
         """
 
-        def look(content: Content) -> Steps[Stored | None]:
+        def look(state: ThreadState) -> Steps[Stored | None]:
             wanted = checkpoint_id
             if wanted is None:
-                wanted = yield from search.latest(self._documents, content, ns)
-            return None if wanted is None else (yield from search.stored(self._documents, content, ns, wanted))
+                wanted = yield from queries.latest(self._documents, state, ns)
+            return None if wanted is None else (yield from queries.stored(self._documents, state, ns, wanted))
 
-        return (yield from self._state.using(self._memory, thread_id, look))
+        return (yield from self._reader.using(self._writer_cache, thread_id, look))
 
     def page(
         self,
@@ -164,17 +195,17 @@ class Threads:
         Returns:
             The checkpoints, and where the next page starts, or None if there is no more.
         """
-        question = paging.Question(ns, before, limit, wanted)
+        query = queries.PageQuery(ns, before, limit, wanted)
 
-        def read(content: Content) -> Steps[tuple[list[Stored], Cursor | None]]:
-            return (yield from paging.page(self._documents, content, question, start))
+        def read(state: ThreadState) -> Steps[tuple[list[Stored], Cursor | None]]:
+            return (yield from queries.page(self._documents, state, query, start))
 
         if start is not None:
             try:
-                return (yield from read(start.content))
+                return (yield from read(start.state))
             except MissingDocument:  # Replaced since the first page; the rest is read from what there is now.
                 pass
-        return (yield from self._state.using(self._memory, thread_id, read))
+        return (yield from self._reader.using(self._writer_cache, thread_id, read))
 
     def append(self, thread_id: str, entries: Sequence[Entry]) -> Steps[None]:
         """Stores entries, all or none. When it returns, every later read sees them.
@@ -191,22 +222,22 @@ class Threads:
             check(entry)
         if not work:
             return
-        memory, key = self._memory, names.key_of(thread_id)
-        ticket = memory.lines.enter(key, work)
+        writer_cache, key = self._writer_cache, names.key_of(thread_id)
+        ticket = writer_cache.lines.enter(key, work)
         try:
             yield Turn(ticket)
             if ticket.done:
                 return
-            group = memory.lines.take(ticket)
+            group = writer_cache.lines.take(ticket)
             done = False
             try:
                 together = [entry for one in group for entry in one.work or ()]
-                yield from self._writer.append(memory, thread_id, together)
+                yield from self._writer.append(writer_cache, thread_id, together)
                 done = True
             finally:
-                memory.lines.finish(group, done=done)
+                writer_cache.lines.finish(group, done=done)
         finally:
-            memory.lines.leave(ticket)
+            writer_cache.lines.leave(ticket)
 
     def recall(self, thread_id: str, ns: str, checkpoint_id: str, channel: str, version: Any) -> Value | None:
         """Gives a value that this process has stored, from memory alone.
@@ -221,12 +252,12 @@ class Threads:
         Returns:
             The value if that checkpoint holds the channel in exactly that version, else None. None proves nothing.
         """
-        lane = self._memory.owned(names.key_of(thread_id))
-        return None if lane is None else lane.content.window.recall((ns, checkpoint_id), channel, version)
+        manifest = self._writer_cache.owned(names.key_of(thread_id))
+        return None if manifest is None else manifest.state.active.recall((ns, checkpoint_id), channel, version)
 
     def entries(self, thread_id: str) -> Steps[list[Entry]]:
         """Reads everything of a thread, in the order in which it was stored; replaced checkpoints only once."""
-        return (yield from self._state.using(self._memory, thread_id, self._all))
+        return (yield from self._reader.using(self._writer_cache, thread_id, self._all))
 
     def rewrite(self, thread_id: str, change: Callable[[list[Entry]], Sequence[Entry]]) -> Steps[Rewritten]:
         """Replaces the whole content of a thread in one step: readers see the old or the new.
@@ -244,25 +275,25 @@ class Threads:
         after = list(change(list(before)))
         if after == before:
             return Rewritten(len(before), len(after))
-        memory, key = self._memory, names.key_of(thread_id)
+        writer_cache, key = self._writer_cache, names.key_of(thread_id)
 
-        def make(content: Content) -> Steps[Content]:
+        def make(state: ThreadState) -> Steps[ThreadState]:
             nonlocal before, after
-            before = yield from self._all(content)
+            before = yield from self._all(state)
             after = list(change(list(before)))
-            growth = self._writer.grow(key, Content())
-            growth.add(after)
-            for document in growth.documents:
+            builder = self._writer.builder(key, ThreadState())
+            builder.add(after)
+            for document in builder.documents:
                 yield from self._documents.write(document)
-            return growth.content
+            return builder.state
 
         def work() -> Steps[Rewritten]:
-            old = yield from self._housekeeping.files_of(key)
-            lane = yield from self._writer.replace(memory, thread_id, make)
-            files, left = yield from self._housekeeping.discard(old, lane)
+            old = yield from self._garbage.files_of(key)
+            manifest = yield from self._writer.replace(writer_cache, thread_id, make)
+            files, left = yield from self._garbage.discard(old, manifest)
             return Rewritten(len(before), len(after), files, left)
 
-        return (yield from self._in_turn(memory, key, work()))
+        return (yield from self._in_turn(writer_cache, key, work()))
 
     def delete(self, thread_id: str) -> Steps[Deleted]:
         """Deletes a thread with all its namespaces. One that never existed costs no write.
@@ -271,31 +302,31 @@ class Threads:
             MixCheckpointDamaged: It is sealed with another key, or of a later form: the empty thread that this saver
                 would leave could not be read by those who use it.
         """
-        memory, key = self._memory, names.key_of(thread_id)
+        writer_cache, key = self._writer_cache, names.key_of(thread_id)
 
         def work() -> Steps[Deleted]:
             try:
-                content = yield from self._state.content(memory, thread_id)
+                state = yield from self._reader.state(writer_cache, thread_id)
             except ForeignDocument:
                 raise
             except MixCheckpointDamaged:
-                content = None  # It can be deleted all the same.
-            if content is not None and content.is_empty:
+                state = None  # It can be deleted all the same.
+            if state is not None and state.is_empty:
                 return Deleted(existed=False)
-            listed = yield from self._housekeeping.files()
-            lane = yield from self._writer.restart(memory, thread_id, Content())
-            files, left = yield from self._housekeeping.discard(listed.get(key, ()), lane)
+            listed = yield from self._garbage.files()
+            manifest = yield from self._writer.restart(writer_cache, thread_id, ThreadState())
+            files, left = yield from self._garbage.discard(listed.get(key, ()), manifest)
             return Deleted(existed=True, files=files + len(listed.get(names.visible(key), ())), left=left)
 
-        return (yield from self._in_turn(memory, key, work()))
+        return (yield from self._in_turn(writer_cache, key, work()))
 
     def thread_ids(self) -> Steps[list[str]]:
         """Lists the threads that hold something: one listing of all files, then the state of each thread."""
-        return (yield from self._housekeeping.thread_ids())
+        return (yield from self._garbage.thread_ids())
 
     def report(self, thread_id: str | None = None) -> Steps[Report]:
         """Counts what is stored of a thread, or of all, and finds files that nothing refers to."""
-        return (yield from self._housekeeping.report(None if thread_id is None else names.key_of(thread_id)))
+        return (yield from self._garbage.report(None if thread_id is None else names.key_of(thread_id)))
 
     def repair(self, thread_id: str | None = None, *, dry_run: bool = True, orphans: bool = False) -> Steps[Repair]:
         """Makes a damaged thread usable again with what is left of it, and says what was lost.
@@ -310,8 +341,8 @@ class Threads:
         Returns:
             What was found and done.
         """
-        memory = self._memory
-        files = yield from self._housekeeping.files()
+        writer_cache = self._writer_cache
+        files = yield from self._garbage.files()
         keys = sorted({names.hidden(key) for key in files})
         wanted = {names.key_of(thread_id): thread_id} if thread_id is not None else dict.fromkeys(keys)
         steps: list[Repaired] = []
@@ -319,26 +350,28 @@ class Threads:
         for key, name in wanted.items():
             visible = files.get(names.visible(key))
             if key in files or not visible:
-                mending = self._mender.repair(memory, key, name, files.get(key, ()), dry_run=dry_run, orphans=orphans)
-                found, undeleted = yield from self._in_turn(memory, key, mending)
+                repairing = self._repairer.repair(
+                    writer_cache, key, name, files.get(key, ()), dry_run=dry_run, orphans=orphans
+                )
+                found, undeleted = yield from self._in_turn(writer_cache, key, repairing)
                 steps += found
                 left += undeleted
             if visible:
-                moving = self._mender.move(memory, key, name, visible, dry_run=dry_run)
-                steps += yield from self._in_turn(memory, key, moving)
+                moving = self._repairer.move(writer_cache, key, name, visible, dry_run=dry_run)
+                steps += yield from self._in_turn(writer_cache, key, moving)
         return Repair(dry_run, tuple(steps), tuple(left))
 
-    def _all(self, content: Content) -> Steps[list[Entry]]:
-        return (yield from search.entries(self._documents, content))
+    def _all(self, state: ThreadState) -> Steps[list[Entry]]:
+        return (yield from queries.entries(self._documents, state))
 
     @staticmethod
-    def _in_turn(memory: Memory, key: str, work: Steps[T]) -> Steps[T]:
-        ticket = memory.lines.enter(key, None)
+    def _in_turn(writer_cache: WriterCache, key: str, work: Steps[T]) -> Steps[T]:
+        ticket = writer_cache.lines.enter(key, None)
         try:
             yield Turn(ticket)
             return (yield from work)
         finally:
-            memory.lines.leave(ticket)
+            writer_cache.lines.leave(ticket)
 
 
 def _check(numbers: Mapping[str, float], *, at_least: int) -> None:

@@ -24,15 +24,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeVar
 
-from langchain_mix.checkpoint import names, search
-from langchain_mix.checkpoint.codec import TornDocument, damaged
-from langchain_mix.checkpoint.content import Content, Growth, Limits
-from langchain_mix.checkpoint.documents import Documents
-from langchain_mix.checkpoint.effects import Pause, Steps
-from langchain_mix.checkpoint.lanes import Arrival, Lane
-from langchain_mix.checkpoint.memory import Memory
+from langchain_mix.checkpoint import names, queries
+from langchain_mix.checkpoint.documents import DocumentIO
+from langchain_mix.checkpoint.encoding import TornDocument, damaged
+from langchain_mix.checkpoint.reader import StateReader
 from langchain_mix.checkpoint.records import CheckpointRecord, Entry
-from langchain_mix.checkpoint.state import State
+from langchain_mix.checkpoint.runtime import Pause, Steps
+from langchain_mix.checkpoint.state import Limits, Manifest, OwnerClaim, StateBuilder, ThreadState
+from langchain_mix.checkpoint.writer_cache import WriterCache
 from langchain_mix.errors import MixCheckpointDamaged, MixError, MixStoreContended
 
 T = TypeVar("T")
@@ -44,15 +43,15 @@ _CLEARED: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
-    """How long a writer tries; see `Threads`."""
+class RetryBudget:
+    """How long a writer tries; see `ThreadStore`."""
 
     attempts: int
     backoff: float
     retries: int
 
 
-class _Overtaken(Exception):
+class _Superseded(Exception):
     """Somebody has come meanwhile."""
 
 
@@ -61,36 +60,36 @@ class Writer:
 
     def __init__(
         self,
-        documents: Documents,
-        state: State,
+        documents: DocumentIO,
+        reader: StateReader,
         *,
         limits: Limits,
-        patience: Patience,
+        budget: RetryBudget,
         fresh: Callable[[], str],
         chance: Callable[[], float],
     ) -> None:
-        """Takes what `Threads` was given.
+        """Takes what `ThreadStore` was given.
 
         Args:
             documents: Reads and writes documents.
-            state: Finds the current state.
+            reader: Finds the current state.
             limits: When something moves out of a lane.
-            patience: How long to try.
+            budget: How long to try.
             fresh: Makes 32 hexadecimal digits that were never used.
             chance: Makes a random number from 0 to 1.
         """
         self._documents = documents
-        self._state = state
+        self._reader = reader
         self._limits = limits
-        self._patience = patience
+        self._budget = budget
         self._fresh = fresh
         self._chance = chance
 
-    def append(self, memory: Memory, thread_id: str, entries: Sequence[Entry]) -> Steps[None]:
+    def append(self, writer_cache: WriterCache, thread_id: str, entries: Sequence[Entry]) -> Steps[None]:
         """Adds entries to a thread.
 
         Args:
-            memory: What this process remembers.
+            writer_cache: What this process remembers.
             thread_id: The thread.
             entries: The entries.
 
@@ -100,25 +99,27 @@ class Writer:
         """
         key = names.key_of(thread_id)
         unknown = 0
-        for attempt in range(self._patience.attempts):
+        for attempt in range(self._budget.attempts):
             if attempt:
                 yield from self._pause(attempt)
             try:
-                if (yield from self._append_once(memory, thread_id, key, entries)):
+                if (yield from self._append_once(writer_cache, thread_id, key, entries)):
                     return
-            except _Overtaken:
+            except _Superseded:
                 continue
             except MixError as problem:
                 unknown += 1
-                if problem.acted == "no" or unknown > self._patience.retries:
+                if problem.acted == "no" or unknown > self._budget.retries:
                     raise
         raise self._contended(acted=True)
 
-    def replace(self, memory: Memory, thread_id: str, make: Callable[[Content], Steps[Content]]) -> Steps[Lane]:
+    def replace(
+        self, writer_cache: WriterCache, thread_id: str, make: Callable[[ThreadState], Steps[ThreadState]]
+    ) -> Steps[Manifest]:
         """Replaces all that a thread holds, in an epoch of its own: no other version of the lane can come back.
 
         Args:
-            memory: What this process remembers.
+            writer_cache: What this process remembers.
             thread_id: The thread.
             make: Gets what the thread holds and gives what it is to hold. It is called again when others came in
                 between.
@@ -130,27 +131,29 @@ class Writer:
             MixStoreContended: Others were faster in every attempt.
         """
         key = names.key_of(thread_id)
-        for attempt in range(self._patience.attempts):
+        for attempt in range(self._budget.attempts):
             if attempt:
                 yield from self._pause(attempt)
             try:
-                lane = yield from self._claim(memory, thread_id, key)
-                content = yield from self._unless_overtaken(key, lane.arrival, make(lane.content))
-            except _Overtaken:
+                manifest = yield from self._claim_thread(writer_cache, thread_id, key)
+                state = yield from self._unless_superseded(key, manifest.claim, make(manifest.state))
+            except _Superseded:
                 continue
-            made = lane.following(content)
-            if (yield from self._publish(memory, key, made)) == made.arrival:
+            made = manifest.following(state)
+            if (yield from self._commit(writer_cache, key, made)) == made.claim:
                 return made
         raise self._contended(acted=True)
 
-    def restart(self, memory: Memory, thread_id: str, content: Content, *, close: bool = True) -> Steps[Lane]:
+    def restart(
+        self, writer_cache: WriterCache, thread_id: str, state: ThreadState, *, close_visible: bool = True
+    ) -> Steps[Manifest]:
         """Replaces all that a thread holds without looking at it; an epoch of its own, as in `replace`.
 
         Args:
-            memory: What this process remembers.
+            writer_cache: What this process remembers.
             thread_id: The thread.
-            content: What it is to hold.
-            close: Whether that also replaces what an earlier version has stored under visible names.
+            state: What it is to hold.
+            close_visible: Whether that also replaces what an earlier version has stored under visible names.
 
         Returns:
             The new lane.
@@ -160,96 +163,104 @@ class Writer:
         """
         key = names.key_of(thread_id)
 
-        def look(arrival: Arrival) -> Steps[Lane]:
-            mark = (yield from self._close_visible(key, arrival.epoch)) if close else None
-            return Lane(thread_id, arrival, 0, content, moved=mark)
+        def look(claim: OwnerClaim) -> Steps[Manifest]:
+            mark = (yield from self._close_visible(key, claim.epoch)) if close_visible else None
+            return Manifest(thread_id, claim, 0, state, moved=mark)
 
-        for attempt in range(self._patience.attempts):
+        for attempt in range(self._budget.attempts):
             if attempt:
                 yield from self._pause(attempt)
-            lane = yield from self._take(memory, key, look)
-            if (yield from self._publish(memory, key, lane)) == lane.arrival:
-                return lane
+            manifest = yield from self._claim_epoch(writer_cache, key, look)
+            if (yield from self._commit(writer_cache, key, manifest)) == manifest.claim:
+                return manifest
         raise self._contended(acted=True)
 
-    def grow(self, key: str, content: Content) -> Growth:
+    def builder(self, key: str, state: ThreadState) -> StateBuilder:
         """Starts to add entries to content."""
-        return Growth(content, key=key, limits=self._limits, seal=self._documents.seal, fresh=self._fresh)
+        return StateBuilder(
+            state, key=key, limits=self._limits, encryption=self._documents.encryption, fresh=self._fresh
+        )
 
-    def _append_once(self, memory: Memory, thread_id: str, key: str, entries: Sequence[Entry]) -> Steps[bool]:
-        lane = memory.owned(key)
-        if lane is None:
-            lane = yield from self._claim(memory, thread_id, key)
-        growth = self.grow(key, lane.content)
-        growth.add(entries)
-        for document in growth.documents:
+    def _append_once(
+        self, writer_cache: WriterCache, thread_id: str, key: str, entries: Sequence[Entry]
+    ) -> Steps[bool]:
+        manifest = writer_cache.owned(key)
+        if manifest is None:
+            manifest = yield from self._claim_thread(writer_cache, thread_id, key)
+        builder = self.builder(key, manifest.state)
+        builder.add(entries)
+        for document in builder.documents:
             yield from self._documents.write(document)
-        following = lane.following(growth.content)
-        last = yield from self._publish(memory, key, following)
-        if last == following.arrival and following.version == 0 and following.passed >= 0:
-            yield from self._clear_away(key, following)
-        return last == following.arrival or (yield from self._is_taken_over(memory, key, entries, last))
+        following = manifest.following(builder.state)
+        last = yield from self._commit(writer_cache, key, following)
+        if last == following.claim and following.version == 0 and following.skipped_base >= 0:
+            yield from self._delete_skipped(key, following)
+        return last == following.claim or (yield from self._was_adopted(writer_cache, key, entries, last))
 
-    def _publish(self, memory: Memory, key: str, lane: Lane) -> Steps[Arrival | None]:
+    def _commit(self, writer_cache: WriterCache, key: str, manifest: Manifest) -> Steps[OwnerClaim | None]:
         """Writes a lane and tells who came last: it is committed if that is still its writer."""
         written = False
         try:
-            yield from self._documents.write_lane(key, lane)
+            yield from self._documents.write_manifest(key, manifest)
             written = True
-            last = yield from self._documents.last_arrival(key)
+            last = yield from self._documents.current_owner(key)
         except MixError as problem:
             if written:
                 problem.acted = "unknown"  # That of the whole; the request that failed only reads.
             if problem.acted != "no":
-                memory.doubt(key, lane)
+                writer_cache.mark_uncertain(key, manifest)
             raise
         except BaseException:  # Cancelled, or interrupted.
-            memory.doubt(key, lane)  # It may have arrived, or may still: this lane is never written again.
+            writer_cache.mark_uncertain(
+                key, manifest
+            )  # It may have arrived, or may still: this lane is never written again.
             raise
-        if last == lane.arrival:
-            memory.own(key, lane)
-            if lane.moved is not None and lane.version == 0:
-                yield from self._clear_visible(key, lane.moved)
+        if last == manifest.claim:
+            writer_cache.own(key, manifest)
+            if manifest.moved is not None and manifest.version == 0:
+                yield from self._delete_visible(key, manifest.moved)
         else:
-            memory.forget(key)
+            writer_cache.forget(key)
         return last
 
-    def _is_taken_over(self, memory: Memory, key: str, entries: Sequence[Entry], last: Arrival | None) -> Steps[bool]:
+    def _was_adopted(
+        self, writer_cache: WriterCache, key: str, entries: Sequence[Entry], last: OwnerClaim | None
+    ) -> Steps[bool]:
         """Whether whoever came last has these entries in its lane, and is still the last who came.
 
         Both are needed. The lane of anybody else may have these entries and still be passed over by the last one.
         """
         if last is None:
             return False
-        lane = yield from self._unless_overtaken(key, last, self._documents.lane(key, last.epoch))
-        if lane is None or lane.arrival != last:
+        manifest = yield from self._unless_superseded(key, last, self._documents.manifest(key, last.epoch))
+        if manifest is None or manifest.claim != last:
             return False
-        memory.saw(key, last)
-        if not _holds(lane.content, entries):
+        writer_cache.note_written(key, last)
+        if not _holds(manifest.state, entries):
             return False
-        return (yield from self._documents.last_arrival(key)) == last
+        return (yield from self._documents.current_owner(key)) == last
 
-    def _claim(self, memory: Memory, thread_id: str, key: str) -> Steps[Lane]:
+    def _claim_thread(self, writer_cache: WriterCache, thread_id: str, key: str) -> Steps[Manifest]:
         """Becomes the only owner of an epoch, with all that was stored before."""
 
-        def look(arrival: Arrival) -> Steps[Lane]:
-            before = yield from self._before(memory, thread_id, key, arrival.epoch)
-            lane = Lane(thread_id, arrival, -1, Content())
+        def look(claim: OwnerClaim) -> Steps[Manifest]:
+            before = yield from self._manifest_before(writer_cache, thread_id, key, claim.epoch)
+            manifest = Manifest(thread_id, claim, -1, ThreadState())
             if before is not None:
-                window = before.content.window.resumed()
-                blobs = yield from self._documents.blobs(window.last_blobs())
-                content = Content(before.content.refs, window.acquainted(blobs))
-                lane = Lane(thread_id, arrival, -1, content, before.arrival.epoch, before.base)
-            mark = yield from self._close_visible(key, arrival.epoch, before=before, whole=True)
+                active = before.state.active.resumed()
+                blobs = yield from self._documents.blobs(active.last_blobs())
+                state = ThreadState(before.state.refs, active.acquainted(blobs))
+                manifest = Manifest(thread_id, claim, -1, state, before.claim.epoch, before.base)
+            mark = yield from self._close_visible(key, claim.epoch, before=before, whole=True)
             if mark is not None and not (before is not None and before.holds(mark)):
-                lane = replace(lane, content=(yield from self._joined(lane, mark)))
-            return replace(lane, moved=mark)
+                manifest = replace(manifest, state=(yield from self._merge_visible(manifest, mark)))
+            return replace(manifest, moved=mark)
 
-        return (yield from self._take(memory, key, look))
+        return (yield from self._claim_epoch(writer_cache, key, look))
 
     def _close_visible(
-        self, key: str, epoch: int, *, before: Lane | None = None, whole: bool = False
-    ) -> Steps[Arrival | None]:
+        self, key: str, epoch: int, *, before: Manifest | None = None, whole: bool = False
+    ) -> Steps[OwnerClaim | None]:
         """Keeps owners of the thread's visible files from storing anything there unnoticed.
 
         Args:
@@ -266,68 +277,68 @@ class Writer:
         """
         visible = names.visible(key)
         try:
-            last = yield from self._documents.settled_arrival(visible)
+            last = yield from self._documents.settled_owner(visible)
         except MixCheckpointDamaged as problem:
             if whole and not isinstance(problem, TornDocument):
                 raise
-            last = Arrival("", 0)
+            last = OwnerClaim("", 0)
         if last is None:
-            if whole and before is None and (yield from self._documents.is_taken(visible, 0)):
-                raise damaged(names.register(visible), "is missing, though the thread has been written to")
+            if whole and before is None and (yield from self._documents.is_epoch_taken(visible, 0)):
+                raise damaged(names.owner(visible), "is missing, though the thread has been written to")
             return None
         if last.moved_in is None:
             last = last.closed(self._fresh(), epoch)
-            yield from self._documents.close(visible, last)
+            yield from self._documents.write_closed_owner(visible, last)
         return last
 
     def _files_of(self, key: str) -> Steps[list[names.FileName]]:
-        listed = [names.parse(info.name) for info in (yield from self._documents.door.listing())]
+        listed = [names.parse(info.name) for info in (yield from self._documents.session_files.listing())]
         return [what for what in listed if what is not None and what.key == key]
 
-    def _joined(self, lane: Lane, mark: Arrival) -> Steps[Content]:
+    def _merge_visible(self, manifest: Manifest, mark: OwnerClaim) -> Steps[ThreadState]:
         """Adds what the visible files hold to what a lane holds; all of it goes into new files.
 
         Raises:
             MixCheckpointDamaged: A document that is needed is damaged or missing.
         """
-        key = names.key_of(lane.thread_id)
+        key = names.key_of(manifest.thread_id)
         visible = names.visible(key)
-        old = yield from self._state.lane(visible, mark)
-        content = Content() if old is None else old.content
-        known = yield from search.entries(self._documents, lane.content)
+        old = yield from self._reader.manifest(visible, mark)
+        state = ThreadState() if old is None else old.state
+        known = yield from queries.entries(self._documents, manifest.state)
         places = {(entry.ns, entry.checkpoint_id) for entry in known if isinstance(entry, CheckpointRecord)}
-        growth = self.grow(key, lane.content)
-        growth.add(
+        builder = self.builder(key, manifest.state)
+        builder.add(
             entry
-            for entry in (yield from search.entries(self._documents, content))
+            for entry in (yield from queries.entries(self._documents, state))
             if not (isinstance(entry, CheckpointRecord) and (entry.ns, entry.checkpoint_id) in places)
             and entry not in known
         )
-        if (yield from self._documents.last_arrival(visible)) != mark:
-            raise _Overtaken
-        for document in growth.documents:
+        if (yield from self._documents.current_owner(visible)) != mark:
+            raise _Superseded
+        for document in builder.documents:
             yield from self._documents.write(document)
-        return growth.content
+        return builder.state
 
-    def _clear_visible(self, key: str, mark: Arrival) -> Steps[None]:
+    def _delete_visible(self, key: str, mark: OwnerClaim) -> Steps[None]:
         """Deletes the visible files whose content has been moved.
 
         What cannot be deleted now, the next owner of an epoch or `repair` deletes.
         """
         visible = names.visible(key)
         try:
-            if (yield from self._documents.last_arrival(visible)) != mark:
+            if (yield from self._documents.current_owner(visible)) != mark:
                 return  # An earlier version has stored something again: the next owner of an epoch adds it.
             for what in sorted((yield from self._files_of(visible)), key=_in_clearing):
-                yield from self._documents.door.delete(what.name)
+                yield from self._documents.session_files.delete(what.name)
         except MixError:
             return
 
-    def _take(self, memory: Memory, key: str, look: Callable[[Arrival], Steps[T]]) -> Steps[T]:
+    def _claim_epoch(self, writer_cache: WriterCache, key: str, look: Callable[[OwnerClaim], Steps[T]]) -> Steps[T]:
         """Becomes the only owner of an epoch.
 
         Args:
-            memory: What this process remembers.
+            writer_cache: What this process remembers.
             key: The thread.
             look: Looks at what there is. It is done before the last look at the register, so that nobody can have
                 replaced and deleted what it found, or did not find, if that tells that nobody has come.
@@ -335,20 +346,20 @@ class Writer:
         Returns:
             What was found.
         """
-        epoch = yield from self._first_guess(memory, key)
-        for attempt in range(self._patience.attempts):
-            mine = Arrival(self._fresh(), epoch)
-            yield from self._documents.announce(key, mine)
-            if (yield from self._documents.is_taken(key, epoch)):
-                epoch = (yield from self._documents.last_taken(key, epoch)) + 1
+        epoch = yield from self._first_free_epoch(writer_cache, key)
+        for attempt in range(self._budget.attempts):
+            mine = OwnerClaim(self._fresh(), epoch)
+            yield from self._documents.write_owner(key, mine)
+            if (yield from self._documents.is_epoch_taken(key, epoch)):
+                epoch = (yield from self._documents.last_taken_epoch(key, epoch)) + 1
                 continue
-            yield from self._documents.take(key, mine)
+            yield from self._documents.write_epoch_marker(key, mine)
             found: T | MixCheckpointDamaged
             try:
                 found = yield from look(mine)
             except MixCheckpointDamaged as problem:
                 found = problem
-            last = yield from self._documents.last_arrival(key)
+            last = yield from self._documents.current_owner(key)
             if last == mine and isinstance(found, MixCheckpointDamaged):
                 raise found
             if last == mine and not isinstance(found, MixCheckpointDamaged):
@@ -357,56 +368,60 @@ class Writer:
             epoch = max(epoch + 1, 0 if last is None else last.epoch)
         raise self._contended(acted=False)
 
-    def _unless_overtaken(self, key: str, arrival: Arrival, steps: Steps[T]) -> Steps[T]:
+    def _unless_superseded(self, key: str, claim: OwnerClaim, steps: Steps[T]) -> Steps[T]:
         """Tells damage from documents that somebody who came meanwhile has replaced and is deleting."""
         try:
             return (yield from steps)
         except MixCheckpointDamaged as problem:
-            if (yield from self._documents.last_arrival(key)) == arrival:
+            if (yield from self._documents.current_owner(key)) == claim:
                 raise
-            raise _Overtaken from problem
+            raise _Superseded from problem
 
-    def _first_guess(self, memory: Memory, key: str) -> Steps[int]:
+    def _first_free_epoch(self, writer_cache: WriterCache, key: str) -> Steps[int]:
         """An epoch that may be free. All before it are taken: on that, the search for the last one relies."""
         try:
-            arrival = yield from self._documents.settled_arrival(key)
+            claim = yield from self._documents.settled_owner(key)
         except TornDocument:
-            arrival = Arrival("", 0)
-        if arrival is None:
+            claim = OwnerClaim("", 0)
+        if claim is None:
             return 0
         # Whether the next one is free is looked for after it is announced, so not here.
-        taken = memory.is_written(key, arrival.epoch) or (yield from self._documents.is_taken(key, arrival.epoch))
-        return arrival.epoch + taken
+        taken = writer_cache.is_written(key, claim.epoch) or (
+            yield from self._documents.is_epoch_taken(key, claim.epoch)
+        )
+        return claim.epoch + taken
 
-    def _before(self, memory: Memory, thread_id: str, key: str, epoch: int) -> Steps[Lane | None]:
+    def _manifest_before(
+        self, writer_cache: WriterCache, thread_id: str, key: str, epoch: int
+    ) -> Steps[Manifest | None]:
         """The last lane before an epoch."""
         for earlier in range(epoch - 1, -1, -1):
             try:
-                lane = yield from self._documents.lane(key, earlier)
+                manifest = yield from self._documents.manifest(key, earlier)
             except MixCheckpointDamaged:
-                lane = memory.doubtful(key, earlier)
-                if lane is None:
+                manifest = writer_cache.uncertain(key, earlier)
+                if manifest is None:
                     raise
-            if lane is not None and lane.thread_id != thread_id:
-                raise damaged(names.lane(key, earlier, 0), f"belongs to the thread {lane.thread_id!r}")
-            if lane is not None:
-                return lane
+            if manifest is not None and manifest.thread_id != thread_id:
+                raise damaged(names.manifest(key, earlier, 0), f"belongs to the thread {manifest.thread_id!r}")
+            if manifest is not None:
+                return manifest
         return None
 
-    def _clear_away(self, key: str, lane: Lane) -> Steps[None]:
+    def _delete_skipped(self, key: str, manifest: Manifest) -> Steps[None]:
         """Deletes lanes that nobody goes on from any more, but not the one before this.
 
         They are only in the way. Those that cannot be deleted now are found by `report` and `repair`.
         """
-        for epoch in range(max(lane.passed, lane.base - _CLEARED), lane.base):
-            for slot in (0, 1):
+        for epoch in range(max(manifest.skipped_base, manifest.base - _CLEARED), manifest.base):
+            for copy in (0, 1):
                 try:
-                    yield from self._documents.door.delete(names.lane(key, epoch, slot))
+                    yield from self._documents.session_files.delete(names.manifest(key, epoch, copy))
                 except MixError:
                     return
 
     def _pause(self, attempt: int) -> Steps[None]:
-        longest = min(self._patience.backoff * 2.0 ** (attempt - 1), _LONGEST_PAUSE)
+        longest = min(self._budget.backoff * 2.0 ** (attempt - 1), _LONGEST_PAUSE)
         if longest:
             yield Pause(longest * self._chance())
 
@@ -419,13 +434,13 @@ class Writer:
         )
 
 
-def _holds(content: Content, entries: Sequence[Entry]) -> bool:
+def _holds(state: ThreadState, entries: Sequence[Entry]) -> bool:
     """Whether all entries stand in the window, as they are; what cannot be told counts as no."""
     places = {(entry.ns, entry.checkpoint_id) for entry in entries}
     held = [
-        content.window.entry(row, {})
-        for row in content.window.rows
-        if row.place in places and not any(content.window.blobs_of(row))
+        state.active.entry(row, {})
+        for row in state.active.rows
+        if row.place in places and not any(state.active.blobs_of(row))
     ]
     return all(entry in held for entry in entries)
 
@@ -433,6 +448,6 @@ def _holds(content: Content, entries: Sequence[Entry]) -> bool:
 def _in_clearing(what: names.FileName) -> tuple[int, int, int]:
     """Sorts files that are deleted after a move.
 
-    Oldest lanes first, as in `Housekeeping.delete`; the register, which says that all has been moved, last.
+    Oldest lanes first, as in `GarbageCollector.delete`; the register, which says that all has been moved, last.
     """
-    return {"lane": 0, "register": 2}.get(what.kind, 1), what.epoch, what.slot
+    return {"manifest": 0, "owner": 2}.get(what.kind, 1), what.epoch, what.copy

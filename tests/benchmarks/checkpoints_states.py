@@ -15,12 +15,12 @@ from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import Checkpoint, CheckpointMetadata
 from langgraph.checkpoint.base.id import uuid6
 
-from langchain_mix.checkpoint import driver
-from langchain_mix.checkpoint.door import Door
+from langchain_mix.checkpoint import runtime
+from langchain_mix.checkpoint.files import SessionFiles
 from langchain_mix.checkpoint.positions import marked, newest_first
 from langchain_mix.checkpoint.records import CheckpointRecord, Entry, Value, Write, WritesRecord
 from langchain_mix.checkpoint.serde import Codec, StrictSerializer
-from langchain_mix.checkpoint.store import Threads
+from langchain_mix.checkpoint.store import ThreadStore
 from langchain_mix.client import Mix
 from langchain_mix.pointer import KEY, Pointer
 
@@ -122,10 +122,10 @@ def fill(mix: Mix, session_id: str, conversation: Conversation, checkpoints: int
         conversation: The thread, which has none yet.
         checkpoints: How many.
     """
-    threads = Threads(door=Door(mix.server_api, session_id))
+    threads = ThreadStore(session_files=SessionFiles(mix.server_api, session_id))
     left = islice(conversation.entries(), 2 * checkpoints)
     while some := list(islice(left, _AT_ONCE)):
-        driver.run(mix, threads.append(conversation.thread_id, some))
+        runtime.run(mix, threads.append(conversation.thread_id, some))
 
 
 def _config(thread_id: str, checkpoint_id: str | None) -> RunnableConfig:

@@ -14,16 +14,14 @@ from typing import Final, TypeVar
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 
-from langchain_mix.checkpoint import MixSaver, codec, driver, names
-from langchain_mix.checkpoint.addresses import thread_name
-from langchain_mix.checkpoint.codec import ForeignDocument, TornDocument
-from langchain_mix.checkpoint.door import TITLE, Door
-from langchain_mix.checkpoint.mix_shelf import MixShelf
+from langchain_mix.checkpoint import MixSaver, encoding, names, runtime
+from langchain_mix.checkpoint.backend import Steps, thread_name
+from langchain_mix.checkpoint.encoding import NO_ENCRYPTION, CipherEncryption, Encryption, ForeignDocument, TornDocument
+from langchain_mix.checkpoint.file_backend import FileBackend
+from langchain_mix.checkpoint.files import TITLE, SessionFiles
 from langchain_mix.checkpoint.names import FileName
-from langchain_mix.checkpoint.seal import PLAIN, CipherSeal, Seal
 from langchain_mix.checkpoint.serde import Codec, StrictSerializer
-from langchain_mix.checkpoint.shelf import Steps
-from langchain_mix.checkpoint.store import Threads
+from langchain_mix.checkpoint.store import ThreadStore
 from langchain_mix.client import Mix
 from langchain_mix.errors import MixCheckpointDamaged, MixConfigurationError, MixInputError
 from langchain_mix.protocol.call import Flow, ask
@@ -33,8 +31,8 @@ from langchain_mix.protocol.models import FileInfo
 T = TypeVar("T")
 
 
-class LookingDoor(Door):
-    """A door that makes no session.
+class ReadOnlySessionFiles(SessionFiles):
+    """Files of the store, read without making a session.
 
     Mix: all sessions share their uploads, so any will do. Where there is no session, nothing can be read.
     """
@@ -73,17 +71,17 @@ class Store:
         mix: The client.
         serde: The serializer, with the key if the store is encrypted.
         threads: Its threads.
-        shelf: The same as checkpoints.
+        backend: The same as checkpoints.
     """
 
     mix: Mix
     serde: SerializerProtocol
-    threads: Threads
-    shelf: MixShelf
+    threads: ThreadStore
+    backend: FileBackend
 
     def run(self, steps: Steps[T]) -> T:
         """Runs a procedure."""
-        return driver.run(self.mix, steps)
+        return runtime.run(self.mix, steps)
 
     def saver(self) -> MixSaver:
         """A saver that may change it. The client stays open when it is closed."""
@@ -116,12 +114,12 @@ def open_store(mix: Mix, key_variable: str | None, thread_ids: Sequence[str] | N
         MixConfigurationError: There is no key, or another one is needed.
         MixError: The server could not be read.
     """
-    door = LookingDoor(mix.server_api)
+    session_files = ReadOnlySessionFiles(mix.server_api)
     names = None if thread_ids is None else [thread_name(one) for one in thread_ids]
-    serde = choose_serde(mix, door, key_variable, names)
-    seal = CipherSeal(serde.cipher) if isinstance(serde, EncryptedSerializer) else PLAIN
-    threads = Threads(door=door, seal=seal)
-    return Store(mix, serde, threads, MixShelf(threads, Codec.of(serde)))
+    serde = choose_serde(mix, session_files, key_variable, names)
+    encryption = CipherEncryption(serde.cipher) if isinstance(serde, EncryptedSerializer) else NO_ENCRYPTION
+    threads = ThreadStore(session_files=session_files, encryption=encryption)
+    return Store(mix, serde, threads, FileBackend(threads, Codec.of(serde)))
 
 
 def no_thread(thread_id: str) -> MixInputError:
@@ -136,7 +134,7 @@ VARIABLE: Final = "LANGGRAPH_AES_KEY"
 
 _LENGTHS: Final = (16, 24, 32)
 _AT_ONCE: Final = 8
-_INFORMATIVE: Final = ("register", "lane", "segment", "index", "blob", "gate")
+_INFORMATIVE: Final = ("owner", "manifest", "segment", "index", "blob", "epoch_marker")
 """Kinds of files; those that a thread always has come first."""
 
 
@@ -152,10 +150,10 @@ class Sample:
     file: FileName
     data: bytes
 
-    def opens_with(self, seal: Seal) -> bool | None:
-        """True when a seal opens it; None if that is unknown."""
+    def opens_with(self, encryption: Encryption) -> bool | None:
+        """True when it can be opened so; None if that is unknown."""
         try:
-            codec.unpack(self.file.name, self.file.kind, codec.reopened(self.file.name, self.data), seal)
+            encoding.unpack(self.file.name, self.file.kind, encoding.reopened(self.file.name, self.data), encryption)
         except ForeignDocument:
             return False
         except TornDocument:
@@ -165,12 +163,14 @@ class Sample:
         return True
 
 
-def choose_serde(mix: Mix, door: Door, variable: str | None, thread_ids: Sequence[str] | None) -> SerializerProtocol:
+def choose_serde(
+    mix: Mix, session_files: SessionFiles, variable: str | None, thread_ids: Sequence[str] | None
+) -> SerializerProtocol:
     """The serializer that fits what is stored.
 
     Args:
         mix: The client.
-        door: Reads the files.
+        session_files: Reads the files.
         variable: Environment variable of the key, an empty one for none, None to look at what is stored first.
         thread_ids: The threads that have to fit, or None for all, some of which may be another's.
 
@@ -181,8 +181,8 @@ def choose_serde(mix: Mix, door: Door, variable: str | None, thread_ids: Sequenc
         MixConfigurationError: There is no key, or another one is needed.
     """
     keys = None if thread_ids is None else {names.key_of(one): one for one in thread_ids}
-    samples = mix.run(_samples(door, keys))
-    locked = [one for one in samples if one.opens_with(PLAIN) is False]
+    samples = mix.run(_samples(session_files, keys))
+    locked = [one for one in samples if one.opens_with(NO_ENCRYPTION) is False]
     used = variable if variable is not None else VARIABLE if locked else ""
     if not used:
         if locked and keys is not None:
@@ -192,7 +192,7 @@ def choose_serde(mix: Mix, door: Door, variable: str | None, thread_ids: Sequenc
             )
         return StrictSerializer()
     serde = _encrypted(used, explicit=variable is not None)
-    fits = [one.opens_with(CipherSeal(serde.cipher)) for one in locked]
+    fits = [one.opens_with(CipherEncryption(serde.cipher)) for one in locked]
     if False in fits and (keys is not None or not any(fits)):
         raise MixConfigurationError(f"The key in {used} is not the one that these checkpoints are encrypted with.")
     if keys is not None and len(locked) < len(samples):
@@ -223,10 +223,10 @@ def _encrypted(variable: str, *, explicit: bool) -> EncryptedSerializer:
         ) from None
 
 
-def _samples(door: Door, keys: dict[str, str] | None) -> Flow[list[Sample]]:
-    """Reads a document of each thread that shows how it is sealed."""
+def _samples(session_files: SessionFiles, keys: dict[str, str] | None) -> Flow[list[Sample]]:
+    """Reads a document of each thread that shows how it is encrypted."""
     files: dict[str, list[FileName]] = {}
-    for info in (yield from door.listing()):
+    for info in (yield from session_files.listing()):
         what = names.parse(info.name)
         if what is not None and (keys is None or names.hidden(what.key) in keys):
             files.setdefault(what.key, []).append(what)
@@ -234,10 +234,10 @@ def _samples(door: Door, keys: dict[str, str] | None) -> Flow[list[Sample]]:
     found: list[Sample] = []
     while waiting:
         group, waiting = waiting[:_AT_ONCE], waiting[_AT_ONCE:]
-        read = yield from door.read_all([some[0].name for some in group])
+        read = yield from session_files.read_all([some[0].name for some in group])
         for some, data in zip(group, read, strict=True):
             sample = None if data is None else Sample(some[0], data)
-            if sample is not None and sample.opens_with(PLAIN) is not None:
+            if sample is not None and sample.opens_with(NO_ENCRYPTION) is not None:
                 found.append(sample)
             elif some[1:]:
                 waiting.append(some[1:])  # Torn or gone: the next file is tried.

@@ -11,8 +11,8 @@ from rich.progress import Progress
 from rich.text import Text
 
 from langchain_mix.checkpoint import MixSaver, Removed, Rewound
-from langchain_mix.checkpoint.addresses import Address, thread_name
-from langchain_mix.checkpoint.report import Repair
+from langchain_mix.checkpoint.backend import Address, thread_name
+from langchain_mix.checkpoint.repair import Repair
 from langchain_mix.cli.checkpoints.access import Store, no_thread
 from langchain_mix.cli.checkpoints.queries import find_checkpoint, waiting
 from langchain_mix.cli.failures import report_error

@@ -17,13 +17,12 @@ from rich.progress import Progress
 from rich.text import Text
 
 from langchain_mix.checkpoint import MixSerdeWarning
-from langchain_mix.checkpoint.addresses import thread_name
-from langchain_mix.checkpoint.mix_shelf import MixShelf
-from langchain_mix.checkpoint.overview import tree_of
+from langchain_mix.checkpoint.backend import thread_name
+from langchain_mix.checkpoint.branches import Tree, tree_of
+from langchain_mix.checkpoint.file_backend import FileBackend
+from langchain_mix.checkpoint.garbage import Report
 from langchain_mix.checkpoint.positions import Position, distinct, read_mark
 from langchain_mix.checkpoint.records import CheckpointRecord, Stored, pending
-from langchain_mix.checkpoint.report import Report
-from langchain_mix.checkpoint.tree import Tree
 from langchain_mix.cli.checkpoints.access import Store, no_thread
 from langchain_mix.cli.failures import report_error
 from langchain_mix.cli.terminal import errors_console, visible
@@ -86,7 +85,7 @@ def threads_of(store: Store, limit: int | None) -> Found:
                 report_error(problem)
                 unreadable += 1
                 continue
-            found += [summary(store.shelf, thread_id, one) for one in newest]
+            found += [summary(store.backend, thread_id, one) for one in newest]
     found.sort(key=lambda one: one.checkpoint_id, reverse=True)
     return Found(found[:limit], unreadable)
 
@@ -121,7 +120,7 @@ def checkpoints_of(store: Store, thread_id: str, limit: int | None) -> Found:
         page, _ = store.run(store.threads.page(name, ns=None, limit=limit))
     if not page:
         raise no_thread(thread_id)
-    return Found([summary(store.shelf, name, one) for one in page])
+    return Found([summary(store.backend, name, one) for one in page])
 
 
 def tree_of_thread(store: Store, thread_id: str, ns: str) -> Tree:
@@ -132,7 +131,7 @@ def tree_of_thread(store: Store, thread_id: str, ns: str) -> Tree:
         MixError: The thread could not be read.
     """
     with waiting("Reading"):
-        tree = store.run(tree_of(store.shelf, thread_name(thread_id), ns))
+        tree = store.run(tree_of(store.backend, thread_name(thread_id), ns))
     if not tree.nodes:
         raise _no_namespace(thread_id, ns) if ns else no_thread(thread_id)
     return tree
@@ -155,9 +154,9 @@ def checkpoint_of(store: Store, thread_id: str, named: str, ns: str) -> Shown:
                 hint="`langchain-mix checkpoints list THREAD` shows all, with their namespaces.",
             )
         raise _no_namespace(thread_id, ns) if ns else no_thread(thread_id)
-    found = store.shelf.as_tuple(name, stored)
+    found = store.backend.as_tuple(name, stored)
     return Shown(
-        summary(store.shelf, name, stored),
+        summary(store.backend, name, stored),
         metadata=dict(found.metadata),
         values=found.checkpoint["channel_values"],
         writes=list(found.pending_writes or ()),
@@ -228,11 +227,11 @@ class Summary:
         return asdict(self)
 
 
-def summary(shelf: MixShelf, thread_id: str, stored: Stored) -> Summary:
+def summary(backend: FileBackend, thread_id: str, stored: Stored) -> Summary:
     """Summarises a stored checkpoint.
 
     Args:
-        shelf: Reads metadata.
+        backend: Reads metadata.
         thread_id: Its thread.
         stored: The checkpoint.
 
@@ -240,7 +239,7 @@ def summary(shelf: MixShelf, thread_id: str, stored: Stored) -> Summary:
         The summary. No value of the state was constructed for it.
     """
     record = stored.record
-    metadata: Mapping[str, Any] = shelf.codec.load(record.metadata)
+    metadata: Mapping[str, Any] = backend.codec.load(record.metadata)
     step = metadata.get("step")
     return Summary(
         thread_id=thread_id,
@@ -249,23 +248,23 @@ def summary(shelf: MixShelf, thread_id: str, stored: Stored) -> Summary:
         parent_id=record.parent_id,
         step=step if isinstance(step, int) else None,
         source=str(metadata.get("source") or ""),
-        created_at=str(shelf.codec.load(record.skeleton).get("ts", "")),
-        next=tuple(_next(shelf, record)),
+        created_at=str(backend.codec.load(record.skeleton).get("ts", "")),
+        next=tuple(_next(backend, record)),
         size=sum(len(value.data) for value in record.values.values()),
         pending_writes=len(pending(stored)),
-        position=_position(shelf, record, metadata),
+        position=_position(backend, record, metadata),
     )
 
 
-def _position(shelf: MixShelf, record: CheckpointRecord, metadata: Mapping[str, Any]) -> Position | None:
+def _position(backend: FileBackend, record: CheckpointRecord, metadata: Mapping[str, Any]) -> Position | None:
     positions = read_mark(metadata)
-    if positions is None:  # None was stored: as `MixShelf` does it.
+    if positions is None:  # None was stored: as `FileBackend` does it.
         ordered = sorted(record.values, key=lambda name: (name != "messages", name))
-        positions = distinct(p for name in ordered for p in reversed(shelf.codec.positions(record.values[name])))
+        positions = distinct(p for name in ordered for p in reversed(backend.codec.positions(record.values[name])))
     return positions[0] if positions else None
 
 
-def _next(shelf: MixShelf, record: CheckpointRecord) -> Iterator[str]:
+def _next(backend: FileBackend, record: CheckpointRecord) -> Iterator[str]:
     for channel in sorted(record.values):
         if channel == _START:
             yield channel
@@ -273,7 +272,7 @@ def _next(shelf: MixShelf, record: CheckpointRecord) -> Iterator[str]:
             yield channel.removeprefix(_GOES_TO)
     sends = record.values.get(_SENDS)
     if sends is not None and len(sends.data) > _EMPTY:
-        yield from dict.fromkeys(one.node for one in shelf.codec.load(sends) if isinstance(one, SendProtocol))
+        yield from dict.fromkeys(one.node for one in backend.codec.load(sends) if isinstance(one, SendProtocol))
 
 
 LAST: Final = "last"
@@ -301,7 +300,7 @@ def find_checkpoint(store: Store, thread_id: str, named: str, ns: str = "") -> s
     wanted = named.strip()
     if _WHOLE_ID.fullmatch(wanted):
         return wanted
-    tree = store.run(tree_of(store.shelf, thread_name(thread_id), ns))
+    tree = store.run(tree_of(store.backend, thread_name(thread_id), ns))
     if tree.latest is None:
         raise no_thread(thread_id)
     if wanted == LAST:

@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree as Drawing
 
-from langchain_mix.checkpoint.report import Report
-from langchain_mix.checkpoint.tree import Node, Tree
+from langchain_mix.checkpoint.branches import Node, Tree
+from langchain_mix.checkpoint.garbage import Report
 from langchain_mix.cli.checkpoints.queries import Shown, Summary, as_data
 from langchain_mix.cli.terminal import counted, one_line, visible, write, write_rows
 

@@ -14,7 +14,7 @@ from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import Command, interrupt
 
 from langchain_mix import ChatMix, MixEmulator, MixSaver
-from langchain_mix.checkpoint.door import TITLE
+from langchain_mix.checkpoint.files import TITLE
 from langchain_mix.emulator.agents.base import Text
 from langchain_mix.pointer import read_pointer
 from langchain_mix.protocol.api import CAPABILITIES

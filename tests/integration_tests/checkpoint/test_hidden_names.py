@@ -25,8 +25,8 @@ def put(saver, number):
 
 
 def listed(saver):
-    door = saver._connection.door
-    return [one.name for one in saver.mix.run(door.listing())]
+    session_files = saver._connection.session_files
+    return [one.name for one in saver.mix.run(session_files.listing())]
 
 
 @pytest.mark.parametrize("api", ["0.5", "0.6", "0.7", "0.8"])

@@ -68,7 +68,7 @@ def test_requests_per_operation(server, length):
         assert costs(lambda saver: saver.get_tuple(middle)) == 1
 
         def cold(work):
-            with MixSaver(server.url, api="0.8", session_id=saver._connection.door.session_id) as other:
+            with MixSaver(server.url, api="0.8", session_id=saver._connection.session_files.session_id) as other:
                 return costs(work, other)
 
         assert cold(lambda saver: saver.get_tuple(A)) <= 3
@@ -77,7 +77,7 @@ def test_requests_per_operation(server, length):
         # One that has to find the session itself makes one more.
         with MixSaver(server.url, api="0.8") as other:
             assert costs(lambda saver: saver.get_tuple(A), other) <= 4
-            assert other._connection.door.session_id == saver._connection.door.session_id
+            assert other._connection.session_files.session_id == saver._connection.session_files.session_id
 
 
 async def test_asynchronous_methods_cost_the_same(server):

@@ -100,7 +100,9 @@ def test_copies_share_the_writer_and_deep_copies_do_not(server):
 
 
 def test_a_pickled_saver_is_another_writer(server):
-    with MixSaver(server.url, headers={"X-Mine": "1"}, api="0.8", delete_sessions=True, store={"lanes": 3}) as saver:
+    with MixSaver(
+        server.url, headers={"X-Mine": "1"}, api="0.8", delete_sessions=True, store={"cached_threads": 3}
+    ) as saver:
         put(saver)
         with pickle.loads(pickle.dumps(saver)) as other:  # noqa: S301  # Our own.
             put(other)
@@ -186,16 +188,16 @@ def test_requests_that_may_be_are_sent_again(server, retries):
 
 
 def test_settings_of_the_store_reach_it(server):
-    with MixSaver(server.url, store={"window_entries": 2}) as saver:
+    with MixSaver(server.url, store={"segment_entries": 2}) as saver:
         for step in range(6):
             put(saver, step)
         assert saver.report("a").segments >= 2
         assert saver.report().checkpoints == 6
         assert saver.repair().dry_run
-    with pytest.raises(MixConfigurationError, match="window_entires"):
-        MixSaver(server.url, store={"window_entires": 2})
+    with pytest.raises(MixConfigurationError, match="segment_entires"):
+        MixSaver(server.url, store={"segment_entires": 2})
     with pytest.raises(MixConfigurationError):
-        MixSaver(server.url, store={"window_entries": 0})
+        MixSaver(server.url, store={"segment_entries": 0})
 
 
 async def test_reports_and_repairs_asynchronously(server):

@@ -15,7 +15,7 @@ from langchain_mix.errors import MixCheckpointDamaged
 from langchain_mix.reserved_files import is_reserved
 
 A = {"configurable": {"thread_id": "thread-of-quetzalcoatl", "checkpoint_ns": "space-of-xolotl"}}
-SMALL = {"window_entries": 4, "rereads": 1, "reread_pause": 0.001}
+SMALL = {"segment_entries": 4, "rereads": 1, "reread_pause": 0.001}
 """Settings with which a few checkpoints make files of all kinds."""
 
 

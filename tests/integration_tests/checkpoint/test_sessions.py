@@ -13,7 +13,7 @@ from langgraph.types import Command, interrupt
 
 from langchain_mix import ChatMix, MixEmulator, MixSaver
 from langchain_mix.checkpoint import Copied, Rewound
-from langchain_mix.checkpoint.door import TITLE
+from langchain_mix.checkpoint.files import TITLE
 from langchain_mix.emulator.agents.base import Text
 from langchain_mix.emulator.faults import HttpError
 from langchain_mix.errors import MixError, MixInputError

@@ -10,10 +10,10 @@ import threading
 import pytest
 
 from langchain_mix import Mix, MixEmulator
-from langchain_mix.checkpoint.door import TITLE, Door
-from langchain_mix.checkpoint.driver import run, run_async
+from langchain_mix.checkpoint.files import TITLE, SessionFiles
 from langchain_mix.checkpoint.records import CheckpointRecord, Stored, Value, Write, WritesRecord
-from langchain_mix.checkpoint.store import Threads
+from langchain_mix.checkpoint.runtime import run, run_async
+from langchain_mix.checkpoint.store import ThreadStore
 from langchain_mix.emulator import CloseConnection, Gate, HttpError, SlowReply
 from langchain_mix.errors import MixError, MixNotFoundError, MixUsageError
 
@@ -35,7 +35,7 @@ def mix(server):
 
 
 def store_of(mix, **settings):
-    return Threads(door=Door(mix.server_api), **settings)
+    return ThreadStore(session_files=SessionFiles(mix.server_api), **settings)
 
 
 def counted(server, action):
@@ -65,7 +65,7 @@ def test_a_life_in_threads(server, mix):
     assert run(mix, store.find("t", "", None)) == Stored(checkpoint(69), (write(69),))
     assert run(mix, store.delete("t")).existed
     assert run(mix, store.find("t", "", None)) is None
-    assert len(mix.files.list_session_files(id=store._documents.door.session_id)) < 8
+    assert len(mix.files.list_session_files(id=store._documents.session_files.session_id)) < 8
     assert [session.title for session in mix.sessions.list()] == [TITLE]
 
 
@@ -88,7 +88,7 @@ def test_requests_are_as_few_as_promised(server, mix):
         run(mix, store.append("t", [checkpoint(n)]))
     assert counted(server, lambda: run(mix, store.append("t", [checkpoint(100)])))[1] == 2
     assert counted(server, lambda: run(mix, store.find("t", "", None)))[1] == 1
-    cold = Threads(door=Door(mix.server_api, store._documents.door.session_id))
+    cold = ThreadStore(session_files=SessionFiles(mix.server_api, store._documents.session_files.session_id))
     assert counted(server, lambda: run(mix, cold.find("t", "", None)))[1] == 3
 
 
@@ -103,7 +103,7 @@ def test_threads_share_uploads(server, mix):
     before = len(server.requests)
     for worker in workers[1:]:
         worker.start()
-    while store._memory.lines._lines and len(next(iter(store._memory.lines._lines.values())).waiting) < 19:
+    while store._writer_cache.lines._lines and len(next(iter(store._writer_cache.lines._lines.values())).waiting) < 19:
         threading.Event().wait(0.001)
     gate.open()
     for worker in workers:
@@ -127,19 +127,19 @@ async def test_tasks_and_threads_and_loops_lose_nothing(server, mix):
     )
     expected = {*range(20), *range(100, 120), *range(200, 210)}
     assert {int(entry.checkpoint_id) for entry in await asyncio.to_thread(read, server)} == expected
-    assert store._memory.lines._lines == {}
+    assert store._writer_cache.lines._lines == {}
 
 
 WRITER = """
 import sys
 from langchain_mix import Mix
-from langchain_mix.checkpoint.door import Door
-from langchain_mix.checkpoint.driver import run
+from langchain_mix.checkpoint.files import SessionFiles
+from langchain_mix.checkpoint.runtime import run
 from langchain_mix.checkpoint.records import CheckpointRecord, Value
-from langchain_mix.checkpoint.store import Threads
+from langchain_mix.checkpoint.store import ThreadStore
 url, start = sys.argv[1], int(sys.argv[2])
 with Mix(server_url=url) as mix:
-    store = Threads(door=Door(mix.server_api), attempts=60)
+    store = ThreadStore(session_files=SessionFiles(mix.server_api), attempts=60)
     for n in range(start, start + 25):
         value = Value("m", b"s")
         run(mix, store.append("t", [CheckpointRecord("", f"{n:08d}", None, value, value, {"x": Value("m", b"hello")})]))
@@ -218,7 +218,7 @@ async def test_a_synchronous_write_says_when_it_would_never_end(server, mix):
 def test_the_door_may_be_deleted(server, mix):
     store = store_of(mix)
     run(mix, store.append("t", [checkpoint(0)]))
-    mix.sessions.delete(id=store._documents.door.session_id)
+    mix.sessions.delete(id=store._documents.session_files.session_id)
     assert run(mix, store.find("t", "", None)) == Stored(checkpoint(0))
     run(mix, store.append("t", [checkpoint(1)]))
     assert read(server) == [checkpoint(0), checkpoint(1)]
@@ -226,7 +226,7 @@ def test_the_door_may_be_deleted(server, mix):
 
 def test_a_door_that_was_given_must_be_there(server, mix):
     session = mix.sessions.create(title="mine")
-    store = Threads(door=Door(mix.server_api, session.id))
+    store = ThreadStore(session_files=SessionFiles(mix.server_api, session.id))
     run(mix, store.append("t", [checkpoint(0)]))
     mix.sessions.delete(id=session.id)
     for steps in (store.find("t", "", None), store.append("t", [checkpoint(1)]), store.find("new", "", None)):

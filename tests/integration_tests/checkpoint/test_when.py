@@ -69,7 +69,7 @@ def test_a_thread_goes_on_when_the_server_was_replaced(tmp_path, before, after):
         assert len(list(saver.list(A))) == 6
 
 
-def lanes(server):
+def manifests(server):
     """The files that hold what a thread is."""
     return {name: path.read_bytes() for name, path in files(server).items() if re.search(r"-l\d+-[01]$", name)}
 
@@ -81,12 +81,12 @@ def test_files_of_a_later_form_are_refused_and_left_alone():
             put(saver, 2)
         for path in files(server).values():
             path.write_bytes(path.read_bytes().replace(b"LCMIX1", b"LCMIX2", 1))
-        before = lanes(server)
+        before = manifests(server)
         with MixSaver(server.url, store={"reread_pause": 0.001}) as saver:
             for work in (lambda: saver.get_tuple(A), lambda: put(saver, 3), lambda: saver.prune(["a"])):
                 with pytest.raises(MixCheckpointDamaged, match="langchain-mix-ckpt-"):
                     work()
-        assert lanes(server) == before
+        assert manifests(server) == before
 
 
 @pytest.mark.parametrize("who", ["the same process", "another one"])

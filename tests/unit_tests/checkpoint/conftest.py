@@ -9,15 +9,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from langchain_mix.checkpoint.door import Door
-from langchain_mix.checkpoint.effects import Pause, Turn
+from langchain_mix.checkpoint.files import SessionFiles
 from langchain_mix.checkpoint.records import CheckpointRecord, Value, Write, WritesRecord
-from langchain_mix.checkpoint.store import Threads
+from langchain_mix.checkpoint.runtime import Pause, Turn
+from langchain_mix.checkpoint.store import ThreadStore
 from langchain_mix.errors import MixConnectionError
 from langchain_mix.protocol.api import ServerApi
 from langchain_mix.protocol.call import Reply, Together
 
-DOOR = "5b1f6f0e-0000-4000-8000-000000000001"
+SESSION = "5b1f6f0e-0000-4000-8000-000000000001"
 
 
 class Server:
@@ -46,7 +46,7 @@ class Server:
             return _missing(name) if data is None else Reply(200, {}, data)
         if name and call.method == "DELETE":
             return _missing(name) if self.files.pop(name, None) is None else Reply(204, {}, b"")
-        return _json(200, {"id": DOOR, "title": "door"})
+        return _json(200, {"id": SESSION, "title": "door"})
 
     def store(self, name, data):
         self.torn.pop(name, None)
@@ -159,8 +159,10 @@ class World:
         self._stores = itertools.count(1)
 
     def store(self, **settings):
-        door = Door(ServerApi(), DOOR)
-        return Threads(door=door, fresh=self.fresh_names(), chance=lambda: 0.5, **{**self.settings, **settings})
+        session_files = SessionFiles(ServerApi(), SESSION)
+        return ThreadStore(
+            session_files=session_files, fresh=self.fresh_names(), chance=lambda: 0.5, **{**self.settings, **settings}
+        )
 
     def fresh_names(self):
         """Names that depend on the store alone, not on who made one before."""
@@ -197,4 +199,6 @@ def writes(number, ns="", *, task="task", data=b"write", idx=0, path=""):
 
 @pytest.fixture(scope="session")
 def kit():
-    return SimpleNamespace(World=World, Server=Server, Process=Process, checkpoint=checkpoint, writes=writes, door=DOOR)
+    return SimpleNamespace(
+        World=World, Server=Server, Process=Process, checkpoint=checkpoint, writes=writes, session=SESSION
+    )

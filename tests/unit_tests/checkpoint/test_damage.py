@@ -9,15 +9,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from langchain_mix.checkpoint import names
-from langchain_mix.checkpoint.codec import pack
-from langchain_mix.checkpoint.effects import Pause, Turn
-from langchain_mix.checkpoint.seal import PLAIN, CipherSeal
+from langchain_mix.checkpoint.encoding import NO_ENCRYPTION, CipherEncryption, pack
+from langchain_mix.checkpoint.runtime import Pause, Turn
 from langchain_mix.errors import MixCheckpointDamaged, MixConnectionError, MixError
 from langchain_mix.protocol.call import Together
 
 KEY = names.key_of("t")
-REGISTER = names.register(KEY)
-SLOT0, SLOT1 = names.lane(KEY, 0, 0), names.lane(KEY, 0, 1)
+REGISTER = names.owner(KEY)
+SLOT0, SLOT1 = names.manifest(KEY, 0, 0), names.manifest(KEY, 0, 1)
 
 
 class Rot:
@@ -35,7 +34,7 @@ class Rot:
 
 def built(kit, count=12, thread="t", **more):
     """A thread whose files are of all kinds: entries, an index, and a big value."""
-    world = kit.World(window_entries=2, blob_bytes=300, **more)
+    world = kit.World(segment_entries=2, blob_bytes=300, **more)
     store = world.store()
     for n in range(count):
         world.run(store.append(thread, [kit.checkpoint(n, values={"x": b"z" * 300, "n": b"%d" % n})]))
@@ -59,7 +58,7 @@ def everything(world, **settings):
     ]
 
 
-@pytest.mark.parametrize("kind", ["lane", "segment", "blob"])
+@pytest.mark.parametrize("kind", ["manifest", "segment", "blob"])
 def test_a_changed_document_is_told_by_its_name(kit, kind):
     world = built(kit)
     good = everything(world)
@@ -103,7 +102,7 @@ def test_a_missing_document_is_told_by_its_name(kit, kind):
 
 
 def test_an_index_is_checked_too(kit):
-    world = kit.World(window_entries=1)
+    world = kit.World(segment_entries=1)
     store = world.store()
     for n in range(70):
         world.run(store.append("t", [kit.checkpoint(n)]))
@@ -122,7 +121,7 @@ def test_another_document_of_the_same_name_is_told(kit):
     world = built(kit)
     for name, body in ((named(world, "segment")[0], [[]]), (named(world, "blob")[0], [b"other"])):
         data = world.server.files[name]
-        world.server.files[name] = pack(name, names.parse(name).kind, body, PLAIN)
+        world.server.files[name] = pack(name, names.parse(name).kind, body, NO_ENCRYPTION)
         with pytest.raises(MixCheckpointDamaged, match=f"{name} is not what it was"):
             everything(world)
         world.server.files[name] = data
@@ -135,8 +134,8 @@ def test_swapped_documents_are_told(kit):
     pairs = [
         (segments[0], segments[1]),
         (SLOT0, SLOT1),
-        (SLOT0, names.lane(names.key_of("u"), 0, 0)),
-        (REGISTER, names.register(names.key_of("u"))),
+        (SLOT0, names.manifest(names.key_of("u"), 0, 0)),
+        (REGISTER, names.owner(names.key_of("u"))),
         (SLOT1, segments[0]),
     ]
     for one, other in pairs:
@@ -194,12 +193,12 @@ def test_torn_documents_are_read_again_as_often_as_wished(kit, rereads):
     world.server.log.clear()
     reader = world.store()
     with pytest.raises(MixCheckpointDamaged):
-        world.run(reader._documents.lane(KEY, 0))
-    assert world.server.log.count(f"GET /api/sessions/{kit.door}/files/{SLOT0}") == max(rereads, 1) + 1
+        world.run(reader._documents.manifest(KEY, 0))
+    assert world.server.log.count(f"GET /api/sessions/{kit.session}/files/{SLOT0}") == max(rereads, 1) + 1
     world.server.log.clear()
     world.server.files[REGISTER] = b""
     with pytest.raises(MixCheckpointDamaged):
-        world.run(reader._documents.settled_arrival(KEY))
+        world.run(reader._documents.settled_owner(KEY))
     assert len(world.server.log) == rereads + 1
 
 
@@ -207,7 +206,7 @@ def test_the_pause_before_reading_again_is_as_long_as_wished(kit):
     world = kit.World(reread_pause=0.125)
     world.run(world.store().append("t", [kit.checkpoint(1)]))
     world.server.files[REGISTER] = b""
-    steps = world.store()._documents.settled_arrival(KEY)
+    steps = world.store()._documents.settled_owner(KEY)
     step = steps.send(None)
     step = steps.send(world.server.answer(step)) if not isinstance(step, Pause) else step
     assert step == Pause(0.125)
@@ -219,7 +218,7 @@ def test_a_register_that_cannot_be_read_locks_nobody_out(kit, bad):
     owner = world.store()
     world.run(owner.append("t", [kit.checkpoint(1)]))
     if bad is None:
-        world.server.files[REGISTER] = pack(REGISTER, "register", ["somebody who died", 0], PLAIN)
+        world.server.files[REGISTER] = pack(REGISTER, "owner", ["somebody who died", 0], NO_ENCRYPTION)
     else:
         world.server.files[REGISTER] = bad
     assert world.read() == [kit.checkpoint(1)]
@@ -232,7 +231,7 @@ def test_a_register_that_cannot_be_read_locks_nobody_out(kit, bad):
 def test_a_forged_register_is_told(kit, body):
     world = kit.World()
     world.run(world.store().append("t", [kit.checkpoint(1)]))
-    world.server.files[REGISTER] = pack(REGISTER, "register", body, PLAIN)
+    world.server.files[REGISTER] = pack(REGISTER, "owner", body, NO_ENCRYPTION)
     with pytest.raises(MixCheckpointDamaged, match=REGISTER):
         world.read()
 
@@ -254,7 +253,7 @@ def test_a_forged_register_is_told(kit, body):
 def test_a_forged_lane_is_told(kit, body):
     world = kit.World()
     world.run(world.store().append("t", [kit.checkpoint(1)]))
-    world.server.files[SLOT0] = pack(SLOT0, "lane", body, PLAIN)
+    world.server.files[SLOT0] = pack(SLOT0, "manifest", body, NO_ENCRYPTION)
     with pytest.raises(MixCheckpointDamaged, match=SLOT0):
         world.read()
 
@@ -263,7 +262,7 @@ def test_a_forged_lane_is_told(kit, body):
 
 
 def test_nothing_readable_is_on_an_encrypted_server(kit):
-    world = kit.World(seal=CipherSeal(Rot()), window_entries=2, blob_bytes=50)
+    world = kit.World(encryption=CipherEncryption(Rot()), segment_entries=2, blob_bytes=50)
     store = world.store()
     for n in range(6):
         world.run(
@@ -275,13 +274,13 @@ def test_nothing_readable_is_on_an_encrypted_server(kit):
     assert world.run(world.store().thread_ids()) == ["secret-thread"]
 
 
-@pytest.mark.parametrize("seal", [PLAIN, CipherSeal(Rot(2))])
-def test_without_the_key_nothing_is_read_written_or_repaired(kit, seal):
-    world = built(kit, seal=CipherSeal(Rot()))
+@pytest.mark.parametrize("encryption", [NO_ENCRYPTION, CipherEncryption(Rot(2))])
+def test_without_the_key_nothing_is_read_written_or_repaired(kit, encryption):
+    world = built(kit, encryption=CipherEncryption(Rot()))
     files = dict(world.server.files)
 
     def stranger():
-        return world.store(seal=seal)
+        return world.store(encryption=encryption)
 
     for steps in (
         stranger().find("t", "", None),
@@ -298,7 +297,7 @@ def test_without_the_key_nothing_is_read_written_or_repaired(kit, seal):
 def test_plaintext_is_refused_where_there_is_a_key(kit):
     world = built(kit)
     with pytest.raises(MixCheckpointDamaged, match="is not encrypted"):
-        world.run(world.store(seal=CipherSeal(Rot())).find("t", "", None))
+        world.run(world.store(encryption=CipherEncryption(Rot())).find("t", "", None))
 
 
 # Repair
@@ -368,7 +367,7 @@ def test_a_lost_big_value_costs_the_entries_that_need_it(kit):
 
 
 def test_a_lost_index_is_made_good_from_its_segments(kit):
-    world = kit.World(window_entries=1)
+    world = kit.World(segment_entries=1)
     store = world.store()
     for n in range(70):
         world.run(store.append("t", [kit.checkpoint(n)]))
@@ -469,7 +468,7 @@ def attempt(world, steps):
 
 @pytest.mark.parametrize(("count", "overwrites"), [(1, False), (2, True), (3, False), (4, True)])
 def test_a_full_disk_takes_nothing_that_was_stored(kit, monkeypatch, count, overwrites):
-    world = kit.World(window_entries=3)
+    world = kit.World(segment_entries=3)
     store = world.store()
     for n in range(count):
         world.run(store.append("t", [kit.checkpoint(n)]))
@@ -480,7 +479,7 @@ def test_a_full_disk_takes_nothing_that_was_stored(kit, monkeypatch, count, over
     if overwrites:  # A lane file was cut off: that is told by name, and nothing is guessed.
         with pytest.raises(MixCheckpointDamaged) as told:
             world.read()
-        assert names.parse(told.value.document).kind == "lane"
+        assert names.parse(told.value.document).kind == "manifest"
     else:
         assert world.read() == stored
     # When there is room again, who knows what it had stored goes on; others need a repair.
@@ -563,8 +562,8 @@ def test_files_of_a_later_form_are_left_alone(kit):
 
 
 def test_a_thread_is_not_deleted_with_another_key(kit):
-    world = built(kit, seal=CipherSeal(Rot(1)))
+    world = built(kit, encryption=CipherEncryption(Rot(1)))
     before = dict(world.server.files)
     with pytest.raises(MixCheckpointDamaged):
-        world.run(world.store(seal=CipherSeal(Rot(2))).delete("t"))
+        world.run(world.store(encryption=CipherEncryption(Rot(2))).delete("t"))
     assert world.server.files == before

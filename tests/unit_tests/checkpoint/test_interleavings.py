@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from langchain_mix.checkpoint import state, writer
-from langchain_mix.checkpoint.documents import Documents
-from langchain_mix.checkpoint.lanes import Arrival
+from langchain_mix.checkpoint import reader, writer
+from langchain_mix.checkpoint.documents import DocumentIO
+from langchain_mix.checkpoint.state import OwnerClaim
 from langchain_mix.errors import MixCheckpointDamaged, MixConnectionError, MixStoreContended
 
 THREAD = "t"
@@ -22,9 +22,9 @@ THREAD = "t"
 class Scene:
     """Processes that append, read and delete, and what must be true of them."""
 
-    def __init__(self, kit, *, before=("own",), window_entries=64):
+    def __init__(self, kit, *, before=("own",), segment_entries=64):
         self.kit = kit
-        self.world = kit.World(window_entries=window_entries)
+        self.world = kit.World(segment_entries=segment_entries)
         self.processes = []
         self.batches = {}
         self.acknowledged = set()
@@ -184,7 +184,7 @@ def test_readers_see_all_that_was_acknowledged(kit):
 
 def test_windows_roll_while_others_arrive(kit):
     def make():
-        return Scene(kit, before=("own", "own2"), window_entries=2).appends("own2", "1").appends("a", "1")
+        return Scene(kit, before=("own", "own2"), segment_entries=2).appends("own2", "1").appends("a", "1")
 
     assert explore(make, finish, preemptions=2) > 100
 
@@ -216,9 +216,9 @@ def test_a_deleted_thread_stays_deleted(kit):
     assert explore(make, check, preemptions=3) > 100
 
 
-def rewriting(kit, window_entries=2):
+def rewriting(kit, segment_entries=2):
     """Somebody replaces all, without what was stored first, of which it does not matter when it is gone."""
-    scene = Scene(kit, before=("own", "second"), window_entries=window_entries)
+    scene = Scene(kit, before=("own", "second"), segment_entries=segment_entries)
     scene.acknowledged.discard("before own")
     store = scene.world.store()
     old = scene.batches["before own"]
@@ -269,8 +269,8 @@ def disturb(scene, schedule):
     rewrites=st.booleans(),
 )
 def test_faults_at_any_request_lose_nothing(kit, schedule, rolls, rewrites):
-    window = 3 if rolls else 64
-    scene = rewriting(kit, window) if rewrites else Scene(kit, window_entries=window)
+    active = 3 if rolls else 64
+    scene = rewriting(kit, active) if rewrites else Scene(kit, segment_entries=active)
     scene.appends("own", "1", "2", "3").appends("a", "1", "2").appends("b", "1").reads("reader", times=3)
     server = scene.world.server
     disturb(scene, schedule)
@@ -312,16 +312,16 @@ def owning(kit):
 
 def test_without_reading_the_register_after_the_gate_two_own_one_epoch(kit, monkeypatch):
     def careless(self, memory, key, look):
-        epoch = yield from self._first_guess(memory, key)
+        epoch = yield from self._first_free_epoch(memory, key)
         while True:
-            mine = Arrival(self._fresh(), epoch)
-            yield from self._documents.announce(key, mine)
-            if not (yield from self._documents.is_taken(key, epoch)):
-                yield from self._documents.take(key, mine)
+            mine = OwnerClaim(self._fresh(), epoch)
+            yield from self._documents.write_owner(key, mine)
+            if not (yield from self._documents.is_epoch_taken(key, epoch)):
+                yield from self._documents.write_epoch_marker(key, mine)
                 return (yield from look(mine))
             epoch += 1
 
-    monkeypatch.setattr(writer.Writer, "_take", careless)
+    monkeypatch.setattr(writer.Writer, "_claim_epoch", careless)
     how, runs = lossy(arriving(kit), 3)
     assert "is lost" in how
     assert runs > 10
@@ -332,18 +332,18 @@ def test_without_the_gate_two_own_one_epoch(kit, monkeypatch):
         return False
         yield
 
-    monkeypatch.setattr(Documents, "is_taken", never)
+    monkeypatch.setattr(DocumentIO, "is_epoch_taken", never)
     how, _ = lossy(owning(kit), 3)
     assert how
 
 
 def test_without_the_last_look_at_the_register_an_entry_is_lost(kit, monkeypatch):
-    def trusting(self, memory, key, lane):
-        yield from self._documents.write_lane(key, lane)
-        memory.own(key, lane)
-        return lane.arrival
+    def trusting(self, memory, key, manifest):
+        yield from self._documents.write_manifest(key, manifest)
+        memory.own(key, manifest)
+        return manifest.claim
 
-    monkeypatch.setattr(writer.Writer, "_publish", trusting)
+    monkeypatch.setattr(writer.Writer, "_commit", trusting)
     how, runs = lossy(owning(kit), 2)
     assert "is lost" in how
     assert runs > 1
@@ -351,20 +351,20 @@ def test_without_the_last_look_at_the_register_an_entry_is_lost(kit, monkeypatch
 
 def test_without_going_down_the_epochs_what_was_stored_is_lost(kit, monkeypatch):
     def nearest_only(self, memory, thread_id, key, epoch):
-        lane = (yield from self._documents.lane(key, epoch - 1)) if epoch else None
-        return lane
+        manifest = (yield from self._documents.manifest(key, epoch - 1)) if epoch else None
+        return manifest
 
-    monkeypatch.setattr(writer.Writer, "_before", nearest_only)
+    monkeypatch.setattr(writer.Writer, "_manifest_before", nearest_only)
     how, runs = lossy(lambda: Scene(kit).appends("a", "1").appends("b", "1"), 2)
     assert "is lost" in how
     assert runs > 1
 
 
 def test_without_going_down_the_epochs_a_reader_misses_what_was_stored(kit, monkeypatch):
-    def last_only(self, key, arrival):
-        return (yield from self._documents.lane(key, arrival.epoch))
+    def last_only(self, key, claim):
+        return (yield from self._documents.manifest(key, claim.epoch))
 
-    monkeypatch.setattr(state.State, "lane", last_only)
+    monkeypatch.setattr(reader.StateReader, "manifest", last_only)
     how, runs = lossy(lambda: Scene(kit).appends("a", "1").reads("reader"), 2)
     assert "is lost" in how
     assert runs > 1
@@ -394,17 +394,17 @@ def gets(part):
 
 def hasten(monkeypatch):
     """Has writers look at the register first, then at the lanes."""
-    take = writer.Writer._take
+    take = writer.Writer._claim_epoch
 
     def hasty(self, memory, key, look):
-        def nothing(arrival):
-            return arrival
+        def nothing(claim):
+            return claim
             yield
 
-        arrival = yield from take(self, memory, key, nothing)
-        return (yield from look(arrival))
+        claim = yield from take(self, memory, key, nothing)
+        return (yield from look(claim))
 
-    monkeypatch.setattr(writer.Writer, "_take", hasty)
+    monkeypatch.setattr(writer.Writer, "_claim_epoch", hasty)
 
 
 def passed_over(kit):
@@ -427,11 +427,11 @@ def test_entries_in_a_lane_that_is_passed_over_do_not_count(kit):
 
 def test_the_rule_that_any_lane_counts_would_lose_them(kit, monkeypatch):
     def credulous(self, memory, key, entries, last):
-        lane = yield from self._state.lane(key, last)
-        return lane is not None and lane.arrival.epoch > 0 and writer._holds(lane.content, entries)
+        manifest = yield from self._reader.manifest(key, last)
+        return manifest is not None and manifest.claim.epoch > 0 and writer._holds(manifest.state, entries)
 
     hasten(monkeypatch)
-    monkeypatch.setattr(writer.Writer, "_is_taken_over", credulous)
+    monkeypatch.setattr(writer.Writer, "_was_adopted", credulous)
     with pytest.raises(AssertionError, match="own 1 is lost"):
         passed_over(kit).finish()
 

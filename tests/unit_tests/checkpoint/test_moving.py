@@ -10,10 +10,9 @@ from contextlib import suppress
 import pytest
 
 from langchain_mix.checkpoint import names, writer
-from langchain_mix.checkpoint.codec import pack
+from langchain_mix.checkpoint.encoding import NO_ENCRYPTION, pack
 from langchain_mix.checkpoint.records import Stored
-from langchain_mix.checkpoint.report import Deleted
-from langchain_mix.checkpoint.seal import PLAIN
+from langchain_mix.checkpoint.store import Deleted
 from langchain_mix.errors import MixCheckpointDamaged
 from tests.earlier_names import steps_of_an_earlier_version as earlier
 from tests.unit_tests.checkpoint.test_interleavings import Scene, advance, explore, gets, posts
@@ -38,7 +37,7 @@ def old(kit):
     """A thread with segments, a big value and two epochs, and what is in it."""
 
     def make():
-        world = kit.World(window_entries=3, blob_bytes=200)
+        world = kit.World(segment_entries=3, blob_bytes=200)
         entries = []
         for n in range(2):
             store = world.store()
@@ -47,7 +46,13 @@ def old(kit):
                 added = [kit.checkpoint(n * 10 + step, values=values), kit.writes(n * 10 + step)]
                 world.run(earlier(store.append(THREAD, added)))
                 entries += added
-        assert {names.parse(name).kind for name in visible(world)} >= {"segment", "blob", "gate", "register", "lane"}
+        assert {names.parse(name).kind for name in visible(world)} >= {
+            "segment",
+            "blob",
+            "epoch_marker",
+            "owner",
+            "manifest",
+        }
         assert len(visible(world)) == len(world.server.files)
         return world, entries
 
@@ -215,7 +220,7 @@ def test_a_report_names_what_an_earlier_version_has_stored_since_and_repair_adds
     world, entries = later(old, kit)
     same(world.read(), entries)
     (report,) = world.run(world.store().report(THREAD)).threads
-    assert names.register(VISIBLE) in report.problem
+    assert names.owner(VISIBLE) in report.problem
     assert "`repair` adds it" in report.problem
     repair = world.run(world.store().repair(dry_run=False))
     assert [(one.key, one.lost) for one in repair.steps] == [(KEY, False)]
@@ -267,7 +272,7 @@ def test_a_damaged_one_is_told_by_readers_and_writers_and_repaired(old, kit):
 
 def test_a_missing_register_is_told_by_the_next_writer(old, kit):
     world, _ = old()
-    del world.server.files[names.register(VISIBLE)]
+    del world.server.files[names.owner(VISIBLE)]
     with pytest.raises(MixCheckpointDamaged, match="is missing, though the thread has been written to"):
         world.run(world.store().append(THREAD, [kit.checkpoint(99)]))
     world.run(world.store().repair(THREAD, dry_run=False))
@@ -277,13 +282,13 @@ def test_a_missing_register_is_told_by_the_next_writer(old, kit):
 
 def test_files_under_visible_names_that_speak_of_another_thread_are_refused(old, kit):
     world, _ = old()
-    register = names.register(names.visible(names.key_of("u")))
-    world.server.files[register] = pack(register, "register", ["w", 0], PLAIN)
-    gate = names.gate(names.visible(names.key_of("u")), 0)
-    world.server.files[gate] = b""
-    lane = names.lane(names.visible(names.key_of("u")), 0, 0)
-    world.server.files[lane] = world.server.files[names.lane(VISIBLE, 1, 0)]
-    with pytest.raises(MixCheckpointDamaged, match=lane):
+    owner = names.owner(names.visible(names.key_of("u")))
+    world.server.files[owner] = pack(owner, "owner", ["w", 0], NO_ENCRYPTION)
+    epoch_marker = names.epoch_marker(names.visible(names.key_of("u")), 0)
+    world.server.files[epoch_marker] = b""
+    manifest = names.manifest(names.visible(names.key_of("u")), 0, 0)
+    world.server.files[manifest] = world.server.files[names.manifest(VISIBLE, 1, 0)]
+    with pytest.raises(MixCheckpointDamaged, match=manifest):
         world.run(world.store().append("u", [kit.checkpoint(1)]))
 
 
@@ -304,8 +309,8 @@ def test_without_closing_the_old_files_an_acknowledged_entry_is_lost(kit, monkey
     scene()
 
     def leave_open(self, key, epoch, **_):
-        taken = yield from self._documents.is_taken(names.visible(key), 0)
-        last = yield from self._documents.last_arrival(names.visible(key))
+        taken = yield from self._documents.is_epoch_taken(names.visible(key), 0)
+        last = yield from self._documents.current_owner(names.visible(key))
         return last if taken else None
 
     monkeypatch.setattr(writer.Writer, "_close_visible", leave_open)
@@ -314,14 +319,14 @@ def test_without_closing_the_old_files_an_acknowledged_entry_is_lost(kit, monkey
 
 
 def test_deleting_before_the_commit_would_lose_all(old, kit, monkeypatch):
-    joined = writer.Writer._joined
+    joined = writer.Writer._merge_visible
 
-    def hasty(self, lane, mark):
-        content = yield from joined(self, lane, mark)
-        yield from self._clear_visible(names.key_of(lane.thread_id), mark)
+    def hasty(self, manifest, mark):
+        content = yield from joined(self, manifest, mark)
+        yield from self._delete_visible(names.key_of(manifest.thread_id), mark)
         return content
 
-    monkeypatch.setattr(writer.Writer, "_joined", hasty)
+    monkeypatch.setattr(writer.Writer, "_merge_visible", hasty)
     with pytest.raises((AssertionError, MixCheckpointDamaged)):
         test_a_crash_at_any_request_of_the_move_loses_nothing(old, kit, "append", acted=False)
 

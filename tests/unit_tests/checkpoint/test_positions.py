@@ -14,7 +14,6 @@ from langgraph.checkpoint.serde.types import _DeltaSnapshot
 from langgraph.types import Send
 from pydantic import BaseModel
 
-from langchain_mix.checkpoint import packed
 from langchain_mix.checkpoint.positions import (
     MARK,
     Position,
@@ -26,6 +25,7 @@ from langchain_mix.checkpoint.positions import (
     unmarked,
     with_pointers,
 )
+from langchain_mix.checkpoint.serde import packed_pointers, with_packed_pointers
 from langchain_mix.pointer import Pointer
 
 SERVER = "http://here"
@@ -41,7 +41,7 @@ def at(session="s", row="m1", count=2):
 
 
 @dataclass(frozen=True)
-class State:
+class StateReader:
     messages: list[Any]
     note: str = ""
 
@@ -63,7 +63,7 @@ CONTAINERS = {
     "int keys": lambda m: {1: m, 2: "x"},
     "deque": lambda m: deque([m]),
     "named tuple": lambda m: Pair(1, m),
-    "dataclass": lambda m: State([m]),
+    "dataclass": lambda m: StateReader([m]),
     "pydantic": lambda m: Model(messages=[m]),
     "send": lambda m: Send("node", {"messages": [m]}),
     "snapshot": lambda m: _DeltaSnapshot([m]),
@@ -98,10 +98,10 @@ def test_pointers_are_found_and_renewed_in_serialised_values(container):
     serde = JsonPlusSerializer(allowed_msgpack_modules=True)
     before = container(answer())
     tag, data = serde.dumps_typed(before)
-    assert tag == packed.TAG
-    assert [read_position(p) for p in packed.pointers_in(data)] == [at()]
-    assert packed.renewed(data, lambda pointer: pointer) is data
-    renewed = packed.renewed(data, other)
+    assert tag == "msgpack"
+    assert [read_position(p) for p in packed_pointers(data)] == [at()]
+    assert with_packed_pointers(data, lambda pointer: pointer) is data
+    renewed = with_packed_pointers(data, other)
     # The types need not be importable here, and nothing else changes.
     assert serde.loads_typed((tag, renewed)) == serde.loads_typed(serde.dumps_typed(with_pointers(before, other)))
 
@@ -110,9 +110,9 @@ def test_serialised_values_without_pointers_are_left_alone():
     serde = JsonPlusSerializer()
     for value in ([1, "session_id"], {"session_id": 3, "server": 1, "message_id": 2}, b"session_id", None, 2**63):
         tag, data = serde.dumps_typed(value)
-        if tag == packed.TAG:
-            assert packed.pointers_in(data) == []
-            assert packed.renewed(data, other) is data
+        if tag == "msgpack":
+            assert packed_pointers(data) == []
+            assert with_packed_pointers(data, other) is data
 
 
 def test_a_state_stands_at_its_newest_message():

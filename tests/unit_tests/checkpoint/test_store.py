@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from langchain_mix.checkpoint import names
-from langchain_mix.checkpoint.lanes import Arrival
 from langchain_mix.checkpoint.records import Stored
-from langchain_mix.checkpoint.report import Deleted
+from langchain_mix.checkpoint.state import OwnerClaim
+from langchain_mix.checkpoint.store import Deleted
 from langchain_mix.errors import (
     MixCheckpointDamaged,
     MixConfigurationError,
@@ -118,7 +118,7 @@ def test_the_latest_is_the_greatest_id_of_exactly_that_namespace(kit, world):
 
 
 def test_writes_may_come_before_their_checkpoint_and_are_all_found(kit):
-    world = kit.World(window_entries=2)
+    world = kit.World(segment_entries=2)
     store = world.store()
     some = [kit.writes(1, data=b"%d" % n, idx=n) for n in range(7)]
     for one in some[:4]:
@@ -131,7 +131,7 @@ def test_writes_may_come_before_their_checkpoint_and_are_all_found(kit):
 
 
 def test_the_same_id_again_replaces_the_checkpoint(kit):
-    world = kit.World(window_entries=2)
+    world = kit.World(segment_entries=2)
     store = world.store()
     for text in (b"first", b"second", b"third"):
         world.run(store.append("t", [kit.checkpoint(1, values={"x": text}), kit.checkpoint(2)]))
@@ -149,13 +149,13 @@ def is_odd(record):
         st.lists(st.tuples(st.integers(0, 30), st.sampled_from(["", "a", "b"]), st.booleans()), min_size=1, max_size=5),
         max_size=30,
     ),
-    window=st.integers(1, 9),
+    active=st.integers(1, 9),
     limit=st.integers(1, 7),
     before=st.none() | st.integers(0, 30).map(lambda n: f"{n:08d}"),
     ns=st.sampled_from([None, "", "a", "nowhere"]),
 )
-def test_everything_is_found_as_in_a_plain_list(kit, batches, window, limit, before, ns):  # noqa: PLR0917  # Of hypothesis.
-    world = kit.World(window_entries=window)
+def test_everything_is_found_as_in_a_plain_list(kit, batches, active, limit, before, ns):  # noqa: PLR0917  # Of hypothesis.
+    world = kit.World(segment_entries=active)
     store, records, written = world.store(), {}, {}
     for count, batch in enumerate(batches):
         entries = []
@@ -200,7 +200,7 @@ def test_everything_is_found_as_in_a_plain_list(kit, batches, window, limit, bef
 
 
 def test_a_page_goes_on_in_the_state_of_the_first(kit):
-    world = kit.World(window_entries=3)
+    world = kit.World(segment_entries=3)
     store = world.store()
     filled(world, store, kit, 10)
     page, cursor = world.run(store.page("t", ns="", limit=4))
@@ -210,7 +210,7 @@ def test_a_page_goes_on_in_the_state_of_the_first(kit):
 
 
 def test_a_page_goes_on_when_the_thread_was_rewritten_meanwhile(kit):
-    world = kit.World(window_entries=3, cache_bytes=0)
+    world = kit.World(segment_entries=3, cache_bytes=0)
     store = world.store()
     filled(world, store, kit, 10)
     page, cursor = world.run(store.page("t", ns="", limit=2))
@@ -220,7 +220,7 @@ def test_a_page_goes_on_when_the_thread_was_rewritten_meanwhile(kit):
 
 
 def test_pages_of_a_long_thread_read_a_few_segments(kit):
-    world = kit.World(window_entries=4)
+    world = kit.World(segment_entries=4)
     filled(world, world.store(), kit, 300)
     reader = world.store()
     (_page, cursor), cost = requests(world, reader.page("t", ns=None, limit=5))
@@ -248,7 +248,7 @@ def test_values_are_recalled_from_memory_alone(kit, world):
 
 
 def test_recall_survives_a_roll(kit):
-    world = kit.World(window_entries=8)
+    world = kit.World(segment_entries=8)
     store = world.store()
     for n in range(30):
         world.run(store.append("t", [kit.checkpoint(n)]))
@@ -256,7 +256,7 @@ def test_recall_survives_a_roll(kit):
 
 
 def test_big_values_that_stay_are_sent_once(kit):
-    world = kit.World(blob_bytes=1000, window_entries=4)
+    world = kit.World(blob_bytes=1000, segment_entries=4)
     store = world.store()
     big = {"x": b"z" * 5000}
     for n in range(20):
@@ -292,13 +292,13 @@ def test_threads_are_listed_when_they_hold_something(kit, world):
 
 def test_a_thread_somebody_is_taking_is_listed_too(kit, world):
     world.run(world.store().append("t", [kit.checkpoint(1)]))
-    world.run(world.store()._documents.announce(names.key_of("t"), Arrival("f" * 32, 1)))
+    world.run(world.store()._documents.write_owner(names.key_of("t"), OwnerClaim("f" * 32, 1)))
     assert world.run(world.store().thread_ids()) == ["t"]
     assert world.run(world.store().find("t", "", None)).record == kit.checkpoint(1)
 
 
 def test_deleting_leaves_nothing_but_who_came(kit):
-    world = kit.World(window_entries=2, blob_bytes=10)
+    world = kit.World(segment_entries=2, blob_bytes=10)
     store = world.store()
     filled(world, store, kit, 9, values={"x": b"z" * 50})
     deleted = world.run(world.store().delete("t"))
@@ -306,7 +306,7 @@ def test_deleting_leaves_nothing_but_who_came(kit):
     assert deleted.files > 3
     assert deleted.left == ()
     kinds = Counter(names.parse(name).kind for name in world.server.files)
-    assert kinds == {"register": 1, "gate": 2, "lane": 1}
+    assert kinds == {"owner": 1, "epoch_marker": 2, "manifest": 1}
     assert world.read() == []
     assert world.run(store.find("t", "", None)) is None
     world.run(store.append("t", [kit.checkpoint(50)]))
@@ -328,13 +328,13 @@ def test_deleting_twice_is_the_same_as_once(kit, world):
 
 def test_a_damaged_thread_can_be_deleted(kit, world):
     world.run(world.store().append("t", [kit.checkpoint(1)]))
-    world.server.files[names.lane(names.key_of("t"), 0, 0)] = b"torn"
+    world.server.files[names.manifest(names.key_of("t"), 0, 0)] = b"torn"
     assert world.run(world.store().delete("t")).existed
     assert world.read() == []
 
 
 def test_rewriting_replaces_everything_and_removes_what_was(kit):
-    world = kit.World(window_entries=2)
+    world = kit.World(segment_entries=2)
     store = world.store()
     filled(world, store, kit, 9)
     done = world.run(world.store().rewrite("t", lambda entries: entries[7:]))
@@ -406,7 +406,7 @@ def test_a_lost_answer_is_made_good_in_a_new_epoch(kit, world, fault):
     for late in world.server.late:
         world.server.store(*late)
     assert world.read() == [kit.checkpoint(1), kit.checkpoint(2)]
-    assert names.gate(names.key_of("t"), 1) in world.server.files
+    assert names.epoch_marker(names.key_of("t"), 1) in world.server.files
 
 
 @pytest.mark.parametrize(("retries", "times"), [(0, 1), (2, 3)])
@@ -463,7 +463,7 @@ def test_giving_up_when_others_are_always_faster(kit):
 
 
 def test_pauses_between_attempts_grow_and_are_by_chance(kit):
-    from langchain_mix.checkpoint.effects import Pause
+    from langchain_mix.checkpoint.runtime import Pause
 
     world = kit.World(backoff=1.0, attempts=4)
     store, other = world.store(), world.store()
@@ -489,7 +489,7 @@ def test_lanes_that_nobody_needs_do_not_pile_up(kit, world):
     for n in range(30):
         world.run(world.store().append("t", [kit.checkpoint(n)]))
     kinds = Counter(names.parse(name).kind for name in world.server.files)
-    assert kinds == {"register": 1, "gate": 30, "lane": 2}
+    assert kinds == {"owner": 1, "epoch_marker": 30, "manifest": 2}
     assert len(world.read()) == 30
 
 
@@ -507,16 +507,16 @@ def test_pickled_and_copied_stores_own_nothing(kit, world, monkeypatch):
 
 
 def test_a_store_keeps_its_settings_when_it_is_pickled(kit):
-    from langchain_mix.checkpoint.door import Door
-    from langchain_mix.checkpoint.store import Threads
+    from langchain_mix.checkpoint.files import SessionFiles
+    from langchain_mix.checkpoint.store import ThreadStore
     from langchain_mix.protocol.api import ServerApi
 
-    store = Threads(door=Door(ServerApi(), "s"), window_entries=3, attempts=5, retries=7)
+    store = ThreadStore(session_files=SessionFiles(ServerApi(), "s"), segment_entries=3, attempts=5, retries=7)
     again = copy.deepcopy(store)
-    assert again._writer._limits.window_entries == 3
-    assert again._writer._patience.attempts == 5
-    assert again._writer._patience.retries == 7
-    assert again._documents.door.session_id == "s"
+    assert again._writer._limits.segment_entries == 3
+    assert again._writer._budget.attempts == 5
+    assert again._writer._budget.retries == 7
+    assert again._documents.session_files.session_id == "s"
 
 
 def test_a_fork_owns_nothing(kit, world, forked):
@@ -533,8 +533,8 @@ def test_a_fork_owns_nothing(kit, world, forked):
     assert requests(world, store.append("t", [kit.checkpoint(2)]))[1] == 2, "the parent still owns its lane"
 
 
-def test_as_many_lanes_are_remembered_as_wished(kit):
-    world = kit.World(lanes=2)
+def test_the_number_of_cached_threads_is_kept(kit):
+    world = kit.World(cached_threads=2)
     store = world.store()
     for thread in ("a", "b", "c"):
         world.run(store.append(thread, [kit.checkpoint(1)]))
@@ -548,10 +548,10 @@ def test_as_many_lanes_are_remembered_as_wished(kit):
 @pytest.mark.parametrize(
     "setting",
     [
-        "window_entries",
-        "window_bytes",
+        "segment_entries",
+        "segment_bytes",
         "blob_bytes",
-        "lanes",
+        "cached_threads",
         "attempts",
         "cache_bytes",
         "backoff",
@@ -561,7 +561,7 @@ def test_as_many_lanes_are_remembered_as_wished(kit):
     ],
 )
 def test_numbers_out_of_range_are_refused(kit, setting):
-    least = 1 if setting in {"window_entries", "window_bytes", "blob_bytes", "lanes", "attempts"} else 0
+    least = 1 if setting in {"segment_entries", "segment_bytes", "blob_bytes", "cached_threads", "attempts"} else 0
     kit.World().store(**{setting: least})
     with pytest.raises(MixConfigurationError, match=setting):
         kit.World().store(**{setting: least - 1})
@@ -569,23 +569,23 @@ def test_numbers_out_of_range_are_refused(kit, setting):
         kit.World().store(**{setting: float("nan")})
 
 
-@pytest.mark.parametrize(("window_entries", "segments"), [(64, 0), (5, 4)])
-def test_windows_are_as_long_as_wished(kit, window_entries, segments):
-    world = kit.World(window_entries=window_entries)
+@pytest.mark.parametrize(("segment_entries", "segments"), [(64, 0), (5, 4)])
+def test_windows_are_as_long_as_wished(kit, segment_entries, segments):
+    world = kit.World(segment_entries=segment_entries)
     filled(world, world.store(), kit, 20)
     assert world.run(world.store().report("t")).segments == segments
 
 
-@pytest.mark.parametrize(("window_bytes", "rolls"), [(524_288, False), (900, True)])
-def test_windows_are_as_big_as_wished(kit, window_bytes, rolls):
-    world = kit.World(window_bytes=window_bytes)
+@pytest.mark.parametrize(("segment_bytes", "rolls"), [(524_288, False), (900, True)])
+def test_windows_are_as_big_as_wished(kit, segment_bytes, rolls):
+    world = kit.World(segment_bytes=segment_bytes)
     filled(world, world.store(), kit, 20)
     assert (world.run(world.store().report("t")).segments > 0) == rolls
 
 
 @pytest.mark.parametrize(("cache_bytes", "cost"), [(1_000_000, 3), (0, 3 + 6)])
 def test_documents_are_kept_in_memory_as_wished(kit, cache_bytes, cost):
-    world = kit.World(window_entries=2, cache_bytes=cache_bytes)
+    world = kit.World(segment_entries=2, cache_bytes=cache_bytes)
     filled(world, world.store(), kit, 14)
     reader = world.store()
     world.run(reader.entries("t"))
@@ -594,7 +594,7 @@ def test_documents_are_kept_in_memory_as_wished(kit, cache_bytes, cost):
 
 
 def test_reports_count_what_is_stored(kit):
-    world = kit.World(window_entries=4)
+    world = kit.World(segment_entries=4)
     store = world.store()
     for n in range(6):
         world.run(store.append("t", [kit.checkpoint(n), kit.writes(n)]))

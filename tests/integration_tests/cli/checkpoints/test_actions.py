@@ -121,17 +121,17 @@ def test_nobody_is_there_to_ask(checkpoints, tools, server, saver):
 def test_a_thread_that_fails_does_not_keep_the_others(checkpoints, tools, server, saver, monkeypatch):
     tools.talk(server, saver, "a")
     tools.talk(server, saver, "b")
-    from langchain_mix.checkpoint.mix_shelf import MixShelf
+    from langchain_mix.checkpoint.file_backend import FileBackend
     from langchain_mix.errors import MixStoreContended
 
-    revise = MixShelf.revise
+    revise = FileBackend.revise
 
     def contended(self, thread_id, decide):
         if thread_id == "a":
             raise MixStoreContended("Others were faster.")
         return revise(self, thread_id, decide)
 
-    monkeypatch.setattr(MixShelf, "revise", contended)
+    monkeypatch.setattr(FileBackend, "revise", contended)
     ran = checkpoints("prune", "a", "b", "-y")
     assert ran.code == 1
     assert "Others were faster." in ran.err

@@ -1,10 +1,10 @@
 from __future__ import annotations
 
-from langchain_mix.checkpoint.cache import Cache
+from langchain_mix.checkpoint.documents import DocumentCache
 
 
 def test_what_was_not_used_for_longest_goes_first():
-    cache = Cache(30)
+    cache = DocumentCache(30)
     for name in "abc":
         cache.put(name, 10, name.upper())
     assert cache.get("a") == "A"
@@ -13,14 +13,14 @@ def test_what_was_not_used_for_longest_goes_first():
 
 
 def test_what_is_too_big_is_not_kept_and_costs_no_other_its_place():
-    cache = Cache(30)
+    cache = DocumentCache(30)
     cache.put("a", 10, "A")
     cache.put("b", 31, "B")
     assert (cache.get("a"), cache.get("b")) == ("A", None)
 
 
 def test_putting_again_replaces():
-    cache = Cache(30)
+    cache = DocumentCache(30)
     cache.put("a", 30, "old")
     cache.put("a", 20, "new")
     cache.put("b", 10, "B")
@@ -31,6 +31,6 @@ def test_putting_again_replaces():
 
 
 def test_a_cache_of_nothing_keeps_nothing():
-    cache = Cache(0)
+    cache = DocumentCache(0)
     cache.put("a", 1, "A")
     assert cache.get("a") is None

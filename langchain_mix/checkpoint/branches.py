@@ -1,7 +1,7 @@
-"""The checkpoints of a thread as a tree of branches.
+"""The checkpoints of a thread as a tree of branches, and the place of a checkpoint in its Mix session.
 
-Owns: who follows whom, which of them branch off, and the drawing as text. Refuses to know: where checkpoints are kept,
-and how a notebook shows them.
+Owns: which checkpoint follows which, which of them branch off, and the drawing as text. Refuses to know: where
+checkpoints are kept, and how a notebook shows them.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from langchain_mix.checkpoint.positions import Position
-from langchain_mix.checkpoint.shelf import Item
+from langchain_mix.checkpoint.backend import Address, CheckpointBackend, CheckpointInfo, Steps
+from langchain_mix.checkpoint.positions import Position, positions_in
+from langchain_mix.checkpoint.thread_ops import COUNTERS
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +109,7 @@ class Tree:
             waiting.extend((child, margin if child is children[0] else f"{margin}| ") for child in children)
 
 
-def grow(thread_id: str, ns: str, items: Iterable[Item]) -> Tree:
+def build_tree(thread_id: str, ns: str, items: Iterable[CheckpointInfo]) -> Tree:
     """Makes the tree of a namespace.
 
     Args:
@@ -150,3 +151,27 @@ def _told(node: Node) -> str:
     if node.pending_writes:
         parts.append(f"{node.pending_writes} pending")
     return "  ".join(parts)
+
+
+def position_of(backend: CheckpointBackend, address: Address) -> Steps[Position | None]:
+    """Tells where in which session a checkpoint stands."""
+    item = yield from backend.item(address)
+    if item is None or item.positions:
+        return item.positions[0] if item is not None else None
+    counters = item.metadata.get(COUNTERS)
+    # LangGraph: a `DeltaChannel` stores what was written to it, not what it holds.
+    channels = [] if not isinstance(counters, Mapping) else sorted(map(str, counters))
+    channels.sort(key=lambda name: name != "messages")
+    history = yield from backend.history(address.at(item.checkpoint_id), channels)
+    for channel in channels:
+        written = [value for _, _, value in history[channel]["writes"]]
+        found = positions_in([history[channel].get("seed"), *written])
+        if found:
+            return found[-1]
+    return None
+
+
+def tree_of(backend: CheckpointBackend, thread_id: str, ns: str) -> Steps[Tree]:
+    """Makes the tree of a namespace."""
+    snapshot = yield from backend.snapshot(thread_id)
+    return build_tree(thread_id, ns, snapshot.items)

@@ -1,4 +1,4 @@
-"""Drives procedures of the store, synchronously and asynchronously.
+"""Runs procedures of the store: the steps they may request, and how each is carried out in both worlds.
 
 Owns: waiting. Refuses to know: what a procedure is about; calls go to the client as they are.
 """
@@ -8,14 +8,42 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from typing import Any, TypeVar, cast
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import Any, TypeAlias, TypeVar, cast
 
 from langchain_mix import errors
-from langchain_mix.checkpoint.effects import Pause, Steps, Turn
+from langchain_mix.checkpoint.line import Ticket
 from langchain_mix.client import Mix
 from langchain_mix.protocol.call import Call, Flow, Together
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Wait for a while.
+
+    Attributes:
+        seconds: How long.
+    """
+
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Wait until it is this ticket's turn, or until somebody else has done its work.
+
+    Attributes:
+        ticket: A place in the line.
+    """
+
+    ticket: Ticket
+
+
+Steps: TypeAlias = Generator[Call[Any] | Together | Pause | Turn, Any, T]
+"""A procedure of the store and its result. A `Flow` is one too: `yield from` takes both."""
 
 
 def run(mix: Mix, steps: Steps[T]) -> T:

@@ -8,9 +8,8 @@ import time
 
 import pytest
 
-from langchain_mix.checkpoint.driver import run, run_async
-from langchain_mix.checkpoint.effects import Pause, Turn
 from langchain_mix.checkpoint.line import Lines
+from langchain_mix.checkpoint.runtime import Pause, Turn, run, run_async
 from langchain_mix.errors import MixUsageError
 from langchain_mix.protocol.call import Together
 

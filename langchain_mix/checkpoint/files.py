@@ -1,8 +1,9 @@
-"""The session through which the store's files are read and written.
+"""The files of the store on the server, by name.
 
-Owns: which session that is, and what the server's answers about files mean. Refuses to know: what is in the files.
+Owns: the session through which they are read and written, and what the server's answers about files mean. Refuses to
+know: what is in the files.
 
-All sessions of a server share their uploads, so any session is a door to them; but there must be one.
+Uploads are global: any session id can address them, but one is required.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ TITLE: Final = "langchain-mix state"
 """Title of the session that the store makes for itself where it is given none. Mix 0.8 cuts titles at 20 characters."""
 
 
-class Door:
+class SessionFiles:
     """Reads and writes files by name."""
 
     def __init__(self, server_api: ServerApi, session_id: str | None = None) -> None:

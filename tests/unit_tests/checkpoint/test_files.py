@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from langchain_mix.checkpoint.door import TITLE, Door
+from langchain_mix.checkpoint.files import TITLE, SessionFiles
 from langchain_mix.errors import MixDefaultError, MixNotFoundError, MixStoreError
 from langchain_mix.protocol.api import ApiKnowledge, ApiVersion, ServerApi
 from langchain_mix.protocol.call import Reply, Together
@@ -45,12 +45,12 @@ def drive(flow, *replies):
         return asked, stop.value
 
 
-def door(session_id=None):
-    return Door(ServerApi(KNOWN), session_id)
+def session_files(session_id=None):
+    return SessionFiles(ServerApi(KNOWN), session_id)
 
 
 def test_the_oldest_session_of_that_title_is_used_and_asked_for_once():
-    one = door()
+    one = session_files()
     listed = [
         session("young", created="2026-02-01T00:00:00Z"),
         session("other", title="chat", created="2020-01-01T00:00:00Z"),
@@ -64,12 +64,12 @@ def test_the_oldest_session_of_that_title_is_used_and_asked_for_once():
 
 
 def test_a_session_is_made_where_there_is_none():
-    asked, _ = drive(door().session(), (200, [session("a", "chat")]), (201, session("new")))
+    asked, _ = drive(session_files().session(), (200, [session("a", "chat")]), (201, session("new")))
     assert asked == ["GET /api/sessions", "POST /api/sessions"]
 
 
 def test_a_session_that_was_given_is_used_without_asking():
-    one = door("mine")
+    one = session_files("mine")
     assert drive(one.read_all(["x", "y"]), (200, b"1"), (404, FILE)) == (
         ["GET /api/sessions/mine/files/x", "GET /api/sessions/mine/files/y"],
         [b"1", None],
@@ -79,7 +79,7 @@ def test_a_session_that_was_given_is_used_without_asking():
 
 
 def test_a_session_that_was_found_is_found_again_when_it_is_gone():
-    one = door()
+    one = session_files()
     drive(one.session(), (200, [session("a")]))
     asked, data = drive(one.read("x"), (404, SESSION), (200, [session("b")]), (200, b"data"))
     assert asked == ["GET /api/sessions/a/files/x", "GET /api/sessions", "GET /api/sessions/b/files/x"]
@@ -89,23 +89,23 @@ def test_a_session_that_was_found_is_found_again_when_it_is_gone():
 
 def test_a_missing_route_is_no_missing_file():
     with pytest.raises(MixDefaultError, match="404"):
-        drive(door("s").read("x"), (404, b"404 page not found\n"))
+        drive(session_files("s").read("x"), (404, b"404 page not found\n"))
 
 
 def test_a_missing_session_is_told_before_a_thread_is_believed_not_to_exist():
-    assert drive(door("s").verify(), (200, session("s")))[0] == ["GET /api/sessions/s"]
+    assert drive(session_files("s").verify(), (200, session("s")))[0] == ["GET /api/sessions/s"]
     with pytest.raises(MixNotFoundError):
-        drive(door("s").verify(), (404, SESSION))
+        drive(session_files("s").verify(), (404, SESSION))
 
 
 def test_a_name_that_the_server_changes_is_an_error():
     with pytest.raises(MixStoreError, match="'x_y'") as told:
-        drive(door("s").write("x-y", b""), (201, {"name": "x_y"}))
+        drive(session_files("s").write("x-y", b""), (201, {"name": "x_y"}))
     assert told.value.acted == "yes"
 
 
 def test_files_are_written_listed_and_deleted():
-    one = door("s")
+    one = session_files("s")
     drive(one.write("x", b"data"), (201, {"name": "x"}))
     asked, listed = drive(one.listing(), (200, [{"name": "x", "size": 4}]))
     assert asked == ["GET /api/sessions/s/files"]

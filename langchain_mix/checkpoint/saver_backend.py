@@ -22,8 +22,18 @@ from langgraph.checkpoint.base import (
     DeltaChannelHistory,
 )
 
-from langchain_mix.checkpoint import driver
-from langchain_mix.checkpoint.addresses import Address, read_address
+from langchain_mix.checkpoint import runtime
+from langchain_mix.checkpoint.backend import (
+    Address,
+    CheckpointInfo,
+    Keep,
+    ListQuery,
+    PendingWrite,
+    Snapshot,
+    Steps,
+    read_address,
+    thread_exists,
+)
 from langchain_mix.checkpoint.positions import (
     Renew,
     distinct,
@@ -34,7 +44,6 @@ from langchain_mix.checkpoint.positions import (
     unmarked,
     with_pointers,
 )
-from langchain_mix.checkpoint.shelf import Item, Keep, Listing, PendingWrite, Snapshot, Steps, not_empty
 from langchain_mix.client import Mix
 from langchain_mix.errors import MixStoreError, MixUnsupportedError
 
@@ -44,7 +53,7 @@ Saver = BaseCheckpointSaver[Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Use:
+class SaverCall:
     """A use of the saver, as a step.
 
     Attributes:
@@ -64,7 +73,7 @@ def run(mix: Mix, steps: Steps[T]) -> T:
         step = next(steps)
         while True:
             try:
-                result = _used(step) if isinstance(step, Use) else driver.run(mix, _only(step))
+                result = _call(step) if isinstance(step, SaverCall) else runtime.run(mix, _only(step))
             except Exception as error:  # noqa: BLE001  # The procedure decides.
                 step = steps.throw(error)
             else:
@@ -81,10 +90,10 @@ async def run_async(mix: Mix, steps: Steps[T]) -> T:
         step = next(steps)
         while True:
             try:
-                if isinstance(step, Use):
-                    result = await _used_later(step)
+                if isinstance(step, SaverCall):
+                    result = await _acall(step)
                 else:
-                    result = await driver.run_async(mix, _only(step))
+                    result = await runtime.run_async(mix, _only(step))
             except Exception as error:  # noqa: BLE001  # The procedure decides.
                 step = steps.throw(error)
             else:
@@ -99,14 +108,14 @@ def _only(step: Any) -> Steps[Any]:
     return (yield step)
 
 
-def _used(use: Use) -> Any:
+def _call(use: SaverCall) -> Any:
     try:
         return use.now()
     except NotImplementedError as lack:
         raise _lacks(use.what, lack) from lack
 
 
-async def _used_later(use: Use) -> Any:
+async def _acall(use: SaverCall) -> Any:
     try:
         return await use.later()
     except NotImplementedError as lack:
@@ -121,7 +130,7 @@ def _lacks(what: str, lack: NotImplementedError) -> MixUnsupportedError:
 
 
 @dataclass(frozen=True, slots=True)
-class SaverShelf:
+class SaverBackend:
     """Another saver.
 
     Attributes:
@@ -132,7 +141,7 @@ class SaverShelf:
 
     def get(self, address: Address) -> Steps[CheckpointTuple | None]:
         """Finds a checkpoint, or the newest of its namespace."""
-        found = yield self._use("get_tuple", _config(address))
+        found = yield self._saver_call("get_tuple", _config(address))
         return None if found is None else shown(found)
 
     def put(
@@ -141,24 +150,24 @@ class SaverShelf:
         """Keeps a checkpoint. The address is that of its parent."""
         channels = checkpoint.get("channel_values") or {}
         noted = marked(cast("Mapping[str, Any]", metadata), newest_first(channels))
-        yield self._use("put", _config(address), checkpoint, noted, new_versions)
+        yield self._saver_call("put", _config(address), checkpoint, noted, new_versions)
 
     def put_writes(
         self, address: Address, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str
     ) -> Steps[None]:
         """Keeps writes of a task at a checkpoint."""
-        yield self._use("put_writes", _config(address), writes, task_id, task_path)
+        yield self._saver_call("put_writes", _config(address), writes, task_id, task_path)
 
     def history(self, address: Address, channels: Sequence[str]) -> Steps[Mapping[str, DeltaChannelHistory]]:
         """Gathers what the ancestors of a checkpoint wrote to channels; the saver knows its shortest way."""
-        found: Mapping[str, DeltaChannelHistory] = yield self._use(
+        found: Mapping[str, DeltaChannelHistory] = yield self._saver_call(
             "get_delta_channel_history", config=_config(address), channels=channels
         )
         return found
 
-    def item(self, address: Address) -> Steps[Item | None]:
+    def item(self, address: Address) -> Steps[CheckpointInfo | None]:
         """Finds a checkpoint, or the newest of its namespace, without its values."""
-        found = yield self._use("get_tuple", _config(address))
+        found = yield self._saver_call("get_tuple", _config(address))
         return None if found is None else _item(found)
 
     def snapshot(self, thread_id: str) -> Steps[Snapshot]:
@@ -167,7 +176,7 @@ class SaverShelf:
         pairs = sorted(((_item(one), one) for one in tuples), key=lambda p: (p[0].checkpoint_id, p[0].ns))
         return Snapshot(tuple(item for item, _ in pairs), [one for _, one in pairs])
 
-    def revise(self, thread_id: str, decide: Callable[[Sequence[Item]], Keep]) -> Steps[None]:
+    def revise(self, thread_id: str, decide: Callable[[Sequence[CheckpointInfo]], Keep]) -> Steps[None]:
         """Removes from a thread what is not to stay.
 
         Savers of LangGraph delete whole threads only. So what stays is first stored a second time, under another
@@ -199,7 +208,7 @@ class SaverShelf:
         """Makes a thread of another's snapshot, with other pointers."""
         existing = yield self._listed({"configurable": {"thread_id": thread_id}}, lambda found: next(found, None))
         if existing is not None:
-            raise not_empty(thread_id)
+            raise thread_exists(thread_id)
         try:
             yield from self._store(thread_id, [_with_other(one, renew) for one in source.held])
         except Exception:
@@ -208,7 +217,7 @@ class SaverShelf:
 
     def delete(self, thread_id: str) -> Steps[Any]:
         """Deletes a thread with all its namespaces."""
-        yield self._use("delete_thread", thread_id)
+        yield self._saver_call("delete_thread", thread_id)
 
     def thread_ids(self) -> Steps[list[str]]:
         """Lists all threads."""
@@ -230,15 +239,15 @@ class SaverShelf:
             parent = read_address(one.parent_config).checkpoint_id if one.parent_config else None
             target = Address(thread_id, here.ns, parent)
             versions = one.checkpoint.get("channel_versions") or {}
-            yield self._use("put", _config(target), one.checkpoint, one.metadata, versions)
+            yield self._saver_call("put", _config(target), one.checkpoint, one.metadata, versions)
             for number, (task_id, writes) in enumerate(_by_task(one.pending_writes or ())):
                 # The task's path is not told, only the order it makes: the number stands in for it.
                 path = f"{number:08}"
-                yield self._use("put_writes", _config(target.at(here.checkpoint_id)), writes, task_id, path)
+                yield self._saver_call("put_writes", _config(target.at(here.checkpoint_id)), writes, task_id, path)
 
-    def _use(self, method: str, *args: Any, **kwargs: Any) -> Use:
+    def _saver_call(self, method: str, *args: Any, **kwargs: Any) -> SaverCall:
         saver = self.saver
-        return Use(
+        return SaverCall(
             method,
             lambda: getattr(saver, method)(*args, **kwargs),
             lambda: getattr(saver, f"a{method}")(*args, **kwargs),
@@ -246,28 +255,28 @@ class SaverShelf:
 
     def _listed(
         self, config: RunnableConfig | None, read: Callable[[Iterator[CheckpointTuple]], Any], **kwargs: Any
-    ) -> Use:
+    ) -> SaverCall:
         saver = self.saver
 
         async def later() -> Any:
             return read(iter([one async for one in saver.alist(config, **kwargs)]))
 
-        return Use("list", lambda: read(iter(saver.list(config, **kwargs))), later)
+        return SaverCall("list", lambda: read(iter(saver.list(config, **kwargs))), later)
 
 
 def _threads_of(found: Iterable[CheckpointTuple]) -> list[str]:
     return list(dict.fromkeys(read_address(one.config).thread_id for one in found))
 
 
-def listing_arguments(asked: Listing) -> dict[str, Any]:
+def listing_arguments(query: ListQuery) -> dict[str, Any]:
     """What a saver's `list` is given: no key whose value some of them would take for an id."""
-    keys = {"thread_id": asked.thread_id, "checkpoint_ns": asked.ns, "checkpoint_id": asked.checkpoint_id}
+    keys = {"thread_id": query.thread_id, "checkpoint_ns": query.ns, "checkpoint_id": query.checkpoint_id}
     given = {key: value for key, value in keys.items() if value is not None}
     return {
-        "config": None if asked.thread_id is None else {"configurable": given},
-        "filter": dict(asked.wanted) or None,
-        "before": None if asked.before is None else {"configurable": {**given, "checkpoint_id": asked.before}},
-        "limit": asked.limit,
+        "config": None if query.thread_id is None else {"configurable": given},
+        "filter": dict(query.wanted) or None,
+        "before": None if query.before is None else {"configurable": {**given, "checkpoint_id": query.before}},
+        "limit": query.limit,
     }
 
 
@@ -289,12 +298,12 @@ def _config(address: Address) -> RunnableConfig:
     return {"configurable": {key: value for key, value in keys.items() if value is not None}}
 
 
-def _item(one: CheckpointTuple) -> Item:
+def _item(one: CheckpointTuple) -> CheckpointInfo:
     address = read_address(one.config)
     channels: Mapping[str, Any] = one.checkpoint.get("channel_values") or {}
     metadata = cast("Mapping[str, Any]", one.metadata or {})
     positions = read_mark(metadata)
-    return Item(
+    return CheckpointInfo(
         ns=address.ns,
         checkpoint_id=str(address.checkpoint_id),
         parent_id=read_address(one.parent_config).checkpoint_id if one.parent_config else None,

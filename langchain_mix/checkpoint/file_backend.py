@@ -1,15 +1,18 @@
 """Checkpoints in files of the Mix server.
 
-Owns: turning LangGraph's checkpoints into records of the store and back. Refuses to know: files (`store.py`), listings
-(`listing.py`), and what is done to sessions.
+Owns: LangGraph's checkpoints as records of the store and back; listings, page by page; and the history of channels that
+store no value of their own (LangGraph's `DeltaChannel`). Refuses to know: files (`store.py`), and what is done to
+sessions.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any, cast
+from dataclasses import dataclass, field, replace
+from typing import Any, Final, cast
 
+from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
     WRITES_IDX_MAP,
     ChannelVersions,
@@ -18,10 +21,23 @@ from langgraph.checkpoint.base import (
     CheckpointTuple,
     DeltaChannelHistory,
 )
+from langgraph.checkpoint.base import PendingWrite as WriteTuple
 
-from langchain_mix.checkpoint.addresses import Address
-from langchain_mix.checkpoint.history import gather
+from langchain_mix.checkpoint.backend import (
+    Address,
+    CheckpointInfo,
+    Keep,
+    Key,
+    ListQuery,
+    PendingWrite,
+    Snapshot,
+    Steps,
+    listed_namespace,
+    read_address,
+    thread_exists,
+)
 from langchain_mix.checkpoint.positions import Renew, distinct, marked, newest_first, read_mark, unmarked
+from langchain_mix.checkpoint.queries import Cursor
 from langchain_mix.checkpoint.records import (
     CheckpointRecord,
     Entry,
@@ -33,13 +49,12 @@ from langchain_mix.checkpoint.records import (
     pending,
 )
 from langchain_mix.checkpoint.serde import Codec
-from langchain_mix.checkpoint.shelf import Item, Keep, Key, PendingWrite, Snapshot, Steps, not_empty
-from langchain_mix.checkpoint.store import Threads
+from langchain_mix.checkpoint.store import ThreadStore
 from langchain_mix.errors import MixInputError, MixStoreError
 
 
 @dataclass(frozen=True, slots=True)
-class MixShelf:
+class FileBackend:
     """The store of a Mix server.
 
     Attributes:
@@ -47,7 +62,7 @@ class MixShelf:
         codec: How values are serialised.
     """
 
-    threads: Threads
+    threads: ThreadStore
     codec: Codec
 
     def get(self, address: Address) -> Steps[CheckpointTuple | None]:
@@ -108,7 +123,7 @@ class MixShelf:
         """Gathers what the ancestors of a checkpoint wrote to channels, back to a stored value of each."""
         return gather(self.threads, self.codec, address, channels)
 
-    def item(self, address: Address) -> Steps[Item | None]:
+    def item(self, address: Address) -> Steps[CheckpointInfo | None]:
         """Finds a checkpoint, or the newest of its namespace, without its values."""
         stored = yield from self.threads.find(address.thread_id, address.ns, address.checkpoint_id)
         return None if stored is None else self._item(stored.record, stored.writes)
@@ -118,7 +133,7 @@ class MixShelf:
         entries = yield from self.threads.entries(thread_id)
         return Snapshot(tuple(self._items(entries)), list(entries))
 
-    def revise(self, thread_id: str, decide: Callable[[Sequence[Item]], Keep]) -> Steps[None]:
+    def revise(self, thread_id: str, decide: Callable[[Sequence[CheckpointInfo]], Keep]) -> Steps[None]:
         """Removes from a thread what is not to stay. Writes whose checkpoint is not stored yet stay."""
 
         def change(entries: list[Entry]) -> Sequence[Entry]:
@@ -143,7 +158,7 @@ class MixShelf:
 
         def change(entries: list[Entry]) -> Sequence[Entry]:
             if entries:
-                raise not_empty(thread_id)
+                raise thread_exists(thread_id)
             return copied
 
         yield from self.threads.rewrite(thread_id, change)
@@ -183,7 +198,7 @@ class MixShelf:
             pending_writes=[(task, channel, self.codec.load(value)) for task, channel, value in pending(stored)],
         )
 
-    def _items(self, entries: Sequence[Entry]) -> list[Item]:
+    def _items(self, entries: Sequence[Entry]) -> list[CheckpointInfo]:
         records: dict[Key, CheckpointRecord] = {}
         writes: dict[Key, list[WritesRecord]] = {}
         for entry in entries:
@@ -194,14 +209,14 @@ class MixShelf:
         items = [self._item(record, writes.get(key, [])) for key, record in records.items()]
         return sorted(items, key=lambda item: (item.checkpoint_id, item.ns))
 
-    def _item(self, record: CheckpointRecord, writes: Sequence[WritesRecord]) -> Item:
+    def _item(self, record: CheckpointRecord, writes: Sequence[WritesRecord]) -> CheckpointInfo:
         metadata = self.codec.load(record.metadata)
         positions = read_mark(metadata)
         if positions is None:  # Nobody noted any: messages that hold pointers may have come in another way.
             ordered = sorted(record.values, key=lambda name: (name != "messages", name))
             found = [p for name in ordered for p in reversed(self.codec.positions(record.values[name]))]
             positions = distinct(found)
-        return Item(
+        return CheckpointInfo(
             ns=record.ns,
             checkpoint_id=record.checkpoint_id,
             parent_id=record.parent_id,
@@ -243,3 +258,204 @@ def _with_values(entry: Entry, other: Callable[[Value], Value]) -> Entry:
         return replace(entry, writes=tuple(replace(write, value=other(write.value)) for write in entry.writes))
     values = {name: other(value) for name, value in entry.values.items()}
     return replace(entry, metadata=other(entry.metadata), values=values)
+
+
+_LIST_PAGE: Final = 64
+_LIST_PAGE_OF_MANY: Final = 16
+
+
+@dataclass(slots=True)
+class CheckpointLister:
+    """One listing, begun and read on as far as anybody wants.
+
+    Attributes:
+        backend: Where the checkpoints are.
+        query: What is asked for.
+    """
+
+    backend: FileBackend
+    query: ListQuery
+    _threads: list[_Thread] | None = None
+    _given: int = 0
+
+    def more(self) -> Steps[list[CheckpointTuple]]:
+        """Reads on.
+
+        Returns:
+            The next checkpoints; an empty list at the end.
+        """
+        left = None if self.query.limit is None else self.query.limit - self._given
+        if left is not None and left <= 0:
+            return []
+        if self._threads is None:
+            self._threads = yield from self._begin()
+        found: list[CheckpointTuple] = []
+        while left is None or len(found) < left:
+            newest = yield from self._newest(left)
+            if newest is None:
+                break
+            found.append(self.backend.as_tuple(newest.thread_id, newest.read.popleft()))
+            if not newest.read:
+                break  # What was read is given before more is read.
+        self._given += len(found)
+        return found
+
+    def _begin(self) -> Steps[list[_Thread]]:
+        if self.query.thread_id is not None:
+            return [_Thread(self.query.thread_id)]
+        names = yield from self.backend.thread_ids()
+        return [_Thread(name) for name in names]
+
+    def _newest(self, left: int | None) -> Steps[_Thread | None]:
+        threads = self._threads or []
+        page = _LIST_PAGE if len(threads) == 1 else _LIST_PAGE_OF_MANY
+        for thread in threads:
+            while not thread.read and not thread.over:
+                yield from self._read_on(thread, page if left is None else min(left, page))
+        full = [thread for thread in threads if thread.read]
+        return max(full, key=lambda thread: thread.read[0].record.checkpoint_id, default=None)
+
+    def _read_on(self, thread: _Thread, limit: int) -> Steps[None]:
+        query = self.query
+        if query.checkpoint_id is not None and query.ns is not None:
+            stored = yield from self.backend.threads.find(thread.thread_id, query.ns, query.checkpoint_id)
+            if stored is not None and self._wants(stored.record):
+                thread.read.append(stored)
+            thread.over = True
+            return
+        page, thread.cursor = yield from self.backend.threads.page(
+            thread.thread_id,
+            ns=query.ns,
+            before=query.before if thread.cursor is None else None,
+            start=thread.cursor,
+            limit=limit,
+            wanted=self._wants,
+        )
+        thread.read.extend(page)
+        thread.over = thread.cursor is None
+
+    def _wants(self, record: CheckpointRecord) -> bool:
+        query = self.query
+        if query.checkpoint_id is not None and record.checkpoint_id != query.checkpoint_id:
+            return False
+        if query.before is not None and record.checkpoint_id >= query.before:
+            return False
+        return not query.wanted or _has(self.backend.metadata(record), query.wanted)
+
+
+@dataclass(slots=True)
+class _Thread:
+    """How far a thread was read."""
+
+    thread_id: str
+    read: deque[Stored] = field(default_factory=deque)
+    cursor: Cursor | None = None
+    over: bool = False
+
+
+def _has(metadata: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    return all(metadata.get(key) == value for key, value in wanted.items())
+
+
+def read_listing(
+    config: RunnableConfig | None, wanted: Mapping[str, Any] | None, before: RunnableConfig | None, limit: int | None
+) -> ListQuery:
+    """Reads the arguments of `list`; see there."""
+    older = None if not before else (before.get("configurable") or {}).get("checkpoint_id") or None
+    if config is None:
+        return ListQuery(wanted=wanted or {}, before=older, limit=limit)
+    address = read_address(config)
+    return ListQuery(
+        thread_id=address.thread_id,
+        ns=listed_namespace(config),
+        checkpoint_id=address.checkpoint_id,
+        wanted=wanted or {},
+        before=older,
+        limit=limit,
+    )
+
+
+_HISTORY_PAGE: Final = 128
+
+
+@dataclass(slots=True)
+class AncestorReader:
+    """Reads the ancestors of a checkpoint, newest first.
+
+    Parents have smaller ids than their children unless the clocks of two machines disagree; such a parent is looked
+    for by itself.
+    """
+
+    threads: ThreadStore
+    address: Address
+    _page: dict[str, Stored] = field(default_factory=dict)
+    _last: str | None = None
+    _cursor: Cursor | None = None
+    _over: bool = False
+
+    def find(self, checkpoint_id: str, child_id: str) -> Steps[Stored | None]:
+        """Finds the parent of a checkpoint."""
+        while not self._over and (self._last is None or checkpoint_id < self._last):
+            yield from self._read_on(child_id)
+        if checkpoint_id in self._page:
+            return self._page[checkpoint_id]
+        return (yield from self.threads.find(self.address.thread_id, self.address.ns, checkpoint_id))
+
+    def _read_on(self, child_id: str) -> Steps[None]:
+        page, self._cursor = yield from self.threads.page(
+            self.address.thread_id,
+            ns=self.address.ns,
+            before=child_id if self._last is None else None,
+            start=self._cursor,
+            limit=_HISTORY_PAGE,
+        )
+        self._page = {stored.record.checkpoint_id: stored for stored in page}
+        self._last = page[-1].record.checkpoint_id if page else ""
+        self._over = self._cursor is None
+
+
+def gather(
+    threads: ThreadStore, codec: Codec, address: Address, channels: Sequence[str]
+) -> Steps[Mapping[str, DeltaChannelHistory]]:
+    """Gathers the history of channels; see `BaseCheckpointSaver.get_delta_channel_history`.
+
+    Args:
+        threads: The store.
+        codec: How values are serialised.
+        address: The checkpoint, whose own writes do not count.
+        channels: The channels.
+
+    Returns:
+        For each channel the writes of the ancestors, oldest first, and the newest stored value before them, if any.
+    """
+    if not channels:
+        return {}
+    wanted = dict.fromkeys(channels)
+    collected: dict[str, list[WriteTuple]] = {channel: [] for channel in wanted}
+    seeds: dict[str, Any] = {}
+    target = yield from threads.find(address.thread_id, address.ns, address.checkpoint_id)
+    ancestors = AncestorReader(threads, address)
+    child = target
+    seen: set[str] = set()
+    while (
+        child is not None and child.record.parent_id and child.record.parent_id not in seen and len(seeds) < len(wanted)
+    ):
+        stored = yield from ancestors.find(child.record.parent_id, child.record.checkpoint_id)
+        if stored is None:
+            break
+        seen.add(stored.record.checkpoint_id)
+        for task_id, channel, value in reversed(pending(stored)):
+            if channel in wanted and channel not in seeds:
+                collected[channel].append((task_id, channel, codec.load(value)))
+        for channel in wanted:
+            if channel in stored.record.values and channel not in seeds:
+                seeds[channel] = codec.load(stored.record.values[channel])
+        child = stored
+    return {channel: _entry(collected[channel], channel, seeds) for channel in wanted}
+
+
+def _entry(collected: list[WriteTuple], channel: str, seeds: Mapping[str, Any]) -> DeltaChannelHistory:
+    entry: DeltaChannelHistory = {"writes": collected[::-1]}
+    if channel in seeds:
+        entry["seed"] = seeds[channel]
+    return entry

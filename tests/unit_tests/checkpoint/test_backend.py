@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from langchain_mix.checkpoint.addresses import Address, listed_namespace, read_address
+from langchain_mix.checkpoint.backend import Address, listed_namespace, read_address
 from langchain_mix.errors import MixInputError
 
 

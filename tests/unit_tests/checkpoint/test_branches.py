@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from langchain_mix.checkpoint.backend import CheckpointInfo, PendingWrite
+from langchain_mix.checkpoint.branches import build_tree
 from langchain_mix.checkpoint.positions import Position
-from langchain_mix.checkpoint.shelf import Item, PendingWrite
-from langchain_mix.checkpoint.tree import grow
 
 
 def item(checkpoint_id, parent_id=None, *, ns="", source="loop", step=0, positions=(), writes=(), **metadata):
-    return Item(
+    return CheckpointInfo(
         ns=ns,
         checkpoint_id=checkpoint_id,
         parent_id=parent_id,
@@ -33,7 +33,7 @@ ITEMS = [
 
 
 def test_a_branch_is_whose_parent_had_a_child_already():
-    tree = grow("a", "", ITEMS)
+    tree = build_tree("a", "", ITEMS)
     assert [node.checkpoint_id for node in tree.nodes] == ["1", "2", "3", "4", "5", "6"]
     assert [node.checkpoint_id for node in tree.nodes if node.is_branch] == ["4", "6"]
     assert [node.checkpoint_id for node in tree.roots] == ["1"]
@@ -45,7 +45,7 @@ def test_a_branch_is_whose_parent_had_a_child_already():
 
 
 def test_the_drawing():
-    lines = str(grow("a", "", ITEMS)).splitlines()
+    lines = str(build_tree("a", "", ITEMS)).splitlines()
     assert [line.split("  ")[0] for line in lines] == ["o 1", "o 2", "| * 6", "| o 4", "| o 5", "o 3"]
     assert lines[1] == "o 2  step 0  loop  session S after 2 rows"
     assert lines[3] == "| o 4  step 1  fork  branch"
@@ -53,20 +53,20 @@ def test_the_drawing():
 
 
 def test_a_pruned_parent_and_missing_metadata_do_no_harm():
-    lone = Item("", "7", "gone", "", {}, frozenset())
-    tree = grow("a", "", [lone])
+    lone = CheckpointInfo("", "7", "gone", "", {}, frozenset())
+    tree = build_tree("a", "", [lone])
     assert tree.roots == tree.nodes
     assert str(tree) == "* 7  step ?  ?"
-    assert grow("a", "", []).latest is None
-    assert not str(grow("a", "", []))
+    assert build_tree("a", "", []).latest is None
+    assert not str(build_tree("a", "", []))
 
 
 def test_a_long_chain_is_drawn():
     chain = [item("0000")] + [item(f"{n:04}", f"{n - 1:04}") for n in range(1, 3000)]
-    assert len(str(grow("a", "", chain)).splitlines()) == 3000
+    assert len(str(build_tree("a", "", chain)).splitlines()) == 3000
 
 
 def test_parents_in_a_circle_end():
-    tree = grow("a", "", [item("1", "2"), item("2", "1")])
+    tree = build_tree("a", "", [item("1", "2"), item("2", "1")])
     assert [node.checkpoint_id for node in tree.ancestors("1")] == ["2"]
     assert not str(tree)

@@ -1,15 +1,17 @@
-"""Where checkpoints are kept, seen from above: what can be asked of any place that keeps them.
+"""What any place that keeps checkpoints can do, and the values that it is called with.
 
-Owns: what is known of a kept checkpoint without its values, and the operations. Refuses to know: whether they are kept
-in files of the Mix server (`mix_shelf.py`) or by another saver (`storage.py`).
+Owns: reading the address in a LangGraph config, a checkpoint without its values, and the operations of a backend.
+Refuses to know: whether checkpoints are kept in files of the Mix server (`file_backend.py`) or by another saver
+(`saver_backend.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeAlias, TypeVar
 
+from langchain_core.runnables import RunnableConfig
 from langgraph.checkpoint.base import (
     ChannelVersions,
     Checkpoint,
@@ -18,9 +20,92 @@ from langgraph.checkpoint.base import (
     DeltaChannelHistory,
 )
 
-from langchain_mix.checkpoint.addresses import Address
 from langchain_mix.checkpoint.positions import Position, Renew
 from langchain_mix.errors import MixInputError
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """A thread, a namespace in it, and perhaps one checkpoint.
+
+    Attributes:
+        thread_id: The thread, any text.
+        ns: The namespace; the root graph's is empty.
+        checkpoint_id: The checkpoint, or None for the newest.
+    """
+
+    thread_id: str
+    ns: str = ""
+    checkpoint_id: str | None = None
+
+    def at(self, checkpoint_id: str | None) -> Address:
+        """The same namespace, another checkpoint."""
+        return replace(self, checkpoint_id=checkpoint_id)
+
+    def config(self) -> RunnableConfig:
+        """The config that LangGraph is given for it."""
+        return {
+            "configurable": {
+                "thread_id": self.thread_id,
+                "checkpoint_ns": self.ns,
+                "checkpoint_id": self.checkpoint_id,
+            }
+        }
+
+    def parent_config(self, parent_id: str | None) -> RunnableConfig | None:
+        """The config of the parent, or None if there is none."""
+        return self.at(parent_id).config() if parent_id else None
+
+
+def read_address(config: RunnableConfig) -> Address:
+    """Reads the address in a config. A namespace or a checkpoint may lack or be None, as LangGraph itself leaves them.
+
+    Args:
+        config: The config.
+
+    Returns:
+        The address.
+
+    Raises:
+        MixInputError: There is no thread id, or an id that is no valid text.
+    """
+    given: dict[str, Any] = config.get("configurable") or {}
+    thread_id = given.get("thread_id")
+    if thread_id is None or thread_id == "":
+        raise MixInputError(
+            "The config names no thread.", hint='Pass {"configurable": {"thread_id": "..."}}; any text will do.'
+        )
+    checkpoint_id = given.get("checkpoint_id") or None
+    return Address(
+        thread_id=thread_name(thread_id),
+        ns=_text("checkpoint_ns", given.get("checkpoint_ns") or ""),
+        checkpoint_id=None if checkpoint_id is None else _text("checkpoint_id", checkpoint_id),
+    )
+
+
+def listed_namespace(config: RunnableConfig) -> str | None:
+    """The namespace that a listing is about; None for all of them."""
+    ns = (config.get("configurable") or {}).get("checkpoint_ns")
+    return None if ns is None else _text("checkpoint_ns", ns)
+
+
+def thread_name(thread_id: Any) -> str:
+    """The text of a thread id; LangGraph's users also pass numbers and UUIDs.
+
+    Raises:
+        MixInputError: It is no valid text.
+    """
+    return _text("thread_id", thread_id)
+
+
+def _text(name: str, value: Any) -> str:
+    text = str(value)
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise MixInputError(f"`{name}` is no valid text (lone surrogate): {text!r}.") from None
+    return text
+
 
 T = TypeVar("T")
 
@@ -47,7 +132,7 @@ class PendingWrite:
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class CheckpointInfo:
     """A kept checkpoint, without its values.
 
     Attributes:
@@ -98,12 +183,12 @@ class Snapshot:
         held: The same as they are kept, for who made the snapshot.
     """
 
-    items: tuple[Item, ...]
+    items: tuple[CheckpointInfo, ...]
     held: Any = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class ListQuery:
     """What a listing asks for.
 
     Attributes:
@@ -123,7 +208,7 @@ class Listing:
     limit: int | None = None
 
 
-class Shelf(Protocol):
+class CheckpointBackend(Protocol):
     """A place that keeps checkpoints. Every method gives a procedure."""
 
     def get(self, address: Address) -> Steps[CheckpointTuple | None]:
@@ -146,7 +231,7 @@ class Shelf(Protocol):
         """Gathers what the ancestors of a checkpoint wrote to channels, back to a stored value of each."""
         ...
 
-    def item(self, address: Address) -> Steps[Item | None]:
+    def item(self, address: Address) -> Steps[CheckpointInfo | None]:
         """Finds a checkpoint, or the newest of its namespace, without its values."""
         ...
 
@@ -154,7 +239,7 @@ class Shelf(Protocol):
         """Reads a whole thread."""
         ...
 
-    def revise(self, thread_id: str, decide: Callable[[Sequence[Item]], Keep]) -> Steps[None]:
+    def revise(self, thread_id: str, decide: Callable[[Sequence[CheckpointInfo]], Keep]) -> Steps[None]:
         """Removes from a thread what is not to stay.
 
         Args:
@@ -184,7 +269,7 @@ class Shelf(Protocol):
         ...
 
 
-def not_empty(thread_id: str) -> MixInputError:
+def thread_exists(thread_id: str) -> MixInputError:
     """The error for a thread that is to be made and exists."""
     return MixInputError(
         f"Thread {thread_id!r} holds checkpoints already; nothing was copied into it.",

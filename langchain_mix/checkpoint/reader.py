@@ -1,0 +1,182 @@
+"""Finds the current state of a thread. The theory is at the head of `writer.py`.
+
+Owns: which manifest counts, given owner file, epoch markers and manifests. Refuses to know: what is looked for in the
+state (`queries.py`), and how it is changed (`writer.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TypeVar
+
+from langchain_mix.checkpoint import names
+from langchain_mix.checkpoint.documents import DocumentIO
+from langchain_mix.checkpoint.encoding import MissingDocument, TornDocument, damaged
+from langchain_mix.checkpoint.runtime import Steps
+from langchain_mix.checkpoint.state import Manifest, OwnerClaim, ThreadState
+from langchain_mix.checkpoint.writer_cache import WriterCache
+from langchain_mix.errors import MixCheckpointDamaged, MixStoreContended
+
+T = TypeVar("T")
+
+
+class StateReader:
+    """Finds the current state of threads."""
+
+    def __init__(self, documents: DocumentIO, attempts: int) -> None:
+        """Takes what `ThreadStore` was given."""
+        self._documents = documents
+        self._attempts = attempts
+
+    def state(self, writer_cache: WriterCache, thread_id: str) -> Steps[ThreadState]:
+        """Tells what a thread holds; nothing if it does not exist.
+
+        One request if this process owns the lane and nobody has come since, else three. A thread that is not there, or
+        that an earlier version of this package has stored under visible names, costs one more.
+
+        What one process is storing while another takes an epoch may be seen here before it counts. If the first is
+        killed then, and the other has looked at its lane earlier, later reads do not find it: it was never
+        acknowledged. Ruling that out would take another request for every read, and a write where someone was killed.
+
+        Raises:
+            MixCheckpointDamaged: What decides cannot be read.
+        """
+        key = names.key_of(thread_id)
+        before = writer_cache.owned(key)
+        claim, torn = yield from self._owner(key)
+        own = writer_cache.owned(key)
+        if own is not None and own.claim == claim:
+            # Nobody had come when the register was read, so no one else can have stored anything by then.
+            return own.state
+        if own is not None and before is not None and own.claim == before.claim:
+            writer_cache.forget(
+                key
+            )  # Somebody has come: what is stored next needs a new epoch, and can take it at once.
+        manifest = yield from self._under_either_name(writer_cache, key, claim, exists=claim is not None or torn)
+        return ThreadState() if manifest is None else manifest.state
+
+    def _under_either_name(
+        self, writer_cache: WriterCache, key: str, claim: OwnerClaim | None, *, exists: bool
+    ) -> Steps[Manifest | None]:
+        """Finds the lane that counts: a hidden one as soon as there is one, for it holds all that visible ones held.
+
+        The visible files are deleted only after that: who finds no lane of either kind looks for a hidden one again.
+        """
+        manifest = (yield from self.manifest(key, claim)) if exists else None
+        if manifest is None:
+            problem: MixCheckpointDamaged | None = None
+            try:
+                manifest = yield from self.visible_manifest(key)
+            except MixCheckpointDamaged as damage:  # Or files that were moved meanwhile, and are being deleted.
+                problem = damage
+            if manifest is not None or (not exists and problem is None and (yield from self._is_new(key))):
+                return manifest
+            claim, _torn = yield from self._owner(key)
+            manifest = yield from self.manifest(key, claim)
+            if manifest is None and problem is not None:
+                raise problem
+        if manifest is not None:
+            writer_cache.note_written(key, manifest.claim)
+        return manifest
+
+    def visible_manifest(self, key: str) -> Steps[Manifest | None]:
+        """Finds the lane that an earlier version of this package has stored under visible names."""
+        visible = names.visible(key)
+        claim, torn = yield from self._owner(visible)
+        return None if claim is None and not torn else (yield from self.manifest(visible, claim))
+
+    def using(self, writer_cache: WriterCache, thread_id: str, use: Callable[[ThreadState], Steps[T]]) -> Steps[T]:
+        """Does something with what a thread holds, again if that was replaced meanwhile.
+
+        Args:
+            writer_cache: What this process remembers.
+            thread_id: The thread.
+            use: What to do. A document it needs may be gone because a rewrite has replaced it.
+
+        Returns:
+            Its result.
+
+        Raises:
+            MixCheckpointDamaged: A document is damaged, or missing though nothing was replaced.
+        """
+        state = yield from self.state(writer_cache, thread_id)
+        while True:
+            try:
+                return (yield from use(state))
+            except MissingDocument:
+                now = yield from self.state(writer_cache, thread_id)
+                if now.refs == state.refs and now.active.rows == state.active.rows:
+                    raise
+                state = now
+
+    def manifest(self, key: str, claim: OwnerClaim | None) -> Steps[Manifest | None]:
+        """Finds the lane that counts.
+
+        Args:
+            key: The thread.
+            claim: What the register held, None if it cannot be read.
+
+        Returns:
+            The lane, or None if nothing was ever stored.
+        """
+        for _ in range(self._attempts):
+            problem: MixCheckpointDamaged | None = None
+            manifest, again = None, 0
+            try:
+                manifest, again = yield from self._manifest_once(key, claim)
+            except MixCheckpointDamaged as damage:  # Or an old lane that somebody is deleting: see below.
+                problem = damage
+            if manifest is not None:
+                return manifest
+            now, _torn = yield from self._owner(key)
+            if now == claim:
+                if problem is not None:
+                    raise problem
+                # The last who came may have replaced all and deleted what was before, behind the back of this search.
+                if (yield from self._documents.manifest(key, again)) is None:
+                    return None
+            claim = now
+        raise MixStoreContended(
+            "The thread changes faster than it can be read.", hint="Other processes write to it at this moment."
+        )
+
+    def _manifest_once(self, key: str, claim: OwnerClaim | None) -> Steps[tuple[Manifest | None, int]]:
+        """The lane that counts, and which epoch's may have been written since it was looked for."""
+        start = 0
+        if claim is not None:
+            start = claim.epoch
+            manifest = yield from self._documents.manifest(key, start)
+            if manifest is not None and manifest.claim == claim:
+                return manifest, start
+        # Somebody is taking an epoch, or died doing so. The last lane that was written counts.
+        last = yield from self._documents.last_taken_epoch(key, start)
+        return (yield from self.below(key, last + 1)), max(start, last)
+
+    def below(self, key: str, epoch: int) -> Steps[Manifest | None]:
+        """Finds the last lane of an epoch before this one."""
+        for earlier in range(epoch - 1, -1, -1):
+            manifest = yield from self._documents.manifest(key, earlier)
+            if manifest is not None:
+                return manifest
+        return None
+
+    def _is_new(self, key: str) -> Steps[bool]:
+        """Whether a thread without a register was never written to.
+
+        Raises:
+            MixCheckpointDamaged: It was: the register has been deleted.
+        """
+        yield from self._documents.session_files.verify()
+        if not (yield from self._documents.is_epoch_taken(key, 0)):
+            return True
+        claim, torn = yield from self._owner(key)
+        if claim is None and not torn:  # Registers are written before gates, and never deleted.
+            raise damaged(names.owner(key), "is missing, though the thread has been written to")
+        return False
+
+    def _owner(self, key: str) -> Steps[tuple[OwnerClaim | None, bool]]:
+        """What the register holds, and whether it cannot be read."""
+        try:
+            return (yield from self._documents.settled_owner(key)), False
+        except TornDocument:
+            return None, True
