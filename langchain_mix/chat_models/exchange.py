@@ -42,7 +42,7 @@ from langchain_mix.chat_models.retries import FAILED_CALLS, Path, path_of
 from langchain_mix.chat_models.tool_runs import AsyncToolRuns, ToolRuns
 from langchain_mix.generators import Owned
 from langchain_mix.pointer import KEY
-from langchain_mix.protocol.turn.outcomes import expired
+from langchain_mix.protocol.turn.errors import expired
 from langchain_mix.protocol.turn.updates import TextDelta, ToolFinished, TurnResult, Update
 
 if TYPE_CHECKING:

@@ -38,8 +38,8 @@ from langchain_mix.client._turns import (
 from langchain_mix.generators import Owned
 from langchain_mix.protocol import calls, flows
 from langchain_mix.protocol.retry import reopen_wait
-from langchain_mix.protocol.turn.outcomes import expired
-from langchain_mix.protocol.turn.steps import (
+from langchain_mix.protocol.turn.errors import expired
+from langchain_mix.protocol.turn.signals import (
     Answered,
     Ask,
     Cancel,

@@ -34,7 +34,7 @@ from langchain_mix.protocol.api import ApiKnowledge
 from langchain_mix.protocol.call import Call
 from langchain_mix.protocol.events import SSENotificationEventData, SSEPermissionEvent, SSEPermissionEventData
 from langchain_mix.protocol.retry import reopen_wait
-from langchain_mix.protocol.turn.steps import Ask, Notify
+from langchain_mix.protocol.turn.signals import Ask, Notify
 from langchain_mix.protocol.turn.updates import Update
 
 Answer = Callable[[SSEPermissionEventData], None]

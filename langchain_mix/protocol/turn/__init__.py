@@ -1,5 +1,6 @@
-"""A turn as a state machine, and all it tells.
+"""A chat turn as a state machine.
 
-`machine.py` is the entrance; `stream.py`, `answers.py` and `settling.py` hold the rules, by what happens. Nothing is
-imported here: who only names updates does not load the machine.
+`machine.py` is the entrance and has the rules for answers and for streams that end; `stream.py` has those for events,
+`reconciliation.py` those for the stored messages. Nothing is imported here, so that a module which only names updates
+does not load the machine.
 """

@@ -1,21 +1,36 @@
 """`Turn`: signals in, effects out.
 
-Owns: the machine that the shells drive. Refuses to know: clocks, sockets, threads, event loops; the shells have them.
+Owns: the machine that the shells drive, and the rules for answers, streams that end and time that is over: a message is
+sent at most once, whatever happens to its answer. Refuses to know: clocks, sockets, threads, event loops; the shells
+have them.
 """
 
 from __future__ import annotations
 
-from langchain_mix.protocol.api import ApiKnowledge
-from langchain_mix.protocol.turn import answers, settling, stream
-from langchain_mix.protocol.turn.state import Effects, Phase, State
-from langchain_mix.protocol.turn.steps import Answered, Dropped, Read, Received, Signal
+from langchain_mix import errors
+from langchain_mix.protocol.api import ApiKnowledge, having
+from langchain_mix.protocol.events import SSECompleteEventData
+from langchain_mix.protocol.models import SendMessageResponse
+from langchain_mix.protocol.retry import RETRIED_STATUSES
+from langchain_mix.protocol.turn import errors as turn_errors
+from langchain_mix.protocol.turn import reconciliation, stream
+from langchain_mix.protocol.turn.signals import Answered, Cancel, Dropped, Read, Received, Reconcile, Reopen, Signal
+from langchain_mix.protocol.turn.state import (
+    MAX_FRUITLESS,
+    MAX_REOPENS,
+    Delivery,
+    Effects,
+    Phase,
+    State,
+    Visibility,
+)
 from langchain_mix.protocol.turn.updates import TurnResult
 
 
 class Turn:
     """One turn, from the open stream to its result.
 
-    Text is told exactly once, the message is sent at most once, and every turn ends. `step()` never raises on what a
+    Text is emitted exactly once, the message is sent at most once, and every turn ends. `step()` never raises on what a
     server sends. The object is fed, not copied: a turn may have tens of thousands of events.
     """
 
@@ -37,9 +52,9 @@ class Turn:
             text: The message, exactly as it will be sent.
             detected: The generations the server may be.
             command: The text is meant as a server command.
-            stale_error: Text of an error that ended the session's last turn and may be told once more (Mix 0.6.5 on).
-            cost_before: The session's cost before the turn in US dollars, if known; before Mix 0.8 only the difference
-                tells what a turn has cost.
+            stale_error: Text of an error that ended the session's last turn and may come once more (Mix 0.6.5 on).
+            cost_before: The session's cost before the turn in US dollars, if known; before Mix 0.8 a turn costs the
+                difference.
             rows_before: The rows of the session before the turn, if known: an earlier message with the same words can
                 then never be taken for this one.
         """
@@ -60,17 +75,17 @@ class Turn:
 
     @property
     def stale_error(self) -> str:
-        """After the turn: text of its error, which the server may tell once more."""
+        """After the turn: text of its error, which the server may send once more."""
         return self._state.stale_error
 
     @property
     def over(self) -> bool:
-        """Whether the turn has ended, well or not."""
+        """True once the turn has ended, well or not."""
         return self._state.phase is Phase.DONE
 
     @property
     def may_run(self) -> bool:
-        """Whether the server may be working on the message, so that giving up means cancelling."""
+        """True while the server may be working on the message, so that giving up means cancelling."""
         return self._state.phase is Phase.RUNNING
 
     @property
@@ -80,11 +95,11 @@ class Turn:
 
     @property
     def news(self) -> int:
-        """A counter of what was new in the turn; while it stands still, nothing shows that anybody works on it."""
-        return self._state.news
+        """A counter of what was new in the turn; while it does not change, nothing shows that anybody works on it."""
+        return self._state.activity.news
 
     def partial(self) -> TurnResult:
-        """What is known of the turn by now."""
+        """Returns what is known of the turn by now."""
         return self._state.partial()
 
     def step(self, signal: Signal) -> Effects:
@@ -100,11 +115,87 @@ class Turn:
         if state.phase is Phase.DONE:
             return ()
         if isinstance(signal, Received):
-            return stream.hear(state, signal.event)
+            return stream.handle_event(state, signal.event)
         if isinstance(signal, Answered):
-            return answers.answered(state, signal)
+            return _handle_answer(state, signal)
         if isinstance(signal, Read):
-            return settling.read(state, signal)
+            return reconciliation.handle_read(state, signal)
         if isinstance(signal, Dropped):
-            return answers.dropped(state, signal.error)
-        return answers.expired(state, signal.seconds, quiet=signal.quiet)
+            return _handle_drop(state, signal.error)
+        return _handle_expiry(state, signal.seconds, quiet=signal.quiet)
+
+
+def _handle_answer(state: State, signal: Answered) -> Effects:
+    """Handles the answer to the message, or the error in its place."""
+    if state.phase is not Phase.RUNNING:
+        return ()
+    if signal.error is not None:
+        return _handle_refusal(state, signal.error)
+    state.delivery = Delivery.ANSWERED
+    reply = signal.reply
+    if state.detected.supports("user_message_created") is False:
+        _expect_events(state)  # No event will announce them.
+    if reply is None:
+        return ()
+    if reply.accepted:
+        state.narrow(having("send_waits", value=False))
+        return ()
+    return _handle_reply(state, reply)
+
+
+def _expect_events(state: State) -> None:
+    if state.visibility is Visibility.HIDDEN:
+        state.visibility = Visibility.EXPECTED
+
+
+def _handle_reply(state: State, reply: SendMessageResponse) -> Effects:
+    """Handles an answer that holds the reply: a server command, or a whole turn (Mix 0.5 and 0.6)."""
+    content = reply.assistant_response or ""
+    if reply.is_command:
+        state.accumulator.answer(content)
+        return state.finish(command=True)
+    state.narrow(having("send_waits"))
+    _expect_events(state)
+    state.phase, state.last_id = Phase.CLOSING, reply.id
+    state.complete = SSECompleteEventData(content=content, message_id=reply.id)
+    return (state.final_read(),)
+
+
+def _handle_refusal(state: State, error: errors.MixError) -> Effects:
+    if error.acted == "no":
+        return state.fail(error)
+    if isinstance(error, errors.ErrorResponse) and "agent processing" in error.error.message:
+        return state.end_with(turn_errors.failed_answer(error))  # Mix 0.6 answers a failed turn so.
+    state.lost = error
+    if state.delivery is Delivery.SENT:
+        state.delivery = Delivery.LOST
+    # Unless the stream has shown the turn already, what the server has stored decides whether the message arrived.
+    # Nothing is sent again.
+    return () if state.accepted else (Reconcile(export=True),)
+
+
+def _handle_drop(state: State, error: errors.MixError) -> Effects:
+    """Handles the end of the stream."""
+    if state.ending:
+        return ()
+    answered = isinstance(error, errors.MixResponseError | errors.MixUsageError)
+    final = answered and error.status_code not in RETRIED_STATUSES
+    state.reopens += 1
+    if state.phase is Phase.OPENING:
+        return state.fail(error) if final or state.reopens > MAX_REOPENS else (Reopen(state.reopens),)
+    if state.detected.supports("close_cancels") is True:
+        return state.end_with(turn_errors.interrupted(error))
+    state.activity.fruitless += 1
+    if final or state.reopens > MAX_REOPENS or state.activity.fruitless > MAX_FRUITLESS:
+        lost = state.lost_answer
+        return state.fail(turn_errors.left_running(error) if lost is None else turn_errors.unknown_outcome(lost))
+    return (Reopen(max(state.reopens, state.activity.fruitless)),)
+
+
+def _handle_expiry(state: State, seconds: float, *, quiet: bool = False) -> Effects:
+    """Handles the end of the time allowed for the turn, or for its silence."""
+    if state.phase is Phase.OPENING:
+        return state.fail(turn_errors.expired(seconds, sent=False))
+    if state.ending:
+        return ()
+    return (Cancel(), *state.end_with(turn_errors.expired(seconds, sent=True, taken=state.accepted, quiet=quiet)))

@@ -1,6 +1,23 @@
-"""What a turn remembers, and the ways in which it ends.
+"""The state of a turn and the ways in which it ends.
 
-Owns: the state of one turn. Refuses to know: what changes it (`stream.py`, `answers.py`, `settling.py`).
+Owns: what is known of one turn. Refuses to know: what changes it (`machine.py`, `stream.py`, `reconciliation.py`).
+
+Three small state machines run side by side.
+
+`Phase`: how far the turn is. OPENING → RUNNING → CLOSING → (COUNTING →) DONE. From CLOSING it goes back to RUNNING when
+the end proves to be that of another turn.
+
+`Delivery`: what became of the request that sends the message; it changes once from SENT.
+
+`Visibility`: what the session's stream has shown of this turn. HIDDEN → EXPECTED → SHOWN; back to EXPECTED when what
+was shown proves to be another turn's.
+
+| delivery | nothing shown on the stream                                  | shown on the stream |
+|----------|--------------------------------------------------------------|---------------------|
+| UNSENT   | the message waits for `connected`                            | -                   |
+| SENT     | the answer is awaited                                        | accepted            |
+| LOST     | the stored messages decide whether the message arrived       | accepted            |
+| ANSWERED | accepted; but stored messages that never show it prove a loss | accepted            |
 """
 
 from __future__ import annotations
@@ -13,9 +30,10 @@ from typing import Final
 from langchain_mix import errors
 from langchain_mix.protocol.api import ApiKnowledge, ApiVersion
 from langchain_mix.protocol.events import SSECompleteEventData
-from langchain_mix.protocol.turn import outcomes
-from langchain_mix.protocol.turn.narration import Narration
-from langchain_mix.protocol.turn.steps import Effect, Fail, Finish, Reconcile
+from langchain_mix.protocol.turn import errors as turn_errors
+from langchain_mix.protocol.turn.accumulator import MessageAccumulator
+from langchain_mix.protocol.turn.signals import Effect, Fail, Finish, Reconcile
+from langchain_mix.protocol.turn.transcript import Transcript
 from langchain_mix.protocol.turn.updates import TurnResult
 
 MAX_REOPENS: Final = 5
@@ -32,7 +50,7 @@ Effects = tuple[Effect, ...]
 
 
 class Phase(Enum):
-    """How far a turn has come."""
+    """The stage of a turn."""
 
     OPENING = auto()
     """Nothing was sent."""
@@ -40,19 +58,100 @@ class Phase(Enum):
     """The message is on its way or taken."""
     CLOSING = auto()
     """The end is known; the stored messages are being read."""
+    COUNTING = auto()
+    """Only the session's counters are missing; the export is being read."""
     DONE = auto()
-    """`Finish` or `Fail` was told."""
+    """`Finish` or `Fail` was returned."""
 
 
-class Blind(Enum):
-    """Why text is not told as it comes."""
+class Delivery(Enum):
+    """The request that sends the message."""
 
-    NO = auto()
-    """It is told as it comes."""
+    UNSENT = auto()
+    """It was not sent."""
+    SENT = auto()
+    """It is on its way or waits for its answer."""
+    LOST = auto()
+    """Its answer was lost, or says nothing of whether the message was taken."""
+    ANSWERED = auto()
+    """The server has taken the message."""
+
+
+class Visibility(Enum):
+    """The turn on the session's stream."""
+
+    HIDDEN = auto()
+    """Events may be another turn's (Mix 0.7 on: until `user_message_created` names this turn's message)."""
+    EXPECTED = auto()
+    """The next event that names no foreign message is this turn's."""
+    SHOWN = auto()
+    """The stream has shown events of this turn."""
+
+
+class TextSuppression(Enum):
+    """The reason why text is not emitted as it arrives."""
+
+    NONE = auto()
+    """It is emitted as it arrives."""
     UNTIL_TOOL = auto()
     """The stream broke: the message being written lacks pieces. When its tools run it is complete and stored."""
     UNTIL_END = auto()
-    """Another turn runs in the session: only the stored messages tell whose text is whose."""
+    """Another turn runs in the session: only the stored messages show whose text is whose."""
+
+
+@dataclass(slots=True)
+class OtherTurns:
+    """Turns of other clients in the session.
+
+    Attributes:
+        message_ids: Messages that belong to them.
+        user_ids: Users' rows that were reported to begin them.
+        concurrent: The number of those that ran at the same time as this turn.
+        possible: True if the stored messages leave room for turns at the same time.
+        ends: Ends seen that may be anyone's, this turn's included: last messages and errors.
+    """
+
+    message_ids: set[str] = field(default_factory=set)
+    user_ids: set[str] = field(default_factory=set)
+    concurrent: int = 0
+    possible: bool = False
+    ends: set[str] = field(default_factory=set)
+
+    def all_ended(self, end: str) -> bool:
+        """Returns True if with this end every turn seen has ended, this one included: only then one end is its own."""
+        self.ends.add(end)
+        return len(self.ends) > self.concurrent
+
+
+@dataclass(slots=True)
+class Activity:
+    """Signs that somebody works in the session.
+
+    Attributes:
+        news: Counts what was new: events of a turn, changes of the stored messages.
+        fruitless: Streams in a row that ended without anything new.
+        unknown: The last event of an unknown kind; one that is equal is not new.
+        stored: The size of the stored messages when they were last read.
+    """
+
+    news: int = 0
+    fruitless: int = 0
+    unknown: tuple[str, str] = ("", "")
+    stored: tuple[int, int, int] | None = None
+
+    def progress(self) -> None:
+        """Notes that something new has come: the turn, or another one of the session, is alive."""
+        self.news += 1
+        self.fruitless = 0
+
+    def compare(self, transcript: Transcript) -> None:
+        """Notes whether the stored messages have grown: events may be lost while no stream is open."""
+        size = len(transcript.rows)
+        text = sum(len(row.text) + len(row.thinking) for row in transcript.rows)
+        stored = (size, text, sum(len(row.tool_calls) for row in transcript.rows))
+        if self.stored not in {None, stored}:
+            self.progress()
+        self.stored = stored
 
 
 @dataclass(slots=True, kw_only=True)
@@ -67,36 +166,28 @@ class State:
         stale_error: Text of an error of the turn before that may come once more; after the turn, of this one's.
         cost_before: The session's cost before the turn, if known.
         rows_before: The session's rows before the turn, if known.
-        user_id: The row of the user's message, once told.
-        sent: The message was sent, or is being sent.
-        accepted: The server has taken it.
-        ours: What the stream tells is about this turn.
-        touched: The stream has told something about this turn.
-        foreign_ids: Messages that belong to other turns.
-        foreign_users: Users' rows that were told to begin turns of other clients.
-        besides: Turns of other clients that ran at the same time.
-        mixed: Other turns may have run at the same time, as the stored messages have it.
-        ends: Ends seen that may be anyone's: last messages and errors.
-        early_error: An error that came before anything else of this turn.
-        heard_error: The error that the stream told as this turn's end.
-        resume_at: The call at which a stream that broke may be told on, if one has just been heard of.
-        held: What waits until the stored messages were read.
-        lost_answer: Why the message's answer was lost, as long as nothing shows that the message arrived.
-        lost: Why the message's answer was lost.
-        answered: The message's answer came.
+        phase: See the head of this module.
+        delivery: The same.
+        visibility: The same.
+        suppression: The reason why text is held back, if it is.
+        accumulator: The messages as far as they were emitted.
+        result: The result as far as it is known.
+        others: Turns of other clients.
+        activity: Signs of life.
+        user_id: The row of the user's message, once it is known.
+        candidate: A message that may be this turn's, or that of an earlier turn with the same words.
         last_id: This turn's last message, where the message's own answer names it.
+        lost: The error by which the message's answer was lost.
+        early_error: An error that came before anything else of this turn.
+        reported_error: The error that the stream reported as this turn's end.
+        failure: The error with which the turn will end.
+        complete: The server's own account of the end.
+        resume_at: The call at which updates of a stream that broke may go on, if one was just reported.
+        held: Effects that wait until the stored messages were read.
+        reopens: Attempts in a row to open the stream again.
         doubts: How often the stored messages gave no answer.
         unproven: How often the stored messages did not hold a message that was answered, or could not be read for it.
         idle_reads: How often in a row nobody was at work in the session and yet this turn had no end.
-        candidate: A message that may be this turn's, or that of an earlier turn with the same words.
-        counting: All that is missing are the session's counters.
-        reopens: Attempts in a row to open the stream again.
-        fruitless: Streams in a row that ended without anything new.
-        news: Counts what was new: events of a turn, changes of the stored messages.
-        last_unknown: The last event of an unknown kind; one that is equal is not new.
-        stored: The size of the stored messages when they were last read.
-        failure: With what the turn will end.
-        complete: The server's own account of the end.
     """
 
     session_id: str
@@ -107,82 +198,88 @@ class State:
     cost_before: float | None = None
     rows_before: int | None = None
     phase: Phase = Phase.OPENING
-    blind: Blind = Blind.NO
-    narration: Narration = field(default_factory=Narration)
+    delivery: Delivery = Delivery.UNSENT
+    visibility: Visibility = Visibility.HIDDEN
+    suppression: TextSuppression = TextSuppression.NONE
+    accumulator: MessageAccumulator = field(default_factory=MessageAccumulator)
     result: TurnResult = field(default_factory=lambda: TurnResult(session_id=""))
+    others: OtherTurns = field(default_factory=OtherTurns)
+    activity: Activity = field(default_factory=Activity)
     user_id: str = ""
-    sent: bool = False
-    accepted: bool = False
-    ours: bool = False
-    touched: bool = False
-    foreign_ids: set[str] = field(default_factory=set)
-    foreign_users: set[str] = field(default_factory=set)
-    besides: int = 0
-    mixed: bool = False
-    ends: set[str] = field(default_factory=set)
+    candidate: str = ""
+    last_id: str = ""
+    lost: errors.MixError | None = None
     early_error: str = ""
-    heard_error: str = ""
+    reported_error: str = ""
+    failure: errors.MixError | None = None
+    complete: SSECompleteEventData | None = None
     resume_at: str = ""
     held: Effects = ()
-    lost_answer: errors.MixError | None = None
-    lost: errors.MixError | None = None
-    answered: bool = False
-    last_id: str = ""
+    reopens: int = 0
     doubts: int = 0
     unproven: int = 0
     idle_reads: int = 0
-    candidate: str = ""
-    counting: bool = False
-    reopens: int = 0
-    fruitless: int = 0
-    news: int = 0
-    last_unknown: tuple[str, str] = ("", "")
-    stored: tuple[int, int, int] | None = None
-    failure: errors.MixError | None = None
-    complete: SSECompleteEventData | None = None
 
     def __post_init__(self) -> None:
         """Names the turn in its result."""
         self.result.session_id, self.result.sent_text = self.session_id, self.text
 
+    @property
+    def sent(self) -> bool:
+        """True once the message is on its way."""
+        return self.delivery is not Delivery.UNSENT
+
+    @property
+    def shown(self) -> bool:
+        """True once the stream has shown events of this turn."""
+        return self.visibility is Visibility.SHOWN
+
+    @property
+    def accepted(self) -> bool:
+        """True once the server is known to have taken the message."""
+        return self.delivery is Delivery.ANSWERED or self.visibility is Visibility.SHOWN
+
+    @property
+    def lost_answer(self) -> errors.MixError | None:
+        """The error by which the answer was lost, as long as nothing shows that the message arrived."""
+        return None if self.accepted else self.lost
+
+    @property
+    def ending(self) -> bool:
+        """True while the stored messages are read after the end."""
+        return self.phase is Phase.CLOSING or self.phase is Phase.COUNTING
+
     def is_own(self, message_id: str | None) -> bool:
-        """Whether an event of the session's own agent belongs to this turn; remembers what was learned."""
+        """Returns True if an event of the session's own agent belongs to this turn; remembers what it shows."""
         if self.phase is not Phase.RUNNING:
             return False
-        if not self.ours:
+        if self.visibility is Visibility.HIDDEN:
             if message_id is not None:
-                self.foreign_ids.add(message_id)  # Mix 0.7 on: what comes before our user_message_created is not ours.
-            elif self.detected.supports("user_message_created") is not True:
-                self.ours = True
-        if not self.ours or (message_id is not None and message_id in self.foreign_ids):
+                # Mix 0.7 on: what comes before this turn's user_message_created is another turn's.
+                self.others.message_ids.add(message_id)
+                return False
+            if self.detected.supports("user_message_created") is True:
+                return False
+        elif message_id is not None and message_id in self.others.message_ids:
             return False
-        if not self.touched:
-            self.touched = self.accepted = True
-            self.lost_answer = None
+        self.visibility = Visibility.SHOWN
         return True
 
-    def all_ended(self, end: str) -> bool:
-        """Whether, with this end, every turn seen in the session has ended: only then one of the ends is ours."""
-        self.ends.add(end)
-        return len(self.ends) > self.besides
+    def mark_concurrent(self, concurrent: int) -> None:
+        """Notes that other clients' turns run at the same time: only the stored messages can be trusted from here on.
 
-    def contend(self, besides: int) -> None:
-        """Another client's turn runs at the same time: from here on only the stored messages can be trusted.
-
-        Mix has no busy check. Both turns run over the same history and tell their events on every stream, some of them
+        Mix has no busy check. All turns run over the same history and send their events to every stream, some of them
         twice.
+
+        Args:
+            concurrent: The number of other turns, at least.
         """
-        self.besides = max(self.besides, besides)
-        self.result.contended, self.blind = True, Blind.UNTIL_END
+        self.others.concurrent = max(self.others.concurrent, concurrent)
+        self.result.contended, self.suppression = True, TextSuppression.UNTIL_END
 
-    def progress(self) -> None:
-        """Notes that something new has come: the turn, or another one of the session, is alive."""
-        self.news += 1
-        self.fruitless = 0
-
-    def go_on(self) -> None:
+    def resume(self) -> None:
         """Takes back that the turn has ended: it was another one's end."""
-        self.phase, self.complete, self.failure, self.heard_error = Phase.RUNNING, None, None, ""
+        self.phase, self.complete, self.failure, self.reported_error = Phase.RUNNING, None, None, ""
 
     def narrow(self, possible: Iterable[ApiVersion]) -> None:
         """Takes what was seen of the server's generation."""
@@ -190,22 +287,22 @@ class State:
             self.detected = self.detected.narrow(possible)
 
     def partial(self) -> TurnResult:
-        """What is known of the turn by now."""
-        self.result.messages = self.narration.messages()
+        """Returns what is known of the turn by now."""
+        self.result.messages = self.accumulator.messages()
         self.result.user_message_id = self.user_id
         return self.result
 
     def final_read(self) -> Reconcile:
-        """Which listing ends the turn.
+        """Returns the listing that ends the turn.
 
-        Mix 0.8 tells results and tokens among the messages; before it only the export tells reasons and counters.
+        Mix 0.8 lists results and tokens with the messages; before it only the export has reasons and counters.
         """
         return Reconcile(export=self.detected.supports("tool_results") is False)
 
     def end_with(self, error: errors.MixError) -> Effects:
         """Ends the turn with an error, once the stored messages were read."""
         self.failure, self.phase = error, Phase.CLOSING
-        self.stale_error = outcomes.echo_of(error) if self.detected.supports("errors_twice") is not False else ""
+        self.stale_error = turn_errors.echo_of(error) if self.detected.supports("errors_twice") is not False else ""
         return (self.final_read(),)
 
     def finish(self, *, command: bool = False) -> Effects:

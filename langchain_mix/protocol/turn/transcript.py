@@ -1,7 +1,7 @@
 """A session's stored messages, in one form whichever listing they come from.
 
 Owns: what rows say about a turn: which are its own, whether it is over, what it cost.
-Refuses to know: what was seen of it on a stream (`reconcile.py`).
+Refuses to know: what was seen of it on a stream (`accumulator.py`).
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ class StoredRow:
         text: Its text.
         thinking: Its reasoning.
         tool_calls: Calls of an assistant row.
-        finish_reason: Why the model stopped; empty while it has not, None where the listing does not tell.
-        usage: Its tokens, where the listing tells them.
-        model: The model, where the listing tells it.
+        finish_reason: Why the model stopped; empty while it has not, None where the listing does not say.
+        usage: Its tokens, where the listing has them.
+        model: The model, where the listing has it.
     """
 
     id: str
@@ -48,26 +48,26 @@ class Transcript:
 
     Attributes:
         rows: The rows.
-        last_call: Tokens of the session's last model call and the cost of the whole session, where the listing tells.
+        last_call: Tokens of the last model call and the cost of the session, where the listing has them.
     """
 
     rows: list[StoredRow]
     last_call: Usage | None = None
 
     def turn_of(
-        self, user_id: str, text: str, *, rows_before: int = 0, told: Collection[str] = ()
+        self, user_id: str, text: str, *, rows_before: int = 0, shown: Collection[str] = ()
     ) -> tuple[StoredRow | None, list[StoredRow]]:
         """Finds the rows of a turn.
 
         Args:
-            user_id: The row of the user's message, or empty if the server did not tell.
+            user_id: The row of the user's message, or empty if the server did not name it.
             text: The message as it was sent. Mix may have appended to it (plan mode).
             rows_before: Rows that the session is known to have had before the turn.
-            told: Messages that the stream has told of as the turn's own.
+            shown: Messages that the stream has shown as the turn's own.
 
         Returns:
             The user's row, or None if it is not there, and the turn's assistant rows: those up to the next user row,
-            and up to the last one in `told` (Mix 0.7: a callback may store a user row in the middle of a turn).
+            and up to the last one in `shown` (Mix 0.7: a callback may store a user row in the middle of a turn).
         """
         start = -1
         for i, row in enumerate(self.rows):
@@ -78,21 +78,21 @@ class Transcript:
             return None, []
         after = self.rows[start + 1 :]
         end = next((i for i, row in enumerate(after) if row.role == "user"), len(after))
-        end = max(end, *(i + 1 for i, row in enumerate(after) if row.id in told), 0)
+        end = max(end, *(i + 1 for i, row in enumerate(after) if row.id in shown), 0)
         return self.rows[start], [row for row in after[:end] if row.role == "assistant"]
 
     def same_words(self, user: StoredRow, rows_before: int) -> list[StoredRow]:
-        """The other messages with the words of this one since then, newest first."""
+        """Returns the other messages with the same text since then, newest first."""
         alike = [r for r in self.rows[rows_before:] if r.role == "user" and r is not user and r.text == user.text]
         return alike[::-1]
 
     def holds(self, message_id: str) -> bool:
-        """Whether it has this row."""
+        """Returns True if it has this row."""
         return any(row.id == message_id for row in self.rows)
 
 
 def same_text(stored: str, sent: str) -> bool:
-    """Whether a stored or announced user text is the one that was sent.
+    """Returns True if a stored or announced user text is the one that was sent.
 
     Mix: plan mode appends a `<system-reminder>` block after a blank line, stores it and announces it.
     """
@@ -101,7 +101,7 @@ def same_text(stored: str, sent: str) -> bool:
 
 
 def up_to_call(rows: list[StoredRow], call_id: str) -> list[StoredRow]:
-    """The rows up to the one that made a tool call; none if it is not stored."""
+    """Returns the rows up to the one that made a tool call; none if it is not stored."""
     at = next((i for i, row in enumerate(rows) if any(c.id == call_id for c in row.tool_calls)), -1)
     return rows[: at + 1]
 
@@ -111,10 +111,10 @@ _ENDS: Final = frozenset({"end_turn", "max_tokens", "unknown", "stop"})
 
 
 def outcome_of(rows: list[StoredRow]) -> Outcome:
-    """Tells from the assistant rows of a turn whether it is over.
+    """Returns the state of a turn by its assistant rows.
 
-    A listing that tells no finish reasons (GET messages) counts a last row with text and without open calls as the end;
-    only ask it after a terminal event. The export tells them, so it can be asked at any time.
+    A listing without finish reasons (GET messages) counts a last row with text and without open calls as the end; use
+    it only after a terminal event. The export has them, so it can be used at any time.
     """
     if not rows:
         return "running"
@@ -139,7 +139,7 @@ def from_messages(messages: Iterable[BackendMessage]) -> Transcript:
 
 
 def from_export(export: ExportSession) -> Transcript:
-    """Reads GET /api/sessions/{id}/export, which tells finish reasons and counters but never results."""
+    """Reads GET /api/sessions/{id}/export, which has finish reasons and counters but never results."""
     rows = [
         StoredRow(
             m.id,
@@ -190,7 +190,7 @@ def _call(c: ToolCallData | ExportToolCall) -> ToolCall:
 
 
 def usage_of(rows: Iterable[StoredRow]) -> Usage | None:
-    """Adds up what the rows of a turn tell of their tokens; None if none tells."""
+    """Returns the sum of the tokens that the rows of a turn list; None if none does."""
     total: Usage | None = None
     for row in rows:
         if row.usage is not None:

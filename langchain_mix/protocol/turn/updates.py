@@ -1,7 +1,7 @@
-"""What a turn tells while it runs, and what it has given when it is over.
+"""Updates, which a turn emits while it runs, and its result.
 
-Owns: the vocabulary that the client, the chat model and the command line share. Refuses to know: how it came about
-(`turn.py`) and how it is shown.
+Owns: the vocabulary that the client, the chat model and the command line share. Refuses to know: how an update comes
+about (`machine.py`) and how it is shown.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from langchain_mix.protocol.events import SSENotificationEventData, SSEPermissio
 
 @dataclass(slots=True)
 class Accepted:
-    """The server has stored the user's message; its id, where the server tells it."""
+    """The server has stored the user's message; its id, where the server names it."""
 
     message_id: str
 
@@ -85,7 +85,7 @@ class ToolRunning:
 
 @dataclass(slots=True)
 class ToolFinished:
-    """A tool has run. What it gave follows in `ToolOutput`, on servers that tell it (Mix 0.8)."""
+    """A tool has run. Its result follows in `ToolOutput`, on servers that list it (Mix 0.8)."""
 
     id: str
     name: str
@@ -95,7 +95,7 @@ class ToolFinished:
 
 @dataclass(slots=True)
 class ToolOutput:
-    """What a tool gave, read from the stored messages."""
+    """The result of a tool, read from the stored messages."""
 
     id: str
     output: str
@@ -111,7 +111,7 @@ class PermissionRequested:
 
 @dataclass(slots=True)
 class NotificationReceived:
-    """The agent tells or asks the user something and waits for an answer."""
+    """The agent informs or asks the user and waits for an answer."""
 
     notification: SSENotificationEventData
 
@@ -170,8 +170,8 @@ class ToolCall:
         input: Arguments as JSON text; empty while they are unknown.
         status: How far it came.
         progress: The server's words about the run.
-        output: What the tool gave, or None where the server does not tell.
-        is_error: Whether the output is an error.
+        output: The result of the tool, or None where the server does not list it.
+        is_error: True if the output is an error.
     """
 
     id: str
@@ -209,8 +209,8 @@ class Usage:
         output_tokens: Tokens written.
         cache_creation_tokens: Of these, tokens written to the provider's cache.
         cache_read_tokens: Of these, tokens read from it.
-        cost: US dollars, or None where the turn's share cannot be told.
-        whole_turn: Whether all model calls are counted. Before Mix 0.8 servers tell only the last one's tokens.
+        cost: US dollars, or None where the turn's share is unknown.
+        whole_turn: True if all model calls are counted. Before Mix 0.8 servers list only the last one's tokens.
     """
 
     input_tokens: int = 0
@@ -248,9 +248,9 @@ class TurnResult:
         reasoning_duration: Seconds of reasoning in the last message, 0 if unknown.
         row_count: Rows in the session after the turn, -1 if unknown. A fork at this index copies all of them.
         rows: The rows of the session after the turn, oldest first; empty if they were not read.
-        verified: Whether the stored messages were read and agree with this.
-        contended: Whether another client's turn ran in the session at the same time.
-        command: Whether this is the answer of a server command, which leaves no rows.
+        verified: True if the stored messages were read and agree with this.
+        contended: True if another client's turn ran in the session at the same time.
+        command: True for the answer of a server command, which leaves no rows.
     """
 
     session_id: str

@@ -14,7 +14,7 @@ from langchain_mix.protocol.api import ALL, CAPABILITIES, ApiKnowledge, ApiVersi
 from langchain_mix.protocol.event_reader import parse_event
 from langchain_mix.protocol.models import BackendMessage, ExportSession, SendMessageResponse
 from langchain_mix.protocol.sse import ServerSentEvent, SSEDecoder, encode
-from langchain_mix.protocol.turn import steps as st
+from langchain_mix.protocol.turn import signals as st
 from langchain_mix.protocol.turn import updates as up
 from langchain_mix.protocol.turn.machine import Turn
 from langchain_mix.protocol.turn.transcript import Transcript, from_export, from_messages

@@ -3,7 +3,7 @@
 import pytest
 
 from langchain_mix import errors
-from langchain_mix.protocol.turn import steps
+from langchain_mix.protocol.turn import signals
 from langchain_mix.protocol.turn import updates as up
 from langchain_mix.protocol.turn.state import MAX_FRUITLESS, MAX_REOPENS, MAX_UNPROVEN
 
@@ -20,7 +20,7 @@ def test_a_refused_connection_fails_at_once_and_says_that_nothing_was_done(bench
     server = bench()
     server.connected()
     error = errors.MixConnectionError("refused", acted="no")
-    assert server.refused(error) == [steps.Fail(error)]
+    assert server.refused(error) == [signals.Fail(error)]
     assert error.acted == "no"
     assert not server.turn.may_run
 
@@ -47,7 +47,7 @@ def test_an_internal_error_is_told_and_nothing_is_sent_again(bench):
     error = rest_error(errors.MixInternalError, 500, "Internal error during sending: x", acted="unknown")
     server.refused(error)
     assert server.error is error
-    assert len(server.of(steps.Send)) == 1
+    assert len(server.of(signals.Send)) == 1
 
 
 def test_a_failed_turn_of_0_6_is_an_agent_error_with_what_was_said(bench, row):
@@ -82,7 +82,7 @@ def test_a_lost_answer_goes_on_when_the_stream_tells_of_the_turn_later(bench, ro
     server.rows.append(row("assistant", "M", "a"))
     server.complete("a")
     assert server.result.text == "a"
-    assert len(server.of(steps.Send)) == 1
+    assert len(server.of(signals.Send)) == 1
 
 
 def test_a_lost_answer_without_evidence_is_unknown_after_the_second_doubt(bench, row):
@@ -96,7 +96,7 @@ def test_a_lost_answer_without_evidence_is_unknown_after_the_second_doubt(bench,
     assert server.error.acted == "unknown"
     assert server.error.sent == "POST /x"
     assert server.shown == ""
-    assert len(server.of(steps.Send)) == 1
+    assert len(server.of(signals.Send)) == 1
 
 
 def test_a_lost_answer_and_a_lost_server_is_unknown_and_not_left_running(bench):
@@ -114,7 +114,7 @@ def test_an_answer_by_a_proxy_is_a_lost_answer(bench, row):
     server.connected()
     server.refused(errors.MixDefaultError("502", acted="unknown"))
     assert not server.turn.over
-    assert server.of(steps.Reconcile)
+    assert server.of(signals.Reconcile)
 
 
 @pytest.mark.parametrize("api", ["0.6.5", "0.8"])
@@ -124,7 +124,7 @@ def test_a_slash_command_is_answered_at_once(bench, api):
     server.answered(id="cmd-help", role="assistant", userInput="/help", assistantResponse='{"type":"help"}')
     assert server.result.command is True
     assert server.result.text == '{"type":"help"}'
-    assert server.of(steps.Reconcile) == []
+    assert server.of(signals.Reconcile) == []
 
 
 def test_a_slash_command_of_0_5_is_answered_on_the_stream(bench):
@@ -170,17 +170,17 @@ def test_a_break_interrupts_the_turn_with_its_partial_where_it_cancels(bench, ro
     server.dropped()
     assert isinstance(server.error, errors.MixTurnInterrupted)
     assert server.error.turn.full_text == server.shown == "Hello"
-    assert server.of(steps.Reopen) == []
+    assert server.of(signals.Reopen) == []
 
 
 @pytest.mark.parametrize("api", ["0.6.5", "0.7", "0.8"])
 def test_a_broken_stream_is_reopened_and_never_sent_again(bench, row, api):
     server = bench(api=api).begun()
     server.say("Hel")
-    assert server.dropped() == [steps.Reopen(1)]
+    assert server.dropped() == [signals.Reopen(1)]
     server.rows.append(row("assistant", "M", "Hello w", finish=""))
     told = server.connected()
-    assert steps.Send() not in told
+    assert signals.Send() not in told
     assert up.Progress("reopened") in server.updates
     server.say("orld")  # The piece between was lost with the old stream, so this one is held back.
     assert server.shown == "Hel"
@@ -188,7 +188,7 @@ def test_a_broken_stream_is_reopened_and_never_sent_again(bench, row, api):
     server.complete("Hello world")
     assert server.shown == server.result.full_text == "Hello world"
     assert server.of(up.TextRestated) == []
-    assert len(server.of(steps.Send)) == 1
+    assert len(server.of(signals.Send)) == 1
 
 
 def broken_in_tools(bench, row, api):
@@ -260,9 +260,9 @@ def test_a_stream_that_never_opens_is_given_up_and_nothing_was_sent(bench):
     attempts = []
     while not server.turn.over:
         attempts += server.dropped(refused)
-    assert attempts[:-1] == [steps.Reopen(n) for n in range(1, MAX_REOPENS + 1)]
+    assert attempts[:-1] == [signals.Reopen(n) for n in range(1, MAX_REOPENS + 1)]
     assert server.error is refused
-    assert server.of(steps.Send) == []
+    assert server.of(signals.Send) == []
 
 
 def test_a_stream_that_cannot_be_had_back_leaves_the_turn_to_the_server(bench):
@@ -272,7 +272,7 @@ def test_a_stream_that_cannot_be_had_back_leaves_the_turn_to_the_server(bench):
     assert isinstance(server.error, errors.MixStreamError)
     assert server.error.acted == "yes"
     assert "Do not send it again" in server.error.hint
-    assert len(server.of(steps.Reopen)) == MAX_REOPENS
+    assert len(server.of(signals.Reopen)) == MAX_REOPENS
 
 
 def test_reopening_counts_from_one_again_once_it_brought_something_new(bench):
@@ -281,10 +281,10 @@ def test_reopening_counts_from_one_again_once_it_brought_something_new(bench):
     server.dropped()
     server.connected()
     server.heartbeat()
-    assert server.dropped() == [steps.Reopen(3)]
+    assert server.dropped() == [signals.Reopen(3)]
     server.connected()
     server.say("x")
-    assert server.dropped() == [steps.Reopen(1)]
+    assert server.dropped() == [signals.Reopen(1)]
 
 
 def test_rows_that_grow_between_two_streams_are_new(bench, row):
@@ -294,7 +294,7 @@ def test_rows_that_grow_between_two_streams_are_new(bench, row):
         server.dropped()
         server.rows.append(row("assistant", f"M{n}", "text", finish="tool_use", calls=[(f"T{n}", "Bash", "{}", "")]))
         server.connected()
-        assert server.dropped() == [steps.Reopen(1)]
+        assert server.dropped() == [signals.Reopen(1)]
         server.connected()
 
 
@@ -305,7 +305,7 @@ def test_what_comes_again_and_again_is_not_new(bench, again):
     body = {"messageId": "U", "content": "hi"} if again == "user_message_created" else {"a": 1}
     server.event(again, **body)
     for attempt in (1, 2, 3):
-        assert server.dropped() == [steps.Reopen(attempt)]
+        assert server.dropped() == [signals.Reopen(attempt)]
         server.connected()
         server.event(again, **body)
 
@@ -319,7 +319,7 @@ def test_a_stream_that_is_cut_again_and_again_ends_the_turn(bench, api):
         server.connected()
     assert isinstance(server.error, errors.MixStreamError)
     assert server.error.acted == "yes"
-    assert len(server.of(steps.Reopen)) == MAX_FRUITLESS
+    assert len(server.of(signals.Reopen)) == MAX_FRUITLESS
 
 
 @pytest.mark.parametrize("answer", ["taken", "lost"])
@@ -341,7 +341,7 @@ def test_a_message_that_nothing_proves_is_given_up(bench, answer, reads, sign):
     assert isinstance(server.error, errors.MixOutcomeUnknown), repr(server.error)
     assert server.error.acted == "unknown"
     assert "before sending it again" in server.error.hint
-    assert len(server.of(steps.Send)) == 1
+    assert len(server.of(signals.Send)) == 1
 
 
 def test_a_turn_that_shows_itself_is_never_unproven(bench):
@@ -362,33 +362,33 @@ def test_a_time_that_is_over_says_whether_the_server_may_have_acted(bench, quiet
     server.connected()
     if taken:
         server.accepted()
-    server.step(steps.Expired(3.0, quiet=quiet))
+    server.step(signals.Expired(3.0, quiet=quiet))
     assert isinstance(server.error, errors.MixTurnTimeout)
     assert server.error.acted == ("yes" if taken else "unknown")
-    assert len(server.of(steps.Cancel)) == 1
+    assert len(server.of(signals.Cancel)) == 1
 
 
 def test_a_refused_stream_is_not_knocked_at_again(bench):
     server = bench()
     error = errors.MixDefaultError("400")
-    assert server.dropped(error) == [steps.Fail(error)]
+    assert server.dropped(error) == [signals.Fail(error)]
 
 
 def test_a_budget_spent_before_sending_sends_nothing(bench):
     server = bench()
-    server.step(steps.Expired(2.5))
+    server.step(signals.Expired(2.5))
     assert isinstance(server.error, errors.MixTurnTimeout)
     assert server.error.acted == "no"
     assert "2.5 s" in server.error.message
-    assert server.of(steps.Send) == server.of(steps.Cancel) == []
+    assert server.of(signals.Send) == server.of(signals.Cancel) == []
 
 
 def test_a_budget_spent_while_it_runs_cancels_and_keeps_the_partial(bench, row):
     server = bench().begun()
     server.say("Hel")
     server.rows.append(row("assistant", "M", "Hello", finish="canceled"))
-    told = server.step(steps.Expired(1))
-    assert told[0] == steps.Cancel()
+    told = server.step(signals.Expired(1))
+    assert told[0] == signals.Cancel()
     assert isinstance(server.error, errors.MixTurnTimeout)
     assert server.error.acted == "yes"
     assert server.error.turn.full_text == "Hello"

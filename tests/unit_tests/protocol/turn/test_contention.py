@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from langchain_mix import errors
 from langchain_mix.protocol.api import CAPABILITIES, ApiVersion
 from langchain_mix.protocol.models import SendMessageResponse
-from langchain_mix.protocol.turn import steps
+from langchain_mix.protocol.turn import signals
 from langchain_mix.protocol.turn import updates as up
 
 APIS = ["0.6", "0.6.5", "0.7", "0.8", "next"]
@@ -130,7 +130,7 @@ class Session:
             self.server.refused(errors.ErrorResponse("ours failed", acted="yes", data=data))
             return
         body = {"id": self.mine.row.id, "role": "user", "userInput": "hi", "assistantResponse": self.mine.row.text}
-        self.server.step(steps.Answered(SendMessageResponse.model_validate(body)))
+        self.server.step(signals.Answered(SendMessageResponse.model_validate(body)))
 
     def run(self, order: list[str]) -> Any:
         """Plays the moments in this order."""
@@ -145,7 +145,7 @@ class Session:
 
     def advance(self, agent: Agent) -> None:
         if not agent.begun:
-            if agent is self.theirs or self.server.of(steps.Send):
+            if agent is self.theirs or self.server.of(signals.Send):
                 self.begin(agent)
             return
         self.at_once()
@@ -162,7 +162,7 @@ def play(session: Session, order: list[str]) -> Any:
 def check(session: Session, *, doubt: bool = False) -> None:
     server, mine = session.server, session.mine
     assert server.turn.over, "it hangs"
-    assert len(server.of(steps.Send)) == 1
+    assert len(server.of(signals.Send)) == 1
     if isinstance(server.error, errors.MixHistoryDiverged):
         assert doubt, "the rows tell it"
         assert mine.said.startswith(server.error.turn.full_text) or server.error.turn.full_text == ""
@@ -265,7 +265,7 @@ def test_a_turn_alone_reads_once_and_tells_as_it_comes(bench, row, api):
         session.advance(session.mine)
     assert session.server.result.full_text == session.mine.said
     assert not session.server.result.contended
-    assert len(session.server.of(steps.Reconcile)) == 1
+    assert len(session.server.of(signals.Reconcile)) == 1
     assert [u.text for u in session.server.updates if isinstance(u, up.TextDelta)] == ["ours0.", "and on. "]
 
 
@@ -283,4 +283,4 @@ def test_a_lost_message_is_not_taken_for_arrived_because_another_turn_told_somet
         if not server.turn.over:
             server.heartbeat()
     assert isinstance(server.error, errors.MixOutcomeUnknown)
-    assert len(server.of(steps.Send)) == 1
+    assert len(server.of(signals.Send)) == 1

@@ -3,7 +3,7 @@
 import pytest
 
 from langchain_mix import errors
-from langchain_mix.protocol.turn import steps
+from langchain_mix.protocol.turn import signals
 from langchain_mix.protocol.turn import updates as up
 
 EVERY = ["0.5", "0.6", "0.6.5", "0.7", "0.8", "next"]
@@ -16,15 +16,15 @@ def test_nothing_is_sent_before_the_stream_says_connected(bench, api):
     server.say("x")
     server.event("user_message_created", messageId="F", content="hi")
     server.complete("x")
-    assert server.of(steps.Send) == []
+    assert server.of(signals.Send) == []
     assert not server.turn.may_run
-    assert server.connected() == [steps.Send()]
+    assert server.connected() == [signals.Send()]
     assert server.turn.may_run
 
 
 @pytest.mark.parametrize("said", ["no json", "[]", '{"sessionId": 5}', "{}"])
 def test_connected_counts_whatever_it_says(bench, said):
-    assert bench().event("connected", said) == [steps.Send()]
+    assert bench().event("connected", said) == [signals.Send()]
 
 
 @pytest.mark.parametrize("api", EVERY)
@@ -46,7 +46,7 @@ def test_after_the_end_nothing_more_comes(bench, row):
     server.rows.append(row("assistant", "M", "a"))
     server.complete("a")
     assert server.turn.over
-    for signal in (steps.Dropped(errors.MixStreamError("x")), steps.Answered(), steps.Read(), steps.Expired(1)):
+    for signal in (signals.Dropped(errors.MixStreamError("x")), signals.Answered(), signals.Read(), signals.Expired(1)):
         assert server.turn.step(signal) == ()
     assert server.say("b") == []
 

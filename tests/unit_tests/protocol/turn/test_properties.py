@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from langchain_mix import errors
 from langchain_mix.protocol.api import CAPABILITIES, ApiVersion
 from langchain_mix.protocol.models import SendMessageResponse
-from langchain_mix.protocol.turn import steps
+from langchain_mix.protocol.turn import signals
 from langchain_mix.protocol.turn import updates as up
-from langchain_mix.protocol.turn.reconcile import Seen, settle
+from langchain_mix.protocol.turn.accumulator import SeenMessage, reconcile
 from langchain_mix.protocol.turn.transcript import StoredRow
 from langchain_mix.protocol.turn.updates import ToolCall
 
@@ -150,7 +150,7 @@ class Network:
         self.at, self._reads, self._now = 0, 0, 0
         normal = self.server.read
 
-        def read(*, export: bool) -> steps.Read:
+        def read(*, export: bool) -> signals.Read:
             # The stream lags behind the store, and what is stored stays stored.
             lag = delivery.lags[self._reads % len(delivery.lags)]
             self._reads += 1
@@ -187,7 +187,7 @@ class Network:
         if self.script.able.send_waits and not self.script.able.stream_write and not server.turn.over:
             body = {"id": self.script.last_id, "role": "user", "userInput": "hi"}
             reply = SendMessageResponse.model_validate(body | {"assistantResponse": self.script.final or None})
-            server.step(steps.Answered(reply))
+            server.step(signals.Answered(reply))
         for _ in range(3):
             if not server.turn.over:
                 server.heartbeat()
@@ -195,7 +195,7 @@ class Network:
 
 
 def check(server: Any, script: Script) -> None:
-    assert len(server.of(steps.Send)) == 1
+    assert len(server.of(signals.Send)) == 1
     assert server.turn.over
     assert server.error is None
     assert server.result.full_text == script.text
@@ -255,7 +255,7 @@ def test_a_break_that_cancels_the_turn_says_so_and_keeps_what_is_stored(
     delivery.cuts = [(at, 0)]
     server = Network(bench, script, delivery, {}).run()
     assert server.turn.over
-    assert len(server.of(steps.Send)) == 1
+    assert len(server.of(signals.Send)) == 1
     if server.result is None:
         assert isinstance(server.error, errors.MixTurnInterrupted)
         partial = server.error.turn.full_text
@@ -341,12 +341,12 @@ SIGNALS = st.lists(
 
 @pytest.mark.parametrize("api", [*EVERY, "auto"])
 @settings(max_examples=80)
-@given(signals=SIGNALS)
+@given(sequence=SIGNALS)
 def test_no_order_of_signals_sends_twice_raises_or_speaks_after_the_end(
-    api: str, signals: list[Any], bench: Any, row: Any
+    api: str, sequence: list[Any], bench: Any, row: Any
 ) -> None:
     server = bench(api=api)
-    for signal in signals:
+    for signal in sequence:
         match signal:
             case "drop":
                 server.dropped()
@@ -359,17 +359,17 @@ def test_no_order_of_signals_sends_twice_raises_or_speaks_after_the_end(
             case "rows":
                 server.rows = [row("user", "U", "hi"), row("assistant", "M0", "c" * len(server.rows), finish="")]
             case "expire":
-                server.step(steps.Expired(1))
+                server.step(signals.Expired(1))
             case "unreadable":
                 server.unreadable = errors.MixTimeoutError("late")
             case _:
                 server.event(*signal)
-    sent = len(server.of(steps.Send))
+    sent = len(server.of(signals.Send))
     assert sent <= 1
-    assert sent == 1 or not server.of(steps.Ask)
-    assert len(server.of(steps.Finish)) + len(server.of(steps.Fail)) == server.turn.over
+    assert sent == 1 or not server.of(signals.Ask)
+    assert len(server.of(signals.Finish)) + len(server.of(signals.Fail)) == server.turn.over
     if server.turn.over:
-        assert server.turn.step(steps.Dropped(errors.MixStreamError("x"))) == ()
+        assert server.turn.step(signals.Dropped(errors.MixStreamError("x"))) == ()
 
 
 SEEN = st.lists(
@@ -411,9 +411,9 @@ def stored(rows: list[Any]) -> list[StoredRow]:
 @settings(max_examples=300)
 @given(seen=SEEN, rows=ROWS)
 def test_settling_twice_tells_nothing_new(seen: list[Any], rows: list[Any]) -> None:
-    _, once = settle([Seen(i, [t], [h]) for i, t, h in seen], stored(rows))
+    _, once = reconcile([SeenMessage(i, [t], [h]) for i, t, h in seen], stored(rows))
     before = [m.message() for m in once]
-    updates, twice = settle(once, stored(rows))
+    updates, twice = reconcile(once, stored(rows))
     assert [u for u in updates if not isinstance(u, up.ThinkingDelta)] == []
     assert [m.message() for m in twice] == before
 
@@ -440,8 +440,8 @@ def lined_up(seen: list[Any], rows: list[StoredRow]) -> bool:
 def test_settling_keeps_shown_text_that_continues_the_stored_text(seen: list[Any], rows: list[Any]) -> None:
     shown = "".join(t for _, t, _ in seen)
     saved = "".join(t for t, *_ in rows)
-    updates, settled = settle([Seen(i, [t], [h]) for i, t, h in seen], stored(rows))
-    detected = "".join("".join(m.text) for m in settled)
+    updates, merged = reconcile([SeenMessage(i, [t], [h]) for i, t, h in seen], stored(rows))
+    detected = "".join("".join(m.text) for m in merged)
     told = shown + "".join(u.text for u in updates if isinstance(u, up.TextDelta))
     if rows and saved.startswith(shown):
         assert told == saved

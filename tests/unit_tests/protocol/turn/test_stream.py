@@ -3,7 +3,7 @@
 import pytest
 
 from langchain_mix import errors
-from langchain_mix.protocol.turn import steps
+from langchain_mix.protocol.turn import signals
 from langchain_mix.protocol.turn import updates as up
 
 
@@ -26,7 +26,9 @@ def test_error_of_a_subagent_never_ends_the_parent(bench):
 def test_what_a_subagent_says_is_never_the_turns_own_text(bench):
     server = bench().begun()
     sub = {"parentToolCallId": "T", "assistantMessageId": "X"}
-    assert steps.Watch("T") in server.event("user_message_created", messageId="P", content="task", parentToolCallId="T")
+    assert signals.Watch("T") in server.event(
+        "user_message_created", messageId="P", content="task", parentToolCallId="T"
+    )
     server.event("thinking", content="hm", **sub)
     server.event("content", content="inner", **sub)
     server.event("tool_use_start", id="N", name="Grep", **sub)
@@ -44,10 +46,10 @@ def test_a_task_is_watched_until_it_is_over(bench):
     server = bench().begun()
     server.event("tool_use_start", id="T", name="Task", assistantMessageId="M")
     server.event("tool_execution_start", toolCallId="T", toolName="")
-    assert steps.Unwatch("T") in server.event("tool_execution_complete", toolCallId="T", success=True)
+    assert signals.Unwatch("T") in server.event("tool_execution_complete", toolCallId="T", success=True)
     server.event("tool_use_start", id="B", name="Bash", assistantMessageId="M")
     assert server.event("tool_execution_complete", toolCallId="B", success=True) == [
-        steps.Emit(up.ToolFinished("B", "Bash", True, ""))
+        signals.Emit(up.ToolFinished("B", "Bash", True, ""))
     ]
 
 
@@ -55,8 +57,8 @@ def test_a_task_is_watched_until_it_is_over(bench):
 def test_the_duplicate_of_an_error_is_swallowed_and_not_kept(bench, api):
     server = bench(api=api).begun()
     server.unreadable = None
-    first = server.turn.step(steps.Received(_error(server, "boom")))
-    assert first == (steps.Reconcile(export=api != "0.8"),)
+    first = server.turn.step(signals.Received(_error(server, "boom")))
+    assert first == (signals.Reconcile(export=api != "0.8"),)
     assert server.turn.stale_error == "boom"
     assert server.event("error", error="boom") == []  # While the stored messages are being read.
     assert server.turn.stale_error == ""  # The echo has come: the next error of these words is a new one.
@@ -126,7 +128,7 @@ def test_late_deltas_after_complete_are_told_once_by_the_rows(bench, row):
     server = bench().begun()
     server.say("Hel")
     server.rows.append(row("assistant", "M", "Hello"))
-    assert server.turn.step(steps.Received(_complete(server, "Hello"))) == (steps.Reconcile(export=False),)
+    assert server.turn.step(signals.Received(_complete(server, "Hello"))) == (signals.Reconcile(export=False),)
     assert server.say("lo") == []  # It arrives while the rows are read.
     server.step(server.read(export=False))
     assert server.shown == server.result.full_text == "Hello"
@@ -240,7 +242,7 @@ def test_an_unknown_session_is_an_event_and_not_a_status(bench):
     server.event("error", {"error": "Invalid session ID: S"})
     assert isinstance(server.error, errors.MixNotFoundError)
     assert server.error.acted == "no"
-    assert server.of(steps.Send) == []
+    assert server.of(signals.Send) == []
 
 
 def test_a_deleted_session_ends_the_turn_and_another_one_does_not(bench):
@@ -395,7 +397,7 @@ def test_permissions_are_asked_for_and_never_before_the_message_was_sent(bench):
     assert server.event("permission", id="P0", toolName="Bash") == []
     server.connected()
     told = server.event("permission", id="P", toolName="Bash", params={"command": "make"})
-    assert [type(e) for e in told] == [steps.Emit, steps.Ask]
+    assert [type(e) for e in told] == [signals.Emit, signals.Ask]
     assert told[1].request.id == "P"
     assert told[1].request.params == {"command": "make"}
 
@@ -403,7 +405,7 @@ def test_permissions_are_asked_for_and_never_before_the_message_was_sent(bench):
 def test_notifications_are_told_and_answered(bench):
     server = bench().begun()
     told = server.event("notification", id="N", message="?", responseType="choice", choices=["a"])
-    assert [type(e) for e in told] == [steps.Emit, steps.Notify]
+    assert [type(e) for e in told] == [signals.Emit, signals.Notify]
 
 
 def test_summaries_are_progress(bench):

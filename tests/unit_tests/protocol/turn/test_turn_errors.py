@@ -3,7 +3,7 @@
 import pytest
 
 from langchain_mix import errors
-from langchain_mix.protocol.turn import outcomes
+from langchain_mix.protocol.turn import errors as turn_errors
 
 
 @pytest.mark.parametrize(
@@ -19,7 +19,7 @@ from langchain_mix.protocol.turn import outcomes
     ],
 )
 def test_the_agents_words_become_an_error_with_a_way_on(text, kind, word):
-    error = outcomes.agent_error_text(text)
+    error = turn_errors.agent_error_text(text)
     assert type(error) is kind
     assert word in error.hint
     assert error.message
@@ -36,8 +36,8 @@ def test_the_agents_words_become_an_error_with_a_way_on(text, kind, word):
     ],
 )
 def test_a_sign_in_notice_is_told_from_a_rejected_key(text, notice):
-    assert outcomes.is_sign_in_notice(text) is notice
+    assert turn_errors.is_sign_in_notice(text) is notice
 
 
 def test_an_error_that_no_event_told_has_no_echo():
-    assert outcomes.echo_of(errors.MixTurnTimeout("late")) == ""
+    assert turn_errors.echo_of(errors.MixTurnTimeout("late")) == ""

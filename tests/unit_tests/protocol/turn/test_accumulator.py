@@ -3,7 +3,7 @@
 import pytest
 
 from langchain_mix.protocol.turn import updates as up
-from langchain_mix.protocol.turn.narration import plain_fragment
+from langchain_mix.protocol.turn.accumulator import plain_fragment
 
 
 def test_snapshots_of_a_tool_call_are_told_once(bench):

@@ -1,4 +1,4 @@
-"""What goes into a turn and what comes out of it: signals and effects.
+"""Signals and effects: what goes into a turn and what comes out of it.
 
 Owns: the contract between `Turn` and the shells that drive it. Refuses to know: how either works.
 """
@@ -33,7 +33,7 @@ class Answered:
 
 @dataclass(slots=True)
 class Read:
-    """What `Reconcile` asked for, or why it cannot be had."""
+    """The listing that `Reconcile` requested, or why it cannot be read."""
 
     transcript: Transcript | None = None
     error: MixError | None = None
@@ -66,7 +66,7 @@ class Send:
 
 @dataclass(slots=True)
 class Emit:
-    """Tell the user."""
+    """Pass an update to the user."""
 
     update: Update
 
@@ -76,7 +76,7 @@ class Reconcile:
     """Read the stored messages and answer with `Read`.
 
     Attributes:
-        export: Read the export, which tells finish reasons and counters, instead of the messages, which tell results.
+        export: Read the export, which has finish reasons and counters, instead of the messages, which have results.
     """
 
     export: bool
@@ -91,7 +91,7 @@ class Reopen:
 
 @dataclass(slots=True)
 class Ask:
-    """Decide whether a tool may run and tell the server."""
+    """Decide whether a tool may run and answer the server."""
 
     request: SSEPermissionEventData
 
@@ -105,7 +105,7 @@ class Notify:
 
 @dataclass(slots=True)
 class Watch:
-    """Watch the stream of the sub-agent that this Task call runs: only there are its permission requests told.
+    """Watch the stream of the sub-agent that this Task call runs: only there do its permission requests come.
 
     The sub-agent's session exists by now.
     """
@@ -134,7 +134,7 @@ class Finish:
 
 @dataclass(slots=True)
 class Fail:
-    """The turn is over and did not end well. What is known of it stands in the error's `turn`."""
+    """The turn is over and did not end well. The error's `turn` has what is known of it."""
 
     error: MixError
 

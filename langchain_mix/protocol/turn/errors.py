@@ -1,4 +1,4 @@
-"""The ways in which a turn does not end well, as errors.
+"""Errors for the ways in which a turn does not end well.
 
 Owns: what the server's words mean, and what to do next. Refuses to know: when a turn ends (`state.py`).
 """
@@ -18,19 +18,19 @@ _KEEP: Final = "The session holds what was said so far; the partial reply is in 
 
 
 def is_sign_in_notice(text: str) -> bool:
-    """Whether this is the text that a server without a provider credential answers a message with."""
+    """Returns True for the text with which a server without a provider credential answers a message."""
     return text.startswith(_SIGN_IN)
 
 
 def agent_error(data: SSEErrorEventData) -> errors.MixTurnError:
-    """The error that an `error` event stands for."""
+    """Returns the error for an `error` event."""
     error = agent_error_text(data.error)
     error.data = data.model_dump(by_alias=True)
     return error
 
 
 def agent_error_text(text: str) -> errors.MixTurnError:
-    """The error that the text of an `error` event stands for."""
+    """Returns the error for the text of an `error` event."""
     if text.rpartition(": ")[2] in {"request cancelled by user", "context canceled"}:
         return errors.MixTurnCancelled("The turn was cancelled.", acted="yes", hint=_KEEP)
     hint = _KEEP
@@ -44,7 +44,7 @@ def agent_error_text(text: str) -> errors.MixTurnError:
 
 
 def echo_of(error: errors.MixError) -> str:
-    """The text with which the server may tell the same failure once more (Mix 0.6.5 on)."""
+    """Returns the text with which the server may report the same failure once more (Mix 0.6.5 on)."""
     text = error.data.get("error", "") if isinstance(error.data, dict) else ""
     if "401" in text or "authentication" in text:
         return _LOGIN + " to authenticate with Claude API key."
@@ -52,21 +52,21 @@ def echo_of(error: errors.MixError) -> str:
 
 
 def failed_answer(error: errors.ErrorResponse) -> errors.MixTurnError:
-    """The agent failed and the message's own answer tells it (Mix 0.6)."""
+    """Returns the error for an agent that failed, where the message's own answer reports it (Mix 0.6)."""
     failure = agent_error_text(error.error.message)
     failure.sent, failure.status_code, failure.body = error.sent, error.status_code, error.body
     return failure
 
 
 def stored_failure(state: Literal["cancelled", "failed", "running", "finished"], text: str) -> errors.MixTurnError:
-    """The stored messages show that the turn did not end well."""
+    """Returns the error for a turn that did not end well, as the stored messages show."""
     if state == "cancelled":
         return errors.MixTurnCancelled("The turn was cancelled.", acted="yes", hint=_KEEP)
     return agent_error_text(text or "The agent failed; its error was lost on the way.")
 
 
 def interrupted(error: errors.MixError) -> errors.MixTurnInterrupted:
-    """The stream broke on a server that then cancels the turn."""
+    """Returns the error for a stream that broke on a server that then cancels the turn."""
     return errors.MixTurnInterrupted(
         f"The stream broke, and this server cancels the turn then: {error.message}",
         acted="yes",
@@ -75,7 +75,7 @@ def interrupted(error: errors.MixError) -> errors.MixTurnInterrupted:
 
 
 def left_running(error: errors.MixError) -> errors.MixStreamError:
-    """The stream cannot be had back; the server goes on alone."""
+    """Returns the error for a stream that cannot be opened again, while the server goes on alone."""
     return errors.MixStreamError(
         f"The stream broke and could not be opened again: {error.message}",
         acted="yes",
@@ -105,7 +105,7 @@ def expired(seconds: float, *, sent: bool, taken: bool = True, quiet: bool = Fal
 
 
 def refused_stream(session_id: str, text: str) -> errors.MixError:
-    """The server opens no stream for this session."""
+    """Returns the error for a server that opens no stream for this session."""
     if text.startswith("Invalid session ID"):
         # Mix: an unknown session is not a 404 here but a 200 with this event.
         error: errors.MixError = errors.MixNotFoundError(
@@ -118,14 +118,14 @@ def refused_stream(session_id: str, text: str) -> errors.MixError:
 
 
 def session_deleted(session_id: str) -> errors.MixTurnError:
-    """Somebody deleted the session while its turn ran."""
+    """Returns the error for a session that somebody deleted while its turn ran."""
     return errors.MixTurnCancelled(f"Session {session_id} was deleted while its turn ran.", acted="yes")
 
 
 def unclear(session_id: str) -> errors.MixHistoryDiverged:
-    """Another client's turn ran in the session at the same time, and nothing tells which messages are whose."""
+    """Returns the error for turns that ran at the same time, where nothing shows which messages are whose."""
     return errors.MixHistoryDiverged(
-        f"Another client ran a turn in session {session_id} at the same time; its messages do not tell whose they are.",
+        f"Another client ran a turn in session {session_id} at the same time; its messages do not show whose they are.",
         acted="yes",
         hint="Do not send it again: read the session's messages. `.turn` has those that are certainly this turn's. "
         "Give each client a session of its own.",
@@ -133,7 +133,7 @@ def unclear(session_id: str) -> errors.MixHistoryDiverged:
 
 
 def unknown_outcome(lost: errors.MixError) -> errors.MixOutcomeUnknown:
-    """The answer was lost and nothing shows that the message arrived."""
+    """Returns the error for a lost answer, where nothing shows that the message arrived."""
     return errors.MixOutcomeUnknown(
         f"The answer to the message was lost ({lost.message}), and nothing shows that the server took it.",
         sent=lost.sent,
@@ -154,7 +154,7 @@ def unproven(session_id: str) -> errors.MixOutcomeUnknown:
 def complete_result(
     result: TurnResult, transcript: Transcript, rows: list[StoredRow], cost_before: float | None
 ) -> None:
-    """Adds what the stored messages tell of the whole turn: tokens, cost, model, the place in the session."""
+    """Adds what the stored messages have of the whole turn: tokens, cost, model, the position in the session."""
     result.row_count = len(transcript.rows)
     result.rows = [RowRef(r.id, r.role) for r in transcript.rows]
     result.model = next((r.model for r in reversed(rows) if r.model), "")

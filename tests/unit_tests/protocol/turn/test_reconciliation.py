@@ -3,7 +3,7 @@
 import pytest
 
 from langchain_mix import errors
-from langchain_mix.protocol.turn import steps
+from langchain_mix.protocol.turn import signals
 from langchain_mix.protocol.turn import updates as up
 
 
@@ -42,7 +42,7 @@ def test_before_0_8_usage_is_that_of_the_last_call_and_the_cost_is_the_differenc
     server.complete("b")
     usage = server.result.usage
     assert (usage.input_tokens, usage.output_tokens, usage.cost, usage.whole_turn) == (7, 9, 0.5, False)
-    assert server.of(steps.Reconcile)[-1] == steps.Reconcile(export=True)
+    assert server.of(signals.Reconcile)[-1] == signals.Reconcile(export=True)
 
 
 def test_an_unknown_cost_before_leaves_the_cost_open(bench, row):
@@ -155,7 +155,7 @@ def test_counters_stand_in_where_0_8_tells_no_tokens(bench, row):
     server = bench(api="0.8", cost_before=1.0, cost=1.5).begun()
     server.rows.append(row("assistant", "M", "b"))
     server.complete("b")
-    assert server.of(steps.Reconcile) == [steps.Reconcile(export=False), steps.Reconcile(export=True)]
+    assert server.of(signals.Reconcile) == [signals.Reconcile(export=False), signals.Reconcile(export=True)]
     assert (server.result.usage.input_tokens, server.result.usage.cost) == (7, 0.5)
 
 
@@ -171,7 +171,7 @@ def test_a_tool_whose_end_was_lost_has_ended_if_its_output_is_stored(bench, row)
 
 def test_a_silence_longer_than_any_tool_cancels_the_turn(bench, row):
     server = bench().begun()
-    server.step(steps.Expired(660.0, quiet=True))
-    assert server.of(steps.Cancel)
+    server.step(signals.Expired(660.0, quiet=True))
+    assert server.of(signals.Cancel)
     assert isinstance(server.error, errors.MixTurnTimeout)
     assert "Nothing happened" in str(server.error)
