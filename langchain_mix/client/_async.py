@@ -192,7 +192,7 @@ class AsyncTransport:
             step = next(flow)
             while True:
                 try:
-                    result = await self._step(step, options)
+                    result = await self.perform(step, options)
                 except errors.MixError as error:
                     step = flow.throw(error)
                 else:
@@ -201,7 +201,19 @@ class AsyncTransport:
             final: T = done.value
             return final
 
-    async def _step(self, step: Call[Any] | Together, options: CallOptions) -> Any:
+    async def perform(self, step: Call[Any] | Together, options: CallOptions = DEFAULT_OPTIONS) -> Any:
+        """Carries out one step of a procedure; see `protocol/procedure.py`.
+
+        Args:
+            step: A call, or several that go together.
+            options: How each is sent.
+
+        Returns:
+            The result, or the list of results.
+
+        Raises:
+            MixError: A call failed.
+        """
         if not isinstance(step, Together):
             return await self.send(step, options)
         sending = [asyncio.ensure_future(self.send(call, options)) for call in step.calls]

@@ -203,7 +203,7 @@ class SyncTransport:
             step = next(flow)
             while True:
                 try:
-                    result = self._step(step, options)
+                    result = self.perform(step, options)
                 except errors.MixError as error:
                     step = flow.throw(error)
                 else:
@@ -212,7 +212,19 @@ class SyncTransport:
             final: T = done.value
             return final
 
-    def _step(self, step: Call[Any] | Together, options: CallOptions) -> Any:
+    def perform(self, step: Call[Any] | Together, options: CallOptions = DEFAULT_OPTIONS) -> Any:
+        """Carries out one step of a procedure; see `protocol/procedure.py`.
+
+        Args:
+            step: A call, or several that go together.
+            options: How each is sent.
+
+        Returns:
+            The result, or the list of results.
+
+        Raises:
+            MixError: A call failed.
+        """
         if isinstance(step, Together):
             return [self.send(call, options) for call in step.calls]
         return self.send(step, options)

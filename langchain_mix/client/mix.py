@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from langchain_mix.client.tools import Tools
     from langchain_mix.client.types import Unset
     from langchain_mix.protocol.api import ApiKnowledge, ApiVersion
-    from langchain_mix.protocol.call import Call, Flow
+    from langchain_mix.protocol.call import Call, Flow, Together
     from langchain_mix.protocol.models import ThinkingLevel
     from langchain_mix.protocol.retry import RetryConfig
 
@@ -349,6 +349,24 @@ class Mix:
         from langchain_mix.client._settings import CallOptions
 
         return await self._async.run(flow, CallOptions(until=until))
+
+    def perform(self, step: Call[Any] | Together) -> Any:
+        """Carries out one step of a procedure that requests other steps as well; see `run` for one of calls alone.
+
+        Args:
+            step: A call, or several that go together.
+
+        Returns:
+            The result of the call, or the list of their results.
+
+        Raises:
+            MixError: A call failed.
+        """
+        return self._sync.perform(step)
+
+    async def perform_async(self, step: Call[Any] | Together) -> Any:
+        """Does what `perform` does, asynchronously."""
+        return await self._async.perform(step)
 
     def download(self, call: Call[T], write: Callable[[bytes], object]) -> T:
         """Sends a call for the content of a file; see `files.download` for whole files.
