@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import lunr
 import pytest
 
 from langchain_mix import MixEmulator
@@ -71,12 +73,57 @@ def test_there_are_samples_and_named_tests():
     assert len(NAMED_TESTS) >= 10
 
 
-def test_the_site_builds(tmp_path):
+@pytest.mark.parametrize("sample", SAMPLES)
+def test_a_sample_fits_on_a_screen_without_scrolling(sample):
+    widest = 120 if sample.name.startswith("README") else 98
+    assert [line for line in sample.code.splitlines() if len(line) > widest] == []
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
     pytest.importorskip("mkdocs")
+    folder = tmp_path_factory.mktemp("site")
     command = [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--config-file", "docs/mkdocs.yml"]
-    ran = subprocess.run([*command, "--site-dir", str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False)
+    ran = subprocess.run([*command, "--site-dir", str(folder)], cwd=ROOT, capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "No silent hang" in (tmp_path / "index.html").read_text()
+    return folder
+
+
+def test_the_site_builds(site):
+    assert "No silent hang" in (site / "index.html").read_text()
     # Every page of the reference has something to say.
-    for page in (tmp_path / "reference").glob("*.html"):
+    for page in (site / "reference").glob("*.html"):
         assert 'class="doc doc-object' in page.read_text(), page.name
+
+
+def test_the_site_lists_its_pages_for_language_models(site):
+    listed = (site / "llms.txt").read_text()
+    assert "- [Chat model](chat.html): `ChatMix` is a LangChain chat model" in listed
+    for page in PAGES:
+        assert f"{page.stem}.html)" in listed
+
+
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        ("create_agent", "chat.html#agents-create_agent"),
+        ("fastapi", "chat.html#serving-with-fastapi"),
+        ("langsmith", "chat.html#tracing-with-langsmith-and-opentelemetry"),
+        ("opentelemetry", "chat.html#tracing-with-langsmith-and-opentelemetry"),
+        ("system prompt", "chat.html#system-prompts"),
+        ("structured output", "chat.html#structured-output"),
+        ("supervisor", "integrations.html#supervisor"),
+        ("deepagents", "integrations.html#deepagents"),
+        ("mcp", "integrations.html#mcp-adapters"),
+        ("copilotkit", "integrations.html#ag-ui-and-copilotkit"),
+        ("pointer", "security.html#pointers"),
+        ("encryption", "memory.html#security-and-encryption"),
+        ("approval", "chat.html#permissions-and-approval"),
+    ],
+)
+def test_a_search_leads_to_the_right_section(site, words, place):
+    entries = json.loads((site / "search" / "search_index.json").read_text())["docs"]
+    # The site's search ranks a word in a title a thousand times as high as one in the text.
+    fields = [{"field_name": "title", "boost": 1000}, {"field_name": "text", "boost": 1}]
+    found = lunr.lunr(ref="location", fields=fields, documents=entries).search(words)
+    assert place in [hit["ref"] for hit in found[:3]]
