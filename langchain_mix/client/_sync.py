@@ -24,8 +24,7 @@ from langchain_mix.client._settings import ANSWER_LIMIT, DEFAULT_OPTIONS, CallOp
 from langchain_mix.client._turns import interrupt, socket_of
 from langchain_mix.client.http_clients import CALL_LIMITS, STREAM_LIMITS, open_client
 from langchain_mix.protocol.call import Call, Flow, Reply, Together
-from langchain_mix.protocol.event_reader import parse_event
-from langchain_mix.protocol.events import Event, SSECompleteEvent, SSEErrorEvent
+from langchain_mix.protocol.events import Event, SSECompleteEvent, SSEErrorEvent, parse_event
 from langchain_mix.protocol.sse import ServerSentEvent, SSEDecoder
 
 T = TypeVar("T")

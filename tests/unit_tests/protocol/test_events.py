@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from langchain_mix.protocol import events as ev
-from langchain_mix.protocol.event_reader import _KINDS, UNREADABLE, parse_event
+from langchain_mix.protocol.events import _KINDS, UNREADABLE, parse_event
 from langchain_mix.protocol.sse import ServerSentEvent
 
 SAMPLES: list[tuple[str, dict[str, Any], dict[str, Any]]] = [

@@ -11,7 +11,7 @@ import pytest
 
 from langchain_mix import errors
 from langchain_mix.protocol.api import ALL, CAPABILITIES, ApiKnowledge, ApiVersion
-from langchain_mix.protocol.event_reader import parse_event
+from langchain_mix.protocol.events import parse_event
 from langchain_mix.protocol.models import BackendMessage, ExportSession, SendMessageResponse
 from langchain_mix.protocol.sse import ServerSentEvent, SSEDecoder, encode
 from langchain_mix.protocol.turn import signals as st

@@ -434,7 +434,7 @@ def _complete(server, text):
 def _parsed(name, data):
     import json
 
-    from langchain_mix.protocol.event_reader import parse_event
+    from langchain_mix.protocol.events import parse_event
     from langchain_mix.protocol.sse import ServerSentEvent
 
     return parse_event(ServerSentEvent(name, json.dumps(data)))
