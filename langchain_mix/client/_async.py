@@ -26,7 +26,7 @@ from langchain_mix.client._sync import FAILURES, ReadAhead
 from langchain_mix.client._turns import socket_of
 from langchain_mix.client.http_clients import CALL_LIMITS, STREAM_LIMITS, open_async_client
 from langchain_mix.protocol.call import Call, Flow, Reply, Together
-from langchain_mix.protocol.events import Event
+from langchain_mix.protocol.events import Event, read_event
 from langchain_mix.protocol.sse import SSEDecoder
 
 T = TypeVar("T")
@@ -371,7 +371,7 @@ class AsyncEventStream:
         return due if self.read_limit is None else min(due, self.read_limit())
 
     async def _read_pieces(self) -> AsyncIterator[None]:
-        feed, add = SSEDecoder().feed, self.read_ahead.add
+        feed, add = SSEDecoder(read_event).feed, self.read_ahead.add
         limit = ReadLimit(self._due) if guard_async(self.response) else None
         try:
             chunks = self.response.aiter_bytes()

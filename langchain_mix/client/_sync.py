@@ -24,8 +24,8 @@ from langchain_mix.client._settings import ANSWER_LIMIT, DEFAULT_OPTIONS, CallOp
 from langchain_mix.client._turns import interrupt, socket_of
 from langchain_mix.client.http_clients import CALL_LIMITS, STREAM_LIMITS, open_client
 from langchain_mix.protocol.call import Call, Flow, Reply, Together
-from langchain_mix.protocol.events import Event, SSECompleteEvent, SSEErrorEvent, parse_event
-from langchain_mix.protocol.sse import ServerSentEvent, SSEDecoder
+from langchain_mix.protocol.events import Event, SSECompleteEvent, SSEErrorEvent, read_event
+from langchain_mix.protocol.sse import SSEDecoder
 
 T = TypeVar("T")
 
@@ -347,16 +347,14 @@ class ReadAhead:
         self.endings: list[Event] = []
         self.shared = self.connected = self.ended = False
 
-    def add(self, events: list[ServerSentEvent]) -> bool:
+    def add(self, events: list[Event]) -> bool:
         """Adds what came in one piece; False if that is nothing."""
         if not events:
             return False
         self.connected = True
-        for sse in events:
-            event = parse_event(sse)
-            self.events.append(event)
-            if self.shared and type(event) in _ENDINGS:
-                self.endings.append(event)
+        self.events.extend(events)
+        if self.shared:
+            self.endings += [event for event in events if type(event) in _ENDINGS]
         return True
 
     def abandon(self) -> None:
@@ -421,7 +419,7 @@ class EventStream:
         return due if self.read_limit is None else min(due, self.read_limit())
 
     def _read_pieces(self) -> Iterator[None]:
-        feed, add = SSEDecoder().feed, self.read_ahead.add
+        feed, add = SSEDecoder(read_event).feed, self.read_ahead.add
         limit = ReadLimit(self._due)
         try:
             chunks = self.response.iter_bytes()

@@ -409,41 +409,65 @@ UNREADABLE: Final = "unreadable"
 """The extra field under which an event keeps those of its fields that could not be read."""
 
 
-def parse_event(sse: ServerSentEvent) -> Event:
+def read_event(name: str, data: bytes | str, last_id: str = "", retry: int | None = None) -> Event:
     """Reads an event. It never raises on what a server may send.
 
     Args:
-        sse: The event as it stands on the wire.
+        name: Its name.
+        data: Its data, as they came.
+        last_id: The last id the stream has given.
+        retry: The reconnection time in milliseconds, if given.
 
     Returns:
         The typed event. A name that is not known, or data that is no JSON object, gives an `UnknownEvent`. A field that
-        is null or of the wrong type has its default, and its value stands in the extra field `unreadable`.
+        is null or of the wrong type has its default, and its value is in the extra field `unreadable`.
     """
-    kind = _KINDS.get(sse.event)
+    kind = _KINDS.get(name)
     if kind is None:
-        value, reason = _loads(sse.data)
-        return UnknownEvent(value, sse.id, sse.event, sse.retry, sse.data, reason)
+        return _unknown(name, _text(data), last_id, retry)
     try:
         # What `model_validate_json` calls; its own checks of arguments take a third of the time.
-        data = kind.payload.__pydantic_validator__.validate_json(sse.data)
+        read = kind.payload.__pydantic_validator__.validate_json(data)
     except ValidationError:
-        return _salvage(kind, sse)
-    return kind(data, sse.id, sse.event, sse.retry)  # type: ignore[return-value]  # The table holds members of `Event`.
+        return _salvage(kind, ServerSentEvent(name, _text(data), last_id, retry))
+    return kind(read, last_id, name, retry)  # type: ignore[return-value]  # The table holds members of `Event`.
+
+
+def parse_event(sse: ServerSentEvent) -> Event:
+    """Reads an event that was framed before; see `read_event`."""
+    return read_event(sse.event, sse.data, sse.id, sse.retry)
+
+
+def _text(data: bytes | str) -> str:
+    return data if isinstance(data, str) else data.decode("utf-8", "replace")
+
+
+def _unknown(name: str, text: str, last_id: str, retry: int | None) -> UnknownEvent:
+    value, reason = _loads(text)
+    return UnknownEvent(value, last_id, name, retry, text, reason)
 
 
 def _salvage(kind: type[SSEEvent[EventData]], sse: ServerSentEvent) -> Event:
-    value, reason = _loads(sse.data)
-    if not isinstance(value, dict):
-        return UnknownEvent(value, sse.id, sse.event, sse.retry, sse.data, reason or "The data is no JSON object.")
+    try:  # Bytes that are no UTF-8 are replaced; the rest may be a whole event.
+        data = kind.payload.__pydantic_validator__.validate_json(sse.data)
+    except ValidationError:
+        value, reason = _loads(sse.data)
+        if not isinstance(value, dict):
+            return UnknownEvent(value, sse.id, sse.event, sse.retry, sse.data, reason or "The data is no JSON object.")
+        data = _readable(kind.payload, value)
+    return kind(data, sse.id, sse.event, sse.retry)  # type: ignore[return-value]  # The table holds members of `Event`.
+
+
+def _readable(payload: type[EventData], value: dict[str, Any]) -> EventData:
+    """Reads the fields that can be read; the others are kept as they came, under `unreadable`."""
     bad = {k: value.pop(k) for k in [k for k, v in value.items() if v is None]}
-    while True:  # At most twice: a field may stand there by its wire name and by ours, both unreadable.
+    while True:  # At most twice: a field may be there by its wire name and by ours, both unreadable.
         try:
-            data = kind.payload.model_validate(value)
+            data = payload.model_validate(value)
             break
         except ValidationError as again:
             bad |= {k: value.pop(k) for k in {e["loc"][0] for e in again.errors(include_url=False)} if k in value}
-    data = data.model_copy(update={UNREADABLE: bad}) if bad else data
-    return kind(data, sse.id, sse.event, sse.retry)  # type: ignore[return-value]  # The table holds members of `Event`.
+    return data.model_copy(update={UNREADABLE: bad}) if bad else data
 
 
 def _loads(text: str) -> tuple[Any, str]:

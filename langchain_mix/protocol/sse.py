@@ -5,8 +5,10 @@ Owns: the framing of the wire. Refuses to know: what an event means (`events.py`
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from typing import NoReturn
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Generic, NoReturn, Self, TypeAlias, TypeVar
 
 from langchain_mix.errors import MixStreamError
 
@@ -16,6 +18,14 @@ MAX_EVENT_BYTES = 256 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
 _RETRY_DIGITS = 18
 """More milliseconds than these digits can hold are no time; Python refuses to read a number of thousands of digits."""
+
+_WHOLE: Final = re.compile(rb"(?:id: ([^\n\0]*)\n)?event: ([^\n]+)\ndata: ([^\n]*)\n(?:retry: ([0-9]{1,18})\n)?\n")
+"""A whole event in the form in which Mix sends it. The general rules read the same from it, field by field."""
+
+E = TypeVar("E")
+
+MakeEvent: TypeAlias = "Callable[[str, bytes, str, int | None], E]"
+"""Makes an event of its name, its data, the last id and the reconnection time."""
 
 
 @dataclass(slots=True)
@@ -34,35 +44,44 @@ class ServerSentEvent:
     id: str = ""
     retry: int | None = None
 
+    @classmethod
+    def decode(cls, event: str, data: bytes, last_id: str, retry: int | None) -> Self:
+        """Makes an event of the bytes of its data."""
+        return cls(event, data.decode("utf-8", "replace"), last_id, retry)
 
-@dataclass(slots=True)
-class SSEDecoder:
+
+class SSEDecoder(Generic[E]):
     """Turns the bytes of one stream into events. Chunk boundaries never matter.
 
     The work is linear in the bytes fed, and memory is bounded by the largest event. An event that the stream ends
-    in the middle of is dropped, as the standard demands; `pending` tells that there was one.
-
-    Args:
-        max_event_bytes: Size of an event, in bytes, above which the stream is refused.
+    in the middle of is dropped, as the standard demands; `pending` is true if there was one.
     """
 
-    max_event_bytes: int = MAX_EVENT_BYTES
-    _tail: list[bytes] = field(default_factory=list)
-    _held: int = 0
-    _data: list[str] = field(default_factory=list)
-    _size: int = 0
-    _event: str = ""
-    _id: str = ""
-    _retry: int | None = None
-    _started: bool = False
-    _after_cr: bool = False
+    def __init__(self, make: MakeEvent[E], max_event_bytes: int = MAX_EVENT_BYTES) -> None:
+        """Starts before the first byte.
+
+        Args:
+            make: Makes the events.
+            max_event_bytes: Size of an event, in bytes, above which the stream is refused.
+        """
+        self._make = make
+        self._max_event_bytes = max_event_bytes
+        self._tail: list[bytes] = []
+        self._held = 0
+        self._data: list[bytes] = []
+        self._size = 0
+        self._event = ""
+        self._id = ""
+        self._retry: int | None = None
+        self._started = False
+        self._after_cr = False
 
     @property
     def pending(self) -> bool:
-        """Whether bytes of an unfinished event are held."""
+        """True if bytes of an unfinished event are held."""
         return bool(self._tail or self._data or self._event)
 
-    def feed(self, chunk: bytes) -> list[ServerSentEvent]:
+    def feed(self, chunk: bytes) -> list[E]:
         """Takes the next bytes of the stream.
 
         Args:
@@ -85,23 +104,49 @@ class SSEDecoder:
         self._after_cr = chunk.endswith(b"\r")
         if b"\r" in chunk:
             chunk = chunk.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-        lines = chunk.split(b"\n")
+        events, at = self._read_whole(chunk)
+        if at == len(chunk):
+            return events
+        lines = (chunk[at:] if at else chunk).split(b"\n")
         del chunk  # It may be as large as the largest event, and the lines are a copy.
         rest = lines.pop()
-        events = self._read(lines)
+        events += self._read(lines)
         if rest:
             self._hold(rest)
         return events
 
-    def _read(self, lines: list[bytes]) -> list[ServerSentEvent]:  # noqa: C901  # One case per field.
-        """Reads complete lines, in one loop with local names: a stream has thousands of events."""
-        events: list[ServerSentEvent] = []
+    def _read_whole(self, chunk: bytes) -> tuple[list[E], int]:
+        """Reads the whole events at the beginning of a chunk, each in one step: a stream has thousands of them.
+
+        Returns:
+            The events, and where the next one begins. None is read in the middle of an event.
+        """
+        events: list[E] = []
+        at = 0
+        if self._data or self._retry is not None:
+            return events, at
+        match, make, last_id, most = _WHOLE.match, self._make, self._id, self._max_event_bytes
+        while found := match(chunk, at):
+            new_id, name, data, retry = found.groups()
+            if len(data) >= most:
+                break  # The general rules refuse it.
+            if new_id is not None:
+                last_id = new_id.decode("utf-8", "replace")
+            at = found.end()
+            wait = None if retry is None else int(retry)
+            events.append(make(name.decode("utf-8", "replace"), data, last_id, wait))
+        self._id = last_id
+        return events, at
+
+    def _read(self, lines: list[bytes]) -> list[E]:  # noqa: C901  # One case per field.
+        """Reads complete lines by the general rules."""
+        events: list[E] = []
         data, event, retry, size = self._data, self._event, self._retry, self._size
         for line in lines:
             if not line:
                 if data:
-                    text = data[0] if len(data) == 1 else "\n".join(data)
-                    events.append(ServerSentEvent(event or "message", text, self._id, retry))
+                    text = data[0] if len(data) == 1 else b"\n".join(data)
+                    events.append(self._make(event or "message", text, self._id, retry))
                     data = []
                 event, retry, size = "", None, 0
                 continue
@@ -110,9 +155,9 @@ class SSEDecoder:
                 value = value[1:]  # One name for both, since each may be as large as the largest event.
             if name == b"data":
                 size += len(value) + 1  # With its newline: empty lines take memory too.
-                if size > self.max_event_bytes:
+                if size > self._max_event_bytes:
                     self._refuse()
-                data.append(value.decode("utf-8", "replace"))
+                data.append(value)
             elif name == b"event":
                 event = value.decode("utf-8", "replace")
             elif name == b"id":
@@ -143,12 +188,12 @@ class SSEDecoder:
     def _hold(self, piece: bytes) -> None:
         self._tail.append(piece)
         self._held += len(piece)
-        if self._size + self._held > self.max_event_bytes:
+        if self._size + self._held > self._max_event_bytes:
             self._refuse()
 
     def _refuse(self) -> NoReturn:
         raise MixStreamError(
-            f"The server sent an event of more than {self.max_event_bytes} bytes.",
+            f"The server sent an event of more than {self._max_event_bytes} bytes.",
             hint="Read the session's messages for what the agent did; raise the limit if such events are expected.",
         )
 

@@ -39,7 +39,7 @@ class Stream:
         self.wire = wire
         self.session = session
         self.raw = b""
-        self._decoder = SSEDecoder()
+        self._decoder = SSEDecoder(ServerSentEvent.decode)
         self._chunks = response.iter_raw()
         self._ready: list[ServerSentEvent] = []
 

@@ -22,7 +22,10 @@ BYTES = st.lists(
     st.sampled_from(
         [b"\n", b"\r", b"\r\n", b"\n\n", b"data", b"data:", b"data: ", b"event: x", b"event", b"id: 7", b"id", b"id: a\0b",
          b"retry: 30", b"retry: -3", b"retry: 1x", b"retry: ", b":", b": note", b" ", b"  a", b"\xef\xbb\xbf", b"\xef",
-         b"\xbb\xbf", "é€𐍈".encode(), "𐍈".encode()[:2], b"\xff", b"\0", b"DATA: x", "\u2028\x85\x0b".encode(), b"other: x"]
+         b"\xbb\xbf", "é€𐍈".encode(), "𐍈".encode()[:2], b"\xff", b"\0", b"DATA: x", "\u2028\x85\x0b".encode(), b"other: x",
+         # Whole events as Mix sends them, and their lines.
+         b"event: e\ndata: d\n\n", b"id: 8\nevent: e\ndata: d\nretry: 30\n\n", b"id: 9\n", b"event: f\n", b"data: g\n",
+         b"retry: 123456789012345678\n", b"retry: 40\n"]
     ),
     max_size=40,
 ).map(b"".join)  # fmt: skip
@@ -57,7 +60,7 @@ def by_the_standard(body: bytes) -> list[ServerSentEvent]:
 
 
 def decoded(body: bytes, cuts: list[int]) -> list[ServerSentEvent]:
-    decoder = SSEDecoder()
+    decoder = SSEDecoder(ServerSentEvent.decode)
     ends = [0, *sorted({c % (len(body) + 1) for c in cuts}), len(body)]
     return [e for a, b in itertools.pairwise(ends) for e in decoder.feed(body[a:b])]
 
@@ -68,13 +71,17 @@ def decoded(body: bytes, cuts: list[int]) -> list[ServerSentEvent]:
 @example(b"data\n\n")
 @example(b"data:\ndata\n\n")
 @example(b"id: 1\n\ndata: a\r\rid\ndata: b\r\n\r\n")
+@example(b"id: 1\nevent: e\ndata: a\nretry: 5\n\nevent: f\ndata: \n\nid: \nevent:  g\ndata: \xff\n\n")
+@example(b"id: a\0b\nevent: e\ndata: a\n\nretry: 7\nevent: e\ndata: a\n\ndata: b\nevent: e\ndata: a\n\n")
 def test_it_reads_what_the_standard_says(body: bytes) -> None:
-    assert SSEDecoder().feed(body) == by_the_standard(body)
+    assert SSEDecoder(ServerSentEvent.decode).feed(body) == by_the_standard(body)
 
 
 @settings(max_examples=400)
 @given(body=BYTES, cuts=st.lists(st.integers(0, 300), max_size=12))
 @example(b"\xef\xbb\xbfdata: \xe2\x82\xac\r\n\r\n", list(range(20)))
+@example(b"retry: 7\nevent: e\ndata: a\n\n", [9])
+@example(b"event: f\ndata: a\n\n", [9])
 def test_chunk_boundaries_change_nothing(body: bytes, cuts: list[int]) -> None:
     assert decoded(body, cuts) == by_the_standard(body)
 
@@ -110,12 +117,12 @@ EVENTS = st.builds(
 
 @given(event=EVENTS)
 def test_what_is_written_is_read_back(event: ServerSentEvent) -> None:
-    assert SSEDecoder().feed(encode(event)) == [event]
+    assert SSEDecoder(ServerSentEvent.decode).feed(encode(event)) == [event]
 
 
 @given(events=st.lists(EVENTS, max_size=5))
 def test_events_in_a_row_keep_apart(events: list[ServerSentEvent]) -> None:
-    read = SSEDecoder().feed(b"".join(map(encode, events)))
+    read = SSEDecoder(ServerSentEvent.decode).feed(b"".join(map(encode, events)))
     assert [(e.event, e.data, e.retry) for e in read] == [(e.event, e.data, e.retry) for e in events]
 
 
@@ -132,7 +139,7 @@ def test_what_no_reader_could_get_back_is_not_written(event: ServerSentEvent) ->
 
 
 def test_a_retry_of_thousands_of_digits_is_no_time() -> None:
-    (event,) = SSEDecoder().feed(b"retry: " + b"1" * 5000 + b"\ndata: x\n\n")
+    (event,) = SSEDecoder(ServerSentEvent.decode).feed(b"retry: " + b"1" * 5000 + b"\ndata: x\n\n")
     assert event.retry is None
 
 
@@ -148,7 +155,7 @@ def test_a_retry_of_thousands_of_digits_is_no_time() -> None:
     ],
 )
 def test_pending_tells_of_an_unfinished_event(body: bytes, pending: bool) -> None:
-    decoder = SSEDecoder()
+    decoder = SSEDecoder(ServerSentEvent.decode)
     decoder.feed(body)
     assert decoder.pending is pending
 
@@ -158,19 +165,30 @@ def test_pending_tells_of_an_unfinished_event(body: bytes, pending: bool) -> Non
 )
 @pytest.mark.parametrize("size", [7, 100])
 def test_an_endless_event_is_refused(body: bytes, size: int) -> None:
-    decoder = SSEDecoder(max_event_bytes=1000)
+    decoder = SSEDecoder(ServerSentEvent.decode, max_event_bytes=1000)
     chunks = [body[at : at + size] for at in range(0, len(body), size)]
     with pytest.raises(MixStreamError, match="1000 bytes"):
         deque(map(decoder.feed, chunks))
 
 
+@pytest.mark.parametrize("size", [999, 1000])
+def test_an_event_in_the_form_of_mix_has_the_same_limit(size: int) -> None:
+    decoder = SSEDecoder(ServerSentEvent.decode, max_event_bytes=1000)
+    body = b"id: 1\nevent: e\ndata: " + b"x" * size + b"\nretry: 5\n\n"
+    if size == 1000:
+        with pytest.raises(MixStreamError, match="1000 bytes"):
+            decoder.feed(body)
+    else:
+        assert decoder.feed(body) == [ServerSentEvent("e", "x" * size, "1", 5)]
+
+
 def test_many_events_together_are_not_an_endless_one() -> None:
-    decoder = SSEDecoder(max_event_bytes=100)
+    decoder = SSEDecoder(ServerSentEvent.decode, max_event_bytes=100)
     assert len(decoder.feed((b"data: " + b"x" * 90 + b"\n\n") * 50)) == 50
 
 
 def _peak(chunks: list[bytes]) -> tuple[int, int]:
-    decoder = SSEDecoder()
+    decoder = SSEDecoder(ServerSentEvent.decode)
     tracemalloc.start()
     try:
         count = sum(len(decoder.feed(chunk)) for chunk in chunks)
@@ -206,7 +224,7 @@ def test_the_work_is_linear_in_the_bytes(monkeypatch: pytest.MonkeyPatch) -> Non
 
     monkeypatch.setattr(sse.SSEDecoder, "_hold", counting)
     body = b"data: " + b"x" * MiB
-    decoder = SSEDecoder()
+    decoder = SSEDecoder(ServerSentEvent.decode)
     for at in range(0, len(body), 64):
         decoder.feed(body[at : at + 64])
     (event,) = decoder.feed(b"\n\n")

@@ -77,7 +77,7 @@ def transcript(rows: Iterable[Row], version: ApiVersion, *, export: bool, cost: 
 def wire(name: str, data: dict[str, Any] | str) -> Any:
     """An event after its way over the wire."""
     text = data if isinstance(data, str) else json.dumps(data)
-    (sse,) = SSEDecoder().feed(encode(ServerSentEvent(name, text, "1", 30_000)))
+    (sse,) = SSEDecoder(ServerSentEvent.decode).feed(encode(ServerSentEvent(name, text, "1", 30_000)))
     return parse_event(sse)
 
 
