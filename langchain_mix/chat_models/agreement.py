@@ -27,7 +27,7 @@ from langchain_mix.chat_models.history import (
     said,
     text_to_send,
 )
-from langchain_mix.chat_models.inputs import read_inputs
+from langchain_mix.chat_models.inputs import read_inputs, standard_messages
 from langchain_mix.chat_models.json_text import locate_json
 from langchain_mix.chat_models.plans import Base
 from langchain_mix.chat_models.tool_parser import CallArguments, CallStarted, InvalidCall, Piece, Text, ToolCallParser
@@ -86,7 +86,7 @@ class _Conversation:
     """A conversation that ends with an answer, and the texts in which a session is given it."""
 
     def __init__(self, messages: Sequence[BaseMessage], server: str) -> None:
-        spoken = [m for m in messages if kind_of(m) != "system"]
+        spoken = [m for m in standard_messages(messages) if kind_of(m) != "system"]
         self._messages = read_inputs(spoken).messages
         self._calls = calls_by_id(spoken)
         self._answers = [i for i, m in enumerate(spoken) if kind_of(m) == "ai"]

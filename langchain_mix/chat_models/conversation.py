@@ -17,7 +17,7 @@ from langchain_mix.chat_models.align import align, find_base, head_of, setup_kno
 from langchain_mix.chat_models.history import Rendering, digest, extend, kind_of, said, setup_digest, with_setup
 from langchain_mix.chat_models.inputs import read_inputs
 from langchain_mix.chat_models.memory import CLAIMS, HEADS, Claim, Head
-from langchain_mix.chat_models.model_choice import Route, not_honoured, routes_to_model
+from langchain_mix.chat_models.model_choice import Route, not_honoured, provider_missing, routes_to_model
 from langchain_mix.chat_models.parameters import CallParameters
 from langchain_mix.chat_models.plans import Append, Base, Fork, NeedRows, New, OnDivergence, Plan, Replay, Rewind
 from langchain_mix.chat_models.tool_protocol import render_tool_results
@@ -239,15 +239,24 @@ def _new_session(server_api: ServerApi, asked: Asked) -> Flow[tuple[str, bool, s
 
 
 def _choose_model(server_api: ServerApi, asked: Asked) -> Flow[bool]:
-    """Chooses the model where sessions have none, if that may be done."""
-    from langchain_mix.protocol import calls  # noqa: PLC0415  # As above.
-    from langchain_mix.protocol.call import ask  # noqa: PLC0415
+    """Chooses the model where sessions have none, if that may be done.
+
+    Raises:
+        MixInputError: The server has no preferences, and takes a model only along with its provider.
+        MixUnsupportedError: The model of this very call cannot be had.
+    """
+    from langchain_mix.protocol import flows  # noqa: PLC0415  # As above.
 
     for route in _routes(server_api, asked):
         if route.by == "preferences":
-            yield from ask(calls.update_preferences(server_api.detected, **route.fields))
+            try:
+                yield from flows.update_preferences(server_api, **route.fields)
+            except MixUnsupportedError:  # Mix next has none; its generation was not known until now.
+                if asked.parameters.provider is None:
+                    raise provider_missing(asked.parameters) from None
+                continue
             return True
-    not_honoured(asked.parameters)
+    not_honoured(asked.parameters, server_api.detected)
     return False
 
 

@@ -1,7 +1,7 @@
 """Images, audio, PDFs and other files in messages, made ready for a Mix session.
 
-Owns: every form in which LangChain, OpenAI and Anthropic put a file into a message, the names that uploads get, and the
-words with which the agent is told of them. Here nothing is read from disks or networks.
+Owns: every form in which LangChain, OpenAI and Anthropic put a file into a message, or Anthropic the calls and results
+of tools; the names that uploads get, and the words that refer to them. Here nothing is read from disks or networks.
 Refuses to know: sessions, how uploads travel, and how conversations become text (`history.py`).
 """
 
@@ -15,10 +15,12 @@ from base64 import b64decode
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from itertools import groupby
 from typing import Any, Final, cast
 from urllib.parse import unquote_to_bytes
 
-from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
+from langchain_core.messages import AIMessage, BaseMessage, ChatMessage, HumanMessage, ToolMessage
+from langchain_core.messages.tool import invalid_tool_call, tool_call
 
 from langchain_mix.errors import MixInputError
 from langchain_mix.protocol.call import FilePart
@@ -115,6 +117,8 @@ _KINDS: Final[Mapping[str, str]] = {
     "media": "file",
 }
 _TEXTS: Final = frozenset({"text", "input_text", "output_text", "refusal"})
+_CALLS: Final = frozenset({"tool_use", "tool_call"})
+_RESULT: Final = "tool_result"
 _MIME: Final = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]*")
 _WEB: Final = re.compile(r"https?://[^/?#]", re.IGNORECASE)
 _SPACE: Final = re.compile(r"\s+")
@@ -196,6 +200,63 @@ def read_inputs(messages: Iterable[BaseMessage], *, max_bytes: int = MAX_BYTES) 
     found: dict[str, Attachment] = {}
     told = tuple(_told(message, found, max_bytes) for message in messages)
     return Inputs(told, tuple(found.values()))
+
+
+def standard_messages(messages: Iterable[BaseMessage]) -> list[BaseMessage]:
+    """Returns messages with the calls and results of tools in the places that LangChain has for them.
+
+    In Anthropic's form, calls are `tool_use` blocks of an AI message and results are `tool_result` blocks of a human
+    one. Calls that `tool_calls` lacks are added to it; each result becomes a ToolMessage where its block is located.
+
+    Args:
+        messages: A conversation, oldest first.
+
+    Returns:
+        The conversation. Messages without such blocks are the same objects as before.
+    """
+    return [part for message in messages for part in _standard(message)]
+
+
+def _standard(message: BaseMessage) -> Iterable[BaseMessage]:
+    if isinstance(message.content, str):
+        return (message,)
+    kinds = {block.get("type") for block in message.content if isinstance(block, Mapping)}
+    if isinstance(message, AIMessage) and kinds & _CALLS:
+        return (_with_calls(message),)
+    if isinstance(message, HumanMessage | ChatMessage) and _RESULT in kinds:
+        return _split_results(message)
+    return (message,)
+
+
+def _with_calls(message: AIMessage) -> AIMessage:
+    known = {call["id"] for call in (*message.tool_calls, *message.invalid_tool_calls)}
+    calls, invalid = list(message.tool_calls), list(message.invalid_tool_calls)
+    for block in message.content:
+        if not isinstance(block, Mapping) or block.get("type") not in _CALLS or block.get("id") in known:
+            continue
+        args, name = block.get("input", block.get("args")), str(block.get("name") or "")
+        if isinstance(args, Mapping):
+            calls.append(tool_call(name=name, args=dict(args), id=block.get("id")))
+        else:
+            invalid.append(invalid_tool_call(name=name, args=str(args or ""), id=block.get("id")))
+    return message.model_copy(update={"tool_calls": calls, "invalid_tool_calls": invalid})
+
+
+def _split_results(message: BaseMessage) -> list[BaseMessage]:
+    parts: list[BaseMessage] = []
+    for is_result, group in groupby(message.content, key=lambda b: isinstance(b, Mapping) and b.get("type") == _RESULT):
+        blocks: list[Any] = list(group)
+        parts += [_result(block) for block in blocks] if is_result else [message.model_copy(update={"content": blocks})]
+    return parts
+
+
+def _result(block: Mapping[str, Any]) -> ToolMessage:
+    content = block.get("content")
+    return ToolMessage(
+        content="" if content is None else content,
+        tool_call_id=str(block.get("tool_use_id") or ""),
+        status="error" if block.get("is_error") else "success",
+    )
 
 
 def is_file(block: Any) -> bool:
@@ -483,5 +544,5 @@ def _refusal(where: str, block: _Block, problem: str = "") -> MixInputError:
     return MixInputError(
         f"{where} is a {what} that cannot be sent to Mix{problem and ': ' + problem}.",
         hint="Send text, or image, audio, video and file blocks with `base64`, `url` or `file_id`; results of tools "
-        "belong in a ToolMessage.",
+        "belong in a ToolMessage or a `tool_result` block.",
     )

@@ -55,10 +55,7 @@ def routes_to_model(
     if call.model is None:
         return (Route("server"),)
     if call.provider is None and detected.version is ApiVersion.NEXT:
-        raise MixInputError(
-            f"Mix of this generation needs the provider of model {call.model!r}.",
-            hint=f"Pass provider='anthropic', for example, or model='anthropic:{call.model}'.",
-        )
+        raise provider_missing(call)
     routes: list[Route] = []
     if ApiVersion.NEXT in detected and call.provider is not None:
         routes.append(Route("session", MappingProxyType({"model_id": call.model, "provider": call.provider})))
@@ -72,28 +69,43 @@ def routes_to_model(
     return (*routes, Route("server"))
 
 
-def not_honoured(call: CallParameters) -> None:
-    """Says that the server's own model answers although another was asked for. Call it before the message is sent.
+def provider_missing(call: CallParameters) -> MixInputError:
+    """Returns the error for a model without its provider, which servers of the generation "next" demand."""
+    return MixInputError(
+        f"Mix of this generation needs the provider of model {call.model!r}.",
+        hint=f"Pass provider='anthropic', for example, or model='anthropic:{call.model}'.",
+    )
+
+
+def not_honoured(call: CallParameters, detected: ApiKnowledge) -> None:
+    """Reports that another model answers than the one that was asked for. Call it before the message is sent.
 
     A model of the object is warned about: `init_chat_model` gives one to every object. One that was asked for in
     this very call is not traded for another.
 
     Args:
         call: What the call asks for.
+        detected: The generations the server may be.
 
     Raises:
         MixUnsupportedError: The call asks for another model than the object does.
     """
     if call.model is None:
         return
-    problem = f"Model {call.model!r} cannot be chosen on this Mix server: it has one model for all sessions."
-    hint = (
-        "Servers of API next take it with `provider`; on older ones `set_preferences=True` lets ChatMix set it for "
-        "all users, or choose it in the server's preferences."
-    )
+    if detected.version is ApiVersion.NEXT:
+        problem = f"Model {call.model!r} cannot be chosen in a session that was created with another one."
+        instead = "The session's own is used."
+        hint = "Mix fixes a session's model when it creates the session: ask in a new conversation."
+    else:
+        problem = f"Model {call.model!r} cannot be chosen on this Mix server: it has one model for all sessions."
+        instead = "The server's own is used."
+        hint = (
+            "Servers of API next take it with `provider`; on older ones `set_preferences=True` lets ChatMix set it for "
+            "all users, or choose it in the server's preferences."
+        )
     if call.model_is_override:
         raise MixUnsupportedError(problem, hint=hint)
-    warnings.warn(f"{problem} The server's own is used. {hint}", MixParameterWarning, stacklevel=2)
+    warnings.warn(f"{problem} {instead} {hint}", MixParameterWarning, stacklevel=2)
 
 
 def model_told(reported: str, call: CallParameters, *, honoured: bool) -> str:

@@ -21,6 +21,7 @@ from langchain_mix.chat_models.approvals import Approvals
 from langchain_mix.chat_models.content import ReplyWriter, Version
 from langchain_mix.chat_models.conversation import Asked
 from langchain_mix.chat_models.history import digest, kind_of, system_text
+from langchain_mix.chat_models.inputs import standard_messages
 from langchain_mix.chat_models.memory import REPLIES, THREADS, Place
 from langchain_mix.chat_models.parameters import read_call
 from langchain_mix.chat_models.reply_data import DATA_ONLY
@@ -151,6 +152,7 @@ def read_question(
     """
     parameters = read_call(model, stop, kwargs, FIELDS | TOOL_ARGUMENTS | {SESSION_KEY, THREAD_KEY, "thread_id"})
     rest = parameters.rest
+    messages = standard_messages(messages)
     options = {name: _option(model, name, rest) for name in FIELDS}
     # Those who bind tools by `bind` give them as `bind_tools` takes them.
     tools = [openai_tool(tool, strict=rest.get("strict")) for tool in rest.get("tools") or ()]

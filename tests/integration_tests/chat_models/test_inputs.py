@@ -217,3 +217,27 @@ def test_a_picture_in_a_system_message_is_refused(server):
     with pytest.raises(MixInputError):
         ChatMix(server_url=server.url).invoke([SystemMessage([IMAGE]), HumanMessage("Hi")])
     assert not server.requests
+
+
+def test_a_conversation_in_anthropics_form_is_the_same_as_in_langchains(server):
+    model = ChatMix(server_url=server.url)
+    call = {"name": "pick", "args": {"color": "green"}, "id": "c", "type": "tool_call"}
+    used = {"type": "tool_use", "id": "c", "name": "pick", "input": {"color": "green"}}
+    result = {"type": "tool_result", "tool_use_id": "c", "content": [{"type": "text", "text": "A great pick."}]}
+    question = {"type": "text", "text": "Whose is it?"}
+    anthropic = [HumanMessage("Pick."), AIMessage([used]), HumanMessage([result, question])]
+    langchain = [
+        HumanMessage("Pick."),
+        AIMessage("", tool_calls=[call]),
+        ToolMessage("A great pick.", tool_call_id="c"),
+        HumanMessage("Whose is it?"),
+    ]
+    replies = [model.invoke(messages) for messages in (anthropic, langchain)]
+    one, other = posts(server)
+    assert one == other
+    assert "A great pick." in one
+    for messages, reply in zip((anthropic, langchain), replies, strict=True):
+        again = model.invoke([*messages, reply, HumanMessage([{**result, "tool_use_id": "x"}])])
+        assert len({r.response_metadata["mix"]["session_id"] for r in (reply, again)}) == 1
+    assert posts(server)[2] == posts(server)[3]
+    assert "A great pick." in posts(server)[3]

@@ -331,6 +331,34 @@ def test_a_model_of_a_call_is_not_traded_for_another():
     assert observe(lambda s: len(s.server.requests), call={"model": "o4-mini"}, fields={"api": "0.8"}) == 0
 
 
+@pytest.mark.parametrize("where", ["fields", "call"])
+@pytest.mark.parametrize("api", ["auto", "next"])
+def test_the_newest_servers_refuse_a_model_without_its_provider_before_anything_is_made(api, where):
+    fields = {"api": api, "set_preferences": True}
+    asked = {**fields, "model": MODEL} if where == "fields" else fields
+    error, sessions = observe(
+        lambda s: (s.reply, s.server.world.list_sessions(False)),
+        api="next",
+        fields=asked,
+        call={"model": MODEL} if where == "call" else {},
+    )
+    assert isinstance(error, MixInputError)
+    assert f"model='anthropic:{MODEL}'" in str(error)
+    assert sessions == []
+
+
+def test_a_session_of_the_newest_servers_keeps_its_model():
+    with MixEmulator(api="next", agent=Script()) as server:
+        model = ChatMix(server_url=server.url, model=f"anthropic:{MODEL}", set_preferences=True)
+        talk = [HumanMessage("Hi")]
+        talk += [model.invoke(talk), HumanMessage("Go on")]
+        with pytest.raises(MixUnsupportedError, match="created with another one"):
+            model.invoke(talk, model="openai:o4-mini")
+        other = ChatMix(server_url=server.url, model="openai:o4-mini", set_preferences=True)
+        with pytest.warns(MixParameterWarning, match="own is used"):
+            assert other.invoke(talk).response_metadata["model_name"] == MODEL
+
+
 def test_a_talk_goes_on_with_the_model_of_its_session():
     with MixEmulator(api="next", agent=Script()) as server:
         model = ChatMix(server_url=server.url, model=f"anthropic:{MODEL}")

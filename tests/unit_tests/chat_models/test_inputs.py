@@ -17,7 +17,7 @@ from langchain_core.messages.content import (
 )
 
 from langchain_mix.chat_models.history import Rendering, text_to_send
-from langchain_mix.chat_models.inputs import Inputs, read_inputs, reference
+from langchain_mix.chat_models.inputs import Inputs, read_inputs, reference, standard_messages
 from langchain_mix.chat_models.tool_protocol import render_tool_results
 from langchain_mix.emulator.state.names import stored_name
 from langchain_mix.errors import MixInputError
@@ -504,6 +504,51 @@ def test_a_document_of_blocks_is_its_text_and_files(make):
     assert inputs.messages[0].text == f"T\none\n\n[Attached image: {part.name}]\n\ntwo"
     plain = read_inputs([make({"type": "document", "source": {"type": "content", "content": "all"}})])
     assert plain.messages[0].text == "all"
+
+
+# Calls and results of tools in Anthropic's form
+
+
+USED = {"type": "tool_use", "id": "c", "name": "pick", "input": {"color": "green"}}
+
+
+def test_calls_and_results_of_anthropics_form_are_those_of_langchain():
+    image = {"type": "image", "source": {"type": "base64", "media_type": "image/png", "data": b64(PNG)}}
+    results = [
+        {"type": "tool_result", "tool_use_id": "c", "content": [{"type": "text", "text": "great"}, image]},
+        {"type": "tool_result", "tool_use_id": "d", "content": "no", "is_error": True},
+        {"type": "tool_result", "tool_use_id": "e"},
+        {"type": "text", "text": "And?"},
+    ]
+    asked = HumanMessage("Pick.")
+    found = standard_messages([asked, AIMessage([{"type": "text", "text": "Hm."}, USED]), HumanMessage(results)])
+    assert found[0] is asked
+    assert found[1].tool_calls == [{"name": "pick", "args": {"color": "green"}, "id": "c", "type": "tool_call"}]
+    assert [(type(m), m.content) for m in found[2:]] == [
+        (ToolMessage, [{"type": "text", "text": "great"}, image]),
+        (ToolMessage, "no"),
+        (ToolMessage, ""),
+        (HumanMessage, [{"type": "text", "text": "And?"}]),
+    ]
+    assert [(m.tool_call_id, m.status) for m in found[2:5]] == [("c", "success"), ("d", "error"), ("e", "success")]
+    assert standard_messages(found) == found
+    (part,) = read_inputs(found).uploads
+    assert part.content == PNG
+
+
+def test_a_call_that_is_written_twice_is_one_call():
+    call = {"name": "pick", "args": {"color": "green"}, "id": "c", "type": "tool_call"}
+    for block in (USED, {"type": "tool_call", "id": "c", "name": "pick", "args": {"color": "green"}}):
+        (message,) = standard_messages([AIMessage([block], tool_calls=[call])])
+        assert message.tool_calls == [call]
+        (message,) = standard_messages([AIMessage([block])])
+        assert message.tool_calls == [call]
+
+
+def test_a_call_whose_arguments_are_no_object_is_an_invalid_call():
+    (message,) = standard_messages([AIMessage([{**USED, "input": '{"color": "gr'}])])
+    assert message.tool_calls == []
+    assert [(c["name"], c["args"], c["id"]) for c in message.invalid_tool_calls] == [("pick", '{"color": "gr', "c")]
 
 
 @given(st.binary(min_size=1, max_size=64), st.sampled_from(["image/png", "application/pdf", "x/y"]))

@@ -45,12 +45,14 @@ def test_an_unknown_server_is_asked_for_a_session_first():
 
 def test_a_model_of_the_object_is_warned_about_and_one_of_the_call_is_not_traded():
     with pytest.warns(MixParameterWarning, match="'m' cannot be chosen"):
-        not_honoured(MODEL)
+        not_honoured(MODEL, V0_8)
     with pytest.raises(MixUnsupportedError, match="'m' cannot be chosen"):
-        not_honoured(CallParameters(model="m", model_is_override=True))
+        not_honoured(CallParameters(model="m", model_is_override=True), UNKNOWN)
+    with pytest.raises(MixUnsupportedError, match="in a session that was created with another one"):
+        not_honoured(CallParameters(model="m", provider="p", model_is_override=True), NEXT)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        not_honoured(CallParameters())
+        not_honoured(CallParameters(), V0_8)
 
 
 def test_what_the_server_says_is_told():
