@@ -9,7 +9,7 @@ from langchain_mix._version import __version__
 
 if TYPE_CHECKING:
     from langchain_mix.agents import MixAgent
-    from langchain_mix.chat_models import ChatMix, MixPermissionWarning
+    from langchain_mix.chat_models import ChatMix, MixParameterWarning, MixPermissionWarning
     from langchain_mix.checkpoint import MixSaver
     from langchain_mix.client import Mix
     from langchain_mix.emulator import MixEmulator
@@ -25,6 +25,7 @@ __all__ = [
     "MixEmulator",
     "MixError",
     "MixFileLoader",
+    "MixParameterWarning",
     "MixPermissionWarning",
     "MixRetriever",
     "MixSaver",
@@ -43,6 +44,7 @@ _HOMES = {
     "MixEmulator": "langchain_mix.emulator",
     "MixError": "langchain_mix.errors",
     "MixFileLoader": "langchain_mix.retrievers",
+    "MixParameterWarning": "langchain_mix.chat_models",
     "MixPermissionWarning": "langchain_mix.chat_models",
     "MixRetriever": "langchain_mix.retrievers",
     "MixSaver": "langchain_mix.checkpoint",

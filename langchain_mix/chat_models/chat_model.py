@@ -114,7 +114,9 @@ class ChatMix(StandardParameters):
     retention: Literal["keep", "delete"] = "keep"
     emit_tool_runs: bool = True
     cache: Any = Field(default=False, exclude=True)
-    """Off unless asked for: a cached reply would stand for a turn that never ran."""
+    """Off unless asked for: a cached reply stands for a turn that never ran. It points to the session of that turn, in
+    which the conversation goes on. Streams and calls in a named session (`session_id`, a thread's) never use the cache.
+    """
 
     _mix: Any = PrivateAttr(default=None)
     _denied: set[str] = PrivateAttr(default=set())  # Pydantic copies it; what copies a model asks for the default.
@@ -267,7 +269,8 @@ class ChatMix(StandardParameters):
         # LangChain may stream inside; its own merging leaves indices in a message, or another form of content.
         token = _RUNNING.set(run_manager)
         try:
-            return self._described(self._finished(super()._generate_with_cache(messages, stop, run_manager, **kwargs)))
+            generate = super(ChatMix, self._without_cache_in_sessions(kwargs))._generate_with_cache
+            return self._described(self._finished(generate(messages, stop, run_manager, **kwargs)))
         finally:
             _RUNNING.reset(token)
 
@@ -280,10 +283,24 @@ class ChatMix(StandardParameters):
     ) -> ChatResult:
         token = _RUNNING.set(run_manager)
         try:
-            result = await super()._agenerate_with_cache(messages, stop, run_manager, **kwargs)
-            return self._described(self._finished(result))
+            generate = super(ChatMix, self._without_cache_in_sessions(kwargs))._agenerate_with_cache
+            return self._described(self._finished(await generate(messages, stop, run_manager, **kwargs)))
         finally:
             _RUNNING.reset(token)
+
+    def _without_cache_in_sessions(self, kwargs: dict[str, Any]) -> Self:
+        """Returns the model; without its cache for a call in a named session, whose content is part of the question."""
+        if self.cache is False:
+            return self
+        from langchain_mix.chat_models.question import names_session  # noqa: PLC0415  # Loads the client.
+
+        if not names_session(self, kwargs):
+            return self
+        opened = self.client
+        copied: Any = BaseModel.__copy__(self)
+        twin: Self = copied
+        twin.cache, twin._mix = False, opened
+        return twin
 
     def _generate(
         self,
@@ -400,10 +417,11 @@ class ChatMix(StandardParameters):
         message = result.generations[0].message
         if isinstance(message, AIMessage):
             metadata = message.response_metadata
+            cached = "total_cost" in (message.usage_metadata or {})  # LangChain marks replies of a cache by it.
             told = {
                 "model_name": metadata.get("model_name"),
                 "token_usage": message.usage_metadata,
-                "cost": (metadata.get(KEY) or {}).get("cost"),
+                "cost": 0.0 if cached else (metadata.get(KEY) or {}).get("cost"),
             }
             result.llm_output = {key: value for key, value in told.items() if value is not None}
         return result

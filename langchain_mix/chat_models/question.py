@@ -165,12 +165,8 @@ def read_question(
         tools_prompt(tools, choice, parallel=rest.get("parallel_tool_calls", True)),
         response_prompt(rest.get("response_format")),
     ]
-    configurable = ensure_config().get("configurable", {})
-    pinned = rest.get(SESSION_KEY) or configurable.get(SESSION_KEY) or options["session_id"]
+    pinned, thread_id = _named_session(model, rest)
     thread = None
-    thread_id = rest.get(THREAD_KEY)
-    if model.session_per_thread:
-        thread_id = rest.get("thread_id") or configurable.get("thread_id")
     if pinned is None and thread_id:
         thread = (server, str(thread_id))
         pinned = THREADS.get(thread)
@@ -200,6 +196,25 @@ def read_question(
         denied=None if "permissions" in model.model_fields_set or "permissions" in rest else model.denied_tools(),
         place=REPLIES.place(lambda: _mark(asked, options)),
     )
+
+
+def names_session(model: ChatMix, kwargs: Mapping[str, Any]) -> bool:
+    """Returns whether a call runs in a session that is named, by its id or by a thread.
+
+    Args:
+        model: The model.
+        kwargs: The arguments of the call.
+    """
+    return any(_named_session(model, kwargs))
+
+
+def _named_session(model: ChatMix, given: Mapping[str, Any]) -> tuple[str | None, Any]:
+    """Returns the session that a call names, and the thread that has one of its own; None for what it names not."""
+    configurable = ensure_config().get("configurable", {})
+    session = given.get(SESSION_KEY) or configurable.get(SESSION_KEY) or given.get("session_id") or model.session_id
+    if model.session_per_thread:
+        return session, given.get("thread_id") or configurable.get("thread_id")
+    return session, given.get(THREAD_KEY)
 
 
 def _lacks_call(called: Sequence[str], wanted: Sequence[str]) -> bool:

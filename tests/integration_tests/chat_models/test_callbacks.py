@@ -10,7 +10,6 @@ import pytest
 from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.messages import AnyMessage, HumanMessage
 from langchain_core.runnables import RunnableLambda
-from langchain_core.tracers.base import BaseTracer
 from langchain_core.tracers.schemas import Run
 from langgraph.graph import START, StateGraph
 from langgraph.graph.message import add_messages
@@ -19,41 +18,17 @@ from langchain_mix import ChatMix, MixEmulator
 from langchain_mix.emulator import CutStream, Gate, HttpError, Script, say, turn, use
 from langchain_mix.emulator.agents.base import Fail, Raw, Wait
 from langchain_mix.errors import MixAgentError, MixError, MixTurnInterrupted
-from langchain_mix.protocol.api import ALL, CAPABILITIES
 
 pytestmark = [
     pytest.mark.timeout(60),
     pytest.mark.filterwarnings("ignore::langchain_core._api.beta_decorator.LangChainBetaWarning"),
 ]
 
-APIS = [str(v) for v in ALL]
-SUBAGENTS = ["0.7", "0.8"]
 WAYS = ["invoke", "ainvoke", "stream", "astream", "v2", "v3", "av3"]
 
 
 class State(TypedDict):
     messages: Annotated[list[AnyMessage], add_messages]
-
-
-class Tracer(BaseTracer):
-    """As LangSmith's: it keeps whole trees, and gets one only when its root has ended."""
-
-    run_inline = True
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.trees: list[Run] = []
-        self.started = 0
-        self.ended = 0
-
-    def _persist_run(self, run: Run) -> None:
-        self.trees.append(run)
-
-    def _on_run_create(self, run: Run) -> None:
-        self.started += 1
-
-    def _on_run_update(self, run: Run) -> None:
-        self.ended += 1
 
 
 def tree(run: Run) -> Any:
@@ -97,55 +72,11 @@ def tools() -> Script:
     )
 
 
-def delegating() -> Script:
-    task = use("Task", {"description": "d", "prompt": "Look!", "subagent_type": "general-purpose"}, id="t")
-    return Script(
-        turn([task], "Done."),
-        loop=True,
-        subagent=[turn(["I look. ", use("Grep", {"pattern": "y"}, result="q", id="i")], "Seen.")],
-    )
-
-
-@pytest.mark.parametrize(
-    ("way", "api", "given"),
-    [
-        (way, APIS[(number + step) % len(APIS)], ("model", "config")[number % 2])
-        for number, way in enumerate(WAYS)
-        for step in (0, 3)
-    ],
-)
-async def test_tools_are_runs_under_the_models_run(api, way, given):
-    with MixEmulator(api=api, agent=tools()) as server:
-        tracer = Tracer()
-        model = ChatMix(server_url=server.url, callbacks=[tracer] if given == "model" else None)
-        await called(model if given == "model" else model.with_config(callbacks=[tracer]), way)
-    (root,) = tracer.trees
-    assert tree(root) in (
-        ("llm", "ChatMix", [("tool", "grep"), ("tool", "glob")]),
-        ("llm", "ChatMix", [("tool", "glob"), ("tool", "grep")]),  # They run side by side.
-    )
-    assert tracer.started == tracer.ended == 3
-    by_name = {run.name.lower(): run for run in root.child_runs}
-    assert by_name["grep"].error is None
-    assert "no" in by_name["glob"].error
-    assert by_name["grep"].inputs == {"pattern": "x"}
-    result = by_name["grep"].outputs["output"]
-    assert (result.name.lower(), result.tool_call_id, result.status) == ("grep", "g", "success")
-    if CAPABILITIES[server.api].tool_results:
-        assert result.content == "r"
-        assert not result.additional_kwargs
-    else:
-        assert result.content == result.artifact["progress"] != ""
-        assert result.additional_kwargs == {"mix_result": "progress"}
-    assert root.error is None
-    assert root.outputs["generations"][0][0]["text"] == "First. Done."
-
-
 @pytest.mark.parametrize("api", ["0.6", "0.8"])
 @pytest.mark.parametrize("way", ["stream", "astream"])
-async def test_streams_in_a_chain_have_them_under_their_run(api, way):
+async def test_streams_in_a_chain_have_them_under_their_run(api, way, make_tracer):
     with MixEmulator(api=api, agent=tools()) as server:
-        tracer = Tracer()
+        tracer = make_tracer()
         model = ChatMix(server_url=server.url)
         chain = RunnableLambda(lambda text: model).with_config(callbacks=[tracer], run_name="chain")
         await called(chain, way)
@@ -157,27 +88,9 @@ async def test_streams_in_a_chain_have_them_under_their_run(api, way):
     assert tracer.started == tracer.ended == 4
 
 
-@pytest.mark.parametrize("api", SUBAGENTS)
-@pytest.mark.parametrize("way", ["invoke", "ainvoke", "v3", "av3"])
-async def test_sub_agents_are_runs_under_their_task(api, way):
-    with MixEmulator(api=api, agent=delegating()) as server:
-        tracer = Tracer()
-        reply = await called(ChatMix(server_url=server.url, callbacks=[tracer]), way)
-    (root,) = tracer.trees
-    assert tree(root) == (
-        "llm",
-        "ChatMix",
-        [("tool", "task", [("chain", "subagent", [("tool", "grep")])])],
-    )
-    assert root.outputs["generations"][0][0]["text"] == "Done."
-    assert [run.error for run in every(root)] == [None] * 4
-    if way in {"invoke", "ainvoke"}:
-        assert reply.text == "Done."
-
-
-async def test_nobody_is_told_of_tools_when_that_is_switched_off():
+async def test_nobody_is_told_of_tools_when_that_is_switched_off(make_tracer):
     with MixEmulator(api="0.8", agent=tools()) as server:
-        tracer = Tracer()
+        tracer = make_tracer()
         await called(ChatMix(server_url=server.url, callbacks=[tracer], emit_tool_runs=False), "invoke")
     assert [tree(root) for root in tracer.trees] == [("llm", "ChatMix")]
 
@@ -206,12 +119,12 @@ FAILING = {
 @pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("failing", FAILING)
 @pytest.mark.parametrize("api", ["0.6", "0.8"])
-async def test_a_failure_closes_every_run(api, way, failing):
+async def test_a_failure_closes_every_run(api, way, failing, make_tracer):
     agent, faults = FAILING[failing]
     with MixEmulator(api=api, agent=agent, heartbeat=0.05) as server:
         for fault in faults() if faults else ():
             server.faults.add(fault)
-        tracer = Tracer()
+        tracer = make_tracer()
         model = ChatMix(server_url=server.url, **({"timeout": 0.4} if failing == "in a tool" else {}))
         chain = RunnableLambda(lambda text: model).with_config(callbacks=[tracer])
         if way in {"v3", "av3"}:
@@ -338,10 +251,10 @@ async def test_a_graph_gets_them_on_its_stream_writer(way):
 
 
 @pytest.mark.parametrize("api", ["0.5", "0.6"])
-async def test_an_interrupted_turn_is_an_error_of_the_models_run(api):
+async def test_an_interrupted_turn_is_an_error_of_the_models_run(api, make_tracer):
     with MixEmulator(api=api, agent=tools(), heartbeat=0.05) as server:
         server.faults.add(CutStream(1))
-        tracer = Tracer()
+        tracer = make_tracer()
         with pytest.raises(MixError) as caught:
             await ChatMix(server_url=server.url, callbacks=[tracer]).ainvoke("Go")
         assert isinstance(caught.value, MixTurnInterrupted | MixError)

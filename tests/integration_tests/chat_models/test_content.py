@@ -5,27 +5,18 @@ from __future__ import annotations
 import json
 import operator
 from functools import reduce
-from typing import Annotated, Any, TypedDict
+from typing import Any
 
 import pytest
-from langchain_core.messages import (
-    AIMessage,
-    AnyMessage,
-    HumanMessage,
-    merge_message_runs,
-    messages_from_dict,
-    messages_to_dict,
-)
+from langchain_core.messages import AIMessage, HumanMessage, merge_message_runs, messages_from_dict, messages_to_dict
 from langchain_core.messages.utils import message_chunk_to_message
-from langchain_tests.utils.stream_lifecycle import assert_valid_event_stream
-from langgraph.graph import START, StateGraph
-from langgraph.graph.message import add_messages
+from langchain_core.tracers.schemas import Run
 from pydantic import ValidationError
 
 from langchain_mix import ChatMix, MixEmulator
 from langchain_mix.emulator import DropEvent, Script, TailAfterComplete, say, think, turn, use
 from langchain_mix.pointer import KEY, read_pointer
-from langchain_mix.protocol.api import ALL, CAPABILITIES
+from langchain_mix.protocol.api import ALL, CAPABILITIES, ApiVersion
 
 pytestmark = [
     pytest.mark.timeout(60),
@@ -41,10 +32,6 @@ class Bridged(ChatMix):
 
     _stream_chat_model_events = None
     _astream_chat_model_events = None
-
-
-class State(TypedDict):
-    messages: Annotated[list[AnyMessage], add_messages]
 
 
 def rich(spelling: str) -> Script:
@@ -87,65 +74,6 @@ def spelling(api: str) -> str:
     return "Show" if api in {"0.8", "next"} else "ShowMedia"
 
 
-def whole(chunks: list[Any]) -> Any:
-    for chunk in chunks:
-        assert chunk.content_blocks is not None
-        for block in chunk.content_blocks:
-            assert block["type"] in KINDS, block
-        # What is no block of the form "v0" is text, which merges as a `str`.
-        assert isinstance(chunk.content, str) or all("index" in block for block in chunk.content), chunk
-    assert [c.chunk_position for c in chunks].count("last") == 1
-    assert chunks[-1].chunk_position == "last"
-    assert len({c.id for c in chunks}) == 1
-    return message_chunk_to_message(reduce(operator.add, chunks))
-
-
-KINDS = {"text", "reasoning", "server_tool_call", "server_tool_result", "image", "file", "non_standard"}
-
-
-async def event_streams(model: ChatMix, text: str) -> Any:
-    """The reply of LangChain's newest streaming, sync and async."""
-    stream = model.stream_events(text, version="v3")
-    assert_valid_event_stream(list(stream))
-    yield "stream_events v3", stream.output
-    astream = await model.astream_events(text, version="v3")
-    assert_valid_event_stream([event async for event in astream])
-    yield "astream_events v3", await astream
-
-
-async def every_way(model: ChatMix, text: str) -> Any:
-    """The reply, had in all ways there are."""
-    yield "invoke", model.invoke(text)
-    yield "ainvoke", await model.ainvoke(text)
-    yield "stream", whole(list(model.stream(text)))
-    yield "astream", whole([chunk async for chunk in model.astream(text)])
-    for reply in model.batch([text, text]):
-        yield "batch", reply
-    for reply in await model.abatch([text, text]):
-        yield "abatch", reply
-    v2 = [event async for event in model.astream_events(text, version="v2")]
-    (end,) = [event["data"]["output"] for event in v2 if event["event"] == "on_chat_model_end"]
-    yield "astream_events v2: end", message_chunk_to_message(end)
-    yield "astream_events v2", whole([e["data"]["chunk"] for e in v2 if e["event"] == "on_chat_model_stream"])
-    async for way, reply in event_streams(model, text):
-        yield way, reply
-
-    def node(state: State) -> Any:
-        return {"messages": [model.invoke(state["messages"])]}
-
-    async def anode(state: State) -> Any:
-        return {"messages": [await model.ainvoke(state["messages"])]}
-
-    graph, agraph = (StateGraph(State).add_node("n", n).add_edge(START, "n").compile() for n in (node, anode))
-    state = {"messages": [HumanMessage(text)]}
-    parts = list(graph.stream(state, stream_mode=["messages", "values"]))
-    yield "graph: messages", whole([part[0] for mode, part in parts if mode == "messages"])
-    yield "graph: state", parts[-1][1]["messages"][-1]
-    aparts = [part async for part in agraph.astream(state, stream_mode=["messages", "values"])]
-    yield "async graph: messages", whole([part[0] for mode, part in aparts if mode == "messages"])
-    yield "async graph: state", aparts[-1][1]["messages"][-1]
-
-
 def shape(reply: AIMessage) -> dict[str, Any]:
     """A reply without what differs between two turns: ids, and how long its tools took."""
     names: dict[str, str] = {}
@@ -172,24 +100,97 @@ def shape(reply: AIMessage) -> dict[str, Any]:
     }
 
 
-VERSIONS = [(api, ("v0", "v1")[number % 2]) for number, api in enumerate(APIS)] + [("0.8", "v1"), ("0.8", "v0")]
+def runs_of(run: Run) -> Any:
+    """A run without what differs between two turns, with all that are below it."""
+    below = sorted((runs_of(child) for child in run.child_runs), key=repr)  # Tools may run side by side.
+    told: dict[str, Any] = {"kind": run.run_type, "failed": run.error is not None, "below": below}
+    if run.run_type == "tool":
+        result = run.outputs.get("output") if run.outputs else None
+        told |= {"name": run.name.replace("_", "").lower(), "inputs": run.inputs, "result": None}
+        if result is not None:
+            stands_in = result.additional_kwargs == {"mix_result": "progress"}  # It says how long the tool took.
+            progress = (result.artifact or {}).get("progress", "")
+            content = (result.content == progress, bool(progress)) if stands_in else result.content
+            told["result"] = (result.name.replace("_", "").lower(), result.status, content)
+    elif run.run_type == "llm":
+        (generations,) = run.outputs["generations"]
+        message = generations[0]["message"]["kwargs"]
+        metadata = run.extra["metadata"]
+        told |= {
+            "text": generations[0]["text"],
+            "usage": message["usage_metadata"],
+            "cost": metadata.get("usage_metadata", {}).get("total_cost"),
+            "model": metadata["ls_model_name"],
+            "answered": message["response_metadata"]["model_name"],
+        }
+    else:
+        told |= {"name": run.name}
+    return told
 
 
-@pytest.mark.parametrize(("api", "version"), sorted(set(VERSIONS)))
-async def test_every_way_gives_the_same_reply(api, version):
+def crossed() -> list[Any]:
+    """Each generation with one version of the output, and the newest documented one with both; the rest on demand."""
+    listed = []
+    for number, api in enumerate(APIS):
+        for version in ("v0", "v1"):
+            usual = api == "0.8" or version == ("v0", "v1")[number % 2]
+            listed.append(pytest.param(api, version, marks=[] if usual else pytest.mark.exhaustive))
+    return listed
+
+
+@pytest.mark.parametrize(("api", "version"), crossed())
+async def test_every_way_gives_the_same_message_runs_and_usage(api, version, ways, make_tracer):
+    got, traced = [], []
     with MixEmulator(api=api, agent=rich(spelling(api)), queue_size=1000) as server:
         model = ChatMix(server_url=server.url, output_version=version)
-        got = [pair async for pair in every_way(model, "Wo?")]
+        for way, ask in ways.items():
+            tracer = make_tracer()
+            got += [(way, reply) for reply in await ask(model, "Wo?", {"callbacks": [tracer]})]
+            traced.append((way, tracer))
     expected = shape(got[0][1])
     for way, reply in got:
         assert isinstance(reply, AIMessage), way
         assert shape(reply) == expected, way
         assert reply.text == WHOLE, way
         pointer = read_pointer(reply.response_metadata)
-        if api in {"0.7", "0.8", "next"}:  # Those before name a message once it is stored.
+        if CAPABILITIES[server.api].message_ids:  # Those before name a message once it is stored.
             assert not reply.id.startswith("lc_"), way
         assert pointer.digest, way
-    kinds = [block["type"] for block in expected["blocks"]]
+    blocks_are_whole(expected["blocks"], api)
+    models = {way: [run for run in tracer.runs() if run.run_type == "llm"] for way, tracer in traced}
+    runs = runs_of(models["invoke"][0])
+    for way, tracer in traced:
+        assert tracer.started == tracer.ended == len(tracer.runs()), way
+        assert len(models[way]) == (2 if "batch" in way else 1), way
+        for run in models[way]:
+            assert runs_of(run) == runs, way
+    assert (runs["text"], runs["failed"], runs["usage"]) == (WHOLE, False, expected["usage"])
+    assert runs["cost"] == expected["mix"].get("cost")
+    assert runs["model"] == runs["answered"] == expected["metadata"]["model_name"]
+    tools_are_runs(runs["below"], api)
+    results = [r.outputs["output"] for r in models["invoke"][0].child_runs if r.outputs and r.error is None]
+    called = {block["id"] for block in got[0][1].content_blocks if block["type"] == "server_tool_call"}
+    assert len(results) == 3
+    assert {result.tool_call_id for result in results} < called
+
+
+def tools_are_runs(runs: list[Any], api: str) -> None:
+    able = CAPABILITIES[ApiVersion(api)]
+    by_name = {run["name"]: run for run in runs}
+    assert sorted(by_name) == sorted(["grep", "glob", spelling(api).lower(), "task"])
+    assert [name for name, run in by_name.items() if run["failed"]] == ["glob"]
+    assert by_name["grep"]["inputs"] == {"pattern": "é"}
+    assert by_name["grep"]["result"] == ("grep", "success", "a:1" if able.tool_results else (True, True))
+    if able.subagents:
+        (subagent,) = by_name["task"]["below"]
+        assert (subagent["kind"], subagent["name"], subagent["failed"]) == ("chain", "subagent", False)
+        assert [(run["kind"], run["name"], run["inputs"]) for run in subagent["below"]] == [
+            ("tool", "grep", {"pattern": "y"})
+        ]
+
+
+def blocks_are_whole(blocks: list[dict[str, Any]], api: str) -> None:
+    kinds = [block["type"] for block in blocks]
     assert [k for k in kinds if k in {"reasoning", "text"}] == [
         "reasoning",
         "text",
@@ -202,25 +203,26 @@ async def test_every_way_gives_the_same_reply(api, version):
     assert kinds.index("server_tool_call") == 2
     assert [k for k in kinds if k in {"image", "file", "non_standard"}] == ["image", "file", "non_standard"]
     assert kinds.index("image") > kinds.index("server_tool_result")
-    calls = {b["id"]: b for b in expected["blocks"] if b["type"] == "server_tool_call"}
-    results = {b["tool_call_id"]: b for b in expected["blocks"] if b["type"] == "server_tool_result"}
+    calls = {b["id"]: b for b in blocks if b["type"] == "server_tool_call"}
+    results = {b["tool_call_id"]: b for b in blocks if b["type"] == "server_tool_result"}
     names = [c["name"].replace("_", "").lower() for c in calls.values()]  # Each generation spells them its way.
     assert names == ["grep", "glob", spelling(api).lower(), "task"]
-    # Not the Task's before 0.7: sub-agents came with it.
-    done = list(calls) if api in {"0.7", "0.8", "next"} else list(calls)[:3]
+    able = CAPABILITIES[ApiVersion(api)]
+    done = list(calls) if able.subagents else list(calls)[:3]
     assert [results[i]["status"] for i in done] == ["success", "error", "success", "success"][: len(done)]
-    if CAPABILITIES[server.api].tool_results:
+    if able.tool_results:
         assert results["call 0"]["output"] == "a:1"
         assert "NEVER EITHER" in results["call 3"]["output"], "what a sub-agent says is its Task's result"
-    assert "NEVER SHOWN" not in str(expected)
+    assert "NEVER SHOWN" not in str(blocks)
 
 
 @pytest.mark.parametrize("api", ["0.6", "0.7"])  # From 0.8 on the bridge overwrites a block with its later piece.
-async def test_without_the_native_hooks_the_reply_is_the_same(api):
+async def test_without_the_native_hooks_the_reply_is_the_same(api, ways):
     with MixEmulator(api=api, agent=rich("ShowMedia"), queue_size=1000) as server:
         expected = shape(ChatMix(server_url=server.url).invoke("Wo?"))
-        async for way, reply in event_streams(Bridged(server_url=server.url), "Wo?"):
-            assert shape(reply) == expected, way
+        for name in ("stream_events v3", "astream_events v3"):
+            (reply,) = await ways[name](Bridged(server_url=server.url), "Wo?", {})
+            assert shape(reply) == expected, name
 
 
 @pytest.mark.parametrize("api", APIS)
@@ -230,7 +232,7 @@ async def test_a_reply_can_be_sent_again_whatever_it_holds(api):
         talk: list[Any] = [HumanMessage("Wo?")]
         for ask in (
             model.invoke,
-            lambda messages: whole(list(model.stream(messages))),
+            lambda messages: message_chunk_to_message(reduce(operator.add, model.stream(messages))),
             lambda messages: reduce(operator.add, model.stream(messages)),
             lambda messages: model.stream_events(messages, version="v3").output,
         ):
@@ -242,7 +244,7 @@ async def test_a_reply_can_be_sent_again_whatever_it_holds(api):
 
 
 @pytest.mark.parametrize("api", APIS)
-async def test_an_empty_reply_is_a_reply(api):
+async def test_an_empty_reply_is_a_reply(api, every_way):
     with MixEmulator(api=api, agent=Script(turn([]), loop=True)) as server:
         model = ChatMix(server_url=server.url)
         async for way, reply in every_way(model, "Hi"):
@@ -253,7 +255,7 @@ async def test_an_empty_reply_is_a_reply(api):
 
 
 @pytest.mark.parametrize("api", ["0.5", "0.6", "0.7", "0.8"])
-async def test_thoughts_and_tools_alone_are_a_reply(api):
+async def test_thoughts_and_tools_alone_are_a_reply(api, every_way):
     agent = Script(turn([*think("Hm."), use("Grep", {"pattern": "x"}, result="r", id="g")], []), loop=True)
     with MixEmulator(api=api, agent=agent) as server:
         async for way, reply in every_way(ChatMix(server_url=server.url), "Hi"):
@@ -268,7 +270,7 @@ BROKEN = ["", "[]", "nonsense", '{"pattern": "x', '"text"', "null"]
 
 
 @pytest.mark.parametrize("raw", BROKEN)
-async def test_arguments_that_are_no_object_are_shown_as_they_are(raw):
+async def test_arguments_that_are_no_object_are_shown_as_they_are(raw, every_way):
     agent = Script(turn([use("Grep", raw_input=raw, result="r", id="g")], "Done."), loop=True)
     with MixEmulator(api="0.8", agent=agent) as server:
         async for way, reply in every_way(ChatMix(server_url=server.url), "Hi"):
@@ -300,7 +302,7 @@ async def test_16_mib_of_text(api):
         (None, "responses/v1", "v0"),  # Of another provider.
     ],
 )
-async def test_output_versions(field, environment, version, monkeypatch):
+async def test_output_versions(field, environment, version, monkeypatch, every_way):
     monkeypatch.delenv("LC_OUTPUT_VERSION", raising=False)
     if environment is not None:
         monkeypatch.setenv("LC_OUTPUT_VERSION", environment)
