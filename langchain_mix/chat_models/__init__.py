@@ -1,6 +1,6 @@
 """`ChatMix`, the chat model.
 
-`chat_model.py` meets LangChain, `question.py` reads a call, `exchange.py` carries it out; the rest are their parts.
+`chat_model.py` meets LangChain, `request.py` reads a call, `execution.py` carries it out; the rest are their parts.
 """
 
 from langchain_mix.chat_models.chat_model import ChatMix

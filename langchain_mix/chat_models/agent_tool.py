@@ -2,7 +2,7 @@
 
 Owns: what the calling agent gives and gets, and how the conversation with the Mix agent is kept: the messages of each
 call are the artifact of its ToolMessage, so that it is as durable as the calling graph's state, and branches with it.
-Refuses to know: how a conversation is aligned with a session (`align.py`).
+Refuses to know: how a conversation is aligned with a session (`alignment.py`).
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def thread_options(config: RunnableConfig, name: str, messages: Sequence[BaseMes
         Arguments of the call; none where a checkpointer keeps the conversation, and none inside of a subgraph, whose
         calls may run side by side and are to know nothing of each other.
     """
-    from langchain_mix.chat_models.question import THREAD_KEY  # noqa: PLC0415  # Loads the client.
+    from langchain_mix.chat_models.request import THREAD_KEY  # noqa: PLC0415  # Loads the client.
 
     configurable = config.get("configurable") or {}
     thread = configurable.get("thread_id")

@@ -5,7 +5,7 @@ anybody may have written who can hand messages to the application; its digest is
 with it. What nobody can write who does not know a conversation is its words. All rows up to the pointer's are compared,
 those of the user with the very text that `ChatMix` sends for the messages, those of the agent with its answers, white
 space aside.
-Refuses to know: what is done with the answer (`align.py`), and how rows are read.
+Refuses to know: what is done with the answer (`alignment.py`), and how rows are read.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from typing import Final, Protocol
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
+from langchain_mix.chat_models.alignment import Base
 from langchain_mix.chat_models.history import (
     INTRODUCTION,
     MESSAGE,
@@ -29,9 +30,8 @@ from langchain_mix.chat_models.history import (
 )
 from langchain_mix.chat_models.inputs import read_inputs, standard_messages
 from langchain_mix.chat_models.json_text import locate_json
-from langchain_mix.chat_models.plans import Base
-from langchain_mix.chat_models.tool_parser import CallArguments, CallStarted, InvalidCall, Piece, Text, ToolCallParser
-from langchain_mix.chat_models.tool_protocol import REMINDER, render_tool_results
+from langchain_mix.chat_models.reply_parser import CallArguments, CallStarted, InvalidCall, Piece, Text, ToolCallParser
+from langchain_mix.chat_models.tool_prompt import REMINDER, render_tool_results
 from langchain_mix.errors import MixInputError
 from langchain_mix.pointer import read_pointer
 from langchain_mix.protocol.guard import GUARD

@@ -1,7 +1,7 @@
 """`ChatMix`: a chat model over a Mix agent server.
 
 Owns: the meeting of LangChain's `BaseChatModel` and Mix: fields, and the methods that LangChain calls.
-Refuses to know: what a call means (`question.py`) and how it is carried out (`exchange.py`).
+Refuses to know: what a call means (`request.py`) and how it is carried out (`execution.py`).
 """
 
 from __future__ import annotations
@@ -29,13 +29,12 @@ from langchain_core.tools import BaseTool
 from pydantic import BaseModel, Field, PrivateAttr, model_validator
 
 from langchain_mix._version import __version__
-from langchain_mix.chat_models.content import PROVIDER, Version, finished
-from langchain_mix.chat_models.failures import as_model_error
+from langchain_mix.chat_models.alignment import OnDivergence
+from langchain_mix.chat_models.content_blocks import PROVIDER, Version, finished
+from langchain_mix.chat_models.model_errors import as_model_error
+from langchain_mix.chat_models.model_info import approximate_message_tokens, approximate_token_ids, profile_of
 from langchain_mix.chat_models.parameters import UNNAMED_MODEL, StandardParameters
-from langchain_mix.chat_models.plans import OnDivergence
-from langchain_mix.chat_models.profile import profile_of
 from langchain_mix.chat_models.retries import StreamedRun
-from langchain_mix.chat_models.tokens import approximate_message_tokens, approximate_token_ids
 from langchain_mix.errors import MixError, MixInputError
 from langchain_mix.generators import Owned, closed_at_exit
 from langchain_mix.pointer import KEY
@@ -44,7 +43,7 @@ from langchain_mix.protocol.api import ApiName
 if TYPE_CHECKING:
     from langchain_protocol.protocol import MessagesData
 
-    from langchain_mix.chat_models.question import Question
+    from langchain_mix.chat_models.request import Question
     from langchain_mix.client import Mix
 
 _RUN: Final = "mix_run"
@@ -132,7 +131,7 @@ class ChatMix(StandardParameters):
             """
             super().__init__(**fields)
             if self.permissions != "deny" or self.on_notification is not None:
-                from langchain_mix.chat_models.approvals import Approvals  # noqa: PLC0415  # Loads models of events.
+                from langchain_mix.chat_models.permissions import Approvals  # noqa: PLC0415  # Loads models of events.
 
                 Approvals(self.permissions, self.on_notification)
 
@@ -292,7 +291,7 @@ class ChatMix(StandardParameters):
         """Returns the model; without its cache for a call in a named session, whose content is part of the question."""
         if self.cache is False:
             return self
-        from langchain_mix.chat_models.question import names_session  # noqa: PLC0415  # Loads the client.
+        from langchain_mix.chat_models.request import names_session  # noqa: PLC0415  # Loads the client.
 
         if not names_session(self, kwargs):
             return self
@@ -309,7 +308,7 @@ class ChatMix(StandardParameters):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        from langchain_mix.chat_models.exchange import Exchange  # noqa: PLC0415  # Loads the client.
+        from langchain_mix.chat_models.execution import Exchange  # noqa: PLC0415  # Loads the client.
 
         exchange = Exchange(self.client, self._question(messages, stop, kwargs), shown=False)
         chunks = list(exchange.chunks(run_manager))
@@ -322,7 +321,7 @@ class ChatMix(StandardParameters):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        from langchain_mix.chat_models.exchange import AsyncExchange  # noqa: PLC0415  # Loads the client.
+        from langchain_mix.chat_models.execution import AsyncExchange  # noqa: PLC0415  # Loads the client.
 
         exchange = AsyncExchange(self.client, self._question(messages, stop, kwargs), shown=False)
         chunks = [chunk async for chunk in exchange.chunks(run_manager)]
@@ -335,7 +334,7 @@ class ChatMix(StandardParameters):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        from langchain_mix.chat_models.exchange import Exchange  # noqa: PLC0415  # Loads the client.
+        from langchain_mix.chat_models.execution import Exchange  # noqa: PLC0415  # Loads the client.
 
         streamed = kwargs.pop(_RUN, None)
         running = streamed.run() if isinstance(streamed, StreamedRun) else _RUNNING.get()
@@ -350,7 +349,7 @@ class ChatMix(StandardParameters):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        from langchain_mix.chat_models.exchange import AsyncExchange  # noqa: PLC0415  # Loads the client.
+        from langchain_mix.chat_models.execution import AsyncExchange  # noqa: PLC0415  # Loads the client.
 
         streamed = kwargs.pop(_RUN, None)
         running = streamed.async_run() if isinstance(streamed, StreamedRun) else _RUNNING.get()
@@ -368,7 +367,7 @@ class ChatMix(StandardParameters):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[MessagesData]:
-        from langchain_mix.chat_models.exchange import Exchange  # noqa: PLC0415  # Loads the client.
+        from langchain_mix.chat_models.execution import Exchange  # noqa: PLC0415  # Loads the client.
         from langchain_mix.chat_models.protocol_events import ProtocolWriter  # noqa: PLC0415  # For v3 alone.
 
         events = ProtocolWriter(run_manager.run_id if run_manager else None)
@@ -384,7 +383,7 @@ class ChatMix(StandardParameters):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[MessagesData]:
-        from langchain_mix.chat_models.exchange import AsyncExchange  # noqa: PLC0415  # Loads the client.
+        from langchain_mix.chat_models.execution import AsyncExchange  # noqa: PLC0415  # Loads the client.
         from langchain_mix.chat_models.protocol_events import ProtocolWriter  # noqa: PLC0415  # For v3 alone.
 
         events = ProtocolWriter(run_manager.run_id if run_manager else None)
@@ -445,7 +444,7 @@ class ChatMix(StandardParameters):
         *,
         version: Version | None = None,
     ) -> Question:
-        from langchain_mix.chat_models.question import read_question  # noqa: PLC0415  # Loads the client.
+        from langchain_mix.chat_models.request import read_question  # noqa: PLC0415  # Loads the client.
 
         try:
             question = read_question(self, self.client.server_url, messages, stop, kwargs)
@@ -487,8 +486,8 @@ class ChatMix(StandardParameters):
             MixInputError: The choice names none of them. A tool that cannot be described is refused when the model is
                 called.
         """
-        from langchain_mix.chat_models.reply_data import DATA_ONLY  # noqa: PLC0415  # For few.
-        from langchain_mix.chat_models.tool_protocol import normalise_choice, openai_tool  # noqa: PLC0415  # For few.
+        from langchain_mix.chat_models.reply_parser import DATA_ONLY  # noqa: PLC0415  # For few.
+        from langchain_mix.chat_models.tool_prompt import normalise_choice, openai_tool  # noqa: PLC0415  # For few.
 
         if kwargs.get("response_format") is not None:
             kwargs[DATA_ONLY] = True
@@ -540,7 +539,7 @@ class ChatMix(StandardParameters):
     def with_structured_output(
         self, schema: dict[str, Any] | type | None = None, *, include_raw: bool = False, **kwargs: Any
     ) -> Runnable[LanguageModelInput, Any]:
-        """Makes replies structured output: values of a schema. See `langchain_mix.chat_models.structured.structured`.
+        """Makes replies structured output: values of a schema. See `chat_models.structured_output.structured`.
 
         Args:
             schema: A pydantic class, a dataclass, a TypedDict, JSON Schema, or an OpenAI function.
@@ -553,6 +552,6 @@ class ChatMix(StandardParameters):
         Raises:
             ValueError: An argument is unknown, or the schema is missing or of no known kind.
         """
-        from langchain_mix.chat_models.structured import structured  # noqa: PLC0415  # For few.
+        from langchain_mix.chat_models.structured_output import structured  # noqa: PLC0415  # For few.
 
         return structured(self, schema, include_raw=include_raw, **kwargs)

@@ -2,7 +2,7 @@
 
 Owns: what of a message counts, the hash that proves that nothing of it was changed, and the text that is sent: new
 messages as they are, a history that the session does not hold as a transcript.
-Refuses to know: sessions and pointers (`align.py`), how tool results are written (`tool_protocol.py`), uploads.
+Refuses to know: sessions and pointers (`alignment.py`), how tool results are written (`tool_prompt.py`), uploads.
 """
 
 from __future__ import annotations

@@ -2,8 +2,8 @@
 
 Owns: the rule for each parameter, as field and as argument of a call: honoured, refused or warned about, never dropped
 without a word; what serialising and copying a model keeps.
-Refuses to know: messages and turns, where stop sequences end a reply (`stopping.py`), how a model is got
-(`model_choice.py`).
+Refuses to know: messages and turns, where stop sequences end a reply (`reply_parser.py`), how a model is got
+(`session_setup.py`).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from langchain_core.runnables import Runnable
 from langchain_core.utils import from_env, secret_from_env
 from pydantic import ConfigDict, Field, SecretStr, field_validator, model_validator
 
-from langchain_mix.chat_models.failures import RetryIf, may_retry, retry_rule
-from langchain_mix.chat_models.stopping import stop_texts
+from langchain_mix.chat_models.model_errors import RetryIf, may_retry, retry_rule
+from langchain_mix.chat_models.reply_parser import stop_texts
 from langchain_mix.client.credentials import check_headers, split_url
 from langchain_mix.client.secret_fields import SecretFields
 from langchain_mix.errors import MixConfigurationError, MixInputError
@@ -31,7 +31,7 @@ from langchain_mix.protocol.retry import RetryConfig
 if TYPE_CHECKING:
     from langchain_core.runnables.retry import ExponentialJitterParams
 
-    from langchain_mix.chat_models.content import Version
+    from langchain_mix.chat_models.content_blocks import Version
 
 UNNAMED_MODEL: Final = "mix-agent"
 """What traces show where neither the user nor the server names a model."""

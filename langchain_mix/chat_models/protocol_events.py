@@ -2,7 +2,7 @@
 
 Owns: when a block starts and is finished. LangChain's own bridge finishes all blocks when the message ends and holds
 arguments and results of server tools back until then; here a block is finished as soon as it is complete.
-Refuses to know: what the chunks say (`content.py`) and who listens.
+Refuses to know: what the chunks say (`content_blocks.py`) and who listens.
 
 Chunks are read as `content_blocks`: standard blocks, each with an index that no other block ever has.
 """

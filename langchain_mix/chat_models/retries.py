@@ -2,7 +2,7 @@
 
 Owns: which run is inside which and which a stream belongs to, the calls that failed after their message may have
 arrived, and the rule that tells a retry from a new call with the same messages.
-Refuses to know: how a call is sent and why it failed (`exchange.py`).
+Refuses to know: how a call is sent and why it failed (`execution.py`).
 
 How it works: LangChain marks a retry at the place of the retry only: `with_retry` tags the run right below it, however
 deep the model is called; LangGraph runs a task again under the same graph run; a tool is retried with the same call id.
@@ -40,7 +40,7 @@ from langchain_core.runnables.config import ensure_config
 from langchain_core.tracers.context import register_configure_hook
 
 from langchain_mix import forking
-from langchain_mix.chat_models.memory import Recent
+from langchain_mix.chat_models.process_state import Recent
 from langchain_mix.errors import MixError
 
 _LIVE_RUNS: Final = 16_384

@@ -9,8 +9,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, TypeGuard
 
-from langchain_mix.chat_models.custom_events import custom_event_of
-from langchain_mix.chat_models.shown_media import is_show, shown_blocks
+from langchain_mix.chat_models.callbacks import custom_event_of
+from langchain_mix.chat_models.content_blocks import is_show, shown_blocks
 from langchain_mix.notebook.media import shown_part
 from langchain_mix.notebook.view import Part, View, Words, as_text
 from langchain_mix.protocol.tool_outcomes import outcome_of_result

@@ -16,7 +16,7 @@ from tests.benchmarks.measure import Cost, Figure
 from tests.benchmarks.partners import PARTNERS
 
 _USED: Final = "Mix(server_url='http://localhost'); m.sessions, m.messages, m.streaming"
-_CALL: Final = "import langchain_mix.chat_models.exchange, langchain_mix.chat_models.question"
+_CALL: Final = "import langchain_mix.chat_models.execution, langchain_mix.chat_models.request"
 _STATEMENTS: Final = {
     "core": "import langchain_core.language_models",
     "BaseChatModel": "from langchain_core.language_models import BaseChatModel",

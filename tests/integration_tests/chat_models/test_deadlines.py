@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from langchain_mix import ChatMix, errors
-from langchain_mix.chat_models import exchange
+from langchain_mix.chat_models import execution
 from langchain_mix.emulator import Gate, MixEmulator, Script, SlowReply
 
 pytestmark = pytest.mark.timeout(60)
@@ -35,7 +35,7 @@ def test_preparing_the_session_takes_no_longer_than_the_call_may(mode: str) -> N
 
 @pytest.mark.parametrize("mode", ["sync", "async"])
 def test_removing_the_session_has_a_short_time_of_its_own(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exchange, "_TIDY_UP", 0.2)
+    monkeypatch.setattr(execution, "_TIDY_UP", 0.2)
     gate = Gate()
     with MixEmulator("0.8", Script("Hi.")) as server:
         server.faults.add(SlowReply("DELETE /api/sessions/[^/]+", gate=gate, count=None))

@@ -12,7 +12,7 @@ from langchain_core.tools import tool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from langchain_mix import ChatMix, MixEmulator
-from langchain_mix.chat_models.memory import HEADS
+from langchain_mix.chat_models.process_state import HEADS
 from langchain_mix.emulator import DropEvent, Faults, HttpError, Script, say
 from langchain_mix.errors import MixError, MixInputError, MixTextGap, MixToolCallMissing
 from langchain_mix.pointer import read_pointer

@@ -15,7 +15,7 @@ from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import Command, RetryPolicy, interrupt
 
 from langchain_mix import ChatMix, MixEmulator
-from langchain_mix.chat_models.memory import CLAIMS
+from langchain_mix.chat_models.process_state import CLAIMS
 from langchain_mix.emulator.agents.base import Text
 from langchain_mix.pointer import read_pointer
 from langchain_mix.protocol.api import CAPABILITIES

@@ -24,9 +24,9 @@ from pydantic import BaseModel
 
 from langchain_mix import ChatMix, Mix, MixEmulator
 from langchain_mix.chat_models.parameters import MixParameterWarning
-from langchain_mix.chat_models.question import FIELDS, TOOL_ARGUMENTS
-from langchain_mix.chat_models.reply_data import DATA_ONLY
-from langchain_mix.chat_models.tool_protocol import CALLS_CHECKED
+from langchain_mix.chat_models.reply_parser import DATA_ONLY
+from langchain_mix.chat_models.request import FIELDS, TOOL_ARGUMENTS
+from langchain_mix.chat_models.tool_prompt import CALLS_CHECKED
 from langchain_mix.emulator import Faults, Gate, HttpError, Script, say, turn, use
 from langchain_mix.emulator.agents.base import Usage, Wait
 from langchain_mix.errors import (

@@ -19,7 +19,7 @@ from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import Command, interrupt
 
 from langchain_mix import ChatMix, MixEmulator
-from langchain_mix.chat_models.memory import CLAIMS, HEADS
+from langchain_mix.chat_models.process_state import CLAIMS, HEADS
 from langchain_mix.emulator import CloseConnection, Gate, HttpError, Script, say, turn, use
 from langchain_mix.emulator.agents.base import Text, Wait
 from langchain_mix.errors import MixInputError, MixResumeError

@@ -13,7 +13,7 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 from langchain_core.messages import messages_to_dict as to_dict
 
 from langchain_mix import ChatMix, MixEmulator
-from langchain_mix.chat_models.memory import HEADS
+from langchain_mix.chat_models.process_state import HEADS
 from langchain_mix.emulator import Script, turn
 from langchain_mix.emulator.agents.base import Text
 from langchain_mix.errors import MixHistoryDiverged

@@ -22,7 +22,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.graph.message import add_messages
 
 from langchain_mix import ChatMix, MixEmulator
-from langchain_mix.chat_models.memory import HEADS, THREADS
+from langchain_mix.chat_models.process_state import HEADS, THREADS
 from langchain_mix.emulator import Gate, HttpError, Script, turn
 from langchain_mix.emulator.agents.base import Fail, Request, Text, Wait
 from langchain_mix.errors import MixError, MixHistoryDiverged, MixInputError, MixSessionBusy

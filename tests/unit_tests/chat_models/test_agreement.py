@@ -9,9 +9,9 @@ import pytest
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage, SystemMessage
 
 from langchain_mix.chat_models.agreement import agrees
+from langchain_mix.chat_models.alignment import Base
 from langchain_mix.chat_models.history import with_setup
-from langchain_mix.chat_models.plans import Base
-from langchain_mix.chat_models.tool_protocol import reminder
+from langchain_mix.chat_models.tool_prompt import reminder
 from langchain_mix.pointer import Pointer
 
 SERVER = "http://localhost:1"

@@ -13,7 +13,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_tests.unit_tests import ChatModelUnitTests
 from pydantic import Field, PrivateAttr, ValidationError
 
-from langchain_mix.chat_models.failures import as_model_error
+from langchain_mix.chat_models.model_errors import as_model_error
 from langchain_mix.chat_models.parameters import (
     UNNAMED_MODEL,
     MixParameterWarning,

@@ -20,10 +20,9 @@ from langchain_tests.utils.stream_lifecycle import assert_valid_event_stream
 from langgraph.graph import START, StateGraph
 from langgraph.graph.message import add_messages
 
-from langchain_mix.chat_models.content import ReplyWriter
-from langchain_mix.chat_models.custom_events import AsyncCustomEvents, CustomEvents
+from langchain_mix.chat_models.callbacks import AsyncCustomEvents, AsyncToolRuns, CustomEvents, ToolRuns
+from langchain_mix.chat_models.content_blocks import ReplyWriter
 from langchain_mix.chat_models.protocol_events import ProtocolWriter
-from langchain_mix.chat_models.tool_runs import AsyncToolRuns, ToolRuns
 from langchain_mix.pointer import KEY, Pointer
 from langchain_mix.protocol.turn.updates import (
     Progress,

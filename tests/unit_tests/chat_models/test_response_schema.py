@@ -15,7 +15,7 @@ from langchain_core.utils.function_calling import convert_to_json_schema
 from pydantic import BaseModel, Field, RootModel
 
 from langchain_mix.chat_models.response_schema import ResponseSchema
-from langchain_mix.chat_models.structured import response_schema
+from langchain_mix.chat_models.structured_output import response_schema
 
 T = TypeVar("T")
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import AnyUrl, BaseModel, Field
 
-from langchain_mix.chat_models.schema_check import SchemaChecker, closed
-from langchain_mix.chat_models.structured import FORMAT_WITHDRAWN, response_prompt
-from langchain_mix.chat_models.tool_protocol import TOOLS_WITHDRAWN, tools_prompt
+from langchain_mix.chat_models.response_schema import SchemaChecker, closed
+from langchain_mix.chat_models.structured_output import FORMAT_WITHDRAWN, response_prompt
+from langchain_mix.chat_models.tool_prompt import TOOLS_WITHDRAWN, tools_prompt
 from langchain_mix.emulator.agents import OfflineAgent
 from langchain_mix.emulator.agents.offline.schema_values import ValueSource, fill
 

@@ -1,0 +1,352 @@
+"""Who decides whether a tool may run, and who answers the agent's questions.
+
+Owns: the policies that a user can name, and the pause of a LangGraph graph until somebody has decided.
+Refuses to know: how an answer reaches the server (`client/`) and what is tidied up after a pause (`execution.py`).
+
+An unknown verdict of a policy is a no, and so is a policy that raises. A resume value of another form than those of
+`protocol/decisions.py` is an error that leaves the graph paused.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import logging
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, ValidationError, WithJsonSchema
+
+from langchain_mix.chat_models.process_state import Place
+from langchain_mix.errors import MixInputError, MixResumeError
+from langchain_mix.protocol.decisions import ANSWER_SCHEMA, PERMISSION_SCHEMA, read_answer, read_permission
+from langchain_mix.protocol.events import SSENotificationEventData, SSEPermissionEventData
+from langchain_mix.protocol.permission_rules import parse_rule
+
+Verdict = bool | None
+Permissions = (
+    Literal["deny", "allow", "ignore", "interrupt"]
+    | Collection[str]
+    | Callable[[SSEPermissionEventData], Verdict | Awaitable[Verdict]]
+)
+"""`"deny"` and `"allow"` answer every request; `"ignore"` leaves them to someone else; a collection names the tools
+that may run, each perhaps with a pattern of what it acts on, as `"Write(*.md)"` (see `permission_rules.py`);
+`"interrupt"` asks through LangGraph.
+"""
+
+Notifications = Literal["interrupt"] | Callable[[SSENotificationEventData], Any] | None
+"""How notifications are answered: through LangGraph, by a function, or not at all."""
+
+_log = logging.getLogger("langchain_mix")
+_SAVER = "__pregel_checkpointer"
+_ASKED = "mix_asked"
+_QUESTION = "mix_notification"
+_NOT_OURS = ""
+_THIS_SESSION = "<session>"  # What is shown for the id of a session that the turn will not be run in.
+
+
+class Approvals:
+    """The policies of one turn, and the pause that one of them asked for.
+
+    Attributes:
+        pause: LangGraph's interrupt, once one was raised: the turn is to be given up and this to be raised.
+    """
+
+    def __init__(
+        self, permissions: Permissions, notifications: Notifications = None, place: Place | None = None
+    ) -> None:
+        """Reads the policies.
+
+        Args:
+            permissions: For permission requests.
+            notifications: For notifications.
+            place: Where the call stands in a graph's task, if it runs in one.
+
+        Raises:
+            MixInputError: A policy is none of those there are.
+        """
+        self.pause: BaseException | None = None
+        self._permissions = _checked(permissions)
+        self._notifications = notifications
+        if notifications is not None and notifications != "interrupt" and not callable(notifications):
+            raise MixInputError(
+                f"on_notification={notifications!r} is no policy.", hint='Use None, "interrupt" or a function.'
+            )
+        self._pauses = permissions == "interrupt" or notifications == "interrupt"
+        self._answers: dict[str, Any] = {}
+        self._session = self._lasting = ""
+        self._lock = threading.Lock()  # Sub-agents ask in threads of their own.
+        self._questions: list[list[str]] = place.questions if place is not None else [[]]
+        if self._pauses and place is not None and place.reply is not None:
+            self._pass_by()
+
+    def run_in(self, session_id: str, *, lasting: bool) -> None:
+        """Sets where the turn runs.
+
+        Args:
+            session_id: The session.
+            lasting: Whether it stays if the turn is given up, so that the turn is run in it again.
+        """
+        self._session, self._lasting = session_id, session_id if lasting else ""
+
+    @property
+    def for_permissions(self) -> Any:
+        """The policy as the client takes it."""
+        if self._permissions == "interrupt":
+            return self._ask
+        if isinstance(self._permissions, str) or callable(self._permissions):
+            return self._permissions
+        rules = [parse_rule(rule) for rule in self._permissions]
+        return lambda request: any(rule.allows(request) for rule in rules)
+
+    @property
+    def for_notifications(self) -> Any:
+        """The policy as the client takes it."""
+        return self._question if self._notifications == "interrupt" else self._notifications
+
+    def recall(self) -> None:
+        """Gets the answers that the running task was given so far, if it was paused before.
+
+        Raises:
+            GraphInterrupt: It was, and has no answer yet.
+        """
+        if self._pauses:
+            place = task_in_graph()
+            saver = place.configurable.get(_SAVER)
+            self._take(place, saver.get_tuple(place.config()) if saver is not None else None)
+
+    async def arecall(self) -> None:
+        """Does what `recall` does, asynchronously."""
+        if self._pauses:
+            place = task_in_graph()
+            saver = place.configurable.get(_SAVER)
+            self._take(place, await saver.aget_tuple(place.config()) if saver is not None else None)
+
+    def _pass_by(self) -> None:
+        """Takes the answers that the reply of an earlier execution took, so that the next interrupt gets its own."""
+        from langgraph.types import interrupt  # noqa: PLC0415  # Only inside a graph, where it is loaded.
+
+        for _ in self._questions[-1]:
+            interrupt(None)
+
+    def _take(self, place: TaskInGraph, stored: Any) -> None:
+        from langgraph.types import interrupt  # noqa: PLC0415  # Only inside a graph, where it is loaded.
+
+        asked = place.asked(stored.pending_writes or () if stored is not None else ())
+        marks = asked[_ASKED] if asked else []
+        number = len(self._questions) - 1
+        for mark in marks[number] if number < len(marks) else []:
+            self._questions[-1].append(mark)
+            # LangGraph gives answers by their order alone. All but the last have one; the last may still be waited for.
+            self._answers[mark] = self._resumed(asked) if asked and self._questions == marks else interrupt(None)
+        self._answers.pop(_NOT_OURS, None)
+
+    def _resumed(self, asked: dict[str, Any]) -> Any:
+        """Returns what the graph was resumed with for its last request.
+
+        Raises:
+            GraphInterrupt: It was not resumed.
+            MixResumeError: It was, with a value that is no answer to the request. The graph stays paused.
+        """
+        from langgraph.errors import GraphInterrupt  # noqa: PLC0415  # Only inside a graph, where it is loaded.
+        from langgraph.types import interrupt  # noqa: PLC0415
+
+        def checked(value: Any) -> Any:
+            _read(value, asked)
+            return value
+
+        if _takes_schema(interrupt):
+            form: Any = Annotated[Any, AfterValidator(checked), WithJsonSchema(_schema_of(asked))]
+            try:
+                return interrupt(asked, response_schema=form)
+            except ValidationError as refused:
+                error: MixResumeError = refused.errors(include_url=False)[0].get("ctx", {})["error"]
+                # LangGraph marks the error of a wrong resume value, by which its runner and its ToolNode know it.
+                error.__dict__.update(refused.__dict__)
+                raise error from None
+        # Versions without it store every value as the answer: those that are none are passed by when the graph goes on.
+        wrong: MixResumeError | None = None
+        while True:
+            try:
+                value = interrupt(asked)
+            except GraphInterrupt:
+                if wrong is not None:
+                    raise wrong from None
+                raise
+            try:
+                return checked(value)
+            except MixResumeError as error:
+                wrong = error
+                self._questions[-1].insert(-1, _NOT_OURS)
+
+    def _ask(self, request: SSEPermissionEventData) -> Verdict:
+        arguments = dict(request.params) if isinstance(request.params, Mapping) else {"params": request.params}
+        asked = {
+            "action_requests": [
+                {"name": request.tool_name, "args": arguments, "description": request.description or request.action}
+            ],
+            "review_configs": [{"action_name": request.tool_name, "allowed_decisions": ["approve", "reject"]}],
+        }
+        return _read(self._answer(asked, request.session_id), asked, default=False) is True
+
+    def _question(self, notification: SSENotificationEventData) -> str | None:
+        told = notification.model_dump(include={"title", "message", "response_type", "choices", "notification_type"})
+        asked = {
+            "action_requests": [{"name": _QUESTION, "args": told, "description": notification.message}],
+            "review_configs": [{"action_name": _QUESTION, "allowed_decisions": ["respond", "approve"]}],
+        }
+        # Mix 0.8: there is no refusal, and a turn waits up to five minutes for what is not even acknowledged.
+        return str(_read(self._answer(asked, notification.session_id), asked, default=""))
+
+    def _answer(self, asked: dict[str, Any], session_id: str) -> Any:
+        """Gives the answer to this very request, or asks for one through LangGraph.
+
+        The server denies after 30 s, while a graph may pause for days. So the request is denied at once, the turn given
+        up and its traces removed; when the graph goes on, the turn is run again and the answer is known.
+
+        Ids of sessions are parts of paths. One that goes with the turn is not shown, since the turn will be run again
+        in another; one that stays is, and the answer holds in this session alone.
+        """
+        from langgraph.errors import GraphInterrupt  # noqa: PLC0415  # Only inside a graph, where it is loaded.
+        from langgraph.types import interrupt  # noqa: PLC0415
+
+        said = json.dumps(asked, sort_keys=True, default=str)
+        for passing in {session_id, self._session} - {self._lasting, ""}:
+            said = said.replace(passing, _THIS_SESSION)
+        asked = json.loads(said)
+        mark = blake2b(said.encode(), digest_size=16).hexdigest()
+        with self._lock:
+            if mark in self._answers or self.pause is not None:
+                return self._answers.get(mark)
+            try:
+                while True:
+                    marks = [*self._questions[:-1], [*self._questions[-1], mark]]
+                    # The schema as a dict: what is checked is the answer to a request, and this is none yet.
+                    interrupt(
+                        {**asked, _ASKED: marks},
+                        **({"response_schema": _schema_of(asked)} if _takes_schema(interrupt) else {}),
+                    )
+                    # What was answered here is not known, so that it is no answer to this.
+                    self._questions[-1].append(_NOT_OURS)
+            except GraphInterrupt as pause:
+                self.pause = pause
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskInGraph:
+    """The running task of a LangGraph graph.
+
+    Attributes:
+        configurable: What LangGraph configures for it.
+        task_id: The task.
+    """
+
+    configurable: Mapping[str, Any]
+    task_id: str
+
+    def config(self) -> dict[str, Any]:
+        """Names the checkpoint that the task began from."""
+        # LangGraph: the namespace of a task is that of its graph and the task's own segment behind it.
+        namespace = str(self.configurable.get("checkpoint_ns", "")).rpartition("|")[0]
+        known = {"thread_id": self.configurable.get("thread_id"), "checkpoint_ns": namespace}
+        checkpoint = (self.configurable.get("checkpoint_map") or {}).get(namespace)
+        return {"configurable": known | ({"checkpoint_id": checkpoint} if checkpoint else {})}
+
+    def asked(self, writes: Collection[tuple[str, str, Any]]) -> dict[str, Any] | None:
+        """The request with which this task was paused last, or None."""
+        for task_id, channel, value in writes:
+            if task_id == self.task_id and channel == "__interrupt__":
+                for interrupt in value if isinstance(value, list | tuple) else (value,):
+                    payload = getattr(interrupt, "value", None)
+                    if isinstance(payload, dict) and _are_marks(payload.get(_ASKED)):
+                        return payload
+        return None
+
+
+def task_in_graph() -> TaskInGraph:
+    """Finds the running task.
+
+    Raises:
+        MixInputError: There is none.
+    """
+    config, runtime = sys.modules.get("langgraph.config"), sys.modules.get("langgraph.runtime")
+    if config is not None and runtime is not None:
+        try:
+            configurable = config.get_config().get("configurable", {})
+            info = runtime.get_runtime().execution_info
+        except (RuntimeError, KeyError):
+            configurable, info = {}, None  # LangGraph: called outside of a runnable context, or of a task.
+        if info is not None:
+            return TaskInGraph(configurable, info.task_id)
+    raise MixInputError(
+        'The policy "interrupt" pauses a LangGraph graph, but the model is not called from one.',
+        hint="Call it from a graph's node, with a checkpointer, or choose another policy.",
+    )
+
+
+def _are_marks(found: Any) -> bool:
+    return isinstance(found, list) and all(isinstance(marks, list) for marks in found)
+
+
+def _checked(permissions: Permissions) -> Permissions:
+    hint = 'Use "deny", "allow", "ignore", "interrupt", a list of tools or a function.'
+    if isinstance(permissions, str):
+        valid = permissions in {"deny", "allow", "ignore", "interrupt"}
+    elif isinstance(permissions, Collection):
+        # A mapping may say which tools may not run.
+        valid = not isinstance(permissions, Mapping) and all(isinstance(rule, str) for rule in permissions)
+    else:
+        valid = callable(permissions)
+    if not valid:
+        raise MixInputError(f"permissions={permissions!r} is no policy.", hint=hint)
+    if isinstance(permissions, Collection) and not isinstance(permissions, str):
+        for rule in permissions:
+            parse_rule(rule)
+    return permissions
+
+
+def _takes_schema(interrupt: Callable[..., Any]) -> bool:
+    """True when this version of LangGraph checks resume values itself, and shows their schema."""
+    return "response_schema" in inspect.signature(interrupt).parameters
+
+
+def _asks_for_text(asked: Mapping[str, Any]) -> bool:
+    return bool(asked["action_requests"][0]["name"] == _QUESTION)
+
+
+def _schema_of(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the JSON Schema of the values that a graph may be resumed with."""
+    return ANSWER_SCHEMA if _asks_for_text(asked) else PERMISSION_SCHEMA
+
+
+def _read(value: Any, asked: Mapping[str, Any], *, default: bool | str | None = None) -> bool | str:
+    """Reads what the graph was resumed with for a request.
+
+    Args:
+        value: The value; None if nobody answered yet.
+        asked: What the graph paused with.
+        default: What None means, and what was taken for an answer before values were checked; None to check it.
+
+    Returns:
+        Whether a tool may run, or the answer to a notification.
+
+    Raises:
+        MixResumeError: The value is no answer, and there is no default.
+    """
+    args = asked["action_requests"][0]["args"]
+    try:
+        if _asks_for_text(asked):
+            return read_answer(value, args.get("choices") if args.get("response_type") == "choice" else None)
+        decision = read_permission(value, args)
+    except MixResumeError:
+        if default is None:
+            raise
+        return default
+    if decision.kind == "reject" and decision.text and default is not None:
+        _log.warning("A refusal has words (%d characters), for which the server has no place.", len(decision.text))
+    return decision.kind == "approve"

@@ -1,0 +1,465 @@
+"""A session that is ready for a call of the model, from messages and back.
+
+Owns: the order of steps: plan, session and its model, uploads, text; and what the turn has shown of the plan.
+Refuses to know: how plans are made (`alignment.py`), how text is written (`history.py`), how the calls are sent.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
+
+from langchain_mix.chat_models.agreement import agrees
+from langchain_mix.chat_models.alignment import (
+    Append,
+    Base,
+    Fork,
+    NeedRows,
+    New,
+    OnDivergence,
+    Plan,
+    Replay,
+    Rewind,
+    align,
+    find_base,
+    head_of,
+    setup_known,
+    text_of,
+    verify,
+)
+from langchain_mix.chat_models.history import Rendering, digest, extend, kind_of, said, setup_digest, with_setup
+from langchain_mix.chat_models.inputs import read_inputs
+from langchain_mix.chat_models.parameters import UNNAMED_MODEL, CallParameters, MixParameterWarning
+from langchain_mix.chat_models.process_state import CLAIMS, HEADS, Claim, Head
+from langchain_mix.chat_models.tool_prompt import render_tool_results
+from langchain_mix.errors import MixError, MixHistoryDiverged, MixInputError, MixNotFoundError, MixUnsupportedError
+from langchain_mix.pointer import Pointer
+from langchain_mix.protocol.api import ApiKnowledge, ApiVersion
+
+if TYPE_CHECKING:
+    from langchain_mix.protocol.api import ServerApi
+    from langchain_mix.protocol.call import Flow
+    from langchain_mix.protocol.turn.updates import TurnResult
+
+
+_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One way to get the model.
+
+    Attributes:
+        by: `"session"`: create the session with these fields. A server that does not know them refuses with
+            `MixUnsupportedError` and has done nothing; the next route is tried then. `"preferences"`: update the
+            server's preferences with these fields before the message. `"server"`: the server's own model answers.
+        fields: Arguments of `Mix.sessions.create` or `Mix.preferences.update`.
+    """
+
+    by: Literal["session", "preferences", "server"]
+    fields: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
+
+
+def routes_to_model(
+    call: CallParameters, detected: ApiKnowledge, *, set_preferences: bool = False, max_tokens: int | None = None
+) -> tuple[Route, ...]:
+    """Tells how the model of a call can be had, the best way first.
+
+    Args:
+        call: What the call asks for.
+        detected: The generations the server may be.
+        set_preferences: Whether preferences, which all users of a server share, may be changed.
+        max_tokens: Tokens that the model may write, for the preferences alone.
+
+    Returns:
+        At least one route. With the last one, `server`, the request is not honoured unless no model was asked for: see
+        `not_honoured`.
+
+    Raises:
+        MixInputError: The server demands a provider along with the model and there is none.
+    """
+    if call.model is None:
+        return (Route("server"),)
+    if call.provider is None and detected.version is ApiVersion.NEXT:
+        raise provider_missing(call)
+    routes: list[Route] = []
+    if ApiVersion.NEXT in detected and call.provider is not None:
+        routes.append(Route("session", MappingProxyType({"model_id": call.model, "provider": call.provider})))
+    if set_preferences and detected.supports("preferences") is not False:
+        wanted = {
+            "main_agent_model": call.model,
+            "main_agent_max_tokens": max_tokens,
+            "preferred_provider": call.provider,
+        }
+        routes.append(Route("preferences", MappingProxyType({k: v for k, v in wanted.items() if v is not None})))
+    return (*routes, Route("server"))
+
+
+def provider_missing(call: CallParameters) -> MixInputError:
+    """Returns the error for a model without its provider, which servers of the generation "next" demand."""
+    return MixInputError(
+        f"Mix of this generation needs the provider of model {call.model!r}.",
+        hint=f"Pass provider='anthropic', for example, or model='anthropic:{call.model}'.",
+    )
+
+
+def not_honoured(call: CallParameters, detected: ApiKnowledge) -> None:
+    """Reports that another model answers than the one that was asked for. Call it before the message is sent.
+
+    A model of the object is warned about: `init_chat_model` gives one to every object. One that was asked for in
+    this very call is not traded for another.
+
+    Args:
+        call: What the call asks for.
+        detected: The generations the server may be.
+
+    Raises:
+        MixUnsupportedError: The call asks for another model than the object does.
+    """
+    if call.model is None:
+        return
+    if detected.version is ApiVersion.NEXT:
+        problem = f"Model {call.model!r} cannot be chosen in a session that was created with another one."
+        instead = "The session's own is used."
+        hint = "Mix fixes a session's model when it creates the session: ask in a new conversation."
+    else:
+        problem = f"Model {call.model!r} cannot be chosen on this Mix server: it has one model for all sessions."
+        instead = "The server's own is used."
+        hint = (
+            "Servers of API next take it with `provider`; on older ones `set_preferences=True` lets ChatMix set it for "
+            "all users, or choose it in the server's preferences."
+        )
+    if call.model_is_override:
+        raise MixUnsupportedError(problem, hint=hint)
+    warnings.warn(f"{problem} {instead} {hint}", MixParameterWarning, stacklevel=2)
+
+
+def model_told(reported: str, call: CallParameters, *, honoured: bool) -> str:
+    """The name for `response_metadata["model_name"]`.
+
+    Args:
+        reported: The model that the server says has answered (Mix 0.8), or empty.
+        call: What the call asks for.
+        honoured: Whether the session or the preferences were given that model.
+
+    Returns:
+        What the server says; else what it was told to use; else a name that says that nobody knows.
+    """
+    if reported:
+        if honoured and call.model and not _same(reported, call.model):
+            warnings.warn(
+                f"Model {call.model!r} was asked for, and {reported!r} has answered.", MixParameterWarning, stacklevel=2
+            )
+        return reported
+    return call.model if honoured and call.model else UNNAMED_MODEL
+
+
+def _same(reported: str, asked: str) -> bool:
+    """Providers add dates and paths to the names of their models."""
+    return asked.lower() in reported.lower() or reported.lower() in asked.lower()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """What a call of the model asks for.
+
+    Attributes:
+        messages: The conversation, oldest first.
+        setup: What the session must know beforehand: system prompt, client tools, response format.
+        server: The server's base URL.
+        reminder: What is said if the conversation ends with an answer that is not the one asked for; it is no part of
+            the conversation. Empty if there is nothing to say.
+        pinned: The session that is to be used, if there is one.
+        on_divergence: What to do when no session stands where the conversation does.
+        title: Of new sessions; None for the beginning of the conversation.
+        prompt_mode: How the prompt of a new session stands to the agent's own.
+        parameters: What the call asks for besides: the model, and what LangChain has for all models.
+        set_preferences: Whether preferences of the whole server may be changed for it.
+        max_tokens: For these preferences.
+    """
+
+    messages: Sequence[BaseMessage]
+    setup: str
+    server: str
+    reminder: str = ""
+    pinned: str | None = None
+    on_divergence: OnDivergence = "fork"
+    title: str | None = None
+    prompt_mode: str = "append"
+    parameters: CallParameters = field(default_factory=CallParameters)
+    set_preferences: bool = False
+    max_tokens: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ready:
+    """A session that stands where the conversation does, and the message for it.
+
+    Attributes:
+        asked: What it was made for.
+        plan: How.
+        session_id: The session.
+        text: The message.
+        created: Whether the session was made for this call.
+        model_honoured: Whether the server was told to use the model that was asked for.
+        cost_before: The session's cost before the turn, if known.
+        rows_before: Its rows before the turn, if known.
+        session_model: The model that the session itself was given, or empty.
+        claim: Keeps other calls of this process from relying on where the session stands.
+    """
+
+    asked: Asked
+    plan: Plan
+    session_id: str
+    text: str
+    created: bool
+    model_honoured: bool = False
+    cost_before: float | None = None
+    rows_before: int | None = None
+    session_model: str = ""
+    claim: Claim | None = None
+
+    def pointer(self, result: TurnResult, reply: AIMessage) -> Pointer:
+        """Where the reply stands, and what it proves.
+
+        Args:
+            result: The turn.
+            reply: The reply as the conversation will hold it.
+
+        Returns:
+            The pointer. Without a digest it proves nothing: the message did not come to stand where it should.
+
+        Raises:
+            MixHistoryDiverged: It did not, and the call asked for an error then. The reply is in the error's `turn`.
+        """
+        mismatch = verify(self.plan, result.rows, result.user_message_id) if result.verified else None
+        if mismatch and self.asked.on_divergence == "error":
+            raise _spoiled(mismatch, result)
+        proof = "" if mismatch or not result.verified else extend(digest(self.asked.messages), reply)
+        return Pointer(
+            server=self.asked.server,
+            session_id=self.session_id,
+            message_id=result.message_id,
+            user_message_id=result.user_message_id,
+            row_count=result.row_count,
+            digest=proof,
+            setup=setup_digest(self.asked.setup),
+            model=self.session_model,
+        )
+
+
+def prepare(server_api: ServerApi, asked: Asked) -> Flow[Ready]:
+    """Makes a session ready for a call of the model.
+
+    Args:
+        server_api: What is known of the server.
+        asked: The call.
+
+    Returns:
+        The flow. A turn that goes on where this process left it costs no request; a new session costs one.
+    """
+    base = find_base(asked.messages, asked.server)
+    session_id = asked.pinned or (base.pointer.session_id if base is not None else "")
+    # Before anything is known of the session: what is known of it must hold until the message is sent.
+    claim = None
+    if session_id:
+        in_place = asked.on_divergence in {"error", "rewind"}
+        claim = CLAIMS.take((asked.server, session_id), shared=asked.pinned is not None, in_place=in_place)
+    try:
+        plan, rows_before = yield from _plan(server_api, asked, base, claim)
+        if not isinstance(plan, Append | Rewind):
+            CLAIMS.release(claim)
+        return (yield from _ready(server_api, asked, plan, rows_before, claim))
+    except BaseException:
+        CLAIMS.release(claim)
+        raise
+
+
+def _ready(
+    server_api: ServerApi, asked: Asked, plan: Plan, rows_before: int | None, claim: Claim | None
+) -> Flow[Ready]:
+    """Carries out a plan, all but the turn."""
+    # Models of the wire are loaded with the client, when a model is first called.
+    from langchain_mix.protocol import calls  # noqa: PLC0415
+    from langchain_mix.protocol.call import ask  # noqa: PLC0415
+
+    inputs = read_inputs(plan.messages)
+    # What cannot be sent is told before anything is made for it.
+    text = text_of(replace(plan, messages=inputs.messages), Rendering(tool_results=render_tool_results))
+    setup_held, cost_before, session_model = setup_known(plan), None, ""
+    if isinstance(plan, New | Replay):
+        session_id, honoured, session_model = yield from _new_session(server_api, asked)
+        rows_before, cost_before, setup_held = 0, 0.0, setup_digest(asked.setup)
+    else:
+        session_id, session_model = plan.pointer.session_id, plan.pointer.model
+        honoured = bool(session_model) and session_model == asked.parameters.model
+        if not honoured:
+            honoured = yield from _choose_model(server_api, asked)
+        if isinstance(plan, Rewind):
+            yield from ask(calls.rewind_session(session_id, plan.pointer.message_id))
+            rows_before = None
+        elif isinstance(plan, Fork):
+            fork = yield from ask(
+                calls.fork_session(server_api.detected, session_id, plan.message_index, title_of(asked))
+            )
+            session_id, rows_before, cost_before = fork.id, None, 0.0
+    created = not isinstance(plan, Append | Rewind)
+    try:
+        for part in inputs.uploads:
+            stored = yield from ask(calls.upload_file(session_id, part))
+            text = text.replace(part.name, stored.name)  # Mix: the server may keep it under another name.
+    except MixError:
+        if created:  # Nothing was said in it yet, and nobody knows of it.
+            yield from ask(calls.delete_session(session_id))
+        raise
+    if setup_digest(asked.setup) != setup_held:
+        text = with_setup(asked.setup, text)
+    return Ready(
+        asked=asked,
+        plan=plan,
+        session_id=session_id,
+        text=text,
+        created=created,
+        model_honoured=honoured,
+        cost_before=cost_before,
+        rows_before=rows_before,
+        session_model=session_model,
+        claim=claim,
+    )
+
+
+def title_of(asked: Asked) -> str:
+    """Returns the title of a new session: the one that was given, or the beginning of the first human message.
+
+    People find a session by it in listings. Mix 0.8 cuts it to 20 characters, and servers may replace it.
+    """
+    if asked.title is not None:
+        return asked.title
+    texts = (" ".join(said(m).split()) for m in asked.messages if kind_of(m) == "human")
+    text = next(filter(None, texts), _UNTITLED)
+    if len(text) <= _TITLE:
+        return text
+    words, _, _ = text[: _TITLE + 1].rpartition(" ")
+    return words or text[:_TITLE]
+
+
+def _new_session(server_api: ServerApi, asked: Asked) -> Flow[tuple[str, bool, str]]:
+    """Makes a session, with the model that was asked for where sessions have one.
+
+    Returns:
+        The session, whether the model is the one asked for, and the one that the session itself was given.
+    """
+    from langchain_mix.protocol import flows  # noqa: PLC0415  # As above.
+
+    fields: dict[str, Any] = {"title": title_of(asked)}
+    if asked.setup:
+        fields |= {"custom_system_prompt": asked.setup, "prompt_mode": asked.prompt_mode}
+    for route in _routes(server_api, asked):
+        if route.by != "session":
+            break
+        try:
+            session = yield from flows.start_session(server_api, **fields, **route.fields)
+        except MixUnsupportedError:
+            continue  # The server knows no model of a session, and has done nothing.
+        return session.id, True, asked.parameters.model or ""
+    honoured = yield from _choose_model(server_api, asked)
+    session = yield from flows.start_session(server_api, **fields)
+    return session.id, honoured, ""
+
+
+def _choose_model(server_api: ServerApi, asked: Asked) -> Flow[bool]:
+    """Chooses the model where sessions have none, if that may be done.
+
+    Raises:
+        MixInputError: The server has no preferences, and takes a model only along with its provider.
+        MixUnsupportedError: The model of this very call cannot be had.
+    """
+    from langchain_mix.protocol import flows  # noqa: PLC0415  # As above.
+
+    for route in _routes(server_api, asked):
+        if route.by == "preferences":
+            try:
+                yield from flows.update_preferences(server_api, **route.fields)
+            except MixUnsupportedError:  # Mix next has none; its generation was not known until now.
+                if asked.parameters.provider is None:
+                    raise provider_missing(asked.parameters) from None
+                continue
+            return True
+    not_honoured(asked.parameters, server_api.detected)
+    return False
+
+
+def _routes(server_api: ServerApi, asked: Asked) -> tuple[Route, ...]:
+    return routes_to_model(
+        asked.parameters, server_api.detected, set_preferences=asked.set_preferences, max_tokens=asked.max_tokens
+    )
+
+
+def _plan(server_api: ServerApi, asked: Asked, base: Base | None, claim: Claim | None) -> Flow[tuple[Plan, int | None]]:
+    from langchain_mix.protocol import calls  # noqa: PLC0415  # As above.
+    from langchain_mix.protocol.call import ask  # noqa: PLC0415
+    from langchain_mix.protocol.turn.transcript import from_messages  # noqa: PLC0415
+
+    messages = [*asked.messages, HumanMessage(asked.reminder)] if asked.reminder else asked.messages
+    head: str | None = None
+    if claim is not None:
+        left = HEADS.get(claim.key)
+        # A pointer is data that anybody may have written. Only a message with the hash that this process made when it
+        # left the session shows that the conversation is the session's; a pinned one was chosen by the application.
+        if left is not None and (asked.pinned is not None or _is_end_of(left, base)):
+            head = left.message_id
+    elif base is not None:
+        head = _NOWHERE  # Another call of this process is about to move the session on.
+    rows: list[str] | None = None
+    same_words = False
+    while True:
+        can = server_api.detected
+        plan = align(
+            messages,
+            server=asked.server,
+            base=base,
+            head=head,
+            rows=rows,
+            same_words=same_words,
+            can_fork=can.supports("fork") is not False,
+            can_rewind=claim is not None,
+            on_divergence=asked.on_divergence,
+            pinned=asked.pinned,
+        )
+        if not isinstance(plan, NeedRows):
+            return plan, None if rows is None else len(rows)
+        if can.supports("fork") is None:
+            try:
+                yield from ask(calls.get_session(plan.session_id))  # Tells the server's generation.
+            except MixNotFoundError:
+                head, rows = _NOWHERE, []
+                continue
+        listed = yield from ask(calls.list_messages(plan.session_id))
+        head, rows = _NOWHERE if claim is None else head_of(listed), [row.id for row in listed]
+        same_words = base is not None and agrees(from_messages(listed).rows, asked.messages, base, asked.server)
+
+
+def _is_end_of(left: Head, base: Base | None) -> bool:
+    return base is not None and bool(left.digest) and left == Head(base.pointer.message_id, base.pointer.digest)
+
+
+_TITLE: Final = 40
+"""Characters of a message that make a title."""
+_UNTITLED: Final = "LangChain"
+_NOWHERE = ""
+"""The head of a session in which no answer is the last row, or is not about to be."""
+
+
+def _spoiled(mismatch: str, result: TurnResult) -> MixHistoryDiverged:
+    error = MixHistoryDiverged(
+        f"Somebody else wrote to the session meanwhile, so that the reply answers another history. {mismatch}",
+        acted="yes",
+        hint="The reply is in `.turn`. Send the conversation again to have it answered in a session of its own.",
+    )
+    error.turn = result
+    return error

@@ -1,0 +1,219 @@
+"""How a call ends: what its reply says of itself, what is remembered, and what is removed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from langchain_core.messages import AIMessage, HumanMessage
+
+from langchain_mix import ChatMix, errors
+from langchain_mix.chat_models.alignment import Append, Fork, New, Plan, Rewind
+from langchain_mix.chat_models.content_blocks import ReplyWriter
+from langchain_mix.chat_models.execution import abandoned, cleaning, gap, metadata_of, over_cost, remember
+from langchain_mix.chat_models.history import digest
+from langchain_mix.chat_models.process_state import CLAIMS, HEADS, THREADS, Head
+from langchain_mix.chat_models.reply_parser import Speech
+from langchain_mix.chat_models.request import Question, read_question
+from langchain_mix.chat_models.session_setup import Asked, Ready
+from langchain_mix.pointer import KEY, Pointer, read_pointer
+from langchain_mix.protocol.models.sessions import SessionData
+from langchain_mix.protocol.turn.updates import Message, RowRef, TextDelta, TurnResult, Usage
+
+SERVER = "http://localhost:1"
+HEAD = (SERVER, "S")
+POINTER = Pointer(server=SERVER, session_id="S", message_id="A1")
+ROWS = [RowRef("A1", "assistant"), RowRef("U2", "user"), RowRef("A2", "assistant")]
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_remembered() -> Iterator[None]:
+    HEADS.put(HEAD, Head("A1"))
+    yield
+    HEADS.forget(HEAD)
+    THREADS.forget((SERVER, "t"))
+    assert not CLAIMS._claims
+
+
+def append(after: str = "A1") -> Append:
+    return Append(messages=(), calls={}, pointer=POINTER, after=after)
+
+
+def question(**given: Any) -> Question:
+    return read_question(ChatMix(server_url=SERVER, session_per_thread=True), SERVER, [HumanMessage("Q")], None, given)
+
+
+def ready(plan: Plan | None = None, *, created: bool = False, asked: Asked | None = None, **fields: Any) -> Ready:
+    return Ready(
+        asked=asked or question().asked,
+        plan=plan or append(),
+        session_id="S",
+        text="Q",
+        created=created,
+        claim=CLAIMS.take(HEAD),
+        **fields,
+    )
+
+
+def result(**fields: Any) -> TurnResult:
+    known: dict[str, Any] = {"verified": True, "user_message_id": "U2", "rows": ROWS, "row_count": 3}
+    return TurnResult(session_id="S", **known | {"messages": [Message(id="A2", text="R")]} | fields)
+
+
+def writer(*texts: str, **speech: Any) -> ReplyWriter:
+    made = ReplyWriter(Speech(**speech)) if speech else ReplyWriter()
+    for text in texts:
+        list(made.write(TextDelta("A2", text)))
+    list(made.finish())
+    return made
+
+
+def told_of(asked: Question, turn: TurnResult, reply: ReplyWriter, **fields: Any) -> dict[str, Any]:
+    call = ready(asked=asked.asked, **fields)
+    try:
+        return metadata_of(asked, call, turn, reply)
+    finally:
+        CLAIMS.release(call.claim)
+
+
+# The last chunk
+
+
+def test_the_last_chunk_says_where_the_reply_stands_and_what_it_cost() -> None:
+    asked = question()
+    told = told_of(asked, result(usage=Usage(cost=0.5), reasoning_duration=2.0, model="m"), writer("R"))
+    assert (told["finish_reason"], told["model_name"]) == ("stop", "m")
+    assert (told[KEY]["cost"], told[KEY]["reasoning_duration"]) == (0.5, 2.0)
+    pointer = read_pointer(told)
+    assert pointer is not None
+    assert (pointer.message_id, pointer.row_count) == ("A2", 3)
+    assert pointer.digest == digest([HumanMessage("Q"), AIMessage("R")])
+
+
+def test_what_is_not_known_is_not_said() -> None:
+    told = told_of(question(), result(usage=Usage(cost=None)), writer("R"))
+    assert not {"cost", "reasoning_duration"} & told[KEY].keys()
+    assert told["model_name"] == "mix-agent"
+
+
+def test_calls_are_the_reason_for_an_end() -> None:
+    calls = '<tool_calls>\n[{"name": "add", "args": {}}]\n</tool_calls>'
+    assert told_of(question(), result(), writer(calls, tools=["add"]))["finish_reason"] == "tool_calls"
+
+
+def test_a_reply_that_the_session_holds_otherwise_or_not_for_long_proves_nothing() -> None:
+    stopped = writer("R STOP more", stops=["STOP"])
+    for asked, reply in ((question(), stopped), (question(retention="delete"), writer("R"))):
+        pointer = read_pointer(told_of(asked, result(), reply))
+        assert pointer is not None
+        assert (pointer.session_id, pointer.message_id) == ("S", "A2")
+        assert (pointer.digest, pointer.row_count, pointer.user_message_id) == ("", -1, "")
+
+
+# What is remembered
+
+
+@pytest.mark.parametrize(
+    ("turn", "head"),
+    [(result(), "A2"), (result(verified=False), None), (result(messages=[]), None), (None, None)],
+)
+def test_where_the_session_stands_is_remembered_only_where_it_was_read(
+    turn: TurnResult | None, head: str | None
+) -> None:
+    remember(question(), ready(), turn, digest="D")
+    assert HEADS.get(HEAD) == (None if head is None else Head(head, "D"))
+
+
+def test_a_thread_keeps_its_session_once_a_turn_has_ended() -> None:
+    remember(question(thread_id="t"), ready(), None)
+    assert THREADS.get((SERVER, "t")) is None
+    remember(question(thread_id="t"), ready(), result())
+    assert THREADS.get((SERVER, "t")) == "S"
+
+
+# What is removed
+
+
+def sent(flow: Any) -> Iterator[str]:
+    """The calls of a flow. The next one is asked for once this one has been answered."""
+    call = next(flow)
+    while True:
+        yield f"{call.method} {'/'.join(call.segments[1:])} {dict(call.body or {}).get('messageId', '')}".strip()
+        try:
+            call = flow.send(None)
+        except StopIteration:
+            return
+
+
+@pytest.mark.parametrize(
+    ("plan", "created", "calls", "head"),
+    [
+        (New(messages=(), calls={}), True, ["DELETE sessions/S"], None),
+        (
+            Fork(messages=(), calls={}, pointer=POINTER, message_index=2, reason="moved"),
+            True,
+            ["DELETE sessions/S"],
+            None,
+        ),
+        (append(), False, ["POST sessions/S/rewind A1"], "A1"),
+        (append("A0"), False, ["POST sessions/S/rewind A0"], "A0"),
+        (Rewind(messages=(), calls={}, pointer=POINTER, reason="moved"), False, ["POST sessions/S/rewind A1"], "A1"),
+        (append(""), False, [], None),
+    ],
+)
+def test_a_turn_that_was_given_up_leaves_no_trace(
+    plan: Plan, created: bool, calls: list[str], head: str | None
+) -> None:
+    flow = cleaning(ready(plan, created=created))
+    if not calls:
+        assert list(flow) == []
+    else:
+        assert list(sent(flow)) == calls
+    left = HEADS.get(HEAD)
+    assert (None if left is None else left.message_id) == head
+
+
+def test_what_could_not_be_removed_is_not_taken_for_the_place() -> None:
+    flow = cleaning(ready())
+    next(flow)
+    with pytest.raises(errors.MixConnectionError):
+        flow.throw(errors.MixConnectionError("Gone."))
+    assert HEADS.get(HEAD) is None
+
+
+@pytest.mark.parametrize("created", [True, False])
+def test_what_is_left_of_a_turn_is_told(created: bool) -> None:
+    call = ready(created=created)
+    CLAIMS.release(call.claim)
+    words = abandoned(call, [errors.MixConnectionError("No way.", sent="POST /x", acted="unknown")])
+    assert "Session S" in words
+    assert "No way. Sent: POST /x." in words
+    assert ("on_divergence" in words) is not created
+
+
+# Limits and gaps
+
+
+@pytest.mark.parametrize(
+    ("before", "cost", "over"), [(None, 0.5, False), (None, 0.6, True), (1.0, 1.5, False), (1.0, 1.6, True)]
+)
+def test_a_turn_costs_what_its_session_has_cost_since(before: float | None, cost: float, over: bool) -> None:
+    call = ready(cost_before=before)
+    CLAIMS.release(call.claim)
+    flow = over_cost(question(max_cost=0.5), call)
+    assert str(next(flow)) == "GET /api/sessions/S"
+    with pytest.raises(StopIteration) as end:
+        flow.send(SessionData(id="S", title="t", cost=cost))
+    error = end.value.value
+    assert isinstance(error, errors.MixTurnCancelled) is over
+    if over:
+        assert "max_cost=$0.5" in error.message
+        assert error.acted == "yes"
+
+
+def test_a_gap_has_the_whole_reply() -> None:
+    error = gap(turn := result())
+    assert error.turn is turn
+    assert error.acted == "yes"
+    assert ".turn.text" in error.hint
