@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
-import sys
 
 import pytest
 from langchain.agents import create_agent
@@ -20,6 +19,7 @@ from langchain_mix import ChatMix, MixAgent, MixEmulator
 from langchain_mix.emulator import Script, say, turn, use
 from langchain_mix.errors import MixConfigurationError, MixInputError, MixResumeError
 from langchain_mix.pointer import read_pointer
+from tests.new_process import python
 
 A = {"configurable": {"thread_id": "a"}}
 B = {"configurable": {"thread_id": "b"}}
@@ -270,7 +270,7 @@ def test_a_pause_goes_on_in_a_new_process(saver, shape, tmp_path):
     path = str(tmp_path / "graph.sqlite") if saver == "sqlite" else ""
 
     def in_a_new_process(given):
-        command = [sys.executable, "-c", PROGRAM, server.url, path, shape, json.dumps(given)]
+        command = python(PROGRAM, server.url, path, shape, json.dumps(given))
         done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=60)
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import textwrap
 
 import pytest
@@ -19,6 +18,7 @@ from langchain_mix.chat_models.process_state import CLAIMS
 from langchain_mix.emulator.agents.base import Text
 from langchain_mix.pointer import read_pointer
 from langchain_mix.protocol.api import CAPABILITIES
+from tests.new_process import python
 
 APIS = ["0.6", "0.7", "0.8"]
 A = {"configurable": {"thread_id": "a"}}
@@ -227,7 +227,7 @@ with ChatMix(server_url=url).client as client, SqliteSaver.from_conn_string(path
 
 def in_a_new_process(server, tmp_path, what, text):
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(PROGRAM), server.url, str(tmp_path / "graph.sqlite"), what, text],
+        python(textwrap.dedent(PROGRAM), server.url, str(tmp_path / "graph.sqlite"), what, text),
         check=True,
         capture_output=True,
         text=True,

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
-import sys
 import threading
 from pathlib import PurePath
 
@@ -26,6 +25,7 @@ from langchain_mix.errors import MixInputError, MixResumeError
 from langchain_mix.pointer import read_pointer
 from langchain_mix.protocol.api import ALL
 from langchain_mix.protocol.decisions import ANSWER_SCHEMA, PERMISSION_SCHEMA
+from tests.new_process import python
 
 APIS = [str(v) for v in ALL]
 GRAPH_APIS = ["0.6", "0.7", "0.8"]
@@ -727,7 +727,7 @@ with model.client, MixSaver(server_url=url) if after == "mix" else SqliteSaver.f
 def in_a_new_process(server, tmp_path, given, after="ends"):
     path = str(tmp_path / "graph.sqlite")
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, server.url, path, after, json.dumps(given)],
+        python(PROGRAM, server.url, path, after, json.dumps(given)),
         check=False,
         capture_output=True,
         text=True,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -15,6 +14,7 @@ from langchain_core.messages import HumanMessage, messages_to_dict
 from langchain_mix import ChatMix, MixEmulator
 from langchain_mix.emulator import Gate, SlowReply
 from langchain_mix.emulator.agents.base import Text, Wait
+from tests.new_process import python
 
 PROGRAM = """
 import json, sys
@@ -34,9 +34,7 @@ class Echo:
 
 
 def in_a_new_process(server, stored, text):
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, server.url, text], input=stored, check=True, capture_output=True, text=True
-    )
+    done = subprocess.run(python(PROGRAM, server.url, text), input=stored, check=True, capture_output=True, text=True)
     return done.stdout
 
 
@@ -146,7 +144,7 @@ def race(api, policy):
         stored = json.dumps(messages_to_dict(messages))
         racers = {}
         for text in RACERS:
-            command = [sys.executable, "-c", RACER, server.url, api, policy, text]
+            command = python(RACER, server.url, api, policy, text)
             pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
             racers[text] = racer = stack.enter_context(subprocess.Popen(command, text=True, **pipes))
             stack.callback(racer.kill)

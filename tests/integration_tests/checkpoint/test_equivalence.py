@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 import subprocess
-import sys
 from uuid import uuid4
 
 from hypothesis import HealthCheck, Phase, settings
@@ -14,6 +13,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from langgraph.checkpoint.memory import InMemorySaver
 
 from langchain_mix import MixEmulator, MixSaver
+from tests.new_process import python
 
 SMALL = {"segment_entries": 5, "segment_bytes": 600, "blob_bytes": 200, "cached_threads": 2, "backoff": 0.001}
 """Settings with which few operations reach all kinds of files."""
@@ -211,9 +211,7 @@ def test_processes_write_to_one_thread_at_once():
     names, count = ["p", "q"], 40
     with MixEmulator(api="0.8") as server:
         running = [
-            subprocess.Popen(
-                [sys.executable, "-c", PROGRAM, server.url, name, str(count)], stdout=subprocess.PIPE, text=True
-            )
+            subprocess.Popen(python(PROGRAM, server.url, name, str(count)), stdout=subprocess.PIPE, text=True)
             for name in names
         ]
         told = [json.loads(process.communicate(timeout=100)[0]) for process in running]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import textwrap
 from contextlib import ExitStack
 
@@ -18,6 +17,7 @@ from langchain_mix.checkpoint.files import TITLE
 from langchain_mix.emulator.agents.base import Text
 from langchain_mix.pointer import read_pointer
 from langchain_mix.protocol.api import CAPABILITIES
+from tests.new_process import python
 
 A = {"configurable": {"thread_id": "a"}}
 B = {"configurable": {"thread_id": "b"}}
@@ -185,7 +185,7 @@ with model.client, MixSaver(url) as saver:
 
 def in_a_new_process(server, what, text):
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(PROGRAM), server.url, what, text],
+        python(textwrap.dedent(PROGRAM), server.url, what, text),
         check=True,
         capture_output=True,
         text=True,

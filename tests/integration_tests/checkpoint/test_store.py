@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-import sys
 import threading
 
 import pytest
@@ -16,6 +15,7 @@ from langchain_mix.checkpoint.runtime import run, run_async
 from langchain_mix.checkpoint.store import ThreadStore
 from langchain_mix.emulator import CloseConnection, Gate, HttpError, SlowReply
 from langchain_mix.errors import MixError, MixNotFoundError, MixUsageError
+from tests.new_process import python
 
 UPLOAD = "POST .*/files/upload"
 
@@ -150,7 +150,7 @@ with Mix(server_url=url) as mix:
 @pytest.mark.parametrize("server", ["0.5"], indirect=True)  # Of 0.8, see `test_equivalence.py`.
 def test_processes_lose_nothing(server, mix):
     run(mix, store_of(mix).append("t", [checkpoint(0)]))
-    writers = [subprocess.Popen([sys.executable, "-c", WRITER, server.url, str(start)]) for start in (100, 200, 300)]
+    writers = [subprocess.Popen(python(WRITER, server.url, str(start))) for start in (100, 200, 300)]
     assert [writer.wait(90) for writer in writers] == [0, 0, 0]
     stored = [int(entry.checkpoint_id) for entry in read(server)]
     assert sorted(stored) == [0, *range(100, 125), *range(200, 225), *range(300, 325)]
