@@ -46,6 +46,47 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
+__all__ = [
+    "Acted",
+    "ErrorResponse",
+    "ErrorResponseData",
+    "MixAgentError",
+    "MixAuthenticationError",
+    "MixBadRequestError",
+    "MixCheckpointDamaged",
+    "MixConfigurationError",
+    "MixConnectionError",
+    "MixDefaultError",
+    "MixError",
+    "MixFileError",
+    "MixHistoryDiverged",
+    "MixInputError",
+    "MixInternalError",
+    "MixNetworkError",
+    "MixNotAServerError",
+    "MixNotFoundError",
+    "MixOutcomeUnknown",
+    "MixReplyTooLarge",
+    "MixResponseError",
+    "MixResumeError",
+    "MixSessionBusy",
+    "MixStoreContended",
+    "MixStoreError",
+    "MixStreamError",
+    "MixTextGap",
+    "MixTimeoutError",
+    "MixToolCallMissing",
+    "MixTurnCancelled",
+    "MixTurnError",
+    "MixTurnInterrupted",
+    "MixTurnTimeout",
+    "MixUnsupportedError",
+    "MixUploadError",
+    "MixUsageError",
+    "RESTError",
+    "ResponseValidationError",
+]
+
 Acted = Literal["no", "yes", "unknown"]
 """Whether the server carried out what was sent to it."""
 

@@ -216,7 +216,7 @@ class StandardParameters(SecretFields, BaseChatModel):
         if self.mix is not None:
             self._take_client()
         elif self.http_client is not None or self.http_async_client is not None:
-            from langchain_mix.client.http_clients import check_clients  # noqa: PLC0415  # Loads the HTTP library.
+            from langchain_mix.client.httpclient import check_clients  # noqa: PLC0415  # Loads the HTTP library.
 
             check_clients(self.http_client, self.http_async_client)
         return self

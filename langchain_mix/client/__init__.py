@@ -1,9 +1,6 @@
-"""A complete client of the Mix server, synchronous and asynchronous. Each name is imported when it is first used.
+"""A complete client of the Mix server, synchronous and asynchronous. Each name is imported when it is first used."""
 
-Owns: the public names. Refuses to know: what is behind them.
-"""
-
-# ruff: noqa: F403, F405  # The modules imported whole list their names, and all of these stand here too.
+# ruff: noqa: F403  # For type checkers; at run time `__getattr__` finds the names.
 
 from __future__ import annotations
 
@@ -11,316 +8,92 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from langchain_mix.client._async import AsyncEventStream
-    from langchain_mix.client._async_turn import AsyncTurnStream
-    from langchain_mix.client._operations import RequestOptions
-    from langchain_mix.client._sync import EventStream
-    from langchain_mix.client._sync_turn import TurnStream
-    from langchain_mix.client._turns import NotificationPolicy, PermissionPolicy
-    from langchain_mix.client.basesdk import BaseSDK
+    from langchain_mix.client._async import AsyncEventStream as AsyncEventStream
+    from langchain_mix.client._async_turn import AsyncTurnStream as AsyncTurnStream
+    from langchain_mix.client._config import RequestOptions as RequestOptions
+    from langchain_mix.client._sync import EventStream as EventStream
+    from langchain_mix.client._sync_turn import TurnStream as TurnStream
+    from langchain_mix.client._turns import NotificationPolicy as NotificationPolicy
+    from langchain_mix.client._turns import PermissionPolicy as PermissionPolicy
+    from langchain_mix.client.basesdk import BaseSDK as BaseSDK
     from langchain_mix.client.errors import *
-    from langchain_mix.client.helpers import StreamEvent, StreamingSession, query, send_with_callbacks
-    from langchain_mix.client.httpclient import AsyncHttpClient, HttpClient, close_clients
-    from langchain_mix.client.mix import Mix
+    from langchain_mix.client.helpers import StreamEvent as StreamEvent
+    from langchain_mix.client.helpers import StreamingSession as StreamingSession
+    from langchain_mix.client.helpers import query as query
+    from langchain_mix.client.helpers import send_with_callbacks as send_with_callbacks
+    from langchain_mix.client.httpclient import AsyncHttpClient as AsyncHttpClient
+    from langchain_mix.client.httpclient import HttpClient as HttpClient
+    from langchain_mix.client.httpclient import close_clients as close_clients
+    from langchain_mix.client.mix import Mix as Mix
     from langchain_mix.client.models import *
-    from langchain_mix.client.sdkconfiguration import SERVERS, SDKConfiguration
+    from langchain_mix.client.sdkconfiguration import SERVERS as SERVERS
+    from langchain_mix.client.sdkconfiguration import SDKConfiguration as SDKConfiguration
     from langchain_mix.client.tool_models import *
-    from langchain_mix.client.types import UNSET, Knowledge, OptionalNullable
+    from langchain_mix.client.types import UNSET as UNSET
+    from langchain_mix.client.types import Knowledge as Knowledge
+    from langchain_mix.client.types import OptionalNullable as OptionalNullable
     from langchain_mix.client.updates import *
-    from langchain_mix.client.utils import BackoffStrategy, Logger, RetryConfig, get_default_logger, parse_datetime
-    from langchain_mix.protocol.api import ApiVersion
+    from langchain_mix.client.utils import BackoffStrategy as BackoffStrategy
+    from langchain_mix.client.utils import Logger as Logger
+    from langchain_mix.client.utils import RetryConfig as RetryConfig
+    from langchain_mix.client.utils import get_default_logger as get_default_logger
+    from langchain_mix.client.utils import parse_datetime as parse_datetime
+    from langchain_mix.protocol.api import ApiVersion as ApiVersion
 
-__all__ = [
-    "COMPLETE",
-    "PROCESSING",
-    "SERVERS",
-    "UNSET",
-    "Accepted",
-    "Acted",
-    "ApiVersion",
-    "AsyncEventStream",
-    "AsyncHttpClient",
-    "AsyncTurnStream",
-    "AvailableProviders",
-    "BackendMessage",
-    "BackoffStrategy",
-    "BaseSDK",
-    "BashParams",
-    "BashResponseMetadata",
-    "BraveSearchResponse",
-    "BrowserMode",
-    "Callback",
-    "CallbackResultData",
-    "CallbackType",
-    "CancelSessionProcessingResponse",
-    "CoreToolName",
-    "CreateSessionBrowserMode",
-    "DeleteCredentialsResponse",
-    "DenyPermissionResponse",
-    "EditParams",
-    "EditResponseMetadata",
-    "ErrorResponse",
-    "ErrorResponseData",
-    "Event",
-    "EventData",
-    "EventStream",
-    "ExitPlanModeParams",
-    "ExportMessage",
-    "ExportSession",
-    "ExportSessionResponse",
-    "ExportToolCall",
-    "File",
-    "FileInfo",
-    "GetAuthStatusProviders",
-    "GetAuthStatusResponse",
-    "GetAvailableProvidersResponse",
-    "GetCommandResponse",
-    "GetOAuthHealthProviders",
-    "GetOAuthHealthResponse",
-    "GetPreferencesResponse",
-    "GetSystemInfoResponse",
-    "GetToolCredentialsStatusCategories",
-    "GetToolCredentialsStatusResponse",
-    "GetToolCredentialsStatusTool",
-    "GetToolsStatusCategories",
-    "GetToolsStatusResponse",
-    "GetToolsStatusTool",
-    "GlobParams",
-    "GlobResponseMetadata",
-    "GrantPermissionResponse",
-    "GrepParams",
-    "GrepResponseMetadata",
-    "HandleOAuthCallbackResponse",
-    "HealthCheckResponse",
-    "HttpClient",
-    "ImageResult",
-    "ImageResultMetaURL",
-    "ImageResultProperties",
-    "ImageResultThumbnail",
-    "ImageSearchResponse",
-    "Knowledge",
-    "ListCommandsResponse",
-    "ListLLMToolsResponse",
-    "ListLLMToolsTool",
-    "ListMcpServersResponse",
-    "ListMcpServersTool",
-    "Logger",
-    "MediaAnalysisType",
-    "MediaOutput",
-    "MediaShowcaseParams",
-    "MediaType",
-    "Message",
-    "Mix",
-    "MixAgentError",
-    "MixAuthenticationError",
-    "MixBadRequestError",
-    "MixCheckpointDamaged",
-    "MixConfigurationError",
-    "MixConnectionError",
-    "MixDefaultError",
-    "MixError",
-    "MixFileError",
-    "MixHistoryDiverged",
-    "MixInputError",
-    "MixInternalError",
-    "MixNetworkError",
-    "MixNotAServerError",
-    "MixNotFoundError",
-    "MixOutcomeUnknown",
-    "MixReplyTooLarge",
-    "MixResponseError",
-    "MixResumeError",
-    "MixSessionBusy",
-    "MixStoreContended",
-    "MixStoreError",
-    "MixStreamError",
-    "MixTextGap",
-    "MixTimeoutError",
-    "MixToolCallMissing",
-    "MixTurnCancelled",
-    "MixTurnError",
-    "MixTurnInterrupted",
-    "MixTurnTimeout",
-    "MixUnsupportedError",
-    "MixUploadError",
-    "MixUsageError",
-    "NoResponseError",
-    "NotificationPolicy",
-    "NotificationReceived",
-    "OptionalNullable",
-    "Payload",
-    "PermissionPolicy",
-    "PermissionRequested",
-    "Progress",
-    "PromptMode",
-    "Provider",
-    "PythonExecutionParams",
-    "PythonExecutionResult",
-    "RESTError",
-    "ReadMediaParams",
-    "ReadMediaResponse",
-    "ReadMediaResult",
-    "ReadTextParams",
-    "ReadTextResponseMetadata",
-    "ReasoningEffort",
-    "RefreshOAuthTokensResponse",
-    "RequestOptions",
-    "ResetPreferencesResponse",
-    "RespondToNotificationType",
-    "ResponseValidationError",
-    "RetryConfig",
-    "SDKConfiguration",
-    "SSECompleteEvent",
-    "SSECompleteEventData",
-    "SSEConnectedEvent",
-    "SSEConnectedEventData",
-    "SSEContentEvent",
-    "SSEContentEventData",
-    "SSEErrorEvent",
-    "SSEErrorEventData",
-    "SSEEvent",
-    "SSEEventStream",
-    "SSEHeartbeatEvent",
-    "SSEHeartbeatEventData",
-    "SSENotificationEvent",
-    "SSENotificationEventData",
-    "SSEPermissionEvent",
-    "SSEPermissionEventData",
-    "SSERateLimitErrorEvent",
-    "SSESessionCreatedEvent",
-    "SSESessionCreatedEventData",
-    "SSESessionDeletedEvent",
-    "SSESessionDeletedEventData",
-    "SSESummarizeEvent",
-    "SSESummarizeEventData",
-    "SSEThinkingEvent",
-    "SSEThinkingEventData",
-    "SSEToolEvent",
-    "SSEToolEventData",
-    "SSEToolExecutionCompleteEvent",
-    "SSEToolExecutionCompleteEventData",
-    "SSEToolExecutionStartEvent",
-    "SSEToolExecutionStartEventData",
-    "SSEToolParameterDeltaEvent",
-    "SSEToolParameterDeltaEventData",
-    "SSEToolUseParameterDeltaEvent",
-    "SSEToolUseParameterDeltaEventData",
-    "SSEToolUseParameterStreamingCompleteEvent",
-    "SSEToolUseParameterStreamingCompleteEventData",
-    "SSEToolUseStartEvent",
-    "SSEToolUseStartEventData",
-    "SSEUserMessageCreatedEvent",
-    "SSEUserMessageCreatedEventData",
-    "Safesearch",
-    "SearchParams",
-    "SearchResult",
-    "SearchType",
-    "SendMessageResponse",
-    "SessionData",
-    "SessionType",
-    "SnakePayload",
-    "StartOAuthFlowResponse",
-    "StoreAPIKeyResponse",
-    "StreamEvent",
-    "StreamEventsResponse",
-    "StreamMessageResponse",
-    "StreamingSession",
-    "SubagentType",
-    "SubagentUpdate",
-    "TaskParams",
-    "TextDelta",
-    "TextRestated",
-    "ThinkingDelta",
-    "ThinkingLevel",
-    "Todo",
-    "TodoPriority",
-    "TodoStatus",
-    "TodoWriteParams",
-    "ToolCall",
-    "ToolCallData",
-    "ToolCallDelta",
-    "ToolCallStarted",
-    "ToolCalled",
-    "ToolFinished",
-    "ToolName",
-    "ToolOutput",
-    "ToolRunning",
-    "TurnResult",
-    "TurnStream",
-    "UnknownEvent",
-    "Update",
-    "UpdatePreferencesResponse",
-    "Usage",
-    "UserPreferencesResponse",
-    "ValidatePreferredProviderResponse",
-    "VideoResult",
-    "VideoResultMetaURL",
-    "VideoResultProperties",
-    "VideoResultThumbnail",
-    "VideoSearchResponse",
-    "WebResults",
-    "WriteParams",
-    "WriteResponseMetadata",
-    "close_clients",
-    "get_default_logger",
-    "parse_datetime",
-    "query",
-    "same_tool",
-    "send_with_callbacks",
-]
-
-_HOMES = {
-    "ApiVersion": "langchain_mix.protocol.api",
-    "AsyncEventStream": "langchain_mix.client._async",
-    "AsyncHttpClient": "langchain_mix.client.httpclient",
-    "AsyncTurnStream": "langchain_mix.client._async_turn",
-    "BackoffStrategy": "langchain_mix.client.utils",
-    "BaseSDK": "langchain_mix.client.basesdk",
-    "EventStream": "langchain_mix.client._sync",
-    "HttpClient": "langchain_mix.client.httpclient",
-    "Knowledge": "langchain_mix.client.types",
-    "Logger": "langchain_mix.client.utils",
-    "Mix": "langchain_mix.client.mix",
-    "NotificationPolicy": "langchain_mix.client._turns",
-    "OptionalNullable": "langchain_mix.client.types",
-    "PermissionPolicy": "langchain_mix.client._turns",
-    "RequestOptions": "langchain_mix.client._operations",
-    "RetryConfig": "langchain_mix.client.utils",
-    "SDKConfiguration": "langchain_mix.client.sdkconfiguration",
-    "SERVERS": "langchain_mix.client.sdkconfiguration",
-    "StreamEvent": "langchain_mix.client.helpers",
-    "StreamingSession": "langchain_mix.client.helpers",
-    "TurnStream": "langchain_mix.client._sync_turn",
-    "UNSET": "langchain_mix.client.types",
-    "close_clients": "langchain_mix.client.httpclient",
-    "get_default_logger": "langchain_mix.client.utils",
-    "parse_datetime": "langchain_mix.client.utils",
-    "query": "langchain_mix.client.helpers",
-    "send_with_callbacks": "langchain_mix.client.helpers",
+_MODULES = {
+    ".protocol.api": "ApiVersion",
+    "_async": "AsyncEventStream",
+    "_async_turn": "AsyncTurnStream",
+    "_config": "RequestOptions",
+    "_sync": "EventStream",
+    "_sync_turn": "TurnStream",
+    "_turns": "NotificationPolicy PermissionPolicy",
+    "basesdk": "BaseSDK",
+    "helpers": "StreamEvent StreamingSession query send_with_callbacks",
+    "httpclient": "AsyncHttpClient HttpClient close_clients",
+    "mix": "Mix",
+    "models": "CreateSessionBrowserMode ExportSessionResponse SSEEventStream SSEToolUseParameterDeltaEventData",
+    "sdkconfiguration": "SDKConfiguration SERVERS",
+    "tool_models": "same_tool",
+    "types": "Knowledge OptionalNullable UNSET",
+    "utils": "BackoffStrategy Logger RetryConfig get_default_logger parse_datetime",
 }
+"""The names of modules that do not export all of theirs here."""
 
-_LISTED_IN = tuple(f"{__name__}.{module}" for module in ("errors", "models", "tool_models", "updates"))
-"""Where all other names are, in the order in which they are looked for: the module that costs least comes first."""
+_HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}
+
+_LISTS = ("errors", "models", "tool_models", "updates")
+"""The modules that export all their names here, in the order in which they are searched: the cheapest comes first."""
 
 
 def __getattr__(name: str) -> Any:
     """Imports a public name when it is first used."""
-    home = _home_of(name)
-    if home is None:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = globals()[name] = getattr(home, name)
+    value = _public_names() if name == "__all__" else _find(name)
+    globals()[name] = value
     return value
 
 
-def _home_of(name: str) -> Any:
+def _find(name: str) -> Any:
     if name in _HOMES:
-        return import_module(_HOMES[name])
-    # Names that only the official client has are not listed above. None looks like that of a module, which Python asks
-    # for here too.
-    modules = map(import_module, _LISTED_IN if name in __all__ or name[:1].isupper() else ())
-    return next((module for module in modules if name in module.__all__), None)
+        return getattr(_module(_HOMES[name]), name)
+    # No name of these looks like that of a module, which Python looks for here too.
+    for module in map(_module, _LISTS if name[:1].isupper() else ()):
+        if name in module.__all__:
+            return getattr(module, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def _module(name: str) -> Any:
+    return import_module(f".{name}", __name__)
+
+
+def _public_names() -> list[str]:
+    # Names that only the official client has can be imported too, but a star does not import them.
+    models = set(_module("models").__all__) - set(_module("_official_models").__all__)
+    others = {name for module in _LISTS if module != "models" for name in _module(module).__all__}
+    return sorted({*_HOMES, *models, *others})
 
 
 def __dir__() -> list[str]:
-    """The public names, imported or not."""
-    return sorted({*globals(), *__all__})
+    """Returns the public names, imported or not."""
+    return sorted({*globals(), *_public_names()})

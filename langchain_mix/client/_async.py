@@ -1,6 +1,6 @@
 """The asynchronous shell: sends calls and reads streams with an asynchronous HTTP client, one per event loop.
 
-Owns: doing. Refuses to know: what a call means and what to do about its outcome.
+Owns: input and output. Refuses to know: what a call means and what to do about its outcome.
 """
 
 from __future__ import annotations
@@ -11,28 +11,47 @@ import time
 import weakref
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import Future
+from functools import partial
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeAlias, TypeVar, cast
 
 import httpx
 
 from langchain_mix import errors, forking
-from langchain_mix.client._bodies import whole
-from langchain_mix.client._core import Core, Outcome, Wait, head_of, reply_of
-from langchain_mix.client._deadlines import SLACK, AsyncBoundedAttempt, ReadLimit, guard_async, left
-from langchain_mix.client._failures import broken_stream, failure_of, inherited_client, inherited_stream, original_of
-from langchain_mix.client._settings import ANSWER_LIMIT, DEFAULT_OPTIONS, CallOptions
-from langchain_mix.client._sync import FAILURES, ReadAhead
-from langchain_mix.client._turns import socket_of
-from langchain_mix.client.http_clients import CALL_LIMITS, STREAM_LIMITS, open_async_client
+from langchain_mix.client._config import (
+    ANSWER_LIMIT,
+    DEFAULT_OPTIONS,
+    CallOptions,
+    RequestOptions,
+    read_request_options,
+)
+from langchain_mix.client._core import (
+    FAILURES,
+    Attempt,
+    Core,
+    EventBuffer,
+    Outcome,
+    Wait,
+    broken_stream,
+    failure_of,
+    head_of,
+    inherited_client,
+    inherited_stream,
+    original_of,
+    reply_of,
+    with_body,
+)
+from langchain_mix.client._deadlines import SLACK, AsyncBoundedAttempt, ReadLimit, guard_async, left, socket_of
+from langchain_mix.client.httpclient import CALL_LIMITS, STREAM_LIMITS, open_async_client
 from langchain_mix.protocol.call import Call, Flow, Reply, Together
 from langchain_mix.protocol.events import Event, read_event
+from langchain_mix.protocol.procedure import run_async
 from langchain_mix.protocol.sse import SSEDecoder
 
 T = TypeVar("T")
 
-AsyncAttempting: TypeAlias = Callable[[Call[Any], CallOptions], Awaitable[tuple[Outcome, httpx.Response | None]]]
-"""Sends a call once: how it went, and the answer if there was one."""
+AsyncAttemptFunction: TypeAlias = Callable[[Call[Any], CallOptions], Awaitable[tuple[Outcome, httpx.Response | None]]]
+"""Sends a call once; returns the outcome, and the answer if there was one."""
 
 
 class Clients(NamedTuple):
@@ -42,18 +61,15 @@ class Clients(NamedTuple):
     streams: httpx.AsyncClient
 
 
-class AsyncTransport:
-    """Sends the calls of one client, from any number of event loops."""
+class AsyncConnections:
+    """The HTTP clients of one `Mix` for asynchronous code: a pair for each event loop, opened when it is first used."""
 
-    def __init__(self, core: Core, client: httpx.AsyncClient | None = None) -> None:
+    def __init__(self, client: httpx.AsyncClient | None = None) -> None:
         """Opens nothing yet.
 
         Args:
-            core: Settings and knowledge, shared with the other shell.
             client: The user's own HTTP client, which is then used for everything and never closed here.
         """
-        self.core = core
-        self.server_api = core.server_api
         self._own = client is None
         self._given = None if client is None else Clients(client, client)
         self._lock = threading.Lock()
@@ -64,18 +80,16 @@ class AsyncTransport:
         forking.renew_in_child(self._renew)
 
     def _renew(self) -> None:
-        """Begins without the connections of the parent, which uses them on."""
+        """Begins without the connections of the parent, which goes on using them."""
         forking.let_go(map(socket_of, self._connections))
         self._lock = threading.Lock()
         self._by_loop, self._connections = weakref.WeakKeyDictionary(), weakref.WeakSet()
         self._inherited = self._used and not self._own
 
-    async def transmit(
-        self, client: httpx.AsyncClient, request: httpx.Request, *, stream: bool = False
-    ) -> httpx.Response:
-        """Sends a request and notes over which connection."""
+    async def transmit(self, client: httpx.AsyncClient, request: httpx.Request) -> httpx.Response:
+        """Sends a request, receives the head of its answer, and remembers the connection."""
         self._used = True
-        response = await client.send(request, stream=stream, follow_redirects=False)
+        response = await client.send(request, stream=True, follow_redirects=False)
         connection = response.extensions.get("network_stream")
         if connection is not None:
             self._connections.add(connection)
@@ -91,10 +105,7 @@ class AsyncTransport:
         with self._lock:
             clients = self._by_loop.get(loop)
             if clients is None:
-                clients = Clients(
-                    open_async_client(CALL_LIMITS),
-                    open_async_client(STREAM_LIMITS),
-                )
+                clients = Clients(open_async_client(CALL_LIMITS), open_async_client(STREAM_LIMITS))
                 self._by_loop[loop] = clients
             return clients
 
@@ -105,6 +116,39 @@ class AsyncTransport:
         if clients is not None:
             await clients.calls.aclose()
             await clients.streams.aclose()
+
+
+class AsyncTransport:
+    """Sends calls to one server from any number of event loops; see `SyncTransport`.
+
+    Attributes:
+        core: Settings and knowledge of the server, shared with the other shell.
+        server_api: The server's API as far as its replies have shown it.
+        connections: The HTTP clients.
+    """
+
+    def __init__(self, core: Core, connections: AsyncConnections, options: CallOptions = DEFAULT_OPTIONS) -> None:
+        """Combines the parts; nothing is opened.
+
+        Args:
+            core: Settings and knowledge of the server.
+            connections: The HTTP clients.
+            options: Options of all calls; those of a single call count more.
+        """
+        self.core = core
+        self.server_api = core.server_api
+        self.connections = connections
+        self._options = options
+
+    def with_options(self, options: RequestOptions) -> AsyncTransport:
+        """Returns a transport over the same connections with the options of one operation.
+
+        Raises:
+            TypeError: There is an option that no operation has.
+            MixConfigurationError: The URL is malformed.
+        """
+        read = read_request_options(options)
+        return AsyncTransport(self.core.for_server(options.get("server_url")), self.connections, read)
 
     async def send(self, call: Call[T], options: CallOptions = DEFAULT_OPTIONS) -> T:
         """Sends a call, again where that is safe and promising.
@@ -119,36 +163,36 @@ class AsyncTransport:
         Raises:
             MixError: It failed; the type tells whose fault it is.
         """
-        return (await self._sent(call, options, self._attempt))[0]
+        return (await self._send_with_retries(call, options, self._send_once))[0]
 
-    async def _sent(
-        self, call: Call[T], options: CallOptions, attempt: AsyncAttempting
+    async def _send_with_retries(
+        self, call: Call[T], options: CallOptions, attempt: AsyncAttemptFunction
     ) -> tuple[T, httpx.Response | None]:
-        """Makes attempts as long as one more is safe and promising; gives the result and the answer it came from."""
-        steps = self.core.sending(call, options)
-        step = next(steps)
+        """Makes attempts as long as one more is safe and promising; returns the result and the answer it came from."""
+        options = self._options.overridden_by(options)
         response: httpx.Response | None = None
+
+        async def perform(step: Attempt | Wait) -> Outcome | None:
+            nonlocal response
+            if isinstance(step, Wait):
+                await asyncio.sleep(step.seconds)  # noqa: TID251  # The pause between two attempts.
+                return None
+            outcome, response = await attempt(call, options)
+            return outcome
+
         try:
-            while True:
-                outcome: Outcome | None = None
-                if isinstance(step, Wait):
-                    await asyncio.sleep(step.seconds)  # noqa: TID251  # The pause between two attempts.
-                else:
-                    outcome, response = await attempt(call, options)
-                step = steps.send(outcome)
-        except StopIteration as done:
-            return done.value, response
+            return await run_async(self.core.sending(call, options), perform), response
         except errors.MixResponseError as error:
             error.raw_response = response
             raise
 
-    async def _attempt(self, call: Call[Any], options: CallOptions) -> tuple[Outcome, httpx.Response | None]:
-        client = self.clients().calls
+    async def _send_once(self, call: Call[Any], options: CallOptions) -> tuple[Outcome, httpx.Response | None]:
+        client = self.connections.clients().calls
         request = self.core.request(client, call, options)
         self.core.log_request(call, request)
         try:
             async with AsyncBoundedAttempt(request, options.until, body=ANSWER_LIMIT):
-                response, reply = await self._read(call, await self.transmit(client, request, stream=True))
+                response, reply = await self._read_reply(call, await self.connections.transmit(client, request))
         except errors.MixReplyTooLarge as error:
             return error, None
         except FAILURES as problem:
@@ -156,7 +200,7 @@ class AsyncTransport:
         self.core.log_reply(call, reply)
         return reply, response
 
-    async def _read(self, call: Call[Any], response: httpx.Response) -> tuple[httpx.Response, Reply]:
+    async def _read_reply(self, call: Call[Any], response: httpx.Response) -> tuple[httpx.Response, Reply]:
         """Reads an answer whole, and closes it."""
         try:
             body = self.core.body_of(call, response)
@@ -168,7 +212,7 @@ class AsyncTransport:
             content = body.finish()
         finally:
             await response.aclose()
-        return whole(response, content), reply_of(response, content)
+        return with_body(response, content), reply_of(response, content)
 
     def _failure(self, call: Call[Any], problem: Exception) -> errors.MixError:
         error = failure_of(problem, sent=str(call), idempotent=call.idempotent, server=self.core.settings.server)
@@ -188,18 +232,7 @@ class AsyncTransport:
         Raises:
             MixError: The flow failed.
         """
-        try:
-            step = next(flow)
-            while True:
-                try:
-                    result = await self.perform(step, options)
-                except errors.MixError as error:
-                    step = flow.throw(error)
-                else:
-                    step = flow.send(result)
-        except StopIteration as done:
-            final: T = done.value
-            return final
+        return await run_async(flow, partial(self.perform, options=options))
 
     async def perform(self, step: Call[Any] | Together, options: CallOptions = DEFAULT_OPTIONS) -> Any:
         """Carries out one step of a procedure; see `protocol/procedure.py`.
@@ -214,13 +247,16 @@ class AsyncTransport:
         Raises:
             MixError: A call failed.
         """
-        if not isinstance(step, Together):
-            return await self.send(step, options)
+        if isinstance(step, Together):
+            return await self._send_together(step, options)
+        return await self.send(step, options)
+
+    async def _send_together(self, step: Together, options: CallOptions) -> list[Any]:
         sending = [asyncio.ensure_future(self.send(call, options)) for call in step.calls]
         try:
             return await asyncio.gather(*sending)
         finally:
-            for task in sending:  # One has failed, or this task is cancelled: none is left behind.
+            for task in sending:  # One has failed, or this task is cancelled: none must go on.
                 task.cancel()
             await asyncio.gather(*sending, return_exceptions=True)
 
@@ -240,22 +276,22 @@ class AsyncTransport:
         Raises:
             MixError: The server cannot be reached, or refuses.
         """
-        _, response = await self._sent(call, options, self._open)
+        _, response = await self._send_with_retries(call, options, self._open)
         if response is None:
             raise AssertionError("Only an open stream is a success.")
-        seconds = self.core.stay(response.request, liveness)
+        seconds = self.core.extend_read_timeout(response.request, liveness)
         return AsyncEventStream(call, response, seconds)
 
     async def _open(self, call: Call[Any], options: CallOptions) -> tuple[Outcome, httpx.Response | None]:
-        client = self.clients().streams
+        client = self.connections.clients().streams
         request = self.core.stream_request(client, call, options)
         self.core.log_request(call, request)
         try:
             async with AsyncBoundedAttempt(request, options.until, body=ANSWER_LIMIT):
-                response = await self.transmit(client, request, stream=True)
+                response = await self.connections.transmit(client, request)
                 if self.core.is_stream(response):
                     return head_of(response), response
-                response, reply = await self._read(call, response)
+                response, reply = await self._read_reply(call, response)
         except errors.MixReplyTooLarge as error:
             return error, None
         except FAILURES as problem:
@@ -269,12 +305,12 @@ class AsyncTransport:
         progress: Callable[[int, int | None], object] | None,
         options: CallOptions = DEFAULT_OPTIONS,
     ) -> tuple[T, int]:
-        """Streams the body of an answer. It is asked for again as long as nothing of it was written.
+        """Streams the body of an answer. It is requested again as long as nothing of it was written.
 
         Args:
             call: From `calls.download_file`.
-            write: Takes each piece.
-            progress: Told the bytes so far and the bytes in all, None if the server does not tell.
+            write: Called with each piece.
+            progress: Called with the bytes so far and the bytes in all, None if the server does not say.
             options: How it is sent.
 
         Returns:
@@ -287,15 +323,15 @@ class AsyncTransport:
 
         async def fetch(call: Call[Any], options: CallOptions) -> tuple[Outcome, httpx.Response | None]:
             nonlocal size
-            client = self.clients().calls
+            client = self.connections.clients().calls
             request = self.core.request(client, call, options)
             self.core.log_request(call, request)
             try:
                 async with AsyncBoundedAttempt(request, options.until, body=None):
-                    response = await self.transmit(client, request, stream=True)
+                    response = await self.connections.transmit(client, request)
                     try:
                         if response.status_code not in call.statuses:
-                            refused, reply = await self._read(call, response)
+                            refused, reply = await self._read_reply(call, response)
                             return reply, refused
                         total = self.core.size_of(response)
                         async for piece in response.aiter_bytes():
@@ -314,7 +350,7 @@ class AsyncTransport:
                 return error, None
             return head_of(response), response
 
-        result, _ = await self._sent(call, options, fetch)
+        result, _ = await self._send_with_retries(call, options, fetch)
         return result, size
 
 
@@ -327,17 +363,17 @@ class AsyncEventStream:
     """
 
     def __init__(self, call: Call[None], response: httpx.Response, liveness: float) -> None:
-        """Takes an open response, and the seconds without a byte after which the stream is dead."""
+        """Begins to read an open response; after so many seconds without a byte the stream is dead."""
         self._call = call
         self._liveness = liveness
         self.read_limit: Callable[[], float] | None = None
         self.response = response
         self.problem: errors.MixStreamError | None = None
         self._depth = forking.depth()
-        self.read_ahead = ReadAhead()
+        self.buffer = EventBuffer()
         self._reading = False
-        self._moved: asyncio.Event | None = None  # Made by who waits while another task reads.
-        self._pieces = self._read_pieces()
+        self._moved: asyncio.Event | None = None  # Made by a task that waits while another one reads.
+        self._chunks = self._read_chunks()
         self._events = self._read()
         self.loop = asyncio.get_running_loop()
         forking.renew_in_child(self._renew)
@@ -346,22 +382,22 @@ class AsyncEventStream:
         """Ends in a forked child, since the parent reads on."""
         self.problem = inherited_stream(str(self._call))
         self._reading = False
-        self.read_ahead.abandon()
+        self.buffer.abandon()
 
-    async def until_broken(self) -> AsyncIterator[Event]:
-        """Gives the events until the stream ends, in whichever way; `problem` then has why it broke, if it did.
+    async def events_until_end(self) -> AsyncIterator[Event]:
+        """Yields the events until the stream ends, in whichever way; `problem` is then set if it broke.
 
-        For a stream that nobody else reads. Each piece is waited for until the moment that `read_limit` gives, on the
+        For a stream with one reader. Each piece is waited for until the moment that `read_limit` returns, on the
         monotonic clock in seconds, if it is set.
         """
-        events = self.read_ahead.events
-        async for _ in self._pieces:
+        events = self.buffer.events
+        async for _ in self._chunks:
             while events:
                 yield events.popleft()
 
     async def _read(self) -> AsyncIterator[Event]:
-        events = self.read_ahead.events
-        while events or await self._reach(events.__len__):
+        events = self.buffer.events
+        while events or await self._read_until(events.__len__):
             yield events.popleft()
         if self.problem is not None:
             raise self.problem
@@ -370,8 +406,8 @@ class AsyncEventStream:
         due = time.monotonic() + SLACK * self._liveness
         return due if self.read_limit is None else min(due, self.read_limit())
 
-    async def _read_pieces(self) -> AsyncIterator[None]:
-        feed, add = SSEDecoder(read_event).feed, self.read_ahead.add
+    async def _read_chunks(self) -> AsyncIterator[None]:
+        feed, add = SSEDecoder(read_event).feed, self.buffer.add
         limit = ReadLimit(self._due) if guard_async(self.response) else None
         try:
             chunks = self.response.aiter_bytes()
@@ -396,52 +432,53 @@ class AsyncEventStream:
     def _is_inherited(self) -> bool:
         return forking.depth() != self._depth
 
-    async def _reach(self, reached: Callable[[], object]) -> bool:
-        """Reads on until something is so, or the stream ends. Of several tasks that want to, one reads for all."""
-        ahead = self.read_ahead
+    async def _read_until(self, reached: Callable[[], object]) -> bool:
+        """Reads on until a condition holds, or the stream ends. Of several tasks that need it, one reads for all."""
+        buffer = self.buffer
         while self._reading:
-            if reached() or ahead.ended:
+            if reached() or buffer.ended:
                 return bool(reached())
             if self._moved is None:
                 self._moved = asyncio.Event()
             await self._moved.wait()
         self._reading = True
         try:
-            if not (reached() or ahead.ended):
-                async for _ in self._pieces:
+            if not (reached() or buffer.ended):
+                async for _ in self._chunks:
                     if reached():
                         break
                     self._notify()
                 else:
-                    ahead.ended = True
+                    buffer.ended = True
         except BaseException as cut:  # A cancelled task ends the stream for the others too.
-            self.problem, ahead.ended = self.problem or broken_stream(cut, sent=str(self._call)), True
+            self.problem, buffer.ended = self.problem or broken_stream(cut, sent=str(self._call)), True
             raise
         finally:
             self._reading = False
             self._notify()
-        return not ahead.ended or bool(reached())
+        return not buffer.ended or bool(reached())
 
     def _notify(self) -> None:
         if self._moved is not None:
             self._moved.set()
             self._moved = None
 
-    async def await_connected(self, within: float) -> bool:
-        """Waits so many seconds until the server has said that it is listening; False if the stream ends before."""
-        self.read_ahead.shared = True
-        return await self._reach_within(lambda: self.read_ahead.connected, within)
+    async def wait_until_connected(self, within: float) -> bool:
+        """Waits so many seconds for the first event; returns False if the stream ends before."""
+        self.buffer.shared = True
+        return await self._read_within(lambda: self.buffer.connected, within)
 
-    async def await_ending(self, after: int, within: float) -> Event | None:
+    async def wait_for_terminal_event(self, after: int, within: float) -> Event | None:
         """Waits for the event that ends a turn, while others may read the stream too; see `EventStream`."""
-        endings = self.read_ahead.endings
-        return endings[after] if await self._reach_within(lambda: len(endings) > after, within) else None
+        terminal_events = self.buffer.terminal_events
+        arrived = await self._read_within(lambda: len(terminal_events) > after, within)
+        return terminal_events[after] if arrived else None
 
-    async def _reach_within(self, reached: Callable[[], object], seconds: float) -> bool:
+    async def _read_within(self, reached: Callable[[], object], seconds: float) -> bool:
         timeout = asyncio.timeout(seconds)
         try:
             async with timeout:
-                return await self._reach(reached)
+                return await self._read_until(reached)
         except TimeoutError:
             if not timeout.expired():
                 raise
@@ -458,11 +495,11 @@ class AsyncEventStream:
         return self.response.headers
 
     def __aiter__(self) -> AsyncIterator[Event]:
-        """The events, as they come."""
+        """Returns the iterator over the events."""
         return self._events
 
     async def __anext__(self) -> Event:
-        """The next event."""
+        """Returns the next event."""
         return await anext(self._events)
 
     async def close(self) -> None:
@@ -509,9 +546,9 @@ async def in_thread(work: Callable[[], T]) -> T:
     return await asyncio.shield(asyncio.wrap_future(outcome))
 
 
-async def decided(said: T | Awaitable[T]) -> T:
-    """What a policy said, whether it is an async function or not."""
-    return cast("T", await said) if isinstance(said, Awaitable) else said
+async def decided(decision: T | Awaitable[T]) -> T:
+    """Returns the decision of a policy, be it an async function or not."""
+    return cast("T", await decision) if isinstance(decision, Awaitable) else decision
 
 
 async def shielded(work: Awaitable[T]) -> T:
@@ -525,7 +562,7 @@ async def shielded(work: Awaitable[T]) -> T:
             if task.cancelled():
                 raise
             cancelled = cancellation
-        except BaseException:  # noqa: BLE001  # Told by `task.result()` below.
+        except BaseException:  # noqa: BLE001  # Raised by `task.result()` below.
             break
     if cancelled is not None:
         raise cancelled

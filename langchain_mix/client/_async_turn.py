@@ -1,6 +1,7 @@
-"""Turns in asynchronous code: one stream, one message, and the machine that decides.
+"""Turns in asynchronous code: one stream, one message, and the state machine that decides.
 
-Owns: carrying out a turn's effects. Refuses to know: what they are for (`protocol/turn/`).
+Owns: performing a turn's effects, and asking the user's policies. Refuses to know: what the effects are for
+(`protocol/turn/`).
 
 Everything happens in the caller's task, with two exceptions: the message of Mix 0.6, whose answer comes when the turn
 is over, and the streams of sub-agents. No task group and no context variable is held across a `yield`.
@@ -10,33 +11,45 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections import deque
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from langchain_mix import errors, forking
-from langchain_mix.client._async import AsyncEventStream, AsyncTransport, shielded
-from langchain_mix.client._async_questions import Questions
-from langchain_mix.client._failures import inherited_turn
-from langchain_mix.client._settings import TURN_TIMEOUT, CallOptions
-from langchain_mix.client._slots import SLOTS, Ticket
+from langchain_mix.client._async import AsyncEventStream, AsyncTransport, decided, shielded
+from langchain_mix.client._config import CallOptions
+from langchain_mix.client._core import inherited_turn
+from langchain_mix.client._deadlines import interrupt
 from langchain_mix.client._turns import (
+    CLEANUP,
+    SESSION_LOCKS,
     Deadline,
+    Decision,
     TurnRequest,
+    Verdict,
     Watchdog,
     answer_of,
+    detected_after,
     ends_turn,
-    interrupt,
-    liveness_of,
-    reading,
-    refuse_doubling,
-    remaining,
-    runs_beside,
+    fixed_verdict,
+    needs_background_send,
+    notification_call,
+    refuse_duplicate_turn,
+    refused_update,
+    stream_liveness,
+    subagent_session,
+    transcript_call,
     transcript_of,
+    unanswered_update,
+    verdict_call,
 )
 from langchain_mix.generators import Owned
 from langchain_mix.protocol import calls, flows
+from langchain_mix.protocol.api import ApiKnowledge
+from langchain_mix.protocol.call import Call
+from langchain_mix.protocol.events import SSENotificationEventData, SSEPermissionEvent, SSEPermissionEventData
 from langchain_mix.protocol.retry import reopen_wait
 from langchain_mix.protocol.turn.errors import expired
 from langchain_mix.protocol.turn.signals import (
@@ -70,18 +83,18 @@ class AsyncTurnStream:
 
     def __init__(self, transport: AsyncTransport, request: TurnRequest) -> None:
         """Starts nothing yet; the first update does."""
-        self._drive = _Drive(transport, request)
-        self._updates: Owned[Update] | AsyncGenerator[Update, None] = self._drive.updates()
+        self._driver = AsyncTurnDriver(transport, request)
+        self._updates: Owned[Update] | AsyncGenerator[Update, None] = self._driver.updates()
 
     @property
     def result(self) -> TurnResult:
         """What is known of the turn: all of it once the iteration has ended."""
-        return self._drive.partial()
+        return self._driver.turn.partial()
 
     @property
     def sent(self) -> bool:
         """True once the message is on its way to the server."""
-        return self._drive.sent
+        return self._driver.turn.sent
 
     async def run(self) -> TurnResult:
         """Runs the turn to its end.
@@ -102,11 +115,11 @@ class AsyncTurnStream:
         await self._updates.aclose()
 
     def __aiter__(self) -> AsyncIterator[Update]:
-        """The updates, as they come."""
+        """Returns the iterator over the updates."""
         return self._updates
 
     async def __anext__(self) -> Update:
-        """The next update."""
+        """Returns the next update."""
         return await anext(self._updates)
 
     async def __aenter__(self) -> Self:
@@ -121,265 +134,398 @@ class AsyncTurnStream:
         await self.close()
 
 
-class _Drive:
+class AsyncTurnDriver:
+    """Passes what happens to the turn's state machine as signals, and performs the effects that it returns.
+
+    Attributes:
+        turn: The state machine.
+    """
+
     def __init__(self, transport: AsyncTransport, request: TurnRequest) -> None:
+        """Starts nothing yet.
+
+        Args:
+            transport: Sends the requests.
+            request: The arguments of the turn.
+        """
         self._transport = transport
         self._request = request
         self._core = transport.core
         self._key = (self._core.settings.server, request.session_id)
         self._assumed = self._core.server_api.detected
-        self._turn = request.turn(self._assumed, "")
+        self.turn = request.turn(self._assumed, "")
         self._stream: AsyncEventStream | None = None
         self._answers: list[Answered] = []  # Filled by the task that waits for the answer of Mix 0.6.
-        self._clock = Deadline(request.timeout, request.began)
-        self._watchdog = Watchdog(self._clock, self._core.settings)
+        self._deadline = Deadline(request.timeout, request.began)
+        self._watchdog = Watchdog(self._deadline, self._core.settings)
         self._depth = forking.depth()  # Of the process that began it.
         self._sender: asyncio.Task[None] | None = None
-        self._questions = Questions(transport, request, self._clock, self._wake)
-
-    @property
-    def sent(self) -> bool:
-        return self._turn.sent
-
-    def partial(self) -> TurnResult:
-        return self._turn.partial()
+        self._prompts = AsyncPromptHandler(transport, request, self._deadline, self._interrupt_stream)
 
     async def updates(self) -> AsyncGenerator[Update, None]:
+        """Runs the turn and yields its updates."""
         self._depth = forking.depth()
-        ticket = await self._enter()
-        try:
-            await self._learn()
-            session = self._request.session_id
-            refuse_doubling(self._core.server_api.detected, session, self._core.listening(session))
-            self._assumed = self._core.server_api.detected
-            self._turn = self._request.turn(self._assumed, SLOTS.stale_error(self._key))
-            self._request.message_call(self._turn.detected)  # Bad input is told before a stream is opened.
-            self._watchdog = Watchdog(self._clock, self._core.settings)
-            async for update in self._carry_out(await self._open()):
-                yield update
-            while not self._turn.over:
-                stream = self._stream
-                if stream is not None:
-                    async for update in self._hear(stream):
-                        yield update
-                async for update in self._unwatched(self._heard_out(stream)):
+        with SESSION_LOCKS.claim(self._key, wait=self._request.multitask_strategy == "enqueue") as ticket:
+            if not await ticket.wait_async(self._deadline.left()):
+                raise self._not_sent_in_time()
+            try:
+                await self._learn_api()
+                session = self._request.session_id
+                self._assumed = self._core.server_api.detected
+                refuse_duplicate_turn(self._assumed, session, self._core.open_streams(session))
+                self.turn = self._request.turn(self._assumed, SESSION_LOCKS.stale_error(self._key))
+                self._request.message_call(self.turn.detected)  # Bad input is refused before a stream is opened.
+                self._watchdog = Watchdog(self._deadline, self._core.settings)
+                async for update in self._perform(await self._open_stream()):
                     yield update
-        finally:
-            # Leaving takes a request or two even in a cancelled task; it is short, and then the cancellation goes on.
-            try:
-                if not self._is_inherited():
-                    await shielded(self._end())
+                while not self.turn.over:
+                    stream = self._stream
+                    if stream is not None:
+                        async for update in self._read_stream(stream):
+                            yield update
+                    async for update in self._on_stream_end(stream):
+                        yield update
             finally:
-                self._core.narrow(self._turn.detected, self._assumed)
-                SLOTS.remember(self._key, self._turn.stale_error)
-                SLOTS.leave(ticket)
-
-    async def _unwatched(self, updates: AsyncIterator[Update]) -> AsyncGenerator[Update, None]:
-        """Stops the clock of the stall while the user's code has an update."""
-        async for update in updates:
-            self._watchdog.stall.pause()
-            yield update
-            self._watchdog.stall.resume()
-
-    async def _enter(self) -> Ticket:
-        loop = asyncio.get_running_loop()
-        free = asyncio.Event()
-
-        def wake() -> None:
-            loop.call_soon_threadsafe(free.set)
-
-        ticket = SLOTS.enter(self._key, wake, wait=self._request.multitask_strategy == "enqueue")
-        if not ticket.granted:
-            try:
-                await asyncio.wait_for(free.wait(), self._clock.left())
-            except TimeoutError:
-                SLOTS.leave(ticket)
-                raise self._too_late() from None
-            except BaseException:
-                SLOTS.leave(ticket)
-                raise
-        return ticket
+                # The last requests are sent in a cancelled task too; they are short, and then the cancellation goes on.
+                try:
+                    if not self._is_inherited():
+                        await shielded(self._end())
+                finally:
+                    self._core.narrow(self.turn.detected, self._assumed)
+                    SESSION_LOCKS.remember(self._key, self.turn.stale_error)
 
     def _is_inherited(self) -> bool:
-        """Whether this is the copy of a turn in a forked process: it goes on in the parent, which also ends it."""
+        """Returns True for the copy of a turn in a forked process: it goes on in the parent, which also ends it."""
         return forking.depth() != self._depth
 
-    def _check_process(self) -> None:
-        if self._is_inherited():
-            raise inherited_turn()
-
-    def _too_late(self) -> errors.MixTurnTimeout:
-        error = expired(self._clock.seconds, sent=False)
-        error.turn = self.partial()
+    def _not_sent_in_time(self) -> errors.MixTurnTimeout:
+        error = expired(self._deadline.seconds, sent=False)
+        error.turn = self.turn.partial()
         return error
 
-    async def _learn(self) -> None:
+    async def _learn_api(self) -> None:
         """Learns what must be known of the server, within the time allowed for the turn."""
         flow = flows.learn_turns(self._core.server_api, self._request.session_id)
         try:
-            await self._transport.run(flow, self._clock.options())
+            await self._transport.run(flow, self._deadline.options())
         except errors.MixNetworkError:
-            if self._clock.over:
-                raise self._too_late() from None
+            if self._deadline.over:
+                raise self._not_sent_in_time() from None
             raise
 
-    async def _hear(self, stream: AsyncEventStream) -> AsyncGenerator[Update, None]:
+    async def _read_stream(self, stream: AsyncEventStream) -> AsyncGenerator[Update, None]:
         """Reads the stream until it ends, or the turn does."""
-        turn, step, stall = self._turn, self._turn.step, self._watchdog.stall
-        async for event in stream.until_broken():
-            if self._has_urgent_news():
-                async for update in self._unwatched(self._news()):
+        turn, step, stall = self.turn, self.turn.step, self._watchdog.stall
+        async for event in stream.events_until_end():
+            if self._has_urgent():
+                async for update in self._drain_pending():
                     yield update
             before = turn.news
             for effect in step(Received(event)):
                 if type(effect) is Emit and turn.news != before:
                     yield effect.update  # What is new ends a stall, however long the user's code takes over it.
                 else:
-                    async for update in self._unwatched(self._carry_out((effect,))):
+                    async for update in self._perform((effect,)):
                         yield update
             self._watchdog.connected()  # `connected` is the first event.
             if stall.is_over(turn.news):  # And what is stored, which was just read, does not end the turn.
-                async for update in self._unwatched(self._carry_out(step(Expired(stall.allowed, quiet=True)))):
+                async for update in self._perform(step(Expired(stall.allowed, quiet=True))):
                     yield update
             if turn.over or self._stream is not stream:
                 return
 
-    async def _heard_out(self, stream: AsyncEventStream | None) -> AsyncGenerator[Update, None]:
-        """Looks for the reason why the stream ended, if the turn did not."""
-        if self._turn.over or self._stream is not stream:
+    async def _on_stream_end(self, stream: AsyncEventStream | None) -> AsyncGenerator[Update, None]:
+        """Handles the end of the stream while the turn is still running."""
+        if self.turn.over or self._stream is not stream:
             return
-        async for update in self._news():
+        async for update in self._drain_pending():
             yield update
         stall = self._watchdog.stall
-        if stall.is_over(self._turn.news):
-            async for update in self._carry_out(self._turn.step(Expired(stall.allowed, quiet=True))):
+        if stall.is_over(self.turn.news):
+            async for update in self._perform(self.turn.step(Expired(stall.allowed, quiet=True))):
                 yield update
-        if not self._turn.over and self._stream is stream:
+        if not self.turn.over and self._stream is stream:
             problem = None if stream is None else stream.problem
             dropped = problem or errors.MixStreamError("The server closed the event stream.", sent="GET /stream")
-            async for update in self._carry_out(self._turn.step(Dropped(dropped))):
+            async for update in self._perform(self.turn.step(Dropped(dropped))):
                 yield update
 
-    def _has_urgent_news(self) -> bool:
+    def _has_urgent(self) -> bool:
         answered = self._answers and not ends_turn(self._answers[-1])
-        return bool(answered or self._questions.problems or self._clock.over)
+        return bool(answered or self._prompts.problems or self._deadline.over)
 
-    async def _news(self) -> AsyncGenerator[Update, None]:
-        """What happened beside the stream."""
-        if self._questions.problems:
-            raise self._questions.problems.pop()
-        if self._clock.over:  # Before the answers: the message's own is not waited for any longer either.
-            async for update in self._carry_out(self._turn.step(Expired(self._clock.seconds))):
+    async def _drain_pending(self) -> AsyncGenerator[Update, None]:
+        """Handles what happened while the stream was read: failed policies, the deadline, the message's answer."""
+        if self._prompts.problems:
+            raise self._prompts.problems.pop()
+        if self._deadline.over:  # Before the answers: the message's own is not waited for any longer either.
+            async for update in self._perform(self.turn.step(Expired(self._deadline.seconds))):
                 yield update
         while self._answers:
-            async for update in self._carry_out(self._turn.step(self._answers.pop())):
+            async for update in self._perform(self.turn.step(self._answers.pop())):
                 yield update
 
-    async def _carry_out(self, effects: tuple[Effect, ...]) -> AsyncGenerator[Update, None]:  # noqa: C901, PLR0912
-        for effect in effects:
-            self._check_process()
-            following: tuple[Effect, ...] = ()
+    async def _perform(self, effects: tuple[Effect, ...]) -> AsyncGenerator[Update, None]:
+        """Performs effects, each with all that follows from it, and yields the updates among them."""
+        pending = deque(effects)
+        while pending:
+            if self._is_inherited():
+                raise inherited_turn()
+            effect = pending.popleft()
+            update: Update | None = None
             match effect:
                 case Emit():
-                    yield effect.update
-                case Send():
-                    following = await self._send()
-                case Reconcile():
-                    following = self._turn.step(await self._read(effect))
-                case Reopen():
-                    following = await self._reopen(effect.attempt)
+                    update = effect.update
                 case Ask() | Notify():
-                    self._watchdog.stall.pause()  # People may decide.
-                    update = await self._questions.answer(effect, self._turn.detected)
-                    self._watchdog.stall.resume()
-                    if update is not None:
-                        yield update
-                case Watch():
-                    self._questions.watch(effect.parent_id)
-                case Unwatch():
-                    await self._questions.unwatch(effect.parent_id)
-                case Cancel():
-                    await self._cancel()
-                case Finish():
-                    return
+                    update = await self._answer_prompt(effect)
                 case Fail():
                     raise effect.error
-            if following:
-                async for update in self._carry_out(following):
-                    yield update
+                case _:
+                    pending.extendleft(reversed(await self._perform_silent(effect)))
+            if update is not None:
+                self._watchdog.stall.pause()  # The user's code has it.
+                yield update
+                self._watchdog.stall.resume()
 
-    async def _open(self) -> tuple[Effect, ...]:
+    async def _perform_silent(self, effect: Effect) -> tuple[Effect, ...]:
+        """Performs an effect without an update; returns the effects that follow from it."""
+        match effect:
+            case Send():
+                return await self._send()
+            case Reconcile():
+                return self.turn.step(await self._read_transcript(effect))
+            case Reopen():
+                pause = self._watchdog.pause(reopen_wait(effect.attempt, random.random()))  # noqa: S311
+                await asyncio.sleep(pause)  # noqa: TID251  # Between two attempts.
+                return await self._open_stream()
+            case Watch():
+                self._prompts.watch_subagent(effect.parent_id)
+            case Unwatch():
+                await self._prompts.unwatch_subagent(effect.parent_id)
+            case Cancel():
+                await self._cancel()
+            case Finish():  # Nothing is left to do: the turn is over.
+                pass
+        return ()
+
+    async def _answer_prompt(self, effect: Ask | Notify) -> Update | None:
+        self._watchdog.stall.pause()  # People may decide.
+        update = await self._prompts.answer(effect, self.turn.detected)
+        self._watchdog.stall.resume()
+        return update
+
+    async def _open_stream(self) -> tuple[Effect, ...]:
         if self._stream is not None:
             await self._stream.close()
         self._watchdog.opening()
-        usual = self._core.settings.liveness
-        liveness = liveness_of(self._turn.detected, usual, TURN_TIMEOUT)
+        liveness = stream_liveness(self.turn.detected, self._core.settings.liveness)
         dropped: errors.MixError | None = None
         try:
             call = calls.event_stream(self._request.session_id)
-            self._stream = await self._transport.open_stream(call, self._clock.opening(), liveness=liveness)
+            self._stream = await self._transport.open_stream(
+                call, self._deadline.options_for_stream(), liveness=liveness
+            )
             self._stream.read_limit = self._watchdog.read_limit
         except errors.MixError as error:
             self._stream, dropped = None, error
-        if self._clock.over:  # There was no stream yet that the timer could have interrupted.
-            return self._turn.step(Expired(self._clock.seconds))
+        if self._deadline.over:  # There was no stream yet that the timer could have interrupted.
+            return self.turn.step(Expired(self._deadline.seconds))
         if dropped is not None:
-            return self._turn.step(Dropped(dropped))
-        if self._questions.problems or (self._answers and ends_turn(self._answers[-1])):
-            self._wake()  # It came while this stream was being opened, when there was none to interrupt.
+            return self.turn.step(Dropped(dropped))
+        if self._prompts.problems or (self._answers and ends_turn(self._answers[-1])):
+            self._interrupt_stream()  # It came while this stream was being opened, when there was none to interrupt.
         return ()
 
-    async def _reopen(self, attempt: int) -> tuple[Effect, ...]:
-        pause = self._watchdog.pause(reopen_wait(attempt, random.random()))  # noqa: S311
-        await asyncio.sleep(pause)  # noqa: TID251  # Between two attempts.
-        return await self._open()
-
     async def _send(self) -> tuple[Effect, ...]:
-        if runs_beside(self._turn.detected):
-            self._sender = asyncio.create_task(self._send_beside())
+        if needs_background_send(self.turn.detected):
+            self._sender = asyncio.create_task(self._send_in_background())
             return ()
-        answer = await self._post(self._clock.options())
-        return self._turn.step(Expired(self._clock.seconds) if self._clock.cuts_off(answer) else answer)
+        answer = await self._post(self._deadline.options())
+        return self.turn.step(Expired(self._deadline.seconds) if self._deadline.cuts_off(answer) else answer)
 
     async def _post(self, options: CallOptions) -> Answered:
         try:
-            call = self._request.message_call(self._turn.detected)
+            call = self._request.message_call(self.turn.detected)
             return answer_of(await self._transport.send(call, options))
         except errors.MixError as error:
-            self._core.narrow(remaining(self._turn.detected, error), self._turn.detected)
-            if self._clock.over and isinstance(error, errors.MixNetworkError) and error.acted == "no":
-                return Answered(error=self._too_late())
+            self._core.narrow(detected_after(error, self.turn.detected), self.turn.detected)
+            if self._deadline.over and isinstance(error, errors.MixNetworkError) and error.acted == "no":
+                return Answered(error=self._not_sent_in_time())
             return Answered(error=error)
 
-    async def _send_beside(self) -> None:
-        answer = await self._post(self._clock.beside())
+    async def _send_in_background(self) -> None:
+        answer = await self._post(self._deadline.options_for_background())
         self._answers.append(answer)
         if ends_turn(answer):
-            self._wake()
+            self._interrupt_stream()
 
-    def _wake(self) -> None:
+    def _interrupt_stream(self) -> None:
         stream = self._stream
         if stream is not None:
             interrupt(stream.response)
 
-    async def _read(self, effect: Reconcile) -> Read:
-        call = reading(self._request.session_id, export=effect.export)
+    async def _read_transcript(self, effect: Reconcile) -> Read:
+        call = transcript_call(self._request.session_id, export=effect.export)
         try:
-            return Read(transcript_of(await self._transport.send(call, self._clock.reading()), export=effect.export))
+            result = await self._transport.send(call, self._deadline.options_for_reading())
+            return Read(transcript_of(result, export=effect.export))
         except errors.MixError as error:
             return Read(error=error)
 
     async def _cancel(self) -> None:
         with suppress(errors.MixError):  # Cancelling is a courtesy; the turn ends for its user either way.
-            await self._transport.send(calls.cancel_session(self._request.session_id), self._clock.leaving())
+            call = calls.cancel_session(self._request.session_id)
+            await self._transport.send(call, self._deadline.options_for_cleanup())
 
     async def _end(self) -> None:
-        """Leaves nothing behind: no running turn, no stream, no task."""
-        if self._turn.may_run:
+        """Ends all that was begun: a running turn, the stream, tasks."""
+        if self.turn.may_run:
             await self._cancel()
-        await self._questions.close()
+        await self._prompts.close()
         if self._stream is not None:
             await self._stream.close()
         if self._sender is not None:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._sender, self._clock.tidy_left())
+                await asyncio.wait_for(self._sender, self._deadline.cleanup_left())
+
+
+class AsyncPromptHandler:
+    """Answers the permission requests, also of sub-agents, and the notifications of one turn.
+
+    Attributes:
+        problems: What policies raised in tasks that read sub-agents' streams.
+    """
+
+    def __init__(
+        self, transport: AsyncTransport, request: TurnRequest, deadline: Deadline, wake: Callable[[], None]
+    ) -> None:
+        """Watches no sub-agent yet.
+
+        Args:
+            transport: Sends the answers.
+            request: Has the policies.
+            deadline: The turn's. An async policy that decides for longer is cancelled, and no decision is a no.
+            wake: Called in another task when there is a problem, so that the turn looks at `problems`.
+        """
+        self.problems: list[BaseException] = []
+        self._transport = transport
+        self._request = request
+        self._deadline = deadline
+        self._wake = wake
+        self._watchers: dict[str, asyncio.Task[None]] = {}
+
+    async def answer(self, prompt: Ask | Notify, detected: ApiKnowledge) -> Update | None:
+        """Lets the policy decide, and sends its answer.
+
+        Args:
+            prompt: The permission request or the notification.
+            detected: The generations the server may be.
+
+        Returns:
+            The update which reports that the answer could not be sent, or None.
+
+        Raises:
+            Exception: The policy raised it; a permission is denied then.
+        """
+        if isinstance(prompt, Ask):
+            call = verdict_call(prompt.request, await self._verdict_or_denial(prompt.request))
+        else:
+            call = await self._notification_answer(prompt.notification, detected)
+        if call is None:
+            return None
+        try:
+            await self._transport.send(call, self._deadline.options())
+        except errors.MixNetworkError as error:
+            # The server stops waiting by itself, and the turn goes on.
+            return unanswered_update(prompt, error)
+        except errors.MixResponseError as error:
+            return refused_update(prompt, error)
+        return None
+
+    async def _verdict_or_denial(self, request: SSEPermissionEventData) -> Verdict:
+        try:
+            return await self._verdict(request)
+        except BaseException:
+            with suppress(errors.MixError):  # The turn is cancelled in any case.
+                deny = self._transport.send(calls.deny_permission(request.id), self._deadline.options_for_cleanup())
+                await shielded(deny)  # No decision is a no.
+            raise
+
+    async def _verdict(self, request: SSEPermissionEventData) -> Verdict:
+        fixed, verdict = fixed_verdict(self._request.permissions)
+        if not fixed and callable(self._request.permissions):
+            return await self._in_time(self._request.permissions(request), late=False)
+        return verdict
+
+    async def _in_time(self, decision: Decision | Awaitable[Decision], *, late: Decision) -> Decision:
+        """Returns the decision of a policy, or `late` if it has not decided when the turn's time is over."""
+        timeout = asyncio.timeout(self._deadline.left())
+        try:
+            async with timeout:
+                return await decided(decision)
+        except TimeoutError:
+            if not timeout.expired():
+                raise
+            return late
+
+    async def _notification_answer(
+        self, notification: SSENotificationEventData, detected: ApiKnowledge
+    ) -> Call[Any] | None:
+        policy = self._request.on_notification
+        if policy is None:
+            return None
+        return notification_call(detected, notification, await self._in_time(policy(notification), late=None))
+
+    def watch_subagent(self, parent_id: str) -> None:
+        """Begins to answer the permission requests of the sub-agent that this Task call runs."""
+        if parent_id not in self._watchers:
+            self._watchers[parent_id] = asyncio.create_task(self._watch(parent_id))
+
+    async def _watch(self, parent_id: str) -> None:
+        """Reads a sub-agent's stream and answers its permission requests. Mix: only this stream has them."""
+        with suppress(errors.MixError):  # Without this stream the server denies after 30 s, and the turn goes on.
+            detected = self._transport.server_api.detected
+            sessions = await self._transport.send(
+                calls.list_sessions(detected, include_subagents=True), self._deadline.options()
+            )
+            session_id = subagent_session(sessions, parent_id)
+            breaks = 0
+            while session_id and await self._follow(session_id):
+                breaks += 1
+                await asyncio.sleep(reopen_wait(breaks, random.random()))  # noqa: S311, TID251  # Between two attempts.
+
+    async def _follow(self, session_id: str) -> bool:
+        """Reads the stream; returns True if it broke, as Mix breaks every one after ten minutes."""
+        opened = await self._transport.open_stream(calls.event_stream(session_id), self._deadline.options())
+        async with opened as stream:
+            async for event in stream.events_until_end():
+                if isinstance(event, SSEPermissionEvent):
+                    await self._answer_subagent(event.data)
+            return stream.problem is not None
+
+    async def _answer_subagent(self, request: SSEPermissionEventData) -> None:
+        try:
+            verdict = await self._verdict(request)
+        except Exception as problem:  # noqa: BLE001  # Raised again in the turn's own task.
+            # Before the server knows of it: the turn may be over soon after.
+            verdict = False
+            self.problems.append(problem)
+            self._wake()
+        call = verdict_call(request, verdict)
+        if call is not None:
+            await self._transport.send(call, self._deadline.options())
+
+    async def unwatch_subagent(self, parent_id: str) -> None:
+        """Ends the watching: the Task call is over."""
+        task = self._watchers.pop(parent_id, None)
+        if task is not None:
+            task.cancel()
+            await asyncio.wait([task], timeout=CLEANUP)
+
+    async def close(self) -> None:
+        """Ends all tasks."""
+        tasks, self._watchers = list(self._watchers.values()), {}
+        for task in tasks:
+            task.cancel()
+        if tasks:
+            await asyncio.wait(tasks, timeout=self._deadline.cleanup_left())

@@ -1,17 +1,23 @@
-"""What both shells share: a call becomes a request, an answer a reply, and what they show of the server is remembered.
+"""A call becomes a request, and what comes back a reply or an error: what both shells share.
 
-Owns: requests, headers, logging, what is known of the server, and the decision what to do after an attempt.
-Refuses to know: how anything is sent or waited for (`_sync.py`, `_async.py`).
+Owns: requests, bodies of answers, failures of the HTTP library as errors, logging, what is known of the server, and the
+decision about another attempt. Refuses to know: how anything is sent or waited for (`_sync.py`, `_async.py`).
+
+The documentation of Mix tells users to catch `httpx.ConnectError`, `httpx.TimeoutException` and `httpx.RequestError`,
+so the errors of failed requests are those too.
 """
 
 from __future__ import annotations
 
 import logging
 import random
+import re
 import threading
 import time
 import weakref
-from collections.abc import Generator
+import zlib
+from collections import deque
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
@@ -20,10 +26,7 @@ import httpx
 
 from langchain_mix import errors, forking
 from langchain_mix._version import __version__
-from langchain_mix.client._bodies import ACCEPTED_ENCODINGS, Body
-from langchain_mix.client._deadlines import left
-from langchain_mix.client._failures import too_late
-from langchain_mix.client._settings import (
+from langchain_mix.client._config import (
     CONNECT_TIMEOUT,
     DEFAULT_OPTIONS,
     TURN_TIMEOUT,
@@ -31,38 +34,57 @@ from langchain_mix.client._settings import (
     Settings,
     settings_for,
 )
+from langchain_mix.client._deadlines import left
 from langchain_mix.client.credentials import HIDDEN, check_headers, secrets_of, shown_body, shown_headers
+from langchain_mix.client.httpclient import proxy_variable
 from langchain_mix.protocol.api import ApiKnowledge, ServerApi
 from langchain_mix.protocol.call import Call, Reply, error_from, is_refusal
+from langchain_mix.protocol.events import Event, SSECompleteEvent, SSEErrorEvent
 from langchain_mix.protocol.retry import RETRIED_STATUSES, RetryConfig, next_wait, retry_after
 
 T = TypeVar("T")
 
 Outcome = Reply | errors.MixError
-"""How an attempt went."""
+"""The outcome of one attempt."""
 
-_QUEUE_TIMEOUT: Final = 120.0
+_POOL_TIMEOUT: Final = 120.0
 _SHORTEST: Final = 0.001
 _SERVERS: Final = 256
-"""Servers of which a client knows more than the URL. To forget one costs its next call a question."""
+"""Servers of which a client remembers more than the URL. One that was forgotten is only asked again."""
+
+FAILURES: Final = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError)
+"""Raised by httpx when a request cannot be made, sent or answered."""
 
 _NO_CONNECTION_YET: Final = (httpx.ConnectTimeout, httpx.PoolTimeout)
+
+_ACCEPTED_ENCODINGS: Final = "gzip, deflate"
+"""Only encodings of zlib: other libraries decompress a piece as a whole, which can give a thousand times its size."""
+
+_TERMINAL_EVENTS: Final = frozenset({SSECompleteEvent, SSEErrorEvent})
+
+_ZLIB_OR_GZIP: Final = 32 + zlib.MAX_WBITS
+_RAW: Final = -zlib.MAX_WBITS
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Send the call now and answer with its reply or its error."""
+    """Requests that the call is sent now; to be answered with its reply or its error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Wait this many seconds."""
+    """Requests a pause of some seconds."""
 
     seconds: float
 
 
 class Core:
-    """A client's settings and what it has learned of its server. Safe to share between threads and event loops."""
+    """A client's settings and what it has learned of its server. Safe to share between threads and event loops.
+
+    Attributes:
+        settings: The settings.
+        server_api: The server's API as far as its replies have shown it.
+    """
 
     def __init__(self, settings: Settings) -> None:
         """Starts with what the settings say of the server."""
@@ -70,21 +92,21 @@ class Core:
         self.server_api = ServerApi(settings.detected)
         self._lock = threading.Lock()
         self._others: dict[str, Core] = {}
-        self._listening: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
+        self._open_streams: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
         forking.renew_in_child(self._renew)
 
     def _renew(self) -> None:
         # What was learned of the server holds in a child too; the streams are those of the parent.
-        self._lock, self._listening = threading.Lock(), weakref.WeakKeyDictionary()
+        self._lock, self._open_streams = threading.Lock(), weakref.WeakKeyDictionary()
 
-    def of_server(self, server_url: str | None) -> Core:
-        """Returns the core of the server at this URL: this client's settings, and knowledge of that server's own.
+    def for_server(self, server_url: str | None) -> Core:
+        """Returns the core for the server at this URL: this client's settings, and knowledge of that server's own.
 
         Args:
             server_url: The base URL; None for this client's server.
 
         Returns:
-            The core, the same one for the same URL, so that what one call has learned of it serves the next.
+            The core, the same one for the same URL, so that the next call knows what one has learned.
 
         Raises:
             MixConfigurationError: The URL is malformed.
@@ -101,28 +123,33 @@ class Core:
             self._others[server_url] = core
             return core
 
-    def listen(self, session_id: str, stream: Any) -> None:
+    def register_stream(self, session_id: str, stream: Any) -> None:
         """Remembers an event stream that a user has opened."""
         with self._lock:
-            self._listening[stream] = session_id
+            self._open_streams[stream] = session_id
 
-    def listening(self, session_id: str) -> list[Any]:
+    def open_streams(self, session_id: str) -> list[Any]:
         """Returns the event streams of a session that users of this client hold open, in this process.
 
         Mix 0.5: each of them runs a message that is written to the session's streams as a turn of its own.
         """
         with self._lock:
-            streams = list(self._listening.items())
+            streams = list(self._open_streams.items())
         return [s for s, held in streams if held == session_id and not s.response.is_closed]
 
     def narrow(self, detected: ApiKnowledge, assumed: ApiKnowledge | None = None) -> None:
-        """Takes what was seen of the server, unless that is what was assumed. What a user has said of it stays."""
+        """Narrows the API down to what a reply or a turn has shown, unless the user named the generation.
+
+        Args:
+            detected: The generations that the server may be according to it.
+            assumed: What it was based on; nothing is learned from the same.
+        """
         if len(self.settings.detected) > 1 and detected != assumed:
             with self._lock:
                 self.server_api.detected = self.server_api.detected.narrow(detected)
 
     def sending(self, call: Call[T], options: CallOptions) -> Generator[Attempt | Wait, Outcome | None, T]:
-        """Decides how often a call is sent: the same for both shells.
+        """Decides how often a call is sent, for both shells.
 
         Args:
             call: The call.
@@ -141,7 +168,7 @@ class Core:
         policy = options.retries or self.settings.retry
         started, attempt = time.monotonic(), 0
         if _is_over(options.until, 0.0):
-            raise too_late(str(call))
+            raise not_sent_in_time(str(call))
         while True:
             outcome = yield Attempt()
             attempt += 1
@@ -201,13 +228,13 @@ class Core:
         headers = {
             "User-Agent": f"langchain-mix/{__version__}",
             "Accept": "application/json",
-            "Accept-Encoding": ACCEPTED_ENCODINGS,
+            "Accept-Encoding": _ACCEPTED_ENCODINGS,
             **self.settings.headers,
             **dict(call.headers),
         }
         headers |= check_headers(options.http_headers or {})
         seconds = options.timeout_ms / 1000 if options.timeout_ms is not None else self.settings.timeout
-        if call.patient and options.timeout_ms is None:
+        if call.long_poll and options.timeout_ms is None:
             seconds = max(seconds, TURN_TIMEOUT)
         if options.until is not None:
             seconds = min(seconds, max(options.until - time.monotonic(), _SHORTEST))
@@ -224,7 +251,7 @@ class Core:
                 params=dict(call.query) or None,
                 headers=headers,
                 timeout=httpx.Timeout(
-                    seconds, connect=min(CONNECT_TIMEOUT, seconds), pool=self._queue(seconds, options)
+                    seconds, connect=min(CONNECT_TIMEOUT, seconds), pool=self._pool_timeout(seconds, options)
                 ),
                 **payload,
             )
@@ -244,10 +271,10 @@ class Core:
         headers = {"Accept": "text/event-stream", "Cache-Control": "no-cache, no-transform"}
         return self.request(client, call, replace(options, http_headers=headers | dict(options.http_headers or {})))
 
-    def stay(self, request: httpx.Request, liveness: float | None) -> float:
-        """Lets a stream whose head has arrived be silent for longer; the head itself comes at once or not at all.
+    def extend_read_timeout(self, request: httpx.Request, liveness: float | None) -> float:
+        """Allows a stream whose head has arrived to be silent for longer; the head itself comes at once or not at all.
 
-        The HTTP library looks into this mapping again when the body is read.
+        httpx reads this mapping again when it reads the body.
 
         Returns:
             Seconds without a byte after which the stream is dead.
@@ -258,19 +285,19 @@ class Core:
 
     @staticmethod
     def is_stream(response: httpx.Response) -> bool:
-        """Whether an answer is an event stream, by its head."""
+        """Returns True if the head of an answer says that it is an event stream."""
         return response.status_code == HTTPStatus.OK and "event-stream" in response.headers.get("content-type", "")
 
     @staticmethod
-    def _queue(seconds: float, options: CallOptions) -> float:
-        """How long a call may wait for one of the connections; a crowd waits longer than a server may take."""
-        wait = seconds if options.timeout_ms is not None else max(seconds, _QUEUE_TIMEOUT)
+    def _pool_timeout(seconds: float, options: CallOptions) -> float:
+        """Returns how long a call may wait for a free connection; a crowd waits longer than a server may take."""
+        wait = seconds if options.timeout_ms is not None else max(seconds, _POOL_TIMEOUT)
         time_left = left(options.until)
         return wait if time_left is None else min(wait, max(time_left, _SHORTEST))
 
     @staticmethod
     def refused_stream(call: Call[Any], reply: Reply) -> Outcome:
-        """What an answer that is no event stream means: an error at once, or a reply that may be worth another try."""
+        """Reads an answer that is no event stream: an error, or a reply that may be worth another attempt."""
         if reply.status != HTTPStatus.OK:
             return reply
         error = error_from(call, reply)
@@ -280,7 +307,7 @@ class Core:
 
     @staticmethod
     def size_of(response: httpx.Response) -> int | None:
-        """The size of a body that is still to be read, in bytes, if the server tells it."""
+        """Returns the size in bytes of a body that is still to be read; None if the head does not say it."""
         length = response.headers.get("content-length", "")
         plain = not response.headers.get("content-encoding")
         return int(length) if plain and length.isascii() and length.isdigit() else None
@@ -296,10 +323,10 @@ class Core:
         self.settings.logger.debug("-> %s %s headers=%s body=%s", call, dict(call.query), shown, body)
 
     def body_of(self, call: Call[Any], response: httpx.Response) -> Body:
-        """Returns what reads the body of an answer. A file may be of any size, all else may not.
+        """Makes the reader of an answer's body. A file may be of any size, all else may not.
 
         Raises:
-            MixReplyTooLarge: It says that it is too large.
+            MixReplyTooLarge: The head says that it is too large.
         """
         success = response.status_code in call.statuses
         limit = None if success and call.is_file else self.settings.max_reply_bytes
@@ -326,10 +353,298 @@ def _is_over(until: float | None, wait: float) -> bool:
 
 
 def reply_of(response: httpx.Response, body: bytes) -> Reply:
-    """Reads an answer whose body has arrived."""
+    """Makes the reply of an answer whose body has arrived."""
     return Reply(response.status_code, {k.lower(): v for k, v in response.headers.items()}, body)
 
 
 def head_of(response: httpx.Response) -> Reply:
-    """Reads an answer whose body goes elsewhere."""
+    """Makes the reply of an answer whose body is read elsewhere."""
     return Reply(response.status_code, {k.lower(): v for k, v in response.headers.items()}, b"")
+
+
+class Body:
+    """Decompresses the body of one answer piece by piece and keeps it within a limit. Feed it, then `finish`.
+
+    zlib takes a limit for what it returns, so that a small answer cannot fill the memory.
+    """
+
+    def __init__(self, headers: Mapping[str, str], limit: int | None, *, sent: str, acted: errors.Acted) -> None:
+        """Reads the head.
+
+        Args:
+            headers: Those of the answer.
+            limit: Bytes that it may have after decompression, or None for any number.
+            sent: Method and path of the request.
+            acted: Whether the server has acted on the request.
+
+        Raises:
+            MixReplyTooLarge: The head says that it is too large.
+        """
+        self._limit = limit
+        self._sent = sent
+        self._acted: errors.Acted = acted
+        self._size = 0
+        self._pieces: list[bytes] = []
+        encoding = headers.get("content-encoding", "").strip().lower()
+        self._inflater: Any = None  # None also for an encoding that was not requested: what arrives is the body.
+        if encoding in {"gzip", "x-gzip", "deflate"}:
+            self._inflater = zlib.decompressobj(_ZLIB_OR_GZIP)
+        length = headers.get("content-length", "")
+        if self._inflater is None and length.isascii() and length.isdigit():
+            self.check(int(length))
+        self._raw = encoding == "deflate"  # Some servers leave the header of zlib out.
+        self._fed = False
+
+    def feed(self, data: bytes) -> None:
+        """Adds a piece as it arrived.
+
+        Raises:
+            MixReplyTooLarge: The body is too large by now.
+            DecodingError: It cannot be decompressed.
+        """
+        if self._inflater is None:
+            self._add(data)
+            return
+        while data:
+            try:
+                piece = self._inflater.decompress(data, 0 if self._limit is None else self._limit - self._size + 1)
+            except zlib.error as problem:
+                if not self._raw or self._fed:
+                    raise httpx.DecodingError("The answer cannot be decompressed.") from problem
+                self._inflater, self._raw = zlib.decompressobj(_RAW), False
+                continue
+            self._fed = True
+            self._add(piece)
+            data = self._inflater.unconsumed_tail
+
+    def finish(self) -> bytes:
+        """Returns the body.
+
+        Raises:
+            DecodingError: Its end is missing.
+        """
+        if self._inflater is not None and self._fed and not self._inflater.eof:
+            raise httpx.DecodingError("The end of the compressed answer is missing.")
+        return b"".join(self._pieces)
+
+    def _add(self, piece: bytes) -> None:
+        self._size += len(piece)
+        self.check(self._size)
+        self._pieces.append(piece)
+
+    def check(self, size: int) -> None:
+        """Compares a size with the limit.
+
+        Raises:
+            MixReplyTooLarge: It is too large.
+        """
+        if self._limit is not None and size > self._limit:
+            self._pieces.clear()
+            raise errors.MixReplyTooLarge(
+                f"The answer has more than {self._limit:,} bytes.",
+                sent=self._sent,
+                acted=self._acted,
+                hint="Ask for less at a time (`limit`), or allow more: `max_reply_bytes`.",
+            )
+
+
+def with_body(response: httpx.Response, body: bytes) -> httpx.Response:
+    """Returns an answer with its body, for users: that of the one that came over the wire was consumed."""
+    # As bytes: names of files are not always ASCII.
+    headers = [(k, v) for k, v in response.headers.raw if k.lower() not in {b"content-encoding", b"content-length"}]
+    return httpx.Response(
+        response.status_code,
+        headers=headers,
+        content=body,
+        request=response.request,
+        extensions={k: v for k, v in response.extensions.items() if k != "network_stream"},
+    )
+
+
+class EventBuffer:
+    """Keeps what was read of an event stream until its own reader gets it; a sender may have needed it first.
+
+    Attributes:
+        events: The events that the reader of the stream has not got yet.
+        terminal_events: The events that ended a turn, since the stream is shared.
+        shared: True once a sender waits for events as well as the reader.
+        connected: True once the server has said something.
+        ended: True once the stream has ended.
+    """
+
+    def __init__(self) -> None:
+        """Starts before the first event."""
+        self.events: deque[Event] = deque()
+        self.terminal_events: list[Event] = []
+        self.shared = self.connected = self.ended = False
+
+    def add(self, events: list[Event]) -> bool:
+        """Adds the events of one piece; returns False if there are none."""
+        if not events:
+            return False
+        self.connected = True
+        self.events.extend(events)
+        if self.shared:
+            self.terminal_events += [event for event in events if type(event) in _TERMINAL_EVENTS]
+        return True
+
+    def abandon(self) -> None:
+        """Ends at once: the events belong to another process."""
+        self.events.clear()
+        self.ended = True
+
+
+class ConnectError(errors.MixConnectionError, httpx.ConnectError):
+    """No connection to the server; nothing was sent."""
+
+
+class ConnectionLost(errors.MixConnectionError, httpx.TransportError):
+    """The connection broke while the request was under way."""
+
+
+class RequestTimeout(errors.MixTimeoutError, httpx.TimeoutException):
+    """The server did not answer in time."""
+
+
+class BrokenStream(errors.MixStreamError, httpx.TransportError):
+    """An event stream broke."""
+
+
+class InvalidUrl(errors.MixConfigurationError, httpx.RequestError):
+    """The URL cannot be requested."""
+
+
+_KNOWN_WORDS: Final = frozenset(
+    {
+        "Server disconnected without sending a response.",
+        "Server disconnected",
+        "peer closed connection without sending complete message body (incomplete chunked read)",
+        "timed out",
+        "The read operation timed out",
+        "The write operation timed out",
+    }
+)
+_PROXY_STATUS: Final = re.compile(r"\d{3}")
+
+
+def failure_of(problem: Exception, *, sent: str, idempotent: bool, server: str) -> errors.MixError:
+    """Makes the error for what httpx raised while a request was sent or its answer read.
+
+    Args:
+        problem: The exception.
+        sent: Method and path of the request.
+        idempotent: Whether the request may be sent again without harm.
+        server: The server's base URL, without credentials.
+
+    Returns:
+        The error, still without its cause.
+    """
+    words = quotable_words(problem)
+    again = "It can be sent again." if idempotent else "Read the server's state before you send it again."
+    error: errors.MixError
+    if _is_bad_redirect(problem):
+        return errors.MixDefaultError(
+            "The server answered with a redirect to an address (Location) that cannot be read.",
+            sent=sent,
+            acted="no",
+            hint="Check the URL: a redirect is no answer of a Mix server.",
+        )
+    if isinstance(problem, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout | httpx.ProxyError):
+        hint = f"Is a Mix server running at {server}? `langchain-mix serve` starts one for development."
+        if proxy := proxy_variable(server):
+            hint = f"{proxy} names a proxy for it: is that running? Or add the host to no_proxy. {hint}"
+        error = ConnectError(f"No connection to {server}: {words}", sent=sent, hint=hint)
+    elif isinstance(problem, httpx.TimeoutException):
+        error = RequestTimeout(f"No answer in time: {words}", sent=sent, acted="unknown", hint=again)
+    elif isinstance(problem, httpx.UnsupportedProtocol | httpx.LocalProtocolError):
+        error = InvalidUrl(f"The request cannot be made: {words}.", sent=sent, hint="Check the URL and the headers.")
+    elif isinstance(problem, httpx.DecodingError | httpx.TooManyRedirects):
+        error = errors.MixNotAServerError(f"The answer cannot be read: {words}", sent=sent, acted="unknown", hint=again)
+    else:
+        error = ConnectionLost(f"The connection broke: {words}", sent=sent, acted="unknown", hint=again)
+    if isinstance(problem, httpx.RequestError) and isinstance(error, httpx.RequestError):
+        error.request = _request_of(problem)
+    return error
+
+
+def _is_bad_redirect(problem: Exception) -> bool:
+    """True where httpx cannot read a Location, which it does though no redirect is followed.
+
+    The URL of a request is read when the request is made, before any of this.
+    """
+    invalid = isinstance(problem, httpx.RemoteProtocolError) and str(problem).startswith("Invalid URL in location")
+    return invalid or isinstance(problem, httpx.InvalidURL)
+
+
+def not_sent_in_time(sent: str) -> errors.MixTimeoutError:
+    """Makes the error for a request for which no time was left.
+
+    Args:
+        sent: Method and path of the request.
+    """
+    return RequestTimeout("The time allowed was over before this was sent.", sent=sent, acted="no")
+
+
+def broken_stream(problem: BaseException | None, *, sent: str) -> errors.MixStreamError:
+    """Makes the error for an event stream that ended or broke."""
+    if problem is None:
+        return BrokenStream("The server closed the event stream.", sent=sent)
+    if isinstance(problem, httpx.TimeoutException):
+        return BrokenStream("Nothing came on the event stream for too long, not even a heartbeat.", sent=sent)
+    return BrokenStream(f"The event stream broke: {quotable_words(problem)}", sent=sent)
+
+
+def original_of(problem: BaseException) -> BaseException | None:
+    """Returns the exception that an error keeps as its original; None if it quotes what may be a secret."""
+    harmless = isinstance(problem, httpx.TimeoutException | TimeoutError) or quotable_words(problem) == str(problem)
+    return problem if harmless else None
+
+
+def quotable_words(problem: BaseException) -> str:
+    """Returns the words of a foreign exception if they are the operating system's or httpx's own, else its type.
+
+    Others quote what they could not read, which may be a key, a password or a reply that echoes one.
+    """
+    text = str(problem)
+    if text in _KNOWN_WORDS or (text and isinstance(problem, httpx.ConnectError | httpx.ReadError | httpx.WriteError)):
+        return text
+    status = _PROXY_STATUS.match(text) if isinstance(problem, httpx.ProxyError) else None
+    return f"the proxy answered {status[0]}" if status else type(problem).__name__
+
+
+def inherited_stream(sent: str) -> errors.MixStreamError:
+    """Makes the error for an event stream that is read on in a forked process."""
+    return BrokenStream(
+        "The event stream was opened by the process that this one was forked from, which reads it on.",
+        sent=sent,
+        hint="Open a stream in this process.",
+    )
+
+
+def inherited_client(name: str) -> errors.MixConfigurationError:
+    """Makes the error for a user's HTTP client that was used before the process was forked.
+
+    Args:
+        name: The option that passed it.
+    """
+    return errors.MixConfigurationError(
+        f"The HTTP client passed as `{name}` was used before this process was forked: both processes would read the "
+        "same connections.",
+        hint=f"Make it, and what it is passed to, in the forked process (gunicorn: `post_fork`; Celery: "
+        f"`worker_process_init`), or leave `{name}` out: connections of this package start afresh after a fork.",
+    )
+
+
+def inherited_turn() -> errors.MixUsageError:
+    """Makes the error for a turn that is read on in a forked process."""
+    return errors.MixUsageError(
+        "The turn was begun by the process that this one was forked from, which goes on with it.",
+        hint="Begin turns of this process in this process.",
+    )
+
+
+def _request_of(problem: httpx.RequestError) -> Any:
+    try:
+        return problem.request
+    except RuntimeError:  # httpx: the exception was raised before there was a request.
+        return None

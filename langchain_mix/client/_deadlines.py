@@ -1,7 +1,7 @@
 """Deadlines that hold whatever a server sends: one byte now and then, interim answers without end, endless chunk heads.
 
 Owns: by when an attempt must have its answer, and how a read of the HTTP library is made to keep to it.
-Refuses to know: what is sent, and what follows from a deadline that has passed.
+Refuses to know: what is sent, and what follows from a missed deadline.
 
 The timeouts of httpx hold for one read of the socket, and are fixed when the head or the body of an answer begins to be
 read. In asynchronous code a task that waits can be cancelled. Synchronous code waits in a system call: there the read
@@ -15,10 +15,13 @@ method that looks at their deadline, and only where the network is read.
 from __future__ import annotations
 
 import asyncio
+import os
+import socket
 import threading
 import time
 import weakref
 from collections.abc import Awaitable, Callable
+from contextlib import closing
 from contextvars import ContextVar, Token
 from types import TracebackType
 from typing import Any, Final, Self
@@ -26,10 +29,10 @@ from typing import Any, Final, Self
 import httpx
 
 _AT_ONCE: Final = 256 * 1024
-"""Bytes written between two looks at the deadline."""
+"""Bytes written between two checks of the deadline."""
 
 SLACK: Final = 1.25
-"""By what a deadline for several reads exceeds the timeout of one. Who sends nothing at all runs into that one."""
+"""Ratio of a deadline for several reads to the timeout of one read, which is what a silent server runs into first."""
 
 _SLICE: Final = 1.0
 """Seconds of waiting in one system call. Python takes no notice of a Ctrl-C that came just before it until it ends."""
@@ -50,10 +53,11 @@ class ReadLimit:
     __slots__ = ("_due", "_token", "_until")
 
     def __init__(self, due: Callable[[], float]) -> None:
-        """Takes what gives the deadline.
+        """Begins without a deadline; each piece has its own.
 
         Args:
-            due: Returns it, on the monotonic clock in seconds. Called once for each piece that the network is read for.
+            due: Returns the deadline, on the monotonic clock in seconds. Called once for each piece for which the
+                network is read.
         """
         self._due = due
         self._until: float | None = None
@@ -67,7 +71,7 @@ class ReadLimit:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Ends to hold."""
+        """Ceases to hold."""
         _READING.reset(self._token)
 
     def until(self) -> float:
@@ -80,40 +84,11 @@ class ReadLimit:
 _READING: Final[ContextVar[ReadLimit | None]] = ContextVar("mix_read_limit", default=None)
 
 
-class Bounded:
-    """Keeps what this thread reads and writes on guarded connections within a deadline. One use, as a context."""
-
-    def __init__(self, until: float | None) -> None:
-        """Takes the deadline.
-
-        Args:
-            until: On the monotonic clock in seconds, or None for any time. An outer deadline holds as well.
-        """
-        self._until = until
-        self._outer: float | None = None
-
-    def __enter__(self) -> Self:
-        """Begins to hold."""
-        self._outer = _THREAD.until
-        self.tighten(self._until)
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Ends to hold."""
-        _THREAD.until = self._outer
-
-    def tighten(self, until: float | None) -> None:
-        """Replaces the deadline, but not the outer one."""
-        _THREAD.until = earlier(self._outer, until)
-
-
-class Attempt:
+class AttemptDeadlines:
     """The deadlines of one attempt: the head about within the read timeout, however it trickles, the body later."""
 
     def __init__(self, request: httpx.Request, until: float | None, *, body: float | None) -> None:
-        """Takes the deadlines and watches the request's progress.
+        """Starts with the deadlines; the trace of the request sets them as it makes progress.
 
         Args:
             request: The request, with its read timeout.
@@ -126,13 +101,13 @@ class Attempt:
         self._body = body
 
     def due(self, event: str) -> tuple[bool, float | None]:
-        """Takes an event of the HTTP library's trace.
+        """Handles an event of the HTTP library's trace.
 
         Args:
             event: Its name.
 
         Returns:
-            Whether the deadline changes, and the new one.
+            True if the deadline changes, and the new one.
         """
         if event.endswith(".send_request_headers.started"):
             self.sent = True
@@ -147,43 +122,51 @@ class Attempt:
         return None if seconds is None else time.monotonic() + seconds
 
 
-class BoundedAttempt(Bounded):
-    """Keeps an attempt of synchronous code within its deadlines, as a context around sending and reading."""
+class BoundedAttempt:
+    """Keeps an attempt of synchronous code within its deadlines, as a context around sending and reading.
+
+    They hold for all that this thread reads and writes on guarded connections; an outer deadline holds as well.
+    """
 
     def __init__(self, request: httpx.Request, until: float | None, *, body: float | None) -> None:
-        """Takes the deadlines; see `Attempt`."""
-        super().__init__(until)
-        self._attempt = Attempt(request, until, body=body)
+        """Starts with the deadlines; see `AttemptDeadlines`."""
+        self._deadlines = AttemptDeadlines(request, until, body=body)
+        self._outer: float | None = None
         self._request = request
         request.extensions["trace"] = self._trace
+
+    def __enter__(self) -> None:
+        """Begins to hold."""
+        self._outer = _THREAD.until
+        _THREAD.until = earlier(self._outer, self._deadlines.until)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Ends to hold."""
+        """Ceases to hold."""
         del self._request.extensions["trace"]
-        super().__exit__(kind, error, trace)
+        _THREAD.until = self._outer
 
     def _trace(self, event: str, info: dict[str, Any]) -> None:
         if event.endswith((".connect_tcp.complete", ".connect_unix_socket.complete", ".start_tls.complete")):
             guard(info.get("return_value"))
-        changes, until = self._attempt.due(event)
+        changes, until = self._deadlines.due(event)
         if changes:
-            self.tighten(until)
+            _THREAD.until = earlier(self._outer, until)
 
 
 class AsyncBoundedAttempt:
     """Keeps an attempt of asynchronous code within its deadlines, as a context around sending and reading."""
 
     def __init__(self, request: httpx.Request, until: float | None, *, body: float | None) -> None:
-        """Takes the deadlines; see `Attempt`."""
-        self._attempt = Attempt(request, until, body=body)
+        """Starts with the deadlines; see `AttemptDeadlines`."""
+        self._deadlines = AttemptDeadlines(request, until, body=body)
         self._request = request
         self._timeout = asyncio.timeout(left(until))
         request.extensions["trace"] = self._trace
 
     async def _trace(self, event: str, _: dict[str, Any]) -> None:
-        changes, until = self._attempt.due(event)
+        changes, until = self._deadlines.due(event)
         if changes and not self._timeout.expired():
             self._timeout.reschedule(None if until is None else asyncio.get_running_loop().time() + _left(until))
 
@@ -195,26 +178,26 @@ class AsyncBoundedAttempt:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Ends to hold.
+        """Ceases to hold.
 
         Raises:
-            TimeoutException: The deadline of httpx's own kind, which tells whether anything was sent.
+            TimeoutException: The deadline passed; httpx's type shows whether anything was sent.
         """
         del self._request.extensions["trace"]
         try:
             await self._timeout.__aexit__(kind, error, trace)
         except TimeoutError as problem:
-            over = httpx.ReadTimeout if self._attempt.sent else httpx.ConnectTimeout
+            over = httpx.ReadTimeout if self._deadlines.sent else httpx.ConnectTimeout
             raise over(_OVER, request=self._request) from problem
 
 
 class _Guarded:
-    """A read or write method of a network stream that ends at the deadline of who calls it."""
+    """A read or write method of a network stream that ends at its caller's deadline."""
 
     __slots__ = ("_method",)
 
     def __init__(self, method: Callable[..., Any]) -> None:
-        self._method = weakref.WeakMethod(method)  # It stands on its own stream, which nobody else should hold.
+        self._method = weakref.WeakMethod(method)  # The stream holds it, and nothing else should hold the stream.
 
     def _call(self, data: Any, timeout: float | None) -> Any:
         method = self._method()
@@ -296,3 +279,25 @@ def _left(until: float) -> float:
 def left(until: float | None) -> float | None:
     """Returns the seconds until a deadline, not negative, or None for any time."""
     return None if until is None else _left(until)
+
+
+def socket_of(connection: Any) -> Any | None:
+    """Returns the socket of a connection of the HTTP library, or its event loop's stand-in; None if there is none."""
+    return None if connection is None else connection.get_extra_info("socket")
+
+
+def interrupt(response: httpx.Response) -> None:
+    """Ends the reading of a stream from outside: what has arrived is still read, then the stream ends.
+
+    httpx fixes a stream's timeouts when it opens it, so that nothing else could wake its reader.
+    """
+    sock = socket_of(response.extensions.get("network_stream"))
+    if sock is None:
+        return
+    try:
+        # A duplicate, since event loops hand out sockets that refuse to be shut down; of the plain type, since test
+        # tools such as pytest-socket put one in the place of `socket.socket` that refuses to be made.
+        with closing(socket.SocketType(fileno=os.dup(sock.fileno()))) as own:
+            own.shutdown(socket.SHUT_RD)
+    except OSError:
+        return  # It has ended by itself.

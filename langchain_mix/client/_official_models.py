@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, NotRequired, TypeAlias, TypedDict, cast
 
 from pydantic import BaseModel, Field
 
-from langchain_mix.client._uploads import File
+from langchain_mix.client.files import File
 from langchain_mix.errors import RESTError
 from langchain_mix.protocol import events, models
 from langchain_mix.protocol.models import (

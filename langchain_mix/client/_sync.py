@@ -1,6 +1,6 @@
 """The synchronous shell: sends calls and reads streams with a synchronous HTTP client. No event loop, no hidden thread.
 
-Owns: doing. Refuses to know: what a call means and what to do about its outcome.
+Owns: input and output. Refuses to know: what a call means and what to do about its outcome.
 """
 
 from __future__ import annotations
@@ -8,46 +8,59 @@ from __future__ import annotations
 import threading
 import time
 import weakref
-from collections import deque
 from collections.abc import Callable, Iterator
+from functools import partial
 from types import TracebackType
-from typing import Any, Final, Self, TypeAlias, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar
 
 import httpx
 
 from langchain_mix import errors, forking
-from langchain_mix.client._bodies import whole
-from langchain_mix.client._core import Core, Outcome, Wait, head_of, reply_of
-from langchain_mix.client._deadlines import SLACK, BoundedAttempt, ReadLimit, guard, left
-from langchain_mix.client._failures import broken_stream, failure_of, inherited_client, inherited_stream, original_of
-from langchain_mix.client._settings import ANSWER_LIMIT, DEFAULT_OPTIONS, CallOptions
-from langchain_mix.client._turns import interrupt, socket_of
-from langchain_mix.client.http_clients import CALL_LIMITS, STREAM_LIMITS, open_client
+from langchain_mix.client._config import (
+    ANSWER_LIMIT,
+    DEFAULT_OPTIONS,
+    CallOptions,
+    RequestOptions,
+    read_request_options,
+)
+from langchain_mix.client._core import (
+    FAILURES,
+    Attempt,
+    Core,
+    EventBuffer,
+    Outcome,
+    Wait,
+    broken_stream,
+    failure_of,
+    head_of,
+    inherited_client,
+    inherited_stream,
+    original_of,
+    reply_of,
+    with_body,
+)
+from langchain_mix.client._deadlines import SLACK, BoundedAttempt, ReadLimit, guard, interrupt, left, socket_of
+from langchain_mix.client.httpclient import CALL_LIMITS, STREAM_LIMITS, open_client
 from langchain_mix.protocol.call import Call, Flow, Reply, Together
-from langchain_mix.protocol.events import Event, SSECompleteEvent, SSEErrorEvent, read_event
+from langchain_mix.protocol.events import Event, read_event
+from langchain_mix.protocol.procedure import run
 from langchain_mix.protocol.sse import SSEDecoder
 
 T = TypeVar("T")
 
-Attempting: TypeAlias = Callable[[Call[Any], CallOptions], tuple[Outcome, httpx.Response | None]]
-"""Sends a call once: how it went, and the answer if there was one."""
-
-FAILURES = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError)
-"""What httpx raises when a request cannot be made, sent or answered."""
+AttemptFunction: TypeAlias = Callable[[Call[Any], CallOptions], tuple[Outcome, httpx.Response | None]]
+"""Sends a call once; returns the outcome, and the answer if there was one."""
 
 
-class SyncTransport:
-    """Sends the calls of one client."""
+class SyncConnections:
+    """The HTTP clients of one `Mix` for synchronous code, opened when they are first used."""
 
-    def __init__(self, core: Core, client: httpx.Client | None = None) -> None:
+    def __init__(self, client: httpx.Client | None = None) -> None:
         """Opens nothing yet.
 
         Args:
-            core: Settings and knowledge, shared with the other shell.
             client: The user's own HTTP client, which is then used for everything and never closed here.
         """
-        self.core = core
-        self.server_api = core.server_api
         self._own = client is None
         self._calls = client
         self._streams = client
@@ -59,7 +72,7 @@ class SyncTransport:
         forking.renew_in_child(self._renew)
 
     def _renew(self) -> None:
-        """Begins without the connections of the parent, which uses them on."""
+        """Begins without the connections of the parent, which goes on using them."""
         forking.let_go(map(socket_of, self._connections))
         self._lock = threading.Lock()
         self._open_streams, self._connections = weakref.WeakSet(), weakref.WeakSet()
@@ -71,10 +84,10 @@ class SyncTransport:
         else:
             self._inherited = self._used
 
-    def transmit(self, client: httpx.Client, request: httpx.Request, *, stream: bool = False) -> httpx.Response:
-        """Sends a request and notes over which connection."""
+    def transmit(self, client: httpx.Client, request: httpx.Request) -> httpx.Response:
+        """Sends a request, receives the head of its answer, and remembers the connection."""
         self._used = True
-        response = client.send(request, stream=stream, follow_redirects=False)
+        response = client.send(request, stream=True, follow_redirects=False)
         connection = response.extensions.get("network_stream")
         if connection is not None:
             self._connections.add(connection)
@@ -85,7 +98,7 @@ class SyncTransport:
         self._check_client()
         with self._lock:
             if self._calls is None:
-                self._calls = self._own_client(CALL_LIMITS)
+                self._calls = self._open_client(CALL_LIMITS)
             return self._calls
 
     def stream_client(self) -> httpx.Client:
@@ -93,17 +106,22 @@ class SyncTransport:
         self._check_client()
         with self._lock:
             if self._streams is None:
-                self._streams = self._own_client(STREAM_LIMITS)
+                self._streams = self._open_client(STREAM_LIMITS)
             return self._streams
 
     def _check_client(self) -> None:
         if self._inherited:
             raise inherited_client("client")
 
-    def _own_client(self, limits: httpx.Limits) -> httpx.Client:
+    def _open_client(self, limits: httpx.Limits) -> httpx.Client:
         client = open_client(limits)
         self._closing.append(weakref.finalize(self, client.close))  # Chat models are dropped, not closed.
         return client
+
+    def register_stream(self, stream: EventStream) -> None:
+        """Remembers an open stream, so that closing the client wakes its reader."""
+        with self._lock:
+            self._open_streams.add(stream)
 
     def close(self) -> None:
         """Closes the connections. The next call opens new ones."""
@@ -114,9 +132,42 @@ class SyncTransport:
             self._calls = self._streams = None
             streams = list(self._open_streams)
         for stream in streams:
-            stream.interrupt()  # Who reads it in another thread would not notice that it is closed.
+            stream.interrupt()  # A reader in another thread would not notice that it is closed.
         for close in closing:
             close()
+
+
+class SyncTransport:
+    """Sends calls to one server, with options that hold for all of them.
+
+    Attributes:
+        core: Settings and knowledge of the server, shared with the other shell.
+        server_api: The server's API as far as its replies have shown it.
+        connections: The HTTP clients.
+    """
+
+    def __init__(self, core: Core, connections: SyncConnections, options: CallOptions = DEFAULT_OPTIONS) -> None:
+        """Combines the parts; nothing is opened.
+
+        Args:
+            core: Settings and knowledge of the server.
+            connections: The HTTP clients.
+            options: Options of all calls; those of a single call count more.
+        """
+        self.core = core
+        self.server_api = core.server_api
+        self.connections = connections
+        self._options = options
+
+    def with_options(self, options: RequestOptions) -> SyncTransport:
+        """Returns a transport over the same connections with the options of one operation.
+
+        Raises:
+            TypeError: There is an option that no operation has.
+            MixConfigurationError: The URL is malformed.
+        """
+        read = read_request_options(options)
+        return SyncTransport(self.core.for_server(options.get("server_url")), self.connections, read)
 
     def send(self, call: Call[T], options: CallOptions = DEFAULT_OPTIONS) -> T:
         """Sends a call, again where that is safe and promising.
@@ -131,34 +182,36 @@ class SyncTransport:
         Raises:
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sent(call, options, self._attempt)[0]
+        return self._send_with_retries(call, options, self._send_once)[0]
 
-    def _sent(self, call: Call[T], options: CallOptions, attempt: Attempting) -> tuple[T, httpx.Response | None]:
-        """Makes attempts as long as one more is safe and promising; gives the result and the answer it came from."""
-        steps = self.core.sending(call, options)
-        step = next(steps)
+    def _send_with_retries(
+        self, call: Call[T], options: CallOptions, attempt: AttemptFunction
+    ) -> tuple[T, httpx.Response | None]:
+        """Makes attempts as long as one more is safe and promising; returns the result and the answer it came from."""
+        options = self._options.overridden_by(options)
         response: httpx.Response | None = None
+
+        def perform(step: Attempt | Wait) -> Outcome | None:
+            nonlocal response
+            if isinstance(step, Wait):
+                time.sleep(step.seconds)  # noqa: TID251  # The pause between two attempts.
+                return None
+            outcome, response = attempt(call, options)
+            return outcome
+
         try:
-            while True:
-                outcome: Outcome | None = None
-                if isinstance(step, Wait):
-                    time.sleep(step.seconds)  # noqa: TID251  # The pause between two attempts.
-                else:
-                    outcome, response = attempt(call, options)
-                step = steps.send(outcome)
-        except StopIteration as done:
-            return done.value, response
+            return run(self.core.sending(call, options), perform), response
         except errors.MixResponseError as error:
             error.raw_response = response
             raise
 
-    def _attempt(self, call: Call[Any], options: CallOptions) -> tuple[Outcome, httpx.Response | None]:
-        client = self.call_client()
+    def _send_once(self, call: Call[Any], options: CallOptions) -> tuple[Outcome, httpx.Response | None]:
+        client = self.connections.call_client()
         request = self.core.request(client, call, options)
         self.core.log_request(call, request)
         try:
             with BoundedAttempt(request, options.until, body=ANSWER_LIMIT):
-                response, reply = self._read(call, self.transmit(client, request, stream=True))
+                response, reply = self._read_reply(call, self.connections.transmit(client, request))
         except errors.MixReplyTooLarge as error:
             return error, None
         except FAILURES as problem:
@@ -166,7 +219,7 @@ class SyncTransport:
         self.core.log_reply(call, reply)
         return reply, response
 
-    def _read(self, call: Call[Any], response: httpx.Response) -> tuple[httpx.Response, Reply]:
+    def _read_reply(self, call: Call[Any], response: httpx.Response) -> tuple[httpx.Response, Reply]:
         """Reads an answer whole, and closes it."""
         try:
             body = self.core.body_of(call, response)
@@ -178,7 +231,7 @@ class SyncTransport:
             content = body.finish()
         finally:
             response.close()
-        return whole(response, content), reply_of(response, content)
+        return with_body(response, content), reply_of(response, content)
 
     def _failure(self, call: Call[Any], problem: Exception) -> errors.MixError:
         error = failure_of(problem, sent=str(call), idempotent=call.idempotent, server=self.core.settings.server)
@@ -198,18 +251,7 @@ class SyncTransport:
         Raises:
             MixError: The flow failed.
         """
-        try:
-            step = next(flow)
-            while True:
-                try:
-                    result = self.perform(step, options)
-                except errors.MixError as error:
-                    step = flow.throw(error)
-                else:
-                    step = flow.send(result)
-        except StopIteration as done:
-            final: T = done.value
-            return final
+        return run(flow, partial(self.perform, options=options))
 
     def perform(self, step: Call[Any] | Together, options: CallOptions = DEFAULT_OPTIONS) -> Any:
         """Carries out one step of a procedure; see `protocol/procedure.py`.
@@ -244,30 +286,25 @@ class SyncTransport:
         Raises:
             MixError: The server cannot be reached, or refuses.
         """
-        _, response = self._sent(call, options, self._open)
+        _, response = self._send_with_retries(call, options, self._open)
         if response is None:
             raise AssertionError("Only an open stream is a success.")
-        seconds = self.core.stay(response.request, liveness)
+        seconds = self.core.extend_read_timeout(response.request, liveness)
         guard(response.extensions.get("network_stream"))  # A user's own client may have opened it before.
         stream = EventStream(call, response, seconds)
-        self.watch(stream)
+        self.connections.register_stream(stream)
         return stream
 
-    def watch(self, stream: EventStream) -> None:
-        """Remembers an open stream, so that closing the client wakes its reader."""
-        with self._lock:
-            self._open_streams.add(stream)
-
     def _open(self, call: Call[Any], options: CallOptions) -> tuple[Outcome, httpx.Response | None]:
-        client = self.stream_client()
+        client = self.connections.stream_client()
         request = self.core.stream_request(client, call, options)
         self.core.log_request(call, request)
         try:
             with BoundedAttempt(request, options.until, body=ANSWER_LIMIT):
-                response = self.transmit(client, request, stream=True)
+                response = self.connections.transmit(client, request)
                 if self.core.is_stream(response):
                     return head_of(response), response
-                response, reply = self._read(call, response)
+                response, reply = self._read_reply(call, response)
         except errors.MixReplyTooLarge as error:
             return error, None
         except FAILURES as problem:
@@ -281,12 +318,12 @@ class SyncTransport:
         progress: Callable[[int, int | None], object] | None,
         options: CallOptions = DEFAULT_OPTIONS,
     ) -> tuple[T, int]:
-        """Streams the body of an answer. It is asked for again as long as nothing of it was written.
+        """Streams the body of an answer. It is requested again as long as nothing of it was written.
 
         Args:
             call: From `calls.download_file`.
-            write: Takes each piece.
-            progress: Told the bytes so far and the bytes in all, None if the server does not tell.
+            write: Called with each piece.
+            progress: Called with the bytes so far and the bytes in all, None if the server does not say.
             options: How it is sent.
 
         Returns:
@@ -299,15 +336,15 @@ class SyncTransport:
 
         def fetch(call: Call[Any], options: CallOptions) -> tuple[Outcome, httpx.Response | None]:
             nonlocal size
-            client = self.call_client()
+            client = self.connections.call_client()
             request = self.core.request(client, call, options)
             self.core.log_request(call, request)
             try:
                 with BoundedAttempt(request, options.until, body=None):
-                    response = self.transmit(client, request, stream=True)
+                    response = self.connections.transmit(client, request)
                     try:
                         if response.status_code not in call.statuses:
-                            refused, reply = self._read(call, response)
+                            refused, reply = self._read_reply(call, response)
                             return reply, refused
                         total = self.core.size_of(response)
                         for piece in response.iter_bytes():
@@ -326,44 +363,8 @@ class SyncTransport:
                 return error, None
             return head_of(response), response
 
-        result, _ = self._sent(call, options, fetch)
+        result, _ = self._send_with_retries(call, options, fetch)
         return result, size
-
-
-class ReadAhead:
-    """What was read of an event stream, by whoever needed it first, and not yet by its own reader.
-
-    Attributes:
-        events: The events that the reader of the stream is still to get.
-        endings: The events that ended a turn, since the stream is shared.
-        shared: True once a sender waits for events beside the reader.
-        connected: True once the server has said something.
-        ended: True once the stream has ended.
-    """
-
-    def __init__(self) -> None:
-        """Starts before the first event."""
-        self.events: deque[Event] = deque()
-        self.endings: list[Event] = []
-        self.shared = self.connected = self.ended = False
-
-    def add(self, events: list[Event]) -> bool:
-        """Adds what came in one piece; False if that is nothing."""
-        if not events:
-            return False
-        self.connected = True
-        self.events.extend(events)
-        if self.shared:
-            self.endings += [event for event in events if type(event) in _ENDINGS]
-        return True
-
-    def abandon(self) -> None:
-        """Ends at once: what was read is another process's."""
-        self.events.clear()
-        self.ended = True
-
-
-_ENDINGS: Final = frozenset({SSECompleteEvent, SSEErrorEvent})
 
 
 class EventStream:
@@ -375,41 +376,41 @@ class EventStream:
     """
 
     def __init__(self, call: Call[None], response: httpx.Response, liveness: float) -> None:
-        """Takes an open response, and the seconds without a byte after which the stream is dead."""
+        """Begins to read an open response; after so many seconds without a byte the stream is dead."""
         self._call = call
         self._liveness = liveness
         self.read_limit: Callable[[], float] | None = None
         self.response = response
         self.problem: errors.MixStreamError | None = None
         self._depth = forking.depth()
-        self.read_ahead = ReadAhead()
+        self.buffer = EventBuffer()
         self._reading = threading.Lock()  # Held by the thread that reads for all.
         self._changed = threading.Condition()
         self._waiting = 0
-        self._pieces = self._read_pieces()
+        self._chunks = self._read_chunks()
         self._events = self._read()
         forking.renew_in_child(self._renew)
 
     def _renew(self) -> None:
         """Ends in a forked child, since the parent reads on."""
         self.problem = inherited_stream(str(self._call))
-        self.read_ahead.abandon()
+        self.buffer.abandon()
         self._reading, self._changed, self._waiting = threading.Lock(), threading.Condition(), 0
 
-    def until_broken(self) -> Iterator[Event]:
-        """Gives the events until the stream ends, in whichever way; `problem` then has why it broke, if it did.
+    def events_until_end(self) -> Iterator[Event]:
+        """Yields the events until the stream ends, in whichever way; `problem` is then set if it broke.
 
-        For a stream that nobody else reads. Each piece is waited for until the moment that `read_limit` gives, on the
+        For a stream with one reader. Each piece is waited for until the moment that `read_limit` returns, on the
         monotonic clock in seconds, if it is set.
         """
-        events = self.read_ahead.events
-        for _ in self._pieces:
+        events = self.buffer.events
+        for _ in self._chunks:
             while events:
                 yield events.popleft()
 
     def _read(self) -> Iterator[Event]:
-        events = self.read_ahead.events
-        while events or self._reach(events.__len__):
+        events = self.buffer.events
+        while events or self._read_until(events.__len__):
             yield events.popleft()
         if self.problem is not None:
             raise self.problem
@@ -418,8 +419,8 @@ class EventStream:
         due = time.monotonic() + SLACK * self._liveness
         return due if self.read_limit is None else min(due, self.read_limit())
 
-    def _read_pieces(self) -> Iterator[None]:
-        feed, add = SSEDecoder(read_event).feed, self.read_ahead.add
+    def _read_chunks(self) -> Iterator[None]:
+        feed, add = SSEDecoder(read_event).feed, self.buffer.add
         limit = ReadLimit(self._due)
         try:
             chunks = self.response.iter_bytes()
@@ -440,35 +441,36 @@ class EventStream:
     def _is_inherited(self) -> bool:
         return forking.depth() != self._depth
 
-    def _reach(self, reached: Callable[[], object], until: float | None = None) -> bool:
-        """Reads on until something is so, or the stream ends. Of several threads that want to, one reads for all.
+    def _read_until(self, reached: Callable[[], object], until: float | None = None) -> bool:
+        """Reads on until a condition holds, or the stream ends. Of several threads that need events, one reads for all.
 
         Args:
-            reached: Returns whether it is so.
-            until: When waiting ends, on the monotonic clock in seconds. Who reads then ends the stream for all.
+            reached: Returns true when the condition holds.
+            until: When waiting ends, on the monotonic clock in seconds. The thread that reads then ends the stream for
+                all.
         """
-        ahead = self.read_ahead
+        buffer = self.buffer
         while not self._reading.acquire(False):  # noqa: FBT003  # A keyword costs as much as the lock.
             with self._changed:
-                self._waiting += 1  # Before it looks at the lock, so that who gives it up notices.
+                self._waiting += 1  # Before it looks at the lock, so that the thread that releases it notices.
                 moved = self._changed.wait_for(
-                    lambda: reached() or ahead.ended or not self._reading.locked(), left(until)
+                    lambda: reached() or buffer.ended or not self._reading.locked(), left(until)
                 )
                 self._waiting -= 1
-            if reached() or ahead.ended or not moved:
+            if reached() or buffer.ended or not moved:
                 return bool(reached())
         if until is not None:
             self.read_limit = lambda: until
         try:
-            if not (reached() or ahead.ended):
-                for _ in self._pieces:
+            if not (reached() or buffer.ended):
+                for _ in self._chunks:
                     if reached():
                         break
                     self._notify()
                 else:
-                    ahead.ended = True
+                    buffer.ended = True
         except BaseException as cut:
-            self.problem, ahead.ended = self.problem or broken_stream(cut, sent=str(self._call)), True
+            self.problem, buffer.ended = self.problem or broken_stream(cut, sent=str(self._call)), True
             raise
         finally:
             if until is not None:
@@ -476,19 +478,19 @@ class EventStream:
             self._reading.release()
             if self._waiting:
                 self._notify()
-        return not ahead.ended or bool(reached())
+        return not buffer.ended or bool(reached())
 
     def _notify(self) -> None:
         with self._changed:
             self._changed.notify_all()
 
-    def await_connected(self, within: float) -> bool:
-        """Waits so many seconds until the server has said that it is listening; False if the stream ends before."""
-        self.read_ahead.shared = True
-        return self._reach(lambda: self.read_ahead.connected, time.monotonic() + within)
+    def wait_until_connected(self, within: float) -> bool:
+        """Waits so many seconds for the first event; returns False if the stream ends before."""
+        self.buffer.shared = True
+        return self._read_until(lambda: self.buffer.connected, time.monotonic() + within)
 
-    def await_ending(self, after: int, within: float) -> Event | None:
-        """Waits for the event that ends a turn, while others may read the stream too. Follows `await_connected`.
+    def wait_for_terminal_event(self, after: int, within: float) -> Event | None:
+        """Waits for the event that ends a turn, while others may read the stream too. Follows `wait_until_connected`.
 
         Args:
             after: How many turns had ended on this stream before.
@@ -497,8 +499,9 @@ class EventStream:
         Returns:
             The event, which the readers of the stream get too, or None if the stream or the time ended before.
         """
-        endings = self.read_ahead.endings
-        return endings[after] if self._reach(lambda: len(endings) > after, time.monotonic() + within) else None
+        terminal_events = self.buffer.terminal_events
+        arrived = self._read_until(lambda: len(terminal_events) > after, time.monotonic() + within)
+        return terminal_events[after] if arrived else None
 
     @property
     def result(self) -> Self:
@@ -511,11 +514,11 @@ class EventStream:
         return self.response.headers
 
     def __iter__(self) -> Iterator[Event]:
-        """The events, as they come."""
+        """Returns the iterator over the events."""
         return self._events
 
     def __next__(self) -> Event:
-        """The next event."""
+        """Returns the next event."""
         return next(self._events)
 
     def interrupt(self) -> None:

@@ -1,6 +1,7 @@
-"""Turns in synchronous code: one stream, one message, and the machine that decides.
+"""Turns in synchronous code: one stream, one message, and the state machine that decides.
 
-Owns: carrying out a turn's effects. Refuses to know: what they are for (`protocol/turn/`).
+Owns: performing a turn's effects, and asking the user's policies. Refuses to know: what the effects are for
+(`protocol/turn/`).
 
 Everything happens in the caller's thread, with two exceptions that only the server's rules force: the message of
 Mix 0.6, whose answer comes when the turn is over, and the stream of a sub-agent that asks for permission.
@@ -8,36 +9,49 @@ Mix 0.6, whose answer comes when the turn is over, and the stream of a sub-agent
 
 from __future__ import annotations
 
+import contextvars
 import random
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
 from contextlib import suppress
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from langchain_mix import errors, forking
-from langchain_mix.client._failures import inherited_turn
-from langchain_mix.client._settings import TURN_TIMEOUT, CallOptions
-from langchain_mix.client._slots import SLOTS, Ticket
+from langchain_mix.client._config import CallOptions
+from langchain_mix.client._core import inherited_turn
+from langchain_mix.client._deadlines import interrupt
 from langchain_mix.client._sync import EventStream, SyncTransport
-from langchain_mix.client._sync_questions import Questions
 from langchain_mix.client._turns import (
+    CLEANUP,
+    SESSION_LOCKS,
     Deadline,
     TurnRequest,
+    Verdict,
     Watchdog,
     answer_of,
+    detected_after,
     ends_turn,
-    interrupt,
-    liveness_of,
-    reading,
-    refuse_doubling,
-    remaining,
-    runs_beside,
+    fixed_verdict,
+    needs_background_send,
+    notification_call,
+    refuse_duplicate_turn,
+    refused_update,
+    require_decided,
+    stream_liveness,
+    subagent_session,
+    transcript_call,
     transcript_of,
+    unanswered_update,
+    verdict_call,
 )
 from langchain_mix.generators import closed_at_exit
 from langchain_mix.protocol import calls, flows
+from langchain_mix.protocol.api import ApiKnowledge
+from langchain_mix.protocol.call import Call
+from langchain_mix.protocol.events import SSENotificationEventData, SSEPermissionEvent, SSEPermissionEventData
 from langchain_mix.protocol.retry import reopen_wait
 from langchain_mix.protocol.turn.errors import expired
 from langchain_mix.protocol.turn.signals import (
@@ -70,18 +84,18 @@ class TurnStream:
 
     def __init__(self, transport: SyncTransport, request: TurnRequest) -> None:
         """Starts nothing yet; the first update does."""
-        self._drive = _Drive(transport, request)
-        self._updates = closed_at_exit(self._drive.updates())
+        self._driver = TurnDriver(transport, request)
+        self._updates = closed_at_exit(self._driver.updates())
 
     @property
     def result(self) -> TurnResult:
         """What is known of the turn: all of it once the iteration has ended."""
-        return self._drive.partial()
+        return self._driver.turn.partial()
 
     @property
     def sent(self) -> bool:
         """True once the message is on its way to the server."""
-        return self._drive.sent
+        return self._driver.turn.sent
 
     def run(self) -> TurnResult:
         """Runs the turn to its end.
@@ -102,11 +116,11 @@ class TurnStream:
         self._updates.close()
 
     def __iter__(self) -> Iterator[Update]:
-        """The updates, as they come."""
+        """Returns the iterator over the updates."""
         return self._updates
 
     def __next__(self) -> Update:
-        """The next update."""
+        """Returns the next update."""
         return next(self._updates)
 
     def __enter__(self) -> Self:
@@ -120,243 +134,417 @@ class TurnStream:
         self.close()
 
 
-class _Drive:
+class TurnDriver:
+    """Passes what happens to the turn's state machine as signals, and performs the effects that it returns.
+
+    Attributes:
+        turn: The state machine.
+    """
+
     def __init__(self, transport: SyncTransport, request: TurnRequest) -> None:
+        """Starts nothing yet.
+
+        Args:
+            transport: Sends the requests.
+            request: The arguments of the turn.
+        """
         self._transport = transport
         self._request = request
         self._core = transport.core
         self._key = (self._core.settings.server, request.session_id)
         self._assumed = self._core.server_api.detected
-        self._turn = request.turn(self._assumed, "")
+        self.turn = request.turn(self._assumed, "")
         self._stream: EventStream | None = None
         self._answers: list[Answered] = []  # Filled by the thread that waits for the answer of Mix 0.6.
-        self._clock = Deadline(request.timeout, request.began)
-        self._watchdog = Watchdog(self._clock, self._core.settings)
+        self._deadline = Deadline(request.timeout, request.began)
+        self._watchdog = Watchdog(self._deadline, self._core.settings)
         self._depth = forking.depth()  # Of the process that began it.
         self._sender: threading.Thread | None = None
-        self._questions = Questions(transport, request, self._clock, self._wake)
-
-    @property
-    def sent(self) -> bool:
-        return self._turn.sent
-
-    def partial(self) -> TurnResult:
-        return self._turn.partial()
+        self._prompts = PromptHandler(transport, request, self._deadline, self._interrupt_stream)
 
     def updates(self) -> Generator[Update, None, None]:
+        """Runs the turn and yields its updates."""
         self._depth = forking.depth()
-        ticket = self._enter()
-        try:
-            self._learn()
-            session = self._request.session_id
-            refuse_doubling(self._core.server_api.detected, session, self._core.listening(session))
-            self._assumed = self._core.server_api.detected
-            self._turn = self._request.turn(self._assumed, SLOTS.stale_error(self._key))
-            self._request.message_call(self._turn.detected)  # Bad input is told before a stream is opened.
-            self._watchdog = Watchdog(self._clock, self._core.settings)
-            yield from self._carry_out(self._open())
-            while not self._turn.over:
-                stream = self._stream
-                if stream is not None:
-                    yield from self._hear(stream)
-                yield from self._unwatched(self._heard_out(stream))
-        finally:
+        with SESSION_LOCKS.claim(self._key, wait=self._request.multitask_strategy == "enqueue") as ticket:
+            if not ticket.granted and not ticket.wait(self._deadline.left()):
+                raise self._not_sent_in_time()
             try:
-                self._end()
+                self._learn_api()
+                session = self._request.session_id
+                self._assumed = self._core.server_api.detected
+                refuse_duplicate_turn(self._assumed, session, self._core.open_streams(session))
+                self.turn = self._request.turn(self._assumed, SESSION_LOCKS.stale_error(self._key))
+                self._request.message_call(self.turn.detected)  # Bad input is refused before a stream is opened.
+                self._watchdog = Watchdog(self._deadline, self._core.settings)
+                yield from self._perform(self._open_stream())
+                while not self.turn.over:
+                    stream = self._stream
+                    if stream is not None:
+                        yield from self._read_stream(stream)
+                    yield from self._on_stream_end(stream)
             finally:
-                self._core.narrow(self._turn.detected, self._assumed)
-                SLOTS.remember(self._key, self._turn.stale_error)
-                SLOTS.leave(ticket)
-
-    def _unwatched(self, updates: Iterator[Update]) -> Iterator[Update]:
-        """Stops the clock of the stall while the user's code has an update."""
-        for update in updates:
-            self._watchdog.stall.pause()
-            yield update
-            self._watchdog.stall.resume()
-
-    def _enter(self) -> Ticket:
-        free = threading.Event()
-        ticket = SLOTS.enter(self._key, free.set, wait=self._request.multitask_strategy == "enqueue")
-        if not ticket.granted:
-            try:
-                in_time = free.wait(self._clock.left())
-            except BaseException:
-                SLOTS.leave(ticket)
-                raise
-            if not in_time:
-                SLOTS.leave(ticket)
-                raise self._too_late()
-        return ticket
+                try:
+                    self._end()
+                finally:
+                    self._core.narrow(self.turn.detected, self._assumed)
+                    SESSION_LOCKS.remember(self._key, self.turn.stale_error)
 
     def _is_inherited(self) -> bool:
-        """Whether this is the copy of a turn in a forked process: it goes on in the parent, which also ends it."""
+        """Returns True for the copy of a turn in a forked process: it goes on in the parent, which also ends it."""
         return forking.depth() != self._depth
 
-    def _check_process(self) -> None:
-        if self._is_inherited():
-            raise inherited_turn()
-
-    def _too_late(self) -> errors.MixTurnTimeout:
-        error = expired(self._clock.seconds, sent=False)
-        error.turn = self.partial()
+    def _not_sent_in_time(self) -> errors.MixTurnTimeout:
+        error = expired(self._deadline.seconds, sent=False)
+        error.turn = self.turn.partial()
         return error
 
-    def _learn(self) -> None:
+    def _learn_api(self) -> None:
         """Learns what must be known of the server, within the time allowed for the turn."""
         flow = flows.learn_turns(self._core.server_api, self._request.session_id)
         try:
-            self._transport.run(flow, self._clock.options())
+            self._transport.run(flow, self._deadline.options())
         except errors.MixNetworkError:
-            if self._clock.over:
-                raise self._too_late() from None
+            if self._deadline.over:
+                raise self._not_sent_in_time() from None
             raise
 
-    def _hear(self, stream: EventStream) -> Iterator[Update]:
+    def _read_stream(self, stream: EventStream) -> Iterator[Update]:
         """Reads the stream until it ends, or the turn does."""
-        turn, step, stall = self._turn, self._turn.step, self._watchdog.stall
-        for event in stream.until_broken():
-            if self._has_urgent_news():
-                yield from self._unwatched(self._news())
+        turn, step, stall = self.turn, self.turn.step, self._watchdog.stall
+        for event in stream.events_until_end():
+            if self._has_urgent():
+                yield from self._drain_pending()
             before = turn.news
             for effect in step(Received(event)):
                 if type(effect) is Emit and turn.news != before:
                     yield effect.update  # What is new ends a stall, however long the user's code takes over it.
                 else:
-                    yield from self._unwatched(self._carry_out((effect,)))
+                    yield from self._perform((effect,))
             self._watchdog.connected()  # `connected` is the first event.
             if stall.is_over(turn.news):  # And what is stored, which was just read, does not end the turn.
-                yield from self._unwatched(self._carry_out(step(Expired(stall.allowed, quiet=True))))
+                yield from self._perform(step(Expired(stall.allowed, quiet=True)))
             if turn.over or self._stream is not stream:
                 return
 
-    def _heard_out(self, stream: EventStream | None) -> Iterator[Update]:
-        """Looks for the reason why the stream ended, if the turn did not."""
-        if self._turn.over or self._stream is not stream:
+    def _on_stream_end(self, stream: EventStream | None) -> Iterator[Update]:
+        """Handles the end of the stream while the turn is still running."""
+        if self.turn.over or self._stream is not stream:
             return
-        yield from self._news()
+        yield from self._drain_pending()
         stall = self._watchdog.stall
-        if stall.is_over(self._turn.news):
-            yield from self._carry_out(self._turn.step(Expired(stall.allowed, quiet=True)))
-        if not self._turn.over and self._stream is stream:
+        if stall.is_over(self.turn.news):
+            yield from self._perform(self.turn.step(Expired(stall.allowed, quiet=True)))
+        if not self.turn.over and self._stream is stream:
             problem = None if stream is None else stream.problem
             dropped = problem or errors.MixStreamError("The server closed the event stream.", sent="GET /stream")
-            yield from self._carry_out(self._turn.step(Dropped(dropped)))
+            yield from self._perform(self.turn.step(Dropped(dropped)))
 
-    def _has_urgent_news(self) -> bool:
+    def _has_urgent(self) -> bool:
         answered = self._answers and not ends_turn(self._answers[-1])
-        return bool(answered or self._questions.problems or self._clock.over)
+        return bool(answered or self._prompts.problems or self._deadline.over)
 
-    def _news(self) -> Iterator[Update]:
-        """What happened beside the stream."""
-        if self._questions.problems:
-            raise self._questions.problems.pop()
-        if self._clock.over:  # Before the answers: the message's own is not waited for any longer either.
-            yield from self._carry_out(self._turn.step(Expired(self._clock.seconds)))
+    def _drain_pending(self) -> Iterator[Update]:
+        """Handles what happened while the stream was read: failed policies, the deadline, the message's answer."""
+        if self._prompts.problems:
+            raise self._prompts.problems.pop()
+        if self._deadline.over:  # Before the answers: the message's own is not waited for any longer either.
+            yield from self._perform(self.turn.step(Expired(self._deadline.seconds)))
         while self._answers:
-            yield from self._carry_out(self._turn.step(self._answers.pop()))
+            yield from self._perform(self.turn.step(self._answers.pop()))
 
-    def _carry_out(self, effects: tuple[Effect, ...]) -> Iterator[Update]:  # noqa: C901  # One case per effect.
-        for effect in effects:
-            self._check_process()
+    def _perform(self, effects: tuple[Effect, ...]) -> Iterator[Update]:
+        """Performs effects, each with all that follows from it, and yields the updates among them."""
+        pending = deque(effects)
+        while pending:
+            if self._is_inherited():
+                raise inherited_turn()
+            effect = pending.popleft()
+            update: Update | None = None
             match effect:
                 case Emit():
-                    yield effect.update
-                case Send():
-                    yield from self._send()
-                case Reconcile():
-                    yield from self._carry_out(self._turn.step(self._read(effect)))
-                case Reopen():
-                    pause = self._watchdog.pause(reopen_wait(effect.attempt, random.random()))  # noqa: S311
-                    time.sleep(pause)  # noqa: TID251  # Between two attempts.
-                    yield from self._carry_out(self._open())
+                    update = effect.update
                 case Ask() | Notify():
-                    self._watchdog.stall.pause()  # People may decide.
-                    update = self._questions.answer(effect, self._turn.detected)
-                    self._watchdog.stall.resume()
-                    if update is not None:
-                        yield update
-                case Watch():
-                    self._questions.watch(effect.parent_id)
-                case Unwatch():
-                    self._questions.unwatch(effect.parent_id)
-                case Cancel():
-                    self._cancel()
-                case Finish():
-                    return
+                    update = self._answer_prompt(effect)
                 case Fail():
                     raise effect.error
+                case _:
+                    pending.extendleft(reversed(self._perform_silent(effect)))
+            if update is not None:
+                self._watchdog.stall.pause()  # The user's code has it.
+                yield update
+                self._watchdog.stall.resume()
 
-    def _open(self) -> tuple[Effect, ...]:
+    def _perform_silent(self, effect: Effect) -> tuple[Effect, ...]:
+        """Performs an effect without an update; returns the effects that follow from it."""
+        match effect:
+            case Send():
+                return self._send()
+            case Reconcile():
+                return self.turn.step(self._read_transcript(effect))
+            case Reopen():
+                pause = self._watchdog.pause(reopen_wait(effect.attempt, random.random()))  # noqa: S311
+                time.sleep(pause)  # noqa: TID251  # Between two attempts.
+                return self._open_stream()
+            case Watch():
+                self._prompts.watch_subagent(effect.parent_id)
+            case Unwatch():
+                self._prompts.unwatch_subagent(effect.parent_id)
+            case Cancel():
+                self._cancel()
+            case Finish():  # Nothing is left to do: the turn is over.
+                pass
+        return ()
+
+    def _answer_prompt(self, effect: Ask | Notify) -> Update | None:
+        self._watchdog.stall.pause()  # People may decide.
+        update = self._prompts.answer(effect, self.turn.detected)
+        self._watchdog.stall.resume()
+        return update
+
+    def _open_stream(self) -> tuple[Effect, ...]:
         if self._stream is not None:
             self._stream.close()
         self._watchdog.opening()
-        usual = self._core.settings.liveness
-        liveness = liveness_of(self._turn.detected, usual, TURN_TIMEOUT)
+        liveness = stream_liveness(self.turn.detected, self._core.settings.liveness)
         dropped: errors.MixError | None = None
         try:
             call = calls.event_stream(self._request.session_id)
-            self._stream = self._transport.open_stream(call, self._clock.opening(), liveness=liveness)
+            self._stream = self._transport.open_stream(call, self._deadline.options_for_stream(), liveness=liveness)
             self._stream.read_limit = self._watchdog.read_limit
         except errors.MixError as error:
             self._stream, dropped = None, error
-        if self._clock.over:  # There was no stream yet that the timer could have interrupted.
-            return self._turn.step(Expired(self._clock.seconds))
+        if self._deadline.over:  # There was no stream yet that the timer could have interrupted.
+            return self.turn.step(Expired(self._deadline.seconds))
         if dropped is not None:
-            return self._turn.step(Dropped(dropped))
-        if self._questions.problems or (self._answers and ends_turn(self._answers[-1])):
-            self._wake()  # It came while this stream was being opened, when there was none to interrupt.
+            return self.turn.step(Dropped(dropped))
+        if self._prompts.problems or (self._answers and ends_turn(self._answers[-1])):
+            self._interrupt_stream()  # It came while this stream was being opened, when there was none to interrupt.
         return ()
 
-    def _send(self) -> Iterator[Update]:
-        if runs_beside(self._turn.detected):
-            self._sender = threading.Thread(target=self._send_beside, daemon=True)
+    def _send(self) -> tuple[Effect, ...]:
+        if needs_background_send(self.turn.detected):
+            self._sender = threading.Thread(target=self._send_in_background, daemon=True)
             self._sender.start()
-        else:
-            answer = self._post(self._clock.options())
-            cut_off = self._clock.cuts_off(answer)
-            yield from self._carry_out(self._turn.step(Expired(self._clock.seconds) if cut_off else answer))
+            return ()
+        answer = self._post(self._deadline.options())
+        return self.turn.step(Expired(self._deadline.seconds) if self._deadline.cuts_off(answer) else answer)
 
     def _post(self, options: CallOptions) -> Answered:
         try:
-            call = self._request.message_call(self._turn.detected)
+            call = self._request.message_call(self.turn.detected)
             return answer_of(self._transport.send(call, options))
         except errors.MixError as error:
-            self._core.narrow(remaining(self._turn.detected, error), self._turn.detected)
-            if self._clock.over and isinstance(error, errors.MixNetworkError) and error.acted == "no":
-                return Answered(error=self._too_late())
+            self._core.narrow(detected_after(error, self.turn.detected), self.turn.detected)
+            if self._deadline.over and isinstance(error, errors.MixNetworkError) and error.acted == "no":
+                return Answered(error=self._not_sent_in_time())
             return Answered(error=error)
 
-    def _send_beside(self) -> None:
-        answer = self._post(self._clock.beside())
+    def _send_in_background(self) -> None:
+        answer = self._post(self._deadline.options_for_background())
         self._answers.append(answer)
         if ends_turn(answer):
-            self._wake()
+            self._interrupt_stream()
 
-    def _wake(self) -> None:
+    def _interrupt_stream(self) -> None:
         stream = self._stream
         if stream is not None:
             interrupt(stream.response)
 
-    def _read(self, effect: Reconcile) -> Read:
-        call = reading(self._request.session_id, export=effect.export)
+    def _read_transcript(self, effect: Reconcile) -> Read:
+        call = transcript_call(self._request.session_id, export=effect.export)
         try:
-            return Read(transcript_of(self._transport.send(call, self._clock.reading()), export=effect.export))
+            result = self._transport.send(call, self._deadline.options_for_reading())
+            return Read(transcript_of(result, export=effect.export))
         except errors.MixError as error:
             return Read(error=error)
 
     def _cancel(self) -> None:
         with suppress(errors.MixError):  # Cancelling is a courtesy; the turn ends for its user either way.
-            self._transport.send(calls.cancel_session(self._request.session_id), self._clock.leaving())
+            call = calls.cancel_session(self._request.session_id)
+            self._transport.send(call, self._deadline.options_for_cleanup())
 
     def _end(self) -> None:
-        """Leaves nothing behind: no running turn, no stream, no thread."""
+        """Ends all that was begun: a running turn, the stream, threads."""
         if self._is_inherited():
             return
-        if self._turn.may_run:
+        if self.turn.may_run:
             self._cancel()
-        self._questions.close()
+        self._prompts.close()
         if self._stream is not None:
             self._stream.close()
         if self._sender is not None:
-            self._sender.join(self._clock.tidy_left())
+            self._sender.join(self._deadline.cleanup_left())
+
+
+class PromptHandler:
+    """Answers the permission requests, also of sub-agents, and the notifications of one turn.
+
+    Attributes:
+        problems: What policies raised in threads that read sub-agents' streams.
+    """
+
+    def __init__(
+        self, transport: SyncTransport, request: TurnRequest, deadline: Deadline, wake: Callable[[], None]
+    ) -> None:
+        """Watches no sub-agent yet.
+
+        Args:
+            transport: Sends the answers.
+            request: Has the policies.
+            deadline: The turn's. A policy that decides for longer is not interrupted.
+            wake: Called in another thread when there is a problem, so that the turn looks at `problems`.
+        """
+        self.problems: list[Exception] = []
+        self._transport = transport
+        self._request = request
+        self._deadline = deadline
+        self._wake = wake
+        self._watchers: dict[str, SubagentWatcher] = {}
+
+    def answer(self, prompt: Ask | Notify, detected: ApiKnowledge) -> Update | None:
+        """Lets the policy decide, and sends its answer.
+
+        Args:
+            prompt: The permission request or the notification.
+            detected: The generations the server may be.
+
+        Returns:
+            The update which reports that the answer could not be sent, or None.
+
+        Raises:
+            Exception: The policy raised it; a permission is denied then.
+        """
+        if isinstance(prompt, Ask):
+            call = verdict_call(prompt.request, self._verdict_or_denial(prompt.request))
+        else:
+            call = self._notification_answer(prompt.notification, detected)
+        if call is None:
+            return None
+        try:
+            self._transport.send(call, self._deadline.options())
+        except errors.MixNetworkError as error:
+            # The server stops waiting by itself, and the turn goes on.
+            return unanswered_update(prompt, error)
+        except errors.MixResponseError as error:
+            return refused_update(prompt, error)
+        return None
+
+    def _verdict_or_denial(self, request: SSEPermissionEventData) -> Verdict:
+        try:
+            return self._verdict(request)
+        except BaseException:
+            with suppress(errors.MixError):  # No decision is a no. The turn is cancelled in any case.
+                self._transport.send(calls.deny_permission(request.id), self._deadline.options_for_cleanup())
+            raise
+
+    def _verdict(self, request: SSEPermissionEventData) -> Verdict:
+        fixed, verdict = fixed_verdict(self._request.permissions)
+        if not fixed and callable(self._request.permissions):
+            return require_decided(self._request.permissions(request))
+        return verdict
+
+    def _notification_answer(self, notification: SSENotificationEventData, detected: ApiKnowledge) -> Call[Any] | None:
+        policy = self._request.on_notification
+        if policy is None:
+            return None
+        return notification_call(detected, notification, require_decided(policy(notification)))
+
+    def watch_subagent(self, parent_id: str) -> None:
+        """Begins to answer the permission requests of the sub-agent that this Task call runs."""
+        if parent_id not in self._watchers:
+            self._watchers[parent_id] = SubagentWatcher(
+                self._transport, parent_id, self._deadline, self._answer_subagent
+            )
+
+    def _answer_subagent(self, request: SSEPermissionEventData) -> None:
+        try:
+            verdict = self._verdict(request)
+        except Exception as problem:  # noqa: BLE001  # Raised again in the turn's own thread.
+            # Before the server knows of it: the turn may be over soon after.
+            verdict = False
+            self.problems.append(problem)
+            self._wake()
+        call = verdict_call(request, verdict)
+        if call is not None:
+            self._transport.send(call, self._deadline.options())
+
+    def unwatch_subagent(self, parent_id: str) -> None:
+        """Ends the watching: the Task call is over."""
+        watcher = self._watchers.pop(parent_id, None)
+        if watcher is not None:
+            watcher.stop()
+            watcher.join(CLEANUP)
+
+    def close(self) -> None:
+        """Ends all threads."""
+        watchers, self._watchers = list(self._watchers.values()), {}
+        for watcher in watchers:
+            watcher.stop()
+        for watcher in watchers:
+            watcher.join(self._deadline.cleanup_left())
+
+
+class SubagentWatcher:
+    """A thread that reads a sub-agent's stream and has its permission requests answered.
+
+    Mix: only this stream has them.
+    """
+
+    def __init__(
+        self,
+        transport: SyncTransport,
+        parent_id: str,
+        deadline: Deadline,
+        answer: Callable[[SSEPermissionEventData], None],
+    ) -> None:
+        """Starts the thread.
+
+        Args:
+            transport: Opens the stream.
+            parent_id: The Task call that runs the sub-agent.
+            deadline: The turn's.
+            answer: Answers a permission request.
+        """
+        self._transport = transport
+        self._parent_id = parent_id
+        self._deadline = deadline
+        self._answer = answer
+        self._stream: EventStream | None = None
+        self._stopped = threading.Event()
+        # Policies see the context variables of the turn's own thread; LangGraph keeps its configuration there.
+        context = contextvars.copy_context()
+        self._thread = threading.Thread(target=context.run, args=(self._run,), daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        with suppress(errors.MixError):  # Without this stream the server denies after 30 s, and the turn goes on.
+            listing = calls.list_sessions(self._transport.server_api.detected, include_subagents=True)
+            sessions = self._transport.send(listing, self._deadline.options())
+            session_id = subagent_session(sessions, self._parent_id)
+            breaks = 0
+            while session_id and not self._stopped.is_set() and self._follow(session_id):
+                breaks += 1
+                self._stopped.wait(reopen_wait(breaks, random.random()))  # noqa: S311
+
+    def _follow(self, session_id: str) -> bool:
+        """Reads the stream; returns True if it broke, as Mix breaks every one after ten minutes."""
+        with self._transport.open_stream(calls.event_stream(session_id), self._deadline.options()) as stream:
+            self._stream = stream
+            if self._stopped.is_set():  # While it was being opened.
+                return False
+            for event in stream.events_until_end():
+                if self._stopped.is_set():
+                    return False
+                if isinstance(event, SSEPermissionEvent):
+                    self._answer(event.data)
+            return stream.problem is not None
+
+    def stop(self) -> None:
+        """Ends the reading."""
+        self._stopped.set()
+        if self._stream is not None:
+            interrupt(self._stream.response)
+
+    def join(self, seconds: float) -> None:
+        """Waits for the end of the thread."""
+        self._thread.join(seconds)

@@ -1,26 +1,23 @@
-"""What both shells share of driving a turn: options in, calls out.
+"""The part of driving a turn that both shells share: options, deadlines, locks, and the calls that effects stand for.
 
-Owns: which calls a turn's effects stand for. Refuses to know: how they are sent (`_sync_turn.py`, `_async_turn.py`).
+Owns: which calls a turn's effects stand for, and which session runs a turn of this process.
+Refuses to know: how calls are sent and waited for (`_sync_turn.py`, `_async_turn.py`).
 """
 
 from __future__ import annotations
 
 import inspect
 import json
-import os
-import socket
 import time
+from collections import OrderedDict
 from collections.abc import Awaitable, Callable, Iterable, Sized
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, Final, Literal, TypeVar
 
-import httpx
-
 from langchain_mix import errors
+from langchain_mix.client._config import TURN_TIMEOUT, CallOptions, Settings
 from langchain_mix.client._deadlines import left
-from langchain_mix.client._settings import CallOptions, Settings
-from langchain_mix.client._stall import StallDetector
+from langchain_mix.fifo_lock import FifoLock, LockTicket
 from langchain_mix.protocol import calls
 from langchain_mix.protocol.api import ApiKnowledge, having
 from langchain_mix.protocol.call import Call, is_unrouted
@@ -33,7 +30,7 @@ from langchain_mix.protocol.turn.signals import Answered, Ask, Notify
 from langchain_mix.protocol.turn.transcript import Transcript, from_export, from_messages
 from langchain_mix.protocol.turn.updates import Progress
 
-Said = TypeVar("Said")
+Decision = TypeVar("Decision")
 
 Verdict = bool | None
 """Grant, deny, or leave unanswered."""
@@ -45,17 +42,18 @@ NotificationAnswer = str | None
 NotificationPolicy = Callable[[SSENotificationEventData], NotificationAnswer | Awaitable[NotificationAnswer]]
 """How notifications are answered: with a text, a choice, `""` to acknowledge, or None to leave it to someone else."""
 
-TIDY_UP: Final = 5.0
+CLEANUP: Final = 5.0
 """Seconds for all that is done after the end or the deadline of a turn."""
 
-_LEAVING: Final = 2.0
-_BESIDE: Final = 1.0
-_LEAVING_RETRIES: Final = RetryConfig(backoff=BackoffStrategy(50, 50, 1.0, int(_LEAVING * 1000)), max_attempts=2)
+_LAST_REQUEST: Final = 2.0
+_BACKGROUND_GRACE: Final = 1.0
+_LAST_RETRIES: Final = RetryConfig(backoff=BackoffStrategy(50, 50, 1.0, int(_LAST_REQUEST * 1000)), max_attempts=2)
+_REMEMBERED: Final = 1024
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnRequest:
-    """A turn as a user asks for it. See `Mix.turn` for the fields."""
+    """The arguments of a turn. See `Mix.turn` for the fields."""
 
     session_id: str
     text: str
@@ -83,11 +81,11 @@ class TurnRequest:
             raise errors.MixInputError(f"on_notification={self.on_notification!r} is None or a function.")
 
     def sent_text(self, detected: ApiKnowledge) -> str:
-        """The text as it goes out."""
+        """Returns the text as it is sent."""
         return self.text if self.command else guarded(self.text, detected)
 
     def turn(self, detected: ApiKnowledge, stale_error: str) -> Turn:
-        """The machine that runs it."""
+        """Makes the state machine of the turn."""
         return Turn(
             self.session_id,
             self.sent_text(detected),
@@ -99,7 +97,7 @@ class TurnRequest:
         )
 
     def message_call(self, detected: ApiKnowledge) -> Call[Any]:
-        """The one call that sends the message."""
+        """Makes the one call that sends the message."""
         text = self.sent_text(detected)
         checked = calls.send_message(
             detected,
@@ -117,7 +115,7 @@ class TurnRequest:
 
 
 class Deadline:
-    """The time allowed for a turn, and the short time for tidying up after it."""
+    """The time allowed for a turn, and the short time for cleaning up after it."""
 
     def __init__(self, seconds: float | None, began: float | None = None) -> None:
         """Starts counting.
@@ -128,7 +126,7 @@ class Deadline:
         """
         self.seconds = seconds or 0.0
         self.end = None if seconds is None else (time.monotonic() if began is None else began) + seconds
-        self._tidy: float | None = None
+        self._cleanup: float | None = None
 
     def left(self) -> float | None:
         """Returns the seconds left, not negative, or None for any time."""
@@ -143,45 +141,98 @@ class Deadline:
         """True when the deadline is why a message has no answer; a refusal counts all the same."""
         return self.over and answer.error is not None and answer.error.acted != "no"
 
-    def tidy_until(self) -> float:
-        """Returns when all tidying up must be over: some seconds after it was first asked for."""
-        if self._tidy is None:
-            self._tidy = time.monotonic() + TIDY_UP
-        return self._tidy
+    def cleanup_until(self) -> float:
+        """Returns when all cleaning up must be over: some seconds after the first call of this method."""
+        if self._cleanup is None:
+            self._cleanup = time.monotonic() + CLEANUP
+        return self._cleanup
 
-    def tidy_left(self) -> float:
-        """Returns the seconds left for tidying up, not negative."""
-        return max(self.tidy_until() - time.monotonic(), 0.0)
-
-    def leaving(self) -> CallOptions:
-        """Returns how requests on the way out are sent: in a short time, and twice at most, for a stale connection."""
-        until = min(time.monotonic() + _LEAVING, self.tidy_until())
-        return CallOptions(_LEAVING_RETRIES, until=until)
-
-    def reading(self) -> CallOptions:
-        """Returns how the stored messages are read; at the end of the time allowed not for much longer."""
-        time_left = self.left()
-        return CallOptions(until=self.end) if time_left is None or time_left > _LEAVING else self.leaving()
+    def cleanup_left(self) -> float:
+        """Returns the seconds left for cleaning up, not negative."""
+        return max(self.cleanup_until() - time.monotonic(), 0.0)
 
     def options(self) -> CallOptions:
-        """Returns how everything else is sent."""
+        """Returns the options of a request of the turn."""
         return CallOptions(until=self.end)
 
-    def opening(self) -> CallOptions:
-        """Returns how the stream is opened: once, since the turn decides about another attempt."""
+    def options_for_cleanup(self) -> CallOptions:
+        """Returns the options of the last requests: a short time, and a second attempt for a stale connection."""
+        until = min(time.monotonic() + _LAST_REQUEST, self.cleanup_until())
+        return CallOptions(_LAST_RETRIES, until=until)
+
+    def options_for_reading(self) -> CallOptions:
+        """Returns the options for reading the stored messages; at the end of the time allowed not for much longer."""
+        time_left = self.left()
+        return self.options() if time_left is None or time_left > _LAST_REQUEST else self.options_for_cleanup()
+
+    def options_for_stream(self) -> CallOptions:
+        """Returns the options for opening the stream: one attempt, since the turn decides about another one."""
         return CallOptions(NO_RETRIES, until=self.end)
 
-    def beside(self) -> CallOptions:
-        """Returns how the message is sent beside the stream.
+    def options_for_background(self) -> CallOptions:
+        """Returns the options of a message that is sent in the background.
 
-        A little longer than the deadline: giving it up cancels the turn (Mix 0.6), and the stream would tell of that as
-        if somebody else had done it, before the deadline is noticed.
+        A little more than the deadline: giving the request up cancels the turn (Mix 0.6), and the stream would report
+        that as somebody else's cancelling before the deadline is noticed.
         """
-        return CallOptions(until=None if self.end is None else self.end + _BESIDE)
+        return CallOptions(until=None if self.end is None else self.end + _BACKGROUND_GRACE)
+
+
+class StallDetector:
+    """Measures how long a running turn has brought nothing new, whatever its streams do meanwhile.
+
+    Heartbeats, comments, streams that end and are opened again: none of it is a sign of life. Only time counts in which
+    the turn is being read: the user's own code may take an hour over an update, and find old heartbeats then.
+    """
+
+    __slots__ = ("_clock", "_longest_gap", "_news", "_since", "_stalled", "allowed")
+
+    def __init__(self, allowed: float, longest_gap: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begins to measure.
+
+        Args:
+            allowed: Seconds without anything new after which the turn is given up.
+            longest_gap: Seconds between two readings of the clock that count at most. No wait is longer; in a longer
+                gap the process was stopped.
+            clock: Returns the time in seconds.
+        """
+        self.allowed = allowed
+        self._longest_gap = longest_gap
+        self._clock = clock
+        self._news = 0
+        self._stalled = 0.0
+        self._since: float | None = clock()
+
+    def pause(self) -> None:
+        """Stops the clock, while the user's code has an update."""
+        self._count()
+        self._since = None
+
+    def resume(self) -> None:
+        """Starts the clock again."""
+        self._since = self._clock()
+
+    def is_over(self, news: int) -> bool:
+        """Returns True when the turn's counter of what was new has not changed for too long."""
+        self._count()
+        if news != self._news:
+            self._news, self._stalled = news, 0.0
+        return self._stalled >= self.allowed
+
+    def left(self) -> float:
+        """Returns the seconds until the turn has stalled if nothing new comes, not negative."""
+        self._count()
+        return max(self.allowed - self._stalled, 0.0)
+
+    def _count(self) -> None:
+        if self._since is not None:
+            now = self._clock()
+            self._stalled += min(now - self._since, self._longest_gap)
+            self._since = now
 
 
 class Watchdog:
-    """Until when a turn's stream may be read: its deadline, its stall, and the `connected` that is due."""
+    """Limits how long a turn's stream is read: by its deadline, its stall, and the `connected` that is due."""
 
     def __init__(self, deadline: Deadline, settings: Settings) -> None:
         """Begins to measure.
@@ -197,11 +248,11 @@ class Watchdog:
         self._connected = False
 
     def opening(self) -> None:
-        """Notes that a stream is being opened."""
+        """Begins to wait for `connected`: a stream is being opened."""
         self._opened, self._connected = time.monotonic(), False
 
     def connected(self) -> None:
-        """Notes that the stream is of use."""
+        """Ceases to wait for `connected`: an event has arrived."""
         self._connected = True
 
     def read_limit(self) -> float:
@@ -225,36 +276,89 @@ class Watchdog:
         return pause if time_left is None else min(pause, time_left)
 
 
-def decided_now(said: Said | Awaitable[Said]) -> Said:
-    """What a policy said in synchronous code.
+class SessionLocks(FifoLock[None]):
+    """The sessions in which this process runs turns: one at a time in each.
+
+    Mix has no busy check: a second message starts a second run over the same history, and both spoil each other.
+    """
+
+    def __init__(self) -> None:
+        """Starts with no turn running."""
+        super().__init__()
+        self._stale: OrderedDict[tuple[str, str], str] = OrderedDict()
+
+    def claim(self, key: tuple[str, str], *, wait: bool) -> LockTicket[None]:
+        """Claims a session for a turn.
+
+        Args:
+            key: The server and the session.
+            wait: True to queue behind a running turn.
+
+        Returns:
+            The ticket, to be released; `granted` is true if the session is free now.
+
+        Raises:
+            MixSessionBusy: A turn runs and `wait` is false.
+        """
+        if wait:
+            return self.enter(key)
+        ticket = self.try_enter(key)
+        if ticket is None:
+            raise errors.MixSessionBusy(
+                f"Session {key[1]} already runs a turn of this process.",
+                hint="Wait for it, close it, or pass multitask_strategy='enqueue'.",
+            )
+        return ticket
+
+    def stale_error(self, key: tuple[str, str]) -> str:
+        """Returns the text of an error of the session's last turn that the server may send once more."""
+        with self._mutex:
+            return self._stale.get(key, "")
+
+    def remember(self, key: tuple[str, str], stale_error: str) -> None:
+        """Keeps that text for the session's next turn, or forgets it if it is empty."""
+        with self._mutex:
+            self._stale.pop(key, None)
+            if stale_error:
+                self._stale[key] = stale_error
+                if len(self._stale) > _REMEMBERED:
+                    self._stale.popitem(last=False)
+
+
+SESSION_LOCKS: Final = SessionLocks()
+"""Those of this process: two clients for one server must not run turns in one session at once either."""
+
+
+def require_decided(decision: Decision | Awaitable[Decision]) -> Decision:
+    """Returns the decision of a policy in synchronous code.
 
     Raises:
-        MixInputError: It is an async function.
+        MixInputError: The policy is an async function.
     """
-    if isinstance(said, Awaitable):
-        if inspect.iscoroutine(said):
-            said.close()
+    if isinstance(decision, Awaitable):
+        if inspect.iscoroutine(decision):
+            decision.close()
         raise errors.MixInputError("An async policy needs an async turn.", hint="Use `turn_async`.")
-    return said
+    return decision
 
 
-def reading(session_id: str, *, export: bool) -> Call[Any]:
-    """The call that reads a session's stored messages."""
+def transcript_call(session_id: str, *, export: bool) -> Call[Any]:
+    """Makes the call that reads a session's stored messages."""
     return calls.export_session(session_id) if export else calls.list_messages(session_id)
 
 
 def transcript_of(result: Any, *, export: bool) -> Transcript:
-    """What that call gave."""
+    """Reads the result of `transcript_call`."""
     return from_export(result) if export else from_messages(result)
 
 
 def answer_of(result: Any) -> Answered:
-    """The signal for the result of `message_call`."""
+    """Makes the signal for the result of `message_call`."""
     return Answered(result if isinstance(result, SendMessageResponse) else None)
 
 
-def remaining(detected: ApiKnowledge, error: errors.MixError) -> ApiKnowledge:
-    """The generations that the server may still be after it has answered the message with this error."""
+def detected_after(error: errors.MixError, detected: ApiKnowledge) -> ApiKnowledge:
+    """Returns the generations that the server may still be after it has answered the message with this error."""
     if is_unrouted(error) and detected.supports("stream_write") is True:
         return ApiKnowledge(
             having("stream_write", value=False)
@@ -262,8 +366,8 @@ def remaining(detected: ApiKnowledge, error: errors.MixError) -> ApiKnowledge:
     return detected
 
 
-def refuse_doubling(detected: ApiKnowledge, session_id: str, streams: Sized) -> None:
-    """Refuses a turn that the server would run once more for the user of this client who watches the session.
+def refuse_duplicate_turn(detected: ApiKnowledge, session_id: str, streams: Sized) -> None:
+    """Refuses a turn that the server would run once more for an event stream that this client has open.
 
     Raises:
         MixUsageError: Mix 0.5 would: a turn needs a stream of its own there, and every open stream runs the message.
@@ -277,28 +381,28 @@ def refuse_doubling(detected: ApiKnowledge, session_id: str, streams: Sized) -> 
 
 
 def ends_turn(answer: Answered) -> bool:
-    """Whether nothing of the turn follows on the message's answer, so that the stream need not be read any longer.
+    """Returns True if nothing of the turn follows on the message's answer, so that the stream need not be read on.
 
-    What has arrived by then is read first: Mix 0.6 answers beside the stream, and may be heard before its events.
-    A lost answer ends nothing; the stream tells more, and on Mix 0.6 closing it would cancel the turn.
+    What has arrived by then is read first: the answer of Mix 0.6 may arrive before events that were sent earlier.
+    A lost answer ends nothing: the stream shows more, and on Mix 0.6 closing it would cancel the turn.
     """
     if answer.error is not None:
         return answer.error.acted == "no" or isinstance(answer.error, errors.ErrorResponse)
     return answer.reply is not None and not answer.reply.accepted
 
 
-def runs_beside(detected: ApiKnowledge) -> bool:
-    """Whether the message must be sent beside the stream, since its answer may wait for the turn (Mix 0.6)."""
+def needs_background_send(detected: ApiKnowledge) -> bool:
+    """Returns True if the message's answer may wait for the end of the turn (Mix 0.6), while the stream is read."""
     return detected.supports("stream_write") is not True and detected.supports("send_waits") is not False
 
 
-def liveness_of(detected: ApiKnowledge, usual: float, longest: float) -> float:
-    """How long a stream may be silent, in seconds. Mix 0.5 sends no heartbeats while a turn runs."""
-    return usual if detected.supports("heartbeat_in_turn") is not False else max(usual, longest)
+def stream_liveness(detected: ApiKnowledge, usual: float) -> float:
+    """Returns the seconds that a stream may be silent. Mix 0.5 sends no heartbeats while a turn runs."""
+    return usual if detected.supports("heartbeat_in_turn") is not False else max(usual, TURN_TIMEOUT)
 
 
 def verdict_call(request: SSEPermissionEventData, verdict: Verdict) -> Call[Any] | None:
-    """The call that answers a permission request, or None if it is left unanswered."""
+    """Makes the call that answers a permission request; None if it is left unanswered."""
     if verdict is None:
         return None
     # A verdict that is neither yes nor no is a no.
@@ -306,7 +410,7 @@ def verdict_call(request: SSEPermissionEventData, verdict: Verdict) -> Call[Any]
 
 
 def fixed_verdict(policy: PermissionPolicy) -> tuple[bool, Verdict]:
-    """Whether the policy is a fixed one, and its verdict."""
+    """Returns True and the verdict if the policy is a fixed one."""
     match policy:
         case "allow":
             return True, True
@@ -321,7 +425,7 @@ def fixed_verdict(policy: PermissionPolicy) -> tuple[bool, Verdict]:
 def notification_call(
     detected: ApiKnowledge, notification: SSENotificationEventData, answer: NotificationAnswer
 ) -> Call[Any] | None:
-    """The call that answers a notification, or None if it is left unanswered."""
+    """Makes the call that answers a notification; None if it is left unanswered."""
     if answer is None:
         return None
     if not isinstance(answer, str):
@@ -333,18 +437,18 @@ def notification_call(
     return calls.respond_to_notification(detected, notification.id, kind, answer or None)
 
 
-def unanswered(effect: Ask | Notify, error: errors.MixError) -> Progress:
-    """What tells that an answer could not be sent."""
+def unanswered_update(effect: Ask | Notify, error: errors.MixError) -> Progress:
+    """Makes the update which reports that an answer could not be sent."""
     if isinstance(effect, Ask):
         return Progress("permission_unanswered", {"id": effect.request.id, "error": str(error)})
     return Progress("notification_unanswered", {"id": effect.notification.id, "error": str(error)})
 
 
-def refused_answer(effect: Ask | Notify, error: errors.MixResponseError) -> Progress | None:
-    """Returns what reports that the server did not take an answer; None if the question was settled before.
+def refused_update(effect: Ask | Notify, error: errors.MixResponseError) -> Progress | None:
+    """Makes the update which reports that the server refused an answer; None if somebody had answered before.
 
     Args:
-        effect: The question.
+        effect: The permission request or the notification.
         error: The server's refusal of the answer.
 
     Raises:
@@ -355,33 +459,10 @@ def refused_answer(effect: Ask | Notify, error: errors.MixResponseError) -> Prog
         if isinstance(error, errors.MixNotFoundError) or "Notification not found" in error.body:
             return None
         if isinstance(error, errors.MixDefaultError):
-            return unanswered(effect, error)
+            return unanswered_update(effect, error)
     raise error
 
 
 def subagent_session(sessions: Iterable[SessionData], parent_call: str) -> str:
-    """The session of the sub-agent that a Task call runs, or empty."""
+    """Returns the id of the session of the sub-agent that a Task call runs; empty if there is none."""
     return next((s.id for s in sessions if s.parent_tool_call_id == parent_call), "")
-
-
-def socket_of(connection: Any) -> Any | None:
-    """The socket of a connection of the HTTP library, or what its event loop shows of it; None if there is none."""
-    return None if connection is None else connection.get_extra_info("socket")
-
-
-def interrupt(response: httpx.Response) -> None:
-    """Ends the reading of a stream from outside: what has arrived is still read, then the stream ends.
-
-    httpx fixes a stream's timeouts when it opens it, so that neither a deadline nor another thread's news could wake
-    its reader otherwise.
-    """
-    sock = socket_of(response.extensions.get("network_stream"))
-    if sock is None:
-        return
-    try:
-        # A duplicate, since event loops hand out sockets that refuse to be shut down; of the plain type, since test
-        # tools such as pytest-socket put one in the place of `socket.socket` that refuses to be made.
-        with closing(socket.SocketType(fileno=os.dup(sock.fileno()))) as own:
-            own.shutdown(socket.SHUT_RD)
-    except OSError:
-        return  # It has ended by itself.

@@ -1,13 +1,11 @@
-"""Credentials of model providers, which the server keeps.
-
-Owns: their operations. Refuses to know: where users keep their keys.
-"""
+"""Credentials of model providers, which the server keeps."""
 
 from __future__ import annotations
 
 from typing import Unpack
 
-from langchain_mix.client._operations import Operations, RequestOptions
+from langchain_mix.client._config import RequestOptions
+from langchain_mix.client.basesdk import BaseSDK
 from langchain_mix.protocol import calls, flows
 from langchain_mix.protocol.models import (
     DeleteCredentialsResponse,
@@ -22,7 +20,57 @@ from langchain_mix.protocol.models import (
 )
 
 
-class Authentication(Operations):
+class Health(BaseSDK):
+    """Asks for the state of the server's OAuth tokens. Official releases from 0.6.6 on have it under this name too."""
+
+    def get_o_auth_health(self, **options: Unpack[RequestOptions]) -> GetOAuthHealthResponse:
+        """Asks for the state of the server's OAuth tokens (Mix 0.6.6 and later).
+
+        Args:
+            **options: See `RequestOptions`.
+
+        Returns:
+            The state, token by token.
+
+        Raises:
+            MixUnsupportedError: This generation of the server has no such operation.
+            MixError: It failed; the type tells whose fault it is.
+        """
+        shell = self._sync.with_options(options)
+        return shell.run(flows.get_oauth_health(shell.server_api))
+
+    async def get_o_auth_health_async(self, **options: Unpack[RequestOptions]) -> GetOAuthHealthResponse:
+        """Does what `get_o_auth_health` does, asynchronously."""
+        shell = self._async.with_options(options)
+        return await shell.run(flows.get_oauth_health(shell.server_api))
+
+
+class Internal(BaseSDK):
+    """Has the server refresh its OAuth tokens. Official releases from 0.6.6 on have it under this name too."""
+
+    def refresh_o_auth_tokens(self, **options: Unpack[RequestOptions]) -> RefreshOAuthTokensResponse:
+        """Lets the server refresh all its OAuth tokens (Mix 0.6.6 and later).
+
+        Args:
+            **options: See `RequestOptions`. This call is never sent twice.
+
+        Returns:
+            The server's answer.
+
+        Raises:
+            MixUnsupportedError: This generation of the server has no such operation.
+            MixError: It failed; the type tells whose fault it is.
+        """
+        shell = self._sync.with_options(options)
+        return shell.run(flows.refresh_oauth_tokens(shell.server_api))
+
+    async def refresh_o_auth_tokens_async(self, **options: Unpack[RequestOptions]) -> RefreshOAuthTokensResponse:
+        """Does what `refresh_o_auth_tokens` does, asynchronously."""
+        shell = self._async.with_options(options)
+        return await shell.run(flows.refresh_oauth_tokens(shell.server_api))
+
+
+class Authentication(Health, Internal):
     """Stores keys on the server, logs in, and asks what credentials there are."""
 
     def store_api_key(
@@ -47,7 +95,7 @@ class Authentication(Operations):
             MixBadRequestError: The provider is unknown, or no key of it looks so.
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync_with(options).send(calls.store_api_key(provider, api_key))
+        return self._sync.with_options(options).send(calls.store_api_key(provider, api_key))
 
     async def store_api_key_async(
         self,
@@ -57,7 +105,7 @@ class Authentication(Operations):
         **options: Unpack[RequestOptions],
     ) -> StoreAPIKeyResponse:
         """Does what `store_api_key` does, asynchronously."""
-        return await self._async_with(options).send(calls.store_api_key(provider, api_key))
+        return await self._async.with_options(options).send(calls.store_api_key(provider, api_key))
 
     def handle_o_auth_callback(
         self,
@@ -83,7 +131,7 @@ class Authentication(Operations):
             MixBadRequestError: The code or the state is not valid.
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync_with(options).send(calls.handle_oauth_callback(provider, code, state))
+        return self._sync.with_options(options).send(calls.handle_oauth_callback(provider, code, state))
 
     async def handle_o_auth_callback_async(
         self,
@@ -94,7 +142,7 @@ class Authentication(Operations):
         **options: Unpack[RequestOptions],
     ) -> HandleOAuthCallbackResponse:
         """Does what `handle_o_auth_callback` does, asynchronously."""
-        return await self._async_with(options).send(calls.handle_oauth_callback(provider, code, state))
+        return await self._async.with_options(options).send(calls.handle_oauth_callback(provider, code, state))
 
     def start_o_auth_flow(
         self,
@@ -115,7 +163,7 @@ class Authentication(Operations):
             MixBadRequestError: The provider has no login.
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync_with(options).send(calls.start_oauth_flow(provider))
+        return self._sync.with_options(options).send(calls.start_oauth_flow(provider))
 
     async def start_o_auth_flow_async(
         self,
@@ -124,7 +172,7 @@ class Authentication(Operations):
         **options: Unpack[RequestOptions],
     ) -> StartOAuthFlowResponse:
         """Does what `start_o_auth_flow` does, asynchronously."""
-        return await self._async_with(options).send(calls.start_oauth_flow(provider))
+        return await self._async.with_options(options).send(calls.start_oauth_flow(provider))
 
     def get_auth_status(self, **options: Unpack[RequestOptions]) -> GetAuthStatusResponse:
         """Asks which model providers have a credential.
@@ -138,11 +186,11 @@ class Authentication(Operations):
         Raises:
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync_with(options).send(calls.get_auth_status())
+        return self._sync.with_options(options).send(calls.get_auth_status())
 
     async def get_auth_status_async(self, **options: Unpack[RequestOptions]) -> GetAuthStatusResponse:
         """Does what `get_auth_status` does, asynchronously."""
-        return await self._async_with(options).send(calls.get_auth_status())
+        return await self._async.with_options(options).send(calls.get_auth_status())
 
     def validate_preferred_provider(self, **options: Unpack[RequestOptions]) -> ValidatePreferredProviderResponse:
         """Asks whether the preferred provider has a credential.
@@ -156,13 +204,13 @@ class Authentication(Operations):
         Raises:
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync_with(options).send(calls.validate_preferred_provider())
+        return self._sync.with_options(options).send(calls.validate_preferred_provider())
 
     async def validate_preferred_provider_async(
         self, **options: Unpack[RequestOptions]
     ) -> ValidatePreferredProviderResponse:
         """Does what `validate_preferred_provider` does, asynchronously."""
-        return await self._async_with(options).send(calls.validate_preferred_provider())
+        return await self._async.with_options(options).send(calls.validate_preferred_provider())
 
     def delete_credentials(
         self,
@@ -182,7 +230,7 @@ class Authentication(Operations):
         Raises:
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync_with(options).send(calls.delete_credentials(provider))
+        return self._sync.with_options(options).send(calls.delete_credentials(provider))
 
     async def delete_credentials_async(
         self,
@@ -191,46 +239,4 @@ class Authentication(Operations):
         **options: Unpack[RequestOptions],
     ) -> DeleteCredentialsResponse:
         """Does what `delete_credentials` does, asynchronously."""
-        return await self._async_with(options).send(calls.delete_credentials(provider))
-
-    def get_o_auth_health(self, **options: Unpack[RequestOptions]) -> GetOAuthHealthResponse:
-        """Asks for the state of the server's OAuth tokens (Mix 0.6.6 and later).
-
-        Args:
-            **options: See `RequestOptions`.
-
-        Returns:
-            The state, token by token.
-
-        Raises:
-            MixUnsupportedError: This generation of the server has no such operation.
-            MixError: It failed; the type tells whose fault it is.
-        """
-        shell = self._sync_with(options)
-        return shell.run(flows.get_oauth_health(shell.server_api))
-
-    async def get_o_auth_health_async(self, **options: Unpack[RequestOptions]) -> GetOAuthHealthResponse:
-        """Does what `get_o_auth_health` does, asynchronously."""
-        shell = self._async_with(options)
-        return await shell.run(flows.get_oauth_health(shell.server_api))
-
-    def refresh_o_auth_tokens(self, **options: Unpack[RequestOptions]) -> RefreshOAuthTokensResponse:
-        """Lets the server refresh all its OAuth tokens (Mix 0.6.6 and later).
-
-        Args:
-            **options: See `RequestOptions`. This call is never sent twice.
-
-        Returns:
-            The server's answer.
-
-        Raises:
-            MixUnsupportedError: This generation of the server has no such operation.
-            MixError: It failed; the type tells whose fault it is.
-        """
-        shell = self._sync_with(options)
-        return shell.run(flows.refresh_oauth_tokens(shell.server_api))
-
-    async def refresh_o_auth_tokens_async(self, **options: Unpack[RequestOptions]) -> RefreshOAuthTokensResponse:
-        """Does what `refresh_o_auth_tokens` does, asynchronously."""
-        shell = self._async_with(options)
-        return await shell.run(flows.refresh_oauth_tokens(shell.server_api))
+        return await self._async.with_options(options).send(calls.delete_credentials(provider))

@@ -1,92 +1,13 @@
-"""The errors, where the documentation of Mix has them.
-
-Owns: this import path, and the one name that only the official client has. Refuses to know: what the errors mean.
-"""
+"""The errors, where the documentation of Mix has them."""
 
 from __future__ import annotations
 
-from langchain_mix.errors import (
-    Acted,
-    ErrorResponse,
-    ErrorResponseData,
-    MixAgentError,
-    MixAuthenticationError,
-    MixBadRequestError,
-    MixCheckpointDamaged,
-    MixConfigurationError,
-    MixConnectionError,
-    MixDefaultError,
-    MixError,
-    MixFileError,
-    MixHistoryDiverged,
-    MixInputError,
-    MixInternalError,
-    MixNetworkError,
-    MixNotAServerError,
-    MixNotFoundError,
-    MixOutcomeUnknown,
-    MixReplyTooLarge,
-    MixResponseError,
-    MixResumeError,
-    MixSessionBusy,
-    MixStoreContended,
-    MixStoreError,
-    MixStreamError,
-    MixTextGap,
-    MixTimeoutError,
-    MixToolCallMissing,
-    MixTurnCancelled,
-    MixTurnError,
-    MixTurnInterrupted,
-    MixTurnTimeout,
-    MixUnsupportedError,
-    MixUploadError,
-    MixUsageError,
-    ResponseValidationError,
-    RESTError,
-)
+from langchain_mix import errors as _errors
+from langchain_mix.errors import *  # noqa: F403
+from langchain_mix.errors import MixNetworkError
 
-__all__ = [
-    "Acted",
-    "ErrorResponse",
-    "ErrorResponseData",
-    "MixAgentError",
-    "MixAuthenticationError",
-    "MixBadRequestError",
-    "MixCheckpointDamaged",
-    "MixConfigurationError",
-    "MixConnectionError",
-    "MixDefaultError",
-    "MixError",
-    "MixFileError",
-    "MixHistoryDiverged",
-    "MixInputError",
-    "MixInternalError",
-    "MixNetworkError",
-    "MixNotAServerError",
-    "MixNotFoundError",
-    "MixOutcomeUnknown",
-    "MixReplyTooLarge",
-    "MixResponseError",
-    "MixResumeError",
-    "MixSessionBusy",
-    "MixStoreContended",
-    "MixStoreError",
-    "MixStreamError",
-    "MixTextGap",
-    "MixTimeoutError",
-    "MixToolCallMissing",
-    "MixTurnCancelled",
-    "MixTurnError",
-    "MixTurnInterrupted",
-    "MixTurnTimeout",
-    "MixUnsupportedError",
-    "MixUploadError",
-    "MixUsageError",
-    "NoResponseError",
-    "RESTError",
-    "ResponseValidationError",
-]
+__all__ = ["NoResponseError"]
+__all__ += _errors.__all__
 
 NoResponseError = MixNetworkError
-"""What the official client calls a request without an answer."""
+"""The official client's name for the error of a request without an answer."""

@@ -8,27 +8,29 @@ Owns: their operations. Refuses to know: how a turn runs (`Mix.turn`) and what i
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from concurrent.futures import Future
-from contextlib import contextmanager, nullcontext
-from typing import Any, Literal, TypeVar, Unpack, cast
+from contextlib import nullcontext
+from typing import Any, Literal, TypeAlias, TypeVar, Unpack, cast
 
-from langchain_mix.client._async import AsyncEventStream, in_thread, running_loop
+from langchain_mix.client._async import AsyncEventStream, AsyncTransport, in_thread, running_loop
 from langchain_mix.client._async_turn import AsyncTurnStream
-from langchain_mix.client._failures import broken_stream
-from langchain_mix.client._operations import AsyncShell, Operations, RequestOptions, SyncShell
-from langchain_mix.client._slots import SLOTS
-from langchain_mix.client._sync import EventStream
+from langchain_mix.client._config import RequestOptions
+from langchain_mix.client._core import Core, broken_stream
+from langchain_mix.client._sync import EventStream, SyncTransport
 from langchain_mix.client._sync_turn import TurnStream
-from langchain_mix.client._turns import PermissionPolicy, TurnRequest
+from langchain_mix.client._turns import SESSION_LOCKS, PermissionPolicy, TurnRequest
+from langchain_mix.client.basesdk import BaseSDK
 from langchain_mix.errors import MixUsageError
+from langchain_mix.fifo_lock import LockTicket
 from langchain_mix.protocol import calls, flows, sending
+from langchain_mix.protocol.call import Flow
 from langchain_mix.protocol.models import PROCESSING, BackendMessage, SendMessageResponse, ThinkingLevel
 
 T = TypeVar("T")
 
 
-class Messages(Operations):
+class Messages(BaseSDK):
     """Sends, lists and searches messages."""
 
     def get_history(
@@ -38,7 +40,7 @@ class Messages(Operations):
         offset: int | None = None,
         **options: Unpack[RequestOptions],
     ) -> list[BackendMessage]:
-        """Lists what users said in all sessions, newest first.
+        """Lists the messages of users in all sessions, newest first.
 
         Args:
             limit: How many, at least 1; the server's default is 50.
@@ -52,7 +54,7 @@ class Messages(Operations):
             MixInputError: A number for which the server would silently take its default.
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync_with(options).send(calls.message_history(limit=limit, offset=offset))
+        return self._sync.with_options(options).send(calls.message_history(limit=limit, offset=offset))
 
     async def get_history_async(
         self,
@@ -62,7 +64,7 @@ class Messages(Operations):
         **options: Unpack[RequestOptions],
     ) -> list[BackendMessage]:
         """Does what `get_history` does, asynchronously."""
-        return await self._async_with(options).send(calls.message_history(limit=limit, offset=offset))
+        return await self._async.with_options(options).send(calls.message_history(limit=limit, offset=offset))
 
     def list_session(
         self,
@@ -82,7 +84,7 @@ class Messages(Operations):
         Raises:
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync_with(options).send(calls.list_messages(id))
+        return self._sync.with_options(options).send(calls.list_messages(id))
 
     async def list_session_async(
         self,
@@ -91,7 +93,7 @@ class Messages(Operations):
         **options: Unpack[RequestOptions],
     ) -> list[BackendMessage]:
         """Does what `list_session` does, asynchronously."""
-        return await self._async_with(options).send(calls.list_messages(id))
+        return await self._async.with_options(options).send(calls.list_messages(id))
 
     def send(
         self,
@@ -122,8 +124,8 @@ class Messages(Operations):
             wait: Whether to wait for the end of the turn. If not, the result is what the server answers at once: on
                 Mix 0.6.5 and later only that it works on the message.
             command: The text is meant as a server command, such as `/help`. Its answer is that of the command.
-            permissions: How permission requests are answered; see `Mix.turn`. The default leaves them to whoever
-                watches the session's event stream, and the server denies after 30 s. Without `wait` nobody answers
+            permissions: How permission requests are answered; see `Mix.turn`. The default leaves them to a reader of
+                the session's event stream, and the server denies after 30 s. Without `wait` nobody answers
                 here.
             multitask_strategy: What to do if the session runs another turn of this process: `"reject"` raises
                 `MixSessionBusy`, `"enqueue"` waits for it. Without `wait` it is not checked.
@@ -144,7 +146,7 @@ class Messages(Operations):
             MixTurnError: The turn did not end well; the subclass tells how, and `turn` what is known of it.
             MixError: It failed otherwise; the type tells whose fault it is.
         """
-        shell = self._sync_with(options)
+        shell = self._sync.with_options(options)
         request = TurnRequest(
             session_id=id,
             text=text,
@@ -156,36 +158,16 @@ class Messages(Operations):
             permissions=permissions,
             multitask_strategy=multitask_strategy,
         )
-        if shell.core.listening(id) and (_may_go_direct(request) or not wait):
-            shell.run(flows.learn_turns(shell.server_api, id))
-            if shell.server_api.detected.supports("stream_write") is True:
-                return self._send_through(shell, request, wait=wait)
-        if not wait:
-            bare = sending.send_message(
-                shell.server_api,
-                id,
-                text,
-                command=command,
-                plan_mode=plan_mode,
-                thinking_level=thinking_level,
-                max_steps=max_steps,
-            )
-            return shell.run(bare)
-        if _may_go_direct(request):
-            shell.run(flows.learn_turns(shell.server_api, id))
-            if shell.server_api.detected.supports("stream_write") is True:
-                with _slot(shell.core.settings.server, id):
-                    direct = sending.send_and_read(
-                        shell.server_api,
-                        id,
-                        text,
-                        command=command,
-                        plan_mode=plan_mode,
-                        thinking_level=thinking_level,
-                        max_steps=max_steps,
-                    )
-                    return shell.run(direct)
-        return sending.message_of(TurnStream(shell, request).run())
+        match shell.run(_choose_route(shell.core, request, wait=wait)):
+            case "open_stream":
+                return _send_on_open_stream(shell, request, wait=wait)
+            case "bare":
+                return shell.run(sending.send_message(shell.server_api, id, text, **_fields(request)))
+            case "direct":
+                with _claimed(shell.core, request):
+                    return shell.run(sending.send_and_read(shell.server_api, id, text, **_fields(request)))
+            case _:
+                return sending.message_of(TurnStream(shell, request).run())
 
     async def send_async(
         self,
@@ -203,7 +185,7 @@ class Messages(Operations):
         **options: Unpack[RequestOptions],
     ) -> SendMessageResponse:
         """Does what `send` does, asynchronously."""
-        shell = self._async_with(options)
+        shell = self._async.with_options(options)
         request = TurnRequest(
             session_id=id,
             text=text,
@@ -215,72 +197,94 @@ class Messages(Operations):
             permissions=permissions,
             multitask_strategy=multitask_strategy,
         )
-        if shell.core.listening(id) and (_may_go_direct(request) or not wait):
-            await shell.run(flows.learn_turns(shell.server_api, id))
-            if shell.server_api.detected.supports("stream_write") is True:
-                return await self._send_through_async(shell, request, wait=wait)
+        match await shell.run(_choose_route(shell.core, request, wait=wait)):
+            case "open_stream":
+                return await _send_on_open_stream_async(shell, request, wait=wait)
+            case "bare":
+                return await shell.run(sending.send_message(shell.server_api, id, text, **_fields(request)))
+            case "direct":
+                with _claimed(shell.core, request):
+                    return await shell.run(sending.send_and_read(shell.server_api, id, text, **_fields(request)))
+            case _:
+                return sending.message_of(await AsyncTurnStream(shell, request).run())
+
+
+_Route: TypeAlias = Literal["turn", "open_stream", "direct", "bare"]
+
+
+def _choose_route(core: Core, request: TurnRequest, *, wait: bool) -> Flow[_Route]:
+    """Decides how a message is sent.
+
+    Mix 0.5 answers a message with the text of its whole turn, and shows the turn on streams only if the message is
+    written to them. A turn on a stream of ours would run once more on every other stream of the session that is open.
+
+    Args:
+        core: The core of the server.
+        request: The message.
+        wait: True to wait for the end of the turn.
+
+    Returns:
+        `"open_stream"` to write to the stream that the user has open, where the events are expected; `"direct"` for a
+        message whose answer has all that is needed; `"bare"` to take the server's answer as it is; else `"turn"`.
+    """
+    server_api, writes_to_streams = core.server_api, False
+    watched = bool(core.open_streams(request.session_id))
+    direct = wait and _needs_answer_only(request)
+    if direct or (watched and not wait):
+        yield from flows.learn_turns(server_api, request.session_id)
+        writes_to_streams = server_api.detected.supports("stream_write") is True
+    if writes_to_streams and watched:
+        return "open_stream"
+    if not wait:
+        return "bare"
+    return "direct" if writes_to_streams else "turn"
+
+
+def _needs_answer_only(request: TurnRequest) -> bool:
+    return request.permissions == "ignore" and request.timeout is None and request.multitask_strategy == "reject"
+
+
+def _fields(request: TurnRequest) -> dict[str, Any]:
+    return {
+        "command": request.command,
+        "plan_mode": request.plan_mode,
+        "thinking_level": request.thinking_level,
+        "max_steps": request.max_steps,
+    }
+
+
+def _send_on_open_stream(shell: SyncTransport, request: TurnRequest, *, wait: bool) -> SendMessageResponse:
+    """Writes a message to the stream that the user has open (Mix 0.5), where its events are expected."""
+    stream = _only_stream(shell.core.open_streams(request.session_id))
+    settings = shell.core.settings
+    with _claimed(shell.core, request) if wait else nullcontext():
+        call = request.message_call(shell.server_api.detected)
+        if not _wait(stream, lambda: stream.wait_until_connected(settings.liveness)):
+            raise stream.problem or broken_stream(None, sent=str(call))
+        before = len(stream.buffer.terminal_events)
+        shell.send(call)
         if not wait:
-            bare = sending.send_message(
-                shell.server_api,
-                id,
-                text,
-                command=command,
-                plan_mode=plan_mode,
-                thinking_level=thinking_level,
-                max_steps=max_steps,
-            )
-            return await shell.run(bare)
-        if _may_go_direct(request):
-            await shell.run(flows.learn_turns(shell.server_api, id))
-            if shell.server_api.detected.supports("stream_write") is True:
-                with _slot(shell.core.settings.server, id):
-                    direct = sending.send_and_read(
-                        shell.server_api,
-                        id,
-                        text,
-                        command=command,
-                        plan_mode=plan_mode,
-                        thinking_level=thinking_level,
-                        max_steps=max_steps,
-                    )
-                    return await shell.run(direct)
-        return sending.message_of(await AsyncTurnStream(shell, request).run())
+            return SendMessageResponse(session_id=request.session_id, status=PROCESSING)
+        ending = _wait(stream, lambda: stream.wait_for_terminal_event(before, settings.stall))
+        return shell.run(sending.read_ending(request.session_id, request.sent_text(shell.server_api.detected), ending))
 
-    @staticmethod
-    def _send_through(shell: SyncShell, request: TurnRequest, *, wait: bool) -> SendMessageResponse:
-        """Writes a message to the stream that the user has open (Mix 0.5), where its events are expected."""
-        stream = _only_stream(shell.core.listening(request.session_id))
-        settings = shell.core.settings
-        with _slot(settings.server, request.session_id) if wait else nullcontext():
-            call = request.message_call(shell.server_api.detected)
-            if not _wait(stream, lambda: stream.await_connected(settings.liveness)):
-                raise stream.problem or broken_stream(None, sent=str(call))
-            before = len(stream.read_ahead.endings)
-            shell.send(call)
-            if not wait:
-                return SendMessageResponse(session_id=request.session_id, status=PROCESSING)
-            ending = _wait(stream, lambda: stream.await_ending(before, settings.stall))
-            return shell.run(
-                sending.read_ending(request.session_id, request.sent_text(shell.server_api.detected), ending)
-            )
 
-    @staticmethod
-    async def _send_through_async(shell: AsyncShell, request: TurnRequest, *, wait: bool) -> SendMessageResponse:
-        """Does what `_send_through` does, asynchronously."""
-        stream = _only_stream(shell.core.listening(request.session_id))
-        settings = shell.core.settings
-        with _slot(settings.server, request.session_id) if wait else nullcontext():
-            call = request.message_call(shell.server_api.detected)
-            if not await _wait_async(stream, lambda: stream.await_connected(settings.liveness)):
-                raise stream.problem or broken_stream(None, sent=str(call))
-            before = len(stream.read_ahead.endings)
-            await shell.send(call)
-            if not wait:
-                return SendMessageResponse(session_id=request.session_id, status=PROCESSING)
-            ending = await _wait_async(stream, lambda: stream.await_ending(before, settings.stall))
-            return await shell.run(
-                sending.read_ending(request.session_id, request.sent_text(shell.server_api.detected), ending)
-            )
+async def _send_on_open_stream_async(shell: AsyncTransport, request: TurnRequest, *, wait: bool) -> SendMessageResponse:
+    """Does what `_send_on_open_stream` does, asynchronously."""
+    stream = _only_stream(shell.core.open_streams(request.session_id))
+    settings = shell.core.settings
+    with _claimed(shell.core, request) if wait else nullcontext():
+        call = request.message_call(shell.server_api.detected)
+        if not await _wait_async(stream, lambda: stream.wait_until_connected(settings.liveness)):
+            raise stream.problem or broken_stream(None, sent=str(call))
+        before = len(stream.buffer.terminal_events)
+        await shell.send(call)
+        if not wait:
+            return SendMessageResponse(session_id=request.session_id, status=PROCESSING)
+        ending = await _wait_async(stream, lambda: stream.wait_for_terminal_event(before, settings.stall))
+        return await shell.run(
+            sending.read_ending(request.session_id, request.sent_text(shell.server_api.detected), ending)
+        )
 
 
 def _only_stream(streams: Sequence[EventStream | AsyncEventStream]) -> EventStream | AsyncEventStream:
@@ -323,23 +327,5 @@ def _in_loop_of(stream: AsyncEventStream, reading: Callable[[], T | Awaitable[T]
     return asyncio.run_coroutine_threadsafe(cast("Coroutine[Any, Any, T]", reading()), stream.loop)
 
 
-def _may_go_direct(request: TurnRequest) -> bool:
-    """Whether nothing but the answer is needed of the turn.
-
-    Mix 0.5 answers a message with the text of its whole turn. A turn on a stream of ours would run once more on every
-    other stream of the session that is open.
-    """
-    return request.permissions == "ignore" and request.timeout is None and request.multitask_strategy == "reject"
-
-
-@contextmanager
-def _slot(server: str, session_id: str) -> Iterator[None]:
-    ticket = SLOTS.enter((server, session_id), _nobody_waits, wait=False)
-    try:
-        yield
-    finally:
-        SLOTS.leave(ticket)
-
-
-def _nobody_waits() -> None:
-    """A slot that is taken is refused, not waited for."""
+def _claimed(core: Core, request: TurnRequest) -> LockTicket[None]:
+    return SESSION_LOCKS.claim((core.settings.server, request.session_id), wait=False)

@@ -1,9 +1,9 @@
 """`Mix`: one client of one server.
 
-Owns: what users hold in their hands: sub-clients, turns, and the end of connections.
+Owns: the object that users have: sub-clients, turns, and the end of connections.
 Refuses to know: any single operation (the sub-clients) and how turns are driven (`_sync_turn.py`, `_async_turn.py`).
 
-What it stands on is loaded when it is first used: naming `Mix` costs nothing, the HTTP library included.
+Everything below it, the HTTP library included, is imported when it is first used: importing `Mix` is cheap.
 """
 
 from __future__ import annotations
@@ -19,21 +19,17 @@ if TYPE_CHECKING:
     import httpx
 
     from langchain_mix.client._async_turn import AsyncTurnStream
-    from langchain_mix.client._operations import RequestOptions
+    from langchain_mix.client._config import RequestOptions
     from langchain_mix.client._sync_turn import TurnStream
     from langchain_mix.client._turns import NotificationPolicy, PermissionPolicy
-    from langchain_mix.client.authentication import Authentication
+    from langchain_mix.client.authentication import Authentication, Health, Internal
     from langchain_mix.client.files import Files
-    from langchain_mix.client.health import Health
-    from langchain_mix.client.internal import Internal
     from langchain_mix.client.messages import Messages
-    from langchain_mix.client.notifications import Notifications
-    from langchain_mix.client.permissions import Permissions
+    from langchain_mix.client.permissions import Notifications, Permissions
     from langchain_mix.client.preferences import Preferences
     from langchain_mix.client.sessions import Sessions
     from langchain_mix.client.streaming import Streaming
-    from langchain_mix.client.system import System
-    from langchain_mix.client.tools import Tools
+    from langchain_mix.client.system import System, Tools
     from langchain_mix.client.types import Unset
     from langchain_mix.protocol.api import ApiKnowledge, ApiVersion
     from langchain_mix.protocol.call import Call, Flow, Together
@@ -115,11 +111,11 @@ class Mix:
                 client is of another library than httpx. The first operation raises it too, where the environment names
                 a proxy (`HTTP_PROXY`, `NO_PROXY`, …) that cannot be used.
         """
-        from langchain_mix.client._async import AsyncTransport
+        from langchain_mix.client._async import AsyncConnections, AsyncTransport
+        from langchain_mix.client._config import read_settings
         from langchain_mix.client._core import Core
-        from langchain_mix.client._settings import read_settings
-        from langchain_mix.client._sync import SyncTransport
-        from langchain_mix.client.http_clients import check_clients
+        from langchain_mix.client._sync import SyncConnections, SyncTransport
+        from langchain_mix.client.httpclient import check_clients
         from langchain_mix.client.types import given
 
         check_clients(client, async_client)
@@ -136,11 +132,11 @@ class Mix:
         )
         self._core = Core(settings)
         self.server_api = self._core.server_api
-        self._sync = SyncTransport(self._core, client)
-        self._async = AsyncTransport(self._core, async_client)
+        self._sync = SyncTransport(self._core, SyncConnections(client))
+        self._async = AsyncTransport(self._core, AsyncConnections(async_client))
 
     def __repr__(self) -> str:
-        """Which server it talks to."""
+        """Returns the client with its server's URL."""
         return f"Mix({self.server_url!r})"
 
     # What is known
@@ -164,12 +160,12 @@ class Mix:
 
     def close(self) -> None:
         """Closes the connections of synchronous operations. The next one opens new ones."""
-        self._sync.close()
+        self._sync.connections.close()
 
     async def aclose(self) -> None:
         """Closes the connections of synchronous operations and those of the running event loop."""
-        await self._async.close()
-        self._sync.close()
+        await self._async.connections.close()
+        self._sync.connections.close()
 
     def __enter__(self) -> Self:
         """Keeps the client open until the block ends."""
@@ -211,9 +207,9 @@ class Mix:
         began: float | None = None,
         **options: Unpack[RequestOptions],
     ) -> TurnStream:
-        """Sends a message and tells all that happens until its turn is over.
+        """Sends a message and reports all that happens until its turn is over.
 
-        Nothing is sent before the first update is asked for. Leaving early, by `close`, a `with` block or an exception
+        Nothing is sent before the first update is requested. Leaving early, by `close`, a `with` block or an exception
         in the loop, cancels the turn at the server. A message is sent at most once: if its answer or the stream is
         lost, the stored messages decide what became of it.
 
@@ -262,7 +258,6 @@ class Mix:
                 `MixOutcomeUnknown` (nothing tells whether the message arrived). `turn` of each is what is
                 known.
         """
-        from langchain_mix.client._operations import SyncShell
         from langchain_mix.client._sync_turn import TurnStream
         from langchain_mix.client._turns import TurnRequest
 
@@ -281,7 +276,7 @@ class Mix:
             rows_before=rows_before,
             began=began,
         )
-        return TurnStream(SyncShell(self._sync, options), request)
+        return TurnStream(self._sync.with_options(options), request)
 
     def turn_async(
         self,
@@ -307,7 +302,6 @@ class Mix:
             The turn, not begun: iterate over it with `async for`, or `await` its `run()`.
         """
         from langchain_mix.client._async_turn import AsyncTurnStream
-        from langchain_mix.client._operations import AsyncShell
         from langchain_mix.client._turns import TurnRequest
 
         request = TurnRequest(
@@ -325,7 +319,7 @@ class Mix:
             rows_before=rows_before,
             began=began,
         )
-        return AsyncTurnStream(AsyncShell(self._async, options), request)
+        return AsyncTurnStream(self._async.with_options(options), request)
 
     def run(self, flow: Flow[T], *, until: float | None = None) -> T:
         """Runs several calls in a row; see `langchain_mix.protocol.call.Flow`.
@@ -340,13 +334,13 @@ class Mix:
         Raises:
             MixError: A call failed and the flow did not expect it.
         """
-        from langchain_mix.client._settings import CallOptions
+        from langchain_mix.client._config import CallOptions
 
         return self._sync.run(flow, CallOptions(until=until))
 
     async def run_async(self, flow: Flow[T], *, until: float | None = None) -> T:
         """Does what `run` does, asynchronously."""
-        from langchain_mix.client._settings import CallOptions
+        from langchain_mix.client._config import CallOptions
 
         return await self._async.run(flow, CallOptions(until=until))
 
@@ -373,7 +367,7 @@ class Mix:
 
         Args:
             call: The call; its result is decoded from the head of the answer.
-            write: Takes each piece of the content.
+            write: Called with each piece of the content.
 
         Returns:
             The result of the call.
@@ -434,7 +428,7 @@ class Mix:
     @cached_property
     def notifications(self) -> Notifications:
         """Answers to notifications (Mix 0.8)."""
-        from langchain_mix.client.notifications import Notifications
+        from langchain_mix.client.permissions import Notifications
 
         return Notifications(self._sync, self._async)
 
@@ -455,20 +449,20 @@ class Mix:
     @cached_property
     def health(self) -> Health:
         """The state of OAuth tokens; see also `authentication`."""
-        from langchain_mix.client.health import Health
+        from langchain_mix.client.authentication import Health
 
         return Health(self._sync, self._async)
 
     @cached_property
     def internal(self) -> Internal:
         """Upkeep of OAuth tokens; see also `authentication`."""
-        from langchain_mix.client.internal import Internal
+        from langchain_mix.client.authentication import Internal
 
         return Internal(self._sync, self._async)
 
     @cached_property
     def tools(self) -> Tools:
         """The server's tools."""
-        from langchain_mix.client.tools import Tools
+        from langchain_mix.client.system import Tools
 
         return Tools(self._sync, self._async)

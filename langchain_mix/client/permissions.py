@@ -1,7 +1,4 @@
-"""Answers to the permission requests of a running turn.
-
-Owns: their operations. Refuses to know: policies (`Mix.turn`).
-"""
+"""Answers to the permission requests and the notifications of a running turn, one by one; `Mix.turn` has policies."""
 
 # ruff: noqa: A002  # `id` is what the documentation of Mix calls these arguments.
 
@@ -9,12 +6,13 @@ from __future__ import annotations
 
 from typing import Unpack
 
-from langchain_mix.client._operations import Operations, RequestOptions
-from langchain_mix.protocol import calls
-from langchain_mix.protocol.models import DenyPermissionResponse, GrantPermissionResponse
+from langchain_mix.client._config import RequestOptions
+from langchain_mix.client.basesdk import BaseSDK
+from langchain_mix.protocol import calls, flows
+from langchain_mix.protocol.models import DenyPermissionResponse, GrantPermissionResponse, RespondToNotificationType
 
 
-class Permissions(Operations):
+class Permissions(BaseSDK):
     """Grants and denies."""
 
     def deny(
@@ -35,7 +33,7 @@ class Permissions(Operations):
         Raises:
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync_with(options).send(calls.deny_permission(id))
+        return self._sync.with_options(options).send(calls.deny_permission(id))
 
     async def deny_async(
         self,
@@ -44,7 +42,7 @@ class Permissions(Operations):
         **options: Unpack[RequestOptions],
     ) -> DenyPermissionResponse:
         """Does what `deny` does, asynchronously."""
-        return await self._async_with(options).send(calls.deny_permission(id))
+        return await self._async.with_options(options).send(calls.deny_permission(id))
 
     def grant(
         self,
@@ -64,7 +62,7 @@ class Permissions(Operations):
         Raises:
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync_with(options).send(calls.grant_permission(id))
+        return self._sync.with_options(options).send(calls.grant_permission(id))
 
     async def grant_async(
         self,
@@ -73,4 +71,45 @@ class Permissions(Operations):
         **options: Unpack[RequestOptions],
     ) -> GrantPermissionResponse:
         """Does what `grant` does, asynchronously."""
-        return await self._async_with(options).send(calls.grant_permission(id))
+        return await self._async.with_options(options).send(calls.grant_permission(id))
+
+
+class Notifications(BaseSDK):
+    """Responds to notifications (Mix 0.8 and later)."""
+
+    def respond_to_notification(
+        self,
+        *,
+        id: str,
+        type_: RespondToNotificationType | str,
+        value: str | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> None:
+        """Answers a notification (Mix 0.8 and later).
+
+        Args:
+            id: The notification, from its event.
+            type_: How it is answered; the event's `response_type`.
+            value: The text or the choice.
+            **options: See `RequestOptions`. This call is never sent twice.
+
+        Raises:
+            MixInputError: The type is empty.
+            MixDefaultError: It was answered before, or its time is over (status 404).
+            MixUnsupportedError: This generation of the server has no such operation.
+            MixError: It failed; the type tells whose fault it is.
+        """
+        shell = self._sync.with_options(options)
+        return shell.run(flows.respond_to_notification(shell.server_api, id, type_, value))
+
+    async def respond_to_notification_async(
+        self,
+        *,
+        id: str,
+        type_: RespondToNotificationType | str,
+        value: str | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> None:
+        """Does what `respond_to_notification` does, asynchronously."""
+        shell = self._async.with_options(options)
+        return await shell.run(flows.respond_to_notification(shell.server_api, id, type_, value))

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Unpack
 
-from langchain_mix.client._operations import Operations, RequestOptions
+from langchain_mix.client._config import RequestOptions
+from langchain_mix.client.basesdk import BaseSDK
 from langchain_mix.protocol import flows
 from langchain_mix.protocol.models import (
     GetAvailableProvidersResponse,
@@ -19,7 +20,7 @@ from langchain_mix.protocol.models import (
 )
 
 
-class Preferences(Operations):
+class Preferences(BaseSDK):
     """Reads and changes what all sessions of the server prefer (Mix before `next`)."""
 
     def get_preferences(self, **options: Unpack[RequestOptions]) -> GetPreferencesResponse:
@@ -35,12 +36,12 @@ class Preferences(Operations):
             MixUnsupportedError: This generation of the server has no such operation.
             MixError: It failed; the type tells whose fault it is.
         """
-        shell = self._sync_with(options)
+        shell = self._sync.with_options(options)
         return shell.run(flows.get_preferences(shell.server_api))
 
     async def get_preferences_async(self, **options: Unpack[RequestOptions]) -> GetPreferencesResponse:
         """Does what `get_preferences` does, asynchronously."""
-        shell = self._async_with(options)
+        shell = self._async.with_options(options)
         return await shell.run(flows.get_preferences(shell.server_api))
 
     def update_preferences(
@@ -78,7 +79,7 @@ class Preferences(Operations):
             MixUnsupportedError: This generation of the server has no such operation.
             MixError: It failed; the type tells whose fault it is.
         """
-        shell = self._sync_with(options)
+        shell = self._sync.with_options(options)
         return shell.run(
             flows.update_preferences(
                 shell.server_api,
@@ -105,7 +106,7 @@ class Preferences(Operations):
         **options: Unpack[RequestOptions],
     ) -> UpdatePreferencesResponse:
         """Does what `update_preferences` does, asynchronously."""
-        shell = self._async_with(options)
+        shell = self._async.with_options(options)
         return await shell.run(
             flows.update_preferences(
                 shell.server_api,
@@ -132,14 +133,14 @@ class Preferences(Operations):
             MixUnsupportedError: This generation of the server has no such operation.
             MixError: It failed; the type tells whose fault it is.
         """
-        shell = self._sync_with(options)
+        shell = self._sync.with_options(options)
         return shell.run(flows.get_available_providers(shell.server_api))
 
     async def get_available_providers_async(
         self, **options: Unpack[RequestOptions]
     ) -> dict[str, GetAvailableProvidersResponse]:
         """Does what `get_available_providers` does, asynchronously."""
-        shell = self._async_with(options)
+        shell = self._async.with_options(options)
         return await shell.run(flows.get_available_providers(shell.server_api))
 
     def reset_preferences(self, **options: Unpack[RequestOptions]) -> ResetPreferencesResponse:
@@ -155,10 +156,10 @@ class Preferences(Operations):
             MixUnsupportedError: This generation of the server has no such operation.
             MixError: It failed; the type tells whose fault it is.
         """
-        shell = self._sync_with(options)
+        shell = self._sync.with_options(options)
         return shell.run(flows.reset_preferences(shell.server_api))
 
     async def reset_preferences_async(self, **options: Unpack[RequestOptions]) -> ResetPreferencesResponse:
         """Does what `reset_preferences` does, asynchronously."""
-        shell = self._async_with(options)
+        shell = self._async.with_options(options)
         return await shell.run(flows.reset_preferences(shell.server_api))

@@ -1,7 +1,4 @@
-"""The operations on preferences, under the name that official releases before 0.8 give them.
-
-Owns: that name. Refuses to know: the operations.
-"""
+"""The operations on preferences, where official releases before 0.8 have them."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""The client, where the official client has it.
-
-Owns: this import path. Refuses to know: the client.
-"""
+"""The client, where the official client has it."""
 
 from __future__ import annotations
 

@@ -1,11 +1,8 @@
-"""The settings of a client, under the name that the official client gives them.
-
-Owns: that name, and the documented servers. Refuses to know: what settings do.
-"""
+"""The settings of a client and the documented servers, where the official client has them."""
 
 from __future__ import annotations
 
-from langchain_mix.client._settings import DEFAULT_URL, Settings
+from langchain_mix.client._config import DEFAULT_URL, Settings
 
 __all__ = ["SERVERS", "SDKConfiguration"]
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias, Unpack
 
-from langchain_mix.client._operations import RequestOptions
-from langchain_mix.client._session_history import SessionHistory
+from langchain_mix.client._config import RequestOptions
+from langchain_mix.client.basesdk import BaseSDK
 from langchain_mix.protocol import calls, flows
 from langchain_mix.protocol.models import (
     BrowserMode,
     Callback,
     CancelSessionProcessingResponse,
+    ExportSession,
     PromptMode,
     SessionData,
     SessionType,
@@ -24,11 +25,11 @@ from langchain_mix.protocol.models import (
 )
 
 SessionListing: TypeAlias = list[SessionData]
-"""A list of sessions. The class below has a method named `list`, so that its annotations cannot say so themselves."""
+"""A list of sessions. The class below has a method named `list`, which its annotations would mean."""
 
 
-class Sessions(SessionHistory):
-    """Creates, lists, reads, changes and deletes sessions."""
+class Sessions(BaseSDK):
+    """Creates, lists, reads, changes, copies, rewinds, exports and deletes sessions."""
 
     def list(
         self,
@@ -48,7 +49,7 @@ class Sessions(SessionHistory):
         Raises:
             MixError: It failed; the type tells whose fault it is.
         """
-        shell = self._sync_with(options)
+        shell = self._sync.with_options(options)
         return shell.send(calls.list_sessions(shell.server_api.detected, include_subagents=include_subagents))
 
     async def list_async(
@@ -58,7 +59,7 @@ class Sessions(SessionHistory):
         **options: Unpack[RequestOptions],
     ) -> SessionListing:
         """Does what `list` does, asynchronously."""
-        shell = self._async_with(options)
+        shell = self._async.with_options(options)
         return await shell.send(calls.list_sessions(shell.server_api.detected, include_subagents=include_subagents))
 
     def create(
@@ -102,7 +103,7 @@ class Sessions(SessionHistory):
             MixUnsupportedError: This generation of the server does not know an argument.
             MixError: It failed; the type tells whose fault it is.
         """
-        shell = self._sync_with(options)
+        shell = self._sync.with_options(options)
         return shell.run(
             flows.start_session(
                 shell.server_api,
@@ -135,7 +136,7 @@ class Sessions(SessionHistory):
         **options: Unpack[RequestOptions],
     ) -> SessionData:
         """Does what `create` does, asynchronously."""
-        shell = self._async_with(options)
+        shell = self._async.with_options(options)
         return await shell.run(
             flows.start_session(
                 shell.server_api,
@@ -171,7 +172,7 @@ class Sessions(SessionHistory):
             MixNotFoundError: There is no such session.
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync_with(options).send(calls.get_session(id))
+        return self._sync.with_options(options).send(calls.get_session(id))
 
     async def get_async(
         self,
@@ -180,7 +181,7 @@ class Sessions(SessionHistory):
         **options: Unpack[RequestOptions],
     ) -> SessionData:
         """Does what `get` does, asynchronously."""
-        return await self._async_with(options).send(calls.get_session(id))
+        return await self._async.with_options(options).send(calls.get_session(id))
 
     def delete(
         self,
@@ -198,7 +199,7 @@ class Sessions(SessionHistory):
             MixNotFoundError: There is no such session.
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync_with(options).send(calls.delete_session(id))
+        return self._sync.with_options(options).send(calls.delete_session(id))
 
     async def delete_async(
         self,
@@ -207,7 +208,7 @@ class Sessions(SessionHistory):
         **options: Unpack[RequestOptions],
     ) -> None:
         """Does what `delete` does, asynchronously."""
-        return await self._async_with(options).send(calls.delete_session(id))
+        return await self._async.with_options(options).send(calls.delete_session(id))
 
     def update_session_callbacks(
         self,
@@ -232,7 +233,7 @@ class Sessions(SessionHistory):
             MixUnsupportedError: This generation of the server has no such operation.
             MixError: It failed; the type tells whose fault it is.
         """
-        shell = self._sync_with(options)
+        shell = self._sync.with_options(options)
         return shell.run(flows.update_session_callbacks(shell.server_api, id, callbacks))
 
     async def update_session_callbacks_async(
@@ -243,7 +244,7 @@ class Sessions(SessionHistory):
         **options: Unpack[RequestOptions],
     ) -> SessionData:
         """Does what `update_session_callbacks` does, asynchronously."""
-        shell = self._async_with(options)
+        shell = self._async.with_options(options)
         return await shell.run(flows.update_session_callbacks(shell.server_api, id, callbacks))
 
     def cancel_processing(
@@ -264,7 +265,7 @@ class Sessions(SessionHistory):
         Raises:
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync_with(options).send(calls.cancel_session(id))
+        return self._sync.with_options(options).send(calls.cancel_session(id))
 
     async def cancel_processing_async(
         self,
@@ -273,4 +274,117 @@ class Sessions(SessionHistory):
         **options: Unpack[RequestOptions],
     ) -> CancelSessionProcessingResponse:
         """Does what `cancel_processing` does, asynchronously."""
-        return await self._async_with(options).send(calls.cancel_session(id))
+        return await self._async.with_options(options).send(calls.cancel_session(id))
+
+    def fork(
+        self,
+        *,
+        id: str,
+        message_index: int,
+        title: str | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> SessionData:
+        """Copies the beginning of a session into a new one (Mix before 0.8).
+
+        Prompt, callbacks and files are not copied.
+
+        Args:
+            id: The session.
+            message_index: How many stored messages to copy, counted from the first; rows of role `tool` count too.
+            title: The new session's title; the server's default is `Forked Session`.
+            **options: See `RequestOptions`. This call is never sent twice.
+
+        Returns:
+            The new session. Its counters are 0, whatever was copied.
+
+        Raises:
+            MixInputError: The index is negative.
+            MixNotFoundError: There is no such session.
+            MixUnsupportedError: This generation of the server has no such operation.
+            MixError: It failed; the type tells whose fault it is.
+        """
+        shell = self._sync.with_options(options)
+        return shell.run(flows.fork_session(shell.server_api, id, message_index, title))
+
+    async def fork_async(
+        self,
+        *,
+        id: str,
+        message_index: int,
+        title: str | None = None,
+        **options: Unpack[RequestOptions],
+    ) -> SessionData:
+        """Does what `fork` does, asynchronously."""
+        shell = self._async.with_options(options)
+        return await shell.run(flows.fork_session(shell.server_api, id, message_index, title))
+
+    def rewind_session(
+        self,
+        *,
+        id: str,
+        message_id: str,
+        cleanup_media: bool = False,
+        **options: Unpack[RequestOptions],
+    ) -> SessionData:
+        """Deletes every message after one; that one and all before it stay.
+
+        A turn that runs meanwhile goes on and appends after it.
+
+        Args:
+            id: The session.
+            message_id: The last message to keep, of any role.
+            cleanup_media: Whether private files of the session that are younger are deleted too.
+            **options: See `RequestOptions`. This call is never sent twice.
+
+        Returns:
+            The session.
+
+        Raises:
+            MixInputError: The message id is empty.
+            MixNotFoundError: There is no such session or message.
+            MixError: It failed; the type tells whose fault it is.
+        """
+        return self._sync.with_options(options).send(calls.rewind_session(id, message_id, cleanup_media=cleanup_media))
+
+    async def rewind_session_async(
+        self,
+        *,
+        id: str,
+        message_id: str,
+        cleanup_media: bool = False,
+        **options: Unpack[RequestOptions],
+    ) -> SessionData:
+        """Does what `rewind_session` does, asynchronously."""
+        return await self._async.with_options(options).send(
+            calls.rewind_session(id, message_id, cleanup_media=cleanup_media)
+        )
+
+    def export_session(
+        self,
+        *,
+        id: str,
+        **options: Unpack[RequestOptions],
+    ) -> ExportSession:
+        """Reads the whole transcript of a session.
+
+        Args:
+            id: The session.
+            **options: See `RequestOptions`.
+
+        Returns:
+            The transcript, oldest message first. It never has the results of tools.
+
+        Raises:
+            MixNotFoundError: There is no such session.
+            MixError: It failed; the type tells whose fault it is.
+        """
+        return self._sync.with_options(options).send(calls.export_session(id))
+
+    async def export_session_async(
+        self,
+        *,
+        id: str,
+        **options: Unpack[RequestOptions],
+    ) -> ExportSession:
+        """Does what `export_session` does, asynchronously."""
+        return await self._async.with_options(options).send(calls.export_session(id))

@@ -1,7 +1,4 @@
-"""Event streams as they are, without turns.
-
-Owns: their operations. Refuses to know: what events mean; `Mix.turn` knows.
-"""
+"""Event streams as they are, without turns; `Mix.turn` knows what their events mean."""
 
 # ruff: noqa: A002  # `id` is what the documentation of Mix calls these arguments.
 
@@ -10,14 +7,14 @@ from __future__ import annotations
 from typing import Unpack
 
 from langchain_mix.client._async import AsyncEventStream
-from langchain_mix.client._operations import Operations, RequestOptions
-from langchain_mix.client._settings import CallOptions
+from langchain_mix.client._config import CallOptions, RequestOptions
 from langchain_mix.client._sync import EventStream
+from langchain_mix.client.basesdk import BaseSDK
 from langchain_mix.protocol import calls, sending
 from langchain_mix.protocol.models import StreamMessageResponse
 
 
-class Streaming(Operations):
+class Streaming(BaseSDK):
     """Opens event streams, and writes to them where that is possible."""
 
     def stream_events(
@@ -29,9 +26,9 @@ class Streaming(Operations):
     ) -> EventStream:
         """Opens the event stream of a session.
 
-        The server tells what happens from now on. It cuts every stream after ten minutes, which raises `MixStreamError`
-        in the loop over it, as every break does; where the server ends a stream in order the loop just ends. To send a
-        message and follow it to its end, whatever happens to the stream, use `Mix.turn`.
+        The server reports what happens from now on. It cuts every stream after ten minutes, which raises
+        `MixStreamError` in the loop over it, as every break does; where the server ends a stream in order the loop just
+        ends. To send a message and follow it to its end, whatever happens to the stream, use `Mix.turn`.
 
         Args:
             session_id: The session. For an unknown one, the only event is an error.
@@ -47,11 +44,11 @@ class Streaming(Operations):
             MixInputError: The session id is empty.
             MixError: It failed; the type tells whose fault it is.
         """
-        shell = self._sync_with(options)
+        shell = self._sync.with_options(options)
         stream = shell.open_stream(
             calls.event_stream(session_id), _resuming(last_event_id), liveness=_seconds(options.get("timeout_ms"))
         )
-        shell.core.listen(session_id, stream)
+        shell.core.register_stream(session_id, stream)
         return stream
 
     async def stream_events_async(
@@ -62,11 +59,11 @@ class Streaming(Operations):
         **options: Unpack[RequestOptions],
     ) -> AsyncEventStream:
         """Does what `stream_events` does, asynchronously."""
-        shell = self._async_with(options)
+        shell = self._async.with_options(options)
         stream = await shell.open_stream(
             calls.event_stream(session_id), _resuming(last_event_id), liveness=_seconds(options.get("timeout_ms"))
         )
-        shell.core.listen(session_id, stream)
+        shell.core.register_stream(session_id, stream)
         return stream
 
     def send_streaming_message(
@@ -77,7 +74,7 @@ class Streaming(Operations):
         command: bool = False,
         **options: Unpack[RequestOptions],
     ) -> StreamMessageResponse:
-        """Sends a message whose turn is told on the session's open event streams.
+        """Sends a message whose turn is reported on the session's open event streams.
 
         Mix 0.5 hands it to those streams: with none open it is lost, and each open one runs it as a turn of its own. On
         later servers, which lack this, the message is sent as `messages.send(wait=False)` does.
@@ -95,7 +92,7 @@ class Streaming(Operations):
             MixInputError: The content is empty, or has parts that this server does not take.
             MixError: It failed; the type tells whose fault it is.
         """
-        shell = self._sync_with(options)
+        shell = self._sync.with_options(options)
         return shell.run(sending.write_stream_message(shell.server_api, id, content, command=command))
 
     async def send_streaming_message_async(
@@ -107,7 +104,7 @@ class Streaming(Operations):
         **options: Unpack[RequestOptions],
     ) -> StreamMessageResponse:
         """Does what `send_streaming_message` does, asynchronously."""
-        shell = self._async_with(options)
+        shell = self._async.with_options(options)
         return await shell.run(sending.write_stream_message(shell.server_api, id, content, command=command))
 
 

@@ -1,24 +1,25 @@
-"""The server about itself: health, data directory, commands, MCP servers.
-
-Owns: these operations. Refuses to know: tools (`tools.py`).
-"""
+"""The server about itself: health, data directory, commands, MCP servers, and tools."""
 
 from __future__ import annotations
 
 from typing import Unpack
 
-from langchain_mix.client._operations import Operations, RequestOptions
-from langchain_mix.protocol import calls
+from langchain_mix.client._config import RequestOptions
+from langchain_mix.client.basesdk import BaseSDK
+from langchain_mix.protocol import calls, flows
 from langchain_mix.protocol.models import (
     GetCommandResponse,
     GetSystemInfoResponse,
+    GetToolCredentialsStatusResponse,
+    GetToolsStatusResponse,
     HealthCheckResponse,
     ListCommandsResponse,
+    ListLLMToolsResponse,
     ListMcpServersResponse,
 )
 
 
-class System(Operations):
+class System(BaseSDK):
     """Asks the server about itself."""
 
     def list_commands(self, **options: Unpack[RequestOptions]) -> list[ListCommandsResponse]:
@@ -33,11 +34,11 @@ class System(Operations):
         Raises:
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync_with(options).send(calls.list_commands())
+        return self._sync.with_options(options).send(calls.list_commands())
 
     async def list_commands_async(self, **options: Unpack[RequestOptions]) -> list[ListCommandsResponse]:
         """Does what `list_commands` does, asynchronously."""
-        return await self._async_with(options).send(calls.list_commands())
+        return await self._async.with_options(options).send(calls.list_commands())
 
     def get_command(
         self,
@@ -58,7 +59,7 @@ class System(Operations):
             MixNotFoundError: There is no such command.
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync_with(options).send(calls.get_command(name))
+        return self._sync.with_options(options).send(calls.get_command(name))
 
     async def get_command_async(
         self,
@@ -67,7 +68,7 @@ class System(Operations):
         **options: Unpack[RequestOptions],
     ) -> GetCommandResponse:
         """Does what `get_command` does, asynchronously."""
-        return await self._async_with(options).send(calls.get_command(name))
+        return await self._async.with_options(options).send(calls.get_command(name))
 
     def list_mcp_servers(self, **options: Unpack[RequestOptions]) -> list[ListMcpServersResponse]:
         """Lists the MCP servers and their tools.
@@ -81,11 +82,11 @@ class System(Operations):
         Raises:
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync_with(options).send(calls.list_mcp_servers())
+        return self._sync.with_options(options).send(calls.list_mcp_servers())
 
     async def list_mcp_servers_async(self, **options: Unpack[RequestOptions]) -> list[ListMcpServersResponse]:
         """Does what `list_mcp_servers` does, asynchronously."""
-        return await self._async_with(options).send(calls.list_mcp_servers())
+        return await self._async.with_options(options).send(calls.list_mcp_servers())
 
     def get_system_info(self, **options: Unpack[RequestOptions]) -> GetSystemInfoResponse:
         """Asks where the server keeps its data (Mix 0.5.7, 0.6.1 and later).
@@ -99,11 +100,11 @@ class System(Operations):
         Raises:
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync_with(options).send(calls.get_system_info())
+        return self._sync.with_options(options).send(calls.get_system_info())
 
     async def get_system_info_async(self, **options: Unpack[RequestOptions]) -> GetSystemInfoResponse:
         """Does what `get_system_info` does, asynchronously."""
-        return await self._async_with(options).send(calls.get_system_info())
+        return await self._async.with_options(options).send(calls.get_system_info())
 
     def get_health(self, **options: Unpack[RequestOptions]) -> HealthCheckResponse:
         """Asks whether the server is well.
@@ -117,8 +118,77 @@ class System(Operations):
         Raises:
             MixError: It failed; the type tells whose fault it is.
         """
-        return self._sync_with(options).send(calls.get_health())
+        return self._sync.with_options(options).send(calls.get_health())
 
     async def get_health_async(self, **options: Unpack[RequestOptions]) -> HealthCheckResponse:
         """Does what `get_health` does, asynchronously."""
-        return await self._async_with(options).send(calls.get_health())
+        return await self._async.with_options(options).send(calls.get_health())
+
+
+class Tools(BaseSDK):
+    """Asks about tools."""
+
+    def list_llm_tools(self, **options: Unpack[RequestOptions]) -> ListLLMToolsResponse:
+        """Lists the tools of the model (Mix 0.7 and later).
+
+        Args:
+            **options: See `RequestOptions`.
+
+        Returns:
+            The tools, with the schemas of their parameters.
+
+        Raises:
+            MixUnsupportedError: This generation of the server has no such operation.
+            MixError: It failed; the type tells whose fault it is.
+        """
+        shell = self._sync.with_options(options)
+        return shell.run(flows.list_llm_tools(shell.server_api))
+
+    async def list_llm_tools_async(self, **options: Unpack[RequestOptions]) -> ListLLMToolsResponse:
+        """Does what `list_llm_tools` does, asynchronously."""
+        shell = self._async.with_options(options)
+        return await shell.run(flows.list_llm_tools(shell.server_api))
+
+    def get_tool_credentials_status(self, **options: Unpack[RequestOptions]) -> GetToolCredentialsStatusResponse:
+        """Asks which tools have their credentials (Mix 0.7 and later).
+
+        Args:
+            **options: See `RequestOptions`.
+
+        Returns:
+            The state, by category.
+
+        Raises:
+            MixUnsupportedError: This generation of the server has no such operation.
+            MixError: It failed; the type tells whose fault it is.
+        """
+        shell = self._sync.with_options(options)
+        return shell.run(flows.get_tool_credentials_status(shell.server_api))
+
+    async def get_tool_credentials_status_async(
+        self, **options: Unpack[RequestOptions]
+    ) -> GetToolCredentialsStatusResponse:
+        """Does what `get_tool_credentials_status` does, asynchronously."""
+        shell = self._async.with_options(options)
+        return await shell.run(flows.get_tool_credentials_status(shell.server_api))
+
+    def get_tools_status(self, **options: Unpack[RequestOptions]) -> GetToolsStatusResponse:
+        """Asks which tools are ready (Mix before 0.8).
+
+        Args:
+            **options: See `RequestOptions`.
+
+        Returns:
+            The state, by category.
+
+        Raises:
+            MixUnsupportedError: This generation of the server has no such operation.
+            MixError: It failed; the type tells whose fault it is.
+        """
+        shell = self._sync.with_options(options)
+        return shell.run(flows.get_tools_status(shell.server_api))
+
+    async def get_tools_status_async(self, **options: Unpack[RequestOptions]) -> GetToolsStatusResponse:
+        """Does what `get_tools_status` does, asynchronously."""
+        shell = self._async.with_options(options)
+        return await shell.run(flows.get_tools_status(shell.server_api))

@@ -1,14 +1,11 @@
-"""The retry policy and small helpers, where the documentation of Mix has them.
-
-Owns: this import path. Refuses to know: when anything is retried.
-"""
+"""The retry policy and small helpers, where the documentation of Mix has them."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Any, Protocol
 
-from langchain_mix.client._settings import default_logger as get_default_logger
+from langchain_mix.client._config import default_logger as get_default_logger
 from langchain_mix.protocol.retry import BackoffStrategy, RetryConfig
 
 __all__ = ["BackoffStrategy", "Logger", "RetryConfig", "get_default_logger", "parse_datetime"]

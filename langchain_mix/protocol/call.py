@@ -85,7 +85,7 @@ class Call(Generic[T]):
         shows: What a result tells of the server's generation.
         recover: Turns a refusal that is a result after all into that result, and raises any other.
         refusal_shows: What a refusal tells of the server's generation.
-        patient: The server may take as long as a whole turn to answer.
+        long_poll: The server may take as long as a whole turn to answer.
         secret: The body holds a credential and is never logged.
         is_file: A success is the content of a file, which may be of any size.
     """
@@ -102,7 +102,7 @@ class Call(Generic[T]):
     shows: Callable[[T], Iterable[ApiVersion]] | None = None
     recover: Callable[[errors.MixResponseError], T] | None = None
     refusal_shows: Callable[[errors.MixResponseError], Iterable[ApiVersion]] | None = None
-    patient: bool = False
+    long_poll: bool = False
     secret: bool = False
     is_file: bool = False
     path: str = field(init=False, default="")

@@ -16,6 +16,51 @@ from pydantic.alias_generators import to_camel
 
 from langchain_mix.protocol.sse import ServerSentEvent
 
+__all__ = [
+    "Event",
+    "EventData",
+    "SSECompleteEvent",
+    "SSECompleteEventData",
+    "SSEConnectedEvent",
+    "SSEConnectedEventData",
+    "SSEContentEvent",
+    "SSEContentEventData",
+    "SSEErrorEvent",
+    "SSEErrorEventData",
+    "SSEEvent",
+    "SSEHeartbeatEvent",
+    "SSEHeartbeatEventData",
+    "SSENotificationEvent",
+    "SSENotificationEventData",
+    "SSEPermissionEvent",
+    "SSEPermissionEventData",
+    "SSERateLimitErrorEvent",
+    "SSESessionCreatedEvent",
+    "SSESessionCreatedEventData",
+    "SSESessionDeletedEvent",
+    "SSESessionDeletedEventData",
+    "SSESummarizeEvent",
+    "SSESummarizeEventData",
+    "SSEThinkingEvent",
+    "SSEThinkingEventData",
+    "SSEToolEvent",
+    "SSEToolEventData",
+    "SSEToolExecutionCompleteEvent",
+    "SSEToolExecutionCompleteEventData",
+    "SSEToolExecutionStartEvent",
+    "SSEToolExecutionStartEventData",
+    "SSEToolParameterDeltaEvent",
+    "SSEToolParameterDeltaEventData",
+    "SSEToolUseParameterDeltaEvent",
+    "SSEToolUseParameterStreamingCompleteEvent",
+    "SSEToolUseParameterStreamingCompleteEventData",
+    "SSEToolUseStartEvent",
+    "SSEToolUseStartEventData",
+    "SSEUserMessageCreatedEvent",
+    "SSEUserMessageCreatedEventData",
+    "UnknownEvent",
+]
+
 
 class EventData(BaseModel):
     """What every event may carry. Unknown fields are kept, missing ones have defaults: the wire is an open world."""

@@ -18,7 +18,7 @@ import pytest
 
 from langchain_mix import client
 from langchain_mix.client import AsyncEventStream, AsyncTurnStream, EventStream, Mix, TurnStream, _turns, models
-from langchain_mix.client._operations import RequestOptions
+from langchain_mix.client._config import RequestOptions
 from langchain_mix.client.types import Unset
 
 OPTIONS = {"retries", "timeout_ms", "http_headers", "server_url"}

@@ -63,7 +63,8 @@ def holds_state(nodes: list[ast.AST]) -> bool:
 
 
 def fills_a_global(tree: ast.Module) -> bool:
-    values = [node.value for node in tree.body if isinstance(node, ast.Assign | ast.AnnAssign) and node.value]
+    assigned = [node for node in tree.body if isinstance(node, ast.Assign | ast.AnnAssign) and node.value]
+    values = [node.value for node in assigned if "__all__" not in ast.unparse(node)]
     literals = [
         v
         for v in values

@@ -76,7 +76,7 @@ def send_message(
         decode=_read_sent,
         statuses=(200, 202),
         shows=_shown_by_sent,
-        patient=detected.supports("send_waits") is not False,
+        long_poll=detected.supports("send_waits") is not False,
     )
 
 

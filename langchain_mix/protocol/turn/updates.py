@@ -12,6 +12,28 @@ from typing import Any, Literal
 
 from langchain_mix.protocol.events import SSENotificationEventData, SSEPermissionEventData
 
+__all__ = [
+    "Accepted",
+    "Message",
+    "NotificationReceived",
+    "PermissionRequested",
+    "Progress",
+    "SubagentUpdate",
+    "TextDelta",
+    "TextRestated",
+    "ThinkingDelta",
+    "ToolCall",
+    "ToolCallDelta",
+    "ToolCallStarted",
+    "ToolCalled",
+    "ToolFinished",
+    "ToolOutput",
+    "ToolRunning",
+    "TurnResult",
+    "Update",
+    "Usage",
+]
+
 
 @dataclass(slots=True)
 class Accepted:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import pytest
 
 from langchain_mix.client import Mix
-from langchain_mix.client._settings import CallOptions
+from langchain_mix.client._config import CallOptions
 from langchain_mix.emulator import Faults, MixEmulator, RequestRecord, Script
 from langchain_mix.protocol.call import Call
 from langchain_mix.protocol.retry import BackoffStrategy, RetryConfig

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from langchain_mix import errors
-from langchain_mix.client._settings import CallOptions
+from langchain_mix.client._config import CallOptions
 from langchain_mix.emulator import Script
 from langchain_mix.protocol import calls
 from langchain_mix.protocol.api import ApiKnowledge

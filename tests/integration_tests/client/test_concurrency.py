@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from langchain_mix import errors
-from langchain_mix.client._slots import SLOTS
+from langchain_mix.client._turns import SESSION_LOCKS
 from langchain_mix.emulator import DropEvent, Gate, Script, say, turn
 from langchain_mix.emulator.agents.base import Fail, Wait
 from langchain_mix.protocol.turn.updates import Progress, TextDelta
@@ -27,7 +27,7 @@ def held(gate: Gate, *more: str) -> Script:
 @pytest.fixture(autouse=True)
 def no_session_stays_taken() -> Any:
     yield
-    assert SLOTS._sessions == {}
+    assert SESSION_LOCKS._queues == {}
 
 
 def run(lab: Any, session: str, text: str, **options: Any) -> str:
@@ -68,7 +68,7 @@ def start(lab: Any, shell: str) -> Callable[..., str]:
         try:
             return await arun(lab, session, text, **options)
         finally:
-            await lab.mix._async.close()  # `aclose` would close those of the other threads too.
+            await lab.mix._async.connections.close()  # `aclose` would close those of the other threads too.
 
     return lambda session, text, **options: asyncio.run(whole(session, text, **options))
 
@@ -108,9 +108,8 @@ def test_enqueued_turns_run_in_order(labs: Any, shells: tuple[str, ...]) -> None
 
 
 def waiting(key: tuple[str, str]) -> int:
-    with SLOTS._lock:
-        session = SLOTS._sessions.get(key)
-        return 0 if session is None else len(session.waiting)
+    with SESSION_LOCKS._mutex:
+        return max(len(SESSION_LOCKS._queues.get(key, ())) - 1, 0)
 
 
 def until(condition: Callable[[], bool]) -> None:

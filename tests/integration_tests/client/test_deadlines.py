@@ -19,7 +19,7 @@ import pytest
 
 from langchain_mix import errors
 from langchain_mix.client import Mix, _async_turn, _sync_turn, _turns
-from langchain_mix.client._settings import CallOptions
+from langchain_mix.client._config import CallOptions
 from langchain_mix.protocol import calls, flows, retry
 from langchain_mix.protocol.retry import NO_RETRIES
 
@@ -169,7 +169,7 @@ def serving(server: Hostile) -> Iterator[Hostile]:
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """The waits of the way out and between two streams, in fractions of a second."""
-    monkeypatch.setattr(_turns, "_LEAVING", 0.15)
+    monkeypatch.setattr(_turns, "_LAST_REQUEST", 0.15)
     for module in (_sync_turn, _async_turn):
         monkeypatch.setattr(module, "reopen_wait", lambda attempt, chance: retry.reopen_wait(attempt, chance) / 10)
 
@@ -232,14 +232,14 @@ def test_a_reply_that_came_in_time_is_kept_though_its_last_read_trickles(
     assert not outcome.result.verified
 
 
-def test_what_a_deadline_leaves_to_tidy_up_has_one_of_its_own(clients: Any, shell: str) -> None:
+def test_cleaning_up_after_a_deadline_has_a_deadline_of_its_own(clients: Any, shell: str) -> None:
     """Counted on the clock that the code has, not measured."""
     deadline = _turns.Deadline(0.001)
-    first = deadline.leaving()
+    first = deadline.options_for_cleanup()
     assert first.until is not None
-    assert first.until <= deadline.tidy_until() <= time.monotonic() + _turns.TIDY_UP
-    assert (deadline.reading().until or 0.0) <= deadline.tidy_until()
-    assert 0.0 <= deadline.tidy_left() <= _turns.TIDY_UP
+    assert first.until <= deadline.cleanup_until() <= time.monotonic() + _turns.CLEANUP
+    assert (deadline.options_for_reading().until or 0.0) <= deadline.cleanup_until()
+    assert 0.0 <= deadline.cleanup_left() <= _turns.CLEANUP
 
 
 def test_a_turn_may_be_part_of_something_longer(clients: Any, shell: str) -> None:

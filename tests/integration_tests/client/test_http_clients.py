@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from langchain_mix import ChatMix, Mix, MixEmulator
-from langchain_mix.client import http_clients
+from langchain_mix.client import httpclient
 from langchain_mix.emulator import Script
 from langchain_mix.errors import MixConfigurationError, MixConnectionError
 
@@ -86,7 +86,7 @@ def test_what_httpx_reads_is_left_to_it(server, monkeypatch, value) -> None:
 
 
 def test_certificates_that_cannot_be_read_are_named_where_they_are_needed(server, monkeypatch, tmp_path) -> None:
-    monkeypatch.setattr(http_clients, "_trusting", http_clients._trusting.__wrapped__)
+    monkeypatch.setattr(httpclient, "_trusting", httpclient._trusting.__wrapped__)
     broken = tmp_path / "broken.pem"
     broken.write_text("no certificate")
     for value in (broken, tmp_path / "missing.pem"):

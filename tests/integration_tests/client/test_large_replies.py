@@ -16,7 +16,7 @@ import pytest
 
 from langchain_mix import ChatMix, MixRetriever, MixSaver, errors
 from langchain_mix.client import Mix
-from langchain_mix.client._settings import MAX_REPLY_BYTES
+from langchain_mix.client._config import MAX_REPLY_BYTES
 from langchain_mix.protocol.retry import NO_RETRIES
 
 

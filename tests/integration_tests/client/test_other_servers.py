@@ -38,7 +38,7 @@ def do(request: pytest.FixtureRequest) -> Iterator[Do]:
         def run(owner: Any, name: str, **arguments: Any) -> Any:
             if request.param == "sync":
                 return getattr(owner, name)(**arguments)
-            transports.add(owner._async)
+            transports.add(owner._async.connections)
             return runner.run(awaited(getattr(owner, f"{name}_async"), arguments))
 
         yield run

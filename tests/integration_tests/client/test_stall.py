@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from langchain_mix import errors
-from langchain_mix.client._slots import SLOTS
+from langchain_mix.client._turns import SESSION_LOCKS
 from langchain_mix.emulator import Gate, HttpError, Script, SlowReply, StallStream, say, turn
 from langchain_mix.emulator.agents.base import Wait
 from langchain_mix.protocol.turn.updates import Progress
@@ -86,11 +86,8 @@ def test_learning_the_generation_takes_no_longer_than_the_turn_may(labs: Any, sh
 def test_waiting_for_another_turn_takes_no_longer_than_the_turn_may(labs: Any, shell: str) -> None:
     lab = labs(shell, "0.8", Script("Hi."))
     session = lab.session()
-    ticket = SLOTS.enter((lab.mix._core.settings.server, session), lambda: None, wait=False)
-    try:
+    with SESSION_LOCKS.claim((lab.mix._core.settings.server, session), wait=False):
         outcome = lab.turn("go", session=session, multitask_strategy="enqueue", timeout=0.2)
-    finally:
-        SLOTS.leave(ticket)
     assert isinstance(outcome.error, errors.MixTurnTimeout), repr(outcome.error)
     assert outcome.error.acted == "no"
     assert lab.server.requests == []

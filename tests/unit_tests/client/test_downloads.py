@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from langchain_mix.client._downloads import opened
+from langchain_mix.client.files import open_target
 from langchain_mix.errors import MixInputError
 
 
@@ -19,7 +19,7 @@ def names(folder: Path) -> list[str]:
 
 @pytest.mark.parametrize("overwrite", [True, False])
 def test_a_new_file(tmp_path: Path, overwrite: bool) -> None:
-    with opened(tmp_path / "a", overwrite=overwrite) as write:
+    with open_target(tmp_path / "a", overwrite=overwrite) as write:
         write(b"one ")
         assert not (tmp_path / "a").exists(), "it appears when it is whole"
         write(b"two")
@@ -35,7 +35,7 @@ def test_a_broken_one_leaves_the_old_file_and_no_litter(tmp_path: Path, problem:
     (tmp_path / "a").write_bytes(b"old")
 
     def broken() -> None:
-        with opened(str(tmp_path / "a"), overwrite=True) as write:
+        with open_target(str(tmp_path / "a"), overwrite=True) as write:
             write(b"half")
             raise problem
 
@@ -47,9 +47,9 @@ def test_a_broken_one_leaves_the_old_file_and_no_litter(tmp_path: Path, problem:
 
 def test_a_file_that_must_stay(tmp_path: Path) -> None:
     (tmp_path / "a").write_bytes(b"old")
-    with pytest.raises(MixInputError, match="exists"), opened(tmp_path / "a", overwrite=False):
+    with pytest.raises(MixInputError, match="exists"), open_target(tmp_path / "a", overwrite=False):
         pytest.fail("The block does not begin.")
-    with pytest.raises(MixInputError, match="exists"), opened(tmp_path / "b", overwrite=False):
+    with pytest.raises(MixInputError, match="exists"), open_target(tmp_path / "b", overwrite=False):
         (tmp_path / "b").write_bytes(b"theirs")
     assert names(tmp_path) == ["a", "b"]
     assert (tmp_path / "b").read_bytes() == b"theirs"
@@ -57,7 +57,7 @@ def test_a_file_that_must_stay(tmp_path: Path) -> None:
 
 def test_an_open_file(tmp_path: Path) -> None:
     memory = io.BytesIO()
-    with opened(memory, overwrite=False) as write:
+    with open_target(memory, overwrite=False) as write:
         write(b"x")
     assert memory.getvalue() == b"x"
     assert not memory.closed
@@ -74,5 +74,5 @@ def test_where_nothing_can_be_written(tmp_path: Path) -> None:
             (7, "no place to write"),
         ]
         for target, reason in targets:
-            with pytest.raises(MixInputError, match=reason), opened(target, overwrite=True):
+            with pytest.raises(MixInputError, match=reason), open_target(target, overwrite=True):
                 pytest.fail("The block does not begin.")

@@ -59,7 +59,7 @@ def test_parts_are_made_once() -> None:
 
 def test_nothing_is_opened_before_it_is_needed() -> None:
     with Mix() as mix:
-        assert vars(mix._sync)["_calls"] is None
+        assert vars(mix._sync.connections)["_calls"] is None
     mix.close()
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from langchain_mix.client._operations import merged
-from langchain_mix.client._settings import CallOptions
+from langchain_mix.client._config import DEFAULT_OPTIONS, CallOptions
 from langchain_mix.client.utils import RetryConfig
 
 ONE, TWO = RetryConfig(max_attempts=1), RetryConfig(max_attempts=2)
@@ -12,10 +11,10 @@ ONE, TWO = RetryConfig(max_attempts=1), RetryConfig(max_attempts=2)
 def test_what_a_request_says_counts_more() -> None:
     outer = CallOptions(ONE, 100, {"a": "outer", "b": "outer"})
     inner = CallOptions(TWO, 0, {"a": "inner"})
-    assert merged(outer, inner) == CallOptions(TWO, 0, {"a": "inner", "b": "outer"})
+    assert outer.overridden_by(inner) == CallOptions(TWO, 0, {"a": "inner", "b": "outer"})
 
 
 def test_what_it_does_not_say_is_the_operations() -> None:
     outer = CallOptions(ONE, 100, {"a": "outer"})
-    assert merged(outer, CallOptions()) == outer
-    assert merged(CallOptions(), CallOptions()) == CallOptions()
+    assert outer.overridden_by(CallOptions()) == outer
+    assert DEFAULT_OPTIONS.overridden_by(outer) is outer

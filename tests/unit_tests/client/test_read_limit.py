@@ -77,7 +77,7 @@ def test_a_transport_without_a_network_stream_keeps_to_it_too() -> None:
 
     async def read() -> tuple[list[str], errors.MixStreamError | None]:
         stream = AsyncEventStream(calls.event_stream("s"), httpx.Response(200, stream=Silent()), 0.01)
-        return [event.event async for event in stream.until_broken()], stream.problem
+        return [event.event async for event in stream.events_until_end()], stream.problem
 
     seen, problem = asyncio.run(read())
     assert seen == ["connected"]

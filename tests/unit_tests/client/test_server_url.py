@@ -14,9 +14,9 @@ import httpx
 import pytest
 
 from langchain_mix.client import Mix, MixConfigurationError, MixError
+from langchain_mix.client._config import read_settings
 from langchain_mix.client._core import Core
-from langchain_mix.client._settings import read_settings
-from langchain_mix.client.http_clients import tls
+from langchain_mix.client.httpclient import tls
 from langchain_mix.client.types import UNSET
 from langchain_mix.client.utils import RetryConfig
 from langchain_mix.protocol.api import ApiVersion
@@ -132,23 +132,23 @@ def core(api: str = "auto") -> Core:
 
 def test_servers_are_known_apart() -> None:
     own = core(api="0.5")
-    other, third = own.of_server(OTHER), own.of_server("http://third")
+    other, third = own.for_server(OTHER), own.for_server("http://third")
     assert own.server_api.detected.version == "0.5"
     assert other.server_api.detected.version is None
     other.narrow(other.server_api.detected.narrow([ApiVersion("0.8")]))
     assert own.server_api.detected.version == "0.5"
     assert other.server_api.detected.version == "0.8"
     assert third.server_api.detected.version is None
-    assert own.of_server(OTHER) is other
-    assert own.of_server("http://own:1/mix") is own.of_server(None) is own
+    assert own.for_server(OTHER) is other
+    assert own.for_server("http://own:1/mix") is own.for_server(None) is own
 
 
 def test_a_client_of_many_servers_forgets_the_oldest() -> None:
     own = core()
-    first = own.of_server("http://s0")
-    last = [own.of_server(f"http://s{i}") for i in range(1000)][-1]
-    assert own.of_server("http://s999") is last
-    assert own.of_server("http://s0") is not first
+    first = own.for_server("http://s0")
+    last = [own.for_server(f"http://s{i}") for i in range(1000)][-1]
+    assert own.for_server("http://s999") is last
+    assert own.for_server("http://s0") is not first
     assert len(own._others) <= 256
 
 
@@ -177,7 +177,7 @@ class TestThePositionsOfArguments:
     )
     def test_of_every_release(self, mix: Mix) -> None:
         assert mix.server_url == "http://other:2/base"
-        assert mix._sync.call_client() is self.http
+        assert mix._sync.connections.call_client() is self.http
         assert mix._core.settings.timeout == 0.005
         assert mix._core.settings.retry == RetryConfig()
 

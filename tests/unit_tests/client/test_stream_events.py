@@ -7,7 +7,7 @@ from typing import Any, get_args
 import pytest
 
 from langchain_mix.client import StreamEvent
-from langchain_mix.client._stream_events import complete_event, error_event, event_of
+from langchain_mix.client.helpers import complete_event, error_event, event_of
 from langchain_mix.client.updates import (
     Accepted,
     Message,

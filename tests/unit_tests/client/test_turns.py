@@ -7,7 +7,7 @@ import socket
 import httpx
 import pytest
 
-from langchain_mix.client._turns import interrupt
+from langchain_mix.client._deadlines import interrupt
 
 
 class NetworkStream:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from langchain_mix.client._uploads import File, part_of
+from langchain_mix.client.files import File, part_of
 from langchain_mix.errors import MixInputError
 
 

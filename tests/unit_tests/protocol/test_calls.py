@@ -399,7 +399,7 @@ def test_what_goes_on_the_wire(row):
     assert (call.upload is PART) is (name == "upload_file")
     assert call.secret is (name in {"store_api_key", "handle_oauth_callback"})
     if name != "send_message":
-        assert call.patient is False
+        assert call.long_poll is False
 
 
 @pytest.mark.parametrize(
@@ -753,14 +753,14 @@ def test_an_endpoint_is_called_exactly_where_it_exists(version, feature):
 
 
 @pytest.mark.parametrize("version", ALL)
-def test_sending_is_patient_where_the_server_may_wait(version):
+def test_sending_is_a_long_poll_where_the_server_may_wait(version):
     waits = CAPABILITIES[version].send_waits
-    assert calls.send_message(ApiKnowledge([version]), "S", text="t").patient is waits
+    assert calls.send_message(ApiKnowledge([version]), "S", text="t").long_poll is waits
 
 
-def test_sending_is_patient_while_the_generation_is_unknown():
-    assert calls.send_message(UNKNOWN, "S", text="t").patient
-    assert not calls.send_message(ApiKnowledge(V065 | V08), "S", text="t").patient
+def test_sending_is_a_long_poll_while_the_generation_is_unknown():
+    assert calls.send_message(UNKNOWN, "S", text="t").long_poll
+    assert not calls.send_message(ApiKnowledge(V065 | V08), "S", text="t").long_poll
 
 
 # Replies -------------------------------------------------------------------------------------------------------------

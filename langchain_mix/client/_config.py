@@ -1,6 +1,6 @@
-"""What a client was told: where the server is and how to treat it.
+"""Settings of a client and options of single operations and calls, read and checked before anything is sent.
 
-Owns: reading and checking options and environment variables. Refuses to know: how requests are sent.
+Owns: options and environment variables. Refuses to know: how requests are sent.
 """
 
 from __future__ import annotations
@@ -10,12 +10,13 @@ import logging
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Final, TypedDict
 
 import httpx
 
 from langchain_mix import errors
 from langchain_mix.client.credentials import check_headers, split_url
+from langchain_mix.client.types import Unset, given
 from langchain_mix.protocol.api import UNKNOWN, ApiKnowledge, parse_api
 from langchain_mix.protocol.retry import RetryConfig
 
@@ -25,7 +26,7 @@ DEFAULT_URL: Final = "http://localhost:8088"
 CONNECT_TIMEOUT: Final = 5.0
 REQUEST_TIMEOUT: Final = 30.0
 TURN_TIMEOUT: Final = 660.0
-"""Mix cuts every answer after 10 minutes; who waits a minute longer waits for nothing."""
+"""Mix cuts every answer after 10 minutes; waiting a minute longer brings nothing."""
 
 ANSWER_LIMIT: Final = TURN_TIMEOUT
 """Seconds that the body of an answer may take, however steadily it comes. Downloads may take any time."""
@@ -37,12 +38,32 @@ LIVENESS: Final = 100.0
 """Heartbeats come every 45 seconds; after two of them and some more the stream is dead."""
 
 STALL: Final = 660.0
-"""Seconds in which a running turn tells nothing but heartbeats, after which it is given up.
+"""Seconds in which a running turn brings nothing but heartbeats, after which it is given up.
 
-Mix: a server that restarts leaves turns behind that look as if they ran for ever, and sends heartbeats all the same.
-A turn that is alive is not silent for that long: a tool runs for 600 s at most (Bash), and the waits between attempts
-at a provider add up to about 610 s.
+Mix: turns that a restart of the server has orphaned look as if they ran for ever, and the server sends heartbeats all
+the same. A turn that is alive is not silent for that long: a tool runs for 600 s at most (Bash), and the waits between
+attempts at a provider add up to about 610 s.
 """
+
+
+class RequestOptions(TypedDict, total=False):
+    """How the requests of one operation are sent; every operation takes these as keyword arguments.
+
+    Attributes:
+        retries: When a request is sent again; None for the client's policy. Whatever it says, only requests that do no
+            more when sent twice are.
+        timeout_ms: Time without progress after which a request fails, in milliseconds; None for the client's.
+        http_headers: Headers to add to every request of the operation.
+        server_url: The base URL of the server that this one operation talks to; None for the client's. What is learned
+            of one server is never believed of another. The client's own headers and the credentials in its URL go to
+            its own origin (scheme, host and port) alone: another server gets `http_headers` and the credentials in
+            this URL.
+    """
+
+    retries: RetryConfig | Unset | None
+    timeout_ms: int | None
+    http_headers: Mapping[str, str] | None
+    server_url: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +84,46 @@ class CallOptions:
     http_headers: Mapping[str, str] | None = field(default=None, repr=False)
     until: float | None = None
 
+    def overridden_by(self, inner: CallOptions) -> CallOptions:
+        """Returns these options of an operation with those of one of its requests, which count more.
+
+        Args:
+            inner: The request's options.
+        """
+        if self is DEFAULT_OPTIONS:
+            return inner
+        return CallOptions(
+            inner.retries or self.retries,
+            inner.timeout_ms if inner.timeout_ms is not None else self.timeout_ms,
+            {**(self.http_headers or {}), **(inner.http_headers or {})} or None,
+            inner.until if inner.until is not None else self.until,
+        )
+
 
 DEFAULT_OPTIONS: Final = CallOptions()
 
 
+def read_request_options(options: RequestOptions) -> CallOptions:
+    """Reads the keyword arguments of an operation, `server_url` aside.
+
+    Raises:
+        TypeError: There is an option that no operation has.
+    """
+    if not options:
+        return DEFAULT_OPTIONS
+    # Python checks the names of keyword arguments only where they are written out.
+    unknown = sorted(options.keys() - RequestOptions.__annotations__.keys())
+    if unknown:
+        raise TypeError(
+            f"unexpected keyword argument {unknown[0]!r}; besides its own, an operation takes "
+            f"{', '.join(RequestOptions.__annotations__)}"
+        )
+    return CallOptions(given(options.get("retries")), options.get("timeout_ms"), options.get("http_headers"))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """How a client treats its server.
+    """The settings of a client for its server.
 
     Attributes:
         url: The base URL, without a slash at its end.
@@ -111,7 +165,7 @@ def read_settings(
     api: str,
     max_reply_bytes: int | None = None,
 ) -> Settings:
-    """Checks what a user passed to `Mix` and adds what the environment says.
+    """Checks the arguments of `Mix` and adds what the environment says.
 
     Args:
         server_url: The base URL; the environment variable `MIX_SERVER_URL`, then port 8088 of this machine stand in.
@@ -150,10 +204,10 @@ def read_settings(
 
 
 def settings_for(settings: Settings, server_url: str) -> Settings:
-    """Returns how a client treats another server than its own.
+    """Returns the settings of a client for another server than its own.
 
     Args:
-        settings: How it treats its own.
+        settings: Those for its own.
         server_url: The base URL of the other one.
 
     Returns:
@@ -177,7 +231,7 @@ def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
 def _read_url(text: str, params: Mapping[str, str]) -> tuple[httpx.URL, dict[str, str]]:
     """Reads a base URL: without its credentials, and these as headers.
 
-    A header instead of a part of the URL, which would stand in every log and error.
+    A header instead of a part of the URL, which would be in every log and error.
     """
     try:
         filled = text.format(**params) if params else text
