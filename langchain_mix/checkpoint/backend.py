@@ -7,7 +7,7 @@ Refuses to know: whether checkpoints are kept in files of the Mix server (`file_
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeAlias, TypeVar
 
@@ -21,6 +21,7 @@ from langgraph.checkpoint.base import (
 )
 
 from langchain_mix.checkpoint.positions import Position, Renew
+from langchain_mix.checkpoint.runtime import Steps
 from langchain_mix.errors import MixInputError
 
 
@@ -108,9 +109,6 @@ def _text(name: str, value: Any) -> str:
 
 
 T = TypeVar("T")
-
-Steps: TypeAlias = Generator[Any, Any, T]
-"""A procedure of several steps, each of which a driver carries out: calls, turns and pauses, or uses of a saver."""
 
 Key: TypeAlias = tuple[str, str]
 """Namespace and id of a checkpoint."""

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from langchain_mix.checkpoint.backend import Address, CheckpointBackend, CheckpointInfo, Steps
+from langchain_mix.checkpoint.backend import Address, CheckpointBackend, CheckpointInfo
 from langchain_mix.checkpoint.positions import Position, positions_in
+from langchain_mix.checkpoint.runtime import Steps
 from langchain_mix.checkpoint.thread_ops import COUNTERS
 
 

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from inspect import signature
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 
-from langchain_mix.checkpoint import runtime, saver_backend
-from langchain_mix.checkpoint.backend import Steps
+from langchain_mix.checkpoint import runtime
 from langchain_mix.checkpoint.encoding import NO_ENCRYPTION, CipherEncryption
 from langchain_mix.checkpoint.files import SessionFiles
+from langchain_mix.checkpoint.runtime import Steps
+from langchain_mix.checkpoint.state import StoreSettings
 from langchain_mix.checkpoint.store import ThreadStore
 from langchain_mix.client import Mix
 from langchain_mix.errors import MixConfigurationError, MixUnsupportedError
@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     import httpx
 
 T = TypeVar("T")
+
+_STORE_SETTINGS: Final = frozenset({"attempts", "backoff", "cache_bytes", "retries"})
+"""Settings of the store that are for those who operate it; the others are for tests."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,7 +48,7 @@ class Options:
     client: httpx.Client | None = None
     async_client: httpx.AsyncClient | None = None
     max_reply_bytes: int | None = None
-    store: Mapping[str, Any] | None = None
+    store: Mapping[str, float] | StoreSettings | None = None
 
     def check(self) -> None:
         """Refuses options that contradict each other.
@@ -123,19 +126,15 @@ class Connection:
             encryption = CipherEncryption(serde.cipher) if isinstance(serde, EncryptedSerializer) else NO_ENCRYPTION
             self.session_files = SessionFiles(self.mix.server_api, options.session_id)
             self.threads = ThreadStore(
-                session_files=self.session_files, encryption=encryption, **_settings(options.store or {})
+                session_files=self.session_files, encryption=encryption, settings=_settings(options.store)
             )
 
     def run(self, steps: Steps[T]) -> T:
         """Runs a procedure in this thread."""
-        if self.threads is None:
-            return saver_backend.run(self.mix, steps)
         return runtime.run(self.mix, steps)
 
     async def run_async(self, steps: Steps[T]) -> T:
         """Runs a procedure in the running event loop."""
-        if self.threads is None:
-            return await saver_backend.run_async(self.mix, steps)
         return await runtime.run_async(self.mix, steps)
 
     def close(self) -> None:
@@ -149,9 +148,12 @@ class Connection:
             await self.mix.aclose()
 
 
-def _settings(given: Mapping[str, Any]) -> dict[str, Any]:
-    known = sorted(signature(ThreadStore).parameters.keys() - {"door", "seal"})
-    unknown = sorted(given.keys() - set(known))
+def _settings(given: Mapping[str, float] | StoreSettings | None) -> StoreSettings:
+    if given is None or isinstance(given, StoreSettings):
+        return given or StoreSettings()
+    unknown = sorted(given.keys() - _STORE_SETTINGS)
     if unknown:
-        raise MixConfigurationError(f"`store` has no setting {unknown[0]!r}.", hint=f"It has {', '.join(known)}.")
-    return dict(given)
+        raise MixConfigurationError(
+            f"`store` has no setting {unknown[0]!r}.", hint=f"It has {', '.join(sorted(_STORE_SETTINGS))}."
+        )
+    return StoreSettings(**cast("dict[str, Any]", given))

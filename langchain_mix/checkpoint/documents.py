@@ -23,6 +23,7 @@ from langchain_mix.checkpoint.state import (
     NewDocument,
     OwnerClaim,
     Ref,
+    StoreSettings,
     are_whole,
     newest_copy,
     read_copy,
@@ -95,22 +96,15 @@ _AT_ONCE: Final = 8
 class DocumentIO:
     """Reads and writes documents."""
 
-    def __init__(
-        self,
-        session_files: SessionFiles,
-        encryption: Encryption,
-        cache: DocumentCache[Immutable],
-        rereads: int,
-        reread_pause: float,
-    ) -> None:
+    def __init__(self, session_files: SessionFiles, encryption: Encryption, settings: StoreSettings) -> None:
         """Takes what `ThreadStore` was given."""
         self.session_files = session_files
         self.encryption = encryption
-        self._cache = cache
-        self._rereads = rereads
-        self._reread_pause = reread_pause
+        self._cache = DocumentCache[Immutable](settings.cache_bytes)
+        self._rereads = settings.rereads
+        self._reread_pause = settings.reread_pause
 
-    # Registers and gates
+    # Owner files and epoch markers
 
     def claim(self, key: str) -> Flow[OwnerClaim | None]:
         """Reads a register once.

@@ -31,7 +31,6 @@ from langchain_mix.checkpoint.backend import (
     ListQuery,
     PendingWrite,
     Snapshot,
-    Steps,
     listed_namespace,
     read_address,
     thread_exists,
@@ -48,6 +47,7 @@ from langchain_mix.checkpoint.records import (
     effective,
     pending,
 )
+from langchain_mix.checkpoint.runtime import Steps
 from langchain_mix.checkpoint.serde import Codec
 from langchain_mix.checkpoint.store import ThreadStore
 from langchain_mix.errors import MixInputError, MixStoreError

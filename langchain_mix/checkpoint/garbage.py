@@ -244,7 +244,7 @@ class GarbageCollector:
             if manifest is None:
                 return ThreadReport("", key, len(files), size)
             thread_id = manifest.thread_id
-            tables = yield from queries.tables(self._documents, manifest.state.refs, lambda _: True)
+            tables = yield from queries.load_segments(self._documents, manifest.state.refs, lambda _: True)
             used = yield from self.used(used_key, manifest, tables)
         except MixCheckpointDamaged as problem:
             return ThreadReport(thread_id, key, len(files), size, problem=f"{problem.document} {problem.problem}")

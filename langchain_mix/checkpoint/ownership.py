@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 from langchain_core.messages import AIMessage, BaseMessage
 from langgraph.checkpoint.base import CheckpointTuple
 
-from langchain_mix.checkpoint.backend import Address, CheckpointBackend, CheckpointInfo, Steps
+from langchain_mix.checkpoint.backend import Address, CheckpointBackend, CheckpointInfo
 from langchain_mix.checkpoint.positions import messages_in, read_position
+from langchain_mix.checkpoint.runtime import Steps
 from langchain_mix.pointer import KEY, read_pointer
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from langchain_mix.checkpoint.state import Ref, ThreadState
 from langchain_mix.checkpoint.table import Row, Table
 
 
-def latest(documents: DocumentIO, state: ThreadState, ns: str) -> Steps[str | None]:
+def latest_id(documents: DocumentIO, state: ThreadState, ns: str) -> Steps[str | None]:
     """Finds the greatest checkpoint id of a namespace.
 
     Args:
@@ -48,7 +48,7 @@ def _greatest(table: Table, ns: str) -> str | None:
     return max((row.place[1] for row in table.rows if row.is_checkpoint and row.place[0] == ns), default=None)
 
 
-def stored(documents: DocumentIO, state: ThreadState, ns: str, checkpoint_id: str) -> Steps[Stored | None]:
+def find_stored(documents: DocumentIO, state: ThreadState, ns: str, checkpoint_id: str) -> Steps[Stored | None]:
     """Finds a checkpoint with all writes to it.
 
     Args:
@@ -65,13 +65,13 @@ def stored(documents: DocumentIO, state: ThreadState, ns: str, checkpoint_id: st
         span = ref.coverage.span(ns)
         return span is not None and span.low <= checkpoint_id <= span.high
 
-    segments = yield from tables(documents, state.refs, may_hold)
+    segments = yield from load_segments(documents, state.refs, may_hold)
     place = ns, checkpoint_id
     found = [(table, row) for table in (*segments, state.active) for row in table.rows if row.place == place]
-    return (yield from assembled(documents, found))
+    return (yield from assemble(documents, found))
 
 
-def assembled(documents: DocumentIO, found: Sequence[tuple[Table, Row]]) -> Steps[Stored | None]:
+def assemble(documents: DocumentIO, found: Sequence[tuple[Table, Row]]) -> Steps[Stored | None]:
     """Makes a checkpoint of all rows that speak of it.
 
     Args:
@@ -85,22 +85,22 @@ def assembled(documents: DocumentIO, found: Sequence[tuple[Table, Row]]) -> Step
     if not checkpoints:
         return None
     writes = [(table, row) for table, row in found if not row.is_checkpoint]
-    record, *written = yield from entries_of(documents, [checkpoints[-1], *writes])
+    record, *written = yield from entries_of_rows(documents, [checkpoints[-1], *writes])
     return Stored(cast("CheckpointRecord", record), tuple(cast("list[WritesRecord]", written)))
 
 
-def entries_of(documents: DocumentIO, found: Sequence[tuple[Table, Row]]) -> Steps[list[Entry]]:
+def entries_of_rows(documents: DocumentIO, found: Sequence[tuple[Table, Row]]) -> Steps[list[Entry]]:
     """Makes entries of rows, with their big values."""
     blobs = yield from documents.blobs([blob for table, row in found for blob in table.blobs_of(row)])
     return [table.entry(row, blobs) for table, row in found]
 
 
-def entries(documents: DocumentIO, state: ThreadState) -> Steps[list[Entry]]:
+def all_entries(documents: DocumentIO, state: ThreadState) -> Steps[list[Entry]]:
     """Reads everything of a thread, in the order in which it was stored; replaced checkpoints only once."""
     found: dict[object, Entry] = {}
     count = 0
-    for table in (*(yield from tables(documents, state.refs, lambda _: True)), state.active):
-        for entry in (yield from entries_of(documents, [(table, row) for row in table.rows])):
+    for table in (*(yield from load_segments(documents, state.refs, lambda _: True)), state.active):
+        for entry in (yield from entries_of_rows(documents, [(table, row) for row in table.rows])):
             if isinstance(entry, CheckpointRecord):
                 found.pop((entry.ns, entry.checkpoint_id), None)  # Replaced: it counts where it was stored last.
                 found[entry.ns, entry.checkpoint_id] = entry
@@ -110,7 +110,7 @@ def entries(documents: DocumentIO, state: ThreadState) -> Steps[list[Entry]]:
     return list(found.values())
 
 
-def tables(documents: DocumentIO, refs: Sequence[Ref], wanted: Callable[[Ref], bool]) -> Steps[list[Table]]:
+def load_segments(documents: DocumentIO, refs: Sequence[Ref], wanted: Callable[[Ref], bool]) -> Steps[list[Table]]:
     """Reads segments, indexes on the way included.
 
     Args:
@@ -192,7 +192,7 @@ def page(
         place = yield from pool.next_place()
         if place is None:
             return found, None
-        stored = yield from assembled(documents, pool.take(place))
+        stored = yield from assemble(documents, pool.take(place))
         if stored is not None and (query.wanted is None or query.wanted(stored.record)):
             found.append(stored)
 

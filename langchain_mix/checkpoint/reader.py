@@ -7,15 +7,17 @@ state (`queries.py`), and how it is changed (`writer.py`).
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from langchain_mix.checkpoint import names
 from langchain_mix.checkpoint.documents import DocumentIO
 from langchain_mix.checkpoint.encoding import MissingDocument, TornDocument, damaged
 from langchain_mix.checkpoint.runtime import Steps
 from langchain_mix.checkpoint.state import Manifest, OwnerClaim, ThreadState
-from langchain_mix.checkpoint.writer_cache import WriterCache
 from langchain_mix.errors import MixCheckpointDamaged, MixStoreContended
+
+if TYPE_CHECKING:
+    from langchain_mix.checkpoint.writer import WriterCache
 
 T = TypeVar("T")
 
@@ -23,12 +25,13 @@ T = TypeVar("T")
 class StateReader:
     """Finds the current state of threads."""
 
-    def __init__(self, documents: DocumentIO, attempts: int) -> None:
+    def __init__(self, documents: DocumentIO, cache: WriterCache, attempts: int) -> None:
         """Takes what `ThreadStore` was given."""
         self._documents = documents
+        self._cache = cache
         self._attempts = attempts
 
-    def state(self, writer_cache: WriterCache, thread_id: str) -> Steps[ThreadState]:
+    def state(self, thread_id: str) -> Steps[ThreadState]:
         """Tells what a thread holds; nothing if it does not exist.
 
         One request if this process owns the lane and nobody has come since, else three. A thread that is not there, or
@@ -42,22 +45,20 @@ class StateReader:
             MixCheckpointDamaged: What decides cannot be read.
         """
         key = names.key_of(thread_id)
-        before = writer_cache.owned(key)
+        before = self._cache.owned(key)
         claim, torn = yield from self._owner(key)
-        own = writer_cache.owned(key)
+        own = self._cache.owned(key)
         if own is not None and own.claim == claim:
             # Nobody had come when the register was read, so no one else can have stored anything by then.
             return own.state
         if own is not None and before is not None and own.claim == before.claim:
-            writer_cache.forget(
+            self._cache.disown(
                 key
             )  # Somebody has come: what is stored next needs a new epoch, and can take it at once.
-        manifest = yield from self._under_either_name(writer_cache, key, claim, exists=claim is not None or torn)
+        manifest = yield from self._under_either_name(key, claim, exists=claim is not None or torn)
         return ThreadState() if manifest is None else manifest.state
 
-    def _under_either_name(
-        self, writer_cache: WriterCache, key: str, claim: OwnerClaim | None, *, exists: bool
-    ) -> Steps[Manifest | None]:
+    def _under_either_name(self, key: str, claim: OwnerClaim | None, *, exists: bool) -> Steps[Manifest | None]:
         """Finds the lane that counts: a hidden one as soon as there is one, for it holds all that visible ones held.
 
         The visible files are deleted only after that: who finds no lane of either kind looks for a hidden one again.
@@ -76,7 +77,7 @@ class StateReader:
             if manifest is None and problem is not None:
                 raise problem
         if manifest is not None:
-            writer_cache.note_written(key, manifest.claim)
+            self._cache.note_written(key, manifest.claim)
         return manifest
 
     def visible_manifest(self, key: str) -> Steps[Manifest | None]:
@@ -85,11 +86,10 @@ class StateReader:
         claim, torn = yield from self._owner(visible)
         return None if claim is None and not torn else (yield from self.manifest(visible, claim))
 
-    def using(self, writer_cache: WriterCache, thread_id: str, use: Callable[[ThreadState], Steps[T]]) -> Steps[T]:
+    def using(self, thread_id: str, use: Callable[[ThreadState], Steps[T]]) -> Steps[T]:
         """Does something with what a thread holds, again if that was replaced meanwhile.
 
         Args:
-            writer_cache: What this process remembers.
             thread_id: The thread.
             use: What to do. A document it needs may be gone because a rewrite has replaced it.
 
@@ -99,12 +99,12 @@ class StateReader:
         Raises:
             MixCheckpointDamaged: A document is damaged, or missing though nothing was replaced.
         """
-        state = yield from self.state(writer_cache, thread_id)
+        state = yield from self.state(thread_id)
         while True:
             try:
                 return (yield from use(state))
             except MissingDocument:
-                now = yield from self.state(writer_cache, thread_id)
+                now = yield from self.state(thread_id)
                 if now.refs == state.refs and now.active.rows == state.active.rows:
                     raise
                 state = now

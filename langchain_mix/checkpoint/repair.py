@@ -22,7 +22,6 @@ from langchain_mix.checkpoint.runtime import Steps
 from langchain_mix.checkpoint.state import Manifest, Ref, ThreadState
 from langchain_mix.checkpoint.table import Table
 from langchain_mix.checkpoint.writer import Writer
-from langchain_mix.checkpoint.writer_cache import WriterCache
 from langchain_mix.errors import MixCheckpointDamaged
 
 
@@ -97,7 +96,6 @@ class Repairer:
 
     def repair(
         self,
-        writer_cache: WriterCache,
         key: str,
         thread_id: str | None,
         files: Sequence[StoredFile],
@@ -113,7 +111,7 @@ class Repairer:
         saved = yield from self._examine(key, thread_id, files)
         manifest = saved.manifest
         if saved.steps and saved.thread_id is not None and not dry_run:
-            manifest = yield from self._rewrite(writer_cache, saved)
+            manifest = yield from self._rewrite(saved)
         if not orphans or manifest is None:
             return saved.steps, ()
         if manifest is saved.manifest and not saved.steps:
@@ -126,12 +124,11 @@ class Repairer:
         return saved.steps, left
 
     def move(
-        self, writer_cache: WriterCache, key: str, thread_id: str | None, files: Sequence[StoredFile], *, dry_run: bool
+        self, key: str, thread_id: str | None, files: Sequence[StoredFile], *, dry_run: bool
     ) -> Steps[list[Repaired]]:
         """Moves what an earlier version of this package has stored under visible names to hidden ones.
 
         Args:
-            writer_cache: What this process remembers.
             key: The thread.
             thread_id: Its id, if it is known.
             files: Its visible files.
@@ -160,12 +157,12 @@ class Repairer:
         if dry_run or saved.thread_id is None:
             return saved.steps
         if damage:
-            known = [] if hidden is None else (yield from queries.entries(self._documents, hidden.state))
+            known = [] if hidden is None else (yield from queries.all_entries(self._documents, hidden.state))
             saved.entries = [*(entry for entry in saved.entries if entry not in known), *known]
-            yield from self._rewrite(writer_cache, saved, close_visible=True)
+            yield from self._rewrite(saved, close_visible=True)
             yield from self._garbage.delete([one.what for one in files])
         else:
-            yield from self._writer.replace(writer_cache, saved.thread_id, _as_it_is)
+            yield from self._writer.replace(saved.thread_id, _as_it_is)
         return saved.steps
 
     def _examine(self, key: str, thread_id: str | None, files: Sequence[StoredFile]) -> Steps[Saved]:
@@ -192,7 +189,7 @@ class Repairer:
             yield from self._read(saved, table)
         return saved
 
-    def _rewrite(self, writer_cache: WriterCache, saved: Saved, *, close_visible: bool = False) -> Steps[Manifest]:
+    def _rewrite(self, saved: Saved, *, close_visible: bool = False) -> Steps[Manifest]:
         """Stores what is left, in an epoch of its own; `close_visible` as in `Writer.restart`.
 
         Raises:
@@ -204,9 +201,7 @@ class Repairer:
         builder.add(saved.entries)
         for document in builder.documents:
             yield from self._documents.write(document)
-        return (
-            yield from self._writer.restart(writer_cache, saved.thread_id, builder.state, close_visible=close_visible)
-        )
+        return (yield from self._writer.restart(saved.thread_id, builder.state, close_visible=close_visible))
 
     def _find_manifest(self, saved: Saved, files: Sequence[StoredFile]) -> Steps[None]:
         owner = names.owner(saved.key)
@@ -311,7 +306,7 @@ class Repairer:
     def _read(self, saved: Saved, table: Table) -> Steps[None]:
         for row in table.rows:
             try:
-                saved.entries += yield from queries.entries_of(self._documents, [(table, row)])
+                saved.entries += yield from queries.entries_of_rows(self._documents, [(table, row)])
             except ForeignDocument:
                 raise
             except MixCheckpointDamaged as problem:

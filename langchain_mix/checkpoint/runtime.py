@@ -1,49 +1,70 @@
-"""Runs procedures of the store: the steps they may request, and how each is carried out in both worlds.
+"""The steps that procedures of this package may request, and how each is performed in both worlds.
 
-Owns: waiting. Refuses to know: what a procedure is about; calls go to the client as they are.
+Owns: waiting, for a pause, a lock or another saver. Refuses to know: what a procedure is about; calls go to the client
+as they are.
 """
 
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any, TypeAlias, TypeVar, cast
+from functools import partial
+from typing import Any, TypeAlias, TypeVar
 
-from langchain_mix import errors
-from langchain_mix.checkpoint.line import Ticket
 from langchain_mix.client import Mix
-from langchain_mix.protocol.call import Call, Flow, Together
+from langchain_mix.errors import MixUnsupportedError
+from langchain_mix.fifo_lock import LockTicket
+from langchain_mix.protocol import procedure
+from langchain_mix.protocol.call import Call, Together
+from langchain_mix.protocol.procedure import Procedure
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Wait for a while.
+    """Waits for a while.
 
     Attributes:
-        seconds: How long.
+        seconds: The time.
     """
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
-    """Wait until it is this ticket's turn, or until somebody else has done its work.
+class AcquireLock:
+    """Waits until a ticket is granted, or its work was done by another owner.
 
     Attributes:
-        ticket: A place in the line.
+        ticket: A place in the queue of a lock.
     """
 
-    ticket: Ticket
+    ticket: LockTicket[Any]
 
 
-Steps: TypeAlias = Generator[Call[Any] | Together | Pause | Turn, Any, T]
-"""A procedure of the store and its result. A `Flow` is one too: `yield from` takes both."""
+@dataclass(frozen=True, slots=True)
+class SaverCall:
+    """Calls a method of another saver.
+
+    Attributes:
+        method: The method's name, for errors.
+        call: Calls it synchronously.
+        call_async: Calls its asynchronous twin.
+    """
+
+    method: str
+    call: Callable[[], Any]
+    call_async: Callable[[], Awaitable[Any]]
+
+
+Step: TypeAlias = Call[Any] | Together | Pause | AcquireLock | SaverCall
+"""What a procedure may request."""
+
+Steps: TypeAlias = Procedure[Step, T]
+"""A procedure of this package and its result. A `Flow` is one too: `yield from` takes both."""
 
 
 def run(mix: Mix, steps: Steps[T]) -> T:
@@ -60,91 +81,44 @@ def run(mix: Mix, steps: Steps[T]) -> T:
         MixError: It failed.
         MixUsageError: It would wait for a task of the event loop that runs in this very thread.
     """
-    try:
-        step = next(steps)
-        while True:
-            try:
-                result = _do(mix, step)
-            except BaseException as error:  # noqa: BLE001  # The procedure decides, and gives back what it holds.
-                step = steps.throw(error)
-            else:
-                step = steps.send(result)
-    except StopIteration as done:
-        return cast("T", done.value)
-    finally:
-        steps.close()
+    return procedure.run(steps, partial(perform, mix))
 
 
 async def run_async(mix: Mix, steps: Steps[T]) -> T:
     """Does what `run` does, asynchronously, from any event loop. It may be cancelled."""
-    try:
-        step = next(steps)
-        while True:
-            try:
-                result = await _do_async(mix, step)
-            except BaseException as error:  # noqa: BLE001  # The same; cancellation among them.
-                step = steps.throw(error)
-            else:
-                step = steps.send(result)
-    except StopIteration as done:
-        return cast("T", done.value)
-    finally:
-        steps.close()
+    return await procedure.run_async(steps, partial(perform_async, mix))
 
 
-def _only(step: Call[Any] | Together) -> Flow[Any]:
-    return (yield step)
-
-
-def _do(mix: Mix, step: Call[Any] | Together | Pause | Turn) -> Any:
+def perform(mix: Mix, step: Step) -> Any:
+    """Performs one step in this thread."""
+    if isinstance(step, Call | Together):
+        return mix.perform(step)
+    if isinstance(step, AcquireLock):
+        return step.ticket.wait()
     if isinstance(step, Pause):
-        time.sleep(step.seconds)  # noqa: TID251  # A pause between two attempts, configurable.
-        return None
-    if isinstance(step, Turn):
-        _wait(step)
-        return None
-    return mix.run(_only(step))
-
-
-def _wait(step: Turn) -> None:
-    if step.ticket.granted:
-        return
-    granted = threading.Event()
+        return time.sleep(step.seconds)  # noqa: TID251  # A pause between two attempts, configurable.
     try:
-        loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
-    except RuntimeError:
-        loop = None
-    if step.ticket.await_turn(granted.set):
-        return
-    if loop is not None and step.ticket.is_behind(loop):
-        raise errors.MixUsageError(
-            "A synchronous call would wait for a task of the event loop that runs in this thread, which cannot go on.",
-            acted="unknown" if step.ticket.taken else "no",
-            hint="Use the asynchronous method, or make the call in another thread (`asyncio.to_thread`).",
-        )
-    granted.wait()
+        return step.call()
+    except NotImplementedError as lack:
+        raise _lacks(step.method, lack) from lack
 
 
-async def _do_async(mix: Mix, step: Call[Any] | Together | Pause | Turn) -> Any:
+async def perform_async(mix: Mix, step: Step) -> Any:
+    """Performs one step in the running event loop."""
+    if isinstance(step, Call | Together):
+        return await mix.perform_async(step)
+    if isinstance(step, AcquireLock):
+        return await step.ticket.wait_async()
     if isinstance(step, Pause):
-        await asyncio.sleep(step.seconds)  # noqa: TID251  # A pause between two attempts, configurable.
-        return None
-    if isinstance(step, Turn):
-        await _wait_async(step)
-        return None
-    return await mix.run_async(_only(step))
+        return await asyncio.sleep(step.seconds)  # noqa: TID251  # A pause between two attempts, configurable.
+    try:
+        return await step.call_async()
+    except NotImplementedError as lack:
+        raise _lacks(f"a{step.method}", lack) from lack
 
 
-async def _wait_async(step: Turn) -> None:
-    loop = asyncio.get_running_loop()
-    step.ticket.loop = loop
-    if step.ticket.granted:
-        return
-    granted = loop.create_future()
-
-    def grant() -> None:
-        if not granted.done():
-            granted.set_result(None)
-
-    if not step.ticket.await_turn(lambda: loop.call_soon_threadsafe(grant)):
-        await granted
+def _lacks(method: str, lack: NotImplementedError) -> MixUnsupportedError:
+    return MixUnsupportedError(
+        f"The saver underneath has no `{method}`: {str(lack) or 'it is not implemented'}",
+        hint="Give `storage` a saver that has it; those of LangGraph exist for synchronous and for asynchronous code.",
+    )

@@ -25,15 +25,17 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from langchain_mix.checkpoint.backend import CheckpointBackend, CheckpointInfo, Keep, Steps, read_address, thread_name
+from langchain_mix.checkpoint.backend import CheckpointBackend, CheckpointInfo, Keep, read_address, thread_name
 from langchain_mix.checkpoint.branches import Tree, position_of, tree_of
 from langchain_mix.checkpoint.connection import Connection, Options
 from langchain_mix.checkpoint.file_backend import CheckpointLister, FileBackend, read_listing
 from langchain_mix.checkpoint.garbage import Report
 from langchain_mix.checkpoint.positions import Position
 from langchain_mix.checkpoint.repair import Repair
+from langchain_mix.checkpoint.runtime import Steps
 from langchain_mix.checkpoint.saver_backend import SaverBackend, listing_arguments, shown
 from langchain_mix.checkpoint.serde import AllowedType, Codec, choose_serde
+from langchain_mix.checkpoint.state import StoreSettings
 from langchain_mix.checkpoint.store import ThreadStore
 from langchain_mix.checkpoint.thread_ops import Copied, Removal, Removed, Rewound, copy_thread, newest, rewind
 from langchain_mix.client import Mix
@@ -81,7 +83,7 @@ class MixSaver(BaseCheckpointSaver[Any]):
         client: httpx.Client | None = None,
         async_client: httpx.AsyncClient | None = None,
         max_reply_bytes: int | None = None,
-        store: Mapping[str, Any] | None = None,
+        store: Mapping[str, float] | StoreSettings | None = None,
     ) -> None:
         """Prepares a saver; nothing is sent and no connection opened yet.
 
@@ -107,7 +109,11 @@ class MixSaver(BaseCheckpointSaver[Any]):
             async_client: Your own HTTP client for asynchronous methods. It is never closed here.
             max_reply_bytes: Bytes that an answer of the server may have after decompression, files aside; None for
                 64 MiB.
-            store: Settings of the store, by the names of the arguments of `langchain_mix.checkpoint.store.ThreadStore`.
+            store: Settings of the store on the Mix server, by name: `attempts`, how often a writer tries to become the
+                owner of a thread when several processes write to it (12); `backoff`, the longest pause in seconds after
+                its first attempt, which doubles with each (0.02); `retries`, how often a write of unknown outcome is
+                made again, safely, before that is an error (1); `cache_bytes`, bytes of unchanging files kept in memory
+                (64 MiB).
 
         Raises:
             MixConfigurationError: The options cannot work, or contradict each other.

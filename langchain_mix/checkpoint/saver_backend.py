@@ -6,7 +6,7 @@ Refuses to know: any particular saver, and what is done to sessions.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar, cast
 from uuid import uuid4
@@ -22,7 +22,6 @@ from langgraph.checkpoint.base import (
     DeltaChannelHistory,
 )
 
-from langchain_mix.checkpoint import runtime
 from langchain_mix.checkpoint.backend import (
     Address,
     CheckpointInfo,
@@ -30,7 +29,6 @@ from langchain_mix.checkpoint.backend import (
     ListQuery,
     PendingWrite,
     Snapshot,
-    Steps,
     read_address,
     thread_exists,
 )
@@ -44,89 +42,12 @@ from langchain_mix.checkpoint.positions import (
     unmarked,
     with_pointers,
 )
-from langchain_mix.client import Mix
-from langchain_mix.errors import MixStoreError, MixUnsupportedError
+from langchain_mix.checkpoint.runtime import SaverCall, Steps
+from langchain_mix.errors import MixStoreError
 
 T = TypeVar("T")
 
 Saver = BaseCheckpointSaver[Any]
-
-
-@dataclass(frozen=True, slots=True)
-class SaverCall:
-    """A use of the saver, as a step.
-
-    Attributes:
-        what: The method that is used, for errors.
-        now: Uses it synchronously.
-        later: Uses it asynchronously.
-    """
-
-    what: str
-    now: Callable[[], Any]
-    later: Callable[[], Awaitable[Any]]
-
-
-def run(mix: Mix, steps: Steps[T]) -> T:
-    """Runs a procedure some steps of which are uses of a saver."""
-    try:
-        step = next(steps)
-        while True:
-            try:
-                result = _call(step) if isinstance(step, SaverCall) else runtime.run(mix, _only(step))
-            except Exception as error:  # noqa: BLE001  # The procedure decides.
-                step = steps.throw(error)
-            else:
-                step = steps.send(result)
-    except StopIteration as done:
-        return cast("T", done.value)
-    finally:
-        steps.close()
-
-
-async def run_async(mix: Mix, steps: Steps[T]) -> T:
-    """Does what `run` does, asynchronously."""
-    try:
-        step = next(steps)
-        while True:
-            try:
-                if isinstance(step, SaverCall):
-                    result = await _acall(step)
-                else:
-                    result = await runtime.run_async(mix, _only(step))
-            except Exception as error:  # noqa: BLE001  # The procedure decides.
-                step = steps.throw(error)
-            else:
-                step = steps.send(result)
-    except StopIteration as done:
-        return cast("T", done.value)
-    finally:
-        steps.close()
-
-
-def _only(step: Any) -> Steps[Any]:
-    return (yield step)
-
-
-def _call(use: SaverCall) -> Any:
-    try:
-        return use.now()
-    except NotImplementedError as lack:
-        raise _lacks(use.what, lack) from lack
-
-
-async def _acall(use: SaverCall) -> Any:
-    try:
-        return await use.later()
-    except NotImplementedError as lack:
-        raise _lacks(f"a{use.what}", lack) from lack
-
-
-def _lacks(what: str, lack: NotImplementedError) -> MixUnsupportedError:
-    return MixUnsupportedError(
-        f"The saver underneath has no `{what}`: {str(lack) or 'it is not implemented'}",
-        hint="Give `storage` a saver that has it; those of LangGraph exist for synchronous and for asynchronous code.",
-    )
 
 
 @dataclass(frozen=True, slots=True)

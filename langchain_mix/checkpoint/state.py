@@ -11,7 +11,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from itertools import takewhile
 from typing import Any, Final
 
@@ -19,6 +19,7 @@ from langchain_mix.checkpoint import encoding, names
 from langchain_mix.checkpoint.encoding import Encryption, damaged
 from langchain_mix.checkpoint.records import Entry
 from langchain_mix.checkpoint.table import Blob, Place, Row, Table, read_table, values_of
+from langchain_mix.errors import MixConfigurationError
 
 _NAMED: Final = 8
 """Namespaces that a reference tells one by one."""
@@ -27,6 +28,49 @@ _PRINTED: Final = 256
 """Further namespaces that it tells by fingerprint."""
 
 _PRINT_SIZE: Final = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoreSettings:
+    """Sizes, limits and retries of a store.
+
+    Attributes:
+        segment_entries: Entries that a manifest holds before they move to a segment of their own.
+        segment_bytes: The same in bytes, as far as moving them makes the manifest smaller.
+        blob_bytes: From this size on a value that is put a second time unchanged gets a file of its own.
+        cache_bytes: Bytes of immutable documents kept in memory.
+        cached_threads: Threads whose state is kept in memory.
+        attempts: How often a writer tries to become the owner of a thread before it gives up.
+        backoff: The longest pause after its first lost attempt, in seconds; it doubles with each.
+        rereads: How often a document that looks damaged is read again; an overwrite may be going on.
+        reread_pause: The pause before, in seconds.
+        retries: How often a write whose outcome is unknown is made again, safely, before that error is raised.
+    """
+
+    segment_entries: int = 64
+    segment_bytes: int = 524_288
+    blob_bytes: int = 262_144
+    cache_bytes: int = 67_108_864
+    cached_threads: int = 256
+    attempts: int = 12
+    backoff: float = 0.02
+    rereads: int = 4
+    reread_pause: float = 0.05
+    retries: int = 1
+
+    def __post_init__(self) -> None:
+        """Refuses numbers that are out of range.
+
+        Raises:
+            MixConfigurationError: One is.
+        """
+        for name, number in asdict(self).items():
+            least = int(name in _AT_LEAST_ONE)
+            if not number >= least:
+                raise MixConfigurationError(f"`{name}` is {number}; it is at least {least}.")
+
+
+_AT_LEAST_ONE: Final = frozenset({"segment_entries", "segment_bytes", "blob_bytes", "cached_threads", "attempts"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -230,15 +274,6 @@ class ThreadState:
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """When something moves out of the lane file; see `ThreadStore`."""
-
-    segment_entries: int
-    segment_bytes: int
-    blob_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
 class NewDocument:
     """An immutable document to be uploaded.
 
@@ -257,14 +292,14 @@ class StateBuilder:
     """Adds entries to content, and collects the documents that this needs."""
 
     def __init__(
-        self, state: ThreadState, *, key: str, limits: Limits, encryption: Encryption, fresh: Callable[[], str]
+        self, state: ThreadState, *, key: str, settings: StoreSettings, encryption: Encryption, fresh: Callable[[], str]
     ) -> None:
         """Starts with what there is.
 
         Args:
             state: What there is.
             key: The part that all names of the thread's files share.
-            limits: When something moves out.
+            settings: When something moves out of the manifest.
             encryption: What documents are sealed with.
             fresh: Makes 32 hexadecimal digits that were never used.
         """
@@ -272,7 +307,7 @@ class StateBuilder:
         self.active = state.active
         self.documents: list[NewDocument] = []
         self._key = key
-        self._limits = limits
+        self._settings = settings
         self._encryption = encryption
         self._fresh = fresh
 
@@ -295,14 +330,14 @@ class StateBuilder:
             self.active = grown
 
     def _extended(self, active: Table, entry: Entry) -> Table:
-        return active.extended(entry, blob_bytes=self._limits.blob_bytes, keep=self._keep)
+        return active.extended(entry, blob_bytes=self._settings.blob_bytes, keep=self._keep)
 
     def _overflows(self, grown: Table, entry: Entry) -> bool:
-        limits = self._limits
-        if len(grown) > limits.segment_entries:
+        settings = self._settings
+        if len(grown) > settings.segment_entries:
             return True
         # Rolling must be worth it: where one value is bigger than the limit, a new window would be as big as the old.
-        return grown.size > limits.segment_bytes and grown.size > _WORTH * sum(map(len, values_of(entry)))
+        return grown.size > settings.segment_bytes and grown.size > _WORTH * sum(map(len, values_of(entry)))
 
     def _keep(self, data: bytes) -> Blob:
         name = names.blob(self._key, self._fresh())
@@ -345,8 +380,8 @@ class StateBuilder:
             newest[ns] = max(newest.get(ns, row.place), row.place)
         places = set(newest.values())
         rows = [row for row in self.active.rows if row.place in places]
-        small = len(rows) <= self._limits.segment_entries // 4
-        light = sum(len(encoding.packed(row.raw)) for row in rows) <= self._limits.segment_bytes // 2
+        small = len(rows) <= self._settings.segment_entries // 4
+        light = sum(len(encoding.packed(row.raw)) for row in rows) <= self._settings.segment_bytes // 2
         at_hand = {home.slot[0] for home in self.active.homes.values()}
         known = all(blob[0] in at_hand for row in self.active.rows for blob in self.active.blobs_of(row))
         return rows if small and light and known and len(rows) < len(self.active) else []

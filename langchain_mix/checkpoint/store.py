@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
 from langchain_mix.checkpoint import names, queries
-from langchain_mix.checkpoint.documents import DocumentCache, DocumentIO
+from langchain_mix.checkpoint.documents import DocumentIO
 from langchain_mix.checkpoint.encoding import NO_ENCRYPTION, Encryption, ForeignDocument, MissingDocument
 from langchain_mix.checkpoint.files import SessionFiles
 from langchain_mix.checkpoint.garbage import GarbageCollector, Report
@@ -22,12 +22,12 @@ from langchain_mix.checkpoint.queries import Cursor
 from langchain_mix.checkpoint.reader import StateReader
 from langchain_mix.checkpoint.records import CheckpointRecord, Entry, Stored, Value
 from langchain_mix.checkpoint.repair import Repair, Repaired, Repairer
-from langchain_mix.checkpoint.runtime import Steps, Turn
-from langchain_mix.checkpoint.state import Limits, ThreadState
+from langchain_mix.checkpoint.runtime import AcquireLock, Steps
+from langchain_mix.checkpoint.state import StoreSettings, ThreadState
 from langchain_mix.checkpoint.table import check
-from langchain_mix.checkpoint.writer import RetryBudget, Writer
-from langchain_mix.checkpoint.writer_cache import WriterCache
-from langchain_mix.errors import MixCheckpointDamaged, MixConfigurationError
+from langchain_mix.checkpoint.writer import Writer, WriterCache
+from langchain_mix.errors import MixCheckpointDamaged
+from langchain_mix.fifo_lock import FifoLock
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +77,7 @@ class ThreadStore:
         *,
         session_files: SessionFiles,
         encryption: Encryption = NO_ENCRYPTION,
-        segment_entries: int = 64,
-        segment_bytes: int = 524_288,
-        blob_bytes: int = 262_144,
-        cache_bytes: int = 67_108_864,
-        cached_threads: int = 256,
-        attempts: int = 12,
-        backoff: float = 0.02,
-        rereads: int = 4,
-        reread_pause: float = 0.05,
-        retries: int = 1,
+        settings: StoreSettings | None = None,
         fresh: Callable[[], str] = lambda: uuid.uuid4().hex,
         chance: Callable[[], float] = random.random,
     ) -> None:
@@ -94,53 +85,18 @@ class ThreadStore:
 
         Args:
             session_files: Reads and writes files.
-            encryption: What documents are sealed with.
-            segment_entries: Entries that a lane file holds before they move to a segment of their own.
-            segment_bytes: The same in bytes, as far as moving them makes the lane file smaller.
-            blob_bytes: From this size on a value that is put a second time unchanged gets a file of its own.
-            cache_bytes: Bytes of immutable documents kept in memory.
-            cached_threads: Threads whose state is kept in memory.
-            attempts: How often a writer tries to become the only one before it gives up.
-            backoff: The longest pause after its first lost attempt, in seconds; it doubles with each.
-            rereads: How often a document that looks damaged is read again; an overwrite may be going on.
-            reread_pause: The pause before, in seconds.
-            retries: How often a write whose outcome is unknown is made again, safely, before that error is raised.
+            encryption: What documents are encrypted with.
+            settings: Sizes, limits and retries.
             fresh: Makes 32 hexadecimal digits that were never used.
             chance: Makes a random number from 0 to 1, for pauses.
-
-        Raises:
-            MixConfigurationError: A number is out of range.
         """
-        counts = {"segment_entries": segment_entries, "segment_bytes": segment_bytes, "blob_bytes": blob_bytes}
-        _check({**counts, "cached_threads": cached_threads, "attempts": attempts}, at_least=1)
-        sizes = {"cache_bytes": cache_bytes, "backoff": backoff, "rereads": rereads, "reread_pause": reread_pause}
-        _check({**sizes, "retries": retries}, at_least=0)
-        self._rebuild = partial(
-            ThreadStore,
-            session_files=session_files,
-            encryption=encryption,
-            segment_entries=segment_entries,
-            segment_bytes=segment_bytes,
-            blob_bytes=blob_bytes,
-            cache_bytes=cache_bytes,
-            cached_threads=cached_threads,
-            attempts=attempts,
-            backoff=backoff,
-            rereads=rereads,
-            reread_pause=reread_pause,
-            retries=retries,
-        )
-        self._writer_cache = WriterCache(cached_threads)
-        self._documents = DocumentIO(session_files, encryption, DocumentCache(cache_bytes), rereads, reread_pause)
-        self._reader = StateReader(self._documents, attempts)
-        self._writer = Writer(
-            self._documents,
-            self._reader,
-            limits=Limits(segment_entries, segment_bytes, blob_bytes),
-            budget=RetryBudget(attempts, backoff, retries),
-            fresh=fresh,
-            chance=chance,
-        )
+        settings = StoreSettings() if settings is None else settings
+        self._rebuild = partial(ThreadStore, session_files=session_files, encryption=encryption, settings=settings)
+        self._lock: FifoLock[tuple[Entry, ...]] = FifoLock()
+        self._cache = WriterCache(settings.cached_threads)
+        self._documents = DocumentIO(session_files, encryption, settings)
+        self._reader = StateReader(self._documents, self._cache, settings.attempts)
+        self._writer = Writer(self._documents, self._reader, self._cache, settings=settings, fresh=fresh, chance=chance)
         self._garbage = GarbageCollector(self._documents, self._reader)
         self._repairer = Repairer(self._documents, self._reader, self._writer, self._garbage)
 
@@ -166,10 +122,10 @@ class ThreadStore:
         def look(state: ThreadState) -> Steps[Stored | None]:
             wanted = checkpoint_id
             if wanted is None:
-                wanted = yield from queries.latest(self._documents, state, ns)
-            return None if wanted is None else (yield from queries.stored(self._documents, state, ns, wanted))
+                wanted = yield from queries.latest_id(self._documents, state, ns)
+            return None if wanted is None else (yield from queries.find_stored(self._documents, state, ns, wanted))
 
-        return (yield from self._reader.using(self._writer_cache, thread_id, look))
+        return (yield from self._reader.using(thread_id, look))
 
     def page(
         self,
@@ -205,7 +161,7 @@ class ThreadStore:
                 return (yield from read(start.state))
             except MissingDocument:  # Replaced since the first page; the rest is read from what there is now.
                 pass
-        return (yield from self._reader.using(self._writer_cache, thread_id, read))
+        return (yield from self._reader.using(thread_id, read))
 
     def append(self, thread_id: str, entries: Sequence[Entry]) -> Steps[None]:
         """Stores entries, all or none. When it returns, every later read sees them.
@@ -222,22 +178,16 @@ class ThreadStore:
             check(entry)
         if not work:
             return
-        writer_cache, key = self._writer_cache, names.key_of(thread_id)
-        ticket = writer_cache.lines.enter(key, work)
-        try:
-            yield Turn(ticket)
-            if ticket.done:
+        with self._lock.enter(names.key_of(thread_id), work) as ticket:
+            yield AcquireLock(ticket)
+            if ticket.done:  # By whoever had the lock before: many small puts share one upload.
                 return
-            group = writer_cache.lines.take(ticket)
-            done = False
+            group, done = self._lock.claim_work(ticket), False
             try:
-                together = [entry for one in group for entry in one.work or ()]
-                yield from self._writer.append(writer_cache, thread_id, together)
+                yield from self._writer.append(thread_id, [entry for one in group for entry in one.work or ()])
                 done = True
             finally:
-                writer_cache.lines.finish(group, done=done)
-        finally:
-            writer_cache.lines.leave(ticket)
+                self._lock.finish_work(group, done=done)
 
     def recall(self, thread_id: str, ns: str, checkpoint_id: str, channel: str, version: Any) -> Value | None:
         """Gives a value that this process has stored, from memory alone.
@@ -252,12 +202,12 @@ class ThreadStore:
         Returns:
             The value if that checkpoint holds the channel in exactly that version, else None. None proves nothing.
         """
-        manifest = self._writer_cache.owned(names.key_of(thread_id))
+        manifest = self._cache.owned(names.key_of(thread_id))
         return None if manifest is None else manifest.state.active.recall((ns, checkpoint_id), channel, version)
 
     def entries(self, thread_id: str) -> Steps[list[Entry]]:
         """Reads everything of a thread, in the order in which it was stored; replaced checkpoints only once."""
-        return (yield from self._reader.using(self._writer_cache, thread_id, self._all))
+        return (yield from self._reader.using(thread_id, self._all))
 
     def rewrite(self, thread_id: str, change: Callable[[list[Entry]], Sequence[Entry]]) -> Steps[Rewritten]:
         """Replaces the whole content of a thread in one step: readers see the old or the new.
@@ -275,7 +225,7 @@ class ThreadStore:
         after = list(change(list(before)))
         if after == before:
             return Rewritten(len(before), len(after))
-        writer_cache, key = self._writer_cache, names.key_of(thread_id)
+        key = names.key_of(thread_id)
 
         def make(state: ThreadState) -> Steps[ThreadState]:
             nonlocal before, after
@@ -289,11 +239,11 @@ class ThreadStore:
 
         def work() -> Steps[Rewritten]:
             old = yield from self._garbage.files_of(key)
-            manifest = yield from self._writer.replace(writer_cache, thread_id, make)
+            manifest = yield from self._writer.replace(thread_id, make)
             files, left = yield from self._garbage.discard(old, manifest)
             return Rewritten(len(before), len(after), files, left)
 
-        return (yield from self._in_turn(writer_cache, key, work()))
+        return (yield from self._locked(key, work()))
 
     def delete(self, thread_id: str) -> Steps[Deleted]:
         """Deletes a thread with all its namespaces. One that never existed costs no write.
@@ -302,11 +252,11 @@ class ThreadStore:
             MixCheckpointDamaged: It is sealed with another key, or of a later form: the empty thread that this saver
                 would leave could not be read by those who use it.
         """
-        writer_cache, key = self._writer_cache, names.key_of(thread_id)
+        key = names.key_of(thread_id)
 
         def work() -> Steps[Deleted]:
             try:
-                state = yield from self._reader.state(writer_cache, thread_id)
+                state = yield from self._reader.state(thread_id)
             except ForeignDocument:
                 raise
             except MixCheckpointDamaged:
@@ -314,11 +264,11 @@ class ThreadStore:
             if state is not None and state.is_empty:
                 return Deleted(existed=False)
             listed = yield from self._garbage.files()
-            manifest = yield from self._writer.restart(writer_cache, thread_id, ThreadState())
+            manifest = yield from self._writer.restart(thread_id, ThreadState())
             files, left = yield from self._garbage.discard(listed.get(key, ()), manifest)
             return Deleted(existed=True, files=files + len(listed.get(names.visible(key), ())), left=left)
 
-        return (yield from self._in_turn(writer_cache, key, work()))
+        return (yield from self._locked(key, work()))
 
     def thread_ids(self) -> Steps[list[str]]:
         """Lists the threads that hold something: one listing of all files, then the state of each thread."""
@@ -341,7 +291,6 @@ class ThreadStore:
         Returns:
             What was found and done.
         """
-        writer_cache = self._writer_cache
         files = yield from self._garbage.files()
         keys = sorted({names.hidden(key) for key in files})
         wanted = {names.key_of(thread_id): thread_id} if thread_id is not None else dict.fromkeys(keys)
@@ -350,31 +299,20 @@ class ThreadStore:
         for key, name in wanted.items():
             visible = files.get(names.visible(key))
             if key in files or not visible:
-                repairing = self._repairer.repair(
-                    writer_cache, key, name, files.get(key, ()), dry_run=dry_run, orphans=orphans
-                )
-                found, undeleted = yield from self._in_turn(writer_cache, key, repairing)
+                repairing = self._repairer.repair(key, name, files.get(key, ()), dry_run=dry_run, orphans=orphans)
+                found, undeleted = yield from self._locked(key, repairing)
                 steps += found
                 left += undeleted
             if visible:
-                moving = self._repairer.move(writer_cache, key, name, visible, dry_run=dry_run)
-                steps += yield from self._in_turn(writer_cache, key, moving)
+                moving = self._repairer.move(key, name, visible, dry_run=dry_run)
+                steps += yield from self._locked(key, moving)
         return Repair(dry_run, tuple(steps), tuple(left))
 
     def _all(self, state: ThreadState) -> Steps[list[Entry]]:
-        return (yield from queries.entries(self._documents, state))
+        return (yield from queries.all_entries(self._documents, state))
 
-    @staticmethod
-    def _in_turn(writer_cache: WriterCache, key: str, work: Steps[T]) -> Steps[T]:
-        ticket = writer_cache.lines.enter(key, None)
-        try:
-            yield Turn(ticket)
+    def _locked(self, key: str, work: Steps[T]) -> Steps[T]:
+        """Runs a procedure while no other thread or task of this process changes the thread."""
+        with self._lock.enter(key) as ticket:
+            yield AcquireLock(ticket)
             return (yield from work)
-        finally:
-            writer_cache.lines.leave(ticket)
-
-
-def _check(numbers: Mapping[str, float], *, at_least: int) -> None:
-    for name, number in numbers.items():
-        if not number >= at_least:
-            raise MixConfigurationError(f"`{name}` is {number}; it is at least {at_least}.")

@@ -416,7 +416,7 @@ class Table:
         size = sum(len(packed(row.raw)) for row in self.rows)
         return Table(self.name, self.rows, self.slots, size, last, self.homes)
 
-    def acquainted(self, blobs: Blobs) -> Table:
+    def with_blobs(self, blobs: Blobs) -> Table:
         """The same table, knowing the bytes of these files, so that new values can be compared with them."""
         homes, last = dict(self.homes), dict(self.last)
         for key, known in last.items():
@@ -427,7 +427,7 @@ class Table:
         return Table(self.name, self.rows, self.slots, self.size, last, homes)
 
     def last_blobs(self) -> list[Blob]:
-        """The files that `acquainted` can make use of."""
+        """The files that `with_blobs` can make use of."""
         roots = (self._root(known.number) for known in self.last.values())
         return list({root[0]: root for root in roots if isinstance(root, tuple)}.values())
 

@@ -30,11 +30,11 @@ from langchain_mix.checkpoint.backend import (
     Keep,
     Key,
     PendingWrite,
-    Steps,
     thread_exists,
 )
 from langchain_mix.checkpoint.ownership import Ownership
 from langchain_mix.checkpoint.positions import Position, read_position
+from langchain_mix.checkpoint.runtime import Steps
 from langchain_mix.errors import MixError, MixInputError, MixNotFoundError, MixUnsupportedError
 from langchain_mix.protocol import calls, flows
 from langchain_mix.protocol.api import ServerApi

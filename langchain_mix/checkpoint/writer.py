@@ -1,70 +1,236 @@
-"""How one writer at a time changes a thread, on a server that can only overwrite files.
+"""Changes a thread: one writer at a time, on a server that can only overwrite whole files.
 
-Owns: taking an epoch, and committing to its lane. Refuses to know: what is stored, and who waits for whom in this
-process (`line.py`).
+Owns: claiming an epoch, committing versions of its manifest, and which manifests this process owns. Refuses to know:
+what entries mean, and how anyone waits (`runtime.py`).
 
-The owner of an epoch uploads its lane, then reads the register; whoever arrives writes the register, then reads the
-lane. At least one of them sees the other. If the owner does, its entries may or may not have been taken over, and it
-stores them again as the owner of a later epoch; storing an entry twice is the same as storing it once.
+Theory of operation
+===================
 
-Earlier versions of this package stored the same files under names that agents see. Who takes an epoch of a thread that
-has such files moves all they hold: it closes them, by an announcement in their register that earlier versions refuse to
-read and that names the new epoch; copies what they hold into the hidden lane it commits; and deletes them once that is
-committed. A hidden lane counts as soon as there is one, so a crash on the way leaves all of the old files or all of the
-new. What an earlier version stores under visible names afterwards is recognised by its announcement, and the owner of
-the next epoch adds it.
+Mix stores files, without compare-and-swap: the last upload of a name wins, a reader may meet an upload half-way, and an
+upload whose reply was lost may still arrive at any later time. Three rules make a safe store of that:
 
-Taking an epoch: write {writer, epoch} to the register; look for the epoch's gate; write the gate; read the last lane;
-read the register. If there was no gate and the register is unchanged, nobody else can ever own the epoch.
+1. A file that is ever overwritten has one writer (the owner file apart), so that nobody overwrites what somebody else
+   has stored.
+2. That writer has two copies of it and overwrites the older one, so that an upload that tears harms nothing that was
+   acknowledged.
+3. Whoever commits first writes, then looks; whoever takes over first writes, then looks, too. So of two that overlap at
+   least one sees the other.
+
+Layout
+------
+
+All names begin with `.langchain-mix-ckpt-KEY`, where KEY is made of the thread's id (`names.py`).
+
+    -r      owner file     {writer, epoch}: the last claim. Everybody who claims an epoch overwrites it.
+    -gE     epoch marker   its existence says that epoch E is taken; what it holds does not matter. Never deleted.
+    -lE-0   manifest of    {thread, writer, epoch, version, base, references, active segment}: the whole state of the
+    -lE-1   epoch E        thread. Even versions are in copy 0, odd ones in copy 1. Written by the owner of E alone.
+    -xU     index          references to segments or to other indexes; U is unique, the file immutable
+    -sU     segment        entries (checkpoints and writes) that were in a manifest before; immutable
+    -bU     blob           one big value; immutable
+
+    owner file ──epoch──> manifest ──references──> index ──references──> segment ──references──> blob
+                             └── active segment: the newest entries, inside of the manifest
+
+`base` is the epoch whose manifest this one has gone on from. Documents carry a checksum, their kind and their own name;
+a reference carries the checksum of what it refers to. So a document is whole, or an error that names it
+(`encoding.py`).
+
+Write
+-----
+
+The owner of epoch E, whose manifest has version v:
+
+1. Uploads new segments, indexes and blobs; usually there are none.
+2. Uploads the manifest, version v + 1, over the copy that has v - 1.
+3. Reads the owner file. If it still holds this claim, the version is *committed*, and only then acknowledged. Else
+   somebody has come: the entries count if the manifest of the present owner holds them (`_was_adopted`), or they are
+   stored again by the same steps in a later epoch. Storing an entry twice is the same as storing it once.
+
+Take-over
+---------
+
+1. Reads the owner file: E is its epoch, or the next one if E is marked already.
+2. Writes {a new unique writer, E} to the owner file.
+3. Looks for the marker of E. If it is there, E is the epoch after the last marked one; goes back to 2.
+4. Writes the marker of E.
+5. Reads the last manifest below E.
+6. Reads the owner file. If it is unchanged, nobody else can ever own E. Else somebody has come: waits, tries a later E.
+
+Its first commit (version 0) makes E the epoch that counts, and deletes manifests that nobody goes on from any more.
+
+Read
+----
+
+The owner file names epoch E (`reader.py`). If this process owns E, what it remembers counts: one request. Else both
+copies of the manifest of E are read, and the newer one counts: three. If the claimed epoch has no manifest yet,
+somebody is taking it over, or died doing so; then the last manifest below it counts.
+
+Crashes
+-------
+
+    a writer dies                          readers find                     the next writer
+    -------------------------------------  -------------------------------  -----------------------------------------
+    before the manifest is uploaded        the version before               goes on; new documents are orphans
+    while the manifest is uploaded         the version before or after it,  goes on from what readers find; a torn copy
+                                           or an error that names the torn  is an error for it, too, and `repair` falls
+                                           copy (never the other copy: the  back on the other copy
+                                           bad one may have been committed)
+    after it, before the owner file is     the version after it, though it  goes on from it
+    read                                   was not acknowledged
+    after the owner file is claimed        the last manifest below          claims the same epoch
+    after the marker is written            the last manifest below          claims the next epoch, skips the empty one
+    while old manifests are deleted        the version that counts          leaves them to `report` and `repair`
+
+Why it is safe
+--------------
+
+*An epoch has one owner.* Of two that claim E, let B be the one whose claim reached the owner file later. If A read the
+owner file (6) before that, A had written the marker (4) before that, and B, who looks for it later (3), finds it. If A
+reads the owner file after that, it finds B's claim there and gives up. So they cannot both succeed.
+
+*What was acknowledged is never lost.* An owner uploads (2), then reads the owner file (3); a claimant writes the owner
+file (2), then reads the manifest (5). If the owner still finds its own claim, the claimant had not written its own by
+then, so that it reads the manifest later than the upload and goes on from it. The claimant reads (5) before its last
+look (6): what it found missing was not deleted by a third one that has taken over completely meanwhile.
+
+*What arrives late is harmless.* An upload of unknown outcome may still arrive. It is for a copy in the epoch of its
+writer, who marks the manifest uncertain, never writes it again and claims a later epoch. It may be seen until that one
+commits, by readers alone; it was never acknowledged.
+
+*Entries in just any manifest prove nothing.* An owner that was superseded looks for its entries in the manifest of the
+present owner, then reads the owner file again: a manifest that is skipped by a third owner may hold them as well.
+
+*Nothing is deleted that somebody needs.* Only manifests below `base` go, oldest epoch and copy 0 first, so that whoever
+goes down the epochs never meets one that is skipped, and a lone copy 0 that is still there after both were read is a
+first version and not half of a deletion. Epoch markers and the owner file stay: a slow writer could take an old epoch.
+
+Visible names
+-------------
+
+Earlier versions of this package stored the same files under names without a dot, which agents see. Who takes over a
+thread that has such files closes them (their owner file gets a form that earlier versions refuse to read, and that
+names the new epoch), copies what they hold into the hidden manifest it commits, and deletes them after that commit. A
+hidden manifest counts as soon as there is one, so that a crash on the way leaves all of the old files or all of the
+new. What an earlier version stores under visible names later is recognised by its owner file, and the next owner adds
+it.
+
+What holds this: `test_interleavings.py` runs writers and readers request by request in all orders, with uploads that
+are lost, late and torn, and shows of each rule that entries are lost without it.
 """
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final, TypeVar
 
+from langchain_mix import forking
 from langchain_mix.checkpoint import names, queries
 from langchain_mix.checkpoint.documents import DocumentIO
 from langchain_mix.checkpoint.encoding import TornDocument, damaged
 from langchain_mix.checkpoint.reader import StateReader
 from langchain_mix.checkpoint.records import CheckpointRecord, Entry
 from langchain_mix.checkpoint.runtime import Pause, Steps
-from langchain_mix.checkpoint.state import Limits, Manifest, OwnerClaim, StateBuilder, ThreadState
-from langchain_mix.checkpoint.writer_cache import WriterCache
+from langchain_mix.checkpoint.state import Manifest, OwnerClaim, StateBuilder, StoreSettings, ThreadState
 from langchain_mix.errors import MixCheckpointDamaged, MixError, MixStoreContended
 
 T = TypeVar("T")
 
 _LONGEST_PAUSE: Final = 2.0
 
-_CLEARED: Final = 4
-"""Epochs whose lanes are deleted at once; usually there is one."""
+_DELETED_AT_ONCE: Final = 4
+"""Epochs whose manifests are deleted by one commit; usually there is one."""
 
 
-@dataclass(frozen=True, slots=True)
-class RetryBudget:
-    """How long a writer tries; see `ThreadStore`."""
+class WriterCache:
+    """The manifests that this process owns, as it left them. May be used from any thread.
 
-    attempts: int
-    backoff: float
-    retries: int
+    All of it may be forgotten: a writer that has forgotten its manifest claims a new epoch.
+    """
+
+    def __init__(self, most: int) -> None:
+        """Starts empty.
+
+        Args:
+            most: Threads that are remembered.
+        """
+        self._most = most
+        self._clear()
+        forking.renew_in_child(self._clear)
+
+    def _clear(self) -> None:
+        """Forgets everything: what a parent owns, its forked child does not."""
+        self._lock = threading.Lock()
+        self._owned: OrderedDict[str, Manifest] = OrderedDict()
+        self._uncertain: OrderedDict[str, Manifest] = OrderedDict()
+        self._written: OrderedDict[str, int] = OrderedDict()
+
+    def owned(self, key: str) -> Manifest | None:
+        """Returns the manifest that this process owns, as it was last committed."""
+        with self._lock:
+            manifest = self._owned.get(key)
+            if manifest is not None:
+                self._owned.move_to_end(key)
+            return manifest
+
+    def commit(self, key: str, manifest: Manifest) -> None:
+        """Stores a committed manifest."""
+        with self._lock:
+            self._keep(self._owned, key, manifest)
+            self._keep(self._written, key, manifest.claim.epoch)
+            self._uncertain.pop(key, None)
+
+    def disown(self, key: str) -> None:
+        """Forgets the manifest of a thread: somebody else has claimed it."""
+        with self._lock:
+            self._owned.pop(key, None)
+
+    def mark_uncertain(self, key: str, manifest: Manifest) -> None:
+        """Marks the manifest uncertain: the upload's outcome is unknown, so it must never be written again."""
+        with self._lock:
+            self._owned.pop(key, None)
+            self._keep(self._uncertain, key, manifest)
+
+    def uncertain(self, key: str, epoch: int) -> Manifest | None:
+        """Returns the version whose upload may have torn a copy in that epoch; nobody else can have written one."""
+        with self._lock:
+            manifest = self._uncertain.get(key)
+            return manifest if manifest is not None and manifest.claim.epoch == epoch else None
+
+    def note_written(self, key: str, claim: OwnerClaim) -> None:
+        """Stores that a manifest of this epoch exists, so that its marker need not be looked for."""
+        with self._lock:
+            self._keep(self._written, key, claim.epoch)
+
+    def is_written(self, key: str, epoch: int) -> bool:
+        """True if a manifest of that epoch is known to exist."""
+        with self._lock:
+            return self._written.get(key) == epoch
+
+    def _keep(self, kept: OrderedDict[str, T], key: str, value: T) -> None:
+        kept[key] = value
+        kept.move_to_end(key)
+        if len(kept) > self._most:
+            kept.popitem(last=False)
 
 
 class _Superseded(Exception):
-    """Somebody has come meanwhile."""
+    """Another writer has claimed the thread meanwhile."""
 
 
 class Writer:
-    """Changes threads."""
+    """Changes threads. Its methods are called by one procedure per thread at a time (`ThreadStore`)."""
 
     def __init__(
         self,
         documents: DocumentIO,
         reader: StateReader,
+        cache: WriterCache,
         *,
-        limits: Limits,
-        budget: RetryBudget,
+        settings: StoreSettings,
         fresh: Callable[[], str],
         chance: Callable[[], float],
     ) -> None:
@@ -73,25 +239,20 @@ class Writer:
         Args:
             documents: Reads and writes documents.
             reader: Finds the current state.
-            limits: When something moves out of a lane.
-            budget: How long to try.
+            cache: What this process owns.
+            settings: Limits and retries.
             fresh: Makes 32 hexadecimal digits that were never used.
             chance: Makes a random number from 0 to 1.
         """
         self._documents = documents
         self._reader = reader
-        self._limits = limits
-        self._budget = budget
+        self._cache = cache
+        self._settings = settings
         self._fresh = fresh
         self._chance = chance
 
-    def append(self, writer_cache: WriterCache, thread_id: str, entries: Sequence[Entry]) -> Steps[None]:
+    def append(self, thread_id: str, entries: Sequence[Entry]) -> Steps[None]:
         """Adds entries to a thread.
-
-        Args:
-            writer_cache: What this process remembers.
-            thread_id: The thread.
-            entries: The entries.
 
         Raises:
             MixStoreContended: Others were faster in every attempt.
@@ -99,106 +260,103 @@ class Writer:
         """
         key = names.key_of(thread_id)
         unknown = 0
-        for attempt in range(self._budget.attempts):
+        for attempt in range(self._settings.attempts):
             if attempt:
                 yield from self._pause(attempt)
             try:
-                if (yield from self._append_once(writer_cache, thread_id, key, entries)):
+                if (yield from self._append_once(thread_id, key, entries)):
                     return
             except _Superseded:
                 continue
             except MixError as problem:
+                # A write of unknown outcome is made again in a later epoch, where it cannot meet itself.
                 unknown += 1
-                if problem.acted == "no" or unknown > self._budget.retries:
+                if problem.acted == "no" or unknown > self._settings.retries:
                     raise
-        raise self._contended(acted=True)
+        raise _contended(acted=True)
 
-    def replace(
-        self, writer_cache: WriterCache, thread_id: str, make: Callable[[ThreadState], Steps[ThreadState]]
-    ) -> Steps[Manifest]:
-        """Replaces all that a thread holds, in an epoch of its own: no other version of the lane can come back.
+    def replace(self, thread_id: str, make: Callable[[ThreadState], Steps[ThreadState]]) -> Steps[Manifest]:
+        """Replaces the whole state of a thread, in a new epoch: no older version of the manifest can come back.
 
         Args:
-            writer_cache: What this process remembers.
             thread_id: The thread.
-            make: Gets what the thread holds and gives what it is to hold. It is called again when others came in
-                between.
+            make: Returns the new state, given the present one. It is called again when others came in between.
 
         Returns:
-            The new lane.
+            The new manifest.
 
         Raises:
             MixStoreContended: Others were faster in every attempt.
         """
         key = names.key_of(thread_id)
-        for attempt in range(self._budget.attempts):
+        for attempt in range(self._settings.attempts):
             if attempt:
                 yield from self._pause(attempt)
             try:
-                manifest = yield from self._claim_thread(writer_cache, thread_id, key)
+                manifest = yield from self._claim_thread(thread_id, key)
                 state = yield from self._unless_superseded(key, manifest.claim, make(manifest.state))
             except _Superseded:
                 continue
             made = manifest.following(state)
-            if (yield from self._commit(writer_cache, key, made)) == made.claim:
+            if (yield from self._commit(key, made)) == made.claim:
                 return made
-        raise self._contended(acted=True)
+        raise _contended(acted=True)
 
-    def restart(
-        self, writer_cache: WriterCache, thread_id: str, state: ThreadState, *, close_visible: bool = True
-    ) -> Steps[Manifest]:
-        """Replaces all that a thread holds without looking at it; an epoch of its own, as in `replace`.
+    def restart(self, thread_id: str, state: ThreadState, *, close_visible: bool = True) -> Steps[Manifest]:
+        """Replaces the whole state of a thread without reading it, in a new epoch.
 
         Args:
-            writer_cache: What this process remembers.
             thread_id: The thread.
-            state: What it is to hold.
-            close_visible: Whether that also replaces what an earlier version has stored under visible names.
+            state: The new state.
+            close_visible: Also replaces what an earlier version has stored under visible names.
 
         Returns:
-            The new lane.
+            The new manifest.
 
         Raises:
             MixStoreContended: Others were faster in every attempt.
         """
         key = names.key_of(thread_id)
 
-        def look(claim: OwnerClaim) -> Steps[Manifest]:
+        def begin(claim: OwnerClaim) -> Steps[Manifest]:
             mark = (yield from self._close_visible(key, claim.epoch)) if close_visible else None
             return Manifest(thread_id, claim, 0, state, moved=mark)
 
-        for attempt in range(self._budget.attempts):
+        for attempt in range(self._settings.attempts):
             if attempt:
                 yield from self._pause(attempt)
-            manifest = yield from self._claim_epoch(writer_cache, key, look)
-            if (yield from self._commit(writer_cache, key, manifest)) == manifest.claim:
+            manifest = yield from self._claim_epoch(key, begin)
+            if (yield from self._commit(key, manifest)) == manifest.claim:
                 return manifest
-        raise self._contended(acted=True)
+        raise _contended(acted=True)
 
     def builder(self, key: str, state: ThreadState) -> StateBuilder:
-        """Starts to add entries to content."""
+        """Returns a builder that adds entries to a state."""
         return StateBuilder(
-            state, key=key, limits=self._limits, encryption=self._documents.encryption, fresh=self._fresh
+            state, key=key, settings=self._settings, encryption=self._documents.encryption, fresh=self._fresh
         )
 
-    def _append_once(
-        self, writer_cache: WriterCache, thread_id: str, key: str, entries: Sequence[Entry]
-    ) -> Steps[bool]:
-        manifest = writer_cache.owned(key)
+    def _append_once(self, thread_id: str, key: str, entries: Sequence[Entry]) -> Steps[bool]:
+        """Makes one attempt; True if every later read sees the entries."""
+        manifest = self._cache.owned(key)
         if manifest is None:
-            manifest = yield from self._claim_thread(writer_cache, thread_id, key)
+            manifest = yield from self._claim_thread(thread_id, key)
         builder = self.builder(key, manifest.state)
         builder.add(entries)
-        for document in builder.documents:
+        for document in builder.documents:  # Before the manifest that refers to them.
             yield from self._documents.write(document)
         following = manifest.following(builder.state)
-        last = yield from self._commit(writer_cache, key, following)
+        last = yield from self._commit(key, following)
         if last == following.claim and following.version == 0 and following.skipped_base >= 0:
             yield from self._delete_skipped(key, following)
-        return last == following.claim or (yield from self._was_adopted(writer_cache, key, entries, last))
+        return last == following.claim or (yield from self._was_adopted(key, entries, last))
 
-    def _commit(self, writer_cache: WriterCache, key: str, manifest: Manifest) -> Steps[OwnerClaim | None]:
-        """Writes a lane and tells who came last: it is committed if that is still its writer."""
+    def _commit(self, key: str, manifest: Manifest) -> Steps[OwnerClaim | None]:
+        """Writes a manifest; it is committed if the claim that is returned is still its own.
+
+        Returns:
+            What the owner file holds after the upload.
+        """
         written = False
         try:
             yield from self._documents.write_manifest(key, manifest)
@@ -206,74 +364,163 @@ class Writer:
             last = yield from self._documents.current_owner(key)
         except MixError as problem:
             if written:
-                problem.acted = "unknown"  # That of the whole; the request that failed only reads.
+                problem.acted = "unknown"  # Of the commit: the request that failed only reads.
             if problem.acted != "no":
-                writer_cache.mark_uncertain(key, manifest)
+                self._cache.mark_uncertain(key, manifest)
             raise
-        except BaseException:  # Cancelled, or interrupted.
-            writer_cache.mark_uncertain(
-                key, manifest
-            )  # It may have arrived, or may still: this lane is never written again.
+        except BaseException:  # Cancelled, or interrupted: the upload may have arrived, or may still.
+            self._cache.mark_uncertain(key, manifest)
             raise
         if last == manifest.claim:
-            writer_cache.own(key, manifest)
+            self._cache.commit(key, manifest)
             if manifest.moved is not None and manifest.version == 0:
                 yield from self._delete_visible(key, manifest.moved)
         else:
-            writer_cache.forget(key)
+            self._cache.disown(key)
         return last
 
-    def _was_adopted(
-        self, writer_cache: WriterCache, key: str, entries: Sequence[Entry], last: OwnerClaim | None
-    ) -> Steps[bool]:
-        """Whether whoever came last has these entries in its lane, and is still the last who came.
+    def _was_adopted(self, key: str, entries: Sequence[Entry], last: OwnerClaim | None) -> Steps[bool]:
+        """True if the present owner has these entries in its manifest, and is still the present owner afterwards.
 
-        Both are needed. The lane of anybody else may have these entries and still be passed over by the last one.
+        Both are needed: any other manifest may hold the entries and still be skipped by the present owner.
         """
         if last is None:
             return False
         manifest = yield from self._unless_superseded(key, last, self._documents.manifest(key, last.epoch))
         if manifest is None or manifest.claim != last:
             return False
-        writer_cache.note_written(key, last)
+        self._cache.note_written(key, last)
         if not _holds(manifest.state, entries):
             return False
         return (yield from self._documents.current_owner(key)) == last
 
-    def _claim_thread(self, writer_cache: WriterCache, thread_id: str, key: str) -> Steps[Manifest]:
-        """Becomes the only owner of an epoch, with all that was stored before."""
+    def _claim_thread(self, thread_id: str, key: str) -> Steps[Manifest]:
+        """Takes a thread over; returns a manifest of version -1 that holds all that was stored before."""
 
-        def look(claim: OwnerClaim) -> Steps[Manifest]:
-            before = yield from self._manifest_before(writer_cache, thread_id, key, claim.epoch)
+        def go_on(claim: OwnerClaim) -> Steps[Manifest]:
+            before = yield from self._manifest_before(thread_id, key, claim.epoch)
             manifest = Manifest(thread_id, claim, -1, ThreadState())
             if before is not None:
+                # What was read from a file cannot be extended: the last value of each channel is needed for that.
                 active = before.state.active.resumed()
                 blobs = yield from self._documents.blobs(active.last_blobs())
-                state = ThreadState(before.state.refs, active.acquainted(blobs))
+                state = ThreadState(before.state.refs, active.with_blobs(blobs))
                 manifest = Manifest(thread_id, claim, -1, state, before.claim.epoch, before.base)
             mark = yield from self._close_visible(key, claim.epoch, before=before, whole=True)
             if mark is not None and not (before is not None and before.holds(mark)):
                 manifest = replace(manifest, state=(yield from self._merge_visible(manifest, mark)))
             return replace(manifest, moved=mark)
 
-        return (yield from self._claim_epoch(writer_cache, key, look))
+        return (yield from self._claim_epoch(key, go_on))
+
+    def _claim_epoch(self, key: str, begin: Callable[[OwnerClaim], Steps[T]]) -> Steps[T]:
+        """Becomes the only owner of an epoch; see "Take-over" above.
+
+        Args:
+            key: The thread.
+            begin: Reads what the owner starts with. It is done before the last look at the owner file: then nobody
+                can have replaced and deleted what it found, or did not find, without being seen.
+
+        Returns:
+            The result of `begin`.
+        """
+        epoch = yield from self._first_free_epoch(key)
+        for attempt in range(self._settings.attempts):
+            mine = OwnerClaim(self._fresh(), epoch)
+            yield from self._documents.write_owner(key, mine)
+            if (yield from self._documents.is_epoch_taken(key, epoch)):
+                epoch = (yield from self._documents.last_taken_epoch(key, epoch)) + 1
+                continue
+            yield from self._documents.write_epoch_marker(key, mine)
+            found: T | MixCheckpointDamaged
+            try:
+                found = yield from begin(mine)
+            except MixCheckpointDamaged as problem:
+                found = problem  # Or files that a later owner has replaced and is deleting: the owner file decides.
+            last = yield from self._documents.current_owner(key)
+            if last == mine and isinstance(found, MixCheckpointDamaged):
+                raise found
+            if last == mine and not isinstance(found, MixCheckpointDamaged):
+                return found
+            yield from self._pause(attempt + 1)
+            # Not the same epoch again: its marker is written, and the other claimant may have taken it.
+            epoch = max(epoch + 1, 0 if last is None else last.epoch)
+        raise _contended(acted=False)
+
+    def _first_free_epoch(self, key: str) -> Steps[int]:
+        """Returns an epoch that may be free. All before it are taken: `last_taken_epoch` relies on that."""
+        try:
+            claim = yield from self._documents.settled_owner(key)
+        except TornDocument:
+            claim = OwnerClaim("", 0)
+        if claim is None:
+            return 0
+        # Only this epoch's marker is looked for: the next one is, after it was claimed, by `_claim_epoch`.
+        taken = self._cache.is_written(key, claim.epoch) or (
+            yield from self._documents.is_epoch_taken(key, claim.epoch)
+        )
+        return claim.epoch + taken
+
+    def _manifest_before(self, thread_id: str, key: str, epoch: int) -> Steps[Manifest | None]:
+        """Finds the last manifest below an epoch."""
+        for earlier in range(epoch - 1, -1, -1):
+            try:
+                manifest = yield from self._documents.manifest(key, earlier)
+            except MixCheckpointDamaged:
+                # A copy that an upload of this very process has torn: what it was to hold is remembered.
+                manifest = self._cache.uncertain(key, earlier)
+                if manifest is None:
+                    raise
+            if manifest is not None and manifest.thread_id != thread_id:
+                raise damaged(names.manifest(key, earlier, 0), f"belongs to the thread {manifest.thread_id!r}")
+            if manifest is not None:
+                return manifest
+        return None
+
+    def _unless_superseded(self, key: str, claim: OwnerClaim, steps: Steps[T]) -> Steps[T]:
+        """Runs steps that read documents; a later owner may have replaced these and be deleting them.
+
+        Raises:
+            _Superseded: Something was damaged, and the claim does not hold any more.
+            MixCheckpointDamaged: Something is damaged.
+        """
+        try:
+            return (yield from steps)
+        except MixCheckpointDamaged as problem:
+            if (yield from self._documents.current_owner(key)) == claim:
+                raise
+            raise _Superseded from problem
+
+    def _delete_skipped(self, key: str, manifest: Manifest) -> Steps[None]:
+        """Deletes manifests that nobody goes on from any more, but not the one before this.
+
+        They are only in the way. Those that cannot be deleted now are found by `report` and `repair`.
+        """
+        for epoch in range(max(manifest.skipped_base, manifest.base - _DELETED_AT_ONCE), manifest.base):
+            for copy in (0, 1):  # In this order: see `DocumentIO.manifest`.
+                try:
+                    yield from self._documents.session_files.delete(names.manifest(key, epoch, copy))
+                except MixError:
+                    return
+
+    # Visible names
 
     def _close_visible(
         self, key: str, epoch: int, *, before: Manifest | None = None, whole: bool = False
     ) -> Steps[OwnerClaim | None]:
-        """Keeps owners of the thread's visible files from storing anything there unnoticed.
+        """Closes the thread's visible files, so that their owners cannot store anything there unnoticed.
 
         Args:
             key: The thread.
             epoch: The epoch of hidden names in which they are moved.
-            before: The last hidden lane before it.
-            whole: Whether what they hold is needed.
+            before: The last hidden manifest below it.
+            whole: Their content is needed.
 
         Returns:
-            What their register holds now, or None if there are none.
+            What their owner file holds now, or None if there are none.
 
         Raises:
-            MixCheckpointDamaged: It is needed, and their register is missing or cannot be opened.
+            MixCheckpointDamaged: It is needed, and their owner file is missing or cannot be opened.
         """
         visible = names.visible(key)
         try:
@@ -291,12 +538,8 @@ class Writer:
             yield from self._documents.write_closed_owner(visible, last)
         return last
 
-    def _files_of(self, key: str) -> Steps[list[names.FileName]]:
-        listed = [names.parse(info.name) for info in (yield from self._documents.session_files.listing())]
-        return [what for what in listed if what is not None and what.key == key]
-
     def _merge_visible(self, manifest: Manifest, mark: OwnerClaim) -> Steps[ThreadState]:
-        """Adds what the visible files hold to what a lane holds; all of it goes into new files.
+        """Adds the content of the visible files to the state of a manifest; all of it goes into new files.
 
         Raises:
             MixCheckpointDamaged: A document that is needed is damaged or missing.
@@ -305,12 +548,12 @@ class Writer:
         visible = names.visible(key)
         old = yield from self._reader.manifest(visible, mark)
         state = ThreadState() if old is None else old.state
-        known = yield from queries.entries(self._documents, manifest.state)
+        known = yield from queries.all_entries(self._documents, manifest.state)
         places = {(entry.ns, entry.checkpoint_id) for entry in known if isinstance(entry, CheckpointRecord)}
         builder = self.builder(key, manifest.state)
         builder.add(
             entry
-            for entry in (yield from queries.entries(self._documents, state))
+            for entry in (yield from queries.all_entries(self._documents, state))
             if not (isinstance(entry, CheckpointRecord) and (entry.ns, entry.checkpoint_id) in places)
             and entry not in known
         )
@@ -329,113 +572,22 @@ class Writer:
         try:
             if (yield from self._documents.current_owner(visible)) != mark:
                 return  # An earlier version has stored something again: the next owner of an epoch adds it.
-            for what in sorted((yield from self._files_of(visible)), key=_in_clearing):
-                yield from self._documents.session_files.delete(what.name)
+            listed = yield from self._documents.session_files.listing()
+            mine = [file for info in listed if (file := names.parse(info.name)) is not None and file.key == visible]
+            for file in sorted(mine, key=_in_clearing):
+                yield from self._documents.session_files.delete(file.name)
         except MixError:
             return
 
-    def _claim_epoch(self, writer_cache: WriterCache, key: str, look: Callable[[OwnerClaim], Steps[T]]) -> Steps[T]:
-        """Becomes the only owner of an epoch.
-
-        Args:
-            writer_cache: What this process remembers.
-            key: The thread.
-            look: Looks at what there is. It is done before the last look at the register, so that nobody can have
-                replaced and deleted what it found, or did not find, if that tells that nobody has come.
-
-        Returns:
-            What was found.
-        """
-        epoch = yield from self._first_free_epoch(writer_cache, key)
-        for attempt in range(self._budget.attempts):
-            mine = OwnerClaim(self._fresh(), epoch)
-            yield from self._documents.write_owner(key, mine)
-            if (yield from self._documents.is_epoch_taken(key, epoch)):
-                epoch = (yield from self._documents.last_taken_epoch(key, epoch)) + 1
-                continue
-            yield from self._documents.write_epoch_marker(key, mine)
-            found: T | MixCheckpointDamaged
-            try:
-                found = yield from look(mine)
-            except MixCheckpointDamaged as problem:
-                found = problem
-            last = yield from self._documents.current_owner(key)
-            if last == mine and isinstance(found, MixCheckpointDamaged):
-                raise found
-            if last == mine and not isinstance(found, MixCheckpointDamaged):
-                return found
-            yield from self._pause(attempt + 1)
-            epoch = max(epoch + 1, 0 if last is None else last.epoch)
-        raise self._contended(acted=False)
-
-    def _unless_superseded(self, key: str, claim: OwnerClaim, steps: Steps[T]) -> Steps[T]:
-        """Tells damage from documents that somebody who came meanwhile has replaced and is deleting."""
-        try:
-            return (yield from steps)
-        except MixCheckpointDamaged as problem:
-            if (yield from self._documents.current_owner(key)) == claim:
-                raise
-            raise _Superseded from problem
-
-    def _first_free_epoch(self, writer_cache: WriterCache, key: str) -> Steps[int]:
-        """An epoch that may be free. All before it are taken: on that, the search for the last one relies."""
-        try:
-            claim = yield from self._documents.settled_owner(key)
-        except TornDocument:
-            claim = OwnerClaim("", 0)
-        if claim is None:
-            return 0
-        # Whether the next one is free is looked for after it is announced, so not here.
-        taken = writer_cache.is_written(key, claim.epoch) or (
-            yield from self._documents.is_epoch_taken(key, claim.epoch)
-        )
-        return claim.epoch + taken
-
-    def _manifest_before(
-        self, writer_cache: WriterCache, thread_id: str, key: str, epoch: int
-    ) -> Steps[Manifest | None]:
-        """The last lane before an epoch."""
-        for earlier in range(epoch - 1, -1, -1):
-            try:
-                manifest = yield from self._documents.manifest(key, earlier)
-            except MixCheckpointDamaged:
-                manifest = writer_cache.uncertain(key, earlier)
-                if manifest is None:
-                    raise
-            if manifest is not None and manifest.thread_id != thread_id:
-                raise damaged(names.manifest(key, earlier, 0), f"belongs to the thread {manifest.thread_id!r}")
-            if manifest is not None:
-                return manifest
-        return None
-
-    def _delete_skipped(self, key: str, manifest: Manifest) -> Steps[None]:
-        """Deletes lanes that nobody goes on from any more, but not the one before this.
-
-        They are only in the way. Those that cannot be deleted now are found by `report` and `repair`.
-        """
-        for epoch in range(max(manifest.skipped_base, manifest.base - _CLEARED), manifest.base):
-            for copy in (0, 1):
-                try:
-                    yield from self._documents.session_files.delete(names.manifest(key, epoch, copy))
-                except MixError:
-                    return
-
     def _pause(self, attempt: int) -> Steps[None]:
-        longest = min(self._budget.backoff * 2.0 ** (attempt - 1), _LONGEST_PAUSE)
+        """Waits a random time, which doubles with each attempt, so that contending writers get out of step."""
+        longest = min(self._settings.backoff * 2.0 ** (attempt - 1), _LONGEST_PAUSE)
         if longest:
             yield Pause(longest * self._chance())
 
-    @staticmethod
-    def _contended(*, acted: bool) -> MixStoreContended:
-        return MixStoreContended(
-            "Other writers of the thread were faster in every attempt.",
-            acted="unknown" if acted else "no",
-            hint="Store the same again; that is safe. Threads are best written by one process at a time.",
-        )
-
 
 def _holds(state: ThreadState, entries: Sequence[Entry]) -> bool:
-    """Whether all entries stand in the window, as they are; what cannot be told counts as no."""
+    """True if all entries are in the active segment, unchanged; what cannot be decided without reading counts as no."""
     places = {(entry.ns, entry.checkpoint_id) for entry in entries}
     held = [
         state.active.entry(row, {})
@@ -445,9 +597,17 @@ def _holds(state: ThreadState, entries: Sequence[Entry]) -> bool:
     return all(entry in held for entry in entries)
 
 
-def _in_clearing(what: names.FileName) -> tuple[int, int, int]:
+def _in_clearing(file: names.FileName) -> tuple[int, int, int]:
     """Sorts files that are deleted after a move.
 
-    Oldest lanes first, as in `GarbageCollector.delete`; the register, which says that all has been moved, last.
+    Oldest manifests first, as in `GarbageCollector.delete`; the owner file, which says that all has been moved, last.
     """
-    return {"manifest": 0, "owner": 2}.get(what.kind, 1), what.epoch, what.copy
+    return {"manifest": 0, "owner": 2}.get(file.kind, 1), file.epoch, file.copy
+
+
+def _contended(*, acted: bool) -> MixStoreContended:
+    return MixStoreContended(
+        "Other writers of the thread were faster in every attempt.",
+        acted="unknown" if acted else "no",
+        hint="Store the same again; that is safe. Threads are best written by one process at a time.",
+    )

@@ -15,11 +15,12 @@ from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 
 from langchain_mix.checkpoint import MixSaver, encoding, names, runtime
-from langchain_mix.checkpoint.backend import Steps, thread_name
+from langchain_mix.checkpoint.backend import thread_name
 from langchain_mix.checkpoint.encoding import NO_ENCRYPTION, CipherEncryption, Encryption, ForeignDocument, TornDocument
 from langchain_mix.checkpoint.file_backend import FileBackend
 from langchain_mix.checkpoint.files import TITLE, SessionFiles
 from langchain_mix.checkpoint.names import FileName
+from langchain_mix.checkpoint.runtime import Steps
 from langchain_mix.checkpoint.serde import Codec, StrictSerializer
 from langchain_mix.checkpoint.store import ThreadStore
 from langchain_mix.client import Mix

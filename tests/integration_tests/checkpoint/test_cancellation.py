@@ -75,7 +75,7 @@ async def test_a_cancelled_write_is_whole_or_not_there(server, act, warm):
             await own.aput(config(thread), checkpoint("1", x=1), {}, {"x": "x 1"})
             saver = own if warm else other
             over = await cut(act(saver, thread), nth)
-            assert saver._connection.threads._writer_cache.lines._lines == {}
+            assert saver._connection.threads._lock._queues == {}
             await asyncio.wait_for(saver.aput(config(thread), checkpoint("3", x=3), {}, {"x": "x 3"}), 10)
             found = [one async for one in other.alist(config(thread))]
             ids = [one.config["configurable"]["checkpoint_id"] for one in found]

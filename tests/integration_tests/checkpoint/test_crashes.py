@@ -17,9 +17,10 @@ import httpx
 import pytest
 
 from langchain_mix import MixEmulator, MixSaver
+from langchain_mix.checkpoint.state import StoreSettings
 from tests.earlier_names import as_an_earlier_version
 
-SMALL = {"segment_entries": 1}
+SMALL = StoreSettings(segment_entries=1)
 """Every write moves the window into a file of its own, which must be there before what refers to it."""
 
 FORKS = """
@@ -35,7 +36,7 @@ def checkpoint(name):
             "channel_versions": {"x": name, "y": name}, "versions_seen": {}, "updated_channels": None}
 
 def work(url, thread, what, warm):
-    saver = MixSaver(url, api="0.8", store={"segment_entries": 1}, max_retries=0, client=client)
+    saver = MixSaver(url, api="0.8", store=SMALL, max_retries=0, client=client)
     config = {"configurable": {"thread_id": thread, "checkpoint_ns": "", "checkpoint_id": "1"}}
     if warm:
         saver.put_writes(config, [("w", "warm")], "warm")

@@ -13,9 +13,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 from langgraph.checkpoint.memory import InMemorySaver
 
 from langchain_mix import MixEmulator, MixSaver
+from langchain_mix.checkpoint.state import StoreSettings
 from tests.new_process import python
 
-SMALL = {"segment_entries": 5, "segment_bytes": 600, "blob_bytes": 200, "cached_threads": 2, "backoff": 0.001}
+SMALL = StoreSettings(segment_entries=5, segment_bytes=600, blob_bytes=200, cached_threads=2, backoff=0.001)
 """Settings with which few operations reach all kinds of files."""
 
 THREADS = st.sampled_from(["a", "b"])
@@ -194,9 +195,10 @@ def test_it_does_what_the_one_in_memory_does():
 PROGRAM = """
 import json, sys
 from langchain_mix import MixSaver
+from langchain_mix.checkpoint.state import StoreSettings
 
 url, name, count = sys.argv[1:]
-with MixSaver(url, api="0.8", store={"segment_entries": 5, "attempts": 60}) as saver:
+with MixSaver(url, api="0.8", store=StoreSettings(segment_entries=5, attempts=60)) as saver:
     for step in range(int(count)):
         checkpoint = {"v": 4, "id": f"{step:03}-{name}", "ts": "", "channel_values": {"x": name * 50},
                       "channel_versions": {"x": f"{step}.{name}"}, "versions_seen": {}, "updated_channels": None}

@@ -16,6 +16,7 @@ from langgraph.graph import START, StateGraph
 
 import langchain_mix
 from langchain_mix import Mix, MixEmulator, MixSaver
+from langchain_mix.checkpoint.state import StoreSettings
 from langchain_mix.emulator.faults import HttpError
 from langchain_mix.errors import (
     MixConfigurationError,
@@ -100,9 +101,7 @@ def test_copies_share_the_writer_and_deep_copies_do_not(server):
 
 
 def test_a_pickled_saver_is_another_writer(server):
-    with MixSaver(
-        server.url, headers={"X-Mine": "1"}, api="0.8", delete_sessions=True, store={"cached_threads": 3}
-    ) as saver:
+    with MixSaver(server.url, headers={"X-Mine": "1"}, api="0.8", delete_sessions=True, store={"attempts": 3}) as saver:
         put(saver)
         with pickle.loads(pickle.dumps(saver)) as other:  # noqa: S301  # Our own.
             put(other)
@@ -187,17 +186,24 @@ def test_requests_that_may_be_are_sent_again(server, retries):
     assert server.faults.times(fault) == retries + 1
 
 
-def test_settings_of_the_store_reach_it(server):
-    with MixSaver(server.url, store={"segment_entries": 2}) as saver:
+def test_the_store_takes_settings_for_those_who_operate_it(server):
+    given = {"attempts": 3, "backoff": 0.5, "cache_bytes": 7, "retries": 2}
+    with MixSaver(server.url, store=given) as saver:
+        assert saver._connection.threads._writer._settings == StoreSettings(**given)
+    with pytest.raises(MixConfigurationError, match="`attempts` is 0"):
+        MixSaver(server.url, store={"attempts": 0})
+    with pytest.raises(MixConfigurationError, match="segment_entries") as raised:
+        MixSaver(server.url, store={"segment_entries": 2})
+    assert raised.value.hint == "It has attempts, backoff, cache_bytes, retries."
+
+
+def test_reports_and_repairs(server):
+    with MixSaver(server.url, store=StoreSettings(segment_entries=2)) as saver:
         for step in range(6):
             put(saver, step)
         assert saver.report("a").segments >= 2
         assert saver.report().checkpoints == 6
         assert saver.repair().dry_run
-    with pytest.raises(MixConfigurationError, match="segment_entires"):
-        MixSaver(server.url, store={"segment_entires": 2})
-    with pytest.raises(MixConfigurationError):
-        MixSaver(server.url, store={"segment_entries": 0})
 
 
 async def test_reports_and_repairs_asynchronously(server):

@@ -11,11 +11,12 @@ from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from langchain_mix import MixEmulator, MixSaver
+from langchain_mix.checkpoint.state import StoreSettings
 from langchain_mix.errors import MixCheckpointDamaged
 from langchain_mix.reserved_files import is_reserved
 
 A = {"configurable": {"thread_id": "thread-of-quetzalcoatl", "checkpoint_ns": "space-of-xolotl"}}
-SMALL = {"segment_entries": 4, "rereads": 1, "reread_pause": 0.001}
+SMALL = StoreSettings(segment_entries=4, rereads=1, reread_pause=0.001)
 """Settings with which a few checkpoints make files of all kinds."""
 
 

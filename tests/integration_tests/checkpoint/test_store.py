@@ -12,6 +12,7 @@ from langchain_mix import Mix, MixEmulator
 from langchain_mix.checkpoint.files import TITLE, SessionFiles
 from langchain_mix.checkpoint.records import CheckpointRecord, Stored, Value, Write, WritesRecord
 from langchain_mix.checkpoint.runtime import run, run_async
+from langchain_mix.checkpoint.state import StoreSettings
 from langchain_mix.checkpoint.store import ThreadStore
 from langchain_mix.emulator import CloseConnection, Gate, HttpError, SlowReply
 from langchain_mix.errors import MixError, MixNotFoundError, MixUsageError
@@ -35,7 +36,7 @@ def mix(server):
 
 
 def store_of(mix, **settings):
-    return ThreadStore(session_files=SessionFiles(mix.server_api), **settings)
+    return ThreadStore(session_files=SessionFiles(mix.server_api), settings=StoreSettings(**settings))
 
 
 def counted(server, action):
@@ -103,7 +104,7 @@ def test_threads_share_uploads(server, mix):
     before = len(server.requests)
     for worker in workers[1:]:
         worker.start()
-    while store._writer_cache.lines._lines and len(next(iter(store._writer_cache.lines._lines.values())).waiting) < 19:
+    while store._lock._queues and len(next(iter(store._lock._queues.values()))) < 20:
         threading.Event().wait(0.001)
     gate.open()
     for worker in workers:
@@ -127,7 +128,7 @@ async def test_tasks_and_threads_and_loops_lose_nothing(server, mix):
     )
     expected = {*range(20), *range(100, 120), *range(200, 210)}
     assert {int(entry.checkpoint_id) for entry in await asyncio.to_thread(read, server)} == expected
-    assert store._writer_cache.lines._lines == {}
+    assert store._lock._queues == {}
 
 
 WRITER = """
@@ -136,10 +137,11 @@ from langchain_mix import Mix
 from langchain_mix.checkpoint.files import SessionFiles
 from langchain_mix.checkpoint.runtime import run
 from langchain_mix.checkpoint.records import CheckpointRecord, Value
+from langchain_mix.checkpoint.state import StoreSettings
 from langchain_mix.checkpoint.store import ThreadStore
 url, start = sys.argv[1], int(sys.argv[2])
 with Mix(server_url=url) as mix:
-    store = ThreadStore(session_files=SessionFiles(mix.server_api), attempts=60)
+    store = ThreadStore(session_files=SessionFiles(mix.server_api), settings=StoreSettings(attempts=60))
     for n in range(start, start + 25):
         value = Value("m", b"s")
         run(mix, store.append("t", [CheckpointRecord("", f"{n:08d}", None, value, value, {"x": Value("m", b"hello")})]))

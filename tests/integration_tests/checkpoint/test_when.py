@@ -11,6 +11,7 @@ from langgraph.checkpoint.base.id import uuid6
 from langgraph.graph import START, MessagesState, StateGraph
 
 from langchain_mix import ChatMix, MixEmulator, MixSaver
+from langchain_mix.checkpoint.state import StoreSettings
 from langchain_mix.emulator import HttpError
 from langchain_mix.errors import MixCheckpointDamaged, MixError
 from langchain_mix.reserved_files import is_reserved
@@ -82,7 +83,7 @@ def test_files_of_a_later_form_are_refused_and_left_alone():
         for path in files(server).values():
             path.write_bytes(path.read_bytes().replace(b"LCMIX1", b"LCMIX2", 1))
         before = manifests(server)
-        with MixSaver(server.url, store={"reread_pause": 0.001}) as saver:
+        with MixSaver(server.url, store=StoreSettings(reread_pause=0.001)) as saver:
             for work in (lambda: saver.get_tuple(A), lambda: put(saver, 3), lambda: saver.prune(["a"])):
                 with pytest.raises(MixCheckpointDamaged, match="langchain-mix-ckpt-"):
                     work()

@@ -9,9 +9,11 @@ from types import SimpleNamespace
 
 import pytest
 
+from langchain_mix.checkpoint.encoding import NO_ENCRYPTION
 from langchain_mix.checkpoint.files import SessionFiles
 from langchain_mix.checkpoint.records import CheckpointRecord, Value, Write, WritesRecord
-from langchain_mix.checkpoint.runtime import Pause, Turn
+from langchain_mix.checkpoint.runtime import AcquireLock, Pause
+from langchain_mix.checkpoint.state import StoreSettings
 from langchain_mix.checkpoint.store import ThreadStore
 from langchain_mix.errors import MixConnectionError
 from langchain_mix.protocol.api import ServerApi
@@ -132,7 +134,7 @@ class Process:
     def _resume(self, go):
         try:
             self.asked = go()
-            while isinstance(self.asked, Pause | Turn):
+            while isinstance(self.asked, Pause | AcquireLock):
                 self.asked = self.steps.send(None)
         except StopIteration as stop:
             self.done, self.result = True, stop.value
@@ -153,15 +155,19 @@ class Process:
 class World:
     """A server and any number of processes with a store of their own."""
 
-    def __init__(self, **settings):
+    def __init__(self, *, encryption=NO_ENCRYPTION, **settings):
         self.server = Server()
+        self.encryption = encryption
         self.settings = {"backoff": 0, "reread_pause": 0, **settings}
         self._stores = itertools.count(1)
 
-    def store(self, **settings):
-        session_files = SessionFiles(ServerApi(), SESSION)
+    def store(self, *, encryption=None, **settings):
         return ThreadStore(
-            session_files=session_files, fresh=self.fresh_names(), chance=lambda: 0.5, **{**self.settings, **settings}
+            session_files=SessionFiles(ServerApi(), SESSION),
+            encryption=encryption or self.encryption,
+            settings=StoreSettings(**{**self.settings, **settings}),
+            fresh=self.fresh_names(),
+            chance=lambda: 0.5,
         )
 
     def fresh_names(self):

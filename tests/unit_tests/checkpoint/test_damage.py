@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from langchain_mix.checkpoint import names
 from langchain_mix.checkpoint.encoding import NO_ENCRYPTION, CipherEncryption, pack
-from langchain_mix.checkpoint.runtime import Pause, Turn
+from langchain_mix.checkpoint.runtime import AcquireLock, Pause
 from langchain_mix.errors import MixCheckpointDamaged, MixConnectionError, MixError
 from langchain_mix.protocol.call import Together
 
@@ -457,7 +457,9 @@ def attempt(world, steps):
         while True:
             try:
                 calls = step.calls if isinstance(step, Together) else [step]
-                answers = [None if isinstance(step, Pause | Turn) else world.server.answer(call) for call in calls]
+                answers = [
+                    None if isinstance(step, Pause | AcquireLock) else world.server.answer(call) for call in calls
+                ]
             except MixError as problem:
                 step = steps.throw(problem)
             else:

@@ -311,8 +311,8 @@ def owning(kit):
 
 
 def test_without_reading_the_register_after_the_gate_two_own_one_epoch(kit, monkeypatch):
-    def careless(self, memory, key, look):
-        epoch = yield from self._first_free_epoch(memory, key)
+    def careless(self, key, look):
+        epoch = yield from self._first_free_epoch(key)
         while True:
             mine = OwnerClaim(self._fresh(), epoch)
             yield from self._documents.write_owner(key, mine)
@@ -338,9 +338,9 @@ def test_without_the_gate_two_own_one_epoch(kit, monkeypatch):
 
 
 def test_without_the_last_look_at_the_register_an_entry_is_lost(kit, monkeypatch):
-    def trusting(self, memory, key, manifest):
+    def trusting(self, key, manifest):
         yield from self._documents.write_manifest(key, manifest)
-        memory.own(key, manifest)
+        self._cache.commit(key, manifest)
         return manifest.claim
 
     monkeypatch.setattr(writer.Writer, "_commit", trusting)
@@ -350,7 +350,7 @@ def test_without_the_last_look_at_the_register_an_entry_is_lost(kit, monkeypatch
 
 
 def test_without_going_down_the_epochs_what_was_stored_is_lost(kit, monkeypatch):
-    def nearest_only(self, memory, thread_id, key, epoch):
+    def nearest_only(self, thread_id, key, epoch):
         manifest = (yield from self._documents.manifest(key, epoch - 1)) if epoch else None
         return manifest
 
@@ -396,12 +396,12 @@ def hasten(monkeypatch):
     """Has writers look at the register first, then at the lanes."""
     take = writer.Writer._claim_epoch
 
-    def hasty(self, memory, key, look):
+    def hasty(self, key, look):
         def nothing(claim):
             return claim
             yield
 
-        claim = yield from take(self, memory, key, nothing)
+        claim = yield from take(self, key, nothing)
         return (yield from look(claim))
 
     monkeypatch.setattr(writer.Writer, "_claim_epoch", hasty)
@@ -426,7 +426,7 @@ def test_entries_in_a_lane_that_is_passed_over_do_not_count(kit):
 
 
 def test_the_rule_that_any_lane_counts_would_lose_them(kit, monkeypatch):
-    def credulous(self, memory, key, entries, last):
+    def credulous(self, key, entries, last):
         manifest = yield from self._reader.manifest(key, last)
         return manifest is not None and manifest.claim.epoch > 0 and writer._holds(manifest.state, entries)
 

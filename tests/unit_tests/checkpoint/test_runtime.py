@@ -1,28 +1,26 @@
-"""Procedures are driven the same way by threads and by tasks, and turns are given back whatever happens."""
+"""Each step is performed the same way by threads and by tasks. Locks and procedures have tests of their own."""
 
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 
 import pytest
 
-from langchain_mix.checkpoint.line import Lines
-from langchain_mix.checkpoint.runtime import Pause, Turn, run, run_async
-from langchain_mix.errors import MixUsageError
+from langchain_mix.checkpoint.runtime import AcquireLock, Pause, SaverCall, run, run_async
+from langchain_mix.errors import MixUnsupportedError, MixUsageError
+from langchain_mix.fifo_lock import FifoLock
 from langchain_mix.protocol.call import Together
 
 
 class Client:
-    """Runs the steps of flows: an exception is raised, a function called, anything else is the result."""
+    """Returns the step that it is given, to show that it came as it was."""
 
-    def run(self, flow):
-        return next(flow)()
+    def perform(self, step):
+        return step
 
-    async def run_async(self, flow):
-        found = next(flow)()
-        return await found if asyncio.iscoroutine(found) else found
+    async def perform_async(self, step):
+        return step
 
 
 def both(steps):
@@ -30,36 +28,23 @@ def both(steps):
     return [run(Client(), steps()), asyncio.run(run_async(Client(), steps()))]
 
 
-def test_a_procedure_gets_results_and_errors_and_gives_its_own():
-    def broken():
-        raise KeyError("x")
+def saver_call(result):
+    async def twin():
+        return await result() if asyncio.iscoroutinefunction(result) else result()
+
+    return SaverCall("method", result, twin)
+
+
+def test_calls_reach_the_client_as_they_are():
+    step = Together(())
 
     def steps():
-        first = yield lambda: 1
-        try:
-            yield broken
-        except KeyError:
-            return first + (yield lambda: 2)
+        return (yield step)
 
-    assert both(steps) == [3, 3]
+    assert all(one is step for one in both(steps))
 
 
-def test_calls_that_go_together_reach_the_client_as_they_are():
-    seen = []
-
-    class Spy(Client):
-        def run(self, flow):
-            seen.append(next(flow))
-            return ["a"]
-
-    def steps():
-        return (yield Together(()))
-
-    assert run(Spy(), steps()) == ["a"]
-    assert seen == [Together(())]
-
-
-def test_a_pause_is_a_pause():
+def test_a_pause_waits():
     def steps():
         yield Pause(0.02)
         return "over"
@@ -69,95 +54,87 @@ def test_a_pause_is_a_pause():
     assert time.monotonic() - started >= 0.04
 
 
-def turn(lines, inside, key="t"):
+def test_another_saver_is_called_in_the_way_of_each_world():
+    async def later():
+        return "async"
+
     def steps():
-        ticket = lines.enter(key, None)
-        try:
-            yield Turn(ticket)
-            return (yield inside)
-        finally:
-            lines.leave(ticket)
+        return (yield SaverCall("list", lambda: "sync", later))
+
+    assert both(steps) == ["sync", "async"]
+
+
+def test_a_method_that_the_other_saver_lacks_is_named():
+    def lacks():
+        raise NotImplementedError("not here")
+
+    def steps():
+        yield saver_call(lacks)
+
+    with pytest.raises(MixUnsupportedError, match="no `method`: not here"):
+        run(Client(), steps())
+    with pytest.raises(MixUnsupportedError, match="no `amethod`: not here"):
+        asyncio.run(run_async(Client(), steps()))
+
+
+def locked(lock, inside, key="t"):
+    def steps():
+        with lock.enter(key) as ticket:
+            yield AcquireLock(ticket)
+            return (yield saver_call(inside))
 
     return steps()
 
 
-def test_threads_and_tasks_wait_for_each_other():
-    lines, inside, most = Lines(), [0], [0]
-    lock = threading.Lock()
+async def test_threads_and_tasks_wait_for_the_same_lock():
+    lock, go, order = FifoLock(), asyncio.Event(), []
 
-    def work():
-        with lock:
-            inside[0] += 1
-            most[0] = max(most[0], inside[0])
-        with lock:
-            inside[0] -= 1
-        return 1
+    async def wait():
+        order.append("task")
+        await go.wait()
 
-    async def tasks():
-        return sum(await asyncio.gather(*(run_async(Client(), turn(lines, work)) for _ in range(50))))
-
-    done = []
-    threads = [threading.Thread(target=lambda: done.append(asyncio.run(tasks()))) for _ in range(2)]
-    threads += [threading.Thread(target=lambda: done.append(run(Client(), turn(lines, work)))) for _ in range(20)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(20)
-    assert sum(done) == 120
-    assert most == [1]
-    assert lines._lines == {}
+    holder = asyncio.ensure_future(run_async(Client(), locked(lock, wait)))
+    await asyncio.sleep(0)  # noqa: TID251  # Lets the task begin.
+    waiting = asyncio.ensure_future(asyncio.to_thread(run, Client(), locked(lock, lambda: order.append("thread"))))
+    go.set()
+    await asyncio.gather(holder, waiting)
+    assert order == ["task", "thread"]
+    assert lock._queues == {}
 
 
 async def test_a_synchronous_call_never_waits_for_a_task_of_its_own_loop():
-    lines, go = Lines(), asyncio.Event()
+    lock, go = FifoLock(), asyncio.Event()
 
     async def wait():
         await go.wait()
 
-    holder = asyncio.ensure_future(run_async(Client(), turn(lines, wait)))
-    await asyncio.sleep(0)  # noqa: TID251  # Lets the tasks begin.
-    with pytest.raises(MixUsageError, match="event loop") as told:
-        run(Client(), turn(lines, lambda: 1))
-    assert "asynchronous method" in told.value.hint
-    assert run(Client(), turn(lines, lambda: 1, "another thread")) == 1
-    waiting = asyncio.ensure_future(asyncio.to_thread(run, Client(), turn(lines, lambda: 2)))
+    holder = asyncio.ensure_future(run_async(Client(), locked(lock, wait)))
+    await asyncio.sleep(0)  # noqa: TID251  # Lets the task begin.
+    with pytest.raises(MixUsageError, match="event loop") as raised:
+        run(Client(), locked(lock, lambda: 1))
+    assert "asynchronous method" in raised.value.hint
+    assert run(Client(), locked(lock, lambda: 1, "another thread")) == 1
     go.set()
     await holder
-    assert await waiting == 2
-    assert lines._lines == {}
+    assert lock._queues == {}
 
 
-async def test_a_cancelled_task_gives_its_place_back():
-    lines, go = Lines(), asyncio.Event()
+@pytest.mark.parametrize("cancelled", ["owner", "waiter"])
+async def test_a_cancelled_task_gives_its_place_back(cancelled):
+    lock, go = FifoLock(), asyncio.Event()
 
     async def wait():
         await go.wait()
 
-    holder, waiter, last = (asyncio.ensure_future(run_async(Client(), turn(lines, wait))) for _ in range(3))
+    owner, waiter, last = (asyncio.ensure_future(run_async(Client(), locked(lock, wait))) for _ in range(3))
     await asyncio.sleep(0)  # noqa: TID251  # Lets the tasks begin.
-    waiter.cancel()
+    gone = owner if cancelled == "owner" else waiter
+    gone.cancel()
     with pytest.raises(asyncio.CancelledError):
-        await waiter
-    holder.cancel()
-    with pytest.raises(asyncio.CancelledError):
-        await holder
+        await gone
     go.set()
-    await last
-    assert lines._lines == {}
-
-
-def test_a_waiter_of_a_closed_loop_stops_nobody():
-    lines = Lines()
-    held = lines.enter("t", None)
-    loop = asyncio.new_event_loop()
-    task = loop.create_task(run_async(Client(), turn(lines, lambda: 1)))
-    loop.run_until_complete(asyncio.sleep(0))  # noqa: TID251  # Lets the task begin.
-    loop.close()
-    lines.leave(held)
-    assert run(Client(), turn(lines, lambda: 2)) == 2
-    with pytest.raises(RuntimeError):
-        task.get_coro().throw(RuntimeError("gone"))
-    task._log_destroy_pending = False
+    await asyncio.gather(*({owner, waiter, last} - {gone}))
+    assert lock._queues == {}
 
 
 def test_an_interrupt_reaches_the_procedure():
@@ -166,13 +143,13 @@ def test_an_interrupt_reaches_the_procedure():
     def interrupt():
         raise KeyboardInterrupt
 
-    def real():
+    def steps():
         try:
-            yield interrupt
+            yield saver_call(interrupt)
         except KeyboardInterrupt:
-            seen.append("told")
+            seen.append("interrupted")
             raise
 
     with pytest.raises(KeyboardInterrupt):
-        run(Client(), real())
-    assert seen == ["told"]
+        run(Client(), steps())
+    assert seen == ["interrupted"]

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from langchain_mix.checkpoint.encoding import NO_ENCRYPTION, packed
 from langchain_mix.checkpoint.state import (
     FAN_OUT,
-    Limits,
     Ref,
     Span,
     StateBuilder,
+    StoreSettings,
     ThreadState,
     cover,
     cover_all,
@@ -84,8 +84,10 @@ _COUNT = itertools.count()
 
 
 def grown(state, entries, *, segment_entries=64, segment_bytes=524_288, blob_bytes=262_144, fresh=_COUNT):
-    limits = Limits(segment_entries, segment_bytes, blob_bytes)
-    builder = StateBuilder(state, key=KEY, limits=limits, encryption=NO_ENCRYPTION, fresh=lambda: f"{next(fresh):032x}")
+    settings = StoreSettings(segment_entries=segment_entries, segment_bytes=segment_bytes, blob_bytes=blob_bytes)
+    builder = StateBuilder(
+        state, key=KEY, settings=settings, encryption=NO_ENCRYPTION, fresh=lambda: f"{next(fresh):032x}"
+    )
     builder.add(entries)
     return builder
 

@@ -508,14 +508,14 @@ def test_pickled_and_copied_stores_own_nothing(kit, world, monkeypatch):
 
 def test_a_store_keeps_its_settings_when_it_is_pickled(kit):
     from langchain_mix.checkpoint.files import SessionFiles
+    from langchain_mix.checkpoint.state import StoreSettings
     from langchain_mix.checkpoint.store import ThreadStore
     from langchain_mix.protocol.api import ServerApi
 
-    store = ThreadStore(session_files=SessionFiles(ServerApi(), "s"), segment_entries=3, attempts=5, retries=7)
+    settings = StoreSettings(segment_entries=3, attempts=5, retries=7)
+    store = ThreadStore(session_files=SessionFiles(ServerApi(), "s"), settings=settings)
     again = copy.deepcopy(store)
-    assert again._writer._limits.segment_entries == 3
-    assert again._writer._budget.attempts == 5
-    assert again._writer._budget.retries == 7
+    assert again._writer._settings == settings
     assert again._documents.session_files.session_id == "s"
 
 

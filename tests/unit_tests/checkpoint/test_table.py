@@ -123,7 +123,7 @@ def test_entries_come_back_from_memory_and_from_the_file(first, second):
     assert all_of(read, files.kept) == first
     assert read.resumed().size == table.size
     # What is added to a table that was read is compared with what was there.
-    for base in (read.resumed(), read.resumed().acquainted(files.kept)):
+    for base in (read.resumed(), read.resumed().with_blobs(files.kept)):
         grown = filled(second, files, base)
         assert all_of(grown, files.kept) == [*first, *second]
         assert all_of(stored(grown), files.kept) == [*first, *second]
