@@ -119,12 +119,15 @@ class SSEDecoder(Generic[E]):
         """Reads the whole events at the beginning of a chunk, each in one step: a stream has thousands of them.
 
         Returns:
-            The events, and where the next one begins. None is read in the middle of an event.
+            The events, the one under way included if it ends here, and where the rest of the chunk begins.
         """
         events: list[E] = []
         at = 0
-        if self._data or self._retry is not None:
-            return events, at
+        if self._event or self._data or self._retry is not None:
+            at = chunk.find(b"\n\n") + 2
+            if at < 2:  # noqa: PLR2004  # Not found.
+                return events, 0
+            events = self._read(chunk[:at].split(b"\n")[:-1])
         match, make, last_id, most = _WHOLE.match, self._make, self._id, self._max_event_bytes
         while found := match(chunk, at):
             new_id, name, data, retry = found.groups()

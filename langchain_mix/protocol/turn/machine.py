@@ -67,6 +67,7 @@ class Turn:
             cost_before=cost_before,
             rows_before=rows_before,
         )
+        self._activity = self._state.activity
 
     @property
     def detected(self) -> ApiKnowledge:
@@ -96,7 +97,7 @@ class Turn:
     @property
     def news(self) -> int:
         """A counter of what was new in the turn; while it does not change, nothing shows that anybody works on it."""
-        return self._state.activity.news
+        return self._activity.news
 
     def partial(self) -> TurnResult:
         """Returns what is known of the turn by now."""

@@ -182,6 +182,23 @@ def test_an_event_in_the_form_of_mix_has_the_same_limit(size: int) -> None:
         assert decoder.feed(body) == [ServerSentEvent("e", "x" * size, "1", 5)]
 
 
+def test_events_of_mix_are_read_in_one_step_however_they_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only the event that a chunk ends in the middle of is read line by line: it would cost half as much again."""
+    lines = 0
+    read = SSEDecoder._read
+
+    def counting(decoder: SSEDecoder[ServerSentEvent], complete: list[bytes]) -> list[ServerSentEvent]:
+        nonlocal lines
+        lines += len(complete)
+        return read(decoder, complete)
+
+    monkeypatch.setattr(SSEDecoder, "_read", counting)
+    body = b"".join(encode(ServerSentEvent("content", "word", str(n), 30_000)) for n in range(1000))
+    cuts = list(range(0, len(body), 1001))
+    assert len(decoded(body, cuts)) == 1000
+    assert lines <= 6 * len(cuts)
+
+
 def test_many_events_together_are_not_an_endless_one() -> None:
     decoder = SSEDecoder(ServerSentEvent.decode, max_event_bytes=100)
     assert len(decoder.feed((b"data: " + b"x" * 90 + b"\n\n") * 50)) == 50
