@@ -10,8 +10,9 @@ import json
 import re
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from http import HTTPStatus
-from typing import IO, Any, Final, Generic, TypeAlias, TypeVar
+from typing import IO, Any, Final, Generic, TypeAlias, TypeVar, cast
 from urllib.parse import quote
 
 from pydantic import TypeAdapter, ValidationError
@@ -423,3 +424,22 @@ _KIND_BY_STATUS: Final[Mapping[int, type[errors.ErrorResponse]]] = {
     HTTPStatus.UNAUTHORIZED: errors.MixAuthenticationError,
 }
 _HIDDEN: Final = frozenset({"set-cookie", "authorization", "proxy-authorization", "x-api-key"})
+
+
+def reads(kind: type[T]) -> Callable[[Reply], T]:
+    """Gives the decoder of a JSON body.
+
+    Args:
+        kind: What the body holds: a payload, or a list or map of payloads.
+
+    Returns:
+        The decoder; it raises `ResponseValidationError`.
+    """
+    key: Any = kind
+    return cast("Callable[[Reply], T]", _decoder(key))
+
+
+@cache
+def _decoder(kind: Any) -> Callable[[Reply], Any]:
+    # Building a validator costs milliseconds, so that importing this package builds none.
+    return json_as(TypeAdapter(kind))

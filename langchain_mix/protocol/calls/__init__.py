@@ -25,23 +25,15 @@ from langchain_mix.protocol.calls.files import (
     upload_file,
 )
 from langchain_mix.protocol.calls.messages import (
+    deny_permission,
     event_stream,
+    grant_permission,
     list_messages,
     message_history,
     probe_stream_write,
+    respond_to_notification,
     send_message,
     write_stream_message,
-)
-from langchain_mix.protocol.calls.permissions import (
-    deny_permission,
-    grant_permission,
-    respond_to_notification,
-)
-from langchain_mix.protocol.calls.preferences import (
-    get_available_providers,
-    get_preferences,
-    reset_preferences,
-    update_preferences,
 )
 from langchain_mix.protocol.calls.sessions import (
     PROMPT_LIMITS,
@@ -56,14 +48,18 @@ from langchain_mix.protocol.calls.sessions import (
     update_session_callbacks,
 )
 from langchain_mix.protocol.calls.system import (
+    get_available_providers,
     get_command,
     get_health,
+    get_preferences,
     get_system_info,
     get_tool_credentials_status,
     get_tools_status,
     list_commands,
     list_llm_tools,
     list_mcp_servers,
+    reset_preferences,
+    update_preferences,
 )
 
 __all__ = [

@@ -6,9 +6,8 @@ Owns: paths and rules of keys and logins. Refuses to know: where users keep thei
 from __future__ import annotations
 
 from langchain_mix.protocol.api import ApiKnowledge, having, require
-from langchain_mix.protocol.call import Call
+from langchain_mix.protocol.call import Call, reads
 from langchain_mix.protocol.calls._inputs import filled
-from langchain_mix.protocol.calls._replies import reads
 from langchain_mix.protocol.models.auth import (
     DeleteCredentialsResponse,
     GetAuthStatusResponse,

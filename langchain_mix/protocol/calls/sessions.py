@@ -13,10 +13,9 @@ from pydantic import ValidationError
 from pydantic.alias_generators import to_snake
 
 from langchain_mix.errors import MixInputError, MixResponseError
-from langchain_mix.protocol.api import ALL, ApiKnowledge, ApiVersion, having, require
-from langchain_mix.protocol.call import Call, demands_browser_mode, names_browser_mode, nothing
+from langchain_mix.protocol.api import ALL, UNKNOWN, ApiKnowledge, ApiVersion, having, require, seen_in_session
+from langchain_mix.protocol.call import Call, demands_browser_mode, names_browser_mode, nothing, reads
 from langchain_mix.protocol.calls._inputs import filled, given, one_of, strict_body, text
-from langchain_mix.protocol.calls._replies import reads, shown_by_session, shown_by_sessions
 from langchain_mix.protocol.models.options import BrowserMode, CallbackType, PromptMode, SessionType
 from langchain_mix.protocol.models.sessions import (
     Callback,
@@ -340,3 +339,16 @@ def _callback_body(name: str, callback: Callback | Mapping[str, Any]) -> dict[st
         )
     body = checked.model_dump(by_alias=True, exclude_none=True)
     return {key: _plain(f"{name}.{key}", value) for key, value in body.items()}
+
+
+def shown_by_session(session: SessionData) -> tuple[ApiVersion, ...]:
+    """Tells which generations would describe this session so."""
+    return seen_in_session(dict.fromkeys(session.wire_keys()))
+
+
+def shown_by_sessions(sessions: Iterable[SessionData]) -> Iterable[ApiVersion]:
+    """Tells which generations would list these sessions so; an empty listing shows nothing."""
+    possible = UNKNOWN
+    for session in sessions:
+        possible = possible.narrow(shown_by_session(session))
+    return possible

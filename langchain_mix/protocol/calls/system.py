@@ -1,16 +1,20 @@
-"""Calls that ask the server about itself: health, commands, MCP servers, tools.
+"""Calls on the server itself: health, commands, MCP servers, tools, preferences.
 
-Owns: their paths, and which generations have them.
-Refuses to know: what the answers are used for.
+Owns: their paths and rules, and which generations have them.
+Refuses to know: what the answers are used for, and which models exist.
 """
 
 from __future__ import annotations
 
+from langchain_mix.errors import MixInputError
 from langchain_mix.protocol.api import ApiKnowledge, having, require
-from langchain_mix.protocol.call import Call
-from langchain_mix.protocol.calls._replies import reads
+from langchain_mix.protocol.call import Call, reads
+from langchain_mix.protocol.calls._inputs import filled, given, one_of
+from langchain_mix.protocol.models.options import ReasoningEffort
 from langchain_mix.protocol.models.system import (
+    GetAvailableProvidersResponse,
     GetCommandResponse,
+    GetPreferencesResponse,
     GetSystemInfoResponse,
     GetToolCredentialsStatusResponse,
     GetToolsStatusResponse,
@@ -18,6 +22,8 @@ from langchain_mix.protocol.models.system import (
     ListCommandsResponse,
     ListLLMToolsResponse,
     ListMcpServersResponse,
+    ResetPreferencesResponse,
+    UpdatePreferencesResponse,
 )
 
 
@@ -129,3 +135,131 @@ def get_tool_credentials_status(detected: ApiKnowledge) -> Call[GetToolCredentia
         idempotent=True,
         shows=lambda _: having("llm_tools"),
     )
+
+
+_WHAT = "Preferences"
+
+
+def get_preferences(detected: ApiKnowledge) -> Call[GetPreferencesResponse]:
+    """Reads the preferences and what there is to prefer.
+
+    Args:
+        detected: The generations the server may be.
+
+    Returns:
+        The call.
+
+    Raises:
+        MixUnsupportedError: No generation the server may be has preferences.
+    """
+    require(detected, "preferences", _WHAT)
+    return Call(method="GET", segments=("api", "preferences"), decode=reads(GetPreferencesResponse), idempotent=True)
+
+
+def update_preferences(
+    detected: ApiKnowledge,
+    *,
+    preferred_provider: str | None = None,
+    main_agent_model: str | None = None,
+    main_agent_max_tokens: int | None = None,
+    main_agent_reasoning_effort: str | None = None,
+    sub_agent_model: str | None = None,
+    sub_agent_max_tokens: int | None = None,
+    sub_agent_reasoning_effort: str | None = None,
+) -> Call[UpdatePreferencesResponse]:
+    """Changes preferences, for all sessions of the server. None means: not changed.
+
+    A new model resets its agent's tokens and effort to defaults, unless they are given too.
+
+    Args:
+        detected: The generations the server may be.
+        preferred_provider: The provider asked first.
+        main_agent_model: The model of sessions.
+        main_agent_max_tokens: Tokens a reply of it may have.
+        main_agent_reasoning_effort: See `ReasoningEffort`.
+        sub_agent_model: The model of sub-agents.
+        sub_agent_max_tokens: Tokens a reply of it may have.
+        sub_agent_reasoning_effort: See `ReasoningEffort`.
+
+    Returns:
+        The call.
+
+    Raises:
+        MixInputError: The server would refuse a value, or silently ignore tokens or an effort without their model.
+        MixUnsupportedError: No generation the server may be has preferences.
+    """
+    require(detected, "preferences", _WHAT)
+    _check_agent("main_agent", main_agent_model, main_agent_max_tokens, main_agent_reasoning_effort)
+    _check_agent("sub_agent", sub_agent_model, sub_agent_max_tokens, sub_agent_reasoning_effort)
+    fields = {
+        "preferred_provider": None if preferred_provider is None else filled("preferred_provider", preferred_provider),
+        "main_agent_model": main_agent_model,
+        "main_agent_max_tokens": main_agent_max_tokens,
+        "main_agent_reasoning_effort": main_agent_reasoning_effort,
+        "sub_agent_model": sub_agent_model,
+        "sub_agent_max_tokens": sub_agent_max_tokens,
+        "sub_agent_reasoning_effort": sub_agent_reasoning_effort,
+    }
+    return Call(
+        method="POST",
+        segments=("api", "preferences"),
+        body={key: str(value) if isinstance(value, str) else value for key, value in given(fields).items()},
+        decode=reads(UpdatePreferencesResponse),
+        idempotent=True,
+    )
+
+
+def get_available_providers(detected: ApiKnowledge) -> Call[dict[str, GetAvailableProvidersResponse]]:
+    """Lists the providers and their models, by provider id.
+
+    Args:
+        detected: The generations the server may be.
+
+    Returns:
+        The call.
+
+    Raises:
+        MixUnsupportedError: No generation the server may be has preferences.
+    """
+    require(detected, "preferences", _WHAT)
+    return Call(
+        method="GET",
+        segments=("api", "preferences", "providers"),
+        decode=reads(dict[str, GetAvailableProvidersResponse]),
+        idempotent=True,
+    )
+
+
+def reset_preferences(detected: ApiKnowledge) -> Call[ResetPreferencesResponse]:
+    """Sets all preferences to the server's defaults.
+
+    Args:
+        detected: The generations the server may be.
+
+    Returns:
+        The call.
+
+    Raises:
+        MixUnsupportedError: No generation the server may be has preferences.
+    """
+    require(detected, "preferences", _WHAT)
+    return Call(
+        method="POST",
+        segments=("api", "preferences", "reset"),
+        decode=reads(ResetPreferencesResponse),
+        idempotent=True,
+    )
+
+
+def _check_agent(agent: str, model: str | None, max_tokens: int | None, effort: str | None) -> None:
+    if model is not None:
+        filled(f"{agent}_model", model)
+    elif max_tokens is not None or effort is not None:
+        raise MixInputError(
+            f"`{agent}_max_tokens` and `{agent}_reasoning_effort` have no effect without `{agent}_model`.",
+            hint="Mix ignores them alone; pass the model too, even if it stays the same.",
+        )
+    if max_tokens is not None and max_tokens <= 0:
+        raise MixInputError(f"`{agent}_max_tokens` is {max_tokens}; it is 1 or more.")
+    if effort is not None:
+        one_of(f"{agent}_reasoning_effort", effort, ReasoningEffort)

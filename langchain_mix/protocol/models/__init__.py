@@ -18,12 +18,13 @@ from langchain_mix.protocol.models.auth import (
     ValidatePreferredProviderResponse,
 )
 from langchain_mix.protocol.models.base import Payload, SnakePayload
-from langchain_mix.protocol.models.files import FileInfo
 from langchain_mix.protocol.models.messages import (
     COMPLETE,
     PROCESSING,
     BackendMessage,
     CallbackResultData,
+    DenyPermissionResponse,
+    GrantPermissionResponse,
     SendMessageResponse,
     StreamMessageResponse,
     ToolCallData,
@@ -39,25 +40,20 @@ from langchain_mix.protocol.models.options import (
     SubagentType,
     ThinkingLevel,
 )
-from langchain_mix.protocol.models.permissions import DenyPermissionResponse, GrantPermissionResponse
-from langchain_mix.protocol.models.preferences import (
-    AvailableProviders,
-    GetAvailableProvidersResponse,
-    GetPreferencesResponse,
-    ResetPreferencesResponse,
-    UpdatePreferencesResponse,
-    UserPreferencesResponse,
-)
 from langchain_mix.protocol.models.sessions import (
     Callback,
     CancelSessionProcessingResponse,
     ExportMessage,
     ExportSession,
     ExportToolCall,
+    FileInfo,
     SessionData,
 )
 from langchain_mix.protocol.models.system import (
+    AvailableProviders,
+    GetAvailableProvidersResponse,
     GetCommandResponse,
+    GetPreferencesResponse,
     GetSystemInfoResponse,
     GetToolCredentialsStatusCategories,
     GetToolCredentialsStatusResponse,
@@ -71,6 +67,9 @@ from langchain_mix.protocol.models.system import (
     ListLLMToolsTool,
     ListMcpServersResponse,
     ListMcpServersTool,
+    ResetPreferencesResponse,
+    UpdatePreferencesResponse,
+    UserPreferencesResponse,
 )
 
 __all__ = [

@@ -1,7 +1,7 @@
-"""Sessions, their callbacks and their exported transcripts.
+"""Sessions, their callbacks, files and exported transcripts.
 
-Owns: how sessions look on the wire in every generation.
-Refuses to know: message listings (`messages.py`).
+Owns: how sessions look on the wire in every generation, and how the server describes a file.
+Refuses to know: message listings (`messages.py`) and how file contents travel (`call.py`).
 """
 
 from __future__ import annotations
@@ -210,3 +210,24 @@ class ExportSession(Payload):
     created_at: datetime | None = None
     updated_at: datetime | None = None
     messages: list[ExportMessage] = Field(default_factory=list[ExportMessage])
+
+
+class FileInfo(Payload):
+    """An uploaded file. All sessions of a server share their uploads.
+
+    Attributes:
+        name: Its name on the server, which may differ from the one sent; may contain `/`.
+        original_name: The name that was sent; only some servers tell.
+        size: Bytes.
+        modified: Unix time of the last change, or 0 where the server does not know.
+        is_dir: Whether it is a directory.
+        url: Where the server believes it can be read: absolute, not percent-encoded, and wrong behind some proxies.
+            Empty on servers before Mix 0.5.3.
+    """
+
+    name: str
+    original_name: str | None = None
+    size: int = 0
+    modified: int = 0
+    is_dir: bool = False
+    url: str = ""

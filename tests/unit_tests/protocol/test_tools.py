@@ -5,7 +5,7 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from langchain_mix.protocol import tool_results, tools
+from langchain_mix.protocol import tools
 from langchain_mix.protocol.models.base import Payload
 from langchain_mix.protocol.tools import CoreToolName, same_tool
 
@@ -232,8 +232,7 @@ def test_tools_is_the_import_path_of_everything():
     assert len(tools.__all__) == len(set(tools.__all__))
     for name in tools.__all__:
         assert hasattr(tools, name)
-    for module in (tools, tool_results):
-        for name, kind in vars(module).items():
-            own = isinstance(kind, type) and issubclass(kind, Payload) and kind.__module__ == module.__name__
-            base = name in ("ResultThumbnail", "ResultMetaURL")
-            assert not own or base or name in tools.__all__, name
+    for name, kind in vars(tools).items():
+        own = isinstance(kind, type) and issubclass(kind, Payload) and kind.__module__ == tools.__name__
+        base = name in ("ResultThumbnail", "ResultMetaURL")
+        assert not own or base or name in tools.__all__, name
