@@ -17,7 +17,9 @@ def test_the_test_files_of_the_documentation_pass(pytester: pytest.Pytester) -> 
     for name, text in FILES.items():
         (pytester.path / name).write_text(text, encoding="utf-8")
     pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function\n")
-    ran = pytester.runpytest_subprocess("-q", "-p", "no:codspeed", "-p", "no:cacheprovider")
+    ran = pytester.runpytest_subprocess(
+        "-q", "-p", "no:codspeed", "-p", "no:langsmith_plugin", "-p", "no:cacheprovider"
+    )
     ran.assert_outcomes(passed=4)
 
 

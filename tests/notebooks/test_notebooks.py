@@ -78,7 +78,11 @@ async def test_it_runs_in_the_box(path, tmp_path, monkeypatch):
     assert [text for text in SEEN[path.stem] if text not in everything] == []
 
 
-@pytest.mark.parametrize("path", PATHS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "path",
+    [PATHS[0], *(pytest.param(path, marks=pytest.mark.exhaustive) for path in PATHS[1:])],
+    ids=lambda path: path.stem,
+)
 async def test_it_runs_on_a_server(path, tmp_path, monkeypatch):
     notebook = read(path)
     with MixEmulator(api="0.8") as server:

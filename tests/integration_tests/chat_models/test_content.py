@@ -281,7 +281,7 @@ async def test_arguments_that_are_no_object_are_shown_as_they_are(raw, every_way
             assert reply.text == "Done.", way
 
 
-@pytest.mark.parametrize("api", ["0.6", "0.8"])
+@pytest.mark.parametrize("api", [pytest.param("0.6", marks=pytest.mark.exhaustive), "0.8"])
 async def test_16_mib_of_text(api):
     text = "äbcdefg\n" * ((16 << 20) // 9 + 1)
     with MixEmulator(api=api, agent=Script(say(text, chunk=1 << 20), loop=True)) as server:

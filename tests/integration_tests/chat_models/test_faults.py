@@ -293,43 +293,42 @@ def failed(lab: Lab, error: Any, kinds: Any, told: str) -> None:
     assert WHOLE.startswith(told), "no text twice, none left out"
 
 
+@pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize(("case", "api"), [pytest.param(c, a, id=f"{c.name}-{a}") for c in CASES for a in c.apis])
-async def test_text_exactly_once_or_a_typed_error(case, api):
-    """All four ways on one server, so that the matrix stays short; each in a session of its own."""
-    for way in WAYS:
-        seen = Runs()
-        with MixEmulator(api=api, agent=script(), heartbeat=0.05) as server:
-            lab = Lab(server)
-            model = lab.model(liveness=case.liveness, callbacks=[seen], **case.options)
-            for fault in case.faults():
-                server.faults.add(fault)
-            told: list[str] = []
-            error: Any = None
-            try:
-                await called(model, way, told)
-            except errors.MixError as caught:
-                error = caught
-            lab.open_gates()
-            text = "".join(told)
-            kinds = case.kinds(api)
-            assert len(lab.messages()) <= 1, f"{way}: the message was sent twice"
-            assert len(lab.users()) <= 1, f"{way}: the message was taken twice"
-            if error is None:
-                assert not kinds, f"{way}: no error, but {text!r}"
-                assert text == WHOLE, way
-            elif case.gap and not kinds:
-                assert way in {"stream", "astream"}, f"{way} has shown nothing yet: {error!r}"
-                assert isinstance(error, errors.MixTextGap), repr(error)
-                assert error.turn.full_text == WHOLE
-                assert not error.is_retryable
-            else:
-                assert kinds, f"{way}: {error!r}"
-                failed(lab, error, kinds, text)
-            assert seen.open == set(), way
-            assert [type(e) for e in seen.errors] == ([type(error)] if error is not None else [])
-            assert asyncio.all_tasks() == {asyncio.current_task()}, way
-            await asyncio.to_thread(server.wait_idle, 3)
-            await lab.close()
+async def test_text_exactly_once_or_a_typed_error(case, api, way):
+    seen = Runs()
+    with MixEmulator(api=api, agent=script(), heartbeat=0.05) as server:
+        lab = Lab(server)
+        model = lab.model(liveness=case.liveness, callbacks=[seen], **case.options)
+        for fault in case.faults():
+            server.faults.add(fault)
+        told: list[str] = []
+        error: Any = None
+        try:
+            await called(model, way, told)
+        except errors.MixError as caught:
+            error = caught
+        lab.open_gates()
+        text = "".join(told)
+        kinds = case.kinds(api)
+        assert len(lab.messages()) <= 1, f"{way}: the message was sent twice"
+        assert len(lab.users()) <= 1, f"{way}: the message was taken twice"
+        if error is None:
+            assert not kinds, f"{way}: no error, but {text!r}"
+            assert text == WHOLE, way
+        elif case.gap and not kinds:
+            assert way in {"stream", "astream"}, f"{way} has shown nothing yet: {error!r}"
+            assert isinstance(error, errors.MixTextGap), repr(error)
+            assert error.turn.full_text == WHOLE
+            assert not error.is_retryable
+        else:
+            assert kinds, f"{way}: {error!r}"
+            failed(lab, error, kinds, text)
+        assert seen.open == set(), way
+        assert [type(e) for e in seen.errors] == ([type(error)] if error is not None else [])
+        assert asyncio.all_tasks() == {asyncio.current_task()}, way
+        await asyncio.to_thread(server.wait_idle, 3)
+        await lab.close()
 
 
 # Retries by LangChain

@@ -52,7 +52,9 @@ def project(pytester: pytest.Pytester) -> pytest.Pytester:
 
 
 def run(project: pytest.Pytester, *arguments: str) -> Any:
-    return project.runpytest_subprocess("-q", "-p", "no:codspeed", "-p", "no:cacheprovider", *arguments)
+    return project.runpytest_subprocess(
+        "-q", "-p", "no:codspeed", "-p", "no:langsmith_plugin", "-p", "no:cacheprovider", *arguments
+    )
 
 
 def test_the_example_of_the_documentation(project: pytest.Pytester) -> None:

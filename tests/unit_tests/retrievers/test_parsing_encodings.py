@@ -22,10 +22,11 @@ def test_the_corpus_has_many_languages():
     assert len(CORPUS) >= 20
 
 
+@pytest.mark.parametrize("repeated", [3, pytest.param(15, marks=pytest.mark.exhaustive)])
 @pytest.mark.parametrize(("language", "encoding"), CASES)
-def test_languages_are_read_in_their_encodings_at_three_lengths(language, encoding):
+def test_languages_are_read_in_their_encodings_at_three_lengths(language, encoding, repeated):
     sentences = CORPUS[language]["text"]
-    for text in (sentences[0], " ".join(sentences), "\n".join(sentences * 15)):
+    for text in (sentences[0], " ".join(sentences), "\n".join(sentences * repeated)):
         found = decode(text.encode(encoding))
         assert found is not None
         assert found.text == text, found.encoding
