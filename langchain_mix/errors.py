@@ -1,6 +1,6 @@
 """Everything that langchain_mix raises on purpose. This module imports nothing of ours.
 
-The type alone tells whose fault it is::
+The type alone shows whose fault it is::
 
     MixError
     ├── MixUsageError                  yours: nothing was sent
@@ -31,9 +31,9 @@ The type alone tells whose fault it is::
     │   ├── MixToolCallMissing           no call of the application's tools, though `tool_choice` demands one
     │   ├── MixSessionBusy               the session runs another turn of this process
     │   ├── MixHistoryDiverged           the session does not hold the conversation as it was given
-    │   └── MixOutcomeUnknown            nothing tells whether the server took the message
+    │   └── MixOutcomeUnknown            nothing shows whether the server took the message
     ├── MixFileError                   a file's: it cannot be read as a document; `.name` names it
-    ├── MixUploadError                 of many uploads: not all files were stored; `.report` tells which were
+    ├── MixUploadError                 of many uploads: not all files were stored; `.report` lists them
     └── MixStoreError                  of checkpoints kept in files of the server
         ├── MixCheckpointDamaged         a document is damaged, swapped or missing; `.document` names it
         └── MixStoreContended            other writers of the thread were always faster
@@ -88,7 +88,7 @@ __all__ = [
 ]
 
 Acted = Literal["no", "yes", "unknown"]
-"""Whether the server carried out what was sent to it."""
+"""The server's action on what was sent to it."""
 
 
 class MixError(Exception):
@@ -136,7 +136,7 @@ class MixError(Exception):
         self.data = data
 
     def __str__(self) -> str:
-        """All of it in one line: what, what was sent, whether the server acted, what to do."""
+        """Returns all of it in one line: what, what was sent, whether the server acted, what to do."""
         more = bool(self.sent or self.hint)
         parts = [self.message + "." if more and self.message[-1:].isalnum() else self.message]
         if self.sent:
@@ -186,7 +186,7 @@ class MixUnsupportedError(MixUsageError, NotImplementedError):
 
 
 class MixNetworkError(MixError):
-    """The network's fault. `acted` tells whether the request may have arrived."""
+    """The network's fault. `acted` says whether the request may have arrived."""
 
 
 class MixConnectionError(MixNetworkError, ConnectionError):
@@ -207,7 +207,7 @@ class MixResponseError(MixError):
 
 @dataclass(frozen=True, slots=True)
 class RESTError:
-    """What a Mix server says of an error.
+    """A Mix server's report of an error.
 
     Attributes:
         code: The HTTP status once more.
@@ -259,7 +259,7 @@ class MixDefaultError(MixResponseError):
 
 
 class MixNotAServerError(MixDefaultError):
-    """What answered at this URL is no Mix server: a proxy, a web page, another service."""
+    """Something at this URL answered that is no Mix server: a proxy, a web page, another service."""
 
 
 class ResponseValidationError(MixResponseError):
@@ -316,7 +316,7 @@ class MixHistoryDiverged(MixTurnError):
 
 
 class MixOutcomeUnknown(MixTurnError):
-    """The answer was lost and the session's messages do not tell whether the server took the message."""
+    """The answer was lost and the session's messages do not show whether the server took the message."""
 
 
 class MixFileError(MixError):

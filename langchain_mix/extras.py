@@ -1,4 +1,4 @@
-"""What is said where a package is missing that an extra brings.
+"""Errors for packages that are missing and that an extra brings.
 
 Owns: the sentence that names the line for pip. Refuses to know: which part needs which extra.
 """

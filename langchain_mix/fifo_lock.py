@@ -1,7 +1,7 @@
 """Exclusive access per key for all threads and event loops of a process, first come first served.
 
 `threading.Lock` cannot be awaited and `asyncio.Lock` belongs to one event loop, and neither keeps the order of arrival.
-Here whoever enters gets a ticket at once and waits with it in the way of its own world. A ticket is released exactly
+Here every entrant gets a ticket at once and waits with it in the way of its own world. A ticket is released exactly
 where it was entered, whatever happens in between (an exception, a cancellation, a wait that timed out):
 
     with lock.enter(key) as ticket:

@@ -1,4 +1,4 @@
-"""What a forked process must not share with its parent.
+"""Renews in a forked process what it must not share with its parent.
 
 `os.fork` (gunicorn --preload, Celery's prefork pool, multiprocessing on Linux) gives the child a copy of the memory and
 the very same sockets. Two processes that read one connection take each other's answers; a lock that another thread held

@@ -1,4 +1,4 @@
-"""Generators that are left open: who closes them when their event loop or their program ends.
+"""Closes generators that are left open when their event loop or their program ends.
 
 Owns: that asynchronous ones inside of others are closed by these alone, and synchronous ones before connections are.
 Refuses to know: what they yield.
@@ -25,7 +25,7 @@ class Owned(AsyncIterator[T], Generic[T]):
     """An asynchronous generator that is closed when its `async with` block ends.
 
     `contextlib.aclosing` is not enough: an event loop that ends closes all generators that were left open, at the same
-    time. Of two that stand in each other, both the loop and the outer one would close the inner one, and Python reports
+    time. Of two that are nested, both the loop and the outer one would close the inner one, and Python reports
     "asynchronous generator is already running". So the loop never learns of the inner one. It still finishes one that
     is collected unclosed.
     """

@@ -1,9 +1,9 @@
-"""Where in which session a message stands.
+"""Pointers to the position of a message in a session.
 
 Owns: the pointer that travels in a message's `response_metadata["mix"]`, so that LangGraph's state, any store and any
 user code carry it for free. Refuses to know: who writes it and what is done with it.
 
-A pointer is a claim and no key: it is plain data, and whoever can hand messages to an application can write one that
+A pointer is a claim and no key: it is plain data, and anybody who hands messages to an application can write one that
 names any session of the server. Its digest shows that the messages before it were not changed, not that the session
 holds them. `ChatMix` therefore goes on in a session, copies or rewinds it only if this process left it with just these
 messages, or if the words of all its rows up to the pointer's are those of the messages given
@@ -48,7 +48,7 @@ class Pointer:
     model: str = ""
 
     def as_metadata(self) -> dict[str, Any]:
-        """The pointer as plain data."""
+        """Returns the pointer as plain data."""
         return asdict(self)
 
 

@@ -1,6 +1,6 @@
 """Names of the files that this package keeps on a server for itself.
 
-Owns: the prefix that tells them from people's files. Refuses to know: what is in them.
+Owns: the prefix that distinguishes them from people's files. Refuses to know: what is in them.
 """
 
 from __future__ import annotations

@@ -178,7 +178,7 @@ class Core:
                     policy,
                     attempt=attempt,
                     elapsed=time.monotonic() - started,
-                    asked=retry_after(outcome.headers, time.time()),
+                    requested=retry_after(outcome.headers, time.time()),
                     chance=random.random(),  # noqa: S311  # Jitter is no secret.
                 )
             if wait is None or _is_over(options.until, wait):

@@ -32,7 +32,7 @@ class ApiVersion(StrEnum):
 
 
 ApiName = Literal["auto", "0.5", "0.6", "0.6.5", "0.7", "0.8", "next"]
-"""What users may write for `api=`."""
+"""The values that users may pass for `api=`."""
 
 ALL: Final = tuple(ApiVersion)
 """Every generation, oldest first."""
@@ -44,7 +44,7 @@ _SESSION_0_8: Final = _SESSION_0_7 | {"browserMode", "cdpUrl"}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What a generation's server can do. Each field is a rule of the wire.
+    """Capabilities of a generation. Each field is a rule of the wire.
 
     Attributes:
         session_fields: Keys that POST /api/sessions decodes; any other key is a 400.
@@ -217,7 +217,7 @@ def parse_api(name: str) -> ApiVersion | None:
 class ApiKnowledge(frozenset[ApiVersion]):
     """The generations a server may still be, narrowed by what its replies show.
 
-    A reply that rules out everything known so far means that the server was replaced: its evidence then stands alone.
+    A reply that rules out everything known so far means that the server was replaced: then only its evidence counts.
     """
 
     __slots__ = ()
@@ -238,13 +238,13 @@ class ApiKnowledge(frozenset[ApiVersion]):
         return max(self, key=ALL.index)
 
     def supports(self, field: str) -> bool | None:
-        """The value of a boolean capability if every generation left agrees on it, else None."""
+        """Returns the value of a boolean capability if every generation left agrees on it, else None."""
         values = {bool(getattr(CAPABILITIES[v], field)) for v in self}
         return values.pop() if len(values) == 1 else None
 
 
 UNKNOWN: Final = ApiKnowledge(ALL)
-"""What is known of a server before its first reply."""
+"""The knowledge of a server before its first reply."""
 
 
 class ServerApi:
@@ -262,22 +262,22 @@ class ServerApi:
 
 
 def since(oldest: ApiVersion) -> tuple[ApiVersion, ...]:
-    """Every generation from `oldest` on."""
+    """Returns every generation from `oldest` on."""
     return ALL[ALL.index(oldest) :]
 
 
 def before(newest: ApiVersion) -> tuple[ApiVersion, ...]:
-    """Every generation older than `newest`."""
+    """Returns every generation older than `newest`."""
     return ALL[: ALL.index(newest)]
 
 
 def having(field: str, *, value: bool = True) -> tuple[ApiVersion, ...]:
-    """The generations whose boolean capability `field` has this value."""
+    """Returns the generations whose boolean capability `field` has this value."""
     return tuple(v for v in ALL if bool(getattr(CAPABILITIES[v], field)) is value)
 
 
 def seen_in_session(payload: Mapping[str, object]) -> tuple[ApiVersion, ...]:
-    """The generations that would describe a session with these wire keys.
+    """Returns the generations that would describe a session with these wire keys.
 
     Mix 0.7 added `sessionType`, Mix 0.8 `browserMode`, the next one `modelId` and `provider` (both omitted when empty,
     so their absence shows nothing).
@@ -297,7 +297,7 @@ _EVENTS_0_8: Final = frozenset(
 
 
 def seen_in_event(name: str, payload: Mapping[str, object]) -> tuple[ApiVersion, ...]:
-    """The generations that send an event of this name with these wire keys; all of them if it shows nothing."""
+    """Returns the generations that send such an event with these wire keys; all of them if it shows nothing."""
     if name in _EVENTS_0_8:
         return since(ApiVersion.V0_8)
     if name == "tool":

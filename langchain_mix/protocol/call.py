@@ -29,7 +29,7 @@ _BROKEN: Final = HTTPStatus.INTERNAL_SERVER_ERROR
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What came back: the whole answer to a call.
+    """The whole answer to a call.
 
     Attributes:
         status: The HTTP status.
@@ -83,9 +83,9 @@ class Call(Generic[T]):
         upload: The file that is sent as multipart form, or None.
         idempotent: Whether sending it twice does no more than sending it once. Only such calls are ever retried.
         statuses: The statuses that mean success.
-        shows: What a result tells of the server's generation.
+        shows: What a result shows of the server's generation.
         recover: Turns a refusal that is a result after all into that result, and raises any other.
-        refusal_shows: What a refusal tells of the server's generation.
+        refusal_shows: What a refusal shows of the server's generation.
         long_poll: The server may take as long as a whole turn to answer.
         secret: The body holds a credential and is never logged.
         is_file: A success is the content of a file, which may be of any size.
@@ -113,7 +113,7 @@ class Call(Generic[T]):
         object.__setattr__(self, "path", "".join("/" + encode_segment(s) for s in self.segments))
 
     def __str__(self) -> str:
-        """Method and path, as errors and logs show it."""
+        """Returns method and path, as errors and logs show it."""
         return f"{self.method} {self.path}"
 
     def result(self, reply: Reply) -> T:
@@ -126,7 +126,7 @@ class Call(Generic[T]):
             The result.
 
         Raises:
-            ErrorResponse: The server refused or failed, in its own words; a subclass tells the status.
+            ErrorResponse: The server refused or failed, in its own words; the subclass shows the status.
             MixDefaultError: The same without the server's JSON.
             ResponseValidationError: The server said yes, but in a form that cannot be read.
         """
@@ -224,21 +224,21 @@ def json_as(adapter: TypeAdapter[T]) -> Callable[[Reply], T]:
 
 
 def nothing(_: Reply) -> None:
-    """Decoder of replies without content."""
+    """Decodes replies without content."""
 
 
 def content(reply: Reply) -> bytes:
-    """Decoder of replies whose body is the result."""
+    """Decodes replies whose body is the result."""
     return reply.body
 
 
 def head(reply: Reply) -> Reply:
-    """Decoder of replies whose body goes elsewhere: the status and the headers are the result."""
+    """Decodes replies whose body goes elsewhere: the status and the headers are the result."""
     return reply
 
 
 def error_from(call: Call[Any], reply: Reply) -> errors.MixResponseError:
-    """Makes the error that an unsuccessful reply stands for.
+    """Returns the error for an unsuccessful reply.
 
     Args:
         call: What was sent.
@@ -294,7 +294,7 @@ def _page(reply: Reply) -> errors.MixNotAServerError:
     error = errors.MixNotAServerError(
         f"A web page came back with status {reply.status}, not an answer of a Mix server.",
         acted="unknown",
-        hint="Check the URL and whether a proxy stands in between.",
+        hint="Check the URL and whether there is a proxy in between.",
     )
     return _describe(error, reply)
 

@@ -1,4 +1,4 @@
-"""What people answer when a graph pauses for the agent: one reading of it for all surfaces.
+"""Decisions of people when a graph pauses for the agent, read the same for all surfaces.
 
 Owns: the forms in which an approval, a refusal or a text may be given, and the words for what is none of them.
 Refuses to know: how a graph pauses and how an answer reaches the server.
@@ -42,7 +42,7 @@ _ANSWER_FORMS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What somebody decided.
+    """A decision.
 
     Attributes:
         kind: What is to be done. Only approvals and refusals say something of a tool of the server.
@@ -72,7 +72,7 @@ def read_permission(value: Any, args: Mapping[str, Any] | None = None) -> Decisi
         An approval or a refusal.
 
     Raises:
-        MixResumeError: It is neither. The server runs its tools as the agent asked for, or not at all: it takes neither
+        MixResumeError: It is neither. The server runs its tools as the agent requested, or not at all: it takes neither
             other arguments nor an answer in the place of a tool's result.
     """
     decision = _decision(value)

@@ -63,7 +63,7 @@ __all__ = [
 
 
 class EventData(BaseModel):
-    """What every event may carry. Unknown fields are kept, missing ones have defaults: the wire is an open world."""
+    """The data of any event. Unknown fields are kept, missing ones have defaults: the wire is an open world."""
 
     model_config = ConfigDict(alias_generator=to_camel, populate_by_name=True, extra="allow", defer_build=True)
 
@@ -84,7 +84,7 @@ class AgentEventData(EventData):
 
 
 class SSEConnectedEventData(EventData):
-    """The stream stands; every later event of the session will be delivered."""
+    """The stream is open; every later event of the session will be delivered."""
 
     session_id: str = ""
 
@@ -140,7 +140,7 @@ class SSEToolUseParameterStreamingCompleteEventData(AgentEventData):
 
 
 class SSEToolExecutionStartEventData(AgentEventData):
-    """A tool runs. `tool_name` is empty from Mix 0.6 on; `tool_call_id` tells which."""
+    """A tool runs. `tool_name` is empty from Mix 0.6 on; `tool_call_id` names it."""
 
     tool_call_id: str = ""
     tool_name: str = ""
@@ -170,7 +170,7 @@ class SSEPermissionEventData(EventData):
 
 
 class SSENotificationEventData(EventData):
-    """The agent tells or asks the user something (Mix 0.8).
+    """The agent informs or asks the user (Mix 0.8).
 
     Attributes:
         timeout: Seconds until the server gives up waiting.

@@ -116,7 +116,7 @@ def learn_turns(server_api: ServerApi, session_id: str) -> Flow[None]:
 
 
 def start_session(server_api: ServerApi, **fields: Any) -> Flow[SessionData]:
-    """Creates a session; says so if the server turns out not to know an argument.
+    """Creates a session; names an argument that the server turns out not to know.
 
     Args:
         server_api: What is known of the server; it grows with every reply.
@@ -219,7 +219,7 @@ def get_tools_status(server_api: ServerApi) -> Flow[GetToolsStatusResponse]:
 
 
 def _offered(server_api: ServerApi, call: Call[T], feature: Feature, what: str) -> Flow[T]:
-    """Sends a call that some generations have no route for, and tells that apart from other refusals."""
+    """Sends a call that some generations have no route for, and distinguishes that from other refusals."""
     try:
         return (yield from ask(call))
     except MixDefaultError as refusal:
@@ -240,7 +240,7 @@ def _offered(server_api: ServerApi, call: Call[T], feature: Feature, what: str) 
 
 
 def explained(flow: Flow[T], accepts: Literal["session_fields", "message_fields"]) -> Flow[T]:
-    """Runs a flow and tells which generations know a field that the server refused; it has done nothing then.
+    """Runs a flow and names the generations that know a field which the server refused; it has done nothing then.
 
     Args:
         flow: The flow.

@@ -31,7 +31,7 @@ _SUBJECTS: Final[Mapping[CoreToolName, tuple[str, _Kind]]] = {
     CoreToolName.SEARCH: ("query", "text"),
     CoreToolName.PYTHON_EXECUTION: ("code", "program"),
 }
-"""What the pattern of a rule is about, by the documented parameters of the tool (`tools.py`). Others are not known."""
+"""The subject of a rule's pattern, by the documented parameters of the tool (`tools.py`). Others are not known."""
 _ALSO_PATHS: Final = ("pattern", "include")
 """Glob and Grep look where these lead, too."""
 
@@ -43,7 +43,7 @@ _ABSOLUTE: Final = re.compile(r"[/\\~]|[A-Za-z]:")
 
 @dataclass(frozen=True, slots=True)
 class PermissionRule:
-    """What a tool may be used for.
+    """A permitted use of a tool.
 
     Attributes:
         tool: The tool, in any generation's spelling.
@@ -99,14 +99,14 @@ def _is_within(pattern: str, request: SSEPermissionEventData) -> bool:
 
 
 def _is_given_twice(name: str, parameters: Mapping[str, Any]) -> bool:
-    """Go reads the names of JSON fields in any case, and the last one counts."""
+    """Returns True for a parameter in two cases: Go reads names of JSON fields in any case, and the last one counts."""
     return any(str(key) != name and str(key).casefold() == name for key in parameters)
 
 
 def _stays(other: Any) -> bool:
     if other is None:
         return True
-    # Braces and classes can stand for the two dots, as in `{..,a}/*` and `[.][.]/*`.
+    # Braces and classes can expand to the two dots, as in `{..,a}/*` and `[.][.]/*`.
     return isinstance(other, str) and not re.search(r"\.\.|\[[^]]*\.", other) and not _ABSOLUTE.match(other.lstrip("{"))
 
 
@@ -123,7 +123,7 @@ def _escapes(kind: _Kind, value: str, pattern: str) -> bool:
         case "text":
             return False
         case "program":
-            return True  # No pattern can tell what a program does.
+            return True  # No pattern can say what a program does.
 
 
 def _climbs(path: str) -> bool:

@@ -20,7 +20,7 @@ MAX_ATTEMPTS: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class BackoffStrategy:
-    """How waits grow.
+    """The growth of waits.
 
     Attributes:
         initial_interval: The first wait, in milliseconds.
@@ -37,7 +37,7 @@ class BackoffStrategy:
 
 @dataclass(frozen=True, slots=True)
 class RetryConfig:
-    """Whether and how calls are sent again. Only calls are that do no more when sent twice.
+    """The policy by which calls are sent again. It applies only to calls that do no more when sent twice.
 
     Attributes:
         strategy: `"backoff"`, or `"none"` to never send anything again.
@@ -56,14 +56,16 @@ NO_RETRIES: Final = RetryConfig("none")
 """Send everything once."""
 
 
-def next_wait(config: RetryConfig, *, attempt: int, elapsed: float, asked: float | None, chance: float) -> float | None:
+def next_wait(
+    config: RetryConfig, *, attempt: int, elapsed: float, requested: float | None, chance: float
+) -> float | None:
     """Decides whether another attempt is made.
 
     Args:
         config: The policy.
         attempt: Attempts made so far, from 1.
         elapsed: Seconds since the first one began.
-        asked: Seconds the server asks to wait (`Retry-After`), or None.
+        requested: Seconds the server asks to wait (`Retry-After`), or None.
         chance: A random number from 0 to 1, so that many clients do not come back at once.
 
     Returns:
@@ -77,11 +79,11 @@ def next_wait(config: RetryConfig, *, attempt: int, elapsed: float, asked: float
     except OverflowError:  # A policy may allow thousands of attempts.
         grown = backoff.max_interval / 1000
     wait = grown * (0.5 + chance / 2)
-    if asked is not None:
-        # A server that asks for more than the longest wait is not waited for at all: the error tells how long it asked.
-        if asked * 1000 > backoff.max_interval:
+    if requested is not None:
+        # A server that asks for more than the longest wait is not waited for at all: the error has its time.
+        if requested * 1000 > backoff.max_interval:
             return None
-        wait = max(wait, asked)
+        wait = max(wait, requested)
     return wait if (elapsed + wait) * 1000 <= backoff.max_elapsed_time else None
 
 

@@ -30,7 +30,7 @@ MakeEvent: TypeAlias = "Callable[[str, bytes, str, int | None], E]"
 
 @dataclass(slots=True)
 class ServerSentEvent:
-    """One event as it stands on the wire.
+    """One event of the wire.
 
     Attributes:
         event: Its name; `"message"` when the wire gives none.

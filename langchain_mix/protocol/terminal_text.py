@@ -42,7 +42,7 @@ def visible_json(text: str) -> str:
     r"""Returns a JSON text with the same value in which such characters are `\u` escapes.
 
     Args:
-        text: JSON. These characters stand in its strings alone.
+        text: JSON. These characters are in its strings alone.
     """
     return _HARMFUL.sub(lambda found: json.dumps(found[0])[1:-1] if found[0] != "\x7f" else r"\u007f", text)
 

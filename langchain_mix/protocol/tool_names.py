@@ -11,7 +11,7 @@ from enum import StrEnum
 
 
 def same_tool(a: str, b: str) -> bool:
-    """Tells whether two names mean the same tool.
+    """Returns True if two names mean the same tool.
 
     Generations spell tools differently: `todo_write` of Mix 0.5 is `TodoWrite` since Mix 0.7.
 
@@ -30,7 +30,7 @@ def _plain(name: str) -> str:
 
 
 def same_spelling(a: str, b: str) -> bool:
-    """Returns whether two names are spellings of one tool that servers use, or equal but for case.
+    """Returns True if two names are spellings of one tool that servers use, or equal but for case.
 
     Stricter than `same_tool`: `wri_te`, the tool `te` of an MCP server `wri`, is not `Write`.
     """

@@ -1,4 +1,4 @@
-"""Whether a tool has done its work.
+"""Outcomes of tools.
 
 Owns: the one decision for all who show or keep it: known to have failed or to have been denied, known to have finished,
 or neither. Refuses to know: where the facts come from (`turn/`, listings) and how the answer is shown.
@@ -10,7 +10,7 @@ import re
 from typing import Final, Literal
 
 ToolOutcome = Literal["succeeded", "failed"]
-"""How a tool ended, where that is known."""
+"""The end of a tool, where that is known."""
 
 _DENIED: Final = "The user doesn't want to proceed with this tool use."
 _COMPLETED: Final = re.compile(r"Completed .+ tool in \S+", re.DOTALL)
@@ -37,11 +37,11 @@ def outcome_of_result(result: str | None, *, is_error: bool | None) -> ToolOutco
     """Returns how a tool ended by the result that is stored of it.
 
     Args:
-        result: The result; None where the server does not tell (before Mix 0.8, and in every export).
+        result: The result; None where the server does not list it (before Mix 0.8, and in every export).
         is_error: Whether the server calls it an error.
 
     Returns:
-        The outcome, or None where the result does not tell. Mix 0.8 stores a denial, by the user or by time, as a
+        The outcome, or None where the result does not show it. Mix 0.8 stores a denial, by the user or by time, as a
         result that is no error and is known by its words; and an empty one for a tool that broke, such as a sub-agent
         that failed.
     """

@@ -66,7 +66,7 @@ __all__ = [
 
 
 class MediaType(StrEnum):
-    """What can be shown."""
+    """Media that can be shown."""
 
     IMAGE = "image"
     VIDEO = "video"
@@ -77,7 +77,7 @@ class MediaType(StrEnum):
 
 
 class MediaAnalysisType(StrEnum):
-    """What can be analysed."""
+    """Media that can be analysed."""
 
     IMAGE = "image"
     AUDIO = "audio"
@@ -86,7 +86,7 @@ class MediaAnalysisType(StrEnum):
 
 
 class SearchType(StrEnum):
-    """What is searched for."""
+    """Kinds of search results."""
 
     WEB = "web"
     IMAGES = "images"
@@ -94,7 +94,7 @@ class SearchType(StrEnum):
 
 
 class Safesearch(StrEnum):
-    """How strictly results are filtered."""
+    """The strictness with which results are filtered."""
 
     STRICT = "strict"
     MODERATE = "moderate"
@@ -102,7 +102,7 @@ class Safesearch(StrEnum):
 
 
 class TodoStatus(StrEnum):
-    """How far a task is."""
+    """The progress of a task."""
 
     PENDING = "pending"
     IN_PROGRESS = "in_progress"
@@ -110,7 +110,7 @@ class TodoStatus(StrEnum):
 
 
 class TodoPriority(StrEnum):
-    """How much a task matters."""
+    """The importance of a task."""
 
     LOW = "low"
     MEDIUM = "medium"
@@ -345,7 +345,7 @@ class BashResponseMetadata(SnakePayload):
 
 
 class ReadTextResponseMetadata(SnakePayload):
-    """What was read.
+    """The text that was read.
 
     Attributes:
         file_path: The path or URL.
@@ -357,7 +357,7 @@ class ReadTextResponseMetadata(SnakePayload):
 
 
 class GlobResponseMetadata(SnakePayload):
-    """How much was found.
+    """The number of results.
 
     Attributes:
         number_of_files: How many files are listed.
@@ -369,7 +369,7 @@ class GlobResponseMetadata(SnakePayload):
 
 
 class GrepResponseMetadata(SnakePayload):
-    """How much was found.
+    """The number of results.
 
     Attributes:
         number_of_matches: How many lines match.
@@ -381,7 +381,7 @@ class GrepResponseMetadata(SnakePayload):
 
 
 class WriteResponseMetadata(SnakePayload):
-    """What writing changed.
+    """The change made by writing.
 
     Attributes:
         diff: The change, as a diff.
@@ -395,11 +395,11 @@ class WriteResponseMetadata(SnakePayload):
 
 
 class EditResponseMetadata(WriteResponseMetadata):
-    """What an edit changed."""
+    """The change made by an edit."""
 
 
 class ReadMediaResult(SnakePayload):
-    """What the model saw or heard in one file.
+    """The model's description of one file.
 
     Attributes:
         file_path: The file.
@@ -415,7 +415,7 @@ class ReadMediaResult(SnakePayload):
 
 
 class ReadMediaResponse(SnakePayload):
-    """What the model saw or heard, file by file.
+    """The model's descriptions, file by file.
 
     Attributes:
         results: One result for each file.
@@ -427,7 +427,7 @@ class ReadMediaResponse(SnakePayload):
 
 
 class PythonExecutionResult(SnakePayload):
-    """What a Python program did.
+    """The result of a Python program.
 
     Attributes:
         type: Always `code_execution_result`.

@@ -32,7 +32,7 @@ def text(name: str, value: str) -> str:
     try:
         value.encode()
     except UnicodeEncodeError:
-        raise MixInputError(f"`{name}` is no valid text: it has a lone surrogate.", hint="Decode it anew.") from None
+        raise MixInputError(f"`{name}` is no valid text: it has a lone surrogate.", hint="Decode it again.") from None
     return str(value)  # A member of a str-enum becomes its plain value.
 
 
@@ -75,7 +75,7 @@ def one_of(name: str, value: str, allowed: type[StrEnum]) -> str:
 
 
 def given(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Keeps the fields that the user asked for: those that are not None."""
+    """Keeps the fields that the user gave: those that are not None."""
     return {key: value for key, value in fields.items() if value is not None}
 
 
@@ -87,13 +87,13 @@ def strict_body(
     Args:
         detected: The generations the server may be.
         accepts: The capability that lists the keys.
-        fields: Wire keys and values; None ones were not asked for.
+        fields: Wire keys and values; None ones were not given.
 
     Returns:
-        The body: what was asked for and nothing else.
+        The body: what was given and nothing else.
 
     Raises:
-        MixUnsupportedError: No generation the server may be knows a key that was asked for.
+        MixUnsupportedError: No generation the server may be knows a key that was given.
     """
     body = given(fields)
     for key in body:

@@ -128,7 +128,7 @@ def message_history(*, limit: int | None = None, offset: int | None = None) -> C
 
 
 def event_stream(session_id: str) -> Call[None]:
-    """Opens the event stream of a session. Its body has no end and is read by whoever sends this.
+    """Opens the event stream of a session. Its body has no end and is read by the caller.
 
     Args:
         session_id: The session. The server answers 200 for unknown ones too, with an error as the only event.
@@ -260,7 +260,7 @@ def grant_permission(permission_id: str) -> Call[GrantPermissionResponse]:
 
 
 def deny_permission(permission_id: str) -> Call[DenyPermissionResponse]:
-    """Refuses a tool. The agent is told, and the turn goes on.
+    """Refuses a tool. The agent is informed, and the turn goes on.
 
     Args:
         permission_id: The request. The answer is the same for unknown and expired ones.

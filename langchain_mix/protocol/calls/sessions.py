@@ -90,7 +90,7 @@ def create_session(
         The call.
 
     Raises:
-        MixInputError: The server would refuse this, or create a session that is not what was asked for.
+        MixInputError: The server would refuse this, or create another session than the requested one.
         MixUnsupportedError: No generation the server may be knows an argument.
     """
     filled("title", title)
@@ -279,7 +279,7 @@ def export_session(session_id: str) -> Call[ExportSession]:
 
 
 def _shown_by_refusal(error: MixResponseError) -> tuple[ApiVersion, ...]:
-    # Other unknown fields tell less: within one generation the later releases know more of them.
+    # Other unknown fields show less: within one generation the later releases know more of them.
     if names_browser_mode(error.body):
         return having("browser_mode", value=demands_browser_mode(error.body))
     return ALL
@@ -342,12 +342,12 @@ def _callback_body(name: str, callback: Callback | Mapping[str, Any]) -> dict[st
 
 
 def shown_by_session(session: SessionData) -> tuple[ApiVersion, ...]:
-    """Tells which generations would describe this session so."""
+    """Returns the generations that would describe this session so."""
     return seen_in_session(dict.fromkeys(session.wire_keys()))
 
 
 def shown_by_sessions(sessions: Iterable[SessionData]) -> Iterable[ApiVersion]:
-    """Tells which generations would list these sessions so; an empty listing shows nothing."""
+    """Returns the generations that would list these sessions so; an empty listing shows nothing."""
     possible = UNKNOWN
     for session in sessions:
         possible = possible.narrow(shown_by_session(session))

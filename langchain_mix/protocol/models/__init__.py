@@ -1,4 +1,4 @@
-"""What the Mix server takes and gives over REST, as pydantic models; one module for each subject.
+"""The REST payloads of a Mix server as pydantic models; one module for each subject.
 
 Owns: nothing; it gathers the public names. Field names are snake_case, the wire's own names are aliases.
 """

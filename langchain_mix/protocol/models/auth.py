@@ -29,7 +29,7 @@ class DeleteCredentialsResponse(SnakePayload):
 
 
 class GetAuthStatusProviders(SnakePayload):
-    """How the server stands with one provider.
+    """The state of the server's access to one provider.
 
     Attributes:
         auth_method: `oauth`, `api_key` or `none`.
@@ -43,13 +43,13 @@ class GetAuthStatusProviders(SnakePayload):
 
 
 class GetAuthStatusResponse(SnakePayload):
-    """How the server stands with its model providers, by provider id. Providers of tools are not among them."""
+    """The server's access to its model providers, by provider id. Providers of tools are not among them."""
 
     providers: dict[str, GetAuthStatusProviders] = Field(default_factory=dict[str, GetAuthStatusProviders])
 
 
 class ValidatePreferredProviderResponse(SnakePayload):
-    """Whether the preferred provider has a credential.
+    """The state of the preferred provider's credential.
 
     Attributes:
         valid: Whether it has.

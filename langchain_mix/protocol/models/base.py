@@ -1,4 +1,4 @@
-"""What all payloads have in common.
+"""The base of all payloads.
 
 Owns: how field names meet wire names, and how tolerant reading is: unknown fields are kept, null means absent.
 Refuses to know: any single payload.
@@ -36,7 +36,7 @@ class Payload(BaseModel):
         return {key: item for key, item in value.items() if item is not None or key not in own}
 
     def wire_keys(self) -> frozenset[str]:
-        """Tells which keys the server sent, as spelled on the wire; null ones do not count."""
+        """Returns the keys that the server sent, as spelled on the wire; null ones do not count."""
         fields = type(self).model_fields
         return frozenset(
             (fields[name].alias or name) if name in fields else name  # Unknown keys are in the set as they came.

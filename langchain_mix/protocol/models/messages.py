@@ -42,7 +42,7 @@ class ToolCallData(Payload):
 
 
 class CallbackResultData(SnakePayload):
-    """What a session's callback did after a tool call (Mix 0.7).
+    """The result of a session's callback after a tool call (Mix 0.7).
 
     Attributes:
         tool_call_id: The call after which it ran.
@@ -124,23 +124,23 @@ class SendMessageResponse(BackendMessage):
 
     @property
     def accepted(self) -> bool:
-        """Whether the turn runs on and this is not its answer yet (Mix 0.6.5 and later)."""
+        """True if the turn runs on and this is not its answer yet (Mix 0.6.5 and later)."""
         # Without an id there is no answer, whatever the status is called.
         return self.status == PROCESSING or not self.id
 
     @property
     def is_command(self) -> bool:
-        """Whether the text was run as a slash command, which stores no message and starts no turn."""
+        """True if the text was run as a slash command, which stores no message and starts no turn."""
         return self.id.startswith("cmd-")
 
     @property
     def lacks_credential(self) -> bool:
-        """Whether the server only says that no provider credential works (Mix 0.5 and 0.6 say so with a 200)."""
+        """True if the server only says that no provider credential works (Mix 0.5 and 0.6 say so with a 200)."""
         return self.id == "system-auth-prompt"
 
 
 class StreamMessageResponse(Payload):
-    """The answer to a message written to the event stream (Mix 0.5). It does not tell whether anybody was listening.
+    """The answer to a message written to the event stream (Mix 0.5). It does not show whether anybody was listening.
 
     Attributes:
         session_id: The session.

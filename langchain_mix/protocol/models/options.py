@@ -10,7 +10,7 @@ from enum import StrEnum
 
 
 class Provider(StrEnum):
-    """Who serves models, or a tool's data; all of them take an API key."""
+    """Providers of models, or of a tool's data; all of them take an API key."""
 
     ANTHROPIC = "anthropic"
     OPENAI = "openai"
@@ -20,7 +20,7 @@ class Provider(StrEnum):
 
 
 class PromptMode(StrEnum):
-    """How a session's own prompt stands to the server's."""
+    """The relation of a session's own prompt to the server's."""
 
     DEFAULT = "default"
     """The server's prompt alone; a custom prompt is ignored."""
@@ -31,7 +31,7 @@ class PromptMode(StrEnum):
 
 
 class ThinkingLevel(StrEnum):
-    """How much the model may think: 0, 4,000, 10,000 or 31,999 tokens. Since Mix 0.7."""
+    """The tokens with which the model may think: 0, 4,000, 10,000 or 31,999. Since Mix 0.7."""
 
     OFF = "off"
     BASIC = "basic"
@@ -49,7 +49,7 @@ class BrowserMode(StrEnum):
 
 
 class SessionType(StrEnum):
-    """What a session is. Only `MAIN` can be created directly; `FORKED` is of Mix 0.7 alone."""
+    """The kind of a session. Only `MAIN` can be created directly; `FORKED` is of Mix 0.7 alone."""
 
     MAIN = "main"
     FORKED = "forked"
@@ -57,13 +57,13 @@ class SessionType(StrEnum):
 
 
 class SubagentType(StrEnum):
-    """What kind of sub-agent a Task starts."""
+    """The kind of sub-agent that a Task starts."""
 
     GENERAL_PURPOSE = "general-purpose"
 
 
 class CallbackType(StrEnum):
-    """What a session does after a tool has run. Since Mix 0.7."""
+    """The action of a session after a tool has run. Since Mix 0.7."""
 
     BASH_SCRIPT = "bash_script"
     SUB_AGENT = "sub_agent"
@@ -71,7 +71,7 @@ class CallbackType(StrEnum):
 
 
 class ReasoningEffort(StrEnum):
-    """How hard an agent's model reasons, as a preference of the whole server."""
+    """The effort with which an agent's model reasons, as a preference of the whole server."""
 
     NONE = ""
     LOW = "low"
@@ -80,7 +80,7 @@ class ReasoningEffort(StrEnum):
 
 
 class RespondToNotificationType(StrEnum):
-    """How a notification is answered. Since Mix 0.8."""
+    """The form of the answer to a notification. Since Mix 0.8."""
 
     ACKNOWLEDGE = "acknowledge"
     TEXT = "text"

@@ -15,7 +15,7 @@ from langchain_mix.protocol.models.base import Payload
 
 
 class Callback(Payload):
-    """What a session does each time a tool has run well (Mix 0.7).
+    """An action of a session each time a tool has run well (Mix 0.7).
 
     Attributes:
         tool_name: The tool, or `*` for all.
@@ -217,7 +217,7 @@ class FileInfo(Payload):
 
     Attributes:
         name: Its name on the server, which may differ from the one sent; may contain `/`.
-        original_name: The name that was sent; only some servers tell.
+        original_name: The name that was sent; only some servers list it.
         size: Bytes.
         modified: Unix time of the last change, or 0 where the server does not know.
         is_dir: Whether it is a directory.

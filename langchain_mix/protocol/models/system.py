@@ -19,7 +19,7 @@ class HealthCheckResponse(SnakePayload):
     Attributes:
         status: `ok`.
         timestamp: When, as RFC 3339 text.
-        version: The server's version, which does not tell its API generation.
+        version: The server's version, which does not show its API generation.
         environment: Where it runs.
         services: Its parts and their state.
     """
@@ -32,7 +32,7 @@ class HealthCheckResponse(SnakePayload):
 
 
 class GetSystemInfoResponse(Payload):
-    """Where the server keeps its data.
+    """The paths of the server's data.
 
     Attributes:
         storage_base_path: An absolute path on the server's own host.
@@ -58,7 +58,7 @@ class ListCommandsResponse(SnakePayload):
 
 
 class GetCommandResponse(ListCommandsResponse):
-    """A slash command, asked for by name."""
+    """A slash command, requested by name."""
 
 
 class ListMcpServersTool(SnakePayload):
@@ -153,7 +153,7 @@ class GetToolCredentialsStatusResponse(SnakePayload):
 
 
 class ListLLMToolsTool(SnakePayload):
-    """A tool as the model is told of it.
+    """A tool as it is described to the model.
 
     Attributes:
         name: Its name.
@@ -175,10 +175,10 @@ class ListLLMToolsResponse(SnakePayload):
 
 
 class UserPreferencesResponse(SnakePayload):
-    """What the server prefers.
+    """The preferences of the server.
 
     Attributes:
-        preferred_provider: The provider asked first.
+        preferred_provider: The provider that is used first.
         main_agent_model: The model of sessions.
         main_agent_max_tokens: Tokens a reply of it may have.
         main_agent_reasoning_effort: See `ReasoningEffort`.

@@ -107,7 +107,7 @@ def up_to_call(rows: list[StoredRow], call_id: str) -> list[StoredRow]:
 
 
 _ENDS: Final = frozenset({"end_turn", "max_tokens", "unknown", "stop"})
-"""Finish reasons of rows that no further row of their turn follows. Mix: `unknown` stands for a provider's odd one."""
+"""Finish reasons of rows that no further row of their turn follows. Mix: `unknown` replaces a provider's odd one."""
 
 
 def outcome_of(rows: list[StoredRow]) -> Outcome:

@@ -26,28 +26,28 @@ BACKOFFS = st.builds(
     attempts=st.integers(1, 10_000),
     attempt=st.integers(1, 10_000),
     elapsed=st.floats(0, 10_000),
-    asked=st.none() | st.floats(0),
+    requested=st.none() | st.floats(0),
     chance=CHANCE,
 )
-@example(backoff=BackoffStrategy(), attempts=10_000, attempt=5_000, elapsed=0.0, asked=None, chance=0.5)
-@example(backoff=BackoffStrategy(), attempts=5, attempt=1, elapsed=0.0, asked=float("inf"), chance=0.5)
+@example(backoff=BackoffStrategy(), attempts=10_000, attempt=5_000, elapsed=0.0, requested=None, chance=0.5)
+@example(backoff=BackoffStrategy(), attempts=5, attempt=1, elapsed=0.0, requested=float("inf"), chance=0.5)
 def test_a_wait_is_bounded_by_its_policy(
-    *, backoff: BackoffStrategy, attempts: int, attempt: int, elapsed: float, asked: float | None, chance: float
+    *, backoff: BackoffStrategy, attempts: int, attempt: int, elapsed: float, requested: float | None, chance: float
 ) -> None:
     config = RetryConfig("backoff", backoff, max_attempts=attempts)
-    wait = next_wait(config, attempt=attempt, elapsed=elapsed, asked=asked, chance=chance)
+    wait = next_wait(config, attempt=attempt, elapsed=elapsed, requested=requested, chance=chance)
     if wait is None:
         return
     assert attempt < attempts
     assert 0 <= wait <= backoff.max_interval / 1000
     assert (elapsed + wait) * 1000 <= backoff.max_elapsed_time
-    assert asked is None or wait >= asked
+    assert requested is None or wait >= requested
 
 
-def waits(chance: float, asked: float | None = None) -> list[float]:
+def waits(chance: float, requested: float | None = None) -> list[float]:
     found: list[float] = []
     while (
-        wait := next_wait(RetryConfig(), attempt=len(found) + 1, elapsed=sum(found), asked=asked, chance=chance)
+        wait := next_wait(RetryConfig(), attempt=len(found) + 1, elapsed=sum(found), requested=requested, chance=chance)
     ) is not None:
         found.append(wait)
     return found
@@ -59,12 +59,12 @@ def test_waits_grow_and_end() -> None:
 
 
 def test_the_server_is_waited_for_as_long_as_it_asks_and_not_at_all_if_it_asks_too_much() -> None:
-    assert waits(0.0, asked=2.0) == [2.0] * 4
-    assert waits(0.0, asked=10.5) == []
+    assert waits(0.0, requested=2.0) == [2.0] * 4
+    assert waits(0.0, requested=10.5) == []
 
 
 def test_no_retries_means_none() -> None:
-    assert next_wait(NO_RETRIES, attempt=1, elapsed=0, asked=None, chance=0) is None
+    assert next_wait(NO_RETRIES, attempt=1, elapsed=0, requested=None, chance=0) is None
 
 
 @given(attempt=st.integers(1, 1000), chance=CHANCE)
