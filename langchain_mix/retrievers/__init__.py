@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from langchain_mix.errors import MixFileError, MixUploadError
     from langchain_mix.retrievers.citing import cite
-    from langchain_mix.retrievers.limits import Limits
     from langchain_mix.retrievers.loaders import MixBlobLoader, MixFileLoader
+    from langchain_mix.retrievers.parsing.parsed import Limits
     from langchain_mix.retrievers.reports import FileReport
     from langchain_mix.retrievers.retriever import MixRetriever
     from langchain_mix.retrievers.selection import Selection
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "FileReport": "retrievers.reports",
     "IndexReport": "retrievers.session_index",
-    "Limits": "retrievers.limits",
+    "Limits": "retrievers.parsing.parsed",
     "MixBlobLoader": "retrievers.loaders",
     "MixFileError": "errors",
     "MixFileLoader": "retrievers.loaders",

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 from langchain_mix.retrievers.indexing import IndexedFile
-from langchain_mix.retrievers.limits import Limits
+from langchain_mix.retrievers.parsing.parsed import Limits
 from langchain_mix.retrievers.remote_files import RemoteFile
 
 Verify: TypeAlias = Literal["answers", "listing", "checksum"] | float

@@ -15,9 +15,8 @@ from typing import Any, Final
 from langchain_text_splitters import Language, RecursiveCharacterTextSplitter, TextSplitter
 
 from langchain_mix.errors import MixConfigurationError
-from langchain_mix.retrievers.parsing.json_values import Shown, may_be_escaped
-from langchain_mix.retrievers.parsing.lines import LineIndex
-from langchain_mix.retrievers.parsing.parts import NOWHERE, Parsed, Part, Place
+from langchain_mix.retrievers.parsing.json_values import Shown
+from langchain_mix.retrievers.parsing.parsed import NOWHERE, LineIndex, Parsed, Part, Place, may_be_escaped
 
 _LANGUAGES: Final = frozenset(language.value for language in Language)
 _SENTENCES: Final = ["\n\n", "\n", r"(?<=[.!?])\s+", r"(?<=[。！？।؟])", " ", ""]  # noqa: RUF001

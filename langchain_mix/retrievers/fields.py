@@ -29,7 +29,7 @@ from langchain_mix.retrievers.embedding import Embedder, OnEmbeddingError, name_
 from langchain_mix.retrievers.index import Weights
 from langchain_mix.retrievers.indexing import Reading
 from langchain_mix.retrievers.kept import KeptIndex
-from langchain_mix.retrievers.limits import Limits
+from langchain_mix.retrievers.parsing.parsed import Limits
 from langchain_mix.retrievers.reports import OnProblem
 from langchain_mix.retrievers.selection import Selection
 from langchain_mix.retrievers.session_index import Plan, SessionIndex

@@ -31,8 +31,7 @@ from langchain_mix.errors import (
 )
 from langchain_mix.protocol import calls
 from langchain_mix.protocol.call import Call, Reply
-from langchain_mix.retrievers.limits import Limits
-from langchain_mix.retrievers.parsing.parts import Skipped
+from langchain_mix.retrievers.parsing.parsed import Limits, Skipped
 from langchain_mix.retrievers.remote_files import RemoteFile
 from langchain_mix.retrievers.reports import FileReport, OnProblem
 

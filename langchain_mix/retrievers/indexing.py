@@ -13,8 +13,8 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from langchain_mix.retrievers.chunking import Chunk, Splitting, chunks_of
-from langchain_mix.retrievers.limits import Limits
 from langchain_mix.retrievers.parsing import Kind, Parsed, Place, Skipped, parse
+from langchain_mix.retrievers.parsing.parsed import Limits
 from langchain_mix.retrievers.remote_files import RemoteFile, file_url
 from langchain_mix.retrievers.tokens import terms_of
 

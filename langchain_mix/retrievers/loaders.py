@@ -22,10 +22,10 @@ from langchain_mix.retrievers.connecting import Connection
 from langchain_mix.retrievers.documents import file_metadata, image_metadata
 from langchain_mix.retrievers.gathering import gather, gather_async
 from langchain_mix.retrievers.indexing import image_text
-from langchain_mix.retrievers.limits import Limits
 from langchain_mix.retrievers.parsing import Parsed, Part, Skipped, parse
 from langchain_mix.retrievers.parsing.encodings import codec_of
 from langchain_mix.retrievers.parsing.json_values import shown
+from langchain_mix.retrievers.parsing.parsed import Limits
 from langchain_mix.retrievers.remote_files import RemoteFile, list_remote
 from langchain_mix.retrievers.reports import FileReport, OnProblem, checked_on_problem
 from langchain_mix.retrievers.selection import Patterns, Selection

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 from langchain_mix.errors import MixConfigurationError, MixFileError
-from langchain_mix.retrievers.parsing.parts import Kind
+from langchain_mix.retrievers.parsing.parsed import Kind
 
 OnProblem: TypeAlias = Literal["report", "raise"]
 """What a file that cannot be read does: it is told in the report, or it ends the run."""

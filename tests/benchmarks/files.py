@@ -31,7 +31,7 @@ _RELATIONS: Final = "http://schemas.openxmlformats.org/package/2006/relationship
 
 _READER: Final = """
 import json, sys, time
-from langchain_mix.retrievers.limits import Limits
+from langchain_mix.retrievers.parsing.parsed import Limits
 from langchain_mix.retrievers.parsing import Parsed, parse, worker
 name, seconds, data = sys.argv[1], float(sys.argv[2]), sys.stdin.buffer.read()
 def peak(pid="self"):

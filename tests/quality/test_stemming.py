@@ -11,7 +11,7 @@ import pytest
 from langchain_mix.retrievers.chunking import Splitting
 from langchain_mix.retrievers.index import Index
 from langchain_mix.retrievers.indexing import Reading, index_file
-from langchain_mix.retrievers.limits import Limits
+from langchain_mix.retrievers.parsing.parsed import Limits
 from langchain_mix.retrievers.remote_files import RemoteFile
 
 ROOT = Path(__file__).resolve().parents[2]

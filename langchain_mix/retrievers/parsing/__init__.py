@@ -6,6 +6,6 @@ Owns: this import path. Refuses to know: where bytes come from and what the text
 from __future__ import annotations
 
 from langchain_mix.retrievers.parsing.parse import parse
-from langchain_mix.retrievers.parsing.parts import Kind, Parsed, Part, Place, Skipped
+from langchain_mix.retrievers.parsing.parsed import Kind, Parsed, Part, Place, Skipped
 
 __all__ = ["Kind", "Parsed", "Part", "Place", "Skipped", "parse"]

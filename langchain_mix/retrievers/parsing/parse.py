@@ -9,21 +9,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
-from langchain_mix.retrievers.limits import Limits
-from langchain_mix.retrievers.parsing.collecting import TextFile
-from langchain_mix.retrievers.parsing.detection import binary_kind, extension_of, promised, text_kind
 from langchain_mix.retrievers.parsing.encodings import decode
-from langchain_mix.retrievers.parsing.excel import read_excel
-from langchain_mix.retrievers.parsing.html_text import read_html
-from langchain_mix.retrievers.parsing.json_values import read_json
-from langchain_mix.retrievers.parsing.mail import read_mail
-from langchain_mix.retrievers.parsing.notebooks import read_notebook
+from langchain_mix.retrievers.parsing.json_values import read_json, read_notebook
+from langchain_mix.retrievers.parsing.markup import read_html, read_mail
+from langchain_mix.retrievers.parsing.office import read_excel, read_powerpoint, read_word
 from langchain_mix.retrievers.parsing.packages import check_archive
-from langchain_mix.retrievers.parsing.parts import Kind, Parsed, Skipped
-from langchain_mix.retrievers.parsing.plain import read_code, read_markdown, read_text
-from langchain_mix.retrievers.parsing.powerpoint import read_powerpoint
-from langchain_mix.retrievers.parsing.tables import read_csv, read_json_lines
-from langchain_mix.retrievers.parsing.word import read_word
+from langchain_mix.retrievers.parsing.parsed import Kind, Limits, Parsed, Skipped, TextFile
+from langchain_mix.retrievers.parsing.text import (
+    binary_kind,
+    extension_of,
+    promised,
+    read_code,
+    read_csv,
+    read_json_lines,
+    read_markdown,
+    read_text,
+    text_kind,
+)
 from langchain_mix.retrievers.parsing.worker import read_apart
 
 _TEXTS: Final[Mapping[Kind, Callable[[TextFile, Limits], Parsed | Skipped]]] = {

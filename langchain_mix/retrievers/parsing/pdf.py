@@ -10,8 +10,7 @@ from io import BytesIO
 from itertools import islice
 from typing import Any, Final
 
-from langchain_mix.retrievers.parsing.collecting import Collector, EnoughError
-from langchain_mix.retrievers.parsing.parts import Place, Skipped
+from langchain_mix.retrievers.parsing.parsed import Collector, EnoughError, Place, Skipped
 
 _PASSWORD: Final = 1 << 13
 """The flag of a field whose value is a password (ISO 32000-2 §12.7.5.3)."""

@@ -35,11 +35,9 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from langchain_mix import forking
-from langchain_mix.retrievers.limits import MEBIBYTE, Limits
-from langchain_mix.retrievers.parsing.collecting import Collector
-from langchain_mix.retrievers.parsing.parts import Kind, Parsed, Part, Place, Skipped
+from langchain_mix.retrievers.parsing.parsed import MEBIBYTE, Collector, Kind, Limits, Parsed, Part, Place, Skipped
 from langchain_mix.retrievers.parsing.pdf import read_pdf
-from langchain_mix.retrievers.parsing.plain import read_rtf
+from langchain_mix.retrievers.parsing.text import read_rtf
 
 _READERS: Final[Mapping[str, tuple[str, Callable[[bytes, Collector], Skipped | None]]]] = {
     "pdf": ("pypdf", read_pdf),

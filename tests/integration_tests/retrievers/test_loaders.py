@@ -18,8 +18,8 @@ from langchain_mix.emulator import MixEmulator
 from langchain_mix.emulator.faults import CloseConnection, Faults, HttpError
 from langchain_mix.errors import MixConfigurationError, MixError, MixFileError, MixNetworkError, MixNotFoundError
 from langchain_mix.retrievers.gathering import gather
-from langchain_mix.retrievers.limits import Limits
 from langchain_mix.retrievers.loaders import MixBlobLoader, MixFileLoader
+from langchain_mix.retrievers.parsing.parsed import Limits
 from langchain_mix.retrievers.remote_files import list_remote
 from langchain_mix.retrievers.reports import FileReport
 from langchain_mix.retrievers.selection import Selection

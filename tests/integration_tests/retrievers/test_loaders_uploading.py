@@ -12,8 +12,8 @@ from langchain_mix.emulator import MixEmulator
 from langchain_mix.emulator.faults import CloseConnection, HttpError
 from langchain_mix.errors import MixConfigurationError, MixInputError, MixNotFoundError, MixResponseError
 from langchain_mix.retrievers import MixUploadError, aupload, upload
-from langchain_mix.retrievers.limits import Limits
 from langchain_mix.retrievers.loaders import MixFileLoader
+from langchain_mix.retrievers.parsing.parsed import Limits
 from langchain_mix.retrievers.selection import Selection
 
 HOW = pytest.mark.parametrize("how", ["sync", "async"])

@@ -6,7 +6,7 @@ import pytest
 
 from langchain_mix.retrievers.changes import changes_of
 from langchain_mix.retrievers.indexing import IndexedFile
-from langchain_mix.retrievers.limits import Limits
+from langchain_mix.retrievers.parsing.parsed import Limits
 from langchain_mix.retrievers.remote_files import RemoteFile
 
 

@@ -15,7 +15,7 @@ from langchain_mix.errors import MixConfigurationError
 from langchain_mix.retrievers.chunking import Splitting
 from langchain_mix.retrievers.indexing import Reading, index_file
 from langchain_mix.retrievers.kept import KeptIndex
-from langchain_mix.retrievers.limits import Limits
+from langchain_mix.retrievers.parsing.parsed import Limits
 from langchain_mix.retrievers.remote_files import RemoteFile
 from langchain_mix.retrievers.vectors import vector_of
 

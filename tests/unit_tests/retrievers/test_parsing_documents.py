@@ -21,9 +21,8 @@ from hypothesis import strategies as st
 from pptx.chart.data import CategoryChartData
 from pptx.enum.chart import XL_CHART_TYPE
 
-from langchain_mix.retrievers.limits import Limits
 from langchain_mix.retrievers.parsing import Parsed, Skipped, parse
-from langchain_mix.retrievers.parsing.collecting import Collector
+from langchain_mix.retrievers.parsing.parsed import Collector, Limits
 from langchain_mix.retrievers.parsing.pdf import read_pdf
 
 LIMITS = Limits()
@@ -663,7 +662,7 @@ def test_markup_that_breaks_off_keeps_what_stands_before(filler):
 
 def test_a_document_that_is_cut_off_keeps_what_was_read(monkeypatch):
     clock = iter(range(10_000))
-    monkeypatch.setattr("langchain_mix.retrievers.parsing.collecting.time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("langchain_mix.retrievers.parsing.parsed.time.monotonic", lambda: float(next(clock)))
     for name, data in (
         ("a.docx", word_with(par("ferry to Bergen") * 20_000)),
         ("a.xlsx", xlsx_with("<row><c t='str'><v>ferry</v></c></row>" * 40_000)),

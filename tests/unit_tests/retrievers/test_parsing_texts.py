@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from langchain_mix.retrievers.chunking import Splitting, chunks_of
-from langchain_mix.retrievers.limits import Limits
 from langchain_mix.retrievers.parsing import Parsed, Skipped, parse
 from langchain_mix.retrievers.parsing.json_values import Shown
+from langchain_mix.retrievers.parsing.parsed import Limits
 
 LIMITS = Limits()
 

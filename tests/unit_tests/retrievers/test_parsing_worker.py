@@ -16,8 +16,8 @@ import pytest
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen import canvas
 
-from langchain_mix.retrievers.limits import Limits
 from langchain_mix.retrievers.parsing import Parsed, Skipped, parse, worker
+from langchain_mix.retrievers.parsing.parsed import Limits
 
 LIMITS = Limits()
 linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is limited on Linux")
@@ -158,7 +158,7 @@ def test_a_reader_that_looks_at_no_clock_is_ended_and_what_was_read_stays(monkey
 
 ENDLESS = """
 from langchain_mix.retrievers.parsing import worker
-from langchain_mix.retrievers.parsing.parts import Place
+from langchain_mix.retrievers.parsing.parsed import Place
 def endless(data, found):
     found.add("page one", Place(page=1))
     while True:
@@ -236,7 +236,7 @@ def test_without_a_worker_files_are_read_here(program, monkeypatch):
 
 PARENT = """
 import io, os, sys
-from langchain_mix.retrievers.limits import Limits
+from langchain_mix.retrievers.parsing.parsed import Limits
 from langchain_mix.retrievers.parsing import parse, worker
 parse("a.rtf", rb"{\\rtf1 x}", Limits())
 print(worker._pool._idle[0]._process.pid, flush=True)
@@ -246,7 +246,7 @@ sys.stdin.read()
 
 BUSY = f"""
 import sys, threading
-from langchain_mix.retrievers.limits import Limits
+from langchain_mix.retrievers.parsing.parsed import Limits
 from langchain_mix.retrievers.parsing import parse, worker
 worker._PROGRAM = {ENDLESS!r}
 reading = parse, ("a.pdf", b"%PDF-1.7 1 0 obj", Limits(max_seconds=1000))

@@ -13,7 +13,7 @@ from langchain_mix.retrievers import indexing
 from langchain_mix.retrievers.chunking import Splitting
 from langchain_mix.retrievers.gathering import Received
 from langchain_mix.retrievers.indexing import Reading
-from langchain_mix.retrievers.limits import Limits
+from langchain_mix.retrievers.parsing.parsed import Limits
 from langchain_mix.retrievers.remote_files import RemoteFile
 from langchain_mix.retrievers.selection import Selection
 from langchain_mix.retrievers.session_index import Plan, SessionIndex
