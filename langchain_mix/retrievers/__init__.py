@@ -13,18 +13,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from langchain_mix.errors import MixFileError, MixUploadError
-    from langchain_mix.retrievers.citing import cite
+    from langchain_mix.retrievers.downloads import FileReport
+    from langchain_mix.retrievers.files import Selection
     from langchain_mix.retrievers.loaders import MixBlobLoader, MixFileLoader
     from langchain_mix.retrievers.parsing.parsed import Limits
-    from langchain_mix.retrievers.reports import FileReport
+    from langchain_mix.retrievers.results import cite
     from langchain_mix.retrievers.retriever import MixRetriever
-    from langchain_mix.retrievers.selection import Selection
     from langchain_mix.retrievers.session_index import IndexReport
-    from langchain_mix.retrievers.upload_progress import UploadProgress
-    from langchain_mix.retrievers.uploading import UploadReport, aupload, upload
+    from langchain_mix.retrievers.uploads import UploadProgress, UploadReport, aupload, upload
 
 _HOMES = {
-    "FileReport": "retrievers.reports",
+    "FileReport": "retrievers.downloads",
     "IndexReport": "retrievers.session_index",
     "Limits": "retrievers.parsing.parsed",
     "MixBlobLoader": "retrievers.loaders",
@@ -32,12 +31,12 @@ _HOMES = {
     "MixFileLoader": "retrievers.loaders",
     "MixRetriever": "retrievers.retriever",
     "MixUploadError": "errors",
-    "Selection": "retrievers.selection",
-    "UploadProgress": "retrievers.upload_progress",
-    "UploadReport": "retrievers.uploading",
-    "aupload": "retrievers.uploading",
-    "cite": "retrievers.citing",
-    "upload": "retrievers.uploading",
+    "Selection": "retrievers.files",
+    "UploadProgress": "retrievers.uploads",
+    "UploadReport": "retrievers.uploads",
+    "aupload": "retrievers.uploads",
+    "cite": "retrievers.results",
+    "upload": "retrievers.uploads",
 }
 
 __all__ = [

@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from langchain_mix.errors import MixConfigurationError
+from langchain_mix.retrievers.disk_cache import KeptIndex
 from langchain_mix.retrievers.indexing import IndexedFile, digest_of
-from langchain_mix.retrievers.kept import KeptIndex
+from langchain_mix.retrievers.ranking import Vector, vector_of
 from langchain_mix.retrievers.steps import Embed, EmbedQuery, Steps, Work
-from langchain_mix.retrievers.vectors import Vector, vector_of
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings

@@ -24,14 +24,13 @@ from langchain_mix.client.secret_fields import SecretFields
 from langchain_mix.errors import MixConfigurationError
 from langchain_mix.protocol.api import ApiName
 from langchain_mix.protocol.retry import RetryConfig
-from langchain_mix.retrievers.chunking import Splitting
+from langchain_mix.retrievers.disk_cache import KeptIndex
+from langchain_mix.retrievers.downloads import OnProblem
 from langchain_mix.retrievers.embedding import Embedder, OnEmbeddingError, name_of
-from langchain_mix.retrievers.index import Weights
-from langchain_mix.retrievers.indexing import Reading
-from langchain_mix.retrievers.kept import KeptIndex
+from langchain_mix.retrievers.files import Selection
+from langchain_mix.retrievers.indexing import Reading, Splitting
 from langchain_mix.retrievers.parsing.parsed import Limits
-from langchain_mix.retrievers.reports import OnProblem
-from langchain_mix.retrievers.selection import Selection
+from langchain_mix.retrievers.ranking import Weights
 from langchain_mix.retrievers.session_index import Plan, SessionIndex
 from langchain_mix.retrievers.tokens import stemming_languages
 

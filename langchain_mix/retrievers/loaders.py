@@ -18,17 +18,15 @@ from langchain_core.documents.base import Blob
 from langchain_mix.client import Mix
 from langchain_mix.errors import MixConfigurationError
 from langchain_mix.generators import Owned
-from langchain_mix.retrievers.connecting import Connection
-from langchain_mix.retrievers.documents import file_metadata, image_metadata
-from langchain_mix.retrievers.gathering import gather, gather_async
+from langchain_mix.retrievers.connection import Connection
+from langchain_mix.retrievers.downloads import FileReport, OnProblem, checked_on_problem, gather, gather_async
+from langchain_mix.retrievers.files import Patterns, RemoteFile, Selection, list_remote
 from langchain_mix.retrievers.indexing import image_text
 from langchain_mix.retrievers.parsing import Parsed, Part, Skipped, parse
 from langchain_mix.retrievers.parsing.encodings import codec_of
 from langchain_mix.retrievers.parsing.json_values import shown
 from langchain_mix.retrievers.parsing.parsed import Limits
-from langchain_mix.retrievers.remote_files import RemoteFile, list_remote
-from langchain_mix.retrievers.reports import FileReport, OnProblem, checked_on_problem
-from langchain_mix.retrievers.selection import Patterns, Selection
+from langchain_mix.retrievers.results import file_metadata, image_metadata
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,18 +1,23 @@
-"""Ranking by words: BM25 over search terms.
+"""Ranking of chunks: BM25 by words, cosine by vectors, and both fused.
 
-Owns: scores, the order of hits, and what a very long query is cut to.
-Refuses to know: how a text becomes terms (`tokens.py`), and what is ranked.
+Owns: scores, the order of hits, filters. Refuses to know: how a text becomes terms (`tokens.py`), when an embedding
+model is called (`embedding.py`), servers and disks. An index never changes; a newer one takes its place.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+
+from langchain_mix.errors import MixConfigurationError
+from langchain_mix.retrievers.indexing import Chunk, IndexedFile, digest_of
+from langchain_mix.retrievers.tokens import terms_of
 
 Mask = npt.NDArray[np.bool_]
 """For each text whether it may be a hit."""
@@ -102,8 +107,268 @@ def best(scores: npt.NDArray[np.floating[Any]], k: int) -> list[Hit]:
 
 
 def _indexed(numbers: list[list[int]], ids: dict[str, int]) -> Any:
-    from langchain_mix.retrievers.bm25 import CountedBM25  # noqa: PLC0415  # bm25s takes a third of a second.
+    """Returns an index of bm25s with a table of scores that numpy counts.
 
-    index = CountedBM25()
-    index.index((numbers, ids), create_empty_token=False, show_progress=False)
+    bm25s counts in Python, which takes several times as long as the rest of an index; the table is the same. With numpy
+    alone, results do not depend on what else is installed, and nothing is compiled.
+    """
+    import bm25s  # type: ignore[import-untyped]  # noqa: PLC0415  # It takes a third of a second, and has no types.
+
+    index = bm25s.BM25(method="lucene", backend="numpy", csc_backend="numpy")
+    index.nonoccurrence_array = None
+    index.scores = _scores(index, numbers, len(ids))
     return index
+
+
+def _scores(bm25: Any, numbers: list[list[int]], terms_in_all: int) -> dict[str, Any]:
+    """Returns the scores of BM25 in Lucene's variant, a column for each term, in the form of bm25s."""
+    count = len(numbers)
+    lengths = np.fromiter(map(len, numbers), dtype=np.int64, count=count)
+    terms = np.fromiter(chain.from_iterable(numbers), dtype=np.int64, count=int(lengths.sum()))
+    # One number for each pair of a term and a text, so that sorting them sorts by term, then by text.
+    pairs, times = np.unique(terms * count + np.repeat(np.arange(count), lengths), return_counts=True)
+    columns, rows = np.divmod(pairs, count)
+    texts_with = np.bincount(columns, minlength=terms_in_all)
+    rarity = np.log1p((count - texts_with + 0.5) / (texts_with + 0.5))
+    length = 1 - bm25.b + bm25.b * lengths[rows] / lengths.mean()
+    scores = rarity[columns] * times / (times + bm25.k1 * length)
+    return {
+        "data": scores.astype(bm25.dtype),
+        "indices": rows.astype(bm25.int_dtype),
+        "indptr": np.concatenate(([0], np.cumsum(texts_with))),
+        "num_docs": count,
+    }
+
+
+Vector = npt.NDArray[np.float32]
+"""A vector of length 1, or of zeros only."""
+
+
+def vector_of(numbers: Iterable[float]) -> Vector:
+    """Makes a vector of what an embedding model gave.
+
+    Args:
+        numbers: Its numbers.
+
+    Returns:
+        The vector, of length 1 unless all is zero.
+
+    Raises:
+        MixConfigurationError: There is none, or one of them is no number.
+    """
+    # In double precision: the square of a large single-precision number is infinite.
+    wide = np.asarray(list(numbers), dtype=np.float64)
+    if wide.ndim != 1 or not wide.size or not np.isfinite(wide).all():
+        raise MixConfigurationError(
+            "The embedding model gave a vector that is empty or has values which are no numbers.",
+            hint="Nothing can be compared with it; check the model.",
+        )
+    largest = np.abs(wide).max()
+    if largest == 0:
+        return wide.astype(np.float32)
+    scaled = wide / largest
+    unit: Vector = (scaled / np.linalg.norm(scaled)).astype(np.float32)
+    return unit
+
+
+class VectorIndex:
+    """The vectors of many texts, ready to be searched. It never changes."""
+
+    def __init__(self, vectors: Sequence[Vector]) -> None:
+        """Puts them into one table.
+
+        Args:
+            vectors: The vector of each text.
+
+        Raises:
+            MixConfigurationError: They are not of one length, as if they came from different models.
+        """
+        sizes = sorted({len(vector) for vector in vectors})
+        if len(sizes) > 1:
+            raise MixConfigurationError(f"The embedding model gives vectors of different sizes: {sizes}.")
+        self._size = sizes[0] if sizes else 0
+        self._table = np.stack(vectors) if vectors else np.zeros((0, 0), dtype=np.float32)
+
+    @property
+    def size(self) -> int:
+        """The numbers of each vector; 0 if there are none."""
+        return self._size
+
+    def rank(self, query: Vector, k: int, mask: Mask | None = None) -> list[Hit]:
+        """Finds the texts that are most like a query.
+
+        Args:
+            query: The query's vector.
+            k: Hits at most.
+            mask: Which texts count; None for all.
+
+        Returns:
+            The hits, the best first; scores are cosines. Those at or below 0 have nothing in common with the query.
+
+        Raises:
+            MixConfigurationError: The query's vector is not of the size of the texts'.
+        """
+        if not len(self._table) or k < 1:
+            return []
+        if len(query) != self._size:
+            raise MixConfigurationError(
+                f"The query's vector has {len(query)} numbers, those of the texts {self._size}.",
+                hint="Texts and queries must be embedded by the same model.",
+            )
+        scores = self._table @ query
+        return best(scores if mask is None else np.where(mask, scores, 0), k)
+
+
+_DAMPING: Final = 60
+"""The constant of Cormack, Clarke and Büttcher (2009): how little the first places of one list alone decide."""
+
+
+def fused(rankings: Iterable[tuple[Sequence[Hit], float]], k: int) -> list[Hit]:
+    """Merges rankings by places; scores of different kinds cannot be compared.
+
+    Args:
+        rankings: The hits of each, the best first, and its weight. A text counts once per ranking, at its best place.
+        k: Hits at most.
+
+    Returns:
+        The hits, the best first; of equal ones the earlier text first. A score is the sum of weight / (60 + place).
+    """
+    scores: dict[int, float] = {}
+    for hits, weight in rankings:
+        places = dict.fromkeys(hit.position for hit in hits)
+        for place, position in enumerate(places, 1):
+            scores[position] = scores.get(position, 0.0) + weight / (_DAMPING + place)
+    ordered = sorted((position for position in scores if scores[position] > 0), key=lambda p: (-scores[p], p))
+    return [Hit(position, scores[position]) for position in ordered[:k]]
+
+
+_DEPTH = 50
+"""Hits of each ranking that are put together, at least; what stands lower decides nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A chunk that fits a query.
+
+    Attributes:
+        file: The file.
+        chunk: The chunk.
+        score: How well it fits: BM25, or the sum of reciprocal ranks where several rankings were put together.
+    """
+
+    file: IndexedFile
+    chunk: Chunk
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Weights:
+    """How much each ranking counts.
+
+    Attributes:
+        words: The ranking by words.
+        meaning: The ranking by the vectors of an embedding model.
+    """
+
+    words: float = 0.5
+    meaning: float = 0.5
+
+
+class Index:
+    """The chunks of files and their rankings. It may be used by many threads at once."""
+
+    def __init__(
+        self,
+        files: Mapping[str, IndexedFile],
+        vectors: Mapping[str, Vector] | None = None,
+        *,
+        stemming: str | None = None,
+    ) -> None:
+        """Builds it; takes processor time.
+
+        Args:
+            files: The files by name, those without chunks included.
+            vectors: The vector of each chunk by the digest of its content; None without an embedding model.
+            stemming: With which the terms of the files were made.
+
+        Raises:
+            MixConfigurationError: The vectors do not fit together.
+        """
+        self.files = {name: files[name] for name in sorted(files)}
+        self._stemming = stemming
+        self._places = [(name, number) for name, file in self.files.items() for number in range(len(file.chunks))]
+        self._words = LexicalIndex([terms for file in self.files.values() for terms in file.terms])
+        self._vectors = None if vectors is None else self._vector_index(vectors)
+        counts = [len(file.chunks) for file in self.files.values()]
+        self._owners: npt.NDArray[np.int64] = np.repeat(np.arange(len(counts)), counts)
+
+    def __len__(self) -> int:
+        """The number of chunks."""
+        return len(self._places)
+
+    @property
+    def has_vectors(self) -> bool:
+        """Whether it can be searched by meaning."""
+        return self._vectors is not None
+
+    def fits(self, vector: Vector) -> bool:
+        """Whether a query's vector can be compared with those of the chunks."""
+        return self._vectors is None or self._vectors.size in {0, len(vector)}
+
+    def _vector_index(self, vectors: Mapping[str, Vector]) -> VectorIndex:
+        return VectorIndex([vectors[digest_of(c.content)] for file in self.files.values() for c in file.chunks])
+
+    def rechecked(self, files: Mapping[str, IndexedFile]) -> Index:
+        """The same index with files whose content is the same, but which were looked at again.
+
+        Args:
+            files: All files by name; their chunks are those of this index.
+
+        Returns:
+            The index; nothing of it is built anew.
+        """
+        other = Index.__new__(Index)
+        other.__dict__.update(self.__dict__)
+        other.files = {name: files[name] for name in sorted(files)}
+        return other
+
+    def search(
+        self,
+        query: str,
+        k: int,
+        *,
+        vector: Vector | None = None,
+        weights: Weights = Weights(),
+        accepts: Callable[[str], bool] | None = None,
+    ) -> list[Found]:
+        """Finds the chunks that fit a query; takes processor time.
+
+        Args:
+            query: The query.
+            k: Chunks at most.
+            vector: The query's vector; None to rank by words alone.
+            weights: How much each ranking counts where there are two.
+            accepts: Told the name of a file, whether it counts; None for all. Others never take a place from these.
+
+        Returns:
+            The chunks, the best first; of equal ones the one whose file's name and place come first.
+        """
+        mask = self._mask(accepts)
+        if vector is None or self._vectors is None or weights.meaning == 0:
+            hits = self._words.rank(terms_of(query, self._stemming), k, mask)
+        else:
+            depth = max(_DEPTH, 4 * k)
+            words = self._words.rank(terms_of(query, self._stemming), depth, mask) if weights.words else []
+            meaning = self._vectors.rank(vector, depth, mask)
+            hits = fused([(words, weights.words), (meaning, weights.meaning)], k)
+        return [self._found(hit) for hit in hits]
+
+    def _mask(self, accepts: Callable[[str], bool] | None) -> Mask | None:
+        if accepts is None:
+            return None
+        return np.array([accepts(name) for name in self.files], dtype=np.bool_)[self._owners]
+
+    def _found(self, hit: Hit) -> Found:
+        name, number = self._places[hit.position]
+        file = self.files[name]
+        return Found(file, file.chunks[number], hit.score)

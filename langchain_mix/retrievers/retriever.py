@@ -15,11 +15,10 @@ from langchain_core.runnables import RunnableConfig
 from pydantic import PrivateAttr
 
 from langchain_mix.errors import MixInputError
-from langchain_mix.retrievers.documents import documents_of
 from langchain_mix.retrievers.fields import RetrieverFields
+from langchain_mix.retrievers.files import RemoteFile, Selection
 from langchain_mix.retrievers.opened import Opened
-from langchain_mix.retrievers.remote_files import RemoteFile
-from langchain_mix.retrievers.selection import Selection
+from langchain_mix.retrievers.results import documents_of
 from langchain_mix.retrievers.session_index import IndexReport, SessionIndex
 from langchain_mix.retrievers.steps import Steps, run, run_async
 

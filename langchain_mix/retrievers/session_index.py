@@ -1,30 +1,199 @@
-"""The index of one session, brought up to date and searched.
+"""The index of one session: kept up to date, searched, and its answers verified.
 
-Owns: the order of things: list, download what changed, read, embed, build, search, and verify what is answered.
-Refuses to know: how any of it is done, and whether anyone waits for it in a thread or in a task (`steps.py`).
+Owns: the order of things: list, download what changed, read, embed, build, search, verify. One refresh runs at a time,
+and those that come meanwhile share the next one.
+Refuses to know: whether a thread or a task waits for it (`steps.py`).
 """
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Final
+from concurrent.futures import Future
+from dataclasses import dataclass, field, replace
+from typing import Final, Literal, TypeAlias
 
 from langchain_mix import forking
-from langchain_mix.retrievers.changes import Verify, changes_of, same_content
+from langchain_mix.retrievers.disk_cache import KeptIndex
+from langchain_mix.retrievers.downloads import FileReport, OnProblem, Received, SkippedFile
 from langchain_mix.retrievers.embedding import Embedder
-from langchain_mix.retrievers.gathering import Received
-from langchain_mix.retrievers.index import Found, Index, Weights
+from langchain_mix.retrievers.files import RemoteFile, Selection, list_remote
 from langchain_mix.retrievers.indexing import IndexedFile, Reading, checksum_of, index_file, remote_file
-from langchain_mix.retrievers.kept import KeptIndex
-from langchain_mix.retrievers.remote_files import RemoteFile, list_remote
-from langchain_mix.retrievers.reports import FileReport, OnProblem, SkippedFile
-from langchain_mix.retrievers.selection import Selection
+from langchain_mix.retrievers.parsing.parsed import Limits
+from langchain_mix.retrievers.ranking import Found, Index, Vector, Weights
 from langchain_mix.retrievers.steps import Download, Steps, Wait, Work
-from langchain_mix.retrievers.turns import Refresh, Turns
-from langchain_mix.retrievers.vectors import Vector
+
+Verify: TypeAlias = Literal["answers", "listing", "checksum"] | float
+"""How a file is noticed that changed while its name and its size stayed.
+
+Mix tells no time of change (since 0.5.3), no checksum and no version of a file, and a session's private file hides an
+upload of the same name: only its bytes prove what a file is.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What is to be done.
+
+    Attributes:
+        kept: Files that stay as they are.
+        fetch: Files to download.
+        skipped: Files that are not downloaded, and why.
+        gone: Names of files that were there and are not now.
+    """
+
+    kept: dict[str, IndexedFile]
+    fetch: list[RemoteFile]
+    skipped: dict[str, IndexedFile]
+    gone: list[str]
+
+
+def changes_of(
+    known: Mapping[str, IndexedFile], listed: Iterable[RemoteFile], limits: Limits, verify: Verify, now: float
+) -> Changes:
+    """Compares a listing with what is known.
+
+    Args:
+        known: The files as they were read.
+        listed: The files that are meant, in the order of their names.
+        limits: How many files are read, and how many bytes of all of them.
+        verify: When a file is read again that looks the same.
+        now: Unix time in seconds.
+
+    Returns:
+        What is to be done.
+    """
+    changes = Changes({}, [], {}, [])
+    total = count = 0
+    for file in listed:
+        reason = _refusal(file, limits, total, count)
+        if reason:
+            changes.skipped[file.name] = IndexedFile(
+                name=file.name,
+                listed_size=file.size,
+                modified=file.modified,
+                checksum="",
+                checked_at=now,
+                skipped=reason,
+            )
+            continue
+        total, count = total + file.size, count + 1
+        old = known.get(file.name)
+        if old is not None and old.checksum and old.is_listed_as(file) and not _is_due(old, verify, now):
+            changes.kept[file.name] = old
+        else:
+            changes.fetch.append(file)
+    found = changes.kept.keys() | changes.skipped.keys() | {file.name for file in changes.fetch}
+    changes.gone.extend(name for name in known if name not in found)
+    return changes
+
+
+def same_content(old: IndexedFile, file: RemoteFile, now: float) -> IndexedFile:
+    """The file after a download that gave the same bytes."""
+    return replace(old, listed_size=file.size, modified=file.modified, checked_at=now)
+
+
+def _refusal(file: RemoteFile, limits: Limits, total: int, count: int) -> str:
+    if file.refused:
+        return f"was not read: {file.refused}"
+    if file.size > limits.max_file_bytes:
+        return f"has {file.size} bytes; at most {limits.max_file_bytes} are read (`max_file_bytes`)"
+    if count >= limits.max_files:
+        return f"is beyond the {limits.max_files} files that are read (`max_files`)"
+    if total + file.size > limits.max_total_bytes:
+        return f"is beyond the {limits.max_total_bytes} bytes that are read in all (`max_total_bytes`)"
+    return ""
+
+
+def _is_due(old: IndexedFile, verify: Verify, now: float) -> bool:
+    if verify == "checksum":
+        return True
+    if isinstance(verify, str):
+        return False
+    # A clock that was set back leaves times that are still to come; they prove nothing.
+    return not 0 <= now - old.checked_at < verify
+
+
+@dataclass(slots=True, eq=False)
+class Refresh:
+    """A refresh under way.
+
+    Attributes:
+        number: Refreshes are counted in the order in which they begin.
+        loop: The event loop it runs on; None in a thread without one.
+        done: Set when it has ended.
+        complete: Whether it ended well.
+        error: Why it failed; None if it was abandoned, as a cancelled one is.
+    """
+
+    number: int
+    loop: asyncio.AbstractEventLoop | None
+    done: Future[None] = field(default_factory=Future)
+    complete: bool = False
+    error: Exception | None = None
+
+
+class Turns:
+    """The line before an index. Safe to use from any thread and any event loop; nothing in it blocks."""
+
+    def __init__(self) -> None:
+        """Begins with nobody in line."""
+        self._begun = 0
+        self._clear()
+        forking.renew_in_child(self._clear)
+
+    def _clear(self) -> None:
+        """Waits for nobody: a refresh under way at a fork ends in the parent."""
+        self._lock = threading.Lock()
+        self._running: Refresh | None = None
+
+    def arrive(self) -> int:
+        """Tells how many refreshes have begun.
+
+        Returns:
+            The number; the result of a refresh with a higher one is as new as if it had been asked for now.
+        """
+        with self._lock:
+            return self._begun
+
+    def take(self, *, alone: bool = False) -> tuple[Refresh, bool]:
+        """Begins a refresh unless one is under way.
+
+        Args:
+            alone: Begin one whatever else is under way: it cannot be waited for. Nobody waits for this one.
+
+        Returns:
+            The refresh, and whether it is the caller's: who has begun one must end it with `end`.
+        """
+        try:
+            loop: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
+        except RuntimeError:
+            loop = None
+        with self._lock:
+            if self._running is not None and not alone:
+                return self._running, False
+            self._begun += 1
+            refresh = Refresh(self._begun, loop)
+            if not alone:
+                self._running = refresh
+            return refresh, True
+
+    def end(self, refresh: Refresh, error: BaseException | None = None) -> None:
+        """Ends a refresh and wakes those who wait for it.
+
+        Args:
+            refresh: One that the caller has begun.
+            error: Why it failed; None if it did not.
+        """
+        with self._lock:
+            refresh.complete = error is None
+            refresh.error = error if isinstance(error, Exception) else None
+            if self._running is refresh:
+                self._running = None
+        refresh.done.set_result(None)
+
 
 _ROUNDS: Final = 2
 """How often answers alone are verified. Where both times a file had changed unseen, all files are suspect."""

@@ -15,10 +15,9 @@ from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar, cast
 
 from langchain_mix.generators import Owned
 from langchain_mix.protocol.call import Call, Flow, Together
-from langchain_mix.retrievers.gathering import Received, gather, gather_async
+from langchain_mix.retrievers.downloads import FileReport, Received, gather, gather_async
+from langchain_mix.retrievers.files import RemoteFile
 from langchain_mix.retrievers.parsing.parsed import Limits
-from langchain_mix.retrievers.remote_files import RemoteFile
-from langchain_mix.retrievers.reports import FileReport
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings

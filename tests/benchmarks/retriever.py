@@ -15,9 +15,8 @@ import bm25s  # type: ignore[import-untyped]
 
 from langchain_mix import MixEmulator, MixRetriever
 from langchain_mix.client import Mix
-from langchain_mix.retrievers.chunking import Chunk
-from langchain_mix.retrievers.index import Index
-from langchain_mix.retrievers.indexing import IndexedFile, search_terms
+from langchain_mix.retrievers.indexing import Chunk, IndexedFile, search_terms
+from langchain_mix.retrievers.ranking import Index
 from tests.benchmarks.measure import Cost, Figure, Stopwatch, Work, by_turns
 
 _WORDS: Final = 120

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from langchain_mix.retrievers.chunking import Splitting
-from langchain_mix.retrievers.index import Index
-from langchain_mix.retrievers.indexing import Reading, index_file
+from langchain_mix.retrievers.files import RemoteFile
+from langchain_mix.retrievers.indexing import Reading, Splitting, index_file
 from langchain_mix.retrievers.parsing.parsed import Limits
-from langchain_mix.retrievers.remote_files import RemoteFile
+from langchain_mix.retrievers.ranking import Index
 
 ROOT = Path(__file__).resolve().parents[2]
 CORPUS = json.loads((ROOT / "tests/corpus/stemming.json").read_text(encoding="utf-8"))

@@ -17,12 +17,10 @@ from langchain_mix.client import Mix
 from langchain_mix.emulator import MixEmulator
 from langchain_mix.emulator.faults import CloseConnection, Faults, HttpError
 from langchain_mix.errors import MixConfigurationError, MixError, MixFileError, MixNetworkError, MixNotFoundError
-from langchain_mix.retrievers.gathering import gather
+from langchain_mix.retrievers.downloads import FileReport, gather
+from langchain_mix.retrievers.files import Selection, list_remote
 from langchain_mix.retrievers.loaders import MixBlobLoader, MixFileLoader
 from langchain_mix.retrievers.parsing.parsed import Limits
-from langchain_mix.retrievers.remote_files import list_remote
-from langchain_mix.retrievers.reports import FileReport
-from langchain_mix.retrievers.selection import Selection
 
 PNG = bytes.fromhex(
     "89504e470d0a1a0a0000000d4948445200000001000000010802000000907753de0000000c49444154789c63f8cfc000000301010018dd8db00000000049454e44ae426082"

@@ -12,9 +12,9 @@ from langchain_mix.emulator import MixEmulator
 from langchain_mix.emulator.faults import CloseConnection, HttpError
 from langchain_mix.errors import MixConfigurationError, MixInputError, MixNotFoundError, MixResponseError
 from langchain_mix.retrievers import MixUploadError, aupload, upload
+from langchain_mix.retrievers.files import Selection
 from langchain_mix.retrievers.loaders import MixFileLoader
 from langchain_mix.retrievers.parsing.parsed import Limits
-from langchain_mix.retrievers.selection import Selection
 
 HOW = pytest.mark.parametrize("how", ["sync", "async"])
 
@@ -146,7 +146,7 @@ async def test_a_file_that_vanishes_meanwhile_is_told(server, session, folder, h
 
 @HOW
 async def test_a_name_that_nobody_foresaw_costs_no_file_silently(server, session, tmp_path, how, monkeypatch):
-    monkeypatch.setattr("langchain_mix.retrievers.upload_plan.stored_names", lambda name, known: (name,))
+    monkeypatch.setattr("langchain_mix.retrievers.uploads.stored_names", lambda name, known: (name,))
     (tmp_path / "a b.md").write_text("one")
     (tmp_path / "a  b.md").write_text("two")
     with pytest.raises(MixUploadError, match=r"in the place of another file"):

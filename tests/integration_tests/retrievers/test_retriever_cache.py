@@ -145,7 +145,7 @@ def test_a_process_that_is_killed_while_it_writes_harms_nothing(scene, tmp_path)
     code = (
         "import sys, itertools\n"
         "from langchain_mix import MixRetriever\n"
-        "from langchain_mix.retrievers.kept import KeptIndex\n"
+        "from langchain_mix.retrievers.disk_cache import KeptIndex\n"
         f"retriever = MixRetriever(server_url={server.url!r}, session_id={session_id!r}, cache_dir={str(tmp_path)!r})\n"
         "retriever.refresh()\n"
         "index = retriever._index(None)\n"

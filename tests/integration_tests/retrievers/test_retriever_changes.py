@@ -10,7 +10,7 @@ import pytest
 from langchain_mix import MixEmulator, MixRetriever
 from langchain_mix.client import Mix
 from langchain_mix.errors import MixConnectionError, MixNotFoundError
-from langchain_mix.retrievers import Limits, MixFileError, Selection, gathering
+from langchain_mix.retrievers import Limits, MixFileError, Selection, downloads
 
 REFUNDS = "# Refunds\n\nRefunds are paid within ten days."
 SAME_SIZE = "# Refunds\n\nRefunds are paid within one week."
@@ -245,7 +245,7 @@ def test_patterns_of_a_call_take_no_place_from_others(scene, ask):
 def test_an_answer_from_one_file_is_verified_without_starting_a_thread(scene, monkeypatch):
     retriever = scene.retriever(k=1)
     assert names(retriever.invoke("refunds")) == ["refunds.md"]
-    monkeypatch.setattr(gathering, "ThreadPoolExecutor", None)
+    monkeypatch.setattr(downloads, "ThreadPoolExecutor", None)
     with scene.counted() as told:
         assert names(retriever.invoke("refunds")) == ["refunds.md"]
     assert told == ["LIST", "refunds.md"]

@@ -14,7 +14,7 @@ from langchain_mix import MixEmulator, MixRetriever
 from langchain_mix.client import Mix
 from langchain_mix.protocol.call import Reply
 from langchain_mix.retrievers import Limits
-from langchain_mix.retrievers.gathering import version_of
+from langchain_mix.retrievers.downloads import version_of
 
 LONG_AGO = 1_640_995_200.0
 REFUNDS = "Refunds are paid within ten days."

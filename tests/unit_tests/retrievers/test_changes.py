@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from langchain_mix.retrievers.changes import changes_of
+from langchain_mix.retrievers.files import RemoteFile
 from langchain_mix.retrievers.indexing import IndexedFile
 from langchain_mix.retrievers.parsing.parsed import Limits
-from langchain_mix.retrievers.remote_files import RemoteFile
+from langchain_mix.retrievers.session_index import changes_of
 
 
 def known(name, size=10, *, modified=None, checksum="c", checked_at=1000.0, skipped=""):

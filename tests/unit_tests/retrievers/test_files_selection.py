@@ -9,10 +9,17 @@ import pytest
 from langchain_mix.errors import MixConfigurationError, MixFileError
 from langchain_mix.protocol import calls
 from langchain_mix.protocol.models import FileInfo
+from langchain_mix.retrievers.downloads import FileReport, checked_on_problem
+from langchain_mix.retrievers.files import (
+    RemoteFile,
+    Selection,
+    file_url,
+    list_remote,
+    refusal_of,
+    remember_upload,
+    uploaded_here,
+)
 from langchain_mix.retrievers.parsing.parsed import Limits
-from langchain_mix.retrievers.remote_files import RemoteFile, file_url, list_remote, refusal_of
-from langchain_mix.retrievers.reports import FileReport, checked_on_problem
-from langchain_mix.retrievers.selection import Selection, remember_upload, uploaded_here
 
 SERVER = "http://mix.example:8088"
 

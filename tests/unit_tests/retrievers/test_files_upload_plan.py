@@ -14,8 +14,7 @@ import pytest
 from langchain_mix.emulator.state.names import stored_name
 from langchain_mix.errors import MixInputError
 from langchain_mix.protocol.api import ALL, CAPABILITIES, UNKNOWN, ApiKnowledge
-from langchain_mix.retrievers.upload_plan import plan_upload, refuse_existing, stored_names
-from langchain_mix.retrievers.upload_progress import Display, Tracker
+from langchain_mix.retrievers.uploads import Display, Tracker, plan_upload, refuse_existing, stored_names
 
 
 @pytest.fixture
@@ -130,7 +129,7 @@ def test_progress_counts_all_files():
 
 
 def shown(progress, monkeypatch, *, terminal):
-    monkeypatch.setattr("langchain_mix.retrievers.upload_progress._somebody_looks", lambda: terminal)
+    monkeypatch.setattr("langchain_mix.retrievers.uploads._somebody_looks", lambda: terminal)
     with Display(progress) as display:
         tracker = Tracker({Path("a"): 10, Path("b"): 5}, display.tell)
         for path in (Path("a"), Path("b")):
@@ -177,6 +176,6 @@ def test_nothing_is_shown_if_nothing_is_wanted(monkeypatch, capsys, caplog):
 
 def test_the_log_stands_in_where_rich_is_not_installed(monkeypatch, caplog):
     caplog.set_level(logging.INFO)
-    monkeypatch.setattr("langchain_mix.retrievers.upload_progress._bar", lambda: None)
+    monkeypatch.setattr("langchain_mix.retrievers.uploads._bar", lambda: None)
     shown(True, monkeypatch, terminal=True)
     assert caplog.records

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langchain_mix.retrievers.fusion import fused
-from langchain_mix.retrievers.ranking import Hit
+from langchain_mix.retrievers.ranking import Hit, fused
 
 
 def hits(*positions):

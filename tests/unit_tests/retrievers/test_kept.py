@@ -12,12 +12,11 @@ import numpy as np
 import pytest
 
 from langchain_mix.errors import MixConfigurationError
-from langchain_mix.retrievers.chunking import Splitting
-from langchain_mix.retrievers.indexing import Reading, index_file
-from langchain_mix.retrievers.kept import KeptIndex
+from langchain_mix.retrievers.disk_cache import KeptIndex
+from langchain_mix.retrievers.files import RemoteFile
+from langchain_mix.retrievers.indexing import Reading, Splitting, index_file
 from langchain_mix.retrievers.parsing.parsed import Limits
-from langchain_mix.retrievers.remote_files import RemoteFile
-from langchain_mix.retrievers.vectors import vector_of
+from langchain_mix.retrievers.ranking import vector_of
 
 READING = Reading(Splitting(60, 10), Limits())
 TEXTS = {

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from langchain_mix.retrievers.chunking import Splitting, chunks_of
+from langchain_mix.retrievers.indexing import Splitting, chunks_of
 from langchain_mix.retrievers.parsing import Parsed, Skipped, parse
 from langchain_mix.retrievers.parsing.json_values import Shown
 from langchain_mix.retrievers.parsing.parsed import Limits

@@ -10,12 +10,10 @@ import pytest
 from langchain_mix.protocol.call import Call
 from langchain_mix.protocol.models import FileInfo
 from langchain_mix.retrievers import indexing
-from langchain_mix.retrievers.chunking import Splitting
-from langchain_mix.retrievers.gathering import Received
-from langchain_mix.retrievers.indexing import Reading
+from langchain_mix.retrievers.downloads import Received
+from langchain_mix.retrievers.files import RemoteFile, Selection
+from langchain_mix.retrievers.indexing import Reading, Splitting
 from langchain_mix.retrievers.parsing.parsed import Limits
-from langchain_mix.retrievers.remote_files import RemoteFile
-from langchain_mix.retrievers.selection import Selection
 from langchain_mix.retrievers.session_index import Plan, SessionIndex
 from langchain_mix.retrievers.steps import Download, Wait, Work, run, run_async
 

@@ -6,7 +6,7 @@ import threading
 
 import pytest
 
-from langchain_mix.retrievers.turns import Turns
+from langchain_mix.retrievers.session_index import Turns
 
 
 def test_who_comes_second_gets_the_first_one():

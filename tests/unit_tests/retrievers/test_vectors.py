@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from langchain_mix.errors import MixConfigurationError
-from langchain_mix.retrievers.vectors import VectorIndex, vector_of
+from langchain_mix.retrievers.ranking import VectorIndex, vector_of
 
 
 @given(arrays(np.float64, 4, elements=st.floats(allow_nan=False, allow_infinity=False)))

@@ -1,10 +1,10 @@
-"""Files brought here from the server, several at a time.
+"""Downloads of files, several at a time, and the report of a run.
 
 Owns: how many downloads run, how much is held, and which failures cost a file and which the run.
-Refuses to know: what is in a file, and what it is wanted for.
+Refuses to know: what is in a file, and what it is used for.
 
-Downloads beside each other need threads in synchronous code; each waits for the network alone, and all have ended when
-the iteration has.
+Concurrent downloads need threads in synchronous code; each waits for the network alone, and all have ended when the
+iteration has.
 """
 
 from __future__ import annotations
@@ -12,18 +12,20 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Collection, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from io import BytesIO
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
 from langchain_mix import forking
 from langchain_mix.errors import (
     MixAuthenticationError,
+    MixConfigurationError,
     MixError,
+    MixFileError,
     MixNetworkError,
     MixNotFoundError,
     MixResponseError,
@@ -31,12 +33,121 @@ from langchain_mix.errors import (
 )
 from langchain_mix.protocol import calls
 from langchain_mix.protocol.call import Call, Reply
-from langchain_mix.retrievers.parsing.parsed import Limits, Skipped
-from langchain_mix.retrievers.remote_files import RemoteFile
-from langchain_mix.retrievers.reports import FileReport, OnProblem
+from langchain_mix.retrievers.files import RemoteFile
+from langchain_mix.retrievers.parsing.parsed import Kind, Limits, Skipped
 
 if TYPE_CHECKING:
     from langchain_mix.client import Mix
+
+OnProblem: TypeAlias = Literal["report", "raise"]
+"""What a file that cannot be read does: it is told in the report, or it ends the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class SkippedFile:
+    """A file that was not read.
+
+    Attributes:
+        name: Its name on the server.
+        reason: Why, as the rest of a sentence that begins with the name: `is encrypted`.
+        kind: What the file is; None if it was not looked at.
+    """
+
+    name: str
+    reason: str
+    kind: Kind | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FileProblem:
+    """Something of a file that was left out or is uncertain, though the file was read.
+
+    Attributes:
+        name: Its name on the server.
+        text: What it is, in one sentence.
+    """
+
+    name: str
+    text: str
+
+
+@dataclass(slots=True)
+class FileReport:
+    """What became of each file of a run. It grows while the run goes on.
+
+    Attributes:
+        read: The names of the files that were read, in order.
+        skipped: The files that were not, and why.
+        problems: What was left out of files that were read, or is uncertain about them.
+        partial: Those of them that name something that was left out: a file without any was read as a whole.
+    """
+
+    read: list[str] = field(default_factory=list)
+    skipped: list[SkippedFile] = field(default_factory=list)
+    problems: list[FileProblem] = field(default_factory=list)
+    partial: list[FileProblem] = field(default_factory=list)
+
+    def note(self, name: str, problems: Iterable[str], partial: Collection[str]) -> None:
+        """Notes a file that was read.
+
+        Args:
+            name: Its name on the server.
+            problems: What was left out or is uncertain, a sentence each.
+            partial: Those of them that name something that was left out.
+        """
+        self.read.append(name)
+        noted = [FileProblem(name, problem) for problem in problems]
+        self.problems += noted
+        self.partial += [problem for problem in noted if problem.text in partial]
+
+    def skip(self, name: str, reason: str, kind: Kind | None, on_problem: OnProblem = "report") -> None:
+        """Notes a file that was not read.
+
+        Args:
+            name: Its name on the server.
+            reason: Why, as the rest of a sentence that begins with the name.
+            kind: What it is; None if it was not looked at.
+            on_problem: Whether that ends the run.
+
+        Raises:
+            MixFileError: It does.
+        """
+        self.skipped.append(SkippedFile(name, reason, kind))
+        if on_problem == "raise":
+            raise MixFileError(
+                f"The file {name!r} {reason}.",
+                name=name,
+                hint='Leave it out with `exclude`, or pass `on_problem="report"` to go on without such files.',
+            )
+
+    def __str__(self) -> str:
+        """A line for each file that was skipped or is not whole, after the count of those read."""
+        in_part = len({problem.name for problem in self.partial})
+        read = f"{len(self.read)} files read" + (f" ({in_part} in part)" if in_part else "")
+        lines = [f"{read}, {len(self.skipped)} skipped."]
+        lines += [f"{skipped.name}: {skipped.reason}." for skipped in self.skipped]
+        lines += [f"{problem.name}: {problem.text}" for problem in self.problems]
+        return "\n".join(lines)
+
+
+def checked_on_problem(value: str) -> OnProblem:
+    """Reads the option `on_problem`.
+
+    Args:
+        value: What the user passed.
+
+    Returns:
+        The same.
+
+    Raises:
+        MixConfigurationError: It is neither `"report"` nor `"raise"`.
+    """
+    if value == "report":
+        return "report"
+    if value == "raise":
+        return "raise"
+    raise MixConfigurationError(f"`on_problem` is {value!r}.", hint='It is "report" or "raise".')
+
 
 _ATTEMPTS: Final = 3
 """How often a file is asked for whose download broke in the middle. The client retries those that never began."""

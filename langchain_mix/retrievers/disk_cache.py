@@ -21,10 +21,9 @@ from typing import Any, Final, TypeVar
 import numpy as np
 
 from langchain_mix.errors import MixConfigurationError
-from langchain_mix.retrievers.chunking import Chunk
-from langchain_mix.retrievers.indexing import IndexedFile, search_terms
+from langchain_mix.retrievers.indexing import Chunk, IndexedFile, search_terms
 from langchain_mix.retrievers.parsing import Place
-from langchain_mix.retrievers.vectors import Vector
+from langchain_mix.retrievers.ranking import Vector
 
 T = TypeVar("T")
 
