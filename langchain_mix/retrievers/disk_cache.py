@@ -64,7 +64,7 @@ WHERE excluded.checked_at >= files.checked_at
 """
 
 
-class KeptIndex:
+class DiskCache:
     """What is kept for one session. Each operation opens the file and closes it; processes and threads may share it.
 
     No operation fails: where the disk does not do, it returns less, and says so in `notes`.

@@ -12,10 +12,11 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import deque
-from collections.abc import AsyncGenerator, Collection, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import AsyncGenerator, Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from http import HTTPStatus
 from io import BytesIO
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
@@ -241,11 +242,8 @@ class _Run:
     versions: Mapping[str, str]
     budget: _Budget
 
-    def request(self, file: RemoteFile, version: str) -> Call[Reply]:
-        return calls.download_changed(self.session_id, file.name, version)
 
-
-def gather(
+def download_all(
     mix: Mix,
     session_id: str,
     files: Sequence[RemoteFile],
@@ -275,17 +273,23 @@ def gather(
         MixError: A failure that every file would have.
     """
     run = _Run(mix, session_id, limits, versions or {}, _Budget(limits.max_total_bytes))
-    if len(files) == 1:  # As when an answer is verified: threads would cost more than they save.
-        (file,) = files
-        outcome = _refusal(file, 0, limits) or _download(run, file)
-        yield from _settled(file, outcome, report, on_problem)
-        return
-    waiting: deque[tuple[RemoteFile, Outcome | Future[Outcome]]] = deque()
     depth = forking.depth()
-    pool = ThreadPoolExecutor(limits.parallel_downloads, thread_name_prefix="ThreadPool-langchain-mix")
+    # This thread downloads one of a few files itself: an answer from a single file is verified without another thread.
+    few = len(files) <= limits.parallel_downloads
+    pool = ThreadPoolExecutor(max(limits.parallel_downloads - few, 1), thread_name_prefix="ThreadPool-langchain-mix")
+
+    def begin(index: int, file: RemoteFile) -> Callable[[], Outcome]:
+        refused = _refusal(file, index, limits)
+        if refused is not None:
+            return lambda: refused
+        if few and index == 0:
+            return lambda: _download(run, file)
+        return pool.submit(_download, run, file).result
+
+    waiting: deque[tuple[RemoteFile, Callable[[], Outcome]]] = deque()
     try:
         for index, file in enumerate(files):
-            waiting.append((file, _refusal(file, index, limits) or pool.submit(_download, run, file)))
+            waiting.append((file, begin(index, file)))
             while len(waiting) > 2 * limits.parallel_downloads:
                 yield from _settled(*_result(*waiting.popleft(), depth), report, on_problem)
         while waiting:
@@ -296,7 +300,7 @@ def gather(
             pool.shutdown(wait=True, cancel_futures=True)
 
 
-async def gather_async(
+async def download_all_async(
     mix: Mix,
     session_id: str,
     files: Sequence[RemoteFile],
@@ -306,7 +310,7 @@ async def gather_async(
     on_problem: OnProblem = "report",
     versions: Mapping[str, str] | None = None,
 ) -> AsyncGenerator[Received, None]:
-    """Does what `gather` does, asynchronously and without threads."""
+    """Does what `download_all` does, asynchronously and without threads."""
     run = _Run(mix, session_id, limits, versions or {}, _Budget(limits.max_total_bytes))
     slots = asyncio.Semaphore(limits.parallel_downloads)
     waiting: deque[tuple[RemoteFile, Outcome | asyncio.Task[Outcome]]] = deque()
@@ -352,13 +356,13 @@ def _total(limits: Limits) -> str:
     return f"is beyond the {limits.max_total_bytes} bytes that are read in all (`max_total_bytes`)"
 
 
-def _result(file: RemoteFile, outcome: Outcome | Future[Outcome], depth: int) -> tuple[RemoteFile, Outcome]:
+def _result(file: RemoteFile, outcome: Callable[[], Outcome], depth: int) -> tuple[RemoteFile, Outcome]:
     if forking.depth() != depth:
         raise MixUsageError(
             "The files are being downloaded by threads of the process that this one was forked from.",
             hint="Begin to read them in this process.",
         )
-    return file, outcome.result() if isinstance(outcome, Future) else outcome
+    return file, outcome()
 
 
 def _settled(file: RemoteFile, outcome: Outcome, report: FileReport, on_problem: OnProblem) -> Iterator[Received]:
@@ -372,7 +376,7 @@ def _download(run: _Run, file: RemoteFile) -> Outcome:
     sink, version, failures = _Sink(run.budget, run.limits), run.versions.get(file.name, ""), 0
     while True:
         try:
-            head = run.mix.download(run.request(file, version), sink.write)
+            head = run.mix.download(_request(run.session_id, file.name, version), sink.write)
         except (MixError, _StoppedError) as problem:
             failures += 1
             if (refusal := _judged(problem, sink, failures)) is not None:
@@ -387,7 +391,7 @@ async def _download_async(run: _Run, file: RemoteFile) -> Outcome:
     sink, version, failures = _Sink(run.budget, run.limits), run.versions.get(file.name, ""), 0
     while True:
         try:
-            head = await run.mix.download_async(run.request(file, version), sink.write)
+            head = await run.mix.download_async(_request(run.session_id, file.name, version), sink.write)
         except (MixError, _StoppedError) as problem:
             failures += 1
             if (refusal := _judged(problem, sink, failures)) is not None:
@@ -396,6 +400,11 @@ async def _download_async(run: _Run, file: RemoteFile) -> Outcome:
             if (received := _received(file, head, sink, version)) is not None:
                 return received
             version = ""
+
+
+@lru_cache(maxsize=1 << 10)  # Answers are verified from the same files again and again.
+def _request(session_id: str, name: str, version: str) -> Call[Reply]:
+    return calls.download_changed(session_id, name, version)
 
 
 def _received(file: RemoteFile, head: Reply, sink: _Sink, version: str) -> Received | None:
@@ -419,10 +428,12 @@ def version_of(head: Reply) -> str:
     Returns:
         The header's value; empty without one, and where the file may still change within the same second.
     """
-    modified, now = head.headers.get("last-modified", ""), head.headers.get("date", "")
+    modified, now = head.headers.get("last-modified"), head.headers.get("date")
+    if modified is None or now is None:
+        return ""
     try:
         age = (parsedate_to_datetime(now) - parsedate_to_datetime(modified)).total_seconds()
-    except (ValueError, TypeError):  # None, or no time; or one of them without a zone.
+    except (ValueError, TypeError):  # No times, or one of them without a zone.
         return ""
     return modified if age > _SAME_TICK else ""
 

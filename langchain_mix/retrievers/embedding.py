@@ -12,10 +12,10 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
 
 from langchain_mix.errors import MixConfigurationError
-from langchain_mix.retrievers.disk_cache import KeptIndex
+from langchain_mix.retrievers.disk_cache import DiskCache
 from langchain_mix.retrievers.indexing import IndexedFile, digest_of
 from langchain_mix.retrievers.ranking import Vector, vector_of
-from langchain_mix.retrievers.steps import Embed, EmbedQuery, Steps, Work
+from langchain_mix.retrievers.steps import Steps, Work
 
 if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
@@ -62,7 +62,7 @@ class Embedder:
         batch: int,
         on_error: OnEmbeddingError,
         name: str = "",
-        kept: KeptIndex | None = None,
+        cache: DiskCache | None = None,
     ) -> None:
         """Asks nothing yet.
 
@@ -70,16 +70,16 @@ class Embedder:
             model: The model.
             batch: Texts per call of the model.
             on_error: What its failure does.
-            name: The name under which its vectors are kept; empty for not at all.
-            kept: Where they are kept.
+            name: The name under which its vectors are stored; empty for not at all.
+            cache: Where they are stored.
         """
         self._model = model
         self._batch = batch
         self._on_error = on_error
         self._name = name
-        self._kept = kept if name else None
+        self._cache = cache if name else None
         self._known: dict[str, Vector] | None = None
-        self._were_kept = False
+        self._from_cache = False
         self.notes: list[str] = []
 
     def vectors_of(self, files: Iterable[IndexedFile]) -> Steps[dict[str, Vector] | None]:
@@ -128,45 +128,50 @@ class Embedder:
             Exception: Whatever the model raises.
         """
         try:
-            return vector_of((yield EmbedQuery(self._model, query)))
+            model = self._model
+            return vector_of((yield Work(lambda: model.embed_query(query), lambda: model.aembed_query(query))))
         except Exception as problem:  # noqa: BLE001  # The same.
             self._live_with(problem)
             return None
 
-    def forget_kept(self) -> bool:
+    def forget_cached(self) -> bool:
         """Forgets vectors that were read from disk: another form of the model gave them.
 
         Returns:
             Whether there were any. If not, the model gives texts and queries vectors of different sizes.
         """
-        were_kept, self._were_kept = self._were_kept, False
-        if were_kept:
+        from_cache, self._from_cache = self._from_cache, False
+        if from_cache:
             self._known = {}
-        return were_kept
+        return from_cache
 
     def _loaded(self) -> Steps[dict[str, Vector]]:
-        kept, name = self._kept, self._name
-        found: dict[str, Vector] = (yield Work(lambda: kept.load_vectors(name))) if kept is not None else {}
-        self._were_kept = bool(found)
+        cache, name = self._cache, self._name
+        found: dict[str, Vector] = (yield Work(lambda: cache.load_vectors(name))) if cache is not None else {}
+        self._from_cache = bool(found)
         return found
 
     def _embedded(self, texts: Mapping[str, str], new: dict[str, Vector]) -> Steps[None]:
         digests = list(texts)
         for start in range(0, len(digests), self._batch):
             asked = digests[start : start + self._batch]
-            answer = yield Embed(self._model, [texts[digest] for digest in asked])
+            answer = yield self._request([texts[digest] for digest in asked])
             if len(answer) != len(asked):
                 raise MixConfigurationError(f"The embedding model gave {len(answer)} vectors for {len(asked)} texts.")
             new.update((digest, vector_of(numbers)) for digest, numbers in zip(asked, answer, strict=True))
 
+    def _request(self, texts: list[str]) -> Work[list[list[float]]]:
+        model = self._model
+        return Work(lambda: model.embed_documents(texts), lambda: model.aembed_documents(texts))
+
     def _keep(self, new: dict[str, Vector], texts: Mapping[str, str], known: int) -> Steps[None]:
-        kept, name = self._kept, self._name
-        if kept is None:
+        cache, name = self._cache, self._name
+        if cache is None:
             return
         if new:
-            yield Work(lambda: kept.save_vectors(name, new))
+            yield Work(lambda: cache.save_vectors(name, new))
         if known > 2 * len(texts) + _SPARE:
-            yield Work(lambda: kept.keep_only_vectors(texts))
+            yield Work(lambda: cache.keep_only_vectors(texts))
 
     def _live_with(self, problem: Exception) -> None:
         """Goes on without vectors after a failure, if that was asked for.

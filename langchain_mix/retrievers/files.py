@@ -11,16 +11,16 @@ import mimetypes
 import threading
 import unicodedata
 from collections.abc import Callable, Collection, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 from urllib.parse import urlencode
 
 from langchain_mix import forking
 from langchain_mix.errors import MixConfigurationError
 from langchain_mix.protocol import calls
-from langchain_mix.protocol.call import Flow, ask
+from langchain_mix.protocol.call import Call, Reply
 from langchain_mix.protocol.models import FileInfo
 from langchain_mix.reserved_files import is_reserved
 
@@ -48,27 +48,44 @@ class RemoteFile:
     @property
     def mime_type(self) -> str:
         """The media type that its name suggests; `application/octet-stream` if none."""
-        return mimetypes.guess_type(self.name)[0] or "application/octet-stream"
+        return _mime_type(self.name)
 
 
-def list_remote(session_id: str, server_url: str) -> Flow[list[RemoteFile]]:
-    """Lists the files that may be documents: one call.
+@lru_cache(maxsize=1 << 14)
+def _mime_type(name: str) -> str:
+    return mimetypes.guess_type(name)[0] or "application/octet-stream"
+
+
+def list_remote(session_id: str, server_url: str) -> Call[list[RemoteFile]]:
+    """Lists the files that may be documents.
 
     Most servers keep one store of uploads for all sessions, so that these are the uploads of all of them. Directories
     and files that this package keeps for itself are left out.
 
     Args:
         session_id: The session.
-        server_url: The base URL of the client that runs the flow (`Mix.server_url`).
+        server_url: The base URL of the client that sends the call (`Mix.server_url`).
 
     Returns:
-        The flow; its files are sorted by name, each name once.
+        The call, which may be sent many times. Its files are sorted by name, each name once; the result is the same
+        list for as long as the server's answer is the same, byte for byte.
     """
-    listed = yield from ask(calls.list_files(session_id))
-    found = {info.name: _remote(info, session_id, server_url) for info in reversed(listed) if _is_document(info)}
-    return [found[name] for name in sorted(found)]
+    call: Call[Any] = calls.list_files(session_id)
+    last: tuple[bytes, list[RemoteFile]] | None = None
+
+    def decode(reply: Reply) -> list[RemoteFile]:
+        nonlocal last
+        known = last
+        if known is None or known[0] != reply.body:
+            infos = filter(_is_document, reversed(call.decode(reply)))
+            found = {info.name: _remote(info, session_id, server_url) for info in infos}
+            last = known = (reply.body, [found[name] for name in sorted(found)])
+        return known[1]
+
+    return replace(call, decode=decode)
 
 
+@lru_cache(maxsize=1 << 14)  # Each query returns the same files.
 def file_url(server_url: str, session_id: str, name: str, *, thumb: str | None = None) -> str:
     """Where a file, or a small picture of it, is read.
 
@@ -111,14 +128,9 @@ def _is_document(info: FileInfo) -> bool:
     return bool(info.name) and not info.is_dir and not is_reserved(info.name)
 
 
-@lru_cache(maxsize=1 << 14)  # Each query lists the same files.
-def _examined(name: str, session_id: str, server_url: str) -> tuple[str, str]:
-    refused = refusal_of(name)
-    return refused, "" if refused else file_url(server_url, session_id, name)
-
-
 def _remote(info: FileInfo, session_id: str, server_url: str) -> RemoteFile:
-    refused, url = _examined(info.name, session_id, server_url)
+    refused = refusal_of(info.name)
+    url = "" if refused else file_url(server_url, session_id, info.name)
     # Mix 0.5.3 and later always tell 0, which is no time.
     return RemoteFile(info.name, max(info.size, 0), float(info.modified) if info.modified > 0 else None, url, refused)
 
@@ -217,6 +229,11 @@ class Selection:
         if not self.min_bytes <= file.size <= (file.size if self.max_bytes is None else self.max_bytes):
             return False
         return self._is_mine(file.name, server_url) and (self.predicate is None or self.predicate(file))
+
+    @property
+    def is_fixed(self) -> bool:
+        """True when the same listing always has the same files that are meant."""
+        return self.predicate is None and (self.uploaded_by_me is False or isinstance(self.uploaded_by_me, frozenset))
 
     def choose(self, files: Iterable[RemoteFile], server_url: str) -> list[RemoteFile]:
         """The files that are meant, in the same order."""

@@ -19,7 +19,13 @@ from langchain_mix.client import Mix
 from langchain_mix.errors import MixConfigurationError
 from langchain_mix.generators import Owned
 from langchain_mix.retrievers.connection import Connection
-from langchain_mix.retrievers.downloads import FileReport, OnProblem, checked_on_problem, gather, gather_async
+from langchain_mix.retrievers.downloads import (
+    FileReport,
+    OnProblem,
+    checked_on_problem,
+    download_all,
+    download_all_async,
+)
 from langchain_mix.retrievers.files import Patterns, RemoteFile, Selection, list_remote
 from langchain_mix.retrievers.indexing import image_text
 from langchain_mix.retrievers.parsing import Parsed, Part, Skipped, parse
@@ -42,18 +48,20 @@ class _Run:
 
     def files(self) -> Generator[tuple[RemoteFile, bytes, Mix], None, None]:
         with self.connection.opened() as mix:
-            listed = mix.run(list_remote(self.session_id, mix.server_url))
+            listed = mix.perform(list_remote(self.session_id, mix.server_url))
             chosen = self.selection.choose(listed, mix.server_url)
-            found = gather(mix, self.session_id, chosen, self.limits, self.report, on_problem=self.on_problem)
+            found = download_all(mix, self.session_id, chosen, self.limits, self.report, on_problem=self.on_problem)
             with closing(found):
                 for received in found:
                     yield received.file, received.data, mix
 
     async def files_async(self) -> AsyncGenerator[tuple[RemoteFile, bytes, Mix], None]:
         async with self.connection.opened_async() as mix:
-            listed = await mix.run_async(list_remote(self.session_id, mix.server_url))
+            listed = await mix.perform_async(list_remote(self.session_id, mix.server_url))
             chosen = self.selection.choose(listed, mix.server_url)
-            found = gather_async(mix, self.session_id, chosen, self.limits, self.report, on_problem=self.on_problem)
+            found = download_all_async(
+                mix, self.session_id, chosen, self.limits, self.report, on_problem=self.on_problem
+            )
             async with Owned(found) as files:
                 async for received in files:
                     yield received.file, received.data, mix

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from typing import Final, Literal, TypeAlias
 
 from langchain_mix import forking
-from langchain_mix.retrievers.disk_cache import KeptIndex
+from langchain_mix.retrievers.disk_cache import DiskCache
 from langchain_mix.retrievers.downloads import FileReport, OnProblem, Received, SkippedFile
 from langchain_mix.retrievers.embedding import Embedder
 from langchain_mix.retrievers.files import RemoteFile, Selection, list_remote
@@ -135,7 +135,7 @@ class Refresh:
     error: Exception | None = None
 
 
-class Turns:
+class SingleFlight:
     """The line before an index. Safe to use from any thread and any event loop; nothing in it blocks."""
 
     def __init__(self) -> None:
@@ -195,6 +195,8 @@ class Turns:
         refresh.done.set_result(None)
 
 
+_QUICK_CHUNKS: Final = 20_000
+"""Chunks that are ranked by words in less time than it takes to hand the search to a thread."""
 _ROUNDS: Final = 2
 """How often answers alone are verified. Where both times a file had changed unseen, all files are suspect."""
 
@@ -257,20 +259,22 @@ class _Seen:
 class SessionIndex:
     """The index of one session. Safe to use from many threads and event loops; its methods are procedures."""
 
-    def __init__(self, plan: Plan, kept: KeptIndex | None = None, embedder: Embedder | None = None) -> None:
+    def __init__(self, plan: Plan, cache: DiskCache | None = None, embedder: Embedder | None = None) -> None:
         """Reads nothing yet.
 
         Args:
             plan: What is indexed, and how.
-            kept: Where it is kept between processes; None for nowhere.
+            cache: Where it is stored between processes; None for nowhere.
             embedder: Gives chunks their vectors; None to rank by words alone.
         """
         self.plan = plan
         self.report = IndexReport()
-        self._kept = kept
-        self._turns = Turns()
+        self._cache = cache
+        self._flight = SingleFlight()
         self._renew()
         forking.renew_in_child(self._renew)
+        self._listing = list_remote(plan.session_id, plan.server_url)
+        self._settled: list[RemoteFile] | None = None
         self._newest = 0
         self._files: dict[str, IndexedFile] | None = None
         self._index: Index | None = None
@@ -292,12 +296,12 @@ class SessionIndex:
             MixFileError: A file cannot be read and `on_problem` is `"raise"`.
             MixError: The files cannot be listed or downloaded.
         """
-        arrived = self._turns.arrive()
+        arrived = self._flight.arrive()
         alone = False
         while True:
-            refresh, own = self._turns.take(alone=alone)
+            refresh, own = self._flight.take(alone=alone)
             if own:
-                return (yield from self._lead(refresh))
+                return (yield from self._refresh_as_leader(refresh))
             alone = not (yield Wait(refresh.done, refresh.loop))
             if refresh.number <= arrived or alone:
                 continue
@@ -306,7 +310,7 @@ class SessionIndex:
             if refresh.complete and self._index is not None:
                 return self._index
 
-    def answer(self, query: str, k: int, accepts: Callable[[str], bool] | None = None) -> Steps[list[Found]]:
+    def search(self, query: str, k: int, accepts: Callable[[str], bool] | None = None) -> Steps[list[Found]]:
         """Finds the chunks that fit a query, in the files as they are now.
 
         Args:
@@ -326,7 +330,7 @@ class SessionIndex:
         vector = None
         if self._embedder is not None and index.has_vectors and len(index):
             vector = yield from self._embedder.vector_of_query(query)
-            if vector is not None and not index.fits(vector) and self._embedder.forget_kept():
+            if vector is not None and not index.fits(vector) and self._embedder.forget_cached():
                 index = yield from self._renewed(index)
             self.report.notes = self._notes()
         rounds = 0
@@ -346,26 +350,31 @@ class SessionIndex:
         self, index: Index, query: str, k: int, vector: Vector | None, accepts: Callable[[str], bool] | None
     ) -> Steps[list[Found]]:
         weights = self.plan.weights
-        found: list[Found] = yield Work(lambda: index.search(query, k, vector=vector, weights=weights, accepts=accepts))
+        quick = vector is None and len(index) <= _QUICK_CHUNKS
+        search = Work(lambda: index.search(query, k, vector=vector, weights=weights, accepts=accepts), quick=quick)
+        found: list[Found] = yield search
         return found
 
     # Refreshing
 
-    def _lead(self, refresh: Refresh) -> Steps[Index]:
+    def _refresh_as_leader(self, refresh: Refresh) -> Steps[Index]:
         try:
             index = yield from self._read(refresh)
         except BaseException as error:
-            self._turns.end(refresh, error)
+            self._flight.end(refresh, error)
             raise
-        self._turns.end(refresh)
+        self._flight.end(refresh)
         return index
 
     def _read(self, refresh: Refresh) -> Steps[Index]:
         plan, began = self.plan, time.monotonic()
-        listed = yield from list_remote(plan.session_id, plan.server_url)
+        listed: list[RemoteFile] = yield self._listing
+        if listed is self._settled and self._index is not None:
+            self._commit(refresh)
+            return self._index
         known = self._files
         if known is None:
-            known = (yield Work(self._kept.load_files)) if self._kept is not None else {}
+            known = (yield Work(self._cache.load_files)) if self._cache is not None else {}
         chosen = plan.selection.choose(listed, plan.server_url)
         changes = changes_of(known, chosen, plan.reading.limits, plan.verify, time.time())
         read = yield from self._downloaded(changes.fetch, known, began)
@@ -377,8 +386,16 @@ class SessionIndex:
         self._commit(refresh, files)
         index = yield from self._built(files)
         self._commit(refresh, files, index)
-        self._tell(index)
+        self._report(index)
+        with self._lock:
+            if refresh.number == self._newest and not changes.fetch and self._is_lasting(index):
+                self._settled = listed
         return index
+
+    def _is_lasting(self, index: Index) -> bool:
+        """True when the same listing has the same index: no option makes it depend on the clock or on the user."""
+        follows_listing = self.plan.verify in {"answers", "listing"} and self.plan.selection.is_fixed
+        return follows_listing and (self._embedder is None or index.has_vectors)
 
     def _downloaded(
         self, fetch: list[RemoteFile], known: Mapping[str, IndexedFile], began: float
@@ -412,20 +429,23 @@ class SessionIndex:
         return {n: s.version for n, s in seen.items() if s.version and s.checksum == known[n].checksum}
 
     def _save(self, read: Iterable[IndexedFile], gone: list[str]) -> Steps[None]:
-        kept = self._kept
-        if kept is None:
+        cache = self._cache
+        if cache is None:
             return
         changed = [file for file in read if file.checksum]
-        yield Work(lambda: kept.save_files(changed, gone))
+        yield Work(lambda: cache.save_files(changed, gone))
 
-    def _commit(self, refresh: Refresh, files: dict[str, IndexedFile], index: Index | None = None) -> None:
-        """Takes a result, unless a refresh that began later was faster."""
+    def _commit(
+        self, refresh: Refresh, files: dict[str, IndexedFile] | None = None, index: Index | None = None
+    ) -> None:
+        """Takes a result, unless a refresh that began later was faster. Without one, all stays as it is."""
         with self._lock:
             if refresh.number < self._newest:
                 return
             self._newest = refresh.number
-            self._files = files
-            if index is not None:
+            if files is not None:
+                self._files, self._settled = files, None
+            if files is not None and index is not None:
                 self._index = index
                 self._seen = {name: seen for name, seen in self._seen.items() if name in files}
 
@@ -476,13 +496,13 @@ class SessionIndex:
         newer = yield from self._built({**index.files, **changed})
         with self._lock:
             if self._index is index:
-                self._index, self._files = newer, newer.files
-        self._tell(newer)
+                self._index, self._files, self._settled = newer, newer.files, None
+        self._report(newer)
         return newer
 
     # Reporting
 
-    def _tell(self, index: Index) -> None:
+    def _report(self, index: Index) -> None:
         """Reports on an index.
 
         Raises:
@@ -498,7 +518,7 @@ class SessionIndex:
                 report.skip(file.name, file.skipped, file.kind, self.plan.on_problem)
 
     def _notes(self) -> list[str]:
-        parts = (self._kept, self._embedder)
+        parts = (self._cache, self._embedder)
         return [note for part in parts if part is not None for note in part.notes]
 
 

@@ -5,6 +5,7 @@ Owns: the corpus of the measurement, its contenders, and the count of requests. 
 
 from __future__ import annotations
 
+import asyncio
 import random
 import statistics
 import warnings
@@ -12,11 +13,14 @@ from collections.abc import Callable
 from typing import Any, Final
 
 import bm25s  # type: ignore[import-untyped]
+import httpx
+from langchain_core.documents import Document
 
 from langchain_mix import MixEmulator, MixRetriever
 from langchain_mix.client import Mix
 from langchain_mix.retrievers.indexing import Chunk, IndexedFile, search_terms
 from langchain_mix.retrievers.ranking import Index
+from tests.benchmarks.hosting import hosted
 from tests.benchmarks.measure import Cost, Figure, Stopwatch, Work, by_turns
 
 _WORDS: Final = 120
@@ -35,7 +39,7 @@ def measure(often: int) -> list[Figure]:
     Returns:
         The figures.
     """
-    return [*_ranking(1_000, often), *_ranking(10_000, often), *_refresh(often)]
+    return [*_ranking(1_000, often), *_ranking(10_000, often), *_refresh(often), *_queries(often)]
 
 
 def _corpus(size: int) -> tuple[list[str], list[str]]:
@@ -157,3 +161,109 @@ def _refresh(often: int) -> list[Figure]:
         Figure(f"unchanged refresh at {_FILES:,} files, listings", listings / often, "", most=1),
         Figure(f"unchanged refresh at {_FILES:,} files, other requests", len(asked) - listings, "", most=0),
     ]
+
+
+def _queries(often: int) -> list[Figure]:
+    """Measures queries as users pay them: an unchanged session of 20 files and 10,000 chunks, on loopback."""
+    files, queries = _passages()
+    with hosted("checkpoints_server") as url, Mix(server_url=url) as mix:
+        session_id = mix.sessions.create(title="queries").id
+        for name, text in files.items():
+            mix.files.upload_session_file(id=session_id, file=text.encode(), file_name=name)
+        options = {"mix": mix, "session_id": session_id, "chunk_size": 150, "chunk_overlap": 0}
+        retrievers = {verify: MixRetriever(**options, verify=verify) for verify in ("listing", "answers")}
+        for retriever in retrievers.values():
+            retriever.refresh()
+        listing = f"{url}/api/sessions/{session_id}/files"
+        used = [_files_of(retrievers["answers"].invoke(query)) for query in queries]
+        with httpx.Client() as bare:
+            sync = _query_costs(
+                {
+                    "listing": lambda n: retrievers["listing"].invoke(queries[n]),
+                    "answers": lambda n: retrievers["answers"].invoke(queries[n]),
+                    "bare listing": lambda _: bare.get(listing).json(),
+                    "bare answers": lambda n: [bare.get(f"{listing}{part}").content for part in ("", *used[n])],
+                },
+                often,
+            )
+        asynchronous = asyncio.run(
+            _query_costs_async(mix, retrievers, listing=listing, queries=queries, used=used, often=often)
+        )
+    chunks = f"{retrievers['listing'].report.chunks:,} chunks"
+    per_answer = statistics.mean(map(len, used))
+    return [
+        figure
+        for name, costs in (("sync", sync), ("async", asynchronous))
+        for figure in (
+            Figure(f"{name} query at {chunks}, bare listing", costs["bare listing"], "ms"),
+            Figure(
+                f'{name} query at {chunks}, verify="listing"',
+                costs["listing"],
+                "ms",
+                most=round(1.3 * (costs["bare listing"] + 0.3), 2),
+                note="1.3 x (bare listing + 0.3 ms)",
+            ),
+            Figure(f"{name} query at {chunks}, bare listing and GETs", costs["bare answers"], "ms"),
+            Figure(
+                f"{name} query at {chunks}, by default",
+                costs["answers"],
+                "ms",
+                most=round(1.3 * costs["bare answers"], 2),
+                note=f"1.3 x (bare listing + bare GETs of the {per_answer:.1f} files of an answer)",
+            ),
+        )
+    ]
+
+
+def _passages() -> tuple[dict[str, str], list[str]]:
+    rng = random.Random(1)
+    words = ["".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=rng.randint(3, 10))) for _ in range(5_000)]
+    files = {f"file{n:02}.txt": "\n\n".join(" ".join(rng.choices(words, k=16)) for _ in range(500)) for n in range(20)}
+    return files, [" ".join(rng.choices(words, k=4)) for _ in range(_QUERIES)]
+
+
+def _files_of(documents: list[Document]) -> list[str]:
+    return list(dict.fromkeys(f"/{document.metadata['file_name']}" for document in documents))
+
+
+def _query_costs(contenders: dict[str, Callable[[int], Any]], often: int) -> dict[str, float]:
+    """Returns the median time of each in milliseconds, on the wall; each query is asked of all of them in turn."""
+    taken: dict[str, list[float]] = {name: [] for name in contenders}
+    for number in range(often * _QUERIES):
+        for name, work in contenders.items():
+            with Stopwatch() as watch:
+                work(number % _QUERIES)
+            taken[name].append(watch.cost.wall * 1e3)
+    return {name: statistics.median(costs) for name, costs in taken.items()}
+
+
+async def _query_costs_async(
+    mix: Mix,
+    retrievers: dict[str, MixRetriever],
+    *,
+    listing: str,
+    queries: list[str],
+    used: list[list[str]],
+    often: int,
+) -> dict[str, float]:
+    taken: dict[str, list[float]] = {}
+    async with httpx.AsyncClient() as bare:
+
+        async def get(*parts: str) -> None:
+            for part in parts:
+                (await bare.get(f"{listing}{part}")).read()
+
+        for number in range(often * _QUERIES):
+            turn = number % _QUERIES
+            contenders = {
+                "listing": retrievers["listing"].ainvoke(queries[turn]),
+                "answers": retrievers["answers"].ainvoke(queries[turn]),
+                "bare listing": get(""),
+                "bare answers": get("", *used[turn]),
+            }
+            for name, work in contenders.items():
+                with Stopwatch() as watch:
+                    await work
+                taken.setdefault(name, []).append(watch.cost.wall * 1e3)
+    await mix.aclose()
+    return {name: statistics.median(costs) for name, costs in taken.items()}

@@ -17,7 +17,7 @@ from langchain_mix.client import Mix
 from langchain_mix.emulator import MixEmulator
 from langchain_mix.emulator.faults import CloseConnection, Faults, HttpError
 from langchain_mix.errors import MixConfigurationError, MixError, MixFileError, MixNetworkError, MixNotFoundError
-from langchain_mix.retrievers.downloads import FileReport, gather
+from langchain_mix.retrievers.downloads import FileReport, download_all
 from langchain_mix.retrievers.files import Selection, list_remote
 from langchain_mix.retrievers.loaders import MixBlobLoader, MixFileLoader
 from langchain_mix.retrievers.parsing.parsed import Limits
@@ -211,10 +211,10 @@ async def test_a_server_that_refuses_one_file_costs_one_file(server, session, ho
 @HOW
 async def test_a_file_that_is_gone_is_told(server, session, how):
     with Mix(server_url=server.url) as mix:
-        files = mix.run(list_remote(session, mix.server_url))
+        files = mix.perform(list_remote(session, mix.server_url))
         mix.files.delete_session_file(id=session, filename="guide.md")
         report = FileReport()
-        list(gather(mix, session, files, Limits(), report))
+        list(download_all(mix, session, files, Limits(), report))
         assert [(s.name, s.reason) for s in report.skipped] == [("guide.md", "is gone from the server")]
 
 

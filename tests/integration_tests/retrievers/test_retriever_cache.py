@@ -145,14 +145,14 @@ def test_a_process_that_is_killed_while_it_writes_harms_nothing(scene, tmp_path)
     code = (
         "import sys, itertools\n"
         "from langchain_mix import MixRetriever\n"
-        "from langchain_mix.retrievers.disk_cache import KeptIndex\n"
+        "from langchain_mix.retrievers.disk_cache import DiskCache\n"
         f"retriever = MixRetriever(server_url={server.url!r}, session_id={session_id!r}, cache_dir={str(tmp_path)!r})\n"
         "retriever.refresh()\n"
         "index = retriever._index(None)\n"
         "print('ready', flush=True)\n"
         "for number in itertools.count():\n"
         "    names = list(index._files)\n"
-        "    index._kept.save_files([], names) if number % 2 else index._kept.save_files(index._files.values(), [])\n"
+        "    index._cache.save_files([], names) if number % 2 else index._cache.save_files(index._files.values(), [])\n"
         "    print(number, flush=True)\n"
     )
     for rounds in (1, 4):

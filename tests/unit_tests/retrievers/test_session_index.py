@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from concurrent.futures import Future
 
 import pytest
 
-from langchain_mix.protocol.call import Call
-from langchain_mix.protocol.models import FileInfo
+from langchain_mix.protocol.call import Call, Reply
 from langchain_mix.retrievers import indexing
 from langchain_mix.retrievers.downloads import Received
 from langchain_mix.retrievers.files import RemoteFile, Selection
@@ -25,7 +25,8 @@ def index():
 
 
 def listing(*names):
-    return [FileInfo.model_validate({"name": name, "size": 5, "modified": 0, "isDir": False}) for name in names]
+    infos = [{"name": name, "size": 5, "modified": 0, "isDir": False} for name in names]
+    return Reply(200, {}, json.dumps(infos).encode())
 
 
 def finish(steps, step, files, content=b"hello"):
@@ -43,7 +44,7 @@ def finish(steps, step, files, content=b"hello"):
                 assert step.done.done()
                 step = steps.send(True)
             else:
-                step = steps.send(files)
+                step = steps.send(step.decode(files))
     except StopIteration as done:
         return done.value, kinds
 
@@ -109,9 +110,9 @@ def test_a_refresh_that_is_overtaken_takes_nothing_back(index):
 def test_files_that_change_unseen_again_and_again_are_all_looked_at(index):
     """After two answers that were out of date every file is looked at: no chain of one more, and one more."""
     names = [f"f{number:02}.txt" for number in range(20)]
-    finish_of_first = index.answer("hello", 1)
+    finish_of_first = index.search("hello", 1)
     finish(finish_of_first, next(finish_of_first), listing(*names))
-    steps = index.answer("hello", 1)
+    steps = index.search("hello", 1)
     found, kinds = finish(steps, next(steps), listing(*names), b"other")
     assert found == []
     assert kinds.count("Download") == 3
@@ -119,19 +120,19 @@ def test_files_that_change_unseen_again_and_again_are_all_looked_at(index):
 
 def test_what_another_has_found_to_be_changed_is_not_taken_for_looked_at(index):
     """Two ask for a file that was overwritten before either came; who verifies second must not answer what was."""
-    filled = index.answer("hello", 1)
+    filled = index.search("hello", 1)
     finish(filled, next(filled), listing("a.txt"))
-    slow = index.answer("hello", 1)
+    slow = index.search("hello", 1)
     step = slow.send(None)
     while (
         not isinstance(step, Work)
         or index._index is None
         or step.do.__qualname__.startswith("SessionIndex._found") is False
     ):
-        step = slow.send(listing("a.txt") if isinstance(step, Call) else step.do())
+        step = slow.send(step.decode(listing("a.txt")) if isinstance(step, Call) else step.do())
     found = step.do()
     assert [f.chunk.text for f in found] == ["hello"]
-    fast = index.answer("hello", 1)
+    fast = index.search("hello", 1)
     answered, _ = finish(fast, next(fast), listing("a.txt"), b"other")
     assert answered == []
     late, kinds = finish(slow, slow.send(found), listing("a.txt"), b"other")

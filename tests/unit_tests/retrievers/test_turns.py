@@ -6,56 +6,56 @@ import threading
 
 import pytest
 
-from langchain_mix.retrievers.session_index import Turns
+from langchain_mix.retrievers.session_index import SingleFlight
 
 
 def test_who_comes_second_gets_the_first_one():
-    turns = Turns()
-    first, own = turns.take()
-    again, not_own = turns.take()
+    flight = SingleFlight()
+    first, own = flight.take()
+    again, not_own = flight.take()
     assert own
     assert not not_own
     assert again is first
-    turns.end(first)
+    flight.end(first)
     assert first.done.done()
     assert first.complete
-    assert turns.take()[1]
+    assert flight.take()[1]
 
 
 def test_numbers_tell_what_began_when():
-    turns = Turns()
-    assert turns.arrive() == 0
-    first, _ = turns.take()
+    flight = SingleFlight()
+    assert flight.arrive() == 0
+    first, _ = flight.take()
     assert first.number > 0
-    assert turns.arrive() == first.number
+    assert flight.arrive() == first.number
 
 
 def test_who_cannot_wait_goes_alone_and_is_not_waited_for():
-    turns = Turns()
-    first, _ = turns.take()
-    alone, own = turns.take(alone=True)
+    flight = SingleFlight()
+    first, _ = flight.take()
+    alone, own = flight.take(alone=True)
     assert own
-    assert turns.take()[0] is first
-    turns.end(alone)
-    assert turns.take()[0] is first
-    turns.end(first)
+    assert flight.take()[0] is first
+    flight.end(alone)
+    assert flight.take()[0] is first
+    flight.end(first)
 
 
 @pytest.mark.parametrize(("error", "told"), [(ValueError("x"), True), (KeyboardInterrupt(), False)])
 def test_a_failure_is_shared_and_an_end_in_the_middle_is_not(error, told):
-    turns = Turns()
-    first, _ = turns.take()
-    turns.end(first, error)
+    flight = SingleFlight()
+    first, _ = flight.take()
+    flight.end(first, error)
     assert not first.complete
     assert (first.error is error) is told
 
 
 def test_only_one_of_many_threads_leads():
-    turns, leaders, barrier = Turns(), [], threading.Barrier(8)
+    flight, leaders, barrier = SingleFlight(), [], threading.Barrier(8)
 
     def go():
         barrier.wait()
-        refresh, own = turns.take()
+        refresh, own = flight.take()
         if own:
             leaders.append(refresh)
 

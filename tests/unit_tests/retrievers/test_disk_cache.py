@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from langchain_mix.errors import MixConfigurationError
-from langchain_mix.retrievers.disk_cache import KeptIndex
+from langchain_mix.retrievers.disk_cache import DiskCache
 from langchain_mix.retrievers.files import RemoteFile
 from langchain_mix.retrievers.indexing import Reading, Splitting, index_file
 from langchain_mix.retrievers.parsing.parsed import Limits
@@ -38,13 +38,13 @@ def files(now=5.0):
 
 @pytest.fixture
 def kept(tmp_path):
-    return KeptIndex(tmp_path / "new" / "cache", "key")
+    return DiskCache(tmp_path / "new" / "cache", "key")
 
 
 def test_what_was_kept_comes_back(kept):
     written = files()
     kept.save_files(written.values(), [])
-    assert KeptIndex(kept.path.parent, "key").load_files() == written
+    assert DiskCache(kept.path.parent, "key").load_files() == written
     assert any(file.skipped for file in written.values())
     assert kept.notes == []
 
@@ -63,7 +63,7 @@ def test_files_in_a_directory_of_everybody_are_their_owners(tmp_path):
     shared = tmp_path / "shared"
     shared.mkdir()
     shared.chmod(0o777)
-    kept = KeptIndex(shared, "key")
+    kept = DiskCache(shared, "key")
     kept.path.touch(mode=0o666)
     kept.path.chmod(0o666)
     kept.save_vectors("model", {"digest": vector_of([1.0])})
@@ -77,7 +77,7 @@ def test_files_in_a_directory_of_everybody_are_their_owners(tmp_path):
 
 def test_nothing_is_kept_for_another_key(kept):
     kept.save_files(files().values(), [])
-    assert KeptIndex(kept.path.parent, "other").load_files() == {}
+    assert DiskCache(kept.path.parent, "other").load_files() == {}
 
 
 def test_files_change_and_go(kept):
@@ -124,7 +124,7 @@ def test_a_damaged_file_is_built_anew_and_told(kept, damage):
     assert all(found[name] == files()[name] for name in found)
     assert kept.notes or damage == "empty"
     kept.save_files(files().values(), [])
-    assert KeptIndex(kept.path.parent, "key").load_files() == files()
+    assert DiskCache(kept.path.parent, "key").load_files() == files()
 
 
 def test_every_changed_byte_is_noticed(kept):
@@ -134,7 +134,7 @@ def test_every_changed_byte_is_noticed(kept):
     whole = kept.path.read_bytes()
     for place in range(0, len(whole), 37):
         kept.path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
-        found = KeptIndex(kept.path.parent, "key").load_files()
+        found = DiskCache(kept.path.parent, "key").load_files()
         assert all(found[name] == written[name] for name in found), place
 
 
@@ -175,7 +175,7 @@ def test_tables_of_another_form_are_no_failure(kept):
 def test_a_directory_that_cannot_be_made_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(MixConfigurationError, match="cache_dir"):
-        KeptIndex(tmp_path / "file" / "below", "key")
+        DiskCache(tmp_path / "file" / "below", "key")
 
 
 def test_a_file_that_cannot_be_opened_is_told(kept):
@@ -190,7 +190,7 @@ def test_the_directory_is_for_its_owner_alone(kept):
 
 
 def write(directory, number):
-    kept = KeptIndex(directory, "key")
+    kept = DiskCache(directory, "key")
     for turn in range(5):
         file = index_file(RemoteFile(f"f{number}-{turn}", 3, None, "u"), b"abc", 1.0, READING)
         kept.save_files([file], [])
@@ -202,6 +202,6 @@ def test_several_processes_share_it(tmp_path):
     with multiprocessing.get_context("spawn").Pool(2) as pool:
         notes = pool.starmap(write, [(tmp_path, number) for number in range(2)])
     assert notes == [[], []]
-    kept = KeptIndex(tmp_path, "key")
+    kept = DiskCache(tmp_path, "key")
     assert len(kept.load_files()) == 10
     assert len(kept.load_vectors("m")) == 10

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 
 import pytest
 
 from langchain_mix.errors import MixConfigurationError, MixFileError
 from langchain_mix.protocol import calls
-from langchain_mix.protocol.models import FileInfo
+from langchain_mix.protocol.call import Reply
 from langchain_mix.retrievers.downloads import FileReport, checked_on_problem
 from langchain_mix.retrievers.files import (
     RemoteFile,
@@ -25,12 +26,18 @@ SERVER = "http://mix.example:8088"
 
 
 def listed(*infos):
-    flow = list_remote("session", SERVER)
-    call = next(flow)
+    call = list_remote("session", SERVER)
     assert str(call) == str(calls.list_files("session"))
-    with pytest.raises(StopIteration) as done:
-        flow.send([FileInfo.model_validate(info) for info in infos])
-    return done.value.value
+    return call.result(Reply(200, {}, json.dumps(infos).encode()))
+
+
+def test_the_same_answer_is_the_same_list():
+    call = list_remote("session", SERVER)
+    answer, other = Reply(200, {}, b'[{"name": "a.md", "size": 1}]'), Reply(200, {}, b'[{"name": "a.md", "size": 2}]')
+    first = call.result(answer)
+    assert call.result(answer) is first
+    assert [file.size for file in call.result(other)] == [2]
+    assert call.result(answer) == first
 
 
 def test_the_listing_has_documents_once_and_sorted():
