@@ -16,7 +16,7 @@ from collections.abc import AsyncGenerator, Callable, Collection, Generator, Ite
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
+from functools import lru_cache, partial
 from http import HTTPStatus
 from io import BytesIO
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
@@ -283,17 +283,17 @@ def download_all(
         if refused is not None:
             return lambda: refused
         if few and index == 0:
-            return lambda: _download(run, file)
+            return partial(_download, run, file)
         return pool.submit(_download, run, file).result
 
     waiting: deque[tuple[RemoteFile, Callable[[], Outcome]]] = deque()
     try:
         for index, file in enumerate(files):
             waiting.append((file, begin(index, file)))
-            while len(waiting) > 2 * limits.parallel_downloads:
-                yield from _settled(*_result(*waiting.popleft(), depth), report, on_problem)
-        while waiting:
-            yield from _settled(*_result(*waiting.popleft(), depth), report, on_problem)
+            while len(waiting) > (2 * limits.parallel_downloads if index < len(files) - 1 else 0):
+                _refuse_in_child(depth)
+                oldest, outcome = waiting.popleft()
+                yield from _settled(oldest, outcome(), report, on_problem)
     finally:
         run.budget.closed = True
         if forking.depth() == depth:
@@ -356,13 +356,12 @@ def _total(limits: Limits) -> str:
     return f"is beyond the {limits.max_total_bytes} bytes that are read in all (`max_total_bytes`)"
 
 
-def _result(file: RemoteFile, outcome: Callable[[], Outcome], depth: int) -> tuple[RemoteFile, Outcome]:
+def _refuse_in_child(depth: int) -> None:
     if forking.depth() != depth:
         raise MixUsageError(
             "The files are being downloaded by threads of the process that this one was forked from.",
             hint="Begin to read them in this process.",
         )
-    return file, outcome()
 
 
 def _settled(file: RemoteFile, outcome: Outcome, report: FileReport, on_problem: OnProblem) -> Iterator[Received]:

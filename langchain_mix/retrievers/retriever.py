@@ -12,6 +12,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
@@ -30,6 +31,7 @@ from langchain_mix.client.credentials import check_headers, split_url
 from langchain_mix.client.secret_fields import SecretFields
 from langchain_mix.errors import MixConfigurationError, MixInputError
 from langchain_mix.protocol.api import ApiName
+from langchain_mix.protocol.procedure import run, run_async
 from langchain_mix.protocol.retry import RetryConfig
 from langchain_mix.retrievers.disk_cache import DiskCache
 from langchain_mix.retrievers.downloads import OnProblem
@@ -40,7 +42,7 @@ from langchain_mix.retrievers.parsing.parsed import Limits
 from langchain_mix.retrievers.ranking import Weights
 from langchain_mix.retrievers.results import documents_of
 from langchain_mix.retrievers.session_index import IndexReport, Plan, SessionIndex
-from langchain_mix.retrievers.steps import Steps, run, run_async
+from langchain_mix.retrievers.steps import Steps, perform, perform_async
 from langchain_mix.retrievers.tokens import stemming_languages
 
 if TYPE_CHECKING:
@@ -328,13 +330,13 @@ class MixRetriever(SecretFields, BaseRetriever):
             MixError: The files cannot be listed or downloaded.
         """
         index = self._index(session_id)
-        run(self.client, index.refreshed())
+        run(index.refreshed(), partial(perform, self.client))
         return index.report
 
     async def arefresh(self, *, session_id: str | None = None) -> IndexReport:
         """Does what `refresh` does, asynchronously."""
         index = self._index(session_id)
-        await run_async(self.client, index.refreshed())
+        await run_async(index.refreshed(), partial(perform_async, self.client))
         return index.report
 
     def invoke(
@@ -366,7 +368,7 @@ class MixRetriever(SecretFields, BaseRetriever):
         config: RunnableConfig | None = None,
         **kwargs: Any,
     ) -> list[Document]:
-        """Does what `invoke` does, asynchronously: downloads on the event loop, reading and ranking beside it."""
+        """Does what `invoke` does, asynchronously: downloads on the event loop, long work in threads."""
         return await super().ainvoke(input, config, **_lifted(config, kwargs))
 
     def _get_relevant_documents(
@@ -376,7 +378,7 @@ class MixRetriever(SecretFields, BaseRetriever):
         run_manager: CallbackManagerForRetrieverRun,  # noqa: ARG002  # LangChain passes it.
         **options: Any,
     ) -> list[Document]:
-        return run(self.client, self._answered(query, **options))
+        return run(self._answered(query, **options), partial(perform, self.client))
 
     async def _aget_relevant_documents(
         self,
@@ -385,7 +387,7 @@ class MixRetriever(SecretFields, BaseRetriever):
         run_manager: AsyncCallbackManagerForRetrieverRun,  # noqa: ARG002  # The same.
         **options: Any,
     ) -> list[Document]:
-        return await run_async(self.client, self._answered(query, **options))
+        return await run_async(self._answered(query, **options), partial(perform_async, self.client))
 
     def _answered(
         self,

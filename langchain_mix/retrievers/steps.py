@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final, Generic, TypeAlias, TypeVar
 
 from langchain_mix.generators import Owned
-from langchain_mix.protocol import procedure
 from langchain_mix.protocol.call import Call, Together
 from langchain_mix.retrievers.downloads import FileReport, Received, download_all, download_all_async
 from langchain_mix.retrievers.files import RemoteFile
@@ -83,31 +82,26 @@ Steps: TypeAlias = Generator[Step, Any, T]
 """A procedure and its result. A `Flow` is one too: `yield from` takes both."""
 
 
-def run(mix: Mix, steps: Steps[T]) -> T:
-    """Runs a procedure with a client and returns its result."""
-    return procedure.run(steps, lambda step: _perform(mix, step))
-
-
-async def run_async(mix: Mix, steps: Steps[T]) -> T:
-    """Does what `run` does, asynchronously: downloads on the event loop, long work in threads."""
-    return await procedure.run_async(steps, lambda step: _perform_async(mix, step))
-
-
-def _perform(mix: Mix, step: Step) -> Any:
+def perform(mix: Mix, step: Step) -> Any:
+    """Carries out a step with a client, for `procedure.run`."""
     match step:
         case Work():
             return step.do()
         case Download():
             received = download_all(mix, step.session_id, step.files, step.limits, step.report, versions=step.versions)
-            used = map(step.use, received)
-            return [one.do() if isinstance(one, Work) else one for one in used]
+            results = []
+            for file in received:
+                used = step.use(file)
+                results.append(used.do() if isinstance(used, Work) else used)
+            return results
         case Wait():
             return _wait(step)
         case _:
             return mix.perform(step)
 
 
-async def _perform_async(mix: Mix, step: Step) -> Any:
+async def perform_async(mix: Mix, step: Step) -> Any:
+    """Does what `perform` does, asynchronously: downloads on the event loop, long work in threads."""
     match step:
         case Work():
             return await _work_async(step)

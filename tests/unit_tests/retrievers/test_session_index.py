@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import json
 from concurrent.futures import Future
+from functools import partial
 
 import pytest
 
 from langchain_mix.protocol.call import Call, Reply
+from langchain_mix.protocol.procedure import run, run_async
 from langchain_mix.retrievers import indexing
 from langchain_mix.retrievers.downloads import Received
 from langchain_mix.retrievers.files import RemoteFile, Selection
 from langchain_mix.retrievers.indexing import Reading, Splitting
 from langchain_mix.retrievers.parsing.parsed import Limits
 from langchain_mix.retrievers.session_index import Plan, SessionIndex
-from langchain_mix.retrievers.steps import Download, Wait, Work, run, run_async
+from langchain_mix.retrievers.steps import Download, Wait, Work, perform, perform_async
 
 
 @pytest.fixture
@@ -156,8 +158,8 @@ def test_cutting_ends_in_time_and_is_told(monkeypatch):
 def test_nobody_waits_for_a_loop_that_has_stopped():
     loop = asyncio.new_event_loop()
     try:
-        assert run(None, waiting(loop)) is False
-        assert asyncio.run(run_async(None, waiting(loop))) is False
+        assert run(waiting(loop), partial(perform, None)) is False
+        assert asyncio.run(run_async(waiting(loop), partial(perform_async, None))) is False
     finally:
         loop.close()
 
