@@ -108,12 +108,12 @@ class _Conversation:
                     return False
                 turns[-1][1].append(row.text)
         end = len(self._messages) - 1
-        reminded: list[list[str]] = []
+        prepare_reminder: list[list[str]] = []
         for number, (text, replies) in reversed(list(enumerate(turns))):
-            if not reminded and number > 0 and self._goes_on(text, end):
-                reminded = [replies]
+            if not prepare_reminder and number > 0 and self._goes_on(text, end):
+                prepare_reminder = [replies]
                 continue
-            parts, reminded = [replies, *reminded], []
+            parts, prepare_reminder = [replies, *prepare_reminder], []
             if end < 0 or kind_of(self._messages[end]) != "ai" or not _is_answer(self._messages[end], parts):
                 return False
             start = self._start(text, end, first=number == 0)

@@ -60,7 +60,7 @@ Key = tuple[Literal["tool", "subagent"], str]
 """A run: of a tool call, or of the sub-agent that a Task call runs."""
 
 _ToolUpdate = ToolCallStarted | ToolCalled | ToolRunning | ToolFinished | ToolOutput
-HEARD = frozenset({ToolCallStarted, ToolCalled, ToolRunning, ToolFinished, ToolOutput, SubagentUpdate})
+HANDLED = frozenset({ToolCallStarted, ToolCalled, ToolRunning, ToolFinished, ToolOutput, SubagentUpdate})
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ class RunPlan:
         self._calls: dict[str, _Call] = {}
         self._subagents: dict[str, _Subagent] = {}
 
-    def hear(self, update: Update) -> Steps:
+    def handle(self, update: Update) -> Steps:
         """What starts and ends by an update."""
         if isinstance(update, SubagentUpdate):
             yield from self._inside(update)
@@ -308,15 +308,15 @@ class ToolRuns(_Runs):
         """
         super().__init__(manager_of(run_manager) if enabled else None, results_follow=results_follow)
 
-    def hear(self, update: Update) -> None:
+    def handle(self, update: Update) -> None:
         """Starts and ends what an update starts and ends.
 
         Args:
             update: What the turn tells.
         """
-        if self._manager is None or type(update) not in HEARD:
+        if self._manager is None or type(update) not in HANDLED:
             return
-        for step in self._plan.hear(update):
+        for step in self._plan.handle(update):
             self._do(step)
 
     def close(self, error: BaseException | None = None) -> None:
@@ -381,15 +381,15 @@ class AsyncToolRuns(_Runs):
         """
         super().__init__(async_manager_of(run_manager) if enabled else None, results_follow=results_follow)
 
-    async def hear(self, update: Update) -> None:
+    async def handle(self, update: Update) -> None:
         """Starts and ends what an update starts and ends.
 
         Args:
             update: What the turn tells.
         """
-        if self._manager is None or type(update) not in HEARD:
+        if self._manager is None or type(update) not in HANDLED:
             return
-        for step in self._plan.hear(update):
+        for step in self._plan.handle(update):
             await self._do(step)
 
     async def close(self, error: BaseException | None = None) -> None:
@@ -506,7 +506,7 @@ NOTIFICATION: Final = "mix_notification"
 PROGRESS: Final = "mix_progress"
 """Anything else: `kind` (`rate_limit`, `reopened`, `foreign_turn`, …) and `detail`, as in the update `Progress`."""
 
-_HEARD = frozenset({PermissionRequested, NotificationReceived, Progress, SubagentUpdate})
+_HANDLED = frozenset({PermissionRequested, NotificationReceived, Progress, SubagentUpdate})
 
 
 @dataclass(frozen=True, slots=True)
@@ -566,13 +566,13 @@ class CustomEvents:
         self._manager = manager_of(run_manager)
         self._write = _graph_writer()
 
-    def hear(self, update: Update) -> None:
+    def handle(self, update: Update) -> None:
         """Tells of an update if it is an event.
 
         Args:
             update: What the turn tells.
         """
-        if type(update) not in _HEARD or (event := custom_event_of(update)) is None:
+        if type(update) not in _HANDLED or (event := custom_event_of(update)) is None:
             return
         if self._manager is not None:
             # Not `run_manager.on_custom_event`: that is a handler's hook, inherited, and tells nobody.
@@ -593,13 +593,13 @@ class AsyncCustomEvents:
         self._manager = async_manager_of(run_manager)
         self._write = _graph_writer()
 
-    async def hear(self, update: Update) -> None:
+    async def handle(self, update: Update) -> None:
         """Tells of an update if it is an event.
 
         Args:
             update: What the turn tells.
         """
-        if type(update) not in _HEARD or (event := custom_event_of(update)) is None:
+        if type(update) not in _HANDLED or (event := custom_event_of(update)) is None:
             return
         if self._manager is not None:
             await self._manager.on_custom_event(event.name, event.data, run_id=self._manager.parent_run_id)

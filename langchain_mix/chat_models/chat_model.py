@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextvars import ContextVar
-from dataclasses import replace
 from functools import reduce
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
 
@@ -43,7 +42,7 @@ from langchain_mix.protocol.api import ApiName
 if TYPE_CHECKING:
     from langchain_protocol.protocol import MessagesData
 
-    from langchain_mix.chat_models.request import Question
+    from langchain_mix.chat_models.request import ChatRequest
     from langchain_mix.client import Mix
 
 _RUN: Final = "mix_run"
@@ -308,11 +307,11 @@ class ChatMix(StandardParameters):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        from langchain_mix.chat_models.execution import Exchange  # noqa: PLC0415  # Loads the client.
+        from langchain_mix.chat_models.execution import TurnExecution  # noqa: PLC0415  # Loads the client.
 
-        exchange = Exchange(self.client, self._question(messages, stop, kwargs), shown=False)
-        chunks = list(exchange.chunks(run_manager))
-        return self._whole(exchange.mended_with_end(chunks))
+        execution = TurnExecution(self.client, self._request(messages, stop, kwargs), streaming=False)
+        chunks = list(execution.chunks(run_manager))
+        return self._whole(execution.whole_reply(chunks))
 
     async def _agenerate(
         self,
@@ -321,11 +320,11 @@ class ChatMix(StandardParameters):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> ChatResult:
-        from langchain_mix.chat_models.execution import AsyncExchange  # noqa: PLC0415  # Loads the client.
+        from langchain_mix.chat_models.execution import AsyncTurnExecution  # noqa: PLC0415  # Loads the client.
 
-        exchange = AsyncExchange(self.client, self._question(messages, stop, kwargs), shown=False)
-        chunks = [chunk async for chunk in exchange.chunks(run_manager)]
-        return self._whole(exchange.mended_with_end(chunks))
+        execution = AsyncTurnExecution(self.client, self._request(messages, stop, kwargs), streaming=False)
+        chunks = [chunk async for chunk in execution.chunks(run_manager)]
+        return self._whole(execution.whole_reply(chunks))
 
     def _stream(
         self,
@@ -334,13 +333,13 @@ class ChatMix(StandardParameters):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[ChatGenerationChunk]:
-        from langchain_mix.chat_models.execution import Exchange  # noqa: PLC0415  # Loads the client.
+        from langchain_mix.chat_models.execution import TurnExecution  # noqa: PLC0415  # Loads the client.
 
         streamed = kwargs.pop(_RUN, None)
         running = streamed.run() if isinstance(streamed, StreamedRun) else _RUNNING.get()
         run = run_manager or (running if isinstance(running, CallbackManagerForLLMRun) else None)
-        exchange = Exchange(self.client, self._question(messages, stop, kwargs), shown=True)
-        yield from closed_at_exit(exchange.chunks(run))
+        execution = TurnExecution(self.client, self._request(messages, stop, kwargs), streaming=True)
+        yield from closed_at_exit(execution.chunks(run))
 
     async def _astream(
         self,
@@ -349,13 +348,13 @@ class ChatMix(StandardParameters):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[ChatGenerationChunk]:
-        from langchain_mix.chat_models.execution import AsyncExchange  # noqa: PLC0415  # Loads the client.
+        from langchain_mix.chat_models.execution import AsyncTurnExecution  # noqa: PLC0415  # Loads the client.
 
         streamed = kwargs.pop(_RUN, None)
         running = streamed.async_run() if isinstance(streamed, StreamedRun) else _RUNNING.get()
         run = run_manager or (running if isinstance(running, AsyncCallbackManagerForLLMRun) else None)
-        exchange = AsyncExchange(self.client, self._question(messages, stop, kwargs), shown=True)
-        async with Owned(exchange.chunks(run)) as chunks:
+        execution = AsyncTurnExecution(self.client, self._request(messages, stop, kwargs), streaming=True)
+        async with Owned(execution.chunks(run)) as chunks:
             async for chunk in chunks:
                 yield chunk
 
@@ -367,12 +366,12 @@ class ChatMix(StandardParameters):
         run_manager: CallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> Iterator[MessagesData]:
-        from langchain_mix.chat_models.execution import Exchange  # noqa: PLC0415  # Loads the client.
+        from langchain_mix.chat_models.execution import TurnExecution  # noqa: PLC0415  # Loads the client.
         from langchain_mix.chat_models.protocol_events import ProtocolWriter  # noqa: PLC0415  # For v3 alone.
 
         events = ProtocolWriter(run_manager.run_id if run_manager else None)
-        question = self._question(messages, stop, kwargs, version="v1")
-        for chunk in closed_at_exit(Exchange(self.client, question, shown=True).chunks(run_manager)):
+        question = self._request(messages, stop, kwargs, version="v1")
+        for chunk in closed_at_exit(TurnExecution(self.client, question, streaming=True).chunks(run_manager)):
             yield from events.write(chunk)
 
     async def _astream_chat_model_events(
@@ -383,12 +382,12 @@ class ChatMix(StandardParameters):
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         **kwargs: Any,
     ) -> AsyncIterator[MessagesData]:
-        from langchain_mix.chat_models.execution import AsyncExchange  # noqa: PLC0415  # Loads the client.
+        from langchain_mix.chat_models.execution import AsyncTurnExecution  # noqa: PLC0415  # Loads the client.
         from langchain_mix.chat_models.protocol_events import ProtocolWriter  # noqa: PLC0415  # For v3 alone.
 
         events = ProtocolWriter(run_manager.run_id if run_manager else None)
-        question = self._question(messages, stop, kwargs, version="v1")
-        async with Owned(AsyncExchange(self.client, question, shown=True).chunks(run_manager)) as chunks:
+        question = self._request(messages, stop, kwargs, version="v1")
+        async with Owned(AsyncTurnExecution(self.client, question, streaming=True).chunks(run_manager)) as chunks:
             async for chunk in chunks:
                 for event in events.write(chunk):
                     yield event
@@ -436,21 +435,22 @@ class ChatMix(StandardParameters):
             **({"cost": sum(costs)} if costs else {}),
         }
 
-    def _question(
+    def _request(
         self,
         messages: list[BaseMessage],
         stop: list[str] | None,
         kwargs: dict[str, Any],
         *,
         version: Version | None = None,
-    ) -> Question:
-        from langchain_mix.chat_models.request import read_question  # noqa: PLC0415  # Loads the client.
+    ) -> ChatRequest:
+        from langchain_mix.chat_models.request import parse_request  # noqa: PLC0415  # Loads the client.
 
         try:
-            question = read_question(self, self.client.server_url, messages, stop, kwargs)
+            return parse_request(
+                self, self.client.server_url, messages, stop, kwargs, version=version or self.content_version()
+            )
         except MixError as error:
             raise as_model_error(error) from error.__cause__
-        return replace(question, version=version or self.content_version())
 
     # Tools and structured output
 

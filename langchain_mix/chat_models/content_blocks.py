@@ -24,7 +24,15 @@ from langchain_core.messages.ai import InputTokenDetails, UsageMetadata
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk
 
-from langchain_mix.chat_models.reply_parser import Aside, CallArguments, CallStarted, InvalidCall, Speech, Spoken, Text
+from langchain_mix.chat_models.reply_parser import (
+    CallArguments,
+    CallStarted,
+    InvalidCall,
+    NonDataText,
+    ReplyParser,
+    Segment,
+    Text,
+)
 from langchain_mix.protocol.tool_names import same_tool
 from langchain_mix.protocol.tool_outcomes import outcome_of_result
 from langchain_mix.protocol.turn.updates import (
@@ -94,15 +102,15 @@ _CALLS: Final = frozenset({"tool_call", "tool_call_chunk", "invalid_tool_call"})
 class ReplyWriter:
     """Writes one reply as chunks that merge to the whole."""
 
-    def __init__(self, speech: Speech | None = None, version: Version = "v1") -> None:
+    def __init__(self, parser: ReplyParser | None = None, version: Version = "v1") -> None:
         """Starts an empty reply.
 
         Args:
-            speech: Reads the text of the reply where it is more than prose: the application's tool calls, texts at
+            parser: Reads the text of the reply where it is more than prose: the application's tool calls, texts at
                 which it ends, data among words.
             version: The form of its content.
         """
-        self._speech = speech
+        self._parser = parser
         self._version: Version = version
         self._plain = version == "v0"  # The content is a `str` so far.
         self._id: str | None = None
@@ -122,7 +130,7 @@ class ReplyWriter:
     @property
     def stopped(self) -> bool:
         """Whether the reply has ended by one of the texts that end it, though the turn goes on."""
-        return self._speech is not None and self._speech.stopped
+        return self._parser is not None and self._parser.stopped
 
     def write(self, update: Update) -> Iterator[ChatGenerationChunk]:
         """Writes an update.
@@ -135,7 +143,7 @@ class ReplyWriter:
         """
         if self.stopped:
             return
-        if self._speech is None and type(update) is TextDelta:  # The way of nearly all updates, kept short.
+        if self._parser is None and type(update) is TextDelta:  # The way of nearly all updates, kept short.
             index = self._text_index(update.message_id)
             self._texts[index].append(update.text)
             yield self._text_chunk({"type": "text", "text": update.text, "index": index}, update.message_id)
@@ -205,23 +213,23 @@ class ReplyWriter:
                 return
 
     def _said(self, update: TextDelta) -> Iterator[dict[str, Any]]:
-        if self._speech is None:
+        if self._parser is None:
             return  # Written by `write` itself.
         if update.message_id != self._message_id:
             yield from self._rest()
         self._message_id = update.message_id
-        for piece in self._speech.hear(update.text):
+        for piece in self._parser.feed(update.text):
             yield from self._piece(piece)
 
     def _rest(self, *, last: bool = False) -> Iterator[dict[str, Any]]:
         """What was held back of a message that has ended."""
-        if self._speech is not None:
-            for piece in self._speech.end(last=last):
+        if self._parser is not None:
+            for piece in self._parser.end(last=last):
                 yield from self._piece(piece)
 
-    def _piece(self, piece: Spoken) -> Iterator[dict[str, Any]]:
+    def _piece(self, piece: Segment) -> Iterator[dict[str, Any]]:
         match piece:
-            case Aside():
+            case NonDataText():
                 yield {"type": "reasoning", "reasoning": piece.text, "index": self._running("aside", self._message_id)}
             case Text():
                 index = self._text_index(self._message_id)
@@ -325,8 +333,8 @@ class ReplyWriter:
         for block in self._rest():
             yield self._chunk(block, self._message_id)
         self._open, self._message_id = None, ""
-        if self._speech is not None:
-            self._speech.begin_again()
+        if self._parser is not None:
+            self._parser.begin_again()
 
     def finish(self) -> Iterator[ChatGenerationChunk]:
         """Writes what was held back, now that the turn has ended."""
@@ -392,7 +400,7 @@ def _fields_of(block: dict[str, Any]) -> dict[str, Any]:
     return {name: block[name] for name in ("id", "name", "args")}
 
 
-def retold(result: TurnResult) -> Iterator[Update]:
+def replay_updates(result: TurnResult) -> Iterator[Update]:
     """Tells a finished turn from its result, complete and in order."""
     for message in result.messages:
         if message.thinking:

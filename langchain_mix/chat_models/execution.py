@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import AsyncGenerator, Generator, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -21,14 +21,15 @@ from langchain_core.outputs import ChatGenerationChunk
 from langchain_mix import errors, forking
 from langchain_mix.chat_models.alignment import Append, Rewind, verify
 from langchain_mix.chat_models.callbacks import AsyncCustomEvents, AsyncToolRuns, CustomEvents, ToolRuns
-from langchain_mix.chat_models.content_blocks import ReplyWriter, retold
+from langchain_mix.chat_models.content_blocks import ReplyWriter, replay_updates
 from langchain_mix.chat_models.model_errors import as_model_error
 from langchain_mix.chat_models.parameters import UNNAMED_MODEL, MixPermissionWarning
-from langchain_mix.chat_models.permissions import Approvals
-from langchain_mix.chat_models.process_state import CLAIMS, HEADS, THREADS, Head
-from langchain_mix.chat_models.request import Question
+from langchain_mix.chat_models.permissions import approvals_for
+from langchain_mix.chat_models.process_state import SESSION_CLAIMS, SESSION_HEADS, THREAD_SESSIONS, SessionHead
+from langchain_mix.chat_models.reply_parser import parser_for
+from langchain_mix.chat_models.request import ChatRequest
 from langchain_mix.chat_models.retries import FAILED_CALLS, Path, path_of
-from langchain_mix.chat_models.session_setup import Ready, model_told, prepare
+from langchain_mix.chat_models.session_setup import PreparedTurn, prepare, reported_model
 from langchain_mix.chat_models.tool_prompt import reminder
 from langchain_mix.generators import Owned
 from langchain_mix.pointer import KEY, Pointer
@@ -51,12 +52,14 @@ if TYPE_CHECKING:
 _QUOTED: Final = 200
 
 
-def metadata_of(question: Question, ready: Ready, result: TurnResult, writer: ReplyWriter) -> dict[str, Any]:
+def metadata_of(
+    request: ChatRequest, prepared: PreparedTurn, result: TurnResult, writer: ReplyWriter
+) -> dict[str, Any]:
     """What the last chunk says of the reply.
 
     Args:
-        question: The call.
-        ready: The session it was answered in.
+        request: The call.
+        prepared: The session it was answered in.
         result: The turn.
         writer: The reply.
 
@@ -67,8 +70,8 @@ def metadata_of(question: Question, ready: Ready, result: TurnResult, writer: Re
         MixHistoryDiverged: Somebody else wrote to the session meanwhile, and the call asked for an error then.
     """
     reply = writer.reply()
-    pointer = ready.pointer(result, reply)
-    if writer.stopped or question.options["retention"] == "delete":
+    pointer = prepared.pointer(result, reply)
+    if writer.stopped or request.options.retention == "delete":
         # The session holds more than the reply says, or will be gone: it proves nothing.
         pointer = _unproven(pointer)
     told: dict[str, Any] = pointer.as_metadata()
@@ -76,7 +79,7 @@ def metadata_of(question: Question, ready: Ready, result: TurnResult, writer: Re
         told["cost"] = result.usage.cost
     if result.reasoning_duration:
         told["reasoning_duration"] = result.reasoning_duration
-    model = model_told(result.model, ready.asked.parameters, honoured=ready.model_honoured)
+    model = reported_model(result.model, prepared.request.parameters, honoured=prepared.model_honoured)
     return {"finish_reason": "tool_calls" if reply.tool_calls else "stop", "model_name": model, KEY: told}
 
 
@@ -84,31 +87,33 @@ def _unproven(pointer: Pointer) -> Pointer:
     return Pointer(server=pointer.server, session_id=pointer.session_id, message_id=pointer.message_id)
 
 
-def remember(question: Question, ready: Ready, result: TurnResult | None, *, digest: str = "") -> None:
+def store_position(
+    request: ChatRequest, prepared: PreparedTurn, result: TurnResult | None, *, digest: str = ""
+) -> None:
     """Stores where the session stands now.
 
     Args:
-        question: The call.
-        ready: The session it was answered in.
+        request: The call.
+        prepared: The session it was answered in.
         result: The turn; None for one that did not end well, after which nobody knows where the session stands.
         digest: Hash of the conversation up to and with the reply, once the reply is known.
     """
-    key = (ready.asked.server, ready.session_id)
+    key = (prepared.request.server, prepared.session_id)
     if result is not None and result.verified and result.message_id:
-        HEADS.put(key, Head(result.message_id, digest))
+        SESSION_HEADS.put(key, SessionHead(result.message_id, digest))
     else:
-        HEADS.forget(key)
-    CLAIMS.release(ready.claim)
-    if question.thread is not None and result is not None:
-        THREADS.put(question.thread, ready.session_id)
+        SESSION_HEADS.forget(key)
+    SESSION_CLAIMS.release(prepared.claim)
+    if request.thread is not None and result is not None:
+        THREAD_SESSIONS.put(request.thread, prepared.session_id)
 
 
-def reminded(question: Question, ready: Ready, result: TurnResult) -> Ready:
+def prepare_reminder(request: ChatRequest, prepared: PreparedTurn, result: TurnResult) -> PreparedTurn:
     """Makes the session ready for a reminder of the call that its reply lacks.
 
     Args:
-        question: The call.
-        ready: What the reply was made in.
+        request: The call.
+        prepared: What the reply was made in.
         result: Its turn.
 
     Returns:
@@ -116,31 +121,31 @@ def reminded(question: Question, ready: Ready, result: TurnResult) -> Ready:
     """
     spent = result.usage.cost if result.usage is not None else None
     return replace(
-        ready,
+        prepared,
         plan=Append(
             messages=(),
             calls={},
-            pointer=Pointer(server=ready.asked.server, session_id=ready.session_id),
+            pointer=Pointer(server=prepared.request.server, session_id=prepared.session_id),
             after=result.message_id,
         ),
-        text=reminder(question.demanded),
-        cost_before=None if ready.cost_before is None or spent is None else ready.cost_before + spent,
+        text=reminder(request.demanded),
+        cost_before=None if prepared.cost_before is None or spent is None else prepared.cost_before + spent,
         rows_before=result.row_count if result.row_count >= 0 else None,
     )
 
 
-def joined(first: TurnResult, ready: Ready, second: TurnResult) -> TurnResult:
+def join_turns(first: TurnResult, prepared: PreparedTurn, second: TurnResult) -> TurnResult:
     """Joins the turns of one call of the model: what they said is one reply to the first message.
 
     Args:
         first: The turn that lacks its call.
-        ready: As the reminder was sent.
+        prepared: As the reminder was sent.
         second: The turn of the reminder.
 
     Returns:
         The turn as a whole. It is verified only if the reminder follows the first reply.
     """
-    in_place = verify(ready.plan, second.rows, second.user_message_id) is None
+    in_place = verify(prepared.plan, second.rows, second.user_message_id) is None
     return replace(
         second,
         sent_text=first.sent_text,
@@ -169,14 +174,14 @@ def _added(first: Usage | None, second: Usage | None) -> Usage | None:
     )
 
 
-def call_missing(question: Question, result: TurnResult) -> errors.MixToolCallMissing:
+def call_missing(request: ChatRequest, result: TurnResult) -> errors.MixToolCallMissing:
     """Returns the error for a reply without the call that it had to make.
 
     Args:
-        question: The call.
+        request: The call.
         result: The turns, joined.
     """
-    tools = ", ".join(question.demanded)
+    tools = ", ".join(request.demanded)
     error = errors.MixToolCallMissing(
         f"The agent answered without a call of {tools}, which tool_choice demands: {result.text[:_QUOTED]!r}",
         acted="yes",
@@ -187,11 +192,11 @@ def call_missing(question: Question, result: TurnResult) -> errors.MixToolCallMi
     return error
 
 
-def cleaning(ready: Ready) -> Flow[None]:
+def cleaning(prepared: PreparedTurn) -> Flow[None]:
     """Removes the traces of a turn that was given up and will be run again.
 
     Args:
-        ready: What the turn was run in.
+        prepared: What the turn was run in.
 
     Returns:
         The flow: a session made for the turn is deleted, any other goes back to where it stood.
@@ -199,20 +204,20 @@ def cleaning(ready: Ready) -> Flow[None]:
     from langchain_mix.protocol import calls  # noqa: PLC0415  # Models of the wire are loaded with the client.
     from langchain_mix.protocol.call import ask  # noqa: PLC0415
 
-    key = (ready.asked.server, ready.session_id)
-    HEADS.forget(key)
-    CLAIMS.release(ready.claim)
-    if ready.created:
-        yield from ask(calls.delete_session(ready.session_id))
+    key = (prepared.request.server, prepared.session_id)
+    SESSION_HEADS.forget(key)
+    SESSION_CLAIMS.release(prepared.claim)
+    if prepared.created:
+        yield from ask(calls.delete_session(prepared.session_id))
         return
-    stood, plan = "", ready.plan
+    stood, plan = "", prepared.plan
     if isinstance(plan, Append | Rewind):
         stood = plan.after if isinstance(plan, Append) else plan.pointer.message_id
     if stood and isinstance(
         plan, Append | Rewind
     ):  # Mix cannot go back to before the first message: a pinned session without any keeps this one.
-        yield from ask(calls.rewind_session(ready.session_id, stood))
-        HEADS.put(key, Head(stood, plan.pointer.digest if plan.pointer.message_id == stood else ""))
+        yield from ask(calls.rewind_session(prepared.session_id, stood))
+        SESSION_HEADS.put(key, SessionHead(stood, plan.pointer.digest if plan.pointer.message_id == stood else ""))
 
 
 def cancelling(session_id: str) -> Flow[object]:
@@ -245,31 +250,31 @@ def deleting(session_id: str) -> Flow[None]:
     yield from ask(calls.delete_session(session_id))
 
 
-def abandoned(ready: Ready, troubles: Sequence[errors.MixError]) -> str:
+def cleanup_note(prepared: PreparedTurn, troubles: Sequence[errors.MixError]) -> str:
     """What is told of a turn that was given up for a pause and could not be tidied up.
 
     Args:
-        ready: What the turn was run in.
+        prepared: What the turn was run in.
         troubles: What failed.
 
     Returns:
         The words.
     """
     left = (
-        f"Session {ready.session_id} was made for it and may be left at the server."
-        if ready.created
-        else f"Session {ready.session_id} may hold what was said of it, and it may run on; the next turn reads the "
+        f"Session {prepared.session_id} was made for it and may be left at the server."
+        if prepared.created
+        else f"Session {prepared.session_id} may hold what was said of it, and it may run on; the next turn reads the "
         "session's messages and goes by `on_divergence`."
     )
     return f"The turn that this pause gave up could not be tidied up. {left} {' '.join(str(e) for e in troubles)}"
 
 
-def over_cost(question: Question, ready: Ready) -> Flow[errors.MixError | None]:
+def over_cost(request: ChatRequest, prepared: PreparedTurn) -> Flow[errors.MixError | None]:
     """Asks what the turn has cost so far.
 
     Args:
-        question: The call, with its limit.
-        ready: The session.
+        request: The call, with its limit.
+        prepared: The session.
 
     Returns:
         The flow; its result is the error for a turn that has cost too much, or None.
@@ -277,8 +282,10 @@ def over_cost(question: Question, ready: Ready) -> Flow[errors.MixError | None]:
     from langchain_mix.protocol import calls  # noqa: PLC0415  # As above.
     from langchain_mix.protocol.call import ask  # noqa: PLC0415
 
-    session = yield from ask(calls.get_session(ready.session_id))
-    limit, cost = question.options["max_cost"], session.cost - (ready.cost_before or 0.0)
+    if request.options.max_cost is None:
+        return None
+    session = yield from ask(calls.get_session(prepared.session_id))
+    limit, cost = request.options.max_cost, session.cost - (prepared.cost_before or 0.0)
     if cost <= limit:
         return None
     return errors.MixTurnCancelled(
@@ -288,20 +295,20 @@ def over_cost(question: Question, ready: Ready) -> Flow[errors.MixError | None]:
     )
 
 
-def warn_of_denial(question: Question, update: Update) -> None:
+def warn_of_denial(request: ChatRequest, update: Update) -> None:
     """Warns that a tool is denied by default: the user reads of it in the agent's words alone, which name no remedy.
 
     Args:
-        question: The call.
+        request: The call.
         update: What the turn emits.
     """
     while isinstance(update, SubagentUpdate):
         update = update.update
-    if question.denied is None or not isinstance(update, PermissionRequested):
+    if request.denied is None or not isinstance(update, PermissionRequested):
         return
     name = update.request.tool_name
-    if name not in question.denied:
-        question.denied.add(name)
+    if name not in request.denied:
+        request.denied.add(name)
         warnings.warn(
             f"The tool {name!r} of the agent was denied, as ChatMix does unless told otherwise. Allow it with "
             f'permissions=[{name!r}], decide yourself with a function or "interrupt", allow all with "allow", or '
@@ -365,54 +372,77 @@ _TIDY_UP: Final = 5.0
 _log = logging.getLogger("langchain_mix")
 
 
-class _Exchange:
-    """What both worlds share: the parts of one exchange and the decisions between its steps."""
+class _Execution:
+    """Holds the state of one execution, and decides between its steps, for both kinds of code."""
 
-    def __init__(self, mix: Mix, question: Question, *, shown: bool) -> None:
-        """Prepares an exchange.
+    def __init__(self, mix: Mix, request: ChatRequest, *, streaming: bool) -> None:
+        """Prepares an execution.
 
         Args:
             mix: The client.
-            question: The call.
-            shown: Whether somebody sees the chunks as they come, so that they cannot be mended.
+            request: The call.
+            streaming: True when streaming: chunks already yielded cannot be corrected.
         """
         self._mix = mix
-        self._question = question
+        self._request = request
         self._depth = forking.depth()
-        self._shown = shown
-        self._approvals: Approvals = question.approvals()
-        self._writer: ReplyWriter = question.writer()
-        self._ready: Ready | None = None
-        self._turn_told: TurnStream | AsyncTurnStream | None = None
+        self._streaming = streaming
+        self._approvals = approvals_for(request.options.permissions, request.options.on_notification, request.slot)
+        self._writer = self._new_writer()
+        self._prepared: PreparedTurn | None = None
+        self._stream: TurnStream | AsyncTurnStream | None = None
         self._result: TurnResult | None = None
         self._results: list[TurnResult] = []
-        """The turns that ended well: one, or two if a call that was missing had to be asked for."""
-        self._heard = self._given_up = self._done = self._cleaned = False
+        """The turns that ended well: one, or two if a missing call had to be requested."""
+        self._received = self._given_up = self._done = self._cleaned = False
         self._began = time.monotonic()
         self._tidy_until: float | None = None
         self._path: Path = ()
         self._troubles: list[errors.MixError] = []
-        self._kept: list[ChatGenerationChunk] = []
-        self.mended: list[ChatGenerationChunk] | None = None
+        self._kept: list[ChatGenerationChunk] | None = None if request.slot is None else []
+        """The chunks so far, where another execution of the same task may need them."""
+        self._rebuilt: list[ChatGenerationChunk] | None = None
 
-    def _repeated(self) -> list[ChatGenerationChunk] | None:
-        """The reply that an earlier execution of the same task in a graph was given."""
-        place = self._question.place
-        return place.reply if place is not None else None
+    def _new_writer(self) -> ReplyWriter:
+        request = self._request
+        parser = parser_for(request.stops, request.tools, request.data, request.parameters)
+        return ReplyWriter(parser, request.version)
+
+    def _writing(self) -> Callable[[Update], Iterable[ChatGenerationChunk]]:
+        """Returns what makes the chunks of an update, and keeps them where that is needed."""
+        write, kept = self._writer.write, self._kept
+        if kept is None:
+            return write
+
+        def write_and_keep(update: Update) -> list[ChatGenerationChunk]:
+            chunks = list(write(update))
+            kept.extend(chunks)
+            return chunks
+
+        return write_and_keep
+
+    @property
+    def _pause(self) -> BaseException | None:
+        """The interrupt of LangGraph for which this turn is given up, or None."""
+        return None if self._approvals is None else self._approvals.pause
+
+    def _cached(self) -> list[ChatGenerationChunk] | None:
+        """Returns the reply that an earlier execution of the same task in a graph was given, or None."""
+        slot = self._request.slot
+        return slot.reply if slot is not None else None
 
     def _refuse_retry(self, run_manager: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None) -> None:
         """Raises the error of the call that this one is LangChain's retry of, if the server may have acted on it."""
         self._path = path_of(run_manager)
         if FAILED_CALLS.may_hold(self._path):
-            error = FAILED_CALLS.error_for(self._question.mark(), self._path)
+            error = FAILED_CALLS.error_for(self._request.mark(), self._path)
             if error is not None:
                 raise error
 
     def _keep_failure(self, error: errors.MixError) -> None:
         """Keeps how this call failed, if its message may have arrived, for LangChain's retries of it."""
-        sent = bool(self._results) or (self._turn_told is not None and self._turn_told.sent)
-        if sent and (self._heard or error.acted != "no") and self._approvals.pause is None:
-            FAILED_CALLS.add(self._question.mark(), self._path, error)
+        if self._sent and (self._received or error.acted != "no") and self._pause is None:
+            FAILED_CALLS.add(self._request.mark(), self._path, error)
 
     def _keep_abandonment(self, cause: BaseException) -> None:
         """Keeps that this call was given up in the middle: cancelled, left, or ended by an error of somebody else."""
@@ -422,31 +452,45 @@ class _Exchange:
                 acted="unknown",
                 hint="Read the session before the message is sent again: tools may have run.",
             )
-            if self._turn_told is not None:
-                given_up.turn = self._known_of(self._turn_told.result)
+            if self._stream is not None:
+                given_up.turn = self._known_of(self._stream.result)
             self._keep_failure(as_model_error(given_up, sent=True))
 
-    def _keep(self, chunk: ChatGenerationChunk) -> ChatGenerationChunk:
-        if self._question.place is not None:
-            self._kept.append(chunk)
-        return chunk
+    @property
+    def _sent(self) -> bool:
+        """True once the message may have been sent."""
+        return bool(self._results) or (self._stream is not None and self._stream.sent)
 
-    def _costs(self, update: Update) -> bool:
-        return isinstance(update, ToolFinished) and self._question.options["max_cost"] is not None
+    def whole_reply(self, chunks: list[ChatGenerationChunk]) -> list[ChatGenerationChunk]:
+        """Returns the complete reply where none of it was streamed, also if the event stream was not complete.
 
-    def mended_with_end(self, chunks: list[ChatGenerationChunk]) -> list[ChatGenerationChunk]:
-        """The reply for somebody who has seen nothing of it yet: whole, even where the stream was not."""
-        return chunks if self.mended is None else self.mended
+        Args:
+            chunks: What `chunks` gave.
+        """
+        return chunks if self._rebuilt is None else self._rebuilt
 
-    def _turn_options(self, ready: Ready) -> dict[str, Any]:
-        self._approvals.run_in(ready.session_id, lasting=not ready.created)
-        known = {"cost_before": ready.cost_before, "rows_before": ready.rows_before}
-        return {**known, "began": self._began, **self._question.turn_options(self._approvals)}
+    def _turn_options(self, prepared: PreparedTurn) -> dict[str, Any]:
+        """Returns the options of the turn. Servers refuse fields that they do not know: None is not sent."""
+        options, approvals = self._request.options, self._approvals
+        if approvals is not None:
+            approvals.run_in(prepared.session_id, lasting=not prepared.created)
+        return {
+            "began": self._began,
+            "cost_before": prepared.cost_before,
+            "rows_before": prepared.rows_before,
+            "plan_mode": options.plan_mode or None,
+            "thinking_level": options.thinking_level,
+            "max_steps": options.max_steps,
+            "multitask_strategy": options.multitask_strategy,
+            "timeout": self._request.timeout,
+            "permissions": options.permissions if approvals is None else approvals.for_permissions,
+            "on_notification": None if approvals is None else approvals.for_notifications,
+        }
 
     @property
     def _deadline(self) -> float | None:
         """The moment at which the call must be over, on the monotonic clock, or None."""
-        timeout = self._question.timeout
+        timeout = self._request.timeout
         return None if timeout is None else self._began + timeout
 
     def _tidying(self) -> float | None:
@@ -456,45 +500,61 @@ class _Exchange:
         return self._tidy_until
 
     def _is_late(self, error: errors.MixError) -> bool:
-        """True for an error of a request beside the turn that the deadline has cut off."""
+        """True for an error of a request outside of the turn that the deadline has cut off."""
         over = self._deadline is not None and time.monotonic() >= self._deadline
         return over and isinstance(error, errors.MixTimeoutError)
 
     def _run_options(self) -> dict[str, bool]:
-        follow = self._mix.known.supports("tool_results") is not False
-        return {"enabled": self._question.options["emit_tool_runs"], "results_follow": follow}
+        follow = self._mix.server_api.detected.supports("tool_results") is not False
+        return {"enabled": self._request.options.emit_tool_runs, "results_follow": follow}
 
     def _gives_up(self) -> bool:
-        """Whether the turn must be cancelled now, because its graph pauses; once."""
+        """Returns True once: when the turn must be cancelled because its graph pauses."""
         first, self._given_up = not self._given_up, True
         return first
 
-    def _may_be_cleaned(self, ready: Ready) -> bool:
-        """Whether the traces of a turn that was given up may be removed: not under a turn that may still run."""
-        return ready.created or not self._troubles
+    def _attempt(self, flow: Flow[object]) -> Flow[bool]:
+        """Runs a flow of tidying up; what fails in it is noted, and is not what the user is waiting for."""
+        try:
+            yield from flow
+        except errors.MixError as error:
+            self._troubles.append(error)
+            return False
+        return True
+
+    def _clean(self, prepared: PreparedTurn) -> Flow[None]:
+        """Removes the traces of a turn that was given up, unless it may still run."""
+        if prepared.created or not self._troubles:
+            self._cleaned = yield from self._attempt(cleaning(prepared))
+
+    def _check_cost(self, prepared: PreparedTurn) -> Flow[None]:
+        """Ends a turn that has cost too much.
+
+        Raises:
+            MixTurnCancelled: It has.
+        """
+        error = yield from over_cost(self._request, self._prepared or prepared)
+        if error is not None:
+            if self._stream is not None:
+                error.turn = self._stream.result
+            raise error
 
     def _unless_paused(self, error: errors.MixError) -> None:
-        """Raises an error of the turn, unless its graph pauses: that has to be seen, whatever fails besides."""
-        if self._approvals.pause is None:
+        """Raises an error of the turn, unless its graph pauses: the pause must be seen, whatever else fails."""
+        if self._pause is None:
             raise error
         if not isinstance(error, errors.MixTurnError):  # These are how a turn ends that was given up.
             self._troubles.append(error)
 
-    def _raise_pause(self, ready: Ready, pause: BaseException) -> NoReturn:
+    def _raise_pause(self, prepared: PreparedTurn, pause: BaseException) -> NoReturn:
         """Raises the pause, with a note of what could not be tidied up for it."""
         if self._troubles:
-            told = abandoned(ready, self._troubles)
-            pause.add_note(told)
-            _log.warning("%s", told)
+            note = cleanup_note(prepared, self._troubles)
+            pause.add_note(note)
+            _log.warning("%s", note)
         raise pause
 
-    @staticmethod
-    def _check(error: errors.MixError | None, result: TurnResult) -> None:
-        if error is not None:
-            error.turn = result
-            raise error
-
-    def _next(self, message: Ready) -> tuple[list[ChatGenerationChunk], Ready | None]:
+    def _next(self, message: PreparedTurn) -> tuple[list[ChatGenerationChunk], PreparedTurn | None]:
         """Ends a turn, if the reply may lack a call that it has to make.
 
         Returns:
@@ -503,101 +563,109 @@ class _Exchange:
         Raises:
             MixToolCallMissing: It lacks the call, and the agent was reminded.
         """
-        question = self._question
+        request = self._request
         result = self._result or TurnResult(session_id=message.session_id)
         self._results.append(result)
         if len(self._results) > 1:
-            self._result = result = joined(self._results[0], message, result)
-        if not question.lacks_call([]) or (self._writer.gap and self._shown):
+            self._result = result = join_turns(self._results[0], message, result)
+        if not request.lacks_call([]) or (self._writer.gap and self._streaming):
             return [], None
-        chunks = [] if self._writer.stopped else [self._keep(chunk) for chunk in self._writer.end_turn()]
-        writer = self._rewritten()[0] if self._writer.gap else self._writer
-        if not question.lacks_call(writer.called):
+        chunks = [] if self._writer.stopped else list(self._writer.end_turn())
+        if self._kept is not None:
+            self._kept += chunks
+        writer = self._rebuild()[0] if self._writer.gap else self._writer
+        if not request.lacks_call(writer.called):
             return chunks, None
-        if len(self._results) > 1 or question.asked.reminder or self._writer.stopped:
-            raise call_missing(question, result)
+        if len(self._results) > 1 or request.session.reminder or self._writer.stopped:
+            raise call_missing(request, result)
         self._result = None
-        return chunks, reminded(question, message, result)
+        return chunks, prepare_reminder(request, message, result)
 
-    def _rewritten(self) -> tuple[ReplyWriter, list[ChatGenerationChunk]]:
+    def _rebuild(self) -> tuple[ReplyWriter, list[ChatGenerationChunk]]:
         """Writes the reply again from the results of its turns, which are complete where the stream was not."""
-        writer = self._question.writer()
+        writer = self._new_writer()
         chunks: list[ChatGenerationChunk] = []
         for number, result in enumerate(self._results):
             if number:
                 chunks += writer.end_turn()
-            chunks += [c for update in retold(result) for c in writer.write(update)]
+            chunks += [c for update in replay_updates(result) for c in writer.write(update)]
         return writer, [*chunks, *writer.finish()]
 
     def _last(
-        self, ready: Ready, run_manager: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None
+        self, prepared: PreparedTurn, run_manager: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None
     ) -> list[ChatGenerationChunk]:
-        """The end of the reply, once its turn has ended well."""
-        result = self._result or TurnResult(session_id=ready.session_id)
+        """Returns the end of the reply, once its turn has ended well."""
+        result = self._result or TurnResult(session_id=prepared.session_id)
         self._done = not self._writer.stopped
         if self._done:
-            remember(self._question, ready, result)
+            store_position(self._request, prepared, result)
         chunks = list(self._writer.finish())
         if self._writer.gap:
-            if self._shown:
+            if self._streaming:
                 raise gap(result)
-            self._writer, chunks = self._rewritten()
-            self.mended = chunks
-        metadata = metadata_of(self._question, ready, result, self._writer)
+            self._writer, chunks = self._rebuild()
+            self._rebuilt = chunks
+        metadata = metadata_of(self._request, prepared, result, self._writer)
         if self._done:
-            remember(self._question, ready, result, digest=metadata[KEY]["digest"])
+            store_position(self._request, prepared, result, digest=metadata[KEY]["digest"])
         last = self._writer.last(metadata, result.usage)
         if isinstance(last.message, AIMessageChunk):
             report_to_tracers(run_manager, metadata, last.message.usage_metadata)
         chunks.append(last)
-        if self._question.place is not None:
-            self._question.place.keep(self.mended or [*self._kept, *chunks])
+        if self._request.slot is not None:
+            self._request.slot.keep(self._rebuilt or [*(self._kept or []), *chunks])
         return chunks
 
     def _failure(self, error: errors.MixError) -> errors.MixError:
-        """An error as LangChain gets it. Whichever request failed, it tells what is known of the turn."""
+        """Returns an error as LangChain gets it. Whichever request failed, it has what is known of the turn."""
         if self._is_late(error):
-            sent = bool(self._results) or (self._turn_told is not None and self._turn_told.sent)
-            late = expired(self._question.timeout or 0.0, sent=sent)
+            late = expired(self._request.timeout or 0.0, sent=self._sent)
             late.__cause__ = error
             error = late
-        if error.turn is None and self._heard and self._turn_told is not None:
-            error.turn = self._turn_told.result
+        if error.turn is None and self._received and self._stream is not None:
+            error.turn = self._stream.result
         if error.turn is not None:
             error.turn = self._known_of(error.turn)
-        failure = as_model_error(error, sent=self._heard)
+        failure = as_model_error(error, sent=self._received)
         self._keep_failure(failure)
         return failure
 
     def _known_of(self, result: TurnResult) -> TurnResult:
-        """What is known of the call if its last turn, of which this is known, did not end well."""
+        """Returns what is known of the call if its last turn, of which this is known, did not end well."""
         before = self._results[0].messages if self._results else []
         if result.messages[: len(before)] == before:
             return result
         return replace(result, messages=[*before, *result.messages])
 
-    def _forget_unless_done(self) -> None:
-        if self._ready is not None and not self._done and not self._cleaned:
-            remember(self._question, self._ready, None)
+    def _finalize(self) -> Flow[None] | None:
+        """Forgets where the session is unless the call ended well.
 
-    def _to_delete(self) -> str:
-        """The session that is not to be kept, or empty."""
+        Returns:
+            The flow that deletes a session that is not to be kept; None if there is nothing to delete.
+        """
+        prepared = self._prepared
+        if prepared is None:
+            return None
+        if not self._done and not self._cleaned:
+            store_position(self._request, prepared, None)
         if forking.depth() != self._depth:
-            return ""  # The copy of an exchange in a forked process ends; the turn goes on in the parent.
-        ready = self._ready
-        unwanted = ready is not None and ready.created and self._question.options["retention"] == "delete"
-        return ready.session_id if ready is not None and unwanted and self._approvals.pause is None else ""
+            return None  # This is the copy in a forked process, which ends; the turn goes on in the parent.
+        unwanted = prepared.created and self._request.options.retention == "delete"
+        return self._delete(prepared.session_id) if unwanted and self._pause is None else None
 
     @staticmethod
-    def _not_deleted(session_id: str, error: errors.MixError) -> None:
-        _log.warning("Session %s could not be deleted after its call: %s", session_id, error)
+    def _delete(session_id: str) -> Flow[None]:
+        try:
+            yield from deleting(session_id)
+        except errors.MixError as error:
+            _log.warning("Session %s could not be deleted after its call: %s", session_id, error)
 
 
-class Exchange(_Exchange):
-    """An exchange in synchronous code."""
+class TurnExecution(_Execution):
+    """Executes a call in synchronous code."""
 
     def chunks(self, run_manager: CallbackManagerForLLMRun | None) -> Generator[ChatGenerationChunk, None, None]:
-        """Carries it out.
+        """Executes the call.
 
         Args:
             run_manager: Of the model's run, if the caller has it.
@@ -609,106 +677,93 @@ class Exchange(_Exchange):
             MixError: It failed; the error is one of LangChain's model errors too.
             GraphInterrupt: A request of the agent has to be decided first, by the policy "interrupt".
         """
-        if (repeated := self._repeated()) is not None:
-            yield from repeated
+        if (cached := self._cached()) is not None:
+            yield from cached
             return
         self._refuse_retry(run_manager)
         mix = self._mix
         try:
-            self._approvals.recall()
-            self._ready = ready = mix.run(prepare(mix.server_api, self._question.asked), until=self._deadline)
-            yield from self._turns(ready, run_manager)
-            yield from self._last(ready, run_manager)
+            prepared = self._prepare()
+            message: PreparedTurn | None = prepared
+            while message is not None:
+                yield from self._turn(message, run_manager)
+                chunks, message = self._next(message)
+                yield from chunks
+            yield from self._last(prepared, run_manager)
         except errors.MixError as error:
             raise self._failure(error) from error.__cause__
         except BaseException as cause:
             self._keep_abandonment(cause)
             raise
         finally:
-            self._forget_unless_done()
-            if session_id := self._to_delete():
-                try:
-                    mix.run(deleting(session_id), until=self._tidying())
-                except errors.MixError as error:
-                    self._not_deleted(session_id, error)
+            if (deletion := self._finalize()) is not None:
+                mix.run(deletion, until=self._tidying())
 
-    def _turns(self, ready: Ready, run_manager: CallbackManagerForLLMRun | None) -> Iterator[ChatGenerationChunk]:
-        message: Ready | None = ready
-        while message is not None:
-            yield from self._turn(message, run_manager)
-            if self._approvals.pause is not None:
-                self._clean(ready)
-                self._raise_pause(ready, self._approvals.pause)
-            chunks, message = self._next(message)
-            yield from chunks
+    def _prepare(self) -> PreparedTurn:
+        mix = self._mix
+        if self._approvals is not None:
+            self._approvals.recall()
+        self._prepared = mix.run(prepare(mix.server_api, self._request.session), until=self._deadline)
+        return self._prepared
 
-    def _turn(self, ready: Ready, run_manager: CallbackManagerForLLMRun | None) -> Iterator[ChatGenerationChunk]:
-        mix, question = self._mix, self._question
+    def _turn(
+        self, prepared: PreparedTurn, run_manager: CallbackManagerForLLMRun | None
+    ) -> Iterator[ChatGenerationChunk]:
+        mix, request = self._mix, self._request
+        write, costs = self._writing(), request.options.max_cost is not None
         events = CustomEvents(run_manager)
-        self._turn_told = turn = mix.turn(ready.session_id, ready.text, **self._turn_options(ready))
+        self._stream = turn = mix.turn(prepared.session_id, prepared.text, **self._turn_options(prepared))
         with ToolRuns(run_manager, **self._run_options()) as runs, turn:
             try:
                 for update in turn:
-                    self._heard = True
-                    if self._approvals.pause is not None:
-                        if self._gives_up() and not self._cancelled(ready):
+                    self._received = True
+                    if self._approvals is not None and self._approvals.pause is not None:
+                        cancel = self._attempt(cancelling(prepared.session_id)) if self._gives_up() else None
+                        if cancel is not None and not mix.run(cancel, until=self._tidying()):
                             break
                         continue
                     if type(update) is not TextDelta:  # Most of a turn is text, of which only the reply consists.
-                        warn_of_denial(question, update)
-                        runs.hear(update)
-                        events.hear(update)
-                    for chunk in self._writer.write(update):
-                        yield self._keep(chunk)
+                        warn_of_denial(request, update)
+                        runs.handle(update)
+                        events.handle(update)
+                    yield from write(update)
                     if self._writer.stopped:
                         break
-                    if self._costs(update):
-                        asked = over_cost(question, self._ready or ready)
-                        self._check(mix.run(asked, until=self._deadline), turn.result)
+                    if costs and isinstance(update, ToolFinished):
+                        mix.run(self._check_cost(prepared), until=self._deadline)
             except errors.MixError as error:
                 self._unless_paused(error)
         self._result = turn.result
-
-    def _cancelled(self, ready: Ready) -> bool:
-        try:
-            self._mix.run(cancelling(ready.session_id), until=self._tidying())
-        except errors.MixError as error:
-            self._troubles.append(error)
-            return False
-        return True
-
-    def _clean(self, ready: Ready) -> None:
-        if self._may_be_cleaned(ready):
-            try:
-                self._mix.run(cleaning(ready), until=self._tidying())
-            except errors.MixError as error:
-                self._troubles.append(error)
-            else:
-                self._cleaned = True
+        if self._pause is not None:
+            first = self._prepared or prepared
+            mix.run(self._clean(first), until=self._tidying())
+            self._raise_pause(first, self._pause)
 
 
-class AsyncExchange(_Exchange):
-    """An exchange in asynchronous code."""
+class AsyncTurnExecution(_Execution):
+    """Executes a call in asynchronous code."""
 
     async def chunks(
         self, run_manager: AsyncCallbackManagerForLLMRun | None
     ) -> AsyncGenerator[ChatGenerationChunk, None]:
-        """Does what `Exchange.chunks` does, asynchronously."""
-        if (repeated := self._repeated()) is not None:
-            for chunk in repeated:
+        """Does what `TurnExecution.chunks` does, asynchronously."""
+        if (cached := self._cached()) is not None:
+            for chunk in cached:
                 yield chunk
             return
         self._refuse_retry(run_manager)
         mix = self._mix
         try:
-            await self._approvals.arecall()
-            self._ready = ready = await mix.run_async(
-                prepare(mix.server_api, self._question.asked), until=self._deadline
-            )
-            async with Owned(self._turns(ready, run_manager)) as told:
-                async for chunk in told:
+            prepared = await self._prepare()
+            message: PreparedTurn | None = prepared
+            while message is not None:
+                async with Owned(self._turn(message, run_manager)) as turn:
+                    async for chunk in turn:
+                        yield chunk
+                chunks, message = self._next(message)
+                for chunk in chunks:
                     yield chunk
-            for chunk in self._last(ready, run_manager):
+            for chunk in self._last(prepared, run_manager):
                 yield chunk
         except errors.MixError as error:
             raise self._failure(error) from error.__cause__
@@ -716,70 +771,46 @@ class AsyncExchange(_Exchange):
             self._keep_abandonment(cause)
             raise
         finally:
-            self._forget_unless_done()
-            if session_id := self._to_delete():
-                try:
-                    await mix.run_async(deleting(session_id), until=self._tidying())
-                except errors.MixError as error:
-                    self._not_deleted(session_id, error)
+            if (deletion := self._finalize()) is not None:
+                await mix.run_async(deletion, until=self._tidying())
 
-    async def _turns(
-        self, ready: Ready, run_manager: AsyncCallbackManagerForLLMRun | None
-    ) -> AsyncGenerator[ChatGenerationChunk, None]:
-        message: Ready | None = ready
-        while message is not None:
-            async with Owned(self._turn(message, run_manager)) as told:
-                async for chunk in told:
-                    yield chunk
-            if self._approvals.pause is not None:
-                await self._clean(ready)
-                self._raise_pause(ready, self._approvals.pause)
-            chunks, message = self._next(message)
-            for chunk in chunks:
-                yield chunk
+    async def _prepare(self) -> PreparedTurn:
+        mix = self._mix
+        if self._approvals is not None:
+            await self._approvals.arecall()
+        self._prepared = await mix.run_async(prepare(mix.server_api, self._request.session), until=self._deadline)
+        return self._prepared
 
     async def _turn(
-        self, ready: Ready, run_manager: AsyncCallbackManagerForLLMRun | None
+        self, prepared: PreparedTurn, run_manager: AsyncCallbackManagerForLLMRun | None
     ) -> AsyncGenerator[ChatGenerationChunk, None]:
-        mix, question = self._mix, self._question
+        mix, request = self._mix, self._request
+        write, costs = self._writing(), request.options.max_cost is not None
         events = AsyncCustomEvents(run_manager)
-        self._turn_told = turn = mix.turn_async(ready.session_id, ready.text, **self._turn_options(ready))
+        self._stream = turn = mix.turn_async(prepared.session_id, prepared.text, **self._turn_options(prepared))
         async with AsyncToolRuns(run_manager, **self._run_options()) as runs, turn:
             try:
                 async for update in turn:
-                    self._heard = True
-                    if self._approvals.pause is not None:
-                        if self._gives_up() and not await self._cancelled(ready):
+                    self._received = True
+                    if self._approvals is not None and self._approvals.pause is not None:
+                        cancel = self._attempt(cancelling(prepared.session_id)) if self._gives_up() else None
+                        if cancel is not None and not await mix.run_async(cancel, until=self._tidying()):
                             break
                         continue
                     if type(update) is not TextDelta:
-                        warn_of_denial(question, update)
-                        await runs.hear(update)
-                        await events.hear(update)
-                    for chunk in self._writer.write(update):
-                        yield self._keep(chunk)
+                        warn_of_denial(request, update)
+                        await runs.handle(update)
+                        await events.handle(update)
+                    for chunk in write(update):
+                        yield chunk
                     if self._writer.stopped:
                         break
-                    if self._costs(update):
-                        asked = over_cost(question, self._ready or ready)
-                        self._check(await mix.run_async(asked, until=self._deadline), turn.result)
+                    if costs and isinstance(update, ToolFinished):
+                        await mix.run_async(self._check_cost(prepared), until=self._deadline)
             except errors.MixError as error:
                 self._unless_paused(error)
         self._result = turn.result
-
-    async def _cancelled(self, ready: Ready) -> bool:
-        try:
-            await self._mix.run_async(cancelling(ready.session_id), until=self._tidying())
-        except errors.MixError as error:
-            self._troubles.append(error)
-            return False
-        return True
-
-    async def _clean(self, ready: Ready) -> None:
-        if self._may_be_cleaned(ready):
-            try:
-                await self._mix.run_async(cleaning(ready), until=self._tidying())
-            except errors.MixError as error:
-                self._troubles.append(error)
-            else:
-                self._cleaned = True
+        if self._pause is not None:
+            first = self._prepared or prepared
+            await mix.run_async(self._clean(first), until=self._tidying())
+            self._raise_pause(first, self._pause)

@@ -21,7 +21,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ValidationError, WithJsonSchema
 
-from langchain_mix.chat_models.process_state import Place
+from langchain_mix.chat_models.process_state import TaskSlot
 from langchain_mix.errors import MixInputError, MixResumeError
 from langchain_mix.protocol.decisions import ANSWER_SCHEMA, PERMISSION_SCHEMA, read_answer, read_permission
 from langchain_mix.protocol.events import SSENotificationEventData, SSEPermissionEventData
@@ -42,6 +42,7 @@ Notifications = Literal["interrupt"] | Callable[[SSENotificationEventData], Any]
 """How notifications are answered: through LangGraph, by a function, or not at all."""
 
 _log = logging.getLogger("langchain_mix")
+_OF_CLIENT = frozenset({"deny", "allow", "ignore"})
 _SAVER = "__pregel_checkpointer"
 _ASKED = "mix_asked"
 _QUESTION = "mix_notification"
@@ -57,14 +58,14 @@ class Approvals:
     """
 
     def __init__(
-        self, permissions: Permissions, notifications: Notifications = None, place: Place | None = None
+        self, permissions: Permissions, notifications: Notifications = None, slot: TaskSlot | None = None
     ) -> None:
         """Reads the policies.
 
         Args:
             permissions: For permission requests.
             notifications: For notifications.
-            place: Where the call stands in a graph's task, if it runs in one.
+            slot: The position of the call in a graph's task, if it runs in one.
 
         Raises:
             MixInputError: A policy is none of those there are.
@@ -80,8 +81,8 @@ class Approvals:
         self._answers: dict[str, Any] = {}
         self._session = self._lasting = ""
         self._lock = threading.Lock()  # Sub-agents ask in threads of their own.
-        self._questions: list[list[str]] = place.questions if place is not None else [[]]
-        if self._pauses and place is not None and place.reply is not None:
+        self._questions: list[list[str]] = slot.questions if slot is not None else [[]]
+        if self._pauses and slot is not None and slot.reply is not None:
             self._pass_by()
 
     def run_in(self, session_id: str, *, lasting: bool) -> None:
@@ -235,6 +236,22 @@ class Approvals:
             except GraphInterrupt as pause:
                 self.pause = pause
         return None
+
+
+def approvals_for(permissions: Permissions, notifications: Notifications, slot: TaskSlot | None) -> Approvals | None:
+    """Returns the policies of a turn, or None if one of the client's own answers all requests.
+
+    Args:
+        permissions: For permission requests.
+        notifications: For notifications.
+        slot: The position of the call in a graph's task, if it runs in one.
+
+    Raises:
+        MixInputError: A policy is none of those there are.
+    """
+    if notifications is None and isinstance(permissions, str) and permissions in _OF_CLIENT:
+        return None
+    return Approvals(permissions, notifications, slot)
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,7 +65,7 @@ class Recent(Generic[V]):
 
 
 @dataclass(frozen=True, slots=True)
-class Head:
+class SessionHead:
     """The end of a session as this process left it.
 
     Attributes:
@@ -79,13 +79,13 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
-class Claim:
+class SessionClaim:
     """The right of a call to the place where its session stands. It ends with the call at the latest."""
 
     key: Hashable
 
 
-class Claims:
+class SessionClaims:
     """The sessions in which calls of this process run their turns, or are about to. Safe to share between threads.
 
     A session stands where a conversation does until the first call for it sends its message. Of several calls at once,
@@ -94,7 +94,7 @@ class Claims:
 
     def __init__(self) -> None:
         """Starts with none."""
-        self._claims: WeakSet[Claim] = WeakSet()
+        self._claims: WeakSet[SessionClaim] = WeakSet()
         self._lock = threading.Lock()
         self._elsewhere: frozenset[Hashable] = frozenset()
 
@@ -106,7 +106,7 @@ class Claims:
         self._elsewhere = self._elsewhere.union(keys, (claim.key for claim in list(self._claims)))
         self._claims, self._lock = WeakSet(), threading.Lock()
 
-    def take(self, key: Hashable, *, shared: bool = False, in_place: bool = False) -> Claim | None:
+    def take(self, key: Hashable, *, shared: bool = False, in_place: bool = False) -> SessionClaim | None:
         """Claims a session.
 
         Args:
@@ -122,18 +122,18 @@ class Claims:
                 return None
             if not shared and not in_place and key in self._elsewhere:
                 return None
-            claim = Claim(key)
+            claim = SessionClaim(key)
             self._claims.add(claim)
             return claim
 
-    def release(self, claim: Claim | None) -> None:
+    def release(self, claim: SessionClaim | None) -> None:
         """Ends a claim, if there is one. May be called twice."""
         if claim is not None:
             with self._lock:
                 self._claims.discard(claim)
 
 
-Kept = tuple[Any, tuple[str, ...]]
+CachedReply = tuple[Any, tuple[str, ...]]
 """A reply, and the questions that had to be answered for it."""
 
 
@@ -142,12 +142,12 @@ class _Task:
     """One task of a graph: its replies, by what it asked, and of its current execution what is left and was asked."""
 
     execution: Hashable = None
-    replies: dict[str, list[Kept]] = field(default_factory=dict)
-    left: dict[str, deque[Kept]] = field(default_factory=dict)
+    replies: dict[str, list[CachedReply]] = field(default_factory=dict)
+    left: dict[str, deque[CachedReply]] = field(default_factory=dict)
     questions: list[list[str]] = field(default_factory=list)
 
 
-class Replies:
+class ReplyCache:
     """Replies given to tasks of LangGraph graphs, for the case that a task is executed again.
 
     A node that fails after its model call, or is interrupted after it, runs again from its first line and makes the
@@ -166,7 +166,7 @@ class Replies:
         self._tasks.clear()
         self._lock = threading.Lock()
 
-    def place(self, mark: Callable[[], str]) -> Place | None:
+    def slot(self, mark: Callable[[], str]) -> TaskSlot | None:
         """Finds where a call stands in the running task.
 
         Args:
@@ -190,11 +190,11 @@ class Replies:
             left = task.left.get(asked)
             reply, questions = left.popleft() if left else (None, ())
             task.questions.append(list(questions))
-            return Place(task, asked, len(task.questions) - 1, reply)
+            return TaskSlot(task, asked, len(task.questions) - 1, reply)
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class TaskSlot:
     """The place of one call in a task.
 
     Attributes:
@@ -228,24 +228,24 @@ def _execution() -> Any | None:
         return None  # LangGraph: there is no task.
 
 
-HEADS: Final[Recent[Head]] = Recent()
+SESSION_HEADS: Final[Recent[SessionHead]] = Recent()
 """Where this process left a session, by server and session."""
 
-CLAIMS: Final = Claims()
+SESSION_CLAIMS: Final = SessionClaims()
 """Who uses which session now, by server and session."""
 
-THREADS: Final[Recent[str]] = Recent()
+THREAD_SESSIONS: Final[Recent[str]] = Recent()
 """The session of a thread, by server and thread, where ChatMix keeps one for each."""
 
-REPLIES: Final = Replies()
+REPLY_CACHE: Final = ReplyCache()
 """Replies to tasks of this process."""
 
 
 def _renew() -> None:
-    CLAIMS.leave_to_parent(HEADS.keys())
-    HEADS.clear()
-    THREADS.clear()
-    REPLIES.clear()
+    SESSION_CLAIMS.leave_to_parent(SESSION_HEADS.keys())
+    SESSION_HEADS.clear()
+    THREAD_SESSIONS.clear()
+    REPLY_CACHE.clear()
 
 
 forking.renew_in_child(_renew)

@@ -404,13 +404,13 @@ def _listed(keys: Collection[str]) -> str:
 
 
 def _joined(pieces: Iterator[Piece]) -> list[Piece]:
-    joined: list[Piece] = []
+    join_turns: list[Piece] = []
     for piece in pieces:
-        if isinstance(piece, Text) and joined and isinstance(joined[-1], Text):
-            joined[-1] = Text(joined[-1].text + piece.text)
+        if isinstance(piece, Text) and join_turns and isinstance(join_turns[-1], Text):
+            join_turns[-1] = Text(join_turns[-1].text + piece.text)
         else:
-            joined.append(piece)
-    return joined
+            join_turns.append(piece)
+    return join_turns
 
 
 def stop_texts(value: str | Iterable[str] | None) -> tuple[str, ...]:
@@ -505,7 +505,7 @@ DATA_ONLY: Final = "text_is_data"
 
 
 @dataclass(frozen=True, slots=True)
-class Aside:
+class NonDataText:
     """Words that are no part of the data."""
 
     text: str
@@ -546,7 +546,7 @@ class DataReader:
                 yield Text(held)
             yield piece
 
-    def end(self, *, last: bool) -> Iterator[Text | Aside]:
+    def end(self, *, last: bool) -> Iterator[Text | NonDataText]:
         """Ends the current message.
 
         Args:
@@ -558,10 +558,10 @@ class DataReader:
         text = self._taken()
         found = self._schema.find(text) if last else None
         if found is not None:
-            parts = (Aside(found.before), Text(_strict(found.written, found.value)), Aside(found.after))
+            parts = (NonDataText(found.before), Text(_strict(found.written, found.value)), NonDataText(found.after))
             yield from (part for part in parts if part.text.strip())
         elif text:
-            yield Text(text) if last else Aside(text)
+            yield Text(text) if last else NonDataText(text)
 
     def _taken(self) -> str:
         text = "".join(self._held)
@@ -578,11 +578,11 @@ def _strict(written: str, value: object) -> str:
     return written
 
 
-Spoken = Piece | Aside
+Segment = Piece | NonDataText
 """What a reply's text is read as."""
 
 
-class Speech:
+class ReplyParser:
     """Reads the text of one reply, message by message."""
 
     def __init__(
@@ -606,7 +606,7 @@ class Speech:
         self._data = DataReader(data) if data is not None else None
         self.stopped = False
 
-    def hear(self, text: str) -> Iterator[Spoken]:
+    def feed(self, text: str) -> Iterator[Segment]:
         """Takes the next piece of text of the current message."""
         shown, ended = self._cutter.feed(text)
         yield from self._told(self._read(shown))
@@ -614,7 +614,7 @@ class Speech:
             yield from self._rest(last=True)
             self.stopped = True
 
-    def end(self, *, last: bool = False) -> Iterator[Spoken]:
+    def end(self, *, last: bool = False) -> Iterator[Segment]:
         """Ends the current message: what was held back is told.
 
         Args:
@@ -642,18 +642,18 @@ class Speech:
     def _told(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
         return pieces if self._data is None else self._data.feed(pieces)
 
-    def _rest(self, *, last: bool) -> Iterator[Spoken]:
+    def _rest(self, *, last: bool) -> Iterator[Segment]:
         if self._parser is not None:
             yield from self._told(iter(self._parser.finish()))
         if self._data is not None:
             yield from self._data.end(last=last)
 
 
-def speech_for(
+def parser_for(
     stops: Sequence[str],
     tools: Collection[str],
     data: ResponseSchema | None = None,
     parameters: Mapping[str, Collection[str]] = MappingProxyType({}),
-) -> Speech | None:
+) -> ReplyParser | None:
     """The reader for a reply, or None if its text is prose to its end."""
-    return Speech(stops, tools, data, parameters) if stops or tools or data is not None else None
+    return ReplyParser(stops, tools, data, parameters) if stops or tools or data is not None else None

@@ -1,4 +1,4 @@
-"""A call of the model, read: what is asked, and under which conditions.
+"""A call of the model as a value: messages, options, tools.
 
 Owns: what `ChatMix`'s fields, the arguments of a call and the configuration around it mean together.
 Refuses to know: sessions and turns.
@@ -7,7 +7,7 @@ Refuses to know: sessions and turns.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from functools import cache
 from hashlib import blake2b
 from types import MappingProxyType
@@ -17,15 +17,15 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables.config import ensure_config
 from pydantic import TypeAdapter, ValidationError
 
-from langchain_mix.chat_models.content_blocks import ReplyWriter, Version
+from langchain_mix.chat_models.alignment import OnDivergence
+from langchain_mix.chat_models.content_blocks import Version
 from langchain_mix.chat_models.history import digest, kind_of, system_text
 from langchain_mix.chat_models.inputs import standard_messages
 from langchain_mix.chat_models.parameters import read_call
-from langchain_mix.chat_models.permissions import Approvals
-from langchain_mix.chat_models.process_state import REPLIES, THREADS, Place
-from langchain_mix.chat_models.reply_parser import DATA_ONLY, speech_for
+from langchain_mix.chat_models.process_state import REPLY_CACHE, THREAD_SESSIONS, TaskSlot
+from langchain_mix.chat_models.reply_parser import DATA_ONLY
 from langchain_mix.chat_models.response_schema import ResponseSchema
-from langchain_mix.chat_models.session_setup import Asked
+from langchain_mix.chat_models.session_setup import SessionRequest
 from langchain_mix.chat_models.structured_output import response_prompt, response_schema
 from langchain_mix.chat_models.tool_prompt import (
     CALLS_CHECKED,
@@ -44,23 +44,26 @@ if TYPE_CHECKING:
     from langchain_mix.chat_models.chat_model import ChatMix
 
 
-FIELDS: Final = frozenset(
-    {
-        "session_id",
-        "system_prompt",
-        "title",
-        "plan_mode",
-        "thinking_level",
-        "max_steps",
-        "max_cost",
-        "permissions",
-        "on_notification",
-        "on_divergence",
-        "multitask_strategy",
-        "retention",
-        "emit_tool_runs",
-    }
-)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelOptions:
+    """Fields of `ChatMix` as they hold for one call, which may set each of them otherwise; see `ChatMix`."""
+
+    session_id: str | None
+    system_prompt: str | None
+    title: str | None
+    plan_mode: bool
+    thinking_level: str | None
+    max_steps: int | None
+    max_cost: float | None
+    permissions: Any
+    on_notification: Any
+    on_divergence: OnDivergence
+    multitask_strategy: str
+    retention: str
+    emit_tool_runs: bool
+
+
+FIELDS: Final = frozenset(one.name for one in fields(ModelOptions))
 """Fields of `ChatMix` that a single call may set otherwise."""
 TOOL_ARGUMENTS: Final = frozenset(
     {"tools", "tool_choice", "parallel_tool_calls", "strict", "response_format", DATA_ONLY, CALLS_CHECKED}
@@ -69,29 +72,30 @@ SESSION_KEY: Final = "mix_session_id"
 """The key of a runnable's `configurable` that names the session, and the argument of a call that does."""
 THREAD_KEY: Final = "mix_thread_id"
 """The argument of a call that has it run in the session of a thread, whatever `session_per_thread` is."""
+_ARGUMENTS: Final = FIELDS | TOOL_ARGUMENTS | {SESSION_KEY, THREAD_KEY, "thread_id"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
+class ChatRequest:
     """One call of the model.
 
     Attributes:
-        asked: The conversation and what it needs.
+        session: The conversation and the session that it needs.
         options: Fields of the model, as they hold for this call.
         timeout: Seconds the turn may take.
         stops: Texts at which the reply ends.
         tools: Names of the application's tools that it may call.
-        demanded: Those of which it has to call one; none if it need not, or if the caller sees to that.
+        demanded: Those of which it has to call one; none if it need not, or if the caller checks that.
         parameters: The names of the parameters of each of these tools.
         data: The schema of the reply's data, if its text is to be nothing else.
         version: The form of the reply's content.
         thread: The thread that has a session of its own, if there is one.
-        place: Where the call stands in a graph's task, if it runs in one.
+        slot: The position of the call in a graph's task, if it runs in one.
         denied: The tools of whose denial the user was warned, if nobody chose to deny them.
     """
 
-    asked: Asked
-    options: Mapping[str, Any]
+    session: SessionRequest
+    options: ModelOptions
     timeout: float | None
     stops: tuple[str, ...] = ()
     tools: tuple[str, ...] = ()
@@ -100,7 +104,7 @@ class Question:
     data: ResponseSchema | None = None
     version: Version = "v0"
     thread: tuple[str, str] | None = None
-    place: Place | None = field(default=None, compare=False)
+    slot: TaskSlot | None = field(default=None, compare=False)
     denied: set[str] | None = field(default=None, compare=False)
 
     def lacks_call(self, called: Sequence[str]) -> bool:
@@ -108,33 +112,41 @@ class Question:
         return _lacks_call(called, self.demanded)
 
     def mark(self) -> str:
-        """Returns a hash of what is asked: messages and options."""
-        return _mark(self.asked, self.options)
-
-    def writer(self) -> ReplyWriter:
-        """A writer for the reply."""
-        return ReplyWriter(speech_for(self.stops, self.tools, self.data, self.parameters), self.version)
-
-    def approvals(self) -> Approvals:
-        """The policies of this call."""
-        return Approvals(self.options["permissions"], self.options["on_notification"], self.place)
-
-    def turn_options(self, approvals: Approvals) -> dict[str, Any]:
-        """Options of the turn. Servers that do not know one refuse it, so that only what was asked for is sent."""
-        return {
-            "plan_mode": self.options["plan_mode"] or None,
-            "thinking_level": self.options["thinking_level"],
-            "max_steps": self.options["max_steps"],
-            "multitask_strategy": self.options["multitask_strategy"],
-            "timeout": self.timeout,
-            "permissions": approvals.for_permissions,
-            "on_notification": approvals.for_notifications,
-        }
+        """Returns a hash of messages and options."""
+        return _mark(self.session, self.options)
 
 
-def read_question(
-    model: ChatMix, server: str, messages: Sequence[BaseMessage], stop: list[str] | None, kwargs: Mapping[str, Any]
-) -> Question:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Tools:
+    """The application's tools and the response format of a call.
+
+    Attributes:
+        prompts: What the session must be given of them.
+        names: The tools that may be called.
+        demanded: Those of which one has to be called.
+        parameters: The names of the parameters of each tool.
+        data: The schema of the reply's data, if its text is to be nothing else.
+    """
+
+    prompts: tuple[str, ...] = ()
+    names: tuple[str, ...] = ()
+    demanded: tuple[str, ...] = ()
+    parameters: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
+    data: ResponseSchema | None = None
+
+
+_NO_TOOLS: Final = _Tools()
+
+
+def parse_request(
+    model: ChatMix,
+    server: str,
+    messages: Sequence[BaseMessage],
+    stop: list[str] | None,
+    kwargs: Mapping[str, Any],
+    *,
+    version: Version = "v0",
+) -> ChatRequest:
     """Reads a call.
 
     Args:
@@ -143,58 +155,70 @@ def read_question(
         messages: The conversation.
         stop: What LangChain passes for `stop`.
         kwargs: The other arguments.
+        version: The form of the reply's content.
 
     Returns:
-        The question.
+        The request.
 
     Raises:
         MixInputError: An argument is unknown or cannot be honoured.
     """
-    parameters = read_call(model, stop, kwargs, FIELDS | TOOL_ARGUMENTS | {SESSION_KEY, THREAD_KEY, "thread_id"})
+    parameters = read_call(model, stop, kwargs, _ARGUMENTS)
     rest = parameters.rest
     messages = standard_messages(messages)
-    options = {name: _option(model, name, rest) for name in FIELDS}
-    # Those who bind tools by `bind` give them as `bind_tools` takes them.
-    tools = [openai_tool(tool, strict=rest.get("strict")) for tool in rest.get("tools") or ()]
-    choice = normalise_choice(rest.get("tool_choice"), tools)
-    names = tuple(tool_name(tool) for tool in tools)
-    wanted = demanded(choice, names)
-    setup = [
-        options["system_prompt"] or "",
-        system_text(messages),
-        tools_prompt(tools, choice, parallel=rest.get("parallel_tool_calls", True)),
-        response_prompt(rest.get("response_format")),
-    ]
+    options = ModelOptions(**{name: _option(model, name, rest) for name in FIELDS})
+    # A plain call has neither tools nor a format, and nothing of them is built.
+    tools = _NO_TOOLS if rest.keys().isdisjoint(TOOL_ARGUMENTS) else _read_tools(rest)
     pinned, thread_id = _named_session(model, rest)
     thread = None
     if pinned is None and thread_id:
         thread = (server, str(thread_id))
-        pinned = THREADS.get(thread)
-    asked = Asked(
+        pinned = THREAD_SESSIONS.get(thread)
+    setup = [options.system_prompt or "", system_text(messages), *tools.prompts]
+    session = SessionRequest(
         messages=messages,
         setup="\n\n".join(part for part in setup if part),
         server=server,
-        reminder=_reminder(messages, server, wanted),
+        reminder=_reminder(messages, server, tools.demanded),
         pinned=pinned,
-        on_divergence=options["on_divergence"],
-        title=options["title"],
+        on_divergence=options.on_divergence,
+        title=options.title,
         prompt_mode=model.prompt_mode,
         parameters=parameters,
         set_preferences=model.set_preferences,
         max_tokens=model.max_tokens,
     )
-    return Question(
-        asked=asked,
+    return ChatRequest(
+        session=session,
         options=options,
         timeout=parameters.timeout,
         stops=parameters.stop,
-        tools=() if choice == "none" else names,
-        demanded=() if rest.get(CALLS_CHECKED) else wanted,
-        parameters={tool_name(tool): parameter_names(tool) for tool in tools},
-        data=response_schema(rest.get("response_format")) if rest.get(DATA_ONLY) else None,
+        tools=tools.names,
+        demanded=() if rest.get(CALLS_CHECKED) else tools.demanded,
+        parameters=tools.parameters,
+        data=tools.data,
+        version=version,
         thread=thread,
         denied=None if "permissions" in model.model_fields_set or "permissions" in rest else model.denied_tools(),
-        place=REPLIES.place(lambda: _mark(asked, options)),
+        slot=REPLY_CACHE.slot(lambda: _mark(session, options)),
+    )
+
+
+def _read_tools(given: Mapping[str, Any]) -> _Tools:
+    """Reads tools and response format. Who binds tools by `bind` gives them as `bind_tools` takes them."""
+    tools = [openai_tool(tool, strict=given.get("strict")) for tool in given.get("tools") or ()]
+    choice = normalise_choice(given.get("tool_choice"), tools)
+    names = tuple(tool_name(tool) for tool in tools)
+    response_format = given.get("response_format")
+    return _Tools(
+        prompts=(
+            tools_prompt(tools, choice, parallel=given.get("parallel_tool_calls", True)),
+            response_prompt(response_format),
+        ),
+        names=() if choice == "none" else names,
+        demanded=demanded(choice, names),
+        parameters={tool_name(tool): parameter_names(tool) for tool in tools},
+        data=response_schema(response_format) if given.get(DATA_ONLY) else None,
     )
 
 
@@ -222,10 +246,12 @@ def _lacks_call(called: Sequence[str], wanted: Sequence[str]) -> bool:
 
 
 def _reminder(messages: Sequence[BaseMessage], server: str, wanted: Sequence[str]) -> str:
-    """What to say if the conversation ends with an answer of ours that lacks the call it had to make; else nothing.
+    """Returns what to send if the conversation ends with an answer of ours that lacks the call it had to make.
 
-    Sending the last question again would have it answered twice; a session is told what its answer lacks instead.
+    Sending the last question again would have it answered twice; the session is sent what its answer lacks instead.
     """
+    if not wanted:
+        return ""
     last = next((m for m in reversed(messages) if kind_of(m) != "system"), None)
     if not isinstance(last, AIMessage) or not _lacks_call([call["name"] for call in last.tool_calls], wanted):
         return ""
@@ -235,7 +261,7 @@ def _reminder(messages: Sequence[BaseMessage], server: str, wanted: Sequence[str
 
 
 def _option(model: ChatMix, name: str, given: Mapping[str, Any]) -> Any:
-    """A field as it holds for a call, whose own value is checked as that of the object was."""
+    """Returns a field as it holds for a call; the call's own value is checked as that of the object was."""
     if name not in given:
         return getattr(model, name)
     try:
@@ -251,9 +277,10 @@ def _checker(model: type[ChatMix], name: str) -> TypeAdapter[Any]:
     return TypeAdapter(form)
 
 
-def _mark(asked: Asked, options: Mapping[str, Any]) -> str:
-    """A hash of what is asked."""
-    conditions = {k: v for k, v in options.items() if isinstance(v, str | int | float | bool | None)}
-    model = [asked.parameters.provider, asked.parameters.model]
-    told = [digest(asked.messages), asked.setup, asked.server, asked.pinned, model, sorted(conditions.items())]
-    return blake2b(repr(told).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+def _mark(session: SessionRequest, options: ModelOptions) -> str:
+    """Returns a hash of messages and options."""
+    named = ((name, getattr(options, name)) for name in sorted(FIELDS))
+    conditions = [(name, value) for name, value in named if isinstance(value, str | int | float | bool | None)]
+    model = [session.parameters.provider, session.parameters.model]
+    parts = [digest(session.messages), session.setup, session.server, session.pinned, model, conditions]
+    return blake2b(repr(parts).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()

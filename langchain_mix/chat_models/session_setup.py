@@ -35,7 +35,7 @@ from langchain_mix.chat_models.alignment import (
 from langchain_mix.chat_models.history import Rendering, digest, extend, kind_of, said, setup_digest, with_setup
 from langchain_mix.chat_models.inputs import read_inputs
 from langchain_mix.chat_models.parameters import UNNAMED_MODEL, CallParameters, MixParameterWarning
-from langchain_mix.chat_models.process_state import CLAIMS, HEADS, Claim, Head
+from langchain_mix.chat_models.process_state import SESSION_CLAIMS, SESSION_HEADS, SessionClaim, SessionHead
 from langchain_mix.chat_models.tool_prompt import render_tool_results
 from langchain_mix.errors import MixError, MixHistoryDiverged, MixInputError, MixNotFoundError, MixUnsupportedError
 from langchain_mix.pointer import Pointer
@@ -108,7 +108,7 @@ def provider_missing(call: CallParameters) -> MixInputError:
     )
 
 
-def not_honoured(call: CallParameters, detected: ApiKnowledge) -> None:
+def check_honoured(call: CallParameters, detected: ApiKnowledge) -> None:
     """Reports that another model answers than the one that was asked for. Call it before the message is sent.
 
     A model of the object is warned about: `init_chat_model` gives one to every object. One that was asked for in
@@ -139,7 +139,7 @@ def not_honoured(call: CallParameters, detected: ApiKnowledge) -> None:
     warnings.warn(f"{problem} {instead} {hint}", MixParameterWarning, stacklevel=2)
 
 
-def model_told(reported: str, call: CallParameters, *, honoured: bool) -> str:
+def reported_model(reported: str, call: CallParameters, *, honoured: bool) -> str:
     """The name for `response_metadata["model_name"]`.
 
     Args:
@@ -159,13 +159,13 @@ def model_told(reported: str, call: CallParameters, *, honoured: bool) -> str:
     return call.model if honoured and call.model else UNNAMED_MODEL
 
 
-def _same(reported: str, asked: str) -> bool:
+def _same(reported: str, request: str) -> bool:
     """Providers add dates and paths to the names of their models."""
-    return asked.lower() in reported.lower() or reported.lower() in asked.lower()
+    return request.lower() in reported.lower() or reported.lower() in request.lower()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
+class SessionRequest:
     """What a call of the model asks for.
 
     Attributes:
@@ -197,11 +197,11 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ready:
+class PreparedTurn:
     """A session that stands where the conversation does, and the message for it.
 
     Attributes:
-        asked: What it was made for.
+        request: What it was made for.
         plan: How.
         session_id: The session.
         text: The message.
@@ -213,7 +213,7 @@ class Ready:
         claim: Keeps other calls of this process from relying on where the session stands.
     """
 
-    asked: Asked
+    request: SessionRequest
     plan: Plan
     session_id: str
     text: str
@@ -222,7 +222,7 @@ class Ready:
     cost_before: float | None = None
     rows_before: int | None = None
     session_model: str = ""
-    claim: Claim | None = None
+    claim: SessionClaim | None = None
 
     def pointer(self, result: TurnResult, reply: AIMessage) -> Pointer:
         """Where the reply stands, and what it proves.
@@ -238,51 +238,51 @@ class Ready:
             MixHistoryDiverged: It did not, and the call asked for an error then. The reply is in the error's `turn`.
         """
         mismatch = verify(self.plan, result.rows, result.user_message_id) if result.verified else None
-        if mismatch and self.asked.on_divergence == "error":
+        if mismatch and self.request.on_divergence == "error":
             raise _spoiled(mismatch, result)
-        proof = "" if mismatch or not result.verified else extend(digest(self.asked.messages), reply)
+        proof = "" if mismatch or not result.verified else extend(digest(self.request.messages), reply)
         return Pointer(
-            server=self.asked.server,
+            server=self.request.server,
             session_id=self.session_id,
             message_id=result.message_id,
             user_message_id=result.user_message_id,
             row_count=result.row_count,
             digest=proof,
-            setup=setup_digest(self.asked.setup),
+            setup=setup_digest(self.request.setup),
             model=self.session_model,
         )
 
 
-def prepare(server_api: ServerApi, asked: Asked) -> Flow[Ready]:
+def prepare(server_api: ServerApi, request: SessionRequest) -> Flow[PreparedTurn]:
     """Makes a session ready for a call of the model.
 
     Args:
         server_api: What is known of the server.
-        asked: The call.
+        request: The call.
 
     Returns:
         The flow. A turn that goes on where this process left it costs no request; a new session costs one.
     """
-    base = find_base(asked.messages, asked.server)
-    session_id = asked.pinned or (base.pointer.session_id if base is not None else "")
+    base = find_base(request.messages, request.server)
+    session_id = request.pinned or (base.pointer.session_id if base is not None else "")
     # Before anything is known of the session: what is known of it must hold until the message is sent.
     claim = None
     if session_id:
-        in_place = asked.on_divergence in {"error", "rewind"}
-        claim = CLAIMS.take((asked.server, session_id), shared=asked.pinned is not None, in_place=in_place)
+        in_place = request.on_divergence in {"error", "rewind"}
+        claim = SESSION_CLAIMS.take((request.server, session_id), shared=request.pinned is not None, in_place=in_place)
     try:
-        plan, rows_before = yield from _plan(server_api, asked, base, claim)
+        plan, rows_before = yield from _plan(server_api, request, base, claim)
         if not isinstance(plan, Append | Rewind):
-            CLAIMS.release(claim)
-        return (yield from _ready(server_api, asked, plan, rows_before, claim))
+            SESSION_CLAIMS.release(claim)
+        return (yield from _ready(server_api, request, plan, rows_before, claim))
     except BaseException:
-        CLAIMS.release(claim)
+        SESSION_CLAIMS.release(claim)
         raise
 
 
 def _ready(
-    server_api: ServerApi, asked: Asked, plan: Plan, rows_before: int | None, claim: Claim | None
-) -> Flow[Ready]:
+    server_api: ServerApi, request: SessionRequest, plan: Plan, rows_before: int | None, claim: SessionClaim | None
+) -> Flow[PreparedTurn]:
     """Carries out a plan, all but the turn."""
     # Models of the wire are loaded with the client, when a model is first called.
     from langchain_mix.protocol import calls  # noqa: PLC0415
@@ -293,19 +293,19 @@ def _ready(
     text = text_of(replace(plan, messages=inputs.messages), Rendering(tool_results=render_tool_results))
     setup_held, cost_before, session_model = setup_known(plan), None, ""
     if isinstance(plan, New | Replay):
-        session_id, honoured, session_model = yield from _new_session(server_api, asked)
-        rows_before, cost_before, setup_held = 0, 0.0, setup_digest(asked.setup)
+        session_id, honoured, session_model = yield from _new_session(server_api, request)
+        rows_before, cost_before, setup_held = 0, 0.0, setup_digest(request.setup)
     else:
         session_id, session_model = plan.pointer.session_id, plan.pointer.model
-        honoured = bool(session_model) and session_model == asked.parameters.model
+        honoured = bool(session_model) and session_model == request.parameters.model
         if not honoured:
-            honoured = yield from _choose_model(server_api, asked)
+            honoured = yield from _choose_model(server_api, request)
         if isinstance(plan, Rewind):
             yield from ask(calls.rewind_session(session_id, plan.pointer.message_id))
             rows_before = None
         elif isinstance(plan, Fork):
             fork = yield from ask(
-                calls.fork_session(server_api.detected, session_id, plan.message_index, title_of(asked))
+                calls.fork_session(server_api.detected, session_id, plan.message_index, title_of(request))
             )
             session_id, rows_before, cost_before = fork.id, None, 0.0
     created = not isinstance(plan, Append | Rewind)
@@ -317,10 +317,10 @@ def _ready(
         if created:  # Nothing was said in it yet, and nobody knows of it.
             yield from ask(calls.delete_session(session_id))
         raise
-    if setup_digest(asked.setup) != setup_held:
-        text = with_setup(asked.setup, text)
-    return Ready(
-        asked=asked,
+    if setup_digest(request.setup) != setup_held:
+        text = with_setup(request.setup, text)
+    return PreparedTurn(
+        request=request,
         plan=plan,
         session_id=session_id,
         text=text,
@@ -333,14 +333,14 @@ def _ready(
     )
 
 
-def title_of(asked: Asked) -> str:
+def title_of(request: SessionRequest) -> str:
     """Returns the title of a new session: the one that was given, or the beginning of the first human message.
 
     People find a session by it in listings. Mix 0.8 cuts it to 20 characters, and servers may replace it.
     """
-    if asked.title is not None:
-        return asked.title
-    texts = (" ".join(said(m).split()) for m in asked.messages if kind_of(m) == "human")
+    if request.title is not None:
+        return request.title
+    texts = (" ".join(said(m).split()) for m in request.messages if kind_of(m) == "human")
     text = next(filter(None, texts), _UNTITLED)
     if len(text) <= _TITLE:
         return text
@@ -348,7 +348,7 @@ def title_of(asked: Asked) -> str:
     return words or text[:_TITLE]
 
 
-def _new_session(server_api: ServerApi, asked: Asked) -> Flow[tuple[str, bool, str]]:
+def _new_session(server_api: ServerApi, request: SessionRequest) -> Flow[tuple[str, bool, str]]:
     """Makes a session, with the model that was asked for where sessions have one.
 
     Returns:
@@ -356,23 +356,23 @@ def _new_session(server_api: ServerApi, asked: Asked) -> Flow[tuple[str, bool, s
     """
     from langchain_mix.protocol import flows  # noqa: PLC0415  # As above.
 
-    fields: dict[str, Any] = {"title": title_of(asked)}
-    if asked.setup:
-        fields |= {"custom_system_prompt": asked.setup, "prompt_mode": asked.prompt_mode}
-    for route in _routes(server_api, asked):
+    fields: dict[str, Any] = {"title": title_of(request)}
+    if request.setup:
+        fields |= {"custom_system_prompt": request.setup, "prompt_mode": request.prompt_mode}
+    for route in _routes(server_api, request):
         if route.by != "session":
             break
         try:
             session = yield from flows.start_session(server_api, **fields, **route.fields)
         except MixUnsupportedError:
             continue  # The server knows no model of a session, and has done nothing.
-        return session.id, True, asked.parameters.model or ""
-    honoured = yield from _choose_model(server_api, asked)
+        return session.id, True, request.parameters.model or ""
+    honoured = yield from _choose_model(server_api, request)
     session = yield from flows.start_session(server_api, **fields)
     return session.id, honoured, ""
 
 
-def _choose_model(server_api: ServerApi, asked: Asked) -> Flow[bool]:
+def _choose_model(server_api: ServerApi, request: SessionRequest) -> Flow[bool]:
     """Chooses the model where sessions have none, if that may be done.
 
     Raises:
@@ -381,37 +381,39 @@ def _choose_model(server_api: ServerApi, asked: Asked) -> Flow[bool]:
     """
     from langchain_mix.protocol import flows  # noqa: PLC0415  # As above.
 
-    for route in _routes(server_api, asked):
+    for route in _routes(server_api, request):
         if route.by == "preferences":
             try:
                 yield from flows.update_preferences(server_api, **route.fields)
             except MixUnsupportedError:  # Mix next has none; its generation was not known until now.
-                if asked.parameters.provider is None:
-                    raise provider_missing(asked.parameters) from None
+                if request.parameters.provider is None:
+                    raise provider_missing(request.parameters) from None
                 continue
             return True
-    not_honoured(asked.parameters, server_api.detected)
+    check_honoured(request.parameters, server_api.detected)
     return False
 
 
-def _routes(server_api: ServerApi, asked: Asked) -> tuple[Route, ...]:
+def _routes(server_api: ServerApi, request: SessionRequest) -> tuple[Route, ...]:
     return routes_to_model(
-        asked.parameters, server_api.detected, set_preferences=asked.set_preferences, max_tokens=asked.max_tokens
+        request.parameters, server_api.detected, set_preferences=request.set_preferences, max_tokens=request.max_tokens
     )
 
 
-def _plan(server_api: ServerApi, asked: Asked, base: Base | None, claim: Claim | None) -> Flow[tuple[Plan, int | None]]:
+def _plan(
+    server_api: ServerApi, request: SessionRequest, base: Base | None, claim: SessionClaim | None
+) -> Flow[tuple[Plan, int | None]]:
     from langchain_mix.protocol import calls  # noqa: PLC0415  # As above.
     from langchain_mix.protocol.call import ask  # noqa: PLC0415
     from langchain_mix.protocol.turn.transcript import from_messages  # noqa: PLC0415
 
-    messages = [*asked.messages, HumanMessage(asked.reminder)] if asked.reminder else asked.messages
+    messages = [*request.messages, HumanMessage(request.reminder)] if request.reminder else request.messages
     head: str | None = None
     if claim is not None:
-        left = HEADS.get(claim.key)
+        left = SESSION_HEADS.get(claim.key)
         # A pointer is data that anybody may have written. Only a message with the hash that this process made when it
         # left the session shows that the conversation is the session's; a pinned one was chosen by the application.
-        if left is not None and (asked.pinned is not None or _is_end_of(left, base)):
+        if left is not None and (request.pinned is not None or _is_end_of(left, base)):
             head = left.message_id
     elif base is not None:
         head = _NOWHERE  # Another call of this process is about to move the session on.
@@ -421,15 +423,15 @@ def _plan(server_api: ServerApi, asked: Asked, base: Base | None, claim: Claim |
         can = server_api.detected
         plan = align(
             messages,
-            server=asked.server,
+            server=request.server,
             base=base,
             head=head,
             rows=rows,
             same_words=same_words,
             can_fork=can.supports("fork") is not False,
             can_rewind=claim is not None,
-            on_divergence=asked.on_divergence,
-            pinned=asked.pinned,
+            on_divergence=request.on_divergence,
+            pinned=request.pinned,
         )
         if not isinstance(plan, NeedRows):
             return plan, None if rows is None else len(rows)
@@ -441,11 +443,11 @@ def _plan(server_api: ServerApi, asked: Asked, base: Base | None, claim: Claim |
                 continue
         listed = yield from ask(calls.list_messages(plan.session_id))
         head, rows = _NOWHERE if claim is None else head_of(listed), [row.id for row in listed]
-        same_words = base is not None and agrees(from_messages(listed).rows, asked.messages, base, asked.server)
+        same_words = base is not None and agrees(from_messages(listed).rows, request.messages, base, request.server)
 
 
-def _is_end_of(left: Head, base: Base | None) -> bool:
-    return base is not None and bool(left.digest) and left == Head(base.pointer.message_id, base.pointer.digest)
+def _is_end_of(left: SessionHead, base: Base | None) -> bool:
+    return base is not None and bool(left.digest) and left == SessionHead(base.pointer.message_id, base.pointer.digest)
 
 
 _TITLE: Final = 40

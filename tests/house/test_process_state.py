@@ -26,8 +26,8 @@ EMPTY = {"dict", "list", "set", "OrderedDict", "defaultdict", "deque", "Counter"
 SHORT_LIVED = {
     ("chat_models/permissions.py", "Approvals"): "lives as long as one call of the model",
     ("chat_models/model_errors.py", ""): "a cache of classes, which are the same everywhere",
-    ("chat_models/process_state.py", "Claims"): "there is one, which the module renews with the others",
-    ("chat_models/process_state.py", "Replies"): "there is one, which the module renews with the others",
+    ("chat_models/process_state.py", "SessionClaims"): "there is one, which the module renews with the others",
+    ("chat_models/process_state.py", "ReplyCache"): "there is one, which the module renews with the others",
     ("cli/chat/prompts.py", "PromptHandler"): "the command line never forks",
     ("cli/chat/views.py", "Screen"): "the command line never forks",
     (

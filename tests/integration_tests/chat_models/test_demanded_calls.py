@@ -12,7 +12,7 @@ from langchain_core.tools import tool
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from langchain_mix import ChatMix, MixEmulator
-from langchain_mix.chat_models.process_state import HEADS
+from langchain_mix.chat_models.process_state import SESSION_HEADS
 from langchain_mix.emulator import DropEvent, Faults, HttpError, Script, say
 from langchain_mix.errors import MixError, MixInputError, MixTextGap, MixToolCallMissing
 from langchain_mix.pointer import read_pointer
@@ -87,7 +87,7 @@ async def test_one_reminder_brings_the_call(api, mode):
         talk += [message, ToolMessage("Sunny.", tool_call_id=call["id"])]
         free = ChatMix(server_url=server.url, api=api).bind_tools([weather, clock])
         talk.append(free.invoke(talk))
-        HEADS.clear()  # Another process goes by the session's rows.
+        SESSION_HEADS.clear()  # Another process goes by the session's rows.
         talk.append(HumanMessage("Really?"))
         free.invoke(talk)
         assert len(server.state.sessions.listing(include_subagents=False)) == 1

@@ -14,7 +14,7 @@ from langgraph.graph import END, START, MessagesState, StateGraph
 from langgraph.types import Command, RetryPolicy, interrupt
 
 from langchain_mix import ChatMix, MixEmulator
-from langchain_mix.chat_models.process_state import CLAIMS
+from langchain_mix.chat_models.process_state import SESSION_CLAIMS
 from langchain_mix.emulator.agents.base import Text
 from langchain_mix.pointer import read_pointer
 from langchain_mix.protocol.api import CAPABILITIES
@@ -35,7 +35,7 @@ class Echo:
 def server(request):
     with MixEmulator(api=request.param, agent=Echo()) as server:
         yield server
-    assert not CLAIMS._claims
+    assert not SESSION_CLAIMS._claims
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import Command, interrupt
 
 from langchain_mix import ChatMix, MixEmulator
-from langchain_mix.chat_models.process_state import CLAIMS, HEADS
+from langchain_mix.chat_models.process_state import SESSION_CLAIMS, SESSION_HEADS
 from langchain_mix.emulator import CloseConnection, Gate, HttpError, Script, say, turn, use
 from langchain_mix.emulator.agents.base import Text, Wait
 from langchain_mix.errors import MixInputError, MixResumeError
@@ -126,7 +126,7 @@ def test_a_policy_that_raises_denies_and_ends_the_turn():
             ChatMix(server_url=server.url, permissions=decide).invoke("Go")
         assert answers(server) == ["deny"]
         server.wait_idle()
-    assert not CLAIMS._claims
+    assert not SESSION_CLAIMS._claims
 
 
 def test_a_request_that_is_ignored_waits_for_someone_else():
@@ -202,7 +202,7 @@ def test_a_graph_pauses_and_goes_on(api, decision, status):
         assert statuses(reply) == [status]
         assert list(sessions(server).values()) == [["Go"]]
         assert answers(server) == ["deny", "grant" if decision is APPROVE else "deny"]
-    assert not CLAIMS._claims
+    assert not SESSION_CLAIMS._claims
 
 
 @pytest.mark.parametrize("api", GRAPH_APIS)
@@ -521,8 +521,8 @@ async def test_a_pause_in_a_conversation_is_seen_whatever_fails_besides(api, fau
         ((session, _),) = sessions(server).items()
         server.faults.add(faults[0])
         assert files(await go({"messages": [HumanMessage("two")]})) == ["a.md"]
-        assert HEADS.get((server.url, session)) is None
-        assert not CLAIMS._claims
+        assert SESSION_HEADS.get((server.url, session)) is None
+        assert not SESSION_CLAIMS._claims
         (note,) = notes
         assert session in note
         assert "on_divergence" in note
@@ -569,9 +569,9 @@ def test_a_pause_that_is_tidied_up_tells_nothing(caplog):
         graph = troubled_graph(ChatMix(server_url=server.url, permissions="interrupt"), notes, asynchronous=False)
         start(graph, "one")
         ((session, _),) = sessions(server).items()
-        head = HEADS.get((server.url, session))
+        head = SESSION_HEADS.get((server.url, session))
         assert files(start(graph, "two")) == ["a.md"]
-        assert HEADS.get((server.url, session)) == head
+        assert SESSION_HEADS.get((server.url, session)) == head
     assert notes == caplog.messages == []
 
 
@@ -682,7 +682,7 @@ def test_an_approval_for_one_session_is_none_for_another():
         ((session, _),) = sessions(server).items()
         start(graph, "two")
         # Somebody else goes on in the session, so that the turn will be run in another.
-        HEADS.forget((server.url, session))
+        SESSION_HEADS.forget((server.url, session))
         model.client.turn(session, "foreign").run()
         (request,) = request_of(graph.invoke(Command(resume=APPROVE), A))
         assert "grant" not in answers(server), "what was approved is another file"

@@ -13,7 +13,7 @@ from langchain_core.messages import AIMessage, HumanMessage, SystemMessage, Tool
 from langchain_core.messages import messages_to_dict as to_dict
 
 from langchain_mix import ChatMix, MixEmulator
-from langchain_mix.chat_models.process_state import HEADS
+from langchain_mix.chat_models.process_state import SESSION_HEADS
 from langchain_mix.emulator import Script, turn
 from langchain_mix.emulator.agents.base import Text
 from langchain_mix.errors import MixHistoryDiverged
@@ -51,7 +51,7 @@ def session_of(message):
 
 def stored(messages):
     """The messages as another process gets them."""
-    HEADS._entries.clear()
+    SESSION_HEADS._entries.clear()
     return messages_from_dict(json.loads(json.dumps(to_dict(messages))))
 
 
@@ -168,7 +168,7 @@ def test_a_forged_pointer_opens_nothing(case, policy, process):
         before = server.state.rows.of(session_of(victim))
         messages = [*forged(own, victim), HumanMessage("What is my code?")]
         if process == "another":
-            HEADS._entries.clear()
+            SESSION_HEADS._entries.clear()
         if policy == "error":
             with pytest.raises(MixHistoryDiverged):
                 model.invoke(messages)

@@ -22,7 +22,7 @@ from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.graph.message import add_messages
 
 from langchain_mix import ChatMix, MixEmulator
-from langchain_mix.chat_models.process_state import HEADS, THREADS
+from langchain_mix.chat_models.process_state import SESSION_HEADS, THREAD_SESSIONS
 from langchain_mix.emulator import Gate, HttpError, Script, turn
 from langchain_mix.emulator.agents.base import Fail, Request, Text, Wait
 from langchain_mix.errors import MixError, MixHistoryDiverged, MixInputError, MixSessionBusy
@@ -65,8 +65,8 @@ def forking():
 
 def forget():
     """What a new process knows: nothing."""
-    HEADS._entries.clear()
-    THREADS._entries.clear()
+    SESSION_HEADS._entries.clear()
+    THREAD_SESSIONS._entries.clear()
 
 
 def session_of(message):

@@ -187,12 +187,12 @@ def held(rows: list[BackendMessage], calls: dict[str, list[Said]]) -> list[Said]
 
 def read(text: str) -> list[Said]:
     if not text.startswith((history.INTRODUCTION, history.CONTINUATION)):
-        return read_question(text)
+        return parse_request(text)
     parts: list[list[str]] = []
     lines = text.split("\n")
     for number, line in enumerate(lines[1:], 1):
         if line == history.QUESTION:
-            return [read_part(p) for p in parts] + read_question("\n".join(lines[number + 2 :]))
+            return [read_part(p) for p in parts] + parse_request("\n".join(lines[number + 2 :]))
         if line == history.NO_QUESTION:
             return [read_part(p) for p in parts]
         if line.startswith("> "):
@@ -212,7 +212,7 @@ def read_part(part: list[str]) -> Said:
     return ("call", call) if "calls" in speaker else ("tool", f"{call}={text}")
 
 
-def read_question(text: str) -> list[Said]:
+def parse_request(text: str) -> list[Said]:
     found: list[Said] = []
     for piece in text.split("\n\n"):  # The users of these tests leave no blank lines.
         if piece.startswith("<tool_results>"):

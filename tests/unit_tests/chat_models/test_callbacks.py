@@ -137,7 +137,7 @@ def play(updates, failure=None):
     log = Recorder()
     with expected(failure) as raised, ToolRuns(model_run(log)) as runs:
         for update in updates:
-            runs.hear(update)
+            runs.handle(update)
         if failure:
             raise failure
     assert raised is None or raised.value is failure
@@ -150,7 +150,7 @@ async def aplay(updates, failure=None, handler=AsyncRecorder):
     with expected(failure) as raised:
         async with AsyncToolRuns(await async_model_run(log)) as runs:
             for update in updates:
-                await runs.hear(update)
+                await runs.handle(update)
             if failure:
                 raise failure
     assert raised is None or raised.value is failure
@@ -203,9 +203,9 @@ def test_a_result_that_follows_ends_the_run_that_waits_for_it():
     log = Recorder()
     with ToolRuns(model_run(log), results_follow=True) as runs:
         for update in ONE_TOOL[:4]:
-            runs.hear(update)
+            runs.handle(update)
         assert log.shape == ["tool start Bash"]
-        runs.hear(ONE_TOOL[5])
+        runs.handle(ONE_TOOL[5])
         assert log.seen[1:] == [("tool end", "Bash", "a.txt")]
 
 
@@ -214,7 +214,7 @@ def test_a_run_that_waits_in_vain_ends_well_with_the_progress(failure):
     log = Recorder()
     with expected(failure), ToolRuns(model_run(log), results_follow=True) as runs:
         for update in ONE_TOOL[:4]:
-            runs.hear(update)
+            runs.handle(update)
         if failure:
             raise failure
     assert log.seen[1:] == [("tool end", "Bash", "Completed Bash tool in 1s")]
@@ -223,7 +223,7 @@ def test_a_run_that_waits_in_vain_ends_well_with_the_progress(failure):
 def test_a_run_that_fails_ends_at_once():
     log = Recorder()
     with ToolRuns(model_run(log), results_follow=True) as runs:
-        runs.hear(ToolFinished("T1", "Bash", success=False, progress="no"))
+        runs.handle(ToolFinished("T1", "Bash", success=False, progress="no"))
         assert log.shape == ["tool start Bash", "tool error Bash"]
 
 
@@ -315,14 +315,14 @@ def test_every_run_is_closed_when_the_turn_fails_the_innermost_first(failure):
 def chunks(runs):
     with runs:
         for update in ONE_TOOL[:3]:
-            runs.hear(update)
+            runs.handle(update)
             yield update
 
 
 async def achunks(runs):
     async with runs:
         for update in ONE_TOOL[:3]:
-            await runs.hear(update)
+            await runs.handle(update)
             yield update
 
 
@@ -349,7 +349,7 @@ async def test_a_run_whose_start_is_cancelled_is_closed():
 
     async def turn():
         async with AsyncToolRuns(run) as runs:
-            await runs.hear(ONE_TOOL[2])
+            await runs.handle(ONE_TOOL[2])
 
     log, started, go_on = Slow(), asyncio.Event(), asyncio.Event()
     run = await async_model_run(log)
@@ -380,14 +380,14 @@ async def test_a_handler_that_raises_hides_no_other_run(ended):
     log = Strict()
     with pytest.raises(LookupError), ToolRuns(model_run(log)) as runs:
         for update in updates:
-            runs.hear(update)
+            runs.handle(update)
         if not ended:
             raise ValueError
     alog = Strict()
     with pytest.raises(LookupError):
         async with AsyncToolRuns(await async_model_run(alog)) as aruns:
             for update in updates:
-                await aruns.hear(update)
+                await aruns.handle(update)
             if not ended:
                 raise ValueError
     for one in (log, alog):
@@ -398,7 +398,7 @@ async def test_a_handler_that_raises_hides_no_other_run(ended):
 def test_closing_twice_closes_once():
     log = Recorder()
     runs = ToolRuns(model_run(log))
-    runs.hear(ONE_TOOL[2])
+    runs.handle(ONE_TOOL[2])
     runs.close()
     runs.close(ValueError())
     assert log.shape == ["tool start Bash", "tool end Bash"]
@@ -408,7 +408,7 @@ def test_nobody_is_told_when_switched_off():
     log = Recorder()
     with ToolRuns(model_run(log), enabled=False) as runs:
         for update in ONE_TOOL:
-            runs.hear(update)
+            runs.handle(update)
     assert log.seen == []
 
 
@@ -416,12 +416,12 @@ async def test_without_the_models_run_runs_hang_under_the_run_around_it():
     def node(_):
         with ToolRuns() as runs:
             for update in ONE_TOOL:
-                runs.hear(update)
+                runs.handle(update)
 
     async def anode(_):
         async with AsyncToolRuns() as runs:
             for update in ONE_TOOL:
-                await runs.hear(update)
+                await runs.handle(update)
 
     log, alog = Recorder(), Recorder()
     RunnableLambda(node).with_config(run_name="node").invoke(1, {"callbacks": [log]})
@@ -439,9 +439,9 @@ async def test_without_any_run_nobody_is_told():
     register_configure_hook(hook, inheritable=True)
     hook.set(log)  # As global tracing does: handlers, but no run that a tool could belong to.
     with ToolRuns() as runs:
-        runs.hear(ONE_TOOL[2])
+        runs.handle(ONE_TOOL[2])
     async with AsyncToolRuns() as aruns:
-        await aruns.hear(ONE_TOOL[2])
+        await aruns.handle(ONE_TOOL[2])
     assert log.seen == []
 
 
@@ -458,7 +458,7 @@ def test_a_tool_has_the_tags_and_metadata_of_the_run_but_not_the_models_own():
         inheritable_metadata={"langgraph_node": "n", "ls_provider": "mix", "ls_model_type": "chat"},
     )
     with ToolRuns(run) as runs:
-        runs.hear(ONE_TOOL[2])
+        runs.handle(ONE_TOOL[2])
     assert log.meta == (["mine"], {"langgraph_node": "n"})
 
 
@@ -467,7 +467,7 @@ def test_handlers_of_the_model_alone_see_its_subagents_too():
     manager = CallbackManager.configure(None, [log])  # As `ChatMix(callbacks=[…])` gives them: not inheritable.
     with ToolRuns(manager.on_chat_model_start({}, [[HumanMessage("hi")]])[0]) as runs:
         for update in [*TASK, TASK_OVER]:
-            runs.hear(update)
+            runs.handle(update)
     assert "tool start Glob" in log.shape
 
 
@@ -493,11 +493,11 @@ async def test_what_handlers_keep_in_context_is_never_seen_between_chunks():
     keeper.raise_error = True
     with ToolRuns(model_run(keeper)) as runs:
         for update in updates:
-            runs.hear(update)
+            runs.handle(update)
             assert var.get() == "outside"
     async with AsyncToolRuns(await async_model_run(keeper)) as aruns:
         for update in updates:
-            await aruns.hear(update)
+            await aruns.handle(update)
             assert var.get() == "outside"
     assert var.get() == "outside"
     assert keeper.tokens == {}

@@ -104,13 +104,13 @@ class Recorder(BaseCallbackHandler):
 def tell(run_manager=None):
     events = CustomEvents(run_manager)
     for update in UPDATES:
-        events.hear(update)
+        events.handle(update)
 
 
 async def atell(run_manager=None):
     events = AsyncCustomEvents(run_manager)
     for update in UPDATES:
-        await events.hear(update)
+        await events.handle(update)
 
 
 def test_events_say_what_happened():

@@ -18,7 +18,7 @@ from langchain_mix.protocol.turn.updates import (
 
 
 def heard(plan, *updates):
-    return [step for update in updates for step in plan.hear(update)]
+    return [step for update in updates for step in plan.handle(update)]
 
 
 def test_a_run_has_the_call_it_was_told_of():
@@ -41,7 +41,7 @@ def test_a_run_has_the_call_it_was_told_of():
 
 def test_a_step_that_was_not_taken_is_not_counted():
     plan = RunPlan()
-    steps = plan.hear(ToolRunning("T", "Bash", ""))
+    steps = plan.handle(ToolRunning("T", "Bash", ""))
     next(steps)
     steps.close()  # As when a handler raises.
     assert [type(s) for s in heard(plan, ToolRunning("T", "Bash", ""))] == [Start]

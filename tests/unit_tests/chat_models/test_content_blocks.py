@@ -18,12 +18,12 @@ from langchain_mix.chat_models.content_blocks import (
     ReplyWriter,
     finished,
     is_show,
-    retold,
+    replay_updates,
     shown_blocks,
     usage_metadata,
 )
 from langchain_mix.chat_models.history import digest
-from langchain_mix.chat_models.reply_parser import Speech
+from langchain_mix.chat_models.reply_parser import ReplyParser
 from langchain_mix.chat_models.response_schema import ResponseSchema
 from langchain_mix.protocol.turn.updates import (
     Message,
@@ -160,7 +160,7 @@ def test_both_forms_say_the_same(told):
 @given(st.lists(texts, max_size=8))
 def test_a_reader_of_the_text_changes_nothing_where_there_is_nothing_to_read(pieces):
     told = [TextDelta("M1", piece) for piece in pieces]
-    plain, read = written(told), written(told, Speech(["never said"], []))
+    plain, read = written(told), written(told, ReplyParser(["never said"], []))
     assert plain[1].text == read[1].text == plain[0].reply().text == read[0].reply().text
 
 
@@ -186,8 +186,8 @@ def test_what_failed_to_be_shown_is_not_shown():
 
 
 def test_an_output_joins_its_result_or_stands_alone():
-    _, joined = written([ToolFinished("c", "Grep", True, "done"), ToolOutput("c", "r", is_error=False)])
-    (block,) = joined.content
+    _, join_turns = written([ToolFinished("c", "Grep", True, "done"), ToolOutput("c", "r", is_error=False)])
+    (block,) = join_turns.content
     assert (block["output"], block["status"], block["tool_call_id"]) == ("r", "success", "c")
     _, alone = written([ToolOutput("c", "r", is_error=True)])
     (block,) = alone.content
@@ -220,7 +220,7 @@ def test_a_turn_is_told_again_from_its_result():
         session_id="S",
         messages=[Message(id="M1", text="One. ", thinking="Hm.", tool_calls=[call]), Message(id="M2", text="Two.")],
     )
-    _, message = written(retold(result))
+    _, message = written(replay_updates(result))
     assert [b["type"] for b in message.content] == [
         "reasoning",
         "text",
@@ -269,7 +269,7 @@ def test_words_around_data_are_blocks_of_their_own():
         TextDelta("M2", "So: "),
         TextDelta("M2", '{"a": 1} bye'),
     ]
-    writer, message = written(told, Speech(data=FORM))
+    writer, message = written(told, ReplyParser(data=FORM))
     said = [("reasoning", "So: "), ("text", '{"a": 1}'), ("reasoning", " bye")]
     assert kinds(message) == [("reasoning", "Hm."), ("reasoning", "Let me look."), *said]
     assert digest([writer.reply()]) == digest([message])
@@ -278,5 +278,5 @@ def test_words_around_data_are_blocks_of_their_own():
 @pytest.mark.parametrize(("shown_as", "stored_as"), [("M2", "M1"), ("", "M1")])
 def test_a_call_that_is_told_late_does_not_end_the_message_with_the_data(shown_as, stored_as):
     told = [TextDelta(shown_as, '{"a": 1}'), ToolCalled("c1", "Grep", "{}", stored_as)]
-    _, message = written(told, Speech(data=FORM))
+    _, message = written(told, ReplyParser(data=FORM))
     assert kinds(message) == [("text", '{"a": 1}')]

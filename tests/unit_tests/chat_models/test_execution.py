@@ -11,12 +11,20 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langchain_mix import ChatMix, errors
 from langchain_mix.chat_models.alignment import Append, Fork, New, Plan, Rewind
 from langchain_mix.chat_models.content_blocks import ReplyWriter
-from langchain_mix.chat_models.execution import abandoned, cleaning, gap, metadata_of, over_cost, remember
+from langchain_mix.chat_models.execution import (
+    TurnExecution,
+    cleaning,
+    cleanup_note,
+    gap,
+    metadata_of,
+    over_cost,
+    store_position,
+)
 from langchain_mix.chat_models.history import digest
-from langchain_mix.chat_models.process_state import CLAIMS, HEADS, THREADS, Head
-from langchain_mix.chat_models.reply_parser import Speech
-from langchain_mix.chat_models.request import Question, read_question
-from langchain_mix.chat_models.session_setup import Asked, Ready
+from langchain_mix.chat_models.process_state import SESSION_CLAIMS, SESSION_HEADS, THREAD_SESSIONS, SessionHead
+from langchain_mix.chat_models.reply_parser import ReplyParser
+from langchain_mix.chat_models.request import ChatRequest, parse_request
+from langchain_mix.chat_models.session_setup import PreparedTurn, SessionRequest
 from langchain_mix.pointer import KEY, Pointer, read_pointer
 from langchain_mix.protocol.models.sessions import SessionData
 from langchain_mix.protocol.turn.updates import Message, RowRef, TextDelta, TurnResult, Usage
@@ -29,29 +37,31 @@ ROWS = [RowRef("A1", "assistant"), RowRef("U2", "user"), RowRef("A2", "assistant
 
 @pytest.fixture(autouse=True)
 def nothing_is_remembered() -> Iterator[None]:
-    HEADS.put(HEAD, Head("A1"))
+    SESSION_HEADS.put(HEAD, SessionHead("A1"))
     yield
-    HEADS.forget(HEAD)
-    THREADS.forget((SERVER, "t"))
-    assert not CLAIMS._claims
+    SESSION_HEADS.forget(HEAD)
+    THREAD_SESSIONS.forget((SERVER, "t"))
+    assert not SESSION_CLAIMS._claims
 
 
 def append(after: str = "A1") -> Append:
     return Append(messages=(), calls={}, pointer=POINTER, after=after)
 
 
-def question(**given: Any) -> Question:
-    return read_question(ChatMix(server_url=SERVER, session_per_thread=True), SERVER, [HumanMessage("Q")], None, given)
+def question(**given: Any) -> ChatRequest:
+    return parse_request(ChatMix(server_url=SERVER, session_per_thread=True), SERVER, [HumanMessage("Q")], None, given)
 
 
-def ready(plan: Plan | None = None, *, created: bool = False, asked: Asked | None = None, **fields: Any) -> Ready:
-    return Ready(
-        asked=asked or question().asked,
+def ready(
+    plan: Plan | None = None, *, created: bool = False, asked: SessionRequest | None = None, **fields: Any
+) -> PreparedTurn:
+    return PreparedTurn(
+        request=asked or question().session,
         plan=plan or append(),
         session_id="S",
         text="Q",
         created=created,
-        claim=CLAIMS.take(HEAD),
+        claim=SESSION_CLAIMS.take(HEAD),
         **fields,
     )
 
@@ -62,19 +72,33 @@ def result(**fields: Any) -> TurnResult:
 
 
 def writer(*texts: str, **speech: Any) -> ReplyWriter:
-    made = ReplyWriter(Speech(**speech)) if speech else ReplyWriter()
+    made = ReplyWriter(ReplyParser(**speech)) if speech else ReplyWriter()
     for text in texts:
         list(made.write(TextDelta("A2", text)))
     list(made.finish())
     return made
 
 
-def told_of(asked: Question, turn: TurnResult, reply: ReplyWriter, **fields: Any) -> dict[str, Any]:
-    call = ready(asked=asked.asked, **fields)
+def told_of(asked: ChatRequest, turn: TurnResult, reply: ReplyWriter, **fields: Any) -> dict[str, Any]:
+    call = ready(asked=asked.session, **fields)
     try:
         return metadata_of(asked, call, turn, reply)
     finally:
-        CLAIMS.release(call.claim)
+        SESSION_CLAIMS.release(call.claim)
+
+
+def test_options_of_a_turn_that_nobody_set_are_not_sent() -> None:
+    mix: Any = None
+    for given, expected in (
+        ({}, {}),
+        ({"plan_mode": True, "thinking_level": "off"}, {"plan_mode": True, "thinking_level": "off"}),
+    ):
+        made = ready()
+        options = TurnExecution(mix, question(**given), streaming=True)._turn_options(made)
+        SESSION_CLAIMS.release(made.claim)
+        told = {name: options[name] for name in ("plan_mode", "thinking_level", "max_steps", "timeout")}
+        assert {name: value for name, value in told.items() if value is not None} == expected
+        assert (options["permissions"], options["on_notification"]) == ("deny", None)
 
 
 # The last chunk
@@ -121,15 +145,15 @@ def test_a_reply_that_the_session_holds_otherwise_or_not_for_long_proves_nothing
 def test_where_the_session_stands_is_remembered_only_where_it_was_read(
     turn: TurnResult | None, head: str | None
 ) -> None:
-    remember(question(), ready(), turn, digest="D")
-    assert HEADS.get(HEAD) == (None if head is None else Head(head, "D"))
+    store_position(question(), ready(), turn, digest="D")
+    assert SESSION_HEADS.get(HEAD) == (None if head is None else SessionHead(head, "D"))
 
 
 def test_a_thread_keeps_its_session_once_a_turn_has_ended() -> None:
-    remember(question(thread_id="t"), ready(), None)
-    assert THREADS.get((SERVER, "t")) is None
-    remember(question(thread_id="t"), ready(), result())
-    assert THREADS.get((SERVER, "t")) == "S"
+    store_position(question(thread_id="t"), ready(), None)
+    assert THREAD_SESSIONS.get((SERVER, "t")) is None
+    store_position(question(thread_id="t"), ready(), result())
+    assert THREAD_SESSIONS.get((SERVER, "t")) == "S"
 
 
 # What is removed
@@ -170,7 +194,7 @@ def test_a_turn_that_was_given_up_leaves_no_trace(
         assert list(flow) == []
     else:
         assert list(sent(flow)) == calls
-    left = HEADS.get(HEAD)
+    left = SESSION_HEADS.get(HEAD)
     assert (None if left is None else left.message_id) == head
 
 
@@ -179,14 +203,14 @@ def test_what_could_not_be_removed_is_not_taken_for_the_place() -> None:
     next(flow)
     with pytest.raises(errors.MixConnectionError):
         flow.throw(errors.MixConnectionError("Gone."))
-    assert HEADS.get(HEAD) is None
+    assert SESSION_HEADS.get(HEAD) is None
 
 
 @pytest.mark.parametrize("created", [True, False])
 def test_what_is_left_of_a_turn_is_told(created: bool) -> None:
     call = ready(created=created)
-    CLAIMS.release(call.claim)
-    words = abandoned(call, [errors.MixConnectionError("No way.", sent="POST /x", acted="unknown")])
+    SESSION_CLAIMS.release(call.claim)
+    words = cleanup_note(call, [errors.MixConnectionError("No way.", sent="POST /x", acted="unknown")])
     assert "Session S" in words
     assert "No way. Sent: POST /x." in words
     assert ("on_divergence" in words) is not created
@@ -200,7 +224,7 @@ def test_what_is_left_of_a_turn_is_told(created: bool) -> None:
 )
 def test_a_turn_costs_what_its_session_has_cost_since(before: float | None, cost: float, over: bool) -> None:
     call = ready(cost_before=before)
-    CLAIMS.release(call.claim)
+    SESSION_CLAIMS.release(call.claim)
     flow = over_cost(question(max_cost=0.5), call)
     assert str(next(flow)) == "GET /api/sessions/S"
     with pytest.raises(StopIteration) as end:

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from langchain_mix.chat_models.process_state import Claims, Recent, Replies
+from langchain_mix.chat_models.process_state import Recent, ReplyCache, SessionClaims
 
 
 def test_recent_forgets_what_was_used_longest_ago():
@@ -24,7 +24,7 @@ def test_recent_forgets_what_was_used_longest_ago():
 
 
 def test_a_claim_is_one_calls_alone_until_it_is_released():
-    claims = Claims()
+    claims = SessionClaims()
     claim = claims.take("s")
     assert claim is not None
     assert claims.take("s") is None
@@ -36,7 +36,7 @@ def test_a_claim_is_one_calls_alone_until_it_is_released():
 
 
 def test_a_shared_claim_is_always_given_and_keeps_others_away():
-    claims = Claims()
+    claims = SessionClaims()
     first, second = claims.take("s", shared=True), claims.take("s", shared=True)
     claims.release(first)
     assert claims.take("s") is None
@@ -45,7 +45,7 @@ def test_a_shared_claim_is_always_given_and_keeps_others_away():
 
 
 def test_a_claim_ends_with_its_call():
-    claims = Claims()
+    claims = SessionClaims()
     claim = claims.take("s")
     assert claim is not None
     del claim
@@ -62,7 +62,7 @@ def task(monkeypatch):
 
 
 def test_a_later_execution_gets_the_replies_in_order(task):
-    replies = Replies()
+    replies = ReplyCache()
     for text in ("a", "b"):
         replies.place(lambda: "q").keep(text)
     replies.place(lambda: "other").keep("c")
@@ -74,14 +74,14 @@ def test_a_later_execution_gets_the_replies_in_order(task):
 
 
 def test_the_same_execution_gets_none(task):
-    replies = Replies()
+    replies = ReplyCache()
     replies.place(lambda: "q").keep("a")
     assert replies.place(lambda: "q").reply is None
 
 
 def test_a_call_that_failed_has_no_reply_and_no_place(task):
     """The node caught its error and asked again: the reply is that of its first question, next time."""
-    replies = Replies()
+    replies = ReplyCache()
     replies.place(lambda: "q")
     replies.place(lambda: "q").keep("a")
     task.node_attempt = 2
@@ -89,14 +89,14 @@ def test_a_call_that_failed_has_no_reply_and_no_place(task):
 
 
 def test_another_task_gets_none(task):
-    replies = Replies()
+    replies = ReplyCache()
     replies.place(lambda: "q").keep("a")
     task.task_id = "2"
     assert replies.place(lambda: "q").reply is None
 
 
 def test_questions_come_back_with_the_reply_that_needed_them(task):
-    replies = Replies()
+    replies = ReplyCache()
     first = replies.place(lambda: "q")
     first.questions[-1].append("mark")
     first.keep("a")
@@ -107,4 +107,4 @@ def test_questions_come_back_with_the_reply_that_needed_them(task):
 
 
 def test_outside_of_a_task_there_is_no_place():
-    assert Replies().place(lambda: "q") is None
+    assert ReplyCache().place(lambda: "q") is None

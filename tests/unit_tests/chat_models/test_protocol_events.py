@@ -77,8 +77,8 @@ class Scripted(BaseChatModel):
         writer, events = ReplyWriter(), CustomEvents(run_manager)
         with ToolRuns(run_manager) as runs:
             for update in self.updates:
-                runs.hear(update)
-                events.hear(update)
+                runs.handle(update)
+                events.handle(update)
                 yield from writer.write(update)
             if self.failure is not None:
                 raise self.failure
@@ -88,8 +88,8 @@ class Scripted(BaseChatModel):
         writer, events = ReplyWriter(), AsyncCustomEvents(run_manager)
         async with AsyncToolRuns(run_manager) as runs:
             for update in self.updates:
-                await runs.hear(update)
-                await events.hear(update)
+                await runs.handle(update)
+                await events.handle(update)
                 for chunk in writer.write(update):
                     yield chunk
             if self.failure is not None:

@@ -30,10 +30,10 @@ def read(text: str, cuts: Sequence[int] = (), names: Sequence[str] = ("a", "b"))
     bounds = [0, *sorted(cut % (len(text) + 1) for cut in cuts), len(text)]
     for start, end in pairwise(bounds):
         pieces += parser.feed(text[start:end])
-    return joined([*pieces, *parser.finish()])
+    return join_turns([*pieces, *parser.finish()])
 
 
-def joined(pieces: Sequence[Piece]) -> list[Piece]:
+def join_turns(pieces: Sequence[Piece]) -> list[Piece]:
     found: list[Piece] = []
     for piece in pieces:
         last = found[-1] if found else None

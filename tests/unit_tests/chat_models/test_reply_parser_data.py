@@ -8,7 +8,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langchain_mix.chat_models.reply_parser import Aside, CallArguments, CallStarted, DataReader, Speech, Text
+from langchain_mix.chat_models.reply_parser import (
+    CallArguments,
+    CallStarted,
+    DataReader,
+    NonDataText,
+    ReplyParser,
+    Text,
+)
 from langchain_mix.chat_models.response_schema import ResponseSchema
 
 FORM = ResponseSchema.of({"type": "object", "properties": {"a": {"type": "integer"}}, "required": ["a"]})
@@ -29,12 +36,12 @@ def read(*messages: list[Text | CallStarted | CallArguments]) -> list[object]:
         (DATA, [Text(DATA)]),
         (f" {DATA}\n", [Text(DATA)]),
         (f"```json\n{DATA}\n```", [Text(DATA)]),
-        (f"So:\n```json\n{DATA}\n```\nBye", [Aside("So:\n"), Text(DATA), Aside("\nBye")]),
-        (f"So:\n~~~~\n{DATA}\n~~~~", [Aside("So:\n"), Text(DATA)]),
-        (f"So:\n```\n{DATA} x\n```", [Aside("So:\n```\n"), Text(DATA), Aside(" x\n```")]),
-        (f"a {DATA} b", [Aside("a "), Text(DATA), Aside(" b")]),
-        (f'{DATA} and {{"b": 2}}', [Text(DATA), Aside(' and {"b": 2}')]),
-        ('x {"b": 1} y {"b": 2}', [Aside('x {"b": 1} y '), Text('{"b": 2}')]),
+        (f"So:\n```json\n{DATA}\n```\nBye", [NonDataText("So:\n"), Text(DATA), NonDataText("\nBye")]),
+        (f"So:\n~~~~\n{DATA}\n~~~~", [NonDataText("So:\n"), Text(DATA)]),
+        (f"So:\n```\n{DATA} x\n```", [NonDataText("So:\n```\n"), Text(DATA), NonDataText(" x\n```")]),
+        (f"a {DATA} b", [NonDataText("a "), Text(DATA), NonDataText(" b")]),
+        (f'{DATA} and {{"b": 2}}', [Text(DATA), NonDataText(' and {"b": 2}')]),
+        ('x {"b": 1} y {"b": 2}', [NonDataText('x {"b": 1} y '), Text('{"b": 2}')]),
         ("none", [Text("none")]),
         ("[1]", [Text("[1]")]),
         ("", []),
@@ -53,7 +60,7 @@ def test_what_a_strict_reader_cannot_read_is_written_anew() -> None:
 
 
 def test_earlier_messages_are_asides_even_with_data_in_them() -> None:
-    assert read([Text(DATA)], [Text('{"a": '), Text("2}")]) == [Aside(DATA), Text('{"a": 2}')]
+    assert read([Text(DATA)], [Text('{"a": '), Text("2}")]) == [NonDataText(DATA), Text('{"a": 2}')]
 
 
 def test_the_words_of_a_reply_that_calls_are_told_as_they_were_written() -> None:
@@ -75,10 +82,13 @@ def test_nothing_is_lost_but_the_fence_however_the_text_is_cut(before: str, afte
 
 
 def test_stops_and_calls_are_read_before_data() -> None:
-    speech = Speech(["STOP"], ["add"], FORM)
-    assert [*speech.hear(f"So {DATA} ST"), *speech.hear("OP and more")] == [Aside("So "), Text(DATA)]
+    speech = ReplyParser(["STOP"], ["add"], FORM)
+    assert [*speech.handle(f"So {DATA} ST"), *speech.handle("OP and more")] == [NonDataText("So "), Text(DATA)]
     assert speech.stopped
     assert list(speech.end(last=True)) == []
-    speech = Speech((), ["add"], FORM)
-    told = [*speech.hear(f'{DATA}\n<tool_calls>[{{"name": "add", "args": {{}}}}]</tool_calls>'), *speech.end(last=True)]
+    speech = ReplyParser((), ["add"], FORM)
+    told = [
+        *speech.handle(f'{DATA}\n<tool_calls>[{{"name": "add", "args": {{}}}}]</tool_calls>'),
+        *speech.end(last=True),
+    ]
     assert [type(piece) for piece in told] == [Text, CallStarted, CallArguments]

@@ -5,7 +5,14 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langchain_mix.chat_models.reply_parser import CallArguments, CallStarted, InvalidCall, Speech, Text, speech_for
+from langchain_mix.chat_models.reply_parser import (
+    CallArguments,
+    CallStarted,
+    InvalidCall,
+    ReplyParser,
+    Text,
+    parser_for,
+)
 
 CALL = '<tool_calls>[{"name": "add", "args": {"a": 1}}]</tool_calls>'
 
@@ -15,16 +22,16 @@ def said(pieces) -> str:
 
 
 def test_prose_needs_no_reader():
-    assert speech_for([], []) is None
-    assert speech_for(["x"], []) is not None
-    assert speech_for([], ["add"]) is not None
+    assert parser_for([], []) is None
+    assert parser_for(["x"], []) is not None
+    assert parser_for([], ["add"]) is not None
 
 
 @given(st.text("abS", max_size=20), st.lists(st.integers(0, 20), max_size=4))
 def test_how_the_text_is_cut_does_not_matter(text, cuts):
-    speech, pieces, before = Speech(["SS"]), [], 0
+    speech, pieces, before = ReplyParser(["SS"]), [], 0
     for end in [*sorted(min(c, len(text)) for c in cuts), len(text)]:
-        pieces += speech.hear(text[before:end])
+        pieces += speech.feed(text[before:end])
         before = end
     pieces += speech.end()
     assert said(pieces) == text.partition("SS")[0]
@@ -32,28 +39,28 @@ def test_how_the_text_is_cut_does_not_matter(text, cuts):
 
 
 def test_nothing_is_said_after_the_stop():
-    speech = Speech(["STOP"])
-    assert said(speech.hear("One. STOP Two.")) == "One. "
-    assert list(speech.hear("Three.")) == []
+    speech = ReplyParser(["STOP"])
+    assert said(speech.feed("One. STOP Two.")) == "One. "
+    assert list(speech.feed("Three.")) == []
     assert list(speech.end()) == []
 
 
 def test_what_may_have_become_a_stop_is_told_with_its_message():
-    speech = Speech(["STOP"])
-    assert said(speech.hear("One. ST")) == "One. "
+    speech = ReplyParser(["STOP"])
+    assert said(speech.feed("One. ST")) == "One. "
     assert said(speech.end()) == "ST"
-    assert said(speech.hear("OP goes on")) == "OP goes on", "not looked for across messages"
+    assert said(speech.feed("OP goes on")) == "OP goes on", "not looked for across messages"
     assert not speech.stopped
 
 
 def test_a_call_is_read():
-    speech = Speech((), ["add"])
-    pieces = [*speech.hear(f"Hm.\n{CALL}"), *speech.end()]
+    speech = ReplyParser((), ["add"])
+    pieces = [*speech.feed(f"Hm.\n{CALL}"), *speech.end()]
     assert [type(p) for p in pieces] == [Text, CallStarted, CallArguments]
 
 
 def test_a_stop_inside_of_a_call_leaves_no_call():
-    speech = Speech(['"args"'], ["add"])
-    pieces = [*speech.hear(f"Hm.\n{CALL}"), *speech.end()]
+    speech = ReplyParser(['"args"'], ["add"])
+    pieces = [*speech.feed(f"Hm.\n{CALL}"), *speech.end()]
     assert speech.stopped
     assert [type(p) for p in pieces] == [Text, InvalidCall]

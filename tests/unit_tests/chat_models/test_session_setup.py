@@ -19,14 +19,14 @@ from langchain_mix import errors
 from langchain_mix.chat_models.alignment import Append, Fork, New, Replay, Rewind
 from langchain_mix.chat_models.history import digest, setup_digest
 from langchain_mix.chat_models.parameters import UNNAMED_MODEL, CallParameters, MixParameterWarning
-from langchain_mix.chat_models.process_state import CLAIMS, HEADS, Head
+from langchain_mix.chat_models.process_state import SESSION_CLAIMS, SESSION_HEADS, SessionHead
 from langchain_mix.chat_models.session_setup import (
-    Asked,
-    Ready,
+    PreparedTurn,
     Route,
-    model_told,
-    not_honoured,
+    SessionRequest,
+    check_honoured,
     prepare,
+    reported_model,
     routes_to_model,
 )
 from langchain_mix.errors import MixInputError, MixUnsupportedError
@@ -71,26 +71,26 @@ def test_an_unknown_server_is_asked_for_a_session_first():
 
 def test_a_model_of_the_object_is_warned_about_and_one_of_the_call_is_not_traded():
     with pytest.warns(MixParameterWarning, match="'m' cannot be chosen"):
-        not_honoured(MODEL, V0_8)
+        check_honoured(MODEL, V0_8)
     with pytest.raises(MixUnsupportedError, match="'m' cannot be chosen"):
-        not_honoured(CallParameters(model="m", model_is_override=True), UNKNOWN)
+        check_honoured(CallParameters(model="m", model_is_override=True), UNKNOWN)
     with pytest.raises(MixUnsupportedError, match="in a session that was created with another one"):
-        not_honoured(CallParameters(model="m", provider="p", model_is_override=True), NEXT)
+        check_honoured(CallParameters(model="m", provider="p", model_is_override=True), NEXT)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        not_honoured(CallParameters(), V0_8)
+        check_honoured(CallParameters(), V0_8)
 
 
 def test_what_the_server_says_is_told():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert model_told("m-20260101", MODEL, honoured=True) == "m-20260101"
-        assert model_told("other", MODEL, honoured=False) == "other"
-        assert model_told("", MODEL, honoured=True) == "m"
-        assert model_told("", MODEL, honoured=False) == UNNAMED_MODEL
-        assert model_told("", CallParameters(), honoured=True) == UNNAMED_MODEL
+        assert reported_model("m-20260101", MODEL, honoured=True) == "m-20260101"
+        assert reported_model("other", MODEL, honoured=False) == "other"
+        assert reported_model("", MODEL, honoured=True) == "m"
+        assert reported_model("", MODEL, honoured=False) == UNNAMED_MODEL
+        assert reported_model("", CallParameters(), honoured=True) == UNNAMED_MODEL
     with pytest.warns(MixParameterWarning, match="'other' has answered"):
-        assert model_told("other", MODEL, honoured=True) == "other"
+        assert reported_model("other", MODEL, honoured=True) == "other"
 
 
 SERVER = "http://localhost:1"
@@ -99,10 +99,10 @@ ROWS = [("U1", "user"), ("A1", "assistant")]
 
 @pytest.fixture(autouse=True)
 def nothing_is_remembered() -> Iterator[None]:
-    HEADS.forget((SERVER, "S"))
+    SESSION_HEADS.forget((SERVER, "S"))
     yield
-    HEADS.forget((SERVER, "S"))
-    assert not CLAIMS._claims, "a claim outlives its call"
+    SESSION_HEADS.forget((SERVER, "S"))
+    assert not SESSION_CLAIMS._claims, "a claim outlives its call"
 
 
 class Server:
@@ -116,14 +116,14 @@ class Server:
         self.calls: list[str] = []
         self.bodies: list[Mapping[str, Any]] = []
 
-    def run(self, asked: Asked) -> Ready:
+    def run(self, asked: SessionRequest) -> PreparedTurn:
         flow = prepare(self.server_api, asked)
         act: Callable[[], Any] = partial(next, flow)
         try:
             while True:
                 act = self._answered(flow, act())
         except StopIteration as end:
-            ready: Ready = end.value
+            ready: PreparedTurn = end.value
             return ready
 
     def _answered(self, flow: Any, call: Call[Any]) -> Callable[[], Any]:
@@ -172,28 +172,32 @@ def talk(*texts: str, setup: str = "", answer: str = "A1") -> list[BaseMessage]:
     return [*said, *(HumanMessage(text) for text in texts)]
 
 
-LEFT = Head("A1", digest([HumanMessage("Q1"), AIMessage("R1")]))
+LEFT = SessionHead("A1", digest([HumanMessage("Q1"), AIMessage("R1")]))
 
 
-def asked(messages: list[BaseMessage], **fields: Any) -> Asked:
-    return Asked(**{"messages": messages, "setup": "", "server": SERVER} | fields)
+def asked(messages: list[BaseMessage], **fields: Any) -> SessionRequest:
+    return SessionRequest(**{"messages": messages, "setup": "", "server": SERVER} | fields)
 
 
-def held(ready: Ready) -> Ready:
+def held(ready: PreparedTurn) -> PreparedTurn:
     """Ends the call, as its caller does in the end."""
-    CLAIMS.release(ready.claim)
+    SESSION_CLAIMS.release(ready.claim)
     return ready
 
 
 # Which requests
 
 
-@pytest.mark.parametrize("left", [None, LEFT, Head("A1"), Head("A1", "0" * 32), Head("A9", LEFT.digest)])
+@pytest.mark.parametrize(
+    "left", [None, LEFT, SessionHead("A1"), SessionHead("A1", "0" * 32), SessionHead("A9", LEFT.digest)]
+)
 @pytest.mark.parametrize("policy", ["fork", "replay", "rewind", "error"])
 @pytest.mark.parametrize("said", [{"U1": "Q0"}, {"A1": "R0"}, {"U1": ""}, {"A1": ""}, {"U1": "Q1 and more"}])
-def test_a_session_that_says_something_else_is_left_alone(left: Head | None, policy: str, said: dict[str, str]) -> None:
+def test_a_session_that_says_something_else_is_left_alone(
+    left: SessionHead | None, policy: str, said: dict[str, str]
+) -> None:
     if left is not None:
-        HEADS.put((SERVER, "S"), left)
+        SESSION_HEADS.put((SERVER, "S"), left)
     for rows in (ROWS, [*ROWS, ("U2", "user"), ("A2", "assistant")]):
         server = Server("0.7", rows)
         server.texts = said
@@ -218,7 +222,7 @@ def test_a_pinned_session_that_says_something_else_loses_nothing() -> None:
 
 
 def test_a_talk_that_goes_on_where_this_process_left_it_costs_nothing() -> None:
-    HEADS.put((SERVER, "S"), LEFT)
+    SESSION_HEADS.put((SERVER, "S"), LEFT)
     server = Server("0.8")
     ready = held(server.run(asked(talk("Q2"))))
     assert server.calls == []
@@ -246,7 +250,7 @@ def test_another_process_reads_where_the_session_stands() -> None:
 def test_a_session_that_moved_on(version: str, policy: str, plan: type, paths: list[str]) -> None:
     server = Server(version, [*ROWS, ("U2", "user"), ("A2", "assistant")])
     ready = server.run(asked(talk("Q2"), on_divergence=policy))
-    assert bool(CLAIMS._claims) is (plan is Rewind), "a call that goes elsewhere leaves the place to others"
+    assert bool(SESSION_CLAIMS._claims) is (plan is Rewind), "a call that goes elsewhere leaves the place to others"
     held(ready)
     assert server.calls == paths
     assert isinstance(ready.plan, plan)
@@ -264,7 +268,7 @@ def test_the_generation_is_asked_for_only_where_it_decides() -> None:
 
 
 def test_of_two_calls_at_once_only_one_relies_on_the_place() -> None:
-    HEADS.put((SERVER, "S"), LEFT)
+    SESSION_HEADS.put((SERVER, "S"), LEFT)
     first = Server("0.8").run(asked(talk("Q2")))
     server = Server("0.8")
     second = server.run(asked(talk("Q3")))
@@ -290,7 +294,7 @@ def test_a_new_session_is_told_what_it_must_know() -> None:
     [("", "", None), ("Old", "Old", None), ("", "New", "New"), ("Old", "New", "New"), ("Old", "", "(none)")],
 )
 def test_a_session_is_told_again_what_has_changed(knows: str, wanted: str, said: str | None) -> None:
-    HEADS.put((SERVER, "S"), LEFT)
+    SESSION_HEADS.put((SERVER, "S"), LEFT)
     ready = held(Server("0.8").run(asked(talk("Q2", setup=setup_digest(knows)), setup=wanted)))
     if said is None:
         assert ready.text == "Q2"
@@ -308,7 +312,7 @@ def test_a_fork_knows_no_prompt() -> None:
 
 
 def test_a_reminder_is_sent_and_is_no_part_of_the_conversation() -> None:
-    HEADS.put((SERVER, "S"), LEFT)
+    SESSION_HEADS.put((SERVER, "S"), LEFT)
     messages = talk()
     ready = held(Server("0.8").run(asked(messages, reminder="Call it.")))
     assert ready.text == "Call it."
@@ -351,7 +355,7 @@ def test_files_are_named_as_the_server_keeps_them() -> None:
 
 @pytest.mark.parametrize("where", ["new", "appended"])
 def test_a_session_without_its_files_is_left_to_nobody(where: str) -> None:
-    HEADS.put((SERVER, "S"), LEFT)
+    SESSION_HEADS.put((SERVER, "S"), LEFT)
     messages = [HumanMessage([IMAGE])] if where == "new" else [*talk(), HumanMessage([IMAGE])]
     server = Server("0.8", refuses="upload")
     with pytest.raises(errors.MixDefaultError):
@@ -384,8 +388,8 @@ def test_a_model_is_given_to_the_session_where_sessions_have_one() -> None:
 # Pointers
 
 
-def ready_to_append(**fields: Any) -> Ready:
-    HEADS.put((SERVER, "S"), LEFT)
+def ready_to_append(**fields: Any) -> PreparedTurn:
+    SESSION_HEADS.put((SERVER, "S"), LEFT)
     return held(Server("0.8").run(asked(talk("Q2"), **fields)))
 
 
