@@ -6,7 +6,6 @@ Owns: the story of the demo. Refuses to know: anything that a user of the packag
 from __future__ import annotations
 
 import json
-from importlib import resources
 from typing import Any
 
 from langchain_core.messages import AIMessageChunk, BaseMessage, HumanMessage
@@ -16,11 +15,11 @@ from rich.progress import Progress
 from rich.rule import Rule
 
 from langchain_mix.chat_models import ChatMix
+from langchain_mix.cli.serve import DEMO_FILES, demo_file
 from langchain_mix.client import Mix
 from langchain_mix.emulator import MixEmulator
 from langchain_mix.pointer import read_pointer
 
-_FILES = ("sales.csv", "report.md")
 _QUESTIONS = ("Which region has the highest revenue in sales.csv?", "Which toasters were late, according to report.md?")
 _BRANCHES = (("original", "North"), ("fork", "South"))
 _SHOWN_CHARS = 160
@@ -53,9 +52,8 @@ def _upload(console: Console, mix: Mix) -> None:
     console.print(Rule("Files"))
     session = mix.sessions.create(title="Demo files")
     with Progress(console=console, transient=True) as progress:
-        for name in progress.track(_FILES, description="Uploading"):
-            content = resources.files("langchain_mix.cli").joinpath("demo_files", name).read_bytes()
-            info = mix.files.upload_session_file(id=session.id, file={"file_name": name, "content": content})
+        for name in progress.track(DEMO_FILES, description="Uploading"):
+            info = mix.files.upload_session_file(id=session.id, file={"file_name": name, "content": demo_file(name)})
             console.print(f"Uploaded [bold]{escape(info.name)}[/], {info.size} bytes.")
     mix.sessions.delete(id=session.id)
 

@@ -11,19 +11,25 @@ from collections.abc import Iterable, Iterator, Sequence
 from io import TextIOWrapper
 from typing import Any
 
+import typer
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
+from rich.table import Table
+from rich.text import Text
 
+from langchain_mix.errors import MixInputError
 from langchain_mix.protocol.terminal_text import visible, visible_json
 
 __all__ = [
     "SafeConsole",
     "as_json",
+    "confirm",
     "counted",
     "errors_console",
     "is_interactive",
     "one_line",
     "output_console",
+    "show_table",
     "visible",
     "write",
     "write_json",
@@ -93,6 +99,46 @@ def write_json(console: Console, value: Any) -> None:
 def as_json(value: Any) -> str:
     """Returns a value as JSON for people and programs: nothing is lost, and nothing in it steers a terminal."""
     return visible_json(json.dumps(value, ensure_ascii=False, indent=2, default=str)) + "\n"
+
+
+def show_table(
+    console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Sequence[str] = ()
+) -> None:
+    """Shows rows: as a table to people, as lines of cells between tabs to programs.
+
+    Args:
+        console: Where.
+        columns: Names of the columns.
+        rows: The cells.
+        numbers: Columns that are aligned to the right.
+    """
+    if not console.is_terminal:
+        write_rows(console, [columns, *rows])
+        return
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for name in columns:
+        table.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(one_line(cell)) for cell in row))
+    console.print(table)
+
+
+def confirm(question: str, *, way_out: str = "--yes") -> None:
+    """Asks a person; without a terminal, the answer is no.
+
+    Args:
+        question: What is going to be done.
+        way_out: The option that does it without asking.
+
+    Raises:
+        MixInputError: There is no terminal.
+        Abort: The answer was no.
+    """
+    if not is_interactive():
+        raise MixInputError(
+            "This cannot be undone, and there is no terminal to ask in.", hint=f"Say `{way_out}` to do it."
+        )
+    typer.confirm(question, abort=True)
 
 
 def write_rows(console: Console, rows: Iterable[Sequence[str]]) -> None:

@@ -39,6 +39,7 @@ from langchain_mix.protocol.models import (
 T = TypeVar("T")
 
 _INVALID: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY})
+_PREFERENCES: Final = "The store of preferences"
 """Statuses with which a body is refused before anything is done."""
 
 _UNKNOWN_FIELD: Final = re.compile(r'json: unknown field "([^"]+)"')
@@ -170,14 +171,17 @@ def refresh_oauth_tokens(server_api: ServerApi) -> Flow[RefreshOAuthTokensRespon
 
 def get_preferences(server_api: ServerApi) -> Flow[GetPreferencesResponse]:
     """Reads the preferences."""
-    return (yield from _offered(server_api, calls.get_preferences(server_api.detected), "preferences", "Preferences"))
+    return (yield from _offered(server_api, calls.get_preferences(server_api.detected), "preferences", _PREFERENCES))
 
 
 def update_preferences(server_api: ServerApi, **fields: Any) -> Flow[UpdatePreferencesResponse]:
     """Changes preferences; see `calls.update_preferences`."""
     return (
         yield from _offered(
-            server_api, calls.update_preferences(server_api.detected, **fields), "preferences", "Preferences"
+            server_api,
+            calls.update_preferences(server_api.detected, **fields),
+            "preferences",
+            "The store of preferences",
         )
     )
 
@@ -185,15 +189,13 @@ def update_preferences(server_api: ServerApi, **fields: Any) -> Flow[UpdatePrefe
 def get_available_providers(server_api: ServerApi) -> Flow[dict[str, GetAvailableProvidersResponse]]:
     """Lists the providers."""
     return (
-        yield from _offered(
-            server_api, calls.get_available_providers(server_api.detected), "preferences", "Preferences"
-        )
+        yield from _offered(server_api, calls.get_available_providers(server_api.detected), "preferences", _PREFERENCES)
     )
 
 
 def reset_preferences(server_api: ServerApi) -> Flow[ResetPreferencesResponse]:
     """Sets all preferences to defaults."""
-    return (yield from _offered(server_api, calls.reset_preferences(server_api.detected), "preferences", "Preferences"))
+    return (yield from _offered(server_api, calls.reset_preferences(server_api.detected), "preferences", _PREFERENCES))
 
 
 def list_llm_tools(server_api: ServerApi) -> Flow[ListLLMToolsResponse]:

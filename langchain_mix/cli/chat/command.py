@@ -11,11 +11,12 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
+from rich.text import Text
 
 from langchain_mix.cli.connection import ApiOption, HeaderOption, ServerOption, connect
 from langchain_mix.cli.failures import INTERRUPTED, message_of, reported_errors
 from langchain_mix.cli.sessions.queries import complete_session
-from langchain_mix.cli.terminal import errors_console, is_interactive, output_console
+from langchain_mix.cli.terminal import errors_console, is_interactive, output_console, visible
 from langchain_mix.errors import MixConfigurationError, MixInputError
 from langchain_mix.protocol.api import parse_api
 
@@ -68,7 +69,7 @@ def chat(
     ] = True,
     history: Annotated[bool, typer.Option("--history/--no-history", help="Remember what you type in a file.")] = True,
 ) -> None:
-    """Conversation to a Mix agent: streamed answers, its thinking, its tools, questions before it changes something.
+    """Talk to a Mix agent: streamed answers, its thinking, its tools, a prompt before it changes something.
 
     Without a terminal it reads one message from standard input and writes the answer as plain text; tools that need
     a permission are denied then, unless --permissions allow says otherwise. /help in the chat lists its commands.
@@ -130,7 +131,9 @@ def _chat(mix: Mix, options: ChatOptions, message: str | None, session: str | No
         return True
     if session:
         conversation.go_to(mix.sessions.get(id=find_session(mix, session)))
-    return _answer(conversation, message if message is not None else _read_input())
+    if message is not None:
+        return _answer(conversation, message)
+    return _answer(conversation, _read_input(), attach=False)  # An @ in piped text is not meant for this command.
 
 
 def _converse(conversation: Conversation, session: str | None) -> None:
@@ -153,11 +156,14 @@ def _converse(conversation: Conversation, session: str | None) -> None:
         commands.resume(session)
     else:
         conversation.mix.system.get_health()  # A wrong address is reported before anything is typed.
-    console.print("/help lists commands; Ctrl-C cancels a turn, Ctrl-D leaves.", style="dim")
+    console.print(Text(visible(conversation.server()), style="bold"))
+    console.print(
+        Text("@path attaches a file, /help lists commands; Ctrl-C cancels a turn, Ctrl-D leaves.", style="dim")
+    )
     converse(conversation, console=console, keyboard=keyboard, commands=commands, view=view, prompts=prompts)
 
 
-def _answer(conversation: Conversation, text: str) -> bool:
+def _answer(conversation: Conversation, text: str, *, attach: bool = True) -> bool:
     from langchain_mix.cli.chat.prompts import PromptHandler
     from langchain_mix.cli.chat.turns import answer_once
     from langchain_mix.cli.chat.views import Plain
@@ -173,7 +179,7 @@ def _answer(conversation: Conversation, text: str) -> bool:
     else:
         view = Plain(output_console(), notes)
         prompts = PromptHandler(notes, view, conversation.options.permissions)
-    return answer_once(conversation, text, view=view, prompts=prompts, notes=notes)
+    return answer_once(conversation, text, view=view, prompts=prompts, notes=notes, attach=attach)
 
 
 def _read_input() -> str:

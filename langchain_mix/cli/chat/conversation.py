@@ -5,21 +5,29 @@ Owns: the state of a chat, and what can be done with its session. Refuses to kno
 
 from __future__ import annotations
 
+import mimetypes
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import blake2b
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
+from langchain_mix.cli.files import check_upload, name_on_server, replaced_by, uploads
 from langchain_mix.cli.sessions.queries import last_row_kept, rows_up_to
-from langchain_mix.errors import MixInputError
+from langchain_mix.errors import MixError, MixInputError
+from langchain_mix.protocol.api import ALL, ApiKnowledge
 from langchain_mix.protocol.events import SSENotificationEventData, SSEPermissionEventData
 from langchain_mix.protocol.models import BackendMessage, FileInfo, SessionData
 from langchain_mix.protocol.turn.updates import TurnResult
-from langchain_mix.reserved_files import is_reserved
 
 if TYPE_CHECKING:
     from langchain_mix.client import Mix
     from langchain_mix.client._sync_turn import TurnStream
+
+_ATTACHMENT: Final = re.compile(r"""(?<!\S)@(?:"([^"\n]+)"|'([^'\n]+)'|((?:\\ |\S)+))""")
+_ESCAPED: Final = re.compile(r"(?<!\S)\\@")
+_SUFFIX: Final = re.compile(r"\.[A-Za-z0-9]{1,5}\W*$")
 
 Verdict = Callable[[SSEPermissionEventData], bool | None]
 Reply = Callable[[SSENotificationEventData], str | None]
@@ -135,12 +143,12 @@ class Conversation:
 
     def files(self) -> list[FileInfo]:
         """The uploaded files, which all sessions share, without those that this package keeps for itself."""
-        return [f for f in self.mix.files.list_session_files(id=self.current()) if not is_reserved(f.name)]
+        return uploads(self.mix, self.current())
 
     def overwritten(self, path: Path) -> list[str]:
         """The uploaded files that an upload may replace, for all sessions."""
         self.begin()
-        return [f.name for f in self.files() if _on_server(f.name) == _on_server(path.name)]
+        return replaced_by(self.files(), [path.name])
 
     def upload(self, path: Path, progress: Callable[[int, int | None], object]) -> FileInfo:
         """Uploads a file.
@@ -155,9 +163,67 @@ class Conversation:
         Raises:
             MixInputError: It is no file, or its name is one that this package keeps for itself.
         """
-        if is_reserved(path.name):
-            raise MixInputError(f"{path.name} is a name that checkpoints use.", hint="Rename the file.")
+        check_upload(path)
         return self.mix.files.upload_session_file(id=self.begin(), file=path, progress=progress)
+
+    def attach(self, text: str, attached: Callable[[FileInfo], object]) -> str:
+        """Uploads the files that a message names as `@path`, and puts references to them in their place.
+
+        Args:
+            text: The message. A backslash in front of an `@` keeps it as it is.
+            attached: Called with each file as the server has it.
+
+        Returns:
+            The message to send.
+
+        Raises:
+            MixInputError: There is no such file.
+            MixError: It could not be uploaded.
+        """
+        pieces: list[str] = []
+        at = 0
+        for found in _ATTACHMENT.finditer(text):
+            path, end = _attached_path(found, text)
+            if path is None:
+                continue
+            info = self._attach(path)
+            attached(info)
+            pieces += [text[at : found.start()], _reference(info.name, path)]
+            at = end
+        return _ESCAPED.sub("@", "".join([*pieces, text[at:]]))
+
+    def _attach(self, path: Path) -> FileInfo:
+        """Uploads a file. Another file of its name stays: uploads belong to all sessions."""
+        check_upload(path)
+        named, content = path.name, path.read_bytes()
+        session_id = self.begin()
+        files = {name_on_server(file.name): file for file in self.files()}
+        if name_on_server(named) in files:
+            named = f"{path.stem}-{blake2b(content, digest_size=4).hexdigest()}{path.suffix}"
+            if (same := files.get(name_on_server(named))) is not None:
+                return same
+        return self.mix.files.upload_session_file(id=session_id, file=content, file_name=named)
+
+    def server(self) -> str:
+        """Returns the server, its API generation and its model in one line, as far as they can be read."""
+        generations = sorted(self._generations(), key=ALL.index)
+        api = f"API {' or '.join(generations)}" if len(generations) < len(ALL) else "API not known yet"
+        try:
+            model = self.model()
+        except MixError:  # The line is for information; what a turn needs is read again and reported then.
+            model = ""
+        return " · ".join(filter(None, (self.mix.server_url, api, f"model {model}" if model else "")))
+
+    def _generations(self) -> ApiKnowledge:
+        if self.mix.api is not None:
+            return self.mix.known
+        from langchain_mix.cli.doctor.checks import detect_generation  # noqa: PLC0415  # Only where it is not known.
+
+        try:
+            sessions = self.mix.sessions.list()
+            return detect_generation(self.mix, next((one.id for one in sessions), None))[0]
+        except MixError:
+            return self.mix.known
 
     def model(self) -> str:
         """Returns the model that answered last; without one the server's preferred one. Empty if unknown."""
@@ -167,13 +233,30 @@ class Conversation:
         return (preferences.main_agent_model or "") if preferences is not None else ""
 
 
-def _on_server(name: str) -> str:
-    """Returns the name as a server may rewrite it: white space and inner dots become `_`, and one of them is enough."""
-    base, dot, suffix = name.rpartition(".")
-    if not base:
-        base, dot, suffix = name, "", ""
-    plain = "_".join(base.replace(".", " ").replace("_", " ").split())
-    return f"{plain}{dot}{suffix}"
+def _attached_path(found: re.Match[str], text: str) -> tuple[Path | None, int]:
+    """Returns the file of an `@path` and where that ends in the text; None if it is no file and does not look like one.
+
+    Raises:
+        MixInputError: It looks like a file, and there is none.
+    """
+    quoted = found[1] or found[2]
+    typed, end = quoted or found[3].replace("\\ ", " "), found.end()
+    path = Path(typed).expanduser()
+    if not quoted and not path.is_file():  # A full stop or a bracket may belong to the sentence.
+        shorter = typed.rstrip(".,;:!?)]}")
+        end -= len(typed) - len(shorter)
+        path = Path(shorter).expanduser()
+    if path.is_file():
+        return path, end
+    if "\n" not in text and (quoted or "/" in typed or _SUFFIX.search(typed)):
+        raise MixInputError(f"There is no file {path}.", hint=f"Write \\@{typed} to send it as text.")
+    return None, end
+
+
+def _reference(name: str, path: Path) -> str:
+    from langchain_mix.chat_models.inputs import reference  # noqa: PLC0415  # Loads LangChain.
+
+    return reference(name, mimetypes.guess_type(path.name)[0] or "", label="" if name == path.name else path.name)
 
 
 Permissions = Literal["ask", "deny", "allow"]

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import sys
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
@@ -21,9 +23,11 @@ from prompt_toolkit.history import FileHistory, History, InMemoryHistory
 from prompt_toolkit.input import Input
 from prompt_toolkit.input.typeahead import clear_typeahead
 from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+from prompt_toolkit.keys import Keys
 from prompt_toolkit.output import Output
 
 _APP: Final = "langchain-mix"
+_ATTACHED: Final = re.compile(r"(?<!\S)@([^\s\"']*)$")
 
 
 class Keyboard:
@@ -74,13 +78,14 @@ class Keyboard:
         """
         return self._session.prompt(prompt).replace("\\\n", "\n")
 
-    def ask(self, question: str, seconds: float | None = None, *, fresh: bool = True) -> str | None:
+    def ask(self, question: str, seconds: float | None = None, *, fresh: bool = True, keys: str = "") -> str | None:
         """Asks something. May be called in any thread, while nothing else reads.
 
         Args:
             question: The text in front of the answer.
-            seconds: How long to wait, or None for any time.
+            seconds: How long to wait, or None for any time. The seconds that are left are shown.
             fresh: Forget what was typed before the question was seen: it is no answer to it.
+            keys: Letters of which one is the answer as soon as it is pressed; empty for a line that ends with Enter.
 
         Returns:
             The answer, or None if none came in time.
@@ -89,7 +94,18 @@ class Keyboard:
             KeyboardInterrupt: Ctrl-C.
             EOFError: Ctrl-D.
         """
-        session: PromptSession[str] = PromptSession(input=self._keys, output=self._screen)
+        end = None if seconds is None else time.monotonic() + seconds
+
+        def shown() -> str:
+            left = "" if end is None else f"({max(end - time.monotonic(), 0):.0f} s left) "
+            return question + left
+
+        session: PromptSession[str] = PromptSession(
+            input=self._keys,
+            output=self._screen,
+            key_bindings=_one_of(keys) if keys else None,
+            refresh_interval=0 if end is None else 1,
+        )
 
         if fresh:
             _forget_typed(session.app.input)
@@ -99,7 +115,7 @@ class Keyboard:
         async def typed() -> str | None:
             nonlocal left
             try:
-                return await session.prompt_async(question)
+                return await session.prompt_async(shown)
             except KeyboardInterrupt:  # A task would raise it here, and again when the program ends.
                 left = True
                 return None
@@ -120,11 +136,31 @@ class Keyboard:
         try:
             said, fresh = "", True
             while said not in {"y", "yes", "n", "no"}:
-                said = (self.ask(f"{question} [y/n] ", fresh=fresh) or "").strip().lower()
+                said = (self.ask(f"{question} [y/n] ", fresh=fresh, keys="yn") or "").strip().lower()
                 fresh = False
             return said.startswith("y")
         except (KeyboardInterrupt, EOFError):
             return False
+
+
+def _one_of(keys: str) -> KeyBindings:
+    """Returns bindings with which one of these letters is the answer, and any other key is none."""
+    bindings = KeyBindings()
+
+    def _ignore(_: KeyPressEvent) -> None:
+        return
+
+    for key in (Keys.Any, Keys.Enter, Keys.BracketedPaste):
+        bindings.add(key)(_ignore)
+
+    def _answer(event: KeyPressEvent) -> None:
+        letter = event.key_sequence[0].key.lower()
+        event.current_buffer.insert_text(letter)
+        event.app.exit(result=letter)
+
+    for letter in {*keys.lower(), *keys.upper()}:
+        bindings.add(letter)(_answer)
+    return bindings
 
 
 def _forget_typed(keys: Input) -> None:
@@ -183,7 +219,7 @@ def _bindings() -> KeyBindings:
 
 
 class _Commands(Completer):
-    """Completes slash commands, and paths behind those that take one."""
+    """Completes slash commands, paths behind those that take one, and attached files."""
 
     def __init__(self, commands: Mapping[str, str]) -> None:
         self._commands = {usage.partition(" ")[0]: does for usage, does in commands.items()}
@@ -192,6 +228,9 @@ class _Commands(Completer):
     def get_completions(self, document: Document, complete_event: CompleteEvent) -> Iterable[Completion]:
         typed = document.text_before_cursor
         name, space, argument = typed.partition(" ")
+        if (attached := _ATTACHED.search(typed)) is not None:
+            yield from self._paths.get_completions(Document(attached[1], len(attached[1])), complete_event)
+            return
         if not typed.startswith("/") or "\n" in typed:
             return
         if not space:

@@ -6,10 +6,12 @@ Refuses to know: keyboards and screens; it is given both.
 
 from __future__ import annotations
 
+import re
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import AbstractContextManager
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 from rich.console import Console
 from rich.panel import Panel
@@ -26,15 +28,17 @@ PERMISSION_SECONDS: Final = 29.0
 """Mix denies by itself after 30 s, and says the same to a grant that comes later. Who waits less long never lies."""
 
 _ASKED_CHARS: Final = 200
+_NAME_CHARS: Final = 40
 
 
 class Ask(Protocol):
     """Asks the user something."""
 
-    def __call__(self, question: str, seconds: float | None, *, fresh: bool) -> str | None:
-        """Asks for so many seconds; None if no answer came. What was typed before a fresh question is no answer to it.
+    def __call__(self, question: str, seconds: float | None, *, fresh: bool, keys: str = "") -> str | None:
+        """Asks for so many seconds, and shows how many are left; None if no answer came.
 
-        Raises KeyboardInterrupt or EOFError if the user leaves.
+        What was typed before a fresh question is no answer to it. With keys, pressing one of them is the answer,
+        without Enter. Raises KeyboardInterrupt or EOFError if the user leaves.
         """
         ...
 
@@ -99,20 +103,22 @@ class PromptHandler:
             return self._decide(self._ask, request.tool_name)
 
     def _decide(self, ask: Ask, tool: str) -> bool | None:
-        question = f"Allow it? y: yes, n: no, a: yes, always for {visible(tool) or 'this tool'} in this chat "
+        named = one_line(tool, _NAME_CHARS) or "this tool"
+        question = f"Allow it? [y] yes  [n] no  [a] yes, and always {named} in this chat "
         asking = _Prompt(ask, self._seconds)
         while True:
-            said = asking.answer(question)
+            said = asking.answer(question, keys="yna")
             if said is None:
                 self._report(f"No answer within {self._seconds:g} s: the server denies it.")
                 return None
             if said.strip().lower() in {"a", "always"}:
                 self._always.add(tool)
+                self._report(f"Allowed, and {named} is not asked about again in this chat.")
                 return True
             decided = word_of_decision(said)
             if decided is not None:
                 return decided
-            self._report("Answer y, n or a, then Enter.")
+            self._report("Press y, n or a.")
 
     def notification(self, note: SSENotificationEventData) -> str | None:
         """Shows a notification and gets its answer.
@@ -154,20 +160,39 @@ class PromptHandler:
 
 
 def permission_panel(request: SSEPermissionEventData) -> Panel:
-    """All that is known of what a tool wants. Nothing is cut: it is decided on."""
-    body = Text()
-    for name, value in (
-        ("Action", request.action),
-        ("What", request.description),
-        ("Where", request.path),
-    ):
-        if value:
-            body.append(f"{name}: ", style="bold").append(visible(value) + "\n")
-    if arguments := readable(request.params):
-        body.append("With:\n", style="bold").append("\n".join(f"    {line}" for line in arguments.split("\n")))
-    body.rstrip()
+    """Returns all that is known of what a tool wants, each fact once. Nothing is cut: it is decided on."""
+    about = request.description or request.action
+    parts = [Text(visible(about))] if about else []
+    params: Any = request.params
+    values = params if isinstance(params, Mapping) else {}
+    if request.action and not _says(f"{about} {request.tool_name}", request.action):
+        parts.append(Text("Action: ", style="bold").append(visible(request.action), style="not bold"))
+    if request.path and not _says(" ".join([about, *map(str, values.values())]), request.path, inside=True):
+        parts.append(Text("Where: ", style="bold").append(visible(request.path), style="not bold"))
+    diff = values.get("diff")
+    if values:
+        params = {name: value for name, value in values.items() if name != "diff" and not _says(about, value)}
+    if arguments := readable(params):
+        parts += [Text("With:", style="bold"), *(Text(f"    {line}") for line in arguments.split("\n"))]
+    if diff:
+        parts.append(diff_text(str(diff)))
     title = Text("The agent asks to run ").append(visible(request.tool_name) or "a tool", style="bold")
-    return Panel(body, title=title, title_align="left", border_style="yellow")
+    return Panel(Text("\n").join(parts), title=title, title_align="left", border_style="yellow")
+
+
+def diff_text(diff: str) -> Text:
+    """Returns a unified diff in the colours of one."""
+    styles = {"+": "green", "-": "red", "@": "cyan"}
+    lines = [Text(line, style=styles.get(line[:1], "")) for line in visible(diff).rstrip("\n").split("\n")]
+    return Text("\n").join(lines)
+
+
+def _says(text: str, value: object, *, inside: bool = False) -> bool:
+    """True when a text contains a value as a whole word; with `inside`, also as a directory in a longer path."""
+    if not isinstance(value, str) or not value.strip():
+        return False
+    end = r"(?![^\s\"'`),;:/\\])" if inside else r"(?![^\s\"'`),;])"
+    return re.search(rf"(?<![^\s\"'`(]){re.escape(value)}{end}", text, re.IGNORECASE) is not None
 
 
 def notification_panel(note: SSENotificationEventData) -> Panel:
@@ -187,12 +212,12 @@ class _Prompt:
         self._end = None if seconds is None else time.monotonic() + seconds
         self._fresh = True
 
-    def answer(self, question: str) -> str | None:
+    def answer(self, question: str, *, keys: str = "") -> str | None:
         left = None if self._end is None else self._end - time.monotonic()
         if left is not None and left <= 0:
             return None
         try:
-            return self._ask(question, left, fresh=self._fresh)
+            return self._ask(question, left, fresh=self._fresh, keys=keys)
         except (KeyboardInterrupt, EOFError):
             # An exception of this kind is carried from whichever thread asks to the turn, which ends then.
             raise MixTurnCancelled("You left the agent's question, which denies it.", acted="yes") from None

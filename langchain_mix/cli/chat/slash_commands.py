@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 from rich.text import Text
 
 from langchain_mix.cli.chat.conversation import Conversation
 from langchain_mix.cli.chat.views import readable
+from langchain_mix.cli.files import progress_of
 from langchain_mix.cli.sessions.queries import exchanges_of, find_session, last_row_kept
 from langchain_mix.cli.sessions.views import Format, save, show_head, show_transcript, written
 from langchain_mix.cli.terminal import counted, one_line, visible
@@ -119,8 +119,8 @@ class Commands:
             table.add_row(Text(usage, style="bold"), does)
         self._console.print(table)
         self._console.print(
-            "Enter sends, Alt-Enter or a backslash at the end begins another line. Ctrl-C cancels a running turn; on "
-            "an empty line it leaves.",
+            "@path attaches a file or a picture. Enter sends; Alt-Enter or a backslash at the end begins another line. "
+            "Ctrl-C cancels a running turn; on an empty line it leaves.",
             style="dim",
         )
 
@@ -174,12 +174,7 @@ class Commands:
         if there and not self._keyboard.confirm(f"Replace {visible(', '.join(there))} for all sessions?"):
             self._console.print("Nothing was uploaded.")
             return
-        with Progress(console=self._console, transient=True) as progress:
-            task = progress.add_task("Uploading", total=None)
-
-            def moved(done: int, total: int | None) -> None:
-                progress.update(task, completed=done, total=total)
-
+        with progress_of(f"Uploading {path.name}") as moved:
             info = self._conversation.upload(path, moved)
         self._console.print(Text(f"Uploaded as {visible(info.name)}, {info.size:,} bytes."))
 

@@ -21,6 +21,7 @@ from langchain_mix.cli.failures import report_error
 from langchain_mix.cli.sessions.views import money
 from langchain_mix.cli.terminal import counted, visible
 from langchain_mix.errors import MixError, MixTurnCancelled
+from langchain_mix.protocol.models import FileInfo
 from langchain_mix.protocol.turn.updates import TurnResult, Update
 
 
@@ -53,6 +54,7 @@ def run_turn(
     view: TurnView,
     prompts: PromptHandler,
     notes: Console,
+    attach: bool = True,
     clock: Callable[[], float] = time.monotonic,
 ) -> TurnResult | None:
     """Sends a message and shows what becomes of it.
@@ -63,6 +65,7 @@ def run_turn(
         view: Shows the turn.
         prompts: Answers what the agent asks.
         notes: Where it is reported how the turn ended.
+        attach: Whether `@path` in the text names a file to upload.
         clock: Returns the time, in seconds.
 
     Returns:
@@ -76,7 +79,8 @@ def run_turn(
     interrupts = Interrupts()
     with interrupts:
         try:
-            turn = conversation.say(text, permissions=prompts.permission, on_notification=prompts.notification)
+            message = conversation.attach(text, lambda info: notes.print(_attached(info))) if attach else text
+            turn = conversation.say(message, permissions=prompts.permission, on_notification=prompts.notification)
             with view, turn:
                 for update in turn:
                     view.show(update)
@@ -92,6 +96,10 @@ def run_turn(
     for line in warnings(turn.result):
         notes.print(Text(line, style="yellow"))
     return turn.result
+
+
+def _attached(info: FileInfo) -> Text:
+    return Text(f"Attached {visible(info.name)}, {info.size:,} bytes.", style="dim")
 
 
 def summary(result: TurnResult, seconds: float, total: float) -> str:
@@ -208,7 +216,13 @@ def converse(
 
 
 def answer_once(
-    conversation: Conversation, text: str, *, view: TurnView, prompts: PromptHandler, notes: Console
+    conversation: Conversation,
+    text: str,
+    *,
+    view: TurnView,
+    prompts: PromptHandler,
+    notes: Console,
+    attach: bool = True,
 ) -> bool:
     """Asks one question and shows the answer.
 
@@ -218,12 +232,13 @@ def answer_once(
         view: Shows the turn.
         prompts: Answers what the agent asks.
         notes: Where it is reported how the turn ended.
+        attach: Whether `@path` in the text names a file to upload.
 
     Returns:
         Whether there is an answer; False if the user cancelled it.
     """
     try:
-        return run_turn(conversation, text, view=view, prompts=prompts, notes=notes) is not None
+        return run_turn(conversation, text, view=view, prompts=prompts, notes=notes, attach=attach) is not None
     finally:
         if conversation.session_id:
             notes.print(Text(f"Session {conversation.session_id}", style="dim"), soft_wrap=True)

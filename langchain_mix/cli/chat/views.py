@@ -10,9 +10,10 @@ would draw between the steps of a print, and lines would be lost; here one lock 
 from __future__ import annotations
 
 import json
+import os
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 from types import TracebackType
@@ -20,10 +21,10 @@ from typing import Any, Final, Self
 
 from markdown_it import MarkdownIt
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
-from rich.live import Live
+from rich.control import Control
 from rich.markdown import Markdown
 from rich.panel import Panel
-from rich.segment import Segment
+from rich.segment import ControlCode, ControlType, Segment
 from rich.spinner import Spinner
 from rich.text import Text
 
@@ -64,7 +65,7 @@ class Screen:
         self._console = console
         self._show_thinking = show_thinking
         self._lock = threading.RLock()  # PromptHandler of sub-agents come from other threads.
-        self._live: Live | None = None
+        self._live: LiveRegion | None = None
         self._ended = threading.Event()
         self._ticker: threading.Thread | None = None
         self._spinner = Spinner("dots")
@@ -211,30 +212,26 @@ class Screen:
     # The live part
 
     def _start(self) -> None:
-        self._live = Live(
-            _Current(self._unfinished),
-            console=self._console,
-            auto_refresh=False,
-            transient=True,
-            redirect_stdout=False,
-            redirect_stderr=False,
-        )
-        self._live.start()
+        self._live = LiveRegion(self._console)
+        self._live.draw(self._unfinished())
 
     def _tick(self) -> None:
         """Draws the live part until the turn is over."""
         while not self._ended.wait(_REFRESH_SECONDS):
             with self._lock:
                 if self._live is not None:
-                    self._live.refresh()
+                    self._live.draw(self._unfinished())
 
     def _stop(self) -> None:
         if self._live is not None:
-            self._live.stop()
+            self._live.close()
             self._live = None
 
     def _print(self, what: RenderableType) -> None:
-        self._console.print(what)
+        if self._live is None:
+            self._console.print(what)
+        else:
+            self._live.print_above(what, self._unfinished())
 
     def _unfinished(self) -> RenderableType:
         """Returns the part that is drawn again and again."""
@@ -249,25 +246,90 @@ class Screen:
         return Group(_Tail(_rendered(kind, text.rest)), self._spinner)
 
 
-class _Current:
-    """Renders what a function returns at that moment; rich would keep drawing what it was."""
+class LiveRegion:
+    """Draws lines below what is printed for good, and erases them before the next drawing.
 
-    def __init__(self, look: Callable[[], RenderableType]) -> None:
-        self._look = look
+    A terminal that becomes narrower wraps the lines that are there already, so that they occupy more rows. rich's Live
+    erases the rows of the old width and leaves the others on the screen; here rows are counted for the width of now.
+    """
+
+    def __init__(self, console: Console) -> None:
+        """Draws nothing yet, and hides the cursor."""
+        self._console = console
+        self._widths: list[int] = []
+        self._wraps = wraps_again(os.environ)
+        if console.is_terminal:
+            console.show_cursor(show=False)
+
+    def draw(self, what: RenderableType) -> None:
+        """Replaces what is drawn."""
+        if not self._console.is_terminal:
+            return
+        options = self._console.options
+        lines = self._console.render_lines(what, options, pad=False)
+        with self._console:
+            self._erase()
+            self._console.print(_Lines(lines), end="", soft_wrap=True)
+        self._widths = [Segment.get_line_length(line) for line in lines]
+
+    def print_above(self, what: RenderableType, below: RenderableType) -> None:
+        """Prints something for good, and draws the live part below it."""
+        with self._console:
+            self._erase()
+            self._console.print(what)
+            self.draw(below)
+
+    def close(self) -> None:
+        """Erases what is drawn."""
+        with self._console:
+            self._erase()
+            if self._console.is_terminal:
+                self._console.show_cursor(show=True)
+
+    def _erase(self) -> None:
+        if not self._widths:
+            return
+        width = max(self._console.width, 1)
+        rows = sum(max(-(-line // width), 1) if self._wraps else 1 for line in self._widths)
+        up: list[ControlCode] = [(ControlType.CURSOR_UP, 1), (ControlType.ERASE_IN_LINE, 2)]
+        self._console.control(Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2), *up * (rows - 1)))
+        self._widths = []
+
+
+def wraps_again(environment: Mapping[str, str]) -> bool:
+    """True when the terminal wraps lines again that are on the screen when its width changes.
+
+    Terminals of today do; xterm, rxvt, GNU screen and the console of Linux cut lines or leave them as they are. There
+    erasing more rows than were drawn would erase what was printed for good.
+    """
+    if "TMUX" in environment:
+        return True
+    term = environment.get("TERM", "")
+    return "XTERM_VERSION" not in environment and "STY" not in environment and not term.startswith(("linux", "rxvt"))
+
+
+class _Lines:
+    """Lines that are laid out already."""
+
+    def __init__(self, lines: list[list[Segment]]) -> None:
+        self._lines = lines
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        yield self._look()
+        for number, line in enumerate(self._lines):
+            if number:
+                yield Segment.line()
+            yield from line
 
 
 class _Tail:
-    """The last lines of something, as many as the screen has room for."""
+    """The last lines of something: half a screen, so that they still fit when it becomes narrower."""
 
     def __init__(self, whole: RenderableType) -> None:
         self._whole = whole
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         lines = console.render_lines(self._whole, options, pad=False)
-        for line in lines[-max(console.height - 4, 1) :]:
+        for line in lines[-max(console.height // 2 - 1, 1) :]:
             yield from line
             yield Segment.line()
 

@@ -16,8 +16,7 @@ from langchain_mix.checkpoint.repair import Repair
 from langchain_mix.cli.checkpoints.access import Store, no_thread
 from langchain_mix.cli.checkpoints.queries import find_checkpoint, waiting
 from langchain_mix.cli.failures import report_error
-from langchain_mix.cli.sessions.actions import confirm
-from langchain_mix.cli.terminal import counted, errors_console, visible
+from langchain_mix.cli.terminal import confirm, counted, errors_console, visible
 from langchain_mix.errors import MixInputError, MixStoreError
 
 _CANNOT_BE_UNDONE = "This cannot be undone."

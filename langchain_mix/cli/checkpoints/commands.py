@@ -384,12 +384,16 @@ checkpoints_app = typer.Typer(
     no_args_is_help=True, help="Look at threads kept by MixSaver, take them back, copy, prune, repair, delete them."
 )
 
-checkpoints_app.command("list", epilog=EXIT_CODES)(list_checkpoints)
-checkpoints_app.command("tree", epilog=EXIT_CODES)(tree)
-checkpoints_app.command("show", epilog=EXIT_CODES)(show)
-checkpoints_app.command("report", epilog=EXIT_CODES)(report)
+checkpoints_app.command("list", epilog=EXIT_CODES, short_help="List threads, or the checkpoints of one.")(
+    list_checkpoints
+)
+checkpoints_app.command("tree", epilog=EXIT_CODES, short_help="Show the checkpoints of a thread as a tree.")(tree)
+checkpoints_app.command("show", epilog=EXIT_CODES, short_help="Show a checkpoint with the values of its state.")(show)
+checkpoints_app.command("report", epilog=EXIT_CODES, short_help="Count what is stored, and report what is damaged.")(
+    report
+)
 checkpoints_app.command("prune", epilog=EXIT_CODES)(prune)
 checkpoints_app.command("rewind", epilog=EXIT_CODES)(rewind)
-checkpoints_app.command("copy", epilog=EXIT_CODES)(copy)
-checkpoints_app.command("repair", epilog=EXIT_CODES)(repair)
+checkpoints_app.command("copy", epilog=EXIT_CODES, short_help="Copy a thread with its checkpoints and sessions.")(copy)
+checkpoints_app.command("repair", epilog=EXIT_CODES, short_help="Make damaged threads usable again.")(repair)
 checkpoints_app.command("delete", epilog=EXIT_CODES)(delete)

@@ -225,7 +225,7 @@ def check_generation(
     Returns:
         The finding, and the generations it may be.
     """
-    detected, evidence = _evidence(mix, own or next((s.id for s in sessions), None))
+    detected, evidence = detect_generation(mix, own or next((s.id for s in sessions), None))
     named = sorted(detected, key=ALL.index)
     names = " or ".join(named)
     because = f"API {names}, because {', '.join(evidence)}." if evidence else "The generation is unknown."
@@ -240,7 +240,16 @@ def check_generation(
     return Finding("generation", "note", because, hint), detected
 
 
-def _evidence(mix: Mix, session_id: str | None) -> tuple[ApiKnowledge, list[str]]:
+def detect_generation(mix: Mix, session_id: str | None) -> tuple[ApiKnowledge, list[str]]:
+    """Finds out which generations the server may be, with no more requests than needed and by reading alone.
+
+    Args:
+        mix: The client.
+        session_id: A session, or None if there is none.
+
+    Returns:
+        The generations, and the evidence in words.
+    """
     detected, evidence = mix.known, []
     if detected != UNKNOWN:
         evidence.append("its sessions have the keys of it")

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
 from rich.console import Console
 from rich.progress import Progress
 from rich.text import Text
@@ -15,7 +14,7 @@ from rich.text import Text
 from langchain_mix.cli.failures import report_error
 from langchain_mix.cli.sessions.queries import exchanges_of, last_row_kept, rows_up_to
 from langchain_mix.cli.sessions.views import SUFFIXES, Format, save, written
-from langchain_mix.cli.terminal import counted, errors_console, is_interactive, one_line, visible, write
+from langchain_mix.cli.terminal import confirm, counted, errors_console, one_line, visible, write
 from langchain_mix.errors import MixError, MixInputError, MixNotFoundError
 from langchain_mix.protocol.api import require
 from langchain_mix.protocol.models import BackendMessage, SessionData
@@ -199,15 +198,3 @@ def _delete_one(mix: Mix, session: SessionData, failed: Callable[[str], None]) -
     except MixError as error:
         report_error(error)
         failed(session.id)
-
-
-def confirm(question: str) -> None:
-    """Asks a person; where none is there, the answer is no.
-
-    Raises:
-        MixInputError: There is nobody to ask.
-        Abort: The answer was no.
-    """
-    if not is_interactive():
-        raise MixInputError("This deletes something and nobody is there to ask.", hint="Say `--yes` to do it.")
-    typer.confirm(question, abort=True)

@@ -62,7 +62,7 @@ def list_sessions(
             console.print("There is no session yet. `langchain-mix chat` begins one.")
 
 
-@sessions_app.command("show", epilog=EXIT_CODES)
+@sessions_app.command("show", epilog=EXIT_CODES, short_help="Show what was said in a session.")
 def show_session(
     session: SessionArgument,
     *,
@@ -99,7 +99,7 @@ def show_session(
         show_transcript(console, stored.rows, last=last)
 
 
-@sessions_app.command("export", epilog=EXIT_CODES)
+@sessions_app.command("export", epilog=EXIT_CODES, short_help="Write sessions down as Markdown or JSON.")
 def export_sessions(
     sessions: Annotated[
         list[str] | None,
@@ -144,7 +144,7 @@ def export_sessions(
         export(mix, list(dict.fromkeys(ids)), output, form=form, force=force, console=output_console())
 
 
-@sessions_app.command("fork", epilog=EXIT_CODES)
+@sessions_app.command("fork", epilog=EXIT_CODES, short_help="Copy the beginning of a session (Mix before 0.8).")
 def fork_session(
     session: SessionArgument,
     *,

@@ -50,7 +50,7 @@ def filled(name: str, value: str) -> str:
         MixInputError: It is empty, or cannot be sent as UTF-8.
     """
     if not value:
-        raise MixInputError(f"`{name}` is empty.", hint=f"Pass a `{name}`; the server refuses an empty one.")
+        raise MixInputError(f"`{name}` is empty.", hint=f"Give `{name}` a value; the server refuses an empty one.")
     return text(name, value)
 
 

@@ -137,7 +137,7 @@ def get_tool_credentials_status(detected: ApiKnowledge) -> Call[GetToolCredentia
     )
 
 
-_WHAT = "Preferences"
+_WHAT = "The store of preferences"
 
 
 def get_preferences(detected: ApiKnowledge) -> Call[GetPreferencesResponse]:

@@ -21,9 +21,9 @@ class Chat:
     """A chat whose user answers every question in the same way."""
 
     def __init__(self, mix, session="", *, agrees=True):
-        self.conversation = Conversation(mix, ChatOptions(title="Conversation"), session)
+        self.conversation = Conversation(mix, ChatOptions(title="Talk"), session)
         self.out = io.StringIO()
-        self.questions = []
+        self.prompts = []
         self.agrees = agrees
         self.commands = Commands(self.conversation, Console(file=self.out, width=200), self)
 
@@ -81,7 +81,7 @@ def test_fork_goes_on_in_the_copy(chat, mix, talked):
     assert copy in told
     assert talked in told
     assert asked(mix, copy) == ["What is 1+1?", "What is 2+2?"]
-    assert mix.sessions.get(id=copy).title == "Conversation"
+    assert mix.sessions.get(id=copy).title == "Talk"
     chat.run("/fork")
     assert len(asked(mix, chat.conversation.session_id)) == 2
     with pytest.raises(MixInputError, match="no number"):
@@ -105,7 +105,7 @@ def test_rewind_asks_and_deletes(chat, mix, talked):
     chat.agrees = True
     told = chat.run("/rewind")
     assert "3. What is 3+3?" in told
-    assert "1 exchange" in chat.questions[-1]
+    assert "1 exchange" in chat.prompts[-1]
     assert asked(mix, talked) == ["What is 1+1?", "What is 2+2?"]
     chat.run("/rewind 1")
     assert asked(mix, talked) == ["What is 1+1?"]
@@ -152,10 +152,10 @@ def test_upload_and_files(chat, mix, talked, here):
     assert "No file" in chat.run("/files")
     (here / "my notes.txt").write_text("x" * 2000)
     assert "my_notes.txt, 2,000 bytes" in chat.run('/upload "my notes.txt"')
-    assert not chat.questions
+    assert not chat.prompts
     assert "my_notes.txt  2,000 bytes" in chat.run("/files")
     assert "my_notes.txt" in chat.run(r"/upload my\ notes.txt")
-    assert "Replace my_notes.txt for all sessions?" in chat.questions[-1]
+    assert "Replace my_notes.txt for all sessions?" in chat.prompts[-1]
 
 
 def test_upload_never_replaces_a_file_unasked(chat, mix, talked, here):
@@ -236,3 +236,44 @@ def test_export(chat, here, talked):
     assert (here / "conversation.json").read_text() != "mine"
     with pytest.raises(OSError, match="No such file"):
         chat.run("/export no/such/place.md")
+
+
+def test_an_attachment_never_replaces_a_file(chat, here):
+    (here / "notes.md").write_text("one")
+    attached = []
+    assert chat.conversation.attach("See @notes.md.", attached.append) == "See [Attached file: notes.md]."
+    (here / "notes.md").write_text("two")
+    text = chat.conversation.attach("See (@notes.md) and @notes.md", attached.append)
+    names = [file.name for file in attached]
+    assert text.startswith("See (@notes.md) and [Attached file: notes-")
+    assert len(set(names)) == 2
+    assert chat.conversation.attach("@notes.md", attached.append)
+    assert attached[-1].name == names[-1], "the same content is not uploaded twice"
+    read = chat.conversation.mix.files.get_session_file
+    contents = [read(id=chat.conversation.current(), filename=name).content for name in names]
+    assert contents == [b"one", b"two"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "sent"),
+    [
+        ("write to me@example.org", "write to me@example.org"),
+        ("ask @alice", "ask @alice"),
+        (r"see \@notes.md", "see @notes.md"),
+        ("@app.route('/')\ndef x(): ...", "@app.route('/')\ndef x(): ..."),
+    ],
+)
+def test_not_every_at_sign_attaches(chat, here, typed, sent):
+    (here / "me@example.org").touch()
+    assert chat.conversation.attach(typed, lambda _: pytest.fail("nothing is attached")) == sent
+
+
+@pytest.mark.parametrize("typed", ["see @missing.md", "see @dir/missing", 'see @"my file"'])
+def test_a_file_that_is_not_there_is_no_message(chat, here, typed):
+    with pytest.raises(MixInputError, match="There is no file"):
+        chat.conversation.attach(typed, lambda _: None)
+
+
+def test_a_picture_is_called_one(chat, here):
+    (here / "chart.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    assert chat.conversation.attach("@chart.png", lambda _: None) == "[Attached image: chart.png]"

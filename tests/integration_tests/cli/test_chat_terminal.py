@@ -44,6 +44,30 @@ def written(server):
     return bool(list(server.data_dir.rglob("a.txt")))
 
 
+def test_the_first_line_names_server_api_and_model(chat):
+    with MixEmulator(api="0.7") as server, chat(server, prompt="") as terminal:
+        terminal.expect(f"{server.url} · API ")
+        terminal.expect("0.7")
+        terminal.expect("model claude-sonnet-4-5")
+        terminal.expect(PROMPT)
+
+
+def test_a_file_is_attached(chat, tmp_path):
+    (tmp_path / "my notes.md").write_text("Tea is hot.")
+    with MixEmulator(api="0.8", agent=Script("Read.")) as server, chat(server) as terminal:
+        terminal.line(f'Read @"{tmp_path}/my notes.md", please')
+        terminal.expect("Attached my_notes.md, 11 bytes.")
+        terminal.expect("Read.")
+        terminal.expect(PROMPT)
+        terminal.line("Read @nowhere.md")
+        terminal.expect("There is no file nowhere.md.")
+        terminal.expect(PROMPT)
+        with Mix(server_url=server.url) as mix:
+            [session] = mix.sessions.list()
+            [row, _] = mix.messages.list_session(id=session.id)
+    assert row.user_input == 'Read [Attached file: my_notes.md ("my notes.md")], please'
+
+
 def test_a_talk(chat):
     script = Script(
         turn(
@@ -151,11 +175,11 @@ def test_a_permission_is_asked_for(chat, answer, done):
         terminal.line("Write.")
         terminal.expect("The agent asks to run Write")
         terminal.expect("a.txt")
-        terminal.expect("Allow it?")
-        terminal.line("")
-        terminal.expect("Allow it?")
+        terminal.expect("Allow it? [y] yes  [n] no  [a] yes, and always Write in this chat (29 s left)")
+        terminal.expect("8")  # The seconds count down.
+        terminal.type("x\r")
         assert not written(server)
-        terminal.line(answer)
+        terminal.type(answer)
         terminal.expect("Over.")
         terminal.expect(PROMPT)
         assert written(server) is done

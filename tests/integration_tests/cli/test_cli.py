@@ -99,6 +99,22 @@ def test_options_of_serve_say_who_may_use_it(tmp_path):
         server.communicate()
 
 
+def test_serve_demo_has_something_to_ask_about():
+    command = [*COMMAND, "serve", "--port", "0", "--demo", "--pace", "500"]
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=PLAIN)
+    try:
+        url = re.search(r"http://[\w.:]+", server.stdout.readline())[0]
+        lines = [server.stdout.readline() for _ in range(3)]
+        assert f"langchain-mix chat -s {url} --session last" in lines[2]
+        with Mix(server_url=url) as mix:
+            [session] = mix.sessions.list()
+            assert {file.name for file in mix.files.list_session_files(id=session.id)} == {"sales.csv", "report.md"}
+            assert "North" in mix.messages.send(id=session.id, text=lines[2].split('"')[1]).assistant_response
+    finally:
+        server.kill()
+        server.communicate()
+
+
 def test_serve_stops_with_an_open_stream(served):
     server, url = served
     with Mix(server_url=url) as mix:

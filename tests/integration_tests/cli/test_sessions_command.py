@@ -228,12 +228,12 @@ def test_rewind_to_the_limits(cli, mix, talked, case):
 
 
 def test_rewind_of_a_session_that_changed_after_the_question(cli, server, mix, talked, monkeypatch):
-    monkeypatch.setattr("langchain_mix.cli.sessions.actions.is_interactive", lambda: True)
+    monkeypatch.setattr("langchain_mix.cli.terminal.is_interactive", lambda: True)
 
     def agree(*_, **__):
         mix.messages.send(id=talked, text="What is 4+4?")
 
-    monkeypatch.setattr("langchain_mix.cli.sessions.actions.typer.confirm", agree)
+    monkeypatch.setattr("langchain_mix.cli.terminal.typer.confirm", agree)
     ran = cli("sessions", "rewind", talked, "-s", server.url)
     assert ran.code == 2
     assert "has changed meanwhile" in ran.err
@@ -254,7 +254,7 @@ def test_delete_needs_a_yes(cli, server, mix, talked):
 
 
 def test_delete_asks_a_person(cli, server, mix, talked, monkeypatch):
-    monkeypatch.setattr("langchain_mix.cli.sessions.actions.is_interactive", lambda: True)
+    monkeypatch.setattr("langchain_mix.cli.terminal.is_interactive", lambda: True)
     ran = cli("sessions", "delete", talked, "-s", server.url, typed="n\n")
     assert ran.code == 1
     assert "(3 exchanges)" in ran.out

@@ -16,6 +16,10 @@ COMMANDS = [
     ["chat"],
     ["doctor"],
     ["record"],
+    *[["files", name] for name in ("list", "upload", "download")],
+    *[["auth", name] for name in ("status", "store", "delete")],
+    *[["tools", name] for name in ("list", "status")],
+    *[["preferences", name] for name in ("show", "set", "reset")],
     *[["sessions", name] for name in ("list", "show", "export", "fork", "rewind", "delete")],
     *[
         ["checkpoints", name]
@@ -32,6 +36,29 @@ def test_each_command_has_examples_and_exit_codes(command, monkeypatch):
     assert "For example" in ran.stdout
     assert f"langchain-mix {' '.join(command)}" in ran.stdout
     assert "Exit codes: 0" in ran.stdout
+
+
+@pytest.mark.parametrize("command", [[], ["sessions"], ["checkpoints"], ["files"], *COMMANDS], ids=" ".join)
+def test_help_fits_a_narrow_terminal_and_cuts_nothing(command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    ran = CliRunner().invoke(app, [*command, "-h"])
+    assert ran.exit_code == 0
+    assert max(map(len, ran.stdout.splitlines())) <= 80
+    assert not [line for line in ran.stdout.splitlines() if line.endswith("...") and "Usage" not in line]
+
+
+def test_record_is_listed_where_it_can_run(monkeypatch):
+    code = """
+import importlib.util, sys
+real = importlib.util.find_spec
+importlib.util.find_spec = lambda name, *rest: None if name == sys.argv[1] else real(name, *rest)
+from typer.testing import CliRunner
+from langchain_mix.cli.app import app
+print("record" in CliRunner().invoke(app, ["-h"]).stdout, CliRunner().invoke(app, ["record", "-h"]).exit_code)
+"""
+    for missing, listed in (("nothing", "True 0"), ("vcr", "False 0")):
+        ran = subprocess.run([sys.executable, "-c", code, missing], capture_output=True, text=True, check=True)
+        assert ran.stdout.strip() == listed
 
 
 def test_help_lists_all():

@@ -75,7 +75,7 @@ def checkpoints(cli, server, monkeypatch):
 @pytest.fixture
 def a_person(monkeypatch):
     """Somebody sits at the keyboard."""
-    monkeypatch.setattr("langchain_mix.cli.sessions.actions.is_interactive", lambda: True)
+    monkeypatch.setattr("langchain_mix.cli.terminal.is_interactive", lambda: True)
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from langchain_mix.emulator import HttpError
 
 def asked(monkeypatch, work):
     """Somebody says yes, and something happens meanwhile."""
-    monkeypatch.setattr("langchain_mix.cli.sessions.actions.typer.confirm", lambda *_, **__: work())
+    monkeypatch.setattr("langchain_mix.cli.terminal.typer.confirm", lambda *_, **__: work())
 
 
 # prune

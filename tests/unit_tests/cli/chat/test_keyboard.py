@@ -78,8 +78,10 @@ def test_a_question_is_answered(keys):
         # A pipe hands over at once what a terminal would have been told to forget.
         patch.setattr("langchain_mix.cli.chat.keyboard._forget_typed", lambda _: None)
         assert typed(keys, "y\r").ask("Allow? ", 5) == "y"
-        assert typed(keys, "maybe\ry\r").confirm("Sure?") is True
-        assert typed(keys, "n\r").confirm("Sure?") is False
+        assert typed(keys, "o\rY").confirm("Sure?") is True, "other keys are no answers"
+        assert typed(keys, "n").confirm("Sure?") is False
+        assert typed(keys, "a").ask("Allow? ", 5, keys="yna") == "a", "one key, without Enter"
+        assert typed(keys, "\x1b[200~y\x1b[201~n").ask("Allow? ", 5, keys="yna") == "n", "what is pasted is no answer"
         assert typed(keys, "\x03").confirm("Sure?") is False
 
 

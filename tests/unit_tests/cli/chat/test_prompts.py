@@ -37,7 +37,7 @@ def asking(*answers, policy="ask", seconds=20.0):
     given = iter(answers)
     asked, freshness = [], []
 
-    def ask(question, left, *, fresh):
+    def ask(question, left, *, fresh, keys=""):
         asked.append((question, left))
         freshness.append(fresh)
         answer = next(given)
@@ -70,8 +70,47 @@ def test_all_that_is_asked_is_shown():
     out = io.StringIO()
     Console(file=out, width=100).print(permission_panel(REQUEST))
     Console(file=out, width=100).print(permission_panel(long))
-    for part in ("Bash", "execute", "rm -rf build", "/work", "echo ok", "timeout: 0", "Write", "the end"):
+    for part in ("Bash", "Execute command", "rm -rf build", "/work", "echo ok", "timeout: 0", "Write", "the end"):
         assert part in out.getvalue()
+
+
+def shown(request):
+    out = io.StringIO()
+    Console(file=out, width=100).print(permission_panel(request))
+    return out.getvalue()
+
+
+def test_a_path_is_shown_once_and_changes_as_a_diff():
+    write = SSEPermissionEventData(
+        id="p",
+        tool_name="Write",
+        action="write",
+        description="Create file /work/notes.md",
+        path="/work",
+        params={"file_path": "/work/notes.md", "diff": "@@ -0,0 +1 @@\n+Order kettles"},
+    )
+    assert shown(write).count("/work") == 1
+    assert "│ +Order kettles" in shown(write)
+    assert "Action" not in shown(write)
+
+
+@pytest.mark.parametrize("path", ["/work", "/work/notes.md.old", "notes.md"])
+def test_a_path_that_differs_from_the_description_is_shown(path):
+    described = SSEPermissionEventData(
+        id="p", tool_name="Write", description="Create file /work/notes.md", params={"file_path": path}
+    )
+    assert f"file_path: {path}" in shown(described)
+
+
+def test_one_key_answers_a_permission():
+    pressed = []
+
+    def ask(_question, _left, *, fresh, keys=""):
+        pressed.append(keys)
+        return "n"
+
+    assert PromptHandler(Console(file=io.StringIO()), View(), "ask", ask).permission(REQUEST) is False
+    assert pressed == ["yna"]
 
 
 def test_always_is_for_this_tool_alone():
@@ -113,10 +152,10 @@ def test_leaving_a_question_ends_the_turn(key):
 def test_an_answer_that_is_not_understood_is_told_how_to_answer():
     prompts, _, out, _ = asking("sure", "y")
     assert prompts.permission(REQUEST) is True
-    assert "Answer y, n or a, then Enter." in out.getvalue()
+    assert "Press y, n or a." in out.getvalue()
     prompts, _, out, _ = asking("y")
     prompts.permission(REQUEST)
-    assert "Answer y" not in out.getvalue()
+    assert "Press y" not in out.getvalue()
 
 
 def test_a_wrong_answer_does_not_buy_time(monkeypatch):
@@ -164,7 +203,7 @@ def test_a_notification_is_harmless():
 def test_two_questions_are_never_asked_at_once():
     asked, may_answer, order = threading.Event(), threading.Event(), []
 
-    def ask(_question, _left, *, fresh):
+    def ask(_question, _left, *, fresh, keys=""):
         name = threading.current_thread().name
         order.append(f"{name} asks")
         asked.set()

@@ -9,10 +9,12 @@ import pytest
 from markdown_it import MarkdownIt
 from rich.console import Console
 from rich.markdown import Markdown
+from rich.text import Text
 
 from langchain_mix.cli.chat import views as module
 from langchain_mix.cli.chat.views import (
     GrowingText,
+    LiveRegion,
     Plain,
     Screen,
     cut,
@@ -20,6 +22,7 @@ from langchain_mix.cli.chat.views import (
     readable,
     settled_markdown,
     tool_panel,
+    wraps_again,
 )
 from langchain_mix.protocol.turn.updates import (
     Accepted,
@@ -374,3 +377,42 @@ def test_a_value_cannot_look_like_another_argument():
 
 def test_escapes_are_harmless():
     assert readable({"a\x1b": "\x1b[2J"}) == "a\\x1b: \\x1b[2J"
+
+
+@pytest.mark.parametrize(("environment", "rows"), [({"TERM": "xterm-256color"}, 4), ({"TERM": "linux"}, 1)])
+def test_a_narrower_screen_is_erased_to_its_last_row(monkeypatch, environment, rows):
+    for name in ("TMUX", "STY", "XTERM_VERSION"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=80, height=30)
+    region = LiveRegion(console)
+    region.draw(Text("x" * 79))
+    console.width = 20
+    out.truncate(0)
+    region.close()
+    assert out.getvalue().count("\x1b[2K") == rows
+
+
+@pytest.mark.parametrize(
+    ("environment", "wraps"),
+    [
+        ({"TERM": "xterm-256color"}, True),
+        ({"TERM": "xterm", "XTERM_VERSION": "XTerm(379)"}, False),
+        ({"TERM": "screen", "STY": "1.a"}, False),
+        ({"TERM": "screen", "STY": "1.a", "TMUX": "/tmp/t"}, True),
+        ({"TERM": "rxvt-unicode"}, False),
+    ],
+)
+def test_which_terminals_wrap_again(environment, wraps):
+    assert wraps_again(environment) is wraps
+
+
+def test_what_is_drawn_leaves_half_of_the_screen():
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=40, height=20)
+    with Screen(console) as screen:
+        screen.show(TextDelta("m", "word " * 400))
+        screen._live.draw(screen._unfinished())
+        assert len(screen._live._widths) <= 10

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from langchain_mix.cli.chat.conversation import _on_server
+from langchain_mix.cli.files import name_on_server
 
 
 @pytest.mark.parametrize(
@@ -18,8 +18,8 @@ from langchain_mix.cli.chat.conversation import _on_server
     ],
 )
 def test_names_are_compared_as_the_server_writes_them(here, there):
-    assert _on_server(here) == _on_server(there)
+    assert name_on_server(here) == name_on_server(there)
 
 
 def test_different_names_stay_different():
-    assert len({_on_server(n) for n in ("a.md", "b.md", "a.txt", "ab.md")}) == 4
+    assert len({name_on_server(n) for n in ("a.md", "b.md", "a.txt", "ab.md")}) == 4

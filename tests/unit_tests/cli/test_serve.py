@@ -1,0 +1,53 @@
+"""The pace of an agent that `serve` slows down."""
+
+from __future__ import annotations
+
+import time
+
+from langchain_mix.cli.serve import PacedAgent
+from langchain_mix.emulator.agents.base import Text, Thinking, ToolUse
+
+CALL = ToolUse(name="Grep", input={})
+
+
+class Agent:
+    costs_nothing = True
+    closed = False
+
+    async def reply(self, _request):
+        try:
+            yield Thinking("let me see")
+            yield CALL
+            yield Text("It is  hot.\n")
+        finally:
+            self.closed = True
+
+
+async def test_text_comes_word_by_word_and_nothing_of_it_is_lost():
+    agent = Agent()
+    began = time.monotonic()
+    pieces = [piece async for piece in PacedAgent(agent, 50).reply(None)]
+    assert time.monotonic() - began >= 6 / 50
+    assert pieces == [
+        Thinking("let "),
+        Thinking("me "),
+        Thinking("see"),
+        CALL,
+        Text("It "),
+        Text("is  "),
+        Text("hot.\n"),
+    ]
+    assert agent.closed
+
+
+async def test_a_cancelled_reply_ends_the_agents_own():
+    agent = Agent()
+    reply = PacedAgent(agent, 1000).reply(None)
+    await anext(reply)
+    await reply.aclose()
+    assert agent.closed
+
+
+def test_an_agent_that_costs_nothing_still_does():
+    assert PacedAgent(Agent(), 1).costs_nothing
+    assert not PacedAgent(object(), 1).costs_nothing
