@@ -257,6 +257,9 @@ def test_a_keyboard_interrupt_while_the_server_is_silent(ctrl_c, api, way):
 # Limits
 
 
+CALLS = ["invoke", "stream", "ainvoke", "astream"]
+
+
 async def calls(model: ChatMix, text: str, **kwargs: Any) -> Any:
     """The call, in all four ways."""
     yield lambda: model.invoke(text, **kwargs)
@@ -276,20 +279,19 @@ async def outcome(call: Any) -> Any:
 
 @pytest.mark.parametrize("api", APIS)
 @pytest.mark.parametrize("by", ["field", "argument"])
-async def test_a_timeout_cancels(api, by):
+@pytest.mark.parametrize("way", CALLS)
+async def test_a_timeout_cancels(api, way, by):
     with MixEmulator(api=api, agent=Script(turn([*say(SAID), Wait(Gate())]), loop=True)) as server:
         field, argument = ({"timeout": 0.3}, {}) if by == "field" else ({}, {"timeout": 0.3})
-        done = 0
-        async for call in calls(ChatMix(server_url=server.url, **field), "Go", **argument):
-            with pytest.raises(MixTurnTimeout) as caught:
-                await outcome(call)
-            done += 1
-            assert caught.value.turn.full_text == SAID
-            assert caught.value.acted == "yes"
-            assert not caught.value.is_retryable
-            await asyncio.to_thread(server.wait_idle)
-            assert cancels(server) == [200] * done
-            assert len(users(server)) == done
+        ways = [call async for call in calls(ChatMix(server_url=server.url, **field), "Go", **argument)]
+        with pytest.raises(MixTurnTimeout) as caught:
+            await outcome(ways[CALLS.index(way)])
+        assert caught.value.turn.full_text == SAID
+        assert caught.value.acted == "yes"
+        assert not caught.value.is_retryable
+        await asyncio.to_thread(server.wait_idle)
+        assert cancels(server) == [200]
+        assert len(users(server)) == 1
 
 
 @pytest.mark.parametrize("api", ["0.8", "next"])

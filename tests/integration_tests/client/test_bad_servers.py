@@ -205,7 +205,7 @@ def test_a_turn(clients: Any, shell: str, name: str) -> None:
     act, _ = SERVERS[name]
     with server(act) as url:
         client = clients(shell, url, timeout=0.2)
-        outcome = client.turn("s", "hi", timeout=1.0)
+        outcome = client.turn("s", "hi", timeout=0.5)
     assert isinstance(outcome.error, errors.MixError), repr(outcome.error)
     assert outcome.error.acted == "no"
     assert outcome.updates == []
@@ -266,7 +266,7 @@ def test_nobody_listens(clients: Any, shell: str, make: Any) -> None:
 
 
 def test_nobody_listens_to_a_turn(clients: Any, shell: str) -> None:
-    outcome = clients(shell, closed_port()).turn("s", "hi", timeout=2.0)
+    outcome = clients(shell, closed_port()).turn("s", "hi", timeout=0.5)
     assert isinstance(outcome.error, errors.MixConnectionError | errors.MixTurnTimeout)
     assert outcome.error.acted == "no"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 
 import httpx
 import pytest
@@ -67,8 +68,10 @@ def test_a_client_that_leaves_cancels_its_synchronous_turn(make, api):
     gate = Gate()
     wire = make(api, Script(turn((Text("half"), Wait(gate)))))
     session = wire.session()
-    with httpx.Client(base_url=wire.server.url) as leaving:
-        wire.pool.submit(leaving.post, f"/api/sessions/{session}/messages", json={"text": "hi"})
+    url = httpx.URL(wire.server.url)
+    with socket.create_connection((url.host, url.port)) as leaving:
+        head = f"POST /api/sessions/{session}/messages HTTP/1.1\r\nHost: {url.host}:{url.port}\r\n"
+        leaving.sendall(f'{head}Content-Type: application/json\r\nContent-Length: 13\r\n\r\n{{"text":"hi"}}'.encode())
         assert gate.reached.wait(5)
     wire.server.wait_idle()
     exported = wire.http.get(f"/api/sessions/{session}/export").json()["messages"]
