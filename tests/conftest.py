@@ -42,6 +42,12 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
+    """Names binary parameters by their number: their bytes may differ between processes, as the time in a gzip header."""
+    binary = isinstance(val, bytes) and not (val.isascii() and val.decode().isprintable())
+    return argname if binary else None
+
+
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int | None:
     """Returns what `-n auto` means: one worker more than there are processors, since many tests wait for a server."""
