@@ -6,7 +6,8 @@ Refuses to know: what a call means (`request.py`) and how it is carried out (`ex
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+import json
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from functools import reduce
 from typing import TYPE_CHECKING, Any, Final, Literal, Self, cast
@@ -17,7 +18,7 @@ from langchain_core.callbacks import (
     CallbackManager,
     CallbackManagerForLLMRun,
 )
-from langchain_core.language_models import LangSmithParams, LanguageModelInput, ModelProfile
+from langchain_core.language_models import BaseChatModel, LangSmithParams, LanguageModelInput, ModelProfile
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import add_ai_message_chunks, add_usage
 from langchain_core.messages.utils import message_chunk_to_message
@@ -25,21 +26,33 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ensure_config
 from langchain_core.tools import BaseTool
-from pydantic import BaseModel, Field, PrivateAttr, model_validator
+from langchain_core.utils import from_env, secret_from_env
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
 
 from langchain_mix._version import __version__
 from langchain_mix.chat_models.alignment import OnDivergence
 from langchain_mix.chat_models.content_blocks import PROVIDER, Version, finished
-from langchain_mix.chat_models.model_errors import as_model_error
+from langchain_mix.chat_models.model_errors import RetryIf, as_model_error, may_retry, retry_rule
 from langchain_mix.chat_models.model_info import approximate_message_tokens, approximate_token_ids, profile_of
-from langchain_mix.chat_models.parameters import UNNAMED_MODEL, StandardParameters
+from langchain_mix.chat_models.parameters import (
+    UNNAMED_MODEL,
+    read_output_version,
+    rename_aliases,
+    split_model,
+    stop_texts,
+    warn_ignored,
+)
 from langchain_mix.chat_models.retries import StreamedRun
-from langchain_mix.errors import MixError, MixInputError
+from langchain_mix.client.credentials import check_headers, split_url
+from langchain_mix.client.secret_fields import SecretFields
+from langchain_mix.errors import MixConfigurationError, MixError, MixInputError
 from langchain_mix.generators import Owned, closed_at_exit
 from langchain_mix.pointer import KEY
 from langchain_mix.protocol.api import ApiName
+from langchain_mix.protocol.retry import RetryConfig
 
 if TYPE_CHECKING:
+    from langchain_core.runnables.retry import ExponentialJitterParams
     from langchain_protocol.protocol import MessagesData
 
     from langchain_mix.chat_models.request import ChatRequest
@@ -53,7 +66,7 @@ _RUNNING: Final[ContextVar[CallbackManagerForLLMRun | AsyncCallbackManagerForLLM
 """The run of a whole reply, which LangChain may have made of chunks."""
 
 
-class ChatMix(StandardParameters):
+class ChatMix(SecretFields, BaseChatModel):
     """A Mix agent as a chat model.
 
     The agent runs at the server, with its own tools: what it thinks, which tools it uses and what it says arrive as
@@ -70,6 +83,41 @@ class ChatMix(StandardParameters):
         ```
 
     Attributes:
+        server_url: The server's base URL (also `base_url`); the environment variable `MIX_SERVER_URL`, then port 8088
+            of this machine stand in. A user name and a password in it are kept as a secret.
+        api_key: For a proxy in front of the server, to which it is sent as `Authorization: Bearer …`; Mix itself asks
+            for none. The environment variable `MIX_API_KEY` stands in.
+        headers: Headers of every request, such as those that a proxy in front of the server demands. Their values are
+            kept as secrets; serialized, they are the secret `MIX_HEADERS`, a JSON object.
+        http_client: Your own `httpx.Client` for synchronous calls, given as `client=`; for certificates and proxies of
+            your own. It is never closed here.
+        http_async_client: Your own `httpx.AsyncClient` for asynchronous calls, given as `async_client=`.
+        mix: A client of your own in the place of all of these and of `api` and `max_retries`. It is never closed here.
+        model: The model of the sessions (also `model_name`), as `"name"` or `"provider:name"`. A server of the
+            generation "next" honours it for each session. Older ones know one model for the whole server: it is set
+            there if `set_preferences` allows it, else a warning says that the server's own is used. `"default"` is
+            the server's own.
+        provider: The model provider, which the generation "next" demands along with a model.
+        set_preferences: Whether `model` and `max_tokens` may be written to the preferences of an older server. They
+            hold for all of its users and all of its sessions.
+        timeout: Seconds a call may take, from preparing its session to the end of its turn (also `request_timeout`);
+            None for any time. A deadline, however the server's answers trickle: the turn is cancelled then, and tidying
+            up takes 10 s more at most.
+        max_retries: How often a request that does no more when sent twice is sent again; None for the client's policy,
+            0 for never. A message is never sent twice.
+        max_reply_bytes: Bytes that an answer of the server may have after decompression, event streams and files aside;
+            None for 64 MiB.
+        stop: Texts at which a reply ends (also `stop_sequences`). They are looked for here, and the turn is cancelled
+            when one comes up; it is not part of the reply.
+        streaming: Whether `invoke` streams inside; None for only where somebody listens.
+        output_version: The form of `message.content`. `"v0"`: a `str` when the reply is nothing but text, else a list
+            of content blocks. `"v1"`: always a list of standard content blocks. None for the environment variable
+            `LC_OUTPUT_VERSION`, and without it for LangChain's default, `"v0"`. `message.text` and
+            `message.content_blocks` do not depend on it.
+        temperature: Mix has no such setting; giving it warns.
+        max_tokens: Mix has no limit per session, and none is imitated: tokens are counted at the server, and an agent
+            cut off in the middle leaves its work half done. Giving it warns, unless `set_preferences` sends it along
+            with `model`.
         api: The server's generation, or `"auto"` to learn it from its replies.
         session_id: The session to use, whatever the messages say; also `configurable["mix_session_id"]`.
         session_per_thread: Whether each `configurable["thread_id"]` has a session of its own in this process.
@@ -95,6 +143,32 @@ class ChatMix(StandardParameters):
         emit_tool_runs: Whether the server's tools are told to callbacks as nested runs.
     """
 
+    model_config = ConfigDict(
+        arbitrary_types_allowed=True,
+        populate_by_name=True,
+        extra="forbid",
+        hide_input_in_errors=True,  # The input of a wrong object has its key.
+    )
+
+    server_url: str | None = Field(default_factory=from_env("MIX_SERVER_URL", default=None))
+    api_key: SecretStr | None = Field(default_factory=secret_from_env("MIX_API_KEY", default=None))
+    url_credentials: SecretStr | None = None
+    """`user:password` for a proxy in front of the server; taken from `server_url` if it has them."""
+    headers: Mapping[str, SecretStr] | None = None
+    http_client: Any = Field(default=None, alias="client", exclude=True, repr=False)
+    http_async_client: Any = Field(default=None, alias="async_client", exclude=True, repr=False)
+    mix: Any = Field(default=None, exclude=True, repr=False)
+    model: str | None = None
+    provider: str | None = None
+    set_preferences: bool = False
+    timeout: float | None = Field(default=None, gt=0)
+    max_retries: int | None = Field(default=None, ge=0)
+    max_reply_bytes: int | None = Field(default=None, ge=1)
+    stop: list[str] | None = None
+    streaming: bool | None = None
+    output_version: str | None = Field(default_factory=lambda: read_output_version(None))
+    temperature: float | None = None
+    max_tokens: int | None = Field(default=None, ge=1)
     api: ApiName = "auto"
     session_id: str | None = None
     session_per_thread: bool = False
@@ -134,6 +208,91 @@ class ChatMix(StandardParameters):
 
                 Approvals(self.permissions, self.on_notification)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _read_names(cls, values: Any) -> Any:
+        return rename_aliases(values, cls.model_fields) if isinstance(values, Mapping) else values
+
+    @field_validator("headers", mode="before")
+    @classmethod
+    def _read_headers(cls, value: Any) -> Any:
+        if isinstance(value, SecretStr):
+            value = value.get_secret_value()
+        return json.loads(value) if isinstance(value, str) else value  # The secret of a serialized model.
+
+    @field_validator("stop", mode="before")
+    @classmethod
+    def _read_stop(cls, value: Any) -> Any:
+        return None if value is None else list(stop_texts(value))
+
+    @field_validator("output_version", mode="before")
+    @classmethod
+    def _read_output_version(cls, value: Any) -> Any:
+        return read_output_version(value)
+
+    @model_validator(mode="after")
+    def _settle_model_and_credentials(self) -> Self:
+        if self.model is not None:
+            name, provider = split_model(self.model)
+            if provider and self.provider and provider != self.provider:
+                raise MixConfigurationError(f"model={self.model!r} contradicts provider={self.provider!r}.")
+            self.model, self.provider = name, self.provider or provider
+        if self.server_url:
+            url, credentials = split_url(self.server_url)
+            if credentials:
+                self.server_url, self.url_credentials = url, SecretStr(credentials)
+        if self.api_key and self.url_credentials:
+            raise MixConfigurationError(
+                "There are both an API key and a user name in the server's URL.", hint="A request carries only one."
+            )
+        if self.api_key is not None:
+            check_headers({"Authorization": self.api_key.get_secret_value()})
+        check_headers(self.request_headers())
+        if self.mix is not None:
+            self._take_client()
+        elif self.http_client is not None or self.http_async_client is not None:
+            from langchain_mix.client.httpclient import check_clients  # noqa: PLC0415  # Loads the HTTP library.
+
+            check_clients(self.http_client, self.http_async_client)
+        return self
+
+    def _take_client(self) -> None:
+        """Checks the client that the user brings against the options that it stands for."""
+        from langchain_mix.client import Mix  # noqa: PLC0415  # Loads the HTTP library.
+
+        if not isinstance(self.mix, Mix):
+            raise MixConfigurationError(f"`mix` is {type(self.mix).__name__}, not a client of this package (`Mix`).")
+        names = (
+            "api_key",
+            "url_credentials",
+            "headers",
+            "http_client",
+            "http_async_client",
+            "max_retries",
+            "max_reply_bytes",
+        )
+        given = [name.removeprefix("http_") for name in names if name in self.model_fields_set and getattr(self, name)]
+        if self.api != "auto":
+            given.append("api")
+        if (
+            "server_url" in self.model_fields_set
+            and (self.server_url or self.mix.server_url).rstrip("/") != self.mix.server_url
+        ):
+            given.append("server_url")
+        if given:
+            raise MixConfigurationError(
+                f"`mix` is a client that is set up already; {', '.join(given)} would be ignored.",
+                hint="Set it up so, or leave `mix` out.",
+            )
+        self.server_url, self.api_key = self.mix.server_url, None
+
+    @model_validator(mode="after")
+    def _warn_of_what_mix_lacks(self) -> Self:
+        sent = self.set_preferences and self.model is not None
+        names = [n for n in ("temperature", "max_tokens") if getattr(self, n) is not None]
+        warn_ignored([n for n in names if not (n == "max_tokens" and sent)], stacklevel=7)
+        return self
+
     @model_validator(mode="after")
     def _note_version_of_langchain_mix(self) -> Self:
         self._add_version("langchain-mix", __version__)
@@ -164,7 +323,7 @@ class ChatMix(StandardParameters):
         return params
 
     def _resolve_model_profile(self) -> ModelProfile | None:
-        return profile_of(self.model)
+        return profile_of(split_model(self.model)[0] if self.model else None)  # It is not split yet.
 
     def get_token_ids(self, text: str) -> list[int]:
         """Estimates the tokens of a text; Mix has no tokenizer. Only their number means anything."""
@@ -194,9 +353,105 @@ class ChatMix(StandardParameters):
         client: Mix = self._mix
         return client
 
-    def denied_tools(self) -> set[str]:
-        """Returns the tools of whose denial this model has warned; whoever warns of one adds it."""
-        return self._denied
+    def content_version(self) -> Version:
+        """Returns the form of `message.content` in replies."""
+        return "v1" if self.output_version == "v1" else "v0"
+
+    def request_headers(self) -> dict[str, str]:
+        """The headers that every request to the server carries. Those that the user names stand in for the others."""
+        named = {name: value.get_secret_value() for name, value in (self.headers or {}).items()}
+        if any(name.lower() == "authorization" for name in named):
+            return named
+        if self.api_key is not None:
+            return {"Authorization": f"Bearer {self.api_key.get_secret_value()}", **named}
+        if self.url_credentials is not None:
+            import base64  # noqa: PLC0415  # Needed by few.
+
+            pair = base64.b64encode(self.url_credentials.get_secret_value().encode()).decode()
+            return {"Authorization": f"Basic {pair}", **named}
+        return named
+
+    def retry_config(self) -> RetryConfig | None:
+        """How often the client sends again what does no more when sent twice; None for its own policy."""
+        return None if self.max_retries is None else RetryConfig(max_attempts=self.max_retries + 1)
+
+    def with_retry(
+        self,
+        *,
+        retry_if_exception_type: RetryIf = may_retry,
+        wait_exponential_jitter: bool = True,
+        exponential_jitter_params: ExponentialJitterParams | None = None,
+        stop_after_attempt: int = 3,
+    ) -> Runnable[Any, Any]:
+        """Retries calls that failed, but none whose message the server may have taken.
+
+        Args:
+            retry_if_exception_type: What to retry: exception types, or a function of the exception. Without it, errors
+                that LangChain calls retryable.
+            wait_exponential_jitter: Whether waits vary at random.
+            exponential_jitter_params: How waits grow.
+            stop_after_attempt: Attempts in all.
+
+        Returns:
+            The runnable that retries.
+        """
+        return super().with_retry(
+            retry_if_exception_type=retry_rule(retry_if_exception_type),
+            wait_exponential_jitter=wait_exponential_jitter,
+            exponential_jitter_params=exponential_jitter_params,
+            stop_after_attempt=stop_after_attempt,
+        )
+
+    # Serialising and copying
+
+    @classmethod
+    def is_lc_serializable(cls) -> bool:
+        """Returns True: what `dumpd(model)` writes can be read again.
+
+        By `load(dumpd(model), allowed_objects=[ChatMix], valid_namespaces=["langchain_mix"])`: LangChain reads objects
+        of other packages only if they are named. With `secrets_from_env=True` the key is read from `MIX_API_KEY`.
+        """
+        return True
+
+    @classmethod
+    def get_lc_namespace(cls) -> list[str]:
+        """Where `load` finds it: the package, not the module inside."""
+        return cls.__module__.split(".")[:2]
+
+    @property
+    def lc_secrets(self) -> dict[str, str]:
+        """The fields that are written as the names of environment variables."""
+        return {"api_key": "MIX_API_KEY", "url_credentials": "MIX_URL_CREDENTIALS", "headers": "MIX_HEADERS"}
+
+    def __getstate__(self) -> dict[Any, Any]:
+        """Pickles without clients: connections stay where they are.
+
+        Raises:
+            MixConfigurationError: There is a client of the user's, which cannot be pickled.
+        """
+        if self._clients():
+            raise MixConfigurationError(
+                "A ChatMix with a client of yours (`mix=`, `client=`, `async_client=`) cannot be pickled.",
+                hint="Give it `server_url=` and `headers=` instead.",
+            )
+        return _without_clients(self, super().__getstate__())
+
+    def _clients(self) -> list[Any]:
+        """Returns the clients that the user brought."""
+        return [c for c in (self.mix, self.http_client, self.http_async_client) if c is not None]
+
+    def __copy__(self) -> Self:
+        """Copies without clients of its own: the copy may be given another server. Those of the user are shared."""
+        copied = super().__copy__()
+        copied.__setstate__(_without_clients(self, super(ChatMix, copied).__getstate__()))
+        return copied
+
+    def __deepcopy__(self, memo: dict[int, Any] | None = None) -> Self:
+        """Copies without clients of its own. Those of the user, which have connections, are shared."""
+        bare = type(self).__new__(type(self))
+        bare.__setstate__(_without_clients(self, super().__getstate__()))
+        shared = {id(client): client for client in self._clients()}
+        return super(ChatMix, bare).__deepcopy__({**(memo or {}), **shared})
 
     # Calls
 
@@ -447,7 +702,13 @@ class ChatMix(StandardParameters):
 
         try:
             return parse_request(
-                self, self.client.server_url, messages, stop, kwargs, version=version or self.content_version()
+                self,
+                self.client.server_url,
+                messages,
+                stop,
+                kwargs,
+                version=version or self.content_version(),
+                denied=self._denied,
             )
         except MixError as error:
             raise as_model_error(error) from error.__cause__
@@ -555,3 +816,10 @@ class ChatMix(StandardParameters):
         from langchain_mix.chat_models.structured_output import structured  # noqa: PLC0415  # For few.
 
         return structured(self, schema, include_raw=include_raw, **kwargs)
+
+
+def _without_clients(model: BaseChatModel, state: dict[Any, Any]) -> dict[Any, Any]:
+    """Private attributes hold what was opened for this object; a copy begins with none of it."""
+    fields = {key: value for key, value in state["__dict__"].items() if key in type(model).model_fields}
+    private = {key: value.get_default() for key, value in type(model).__private_attributes__.items()}
+    return {**state, "__dict__": fields, "__pydantic_private__": private or None}

@@ -24,9 +24,9 @@ from langchain_mix.chat_models.callbacks import AsyncCustomEvents, AsyncToolRuns
 from langchain_mix.chat_models.content_blocks import ReplyWriter, replay_updates
 from langchain_mix.chat_models.model_errors import as_model_error
 from langchain_mix.chat_models.parameters import UNNAMED_MODEL, MixPermissionWarning
-from langchain_mix.chat_models.permissions import approvals_for
+from langchain_mix.chat_models.permissions import CLIENT_POLICIES, Approvals
 from langchain_mix.chat_models.process_state import SESSION_CLAIMS, SESSION_HEADS, THREAD_SESSIONS, SessionHead
-from langchain_mix.chat_models.reply_parser import parser_for
+from langchain_mix.chat_models.reply_parser import ReplyParser
 from langchain_mix.chat_models.request import ChatRequest
 from langchain_mix.chat_models.retries import FAILED_CALLS, Path, path_of
 from langchain_mix.chat_models.session_setup import PreparedTurn, prepare, reported_model
@@ -387,7 +387,9 @@ class _Execution:
         self._request = request
         self._depth = forking.depth()
         self._streaming = streaming
-        self._approvals = approvals_for(request.options.permissions, request.options.on_notification, request.slot)
+        options = request.options
+        plain = options.on_notification is None and options.permissions in CLIENT_POLICIES
+        self._approvals = None if plain else Approvals(options.permissions, options.on_notification, request.slot)
         self._writer = self._new_writer()
         self._prepared: PreparedTurn | None = None
         self._stream: TurnStream | AsyncTurnStream | None = None
@@ -405,7 +407,8 @@ class _Execution:
 
     def _new_writer(self) -> ReplyWriter:
         request = self._request
-        parser = parser_for(request.stops, request.tools, request.data, request.parameters)
+        plain = not request.stops and not request.tools and request.data is None
+        parser = None if plain else ReplyParser(request.stops, request.tools, request.data, request.parameters)
         return ReplyWriter(parser, request.version)
 
     def _writing(self) -> Callable[[Update], Iterable[ChatGenerationChunk]]:
@@ -568,7 +571,7 @@ class _Execution:
         self._results.append(result)
         if len(self._results) > 1:
             self._result = result = join_turns(self._results[0], message, result)
-        if not request.lacks_call([]) or (self._writer.gap and self._streaming):
+        if not request.demanded or (self._writer.gap and self._streaming):
             return [], None
         chunks = [] if self._writer.stopped else list(self._writer.end_turn())
         if self._kept is not None:

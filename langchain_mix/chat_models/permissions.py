@@ -42,7 +42,8 @@ Notifications = Literal["interrupt"] | Callable[[SSENotificationEventData], Any]
 """How notifications are answered: through LangGraph, by a function, or not at all."""
 
 _log = logging.getLogger("langchain_mix")
-_OF_CLIENT = frozenset({"deny", "allow", "ignore"})
+CLIENT_POLICIES = ("deny", "allow", "ignore")  # No set: a policy may be a list.
+"""Those that the client answers all requests by, without `Approvals`."""
 _SAVER = "__pregel_checkpointer"
 _ASKED = "mix_asked"
 _QUESTION = "mix_notification"
@@ -236,22 +237,6 @@ class Approvals:
             except GraphInterrupt as pause:
                 self.pause = pause
         return None
-
-
-def approvals_for(permissions: Permissions, notifications: Notifications, slot: TaskSlot | None) -> Approvals | None:
-    """Returns the policies of a turn, or None if one of the client's own answers all requests.
-
-    Args:
-        permissions: For permission requests.
-        notifications: For notifications.
-        slot: The position of the call in a graph's task, if it runs in one.
-
-    Raises:
-        MixInputError: A policy is none of those there are.
-    """
-    if notifications is None and isinstance(permissions, str) and permissions in _OF_CLIENT:
-        return None
-    return Approvals(permissions, notifications, slot)
 
 
 @dataclass(frozen=True, slots=True)

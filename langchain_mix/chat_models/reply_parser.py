@@ -20,7 +20,6 @@ from uuid import uuid4
 
 from langchain_mix.chat_models.json_text import read_json, unfenced
 from langchain_mix.chat_models.response_schema import ResponseSchema
-from langchain_mix.errors import MixInputError
 
 _OPEN, _CLOSE = "<tool_calls>", "</tool_calls>"
 _LONGEST_OPENING = 1000  # A line of blanks without end is read once.
@@ -413,27 +412,6 @@ def _joined(pieces: Iterator[Piece]) -> list[Piece]:
     return join_turns
 
 
-def stop_texts(value: str | Iterable[str] | None) -> tuple[str, ...]:
-    """Reads what users pass as `stop`.
-
-    Args:
-        value: A text, several, or None for none.
-
-    Returns:
-        The texts, each once.
-
-    Raises:
-        MixInputError: One is empty or no text.
-    """
-    if value is None:
-        return ()
-    texts = [value] if isinstance(value, str) else list(value)
-    for text in texts:
-        if not isinstance(text, str) or not text:
-            raise MixInputError(f"`stop` has {text!r}.", hint="Stop sequences are texts that are not empty.")
-    return tuple(dict.fromkeys(texts))
-
-
 class StopCutter:
     """Cuts a text at the first stop sequence that is complete.
 
@@ -647,13 +625,3 @@ class ReplyParser:
             yield from self._told(iter(self._parser.finish()))
         if self._data is not None:
             yield from self._data.end(last=last)
-
-
-def parser_for(
-    stops: Sequence[str],
-    tools: Collection[str],
-    data: ResponseSchema | None = None,
-    parameters: Mapping[str, Collection[str]] = MappingProxyType({}),
-) -> ReplyParser | None:
-    """The reader for a reply, or None if its text is prose to its end."""
-    return ReplyParser(stops, tools, data, parameters) if stops or tools or data is not None else None

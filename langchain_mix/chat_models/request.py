@@ -146,6 +146,7 @@ def parse_request(
     kwargs: Mapping[str, Any],
     *,
     version: Version = "v0",
+    denied: set[str] | None = None,
 ) -> ChatRequest:
     """Reads a call.
 
@@ -156,6 +157,7 @@ def parse_request(
         stop: What LangChain passes for `stop`.
         kwargs: The other arguments.
         version: The form of the reply's content.
+        denied: The tools of whose denial the model has warned; more are added.
 
     Returns:
         The request.
@@ -165,7 +167,8 @@ def parse_request(
     """
     parameters = read_call(model, stop, kwargs, _ARGUMENTS)
     rest = parameters.rest
-    messages = standard_messages(messages)
+    if not all(type(message.content) is str for message in messages):
+        messages = standard_messages(messages)
     options = ModelOptions(**{name: _option(model, name, rest) for name in FIELDS})
     # A plain call has neither tools nor a format, and nothing of them is built.
     tools = _NO_TOOLS if rest.keys().isdisjoint(TOOL_ARGUMENTS) else _read_tools(rest)
@@ -199,7 +202,7 @@ def parse_request(
         data=tools.data,
         version=version,
         thread=thread,
-        denied=None if "permissions" in model.model_fields_set or "permissions" in rest else model.denied_tools(),
+        denied=None if "permissions" in model.model_fields_set or "permissions" in rest else denied,
         slot=REPLY_CACHE.slot(lambda: _mark(session, options)),
     )
 

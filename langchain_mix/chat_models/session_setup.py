@@ -43,7 +43,7 @@ from langchain_mix.protocol.api import ApiKnowledge, ApiVersion
 
 if TYPE_CHECKING:
     from langchain_mix.protocol.api import ServerApi
-    from langchain_mix.protocol.call import Flow
+    from langchain_mix.protocol.call import FilePart, Flow
     from langchain_mix.protocol.turn.updates import TurnResult
 
 
@@ -288,9 +288,13 @@ def _ready(
     from langchain_mix.protocol import calls  # noqa: PLC0415
     from langchain_mix.protocol.call import ask  # noqa: PLC0415
 
-    inputs = read_inputs(plan.messages)
-    # What cannot be sent is told before anything is made for it.
-    text = text_of(replace(plan, messages=inputs.messages), Rendering(tool_results=render_tool_results))
+    sending: Plan = plan
+    uploads: tuple[FilePart, ...] = ()
+    if not all(type(message.content) is str for message in plan.messages):
+        inputs = read_inputs(plan.messages)
+        sending, uploads = replace(plan, messages=inputs.messages), inputs.uploads
+    # What cannot be sent is refused before anything is created for it.
+    text = text_of(sending, Rendering(tool_results=render_tool_results))
     setup_held, cost_before, session_model = setup_known(plan), None, ""
     if isinstance(plan, New | Replay):
         session_id, honoured, session_model = yield from _new_session(server_api, request)
@@ -310,7 +314,7 @@ def _ready(
             session_id, rows_before, cost_before = fork.id, None, 0.0
     created = not isinstance(plan, Append | Rewind)
     try:
-        for part in inputs.uploads:
+        for part in uploads:
             stored = yield from ask(calls.upload_file(session_id, part))
             text = text.replace(part.name, stored.name)  # Mix: the server may keep it under another name.
     except MixError:

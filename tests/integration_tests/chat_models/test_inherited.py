@@ -165,7 +165,7 @@ async def test_whole_batches_of_messages_are_generated(server, mode, make_tracer
         result = model.generate(asked, **options) if mode == "sync" else await model.agenerate(asked, **options)
         assert [g[0].text for g in result.generations] == ["Let me look. H"] * 2
         metadata = result.generations[0][0].message.response_metadata["mix"]
-        assert server.world.get_session(metadata["session_id"])["title"] == "Titled"
+        assert server.state.sessions.get(metadata["session_id"])["title"] == "Titled"
     runs = [run for run in tracer.runs() if run.run_type == "llm"]
     assert {run.id for run in runs} >= set(ids), "LangChain gives the first of each batch the id"
     for run in runs:
@@ -370,7 +370,7 @@ async def test_a_conversation_goes_on_in_the_session_of_its_cached_reply(server,
     sessions = [m.response_metadata["mix"]["session_id"] for m in (talks[0][1], talks[1][1], one, two)]
     assert len(set(sessions[:3])) == 1
     assert sessions[3] != sessions[0], "the other branch has a session of its own"
-    said = [row["userInput"] for row in server.world.list_messages(sessions[0]) if row["role"] == "user"]
+    said = [row["userInput"] for row in server.state.rows.messages(sessions[0]) if row["role"] == "user"]
     assert said == ["Hi", "One?"]
 
 

@@ -337,7 +337,7 @@ def test_the_newest_servers_refuse_a_model_without_its_provider_before_anything_
     fields = {"api": api, "set_preferences": True}
     asked = {**fields, "model": MODEL} if where == "fields" else fields
     error, sessions = observe(
-        lambda s: (s.reply, s.server.world.list_sessions(False)),
+        lambda s: (s.reply, s.server.state.sessions.listing(include_subagents=False)),
         api="next",
         fields=asked,
         call={"model": MODEL} if where == "call" else {},
@@ -575,7 +575,7 @@ def test_tokens_are_estimated_without_a_request():
 
 
 def test_the_profile_says_what_agents_want_to_know():
-    model = ChatMix(server_url="http://localhost:1", model="claude-x")
+    model = ChatMix(server_url="http://localhost:1", model="anthropic:claude-x")
     assert model.profile["tool_calling"] is True
     assert model.profile["structured_output"] is True
     assert model.profile["name"] == "claude-x"

@@ -101,6 +101,15 @@ def test_options_of_a_turn_that_nobody_set_are_not_sent() -> None:
         assert (options["permissions"], options["on_notification"]) == ("deny", None)
 
 
+def test_text_is_read_as_more_than_prose_only_where_it_may_be() -> None:
+    mix: Any = None
+    tool = {"type": "function", "function": {"name": "add", "parameters": {"type": "object", "properties": {}}}}
+    for given, reads in (({}, False), ({"stop": ["x"]}, True), ({"tools": [tool]}, True)):
+        stop = given.pop("stop", None)
+        asked = parse_request(ChatMix(server_url=SERVER), SERVER, [HumanMessage("Q")], stop, given)
+        assert (TurnExecution(mix, asked, streaming=True)._writer._parser is not None) == reads
+
+
 # The last chunk
 
 

@@ -13,11 +13,11 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_tests.unit_tests import ChatModelUnitTests
 from pydantic import Field, PrivateAttr, ValidationError
 
+from langchain_mix import ChatMix
 from langchain_mix.chat_models.model_errors import as_model_error
 from langchain_mix.chat_models.parameters import (
     UNNAMED_MODEL,
     MixParameterWarning,
-    StandardParameters,
     read_call,
     split_model,
 )
@@ -34,7 +34,7 @@ class Opened:
         raise TypeError("An open connection.")
 
 
-class ChatDouble(StandardParameters):
+class ChatDouble(ChatMix):
     """The least that is a chat model."""
 
     title: str | None = None

@@ -11,7 +11,6 @@ from langchain_mix.chat_models.reply_parser import (
     InvalidCall,
     ReplyParser,
     Text,
-    parser_for,
 )
 
 CALL = '<tool_calls>[{"name": "add", "args": {"a": 1}}]</tool_calls>'
@@ -19,12 +18,6 @@ CALL = '<tool_calls>[{"name": "add", "args": {"a": 1}}]</tool_calls>'
 
 def said(pieces) -> str:
     return "".join(piece.text for piece in pieces if isinstance(piece, Text))
-
-
-def test_prose_needs_no_reader():
-    assert parser_for([], []) is None
-    assert parser_for(["x"], []) is not None
-    assert parser_for([], ["add"]) is not None
 
 
 @given(st.text("abS", max_size=20), st.lists(st.integers(0, 20), max_size=4))

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from langchain_mix.chat_models.reply_parser import StopCutter, stop_texts
+from langchain_mix.chat_models.parameters import stop_texts
+from langchain_mix.chat_models.reply_parser import StopCutter
 from langchain_mix.errors import MixInputError
 
 
