@@ -47,14 +47,24 @@ def test_two_servers_without_a_script(mix_emulator):
 @pytest.fixture
 def project(pytester: pytest.Pytester) -> pytest.Pytester:
     pytester.makeconftest(CONFTEST)
-    pytester.makeini("[pytest]\nfilterwarnings = error\nasyncio_default_fixture_loop_scope = function\n")
+    pytester.makeini(
+        "[pytest]\nasyncio_default_fixture_loop_scope = function\n"
+        "filterwarnings =\n    error\n    ignore:Module already imported so cannot be rewritten\n"
+    )
     return pytester
 
 
-def run(project: pytest.Pytester, *arguments: str) -> Any:
-    return project.runpytest_subprocess(
-        "-q", "-p", "no:codspeed", "-p", "no:langsmith_plugin", "-p", "no:cacheprovider", *arguments
-    )
+QUIET = ("-q", "-p", "no:codspeed", "-p", "no:langsmith_plugin", "-p", "no:cacheprovider")
+
+
+def run(project: pytest.Pytester) -> Any:
+    """Runs the project's tests in this process."""
+    return project.runpytest_inprocess(*QUIET)
+
+
+def run_alone(project: pytest.Pytester, *arguments: str) -> Any:
+    """Runs the project's tests in a process of their own."""
+    return project.runpytest_subprocess(*QUIET, *arguments)
 
 
 def test_the_example_of_the_documentation(project: pytest.Pytester) -> None:
@@ -140,14 +150,14 @@ def test_a_cassette_named_after_its_test(project: pytest.Pytester, monkeypatch: 
 
     project.makepyfile(test_things=CASSETTE_TEST)
     monkeypatch.setenv("HEALTH_URL", "http://mix.invalid")
-    run(project).assert_outcomes(errors=1)
+    run_alone(project).assert_outcomes(errors=1)
     with MixEmulator("0.8") as server:
         monkeypatch.setenv("HEALTH_URL", server.url)
-        run(project, "--mix-record=once").assert_outcomes(passed=1)
+        run_alone(project, "--mix-record=once").assert_outcomes(passed=1)
         assert len(server.requests) == 1
     assert (project.path / "cassettes" / "test_things" / "test_health-a-b-c.yaml").is_file()
     monkeypatch.setenv("HEALTH_URL", "http://mix.invalid")
-    run(project).assert_outcomes(passed=1)
+    run_alone(project).assert_outcomes(passed=1)
 
 
 def test_what_does_not_use_it_does_not_pay_for_it() -> None:
