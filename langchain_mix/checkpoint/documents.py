@@ -261,7 +261,8 @@ class DocumentIO:
     def write_manifest(self, key: str, manifest: Manifest) -> Flow[None]:
         """Writes a version of a lane, over the last but one."""
         name = names.manifest(key, manifest.claim.epoch, manifest.version % 2)
-        yield from self._write(name, "manifest", manifest.body)
+        data = encoding.pack_parts(name, "manifest", manifest.parts, self.encryption)
+        yield from self.session_files.write(name, data)
 
     # Immutable documents
 

@@ -104,6 +104,8 @@ _MARK: Final = b"LCMIX1\n"
 _MARK_OF_CLOSED: Final = b"LCMIX2\n"
 _MARK_OF_ANY_FORM: Final = re.compile(rb"LCMIX([0-9]{1,4})\n")
 _DIGEST_SIZE: Final = 32
+_LONGEST_FIXARRAY: Final = 0xF
+_LONGEST_ARRAY16: Final = 0xFFFF
 _STORED_KINDS: Final[dict[Kind, str]] = {
     "owner": "register",
     "epoch_marker": "gate",
@@ -166,7 +168,15 @@ def pack(name: str, kind: Kind, body: Sequence[Any], encryption: Encryption) -> 
     Raises:
         MixInputError: Something in it cannot be stored, such as text with a lone surrogate.
     """
-    encrypted = encryption.encrypt(packed([_STORED_KINDS[kind], name, *body]))
+    return pack_parts(name, kind, [packed(value) for value in body], encryption)
+
+
+def pack_parts(name: str, kind: Kind, parts: Sequence[bytes], encryption: Encryption) -> bytes:
+    """Does what `pack` does, with values that are msgpack already.
+
+    A manifest repeats most of the one before: what was packed for that one is not packed again.
+    """
+    encrypted = encryption.encrypt(packed_array([packed(_STORED_KINDS[kind]), packed(name), *parts]))
     return _MARK + digest(encrypted) + encrypted
 
 
@@ -191,6 +201,18 @@ def packed(content: Any) -> bytes:
         return ormsgpack.packb(content)
     except (TypeError, ValueError) as problem:
         raise MixInputError(f"A checkpoint cannot be stored: {problem}.") from problem
+
+
+def packed_array(parts: Sequence[bytes]) -> bytes:
+    """Makes the msgpack of a list whose members are msgpack already."""
+    size = len(parts)
+    if size <= _LONGEST_FIXARRAY:
+        header = bytes([0x90 | size])
+    elif size <= _LONGEST_ARRAY16:
+        header = b"\xdc" + size.to_bytes(2, "big")
+    else:
+        header = b"\xdd" + size.to_bytes(4, "big")
+    return header + b"".join(parts)
 
 
 def unpack(name: str, kind: Kind, data: bytes, encryption: Encryption) -> list[Any]:

@@ -11,16 +11,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from math import inf
-from typing import Final, TypeVar
+from typing import Any, Final
 
 from langchain_mix.errors import MixNotFoundError, MixStoreError
 from langchain_mix.protocol import calls
 from langchain_mix.protocol.api import ServerApi
-from langchain_mix.protocol.call import FilePart, Flow, ask, together
+from langchain_mix.protocol.call import Call, FilePart, Flow, Together, ask
 from langchain_mix.protocol.flows import create_session
 from langchain_mix.protocol.models import FileInfo, SessionData
-
-T = TypeVar("T")
 
 TITLE: Final = "langchain-mix state"
 """Title of the session that the store makes for itself where it is given none. Mix 0.8 cuts titles at 20 characters."""
@@ -58,19 +56,19 @@ class SessionFiles:
         Raises:
             MixNotFoundError: The session that was given does not exist.
         """
-
-        def look(session_id: str) -> Flow[None]:
-            yield from ask(calls.get_session(session_id))
-
-        yield from self._through(look)
+        yield from self._send(calls.get_session)
 
     def read(self, name: str) -> Flow[bytes | None]:
         """Reads a file; None if there is none."""
-        return (yield from self._through(lambda session_id: ask(_reading(session_id, name))))
+        found: bytes | None = yield from self._send(_reading, name)
+        return found
 
     def read_all(self, names: Sequence[str]) -> Flow[list[bytes | None]]:
         """Reads files at the same time, where that is possible."""
-        return (yield from self._through(lambda session_id: together([_reading(session_id, name) for name in names])))
+        if not names:
+            return []
+        found: list[bytes | None] = yield from self._send(_reading_all, *names)
+        return found
 
     def write(self, name: str, data: bytes) -> Flow[None]:
         """Writes a file, over what is there.
@@ -78,7 +76,7 @@ class SessionFiles:
         Raises:
             MixStoreError: The server stored it under another name.
         """
-        stored = yield from self._through(lambda session_id: ask(calls.upload_file(session_id, FilePart(name, data))))
+        stored = yield from self._send(calls.upload_file, FilePart(name, data))
         if stored.name != name:
             raise MixStoreError(
                 f"The server stored {name} as {stored.name!r}, where nothing will look for it.",
@@ -88,27 +86,35 @@ class SessionFiles:
 
     def delete(self, name: str) -> Flow[None]:
         """Deletes a file; one that is gone already is no error."""
-        yield from self._through(lambda session_id: ask(calls.delete_file(session_id, name)))
+        yield from self._send(calls.delete_file, name)
 
     def listing(self) -> Flow[list[FileInfo]]:
         """Lists all files of the server. This is slow where there are many."""
-        return (yield from self._through(lambda session_id: ask(calls.list_files(session_id))))
+        found: list[FileInfo] = yield from self._send(calls.list_files)
+        return found
 
-    def _through(self, use: Callable[[str], Flow[T]]) -> Flow[T]:
-        session_id = yield from self.session()
+    def _send(self, make: Callable[..., Call[Any] | Together], *args: Any) -> Flow[Any]:
+        """Makes a call for the session and sends it; again through another session if that one was deleted."""
+        session_id = self.session_id
+        if session_id is None:
+            session_id = yield from self.session()
         try:
-            return (yield from use(session_id))
+            return (yield make(session_id, *args))
         except MixNotFoundError:
             if self._given:
                 raise
-        # Somebody deleted the session that this saver had found; nothing was done through it.
+        # The session that this saver had found was deleted; nothing was done through it.
         if self.session_id == session_id:
             self.session_id = None
-        return (yield from use((yield from self.session())))
+        return (yield make((yield from self.session()), *args))
 
 
 # The calls are kept: of each thread a few files are read again and again.
 _reading = lru_cache(maxsize=1024)(calls.read_file)
+
+
+def _reading_all(session_id: str, *names: str) -> Together:
+    return Together(tuple(_reading(session_id, name) for name in names))
 
 
 def _age_of(session: SessionData) -> float:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Literal, TypeAlias
 
 from langchain_mix.reserved_files import CHECKPOINT_PREFIX, VISIBLE_CHECKPOINT_PREFIX
@@ -47,6 +48,7 @@ class FileName:
     copy: int = -1
 
 
+@lru_cache(maxsize=4096)
 def key_of(thread_id: str) -> str:
     """Returns the part that all names of a thread's files share: 32 hexadecimal digits."""
     return key_of_bytes(bytes_of(thread_id))
@@ -77,6 +79,7 @@ def bytes_of(thread_id: str) -> bytes:
     return thread_id.encode("utf-8", "surrogatepass")
 
 
+@lru_cache(maxsize=4096)
 def owner(key: str) -> str:
     """The file in which whoever wants to write announces itself."""
     return f"{_stem(key)}-r"
@@ -87,6 +90,7 @@ def epoch_marker(key: str, epoch: int) -> str:
     return f"{_stem(key)}-g{epoch}"
 
 
+@lru_cache(maxsize=4096)
 def manifest(key: str, epoch: int, copy: int) -> str:
     """One of the two files that the owner of an epoch writes in turn."""
     return f"{_stem(key)}-l{epoch}-{copy}"

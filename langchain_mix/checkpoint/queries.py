@@ -100,7 +100,8 @@ def all_entries(documents: DocumentIO, state: ThreadState) -> Steps[list[Entry]]
     found: dict[object, Entry] = {}
     count = 0
     for table in (*(yield from load_segments(documents, state.refs, lambda _: True)), state.active):
-        for entry in (yield from entries_of_rows(documents, [(table, row) for row in table.rows])):
+        blobs = yield from documents.blobs([blob for row in table.rows for blob in table.blobs_of(row)])
+        for entry in table.entries(blobs):
             if isinstance(entry, CheckpointRecord):
                 found.pop((entry.ns, entry.checkpoint_id), None)  # Replaced: it counts where it was stored last.
                 found[entry.ns, entry.checkpoint_id] = entry

@@ -130,7 +130,7 @@ class Ref:
         entries: Entries in it, or below it.
         size: Bytes of the file.
         coverage: What it can speak of.
-        raw: The reference as it is stored; made once, for every version of a lane holds it again.
+        stored: The reference as it is stored; packed once, for every version of a manifest holds it again.
     """
 
     name: str
@@ -139,16 +139,16 @@ class Ref:
     entries: int
     size: int
     coverage: Coverage
-    raw: tuple[Any, ...] = field(init=False, repr=False, compare=False)
+    stored: bytes = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        """Puts it in the form that is stored."""
+        """Packs it."""
         cover = self.coverage
         named = [(ns, span.low, span.high) for ns, span in cover.named]
         others = None if cover.others is None else (cover.others.low, cover.others.high)
         prints = None if cover.prints is None else b"".join(cover.prints)
         raw = (self.name, self.digest, self.level, self.entries, self.size, named, others, prints)
-        object.__setattr__(self, "raw", raw)
+        object.__setattr__(self, "stored", encoding.packed(raw))
 
 
 def _print(ns: str) -> bytes:
@@ -358,8 +358,7 @@ class StateBuilder:
             blobs = {home.slot[0]: home.data for home in self.active.homes.values()}
             kept = {id(row) for row in carried}
             moved = fresh
-            for row in self.active.rows:
-                entry = self.active.entry(row, blobs)
+            for row, entry in zip(self.active.rows, self.active.entries(blobs), strict=True):
                 if id(row) in kept:
                     fresh = self._extended(fresh, entry)
                 else:
@@ -381,7 +380,7 @@ class StateBuilder:
         places = set(newest.values())
         rows = [row for row in self.active.rows if row.place in places]
         small = len(rows) <= self._settings.segment_entries // 4
-        light = sum(len(encoding.packed(row.raw)) for row in rows) <= self._settings.segment_bytes // 2
+        light = sum(len(row.stored) for row in rows) <= self._settings.segment_bytes // 2
         at_hand = {home.slot[0] for home in self.active.homes.values()}
         known = all(blob[0] in at_hand for row in self.active.rows for blob in self.active.blobs_of(row))
         return rows if small and light and known and len(rows) < len(self.active) else []
@@ -389,7 +388,7 @@ class StateBuilder:
     def _add_segment(self, table: Table) -> None:
         name = names.segment(self._key, self._fresh())
         stored = table.finished(name)
-        data = encoding.pack(name, "segment", [stored.raw], self._encryption)
+        data = encoding.pack_parts(name, "segment", [stored.stored], self._encryption)
         self._document(name, data, stored)
         covered = cover(row.place for row in stored.rows)
         self.refs = (*self.refs, Ref(name, encoding.digest(data), 0, len(stored), len(data), covered))
@@ -402,7 +401,9 @@ class StateBuilder:
             return
         moved = tuple(mine[:FAN_OUT])
         name = names.index(self._key, self._fresh())
-        data = encoding.pack(name, "index", [[ref.raw for ref in moved]], self._encryption)
+        data = encoding.pack_parts(
+            name, "index", [encoding.packed_array([ref.stored for ref in moved])], self._encryption
+        )
         self._document(name, data, moved)
         entries = sum(ref.entries for ref in moved)
         folded = Ref(name, encoding.digest(data), level + 1, entries, len(data), cover_all(moved))
@@ -472,11 +473,11 @@ class Manifest:
         return mark.moved_in is not None and mark.moved_in <= self.claim.epoch
 
     @property
-    def body(self) -> list[Any]:
-        """What its file holds."""
-        refs = [ref.raw for ref in self.state.refs]
-        position = [self.claim.writer, self.claim.epoch, self.version, self.base]
-        return [names.bytes_of(self.thread_id), *position, refs, self.state.active.raw]
+    def parts(self) -> list[bytes]:
+        """The content of its file, as `encoding.pack_parts` takes it."""
+        position = (names.bytes_of(self.thread_id), self.claim.writer, self.claim.epoch, self.version, self.base)
+        refs = encoding.packed_array([ref.stored for ref in self.state.refs])
+        return [*map(encoding.packed, position), refs, self.state.active.stored]
 
 
 @dataclass(frozen=True, slots=True)

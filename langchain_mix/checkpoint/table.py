@@ -11,10 +11,10 @@ messages only.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeAlias, TypeGuard
 
-from langchain_mix.checkpoint.encoding import damaged, packed
+from langchain_mix.checkpoint.encoding import damaged, packed, packed_array
 from langchain_mix.checkpoint.records import CheckpointRecord, Entry, Value, Write, WritesRecord
 from langchain_mix.errors import MixInputError
 
@@ -118,6 +118,7 @@ class Row:
         slots: Its values.
         first: The number of the first one in its document.
         versions: The channel versions, if this process stored the row.
+        packed: The row as it is stored, if it was packed already; see `stored`.
     """
 
     place: Place
@@ -125,6 +126,7 @@ class Row:
     slots: tuple[Slot, ...]
     first: int
     versions: Mapping[str, Any] = field(default_factory=dict, compare=False)
+    packed: bytes = field(default=b"", repr=False, compare=False)
 
     @property
     def is_checkpoint(self) -> bool:
@@ -132,9 +134,9 @@ class Row:
         return bool(self.head[0] == _CHECKPOINT)
 
     @property
-    def raw(self) -> tuple[Any, ...]:
+    def stored(self) -> bytes:
         """The row as it is stored."""
-        return (*self.head, self.slots)
+        return self.packed or packed((*self.head, self.slots))
 
     @property
     def keys(self) -> list[Key]:
@@ -333,9 +335,9 @@ class Table:
         return len(self.rows)
 
     @property
-    def raw(self) -> list[Any]:
+    def stored(self) -> bytes:
         """The rows as they are stored."""
-        return [row.raw for row in self.rows]
+        return packed_array([row.stored for row in self.rows])
 
     def entry(self, row: Row, blobs: Blobs) -> Entry:
         """Makes the entry of a row.
@@ -351,6 +353,37 @@ class Table:
             MixCheckpointDamaged: A value is put in terms of something that is shorter.
         """
         return row.entry(lambda number: self._value(number, blobs))
+
+    def entries(self, blobs: Blobs) -> Iterator[Entry]:
+        """Yields the entries of all rows, in order.
+
+        A value is mostly a change of the last value of its key. That one is at hand here, whereas `entry` follows the
+        changes back to a whole value each time.
+
+        Args:
+            blobs: At least the files that `blobs_of` names for any row.
+
+        Raises:
+            MixCheckpointDamaged: A value is put in terms of something that is shorter.
+        """
+        latest: dict[Key, int] = {}
+        data: dict[int, bytes] = {}
+        for row in self.rows:
+            before = dict(data)
+            for number, key in enumerate(row.keys, row.first):
+                data.pop(latest.get(key, -1), None)
+                before[number] = data[number] = self._next_value(number, before, blobs)
+                latest[key] = number
+            yield row.entry(before.__getitem__)
+
+    def _next_value(self, number: int, known: Mapping[int, bytes], blobs: Blobs) -> bytes:
+        slot = self.slots[number]
+        if isinstance(slot, int):
+            slot = known.get(slot, slot)
+        elif not isinstance(slot, bytes) and len(slot) == 4 and slot[0] in known:  # noqa: PLR2004  # A change has four.
+            earlier, (_, header, prefix, rest) = known[slot[0]], slot
+            return header + self._cut(earlier, header_size(earlier), prefix) + rest
+        return slot if isinstance(slot, bytes) else self._value(number, blobs)
 
     def blobs_of(self, row: Row) -> Iterator[Blob]:
         """The files without which the entry cannot be made."""
@@ -402,8 +435,9 @@ class Table:
             last[key] = Last(number, data)
             number += 1
         versions = entry.versions if isinstance(entry, CheckpointRecord) else {}
-        row = Row((entry.ns, entry.checkpoint_id), head, tuple(own), len(self.slots), versions)
-        size = self.size + len(packed(row.raw))
+        stored = packed((*head, own))  # Once: each manifest until the segment is full has it again.
+        row = Row((entry.ns, entry.checkpoint_id), head, tuple(own), len(self.slots), versions, stored)
+        size = self.size + len(stored)
         return Table(self.name, (*self.rows, row), (*self.slots, *own), size, last, homes)
 
     def started(self) -> Table:
@@ -413,8 +447,9 @@ class Table:
     def resumed(self) -> Table:
         """The same table, to be extended after it was read from a file."""
         last = {key: Last(row.first + n, None) for row in self.rows for n, key in enumerate(row.keys)}
-        size = sum(len(packed(row.raw)) for row in self.rows)
-        return Table(self.name, self.rows, self.slots, size, last, self.homes)
+        rows = tuple(replace(row, packed=row.stored) for row in self.rows)
+        size = sum(len(row.packed) for row in rows)
+        return Table(self.name, rows, self.slots, size, last, self.homes)
 
     def with_blobs(self, blobs: Blobs) -> Table:
         """The same table, knowing the bytes of these files, so that new values can be compared with them."""

@@ -19,6 +19,7 @@ import zlib
 from collections import deque
 from collections.abc import Generator, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
 
@@ -76,6 +77,12 @@ class Wait:
     """Requests a pause of some seconds."""
 
     seconds: float
+
+
+@lru_cache(maxsize=1024)
+def _url(base: str, path: str) -> httpx.URL:
+    """Parses a URL once: httpx takes a third of the time of a request for it, and few are used again and again."""
+    return httpx.URL(base + path)
 
 
 class Core:
@@ -245,9 +252,9 @@ class Core:
         elif call.body is not None:
             payload["json"] = call.body
         try:
-            return client.build_request(
+            request = client.build_request(
                 call.method,
-                str(self.settings.url) + call.path,
+                _url(str(self.settings.url), call.path),
                 params=dict(call.query) or None,
                 headers=headers,
                 timeout=httpx.Timeout(
@@ -255,11 +262,14 @@ class Core:
                 ),
                 **payload,
             )
+            if call.upload is not None and isinstance(call.upload.content, bytes):
+                request.read()  # One piece instead of three: each is a system call, and wakes the server.
         except (httpx.InvalidURL, ValueError, TypeError) as problem:
             # What it says may quote what it could not read.
             raise errors.MixConfigurationError(
                 f"{call} cannot be sent: its URL or its body is nothing that HTTP takes ({type(problem).__name__})."
             ) from None
+        return request
 
     def stream_request(
         self,

@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Callable, Generator, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, lru_cache
 from http import HTTPStatus
 from typing import IO, Any, Final, Generic, TypeAlias, TypeVar, cast
 from urllib.parse import quote
@@ -110,7 +110,7 @@ class Call(Generic[T]):
 
     def __post_init__(self) -> None:
         """Encodes the path once."""
-        object.__setattr__(self, "path", "".join("/" + encode_segment(s) for s in self.segments))
+        object.__setattr__(self, "path", "/" + "/".join(map(encode_segment, self.segments)))
 
     def __str__(self) -> str:
         """Returns method and path, as errors and logs show it."""
@@ -178,6 +178,7 @@ def together(calls: Iterable[Call[T]]) -> Flow[list[T]]:
     return results
 
 
+@lru_cache(maxsize=4096)
 def encode_segment(segment: str) -> str:
     """Makes one path segment of an id or a file name; nothing in it can lead to another path.
 

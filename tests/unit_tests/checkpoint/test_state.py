@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langchain_mix.checkpoint.encoding import NO_ENCRYPTION, packed
+from langchain_mix.checkpoint.encoding import NO_ENCRYPTION, packed_array
 from langchain_mix.checkpoint.state import (
     FAN_OUT,
     Ref,
@@ -38,7 +38,7 @@ def test_nothing_that_was_stored_is_ruled_out(documents):
     for one, held in zip(
         [*refs, ref(cover_all(refs))], [*documents, [p for some in documents for p in some]], strict=True
     ):
-        read = read_ref("file", ormsgpack.unpackb(packed(one.raw)))
+        read = read_ref("file", ormsgpack.unpackb(one.stored))
         assert read == one
         for ns, checkpoint_id in held:
             for asked in (ns, None):
@@ -60,8 +60,8 @@ def test_a_reference_stays_small_however_many_namespaces_there_are():
     whole = ref(cover_all(refs))
     assert whole.coverage.prints is None
     assert whole.coverage.span("anything") == Span("1", "1")
-    assert len(packed(whole.raw)) < 400
-    assert max(len(packed(one.raw)) for one in refs) < 700
+    assert len(whole.stored) < 400
+    assert max(len(one.stored) for one in refs) < 700
 
 
 @pytest.mark.parametrize(
@@ -93,7 +93,7 @@ def grown(state, entries, *, segment_entries=64, segment_bytes=524_288, blob_byt
 
 
 def size_of_manifest(state):
-    return len(packed([[ref.raw for ref in state.refs], state.active.raw]))
+    return len(packed_array([packed_array([ref.stored for ref in state.refs]), state.active.stored]))
 
 
 def test_a_full_window_becomes_a_segment(kit):

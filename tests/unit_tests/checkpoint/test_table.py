@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from langchain_mix.checkpoint.encoding import packed
 from langchain_mix.checkpoint.records import CheckpointRecord, Value, Write, WritesRecord
 from langchain_mix.checkpoint.table import Table, check, difference, header_size, read_table
 from langchain_mix.errors import MixCheckpointDamaged, MixInputError
@@ -102,7 +101,7 @@ def filled(some, files, table=None, blob_bytes=100):
 
 
 def stored(table):
-    return read_table("file", ormsgpack.unpackb(packed(table.raw)))
+    return read_table("file", ormsgpack.unpackb(table.stored))
 
 
 def all_of(table, blobs):
