@@ -1,7 +1,4 @@
-"""Errors for packages that are missing and that an extra brings.
-
-Owns: the sentence that names the line for pip. Refuses to know: which part needs which extra.
-"""
+"""Errors for packages that are missing and that an extra brings; they name the line for pip."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """Closes generators that are left open when their event loop or their program ends.
 
-Owns: that asynchronous ones inside of others are closed by these alone, and synchronous ones before connections are.
-Refuses to know: what they yield.
+Asynchronous ones inside of others are closed by these alone, and synchronous ones before connections are.
 """
 
 from __future__ import annotations

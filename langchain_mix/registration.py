@@ -1,7 +1,6 @@
-"""`init_chat_model("mix:…")`.
+"""`init_chat_model("mix:…")`: the entry for ChatMix in LangChain's table of providers.
 
-Owns: the entry for ChatMix in LangChain's table of providers, which is private and has no other way in.
-Refuses to know: ChatMix itself; LangChain imports it when it makes the first one.
+The table is private and has no other way in. LangChain imports ChatMix itself when it makes the first one.
 """
 
 from __future__ import annotations

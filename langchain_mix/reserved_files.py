@@ -1,7 +1,4 @@
-"""Names of the files that this package keeps on a server for itself.
-
-Owns: the prefix that distinguishes them from people's files. Refuses to know: what is in them.
-"""
+"""Names of the files that this package keeps on a server for itself, distinguished from people's files by a prefix."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ VISIBLE_CHECKPOINT_PREFIX: Final = "langchain-mix-ckpt-"
 
 
 def is_reserved(name: str) -> bool:
-    """Tells whether a file on the server belongs to this package.
+    """Returns True if a file on the server belongs to this package.
 
     Args:
         name: The file's name as the server lists it.

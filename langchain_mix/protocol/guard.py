@@ -1,7 +1,4 @@
-"""Texts that a server would take for something else than a message.
-
-Owns: when and how a text is guarded. Refuses to know: how it is sent.
-"""
+"""Guards texts that a server would take for something else than a message."""
 
 from __future__ import annotations
 

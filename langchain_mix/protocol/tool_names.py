@@ -1,8 +1,4 @@
-"""The names of Mix's tools.
-
-Owns: the core tools, and when two names mean the same tool.
-Refuses to know: what tools take and give (`tools.py`).
-"""
+"""The names of Mix's tools, and when two names mean the same tool."""
 
 from __future__ import annotations
 

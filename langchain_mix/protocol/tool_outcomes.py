@@ -1,7 +1,6 @@
-"""Outcomes of tools.
+"""Outcomes of tools: known to have failed or to have been denied, known to have finished, or neither.
 
-Owns: the one decision for all who show or keep it: known to have failed or to have been denied, known to have finished,
-or neither. Refuses to know: where the facts come from (`turn/`, listings) and how the answer is shown.
+This is the one decision for all that show or keep an outcome.
 """
 
 from __future__ import annotations

@@ -1,7 +1,6 @@
 """Mix's tools: their parameters and their results.
 
-Owns: the parameters and results of each tool, and the import path of all there is about tools.
-Refuses to know: how tools are run. What the agent passed is read as it is: choices that are not documented stay text.
+What the agent passed is read as it is: choices that are not documented stay text.
 """
 
 from __future__ import annotations
@@ -497,7 +496,7 @@ class ImageResultProperties(SnakePayload):
 
     Attributes:
         url: Its URL.
-        placeholder: A tiny stand-in for it.
+        placeholder: A tiny replacement for it.
     """
 
     url: str = ""
@@ -553,7 +552,7 @@ class VideoResultProperties(SnakePayload):
         duration: How long it is, such as `12:34`.
         views: How often it was seen.
         upload_date: When it was published.
-        placeholder: A tiny stand-in for its picture.
+        placeholder: A tiny replacement for its picture.
     """
 
     # Search engines count views in numbers, Mix documents text.

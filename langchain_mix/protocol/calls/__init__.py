@@ -1,6 +1,6 @@
 """One builder for each endpoint of the Mix server. Nothing outside this package knows a path.
 
-Owns: nothing; it gathers the builders. Each is pure: it checks its arguments, sends nothing and returns a `Call`.
+Each is pure: it checks its arguments, sends nothing and returns a `Call`.
 """
 
 from __future__ import annotations

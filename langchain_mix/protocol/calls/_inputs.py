@@ -1,8 +1,4 @@
-"""Checks on arguments, made before anything is sent.
-
-Owns: what every endpoint would refuse or misread, and which generations decode a field of a strict body.
-Refuses to know: any single endpoint.
-"""
+"""Checks on arguments that every endpoint would refuse or misread, made before anything is sent."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Calls on the credentials that the server holds.
-
-Owns: paths and rules of keys and logins. Refuses to know: where users keep their keys.
-"""
+"""Calls on the credentials that the server holds: keys and logins."""
 
 from __future__ import annotations
 

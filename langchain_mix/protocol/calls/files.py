@@ -1,8 +1,4 @@
-"""Calls on files of sessions.
-
-Owns: paths and rules of uploads, downloads and thumbnails.
-Refuses to know: file systems and what is in a file.
-"""
+"""Calls on files of sessions: uploads, downloads and thumbnails."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Calls on messages and event streams, and those that answer the agent: permissions and notifications.
-
-Owns: sending, listing, streaming, answering: paths, bodies and rules.
-Refuses to know: turns (`turn/`), policies, and the events on a stream (`events.py`).
-"""
+"""Calls on messages and event streams, and those that answer the agent: permissions and notifications."""
 
 from __future__ import annotations
 

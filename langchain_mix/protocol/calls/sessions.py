@@ -1,8 +1,4 @@
-"""Calls on sessions.
-
-Owns: the paths, bodies and rules of /api/sessions, without messages and files.
-Refuses to know: how a server's generation is learnt, and procedures of several calls (`flows.py`).
-"""
+"""Calls on sessions, without their messages and files."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Calls on the server itself: health, commands, MCP servers, tools, preferences.
-
-Owns: their paths and rules, and which generations have them.
-Refuses to know: what the answers are used for, and which models exist.
-"""
+"""Calls on the server itself: health, commands, MCP servers, tools, preferences."""
 
 from __future__ import annotations
 
@@ -173,7 +169,7 @@ def update_preferences(
 
     Args:
         detected: The generations the server may be.
-        preferred_provider: The provider asked first.
+        preferred_provider: The provider that is used first.
         main_agent_model: The model of sessions.
         main_agent_max_tokens: Tokens a reply of it may have.
         main_agent_reasoning_effort: See `ReasoningEffort`.

@@ -1,6 +1,6 @@
 """The REST payloads of a Mix server as pydantic models; one module for each subject.
 
-Owns: nothing; it gathers the public names. Field names are snake_case, the wire's own names are aliases.
+Field names are snake_case, the wire's own names are aliases.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Credentials of model providers, kept on the server.
-
-Owns: the replies about them. Refuses to know: the credentials themselves, which no reply contains.
-"""
+"""Credentials of model providers, kept on the server. No reply contains the credentials themselves."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""The base of all payloads.
-
-Owns: how field names meet wire names, and how tolerant reading is: unknown fields are kept, null means absent.
-Refuses to know: any single payload.
-"""
+"""The base of all payloads: unknown fields are kept, null means absent."""
 
 from __future__ import annotations
 

@@ -1,8 +1,4 @@
-"""Messages as the server lists and answers them, and the answers to permission requests.
-
-Owns: message rows, tool calls and callback results on them, the replies to a sent message and to a decision.
-Refuses to know: events of a running turn (`events.py`) and exported transcripts (`sessions.py`).
-"""
+"""Messages as the server lists and answers them, and the answers to permission requests."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """The values that Mix documents for its choices, for users to pass in.
 
-Owns: their spelling on the wire.
-Refuses to know: what a server sends back; that is an open world, so payload fields are plain `str` and compare equal.
+What a server sends back is an open world, so payload fields are plain `str` and compare equal.
 """
 
 from __future__ import annotations

@@ -1,8 +1,4 @@
-"""Sessions, their callbacks, files and exported transcripts.
-
-Owns: how sessions look on the wire in every generation, and how the server describes a file.
-Refuses to know: message listings (`messages.py`) and how file contents travel (`call.py`).
-"""
+"""Sessions in every generation, their callbacks, files and exported transcripts."""
 
 from __future__ import annotations
 

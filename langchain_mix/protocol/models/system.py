@@ -1,7 +1,6 @@
 """The server about itself: health, commands, MCP servers, tools, preferences.
 
-Owns: those replies, and the one meaning of the two forms of the tools status. Preferences hold for the whole server.
-Refuses to know: what tools take and give (`protocol/tools.py`).
+Preferences hold for the whole server, not for one session.
 """
 
 from __future__ import annotations

@@ -300,7 +300,7 @@ def test_rows_that_grow_between_two_streams_are_new(bench, row):
 
 @pytest.mark.parametrize("again", ["keep-alive", "user_message_created"])
 def test_what_comes_again_and_again_is_not_new(bench, again):
-    """A keep-alive event of a later server, and what a server tells again on each stream."""
+    """A keep-alive event of a later server, and what a server sends again on each stream."""
     server = bench("0.8").begun("U")
     body = {"messageId": "U", "content": "hi"} if again == "user_message_created" else {"a": 1}
     server.event(again, **body)

@@ -1,4 +1,4 @@
-"""Two turns in one session at the same time: whichever way their events and rows mix, each tells its own text alone."""
+"""Two turns in one session at the same time: whichever way their events and rows mix, each emits its own text alone."""
 
 from __future__ import annotations
 
@@ -46,20 +46,20 @@ class Session:
         old = [row("user", "U0", "before"), row("assistant", "A0", "long ago")]
         self.server = bench(api=api, rows=old, rows_before=2 if known else None)
         self.able, self.row = CAPABILITIES[ApiVersion(api)], row
-        self.mine, self.theirs, self.heard = mine, theirs, False
+        self.mine, self.theirs, self.listening = mine, theirs, False
         self.waiting: list[Agent] = []
 
     def tell(self, name: str, /, **data: Any) -> None:
-        if self.heard and not self.server.turn.over:
+        if self.listening and not self.server.turn.over:
             self.server.event(name, **data)
 
     def tell_all(self, name: str, /, **data: Any) -> None:
-        """Each turn that runs tells every event of the session."""
+        """Sends every event of the session to each turn that runs."""
         for _ in [a for a in (self.mine, self.theirs) if a.begun and not a.over]:
             self.tell(name, **data)
 
     def open(self) -> None:
-        self.heard = True
+        self.listening = True
         self.server.connected()
 
     def begin(self, agent: Agent) -> None:
@@ -135,9 +135,9 @@ class Session:
     def run(self, order: list[str]) -> Any:
         """Plays the moments in this order."""
         for moment in [*order, *["beat"] * 5]:
-            if moment == "open" and not self.heard:
+            if moment == "open" and not self.listening:
                 self.open()
-            elif moment == "beat" and self.heard and not self.server.turn.over:
+            elif moment == "beat" and self.listening and not self.server.turn.over:
                 self.server.heartbeat()
             elif moment in {"mine", "theirs"}:
                 self.advance(self.mine if moment == "mine" else self.theirs)

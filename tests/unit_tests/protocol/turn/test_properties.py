@@ -34,7 +34,7 @@ class Reply:
 
 @dataclass
 class Moment:
-    """Something the server tells, and what is stored when it does."""
+    """An event of the server, and what is stored when it is sent."""
 
     name: str
     data: dict[str, Any]
@@ -72,7 +72,7 @@ def deliveries(*, cuts: int) -> st.SearchStrategy[Delivery]:
 
 
 class Script:
-    """A turn as a server of one generation tells and stores it."""
+    """A turn as a server of one generation sends and stores it."""
 
     def __init__(self, api: str, replies: list[Reply], row: Any) -> None:
         self.api, self.able, self._row = api, CAPABILITIES[ApiVersion(api)], row
@@ -421,7 +421,7 @@ def test_settling_twice_tells_nothing_new(seen: list[Any], rows: list[Any]) -> N
 def lined_up(seen: list[Any], rows: list[StoredRow]) -> bool:
     """Whether what was shown is the rows' beginning message by message, not just when all of it is put together.
 
-    A server tells the ids of all messages or of none. Where it does, a message that was lost on the way may say the same
+    A server names all messages or none. Where it does, a message that was lost on the way may say the same
     as the one that was shown in its place.
     """
     ids = [i for i, *_ in seen]
