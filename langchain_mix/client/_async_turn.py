@@ -216,19 +216,20 @@ class AsyncTurnDriver:
     async def _read_stream(self, stream: AsyncEventStream) -> AsyncGenerator[Update, None]:
         """Reads the stream until it ends, or the turn does."""
         turn, step, stall = self.turn, self.turn.step, self._watchdog.stall
+        activity = turn.activity
         async for event in stream.events_until_end():
             if self._has_urgent():
                 async for update in self._drain_pending():
                     yield update
-            before = turn.news
+            before = activity.news
             for effect in step(Received(event)):
-                if type(effect) is Emit and turn.news != before:
+                if type(effect) is Emit and activity.news != before:
                     yield effect.update  # What is new ends a stall, however long the user's code takes over it.
                 else:
                     async for update in self._perform((effect,)):
                         yield update
             self._watchdog.connected()  # `connected` is the first event.
-            if stall.is_over(turn.news):  # And what is stored, which was just read, does not end the turn.
+            if stall.is_over(activity.news):  # And what is stored, which was just read, does not end the turn.
                 async for update in self._perform(step(Expired(stall.allowed, quiet=True))):
                     yield update
             if turn.over or self._stream is not stream:
@@ -241,7 +242,7 @@ class AsyncTurnDriver:
         async for update in self._drain_pending():
             yield update
         stall = self._watchdog.stall
-        if stall.is_over(self.turn.news):
+        if stall.is_over(self.turn.activity.news):
             async for update in self._perform(self.turn.step(Expired(stall.allowed, quiet=True))):
                 yield update
         if not self.turn.over and self._stream is stream:

@@ -211,17 +211,18 @@ class TurnDriver:
     def _read_stream(self, stream: EventStream) -> Iterator[Update]:
         """Reads the stream until it ends, or the turn does."""
         turn, step, stall = self.turn, self.turn.step, self._watchdog.stall
+        activity = turn.activity
         for event in stream.events_until_end():
             if self._has_urgent():
                 yield from self._drain_pending()
-            before = turn.news
+            before = activity.news
             for effect in step(Received(event)):
-                if type(effect) is Emit and turn.news != before:
+                if type(effect) is Emit and activity.news != before:
                     yield effect.update  # What is new ends a stall, however long the user's code takes over it.
                 else:
                     yield from self._perform((effect,))
             self._watchdog.connected()  # `connected` is the first event.
-            if stall.is_over(turn.news):  # And what is stored, which was just read, does not end the turn.
+            if stall.is_over(activity.news):  # And what is stored, which was just read, does not end the turn.
                 yield from self._perform(step(Expired(stall.allowed, quiet=True)))
             if turn.over or self._stream is not stream:
                 return
@@ -232,7 +233,7 @@ class TurnDriver:
             return
         yield from self._drain_pending()
         stall = self._watchdog.stall
-        if stall.is_over(self.turn.news):
+        if stall.is_over(self.turn.activity.news):
             yield from self._perform(self.turn.step(Expired(stall.allowed, quiet=True)))
         if not self.turn.over and self._stream is stream:
             problem = None if stream is None else stream.problem

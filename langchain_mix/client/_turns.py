@@ -214,9 +214,12 @@ class StallDetector:
 
     def is_over(self, news: int) -> bool:
         """Returns True when the turn's counter of what was new has not changed for too long."""
-        self._count()
-        if news != self._news:
+        if news == self._news:
+            self._count()
+        else:
             self._news, self._stalled = news, 0.0
+            if self._since is not None:
+                self._since = self._clock()
         return self._stalled >= self.allowed
 
     def left(self) -> float:

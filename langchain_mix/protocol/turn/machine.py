@@ -7,6 +7,8 @@ have them.
 
 from __future__ import annotations
 
+from typing import Final
+
 from langchain_mix import errors
 from langchain_mix.protocol.api import ApiKnowledge, having
 from langchain_mix.protocol.events import SSECompleteEventData
@@ -32,6 +34,9 @@ class Turn:
 
     Text is emitted exactly once, the message is sent at most once, and every turn ends. `step()` never raises on what a
     server sends. The object is fed, not copied: a turn may have tens of thousands of events.
+
+    Attributes:
+        activity: Signs of life; while its `news` do not change, nothing shows that anybody works on the turn.
     """
 
     def __init__(
@@ -67,7 +72,7 @@ class Turn:
             cost_before=cost_before,
             rows_before=rows_before,
         )
-        self._activity = self._state.activity
+        self.activity: Final = self._state.activity
 
     @property
     def detected(self) -> ApiKnowledge:
@@ -93,11 +98,6 @@ class Turn:
     def sent(self) -> bool:
         """True once the message is on its way to the server."""
         return self._state.sent
-
-    @property
-    def news(self) -> int:
-        """A counter of what was new in the turn; while it does not change, nothing shows that anybody works on it."""
-        return self._activity.news
 
     def partial(self) -> TurnResult:
         """Returns what is known of the turn by now."""
