@@ -30,17 +30,17 @@ def bash(**more):
 
 @pytest.mark.parametrize("api", ALL)
 def test_a_plain_turn(make, api):
-    wire = make(api, Script(turn((*think("Let me see."), *say("Hello <state> & all")))))
+    wire = make(api, Script(turn((*think("Let me see."), *say("Hello <world> & all")))))
     session = wire.session()
     heard = wire.turn(session)
     start = ["user_message_created"] if api in {"0.7", "0.8", "next"} else []
     assert squeezed(heard) == [*start, "thinking", "content", "complete"]
-    assert "".join(e.data["content"] for e in heard if e.name == "content") == "Hello <state> & all"
+    assert "".join(e.data["content"] for e in heard if e.name == "content") == "Hello <world> & all"
     end = heard[-1].data
     rows = wire.rows(session)
     assert end == {
         "type": "complete",
-        "content": "Hello <state> & all",
+        "content": "Hello <world> & all",
         "messageId": rows[-1]["id"],
         "done": True,
         "reasoning": "Let me see.",

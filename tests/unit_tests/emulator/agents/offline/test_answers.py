@@ -59,8 +59,8 @@ async def test_replayed_history_in_the_prompt_counts(desk) -> None:
 
 
 async def test_writes_after_permission(desk) -> None:
-    answer = await desk.say(AGENT, 'Please write "hello state" to greeting.txt')
-    assert (desk.request.workspace / "greeting.txt").read_text() == "hello state"
+    answer = await desk.say(AGENT, 'Please write "hello world" to greeting.txt')
+    assert (desk.request.workspace / "greeting.txt").read_text() == "hello world"
     assert len(desk.asked) == 1
     assert "wrote `greeting.txt`" in answer
     await desk.say(AGENT, "What is the capital of Italy?")
