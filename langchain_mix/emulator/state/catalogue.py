@@ -1,6 +1,6 @@
-"""What the server says of itself and its tools.
+"""The listings of the server itself and its tools.
 
-Owns: the bodies of the listings that no request changes.
+Owns: the bodies that no request changes.
 Refuses to know: sessions and their files.
 """
 
@@ -13,8 +13,147 @@ from typing import Any, Final
 
 from langchain_mix.emulator.state.credentials import Credentials
 from langchain_mix.emulator.state.serializers import Serializers
-from langchain_mix.emulator.state.tools import llm_tools
 from langchain_mix.protocol.api import ApiVersion, Capabilities
+
+_TEXT: Final = {"type": "string"}
+_WHOLE: Final = {"type": "integer"}
+_FLAG: Final = {"type": "boolean"}
+
+
+def llm_tools(caps: Capabilities) -> list[dict[str, Any]]:
+    """The tools in the words of GET /api/tools.
+
+    Mix 0.7 keeps a list of its own there, in which ReadText is called Read and Search is called WebSearch.
+    """
+    if caps.notifications:
+        return _CORE + _NOTIFY
+    return [tool | {"name": _NAMES_0_7.get(tool["name"], tool["name"])} for tool in _CORE]
+
+
+def _text(description: str, *choices: str) -> dict[str, Any]:
+    return _TEXT | {"description": description} | ({"enum": list(choices)} if choices else {})
+
+
+def _list(description: str, /, **properties: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "description": description, "items": {"type": "object", "properties": properties}}
+
+
+def _tool(name: str, description: str, required: str, /, **parameters: dict[str, Any]) -> dict[str, Any]:
+    return {"name": name, "description": description, "parameters": parameters, "required": required.split()}
+
+
+_CORE: Final = [
+    _tool(
+        "Bash",
+        "Runs a shell command.",
+        "command",
+        command=_text("The command."),
+        timeout=_WHOLE | {"description": "Milliseconds after which it is ended."},
+    ),
+    _tool(
+        "ReadText",
+        "Reads a text file.",
+        "file_path",
+        file_path=_text("The file."),
+        offset=_WHOLE | {"description": "The line to begin with, from 0."},
+        limit=_WHOLE | {"description": "How many lines to read."},
+    ),
+    _tool(
+        "Glob",
+        "Finds files by a pattern of their names.",
+        "pattern",
+        pattern=_text("The pattern."),
+        path=_text("The directory to search in."),
+    ),
+    _tool(
+        "ReadMedia",
+        "Looks at an image, a video, a sound or a PDF.",
+        "file_path media_type prompt",
+        file_path=_text("The file."),
+        media_type=_text("What it is.", "image", "audio", "video", "pdf"),
+        prompt=_text("What to look for."),
+        pdf_pages=_text("The pages to read."),
+        video_interval=_WHOLE | {"description": "Seconds between the frames to look at."},
+    ),
+    _tool(
+        "Grep",
+        "Finds lines in files.",
+        "pattern",
+        pattern=_text("The regular expression."),
+        path=_text("The directory to search in."),
+        include=_text("A pattern of file names."),
+        literal_text=_FLAG | {"description": "Whether the pattern is plain text."},
+    ),
+    _tool(
+        "Write",
+        "Writes a file.",
+        "file_path content",
+        file_path=_text("The file."),
+        content=_text("Its whole content."),
+    ),
+    _tool(
+        "Edit",
+        "Replaces a passage of a file.",
+        "file_path old_string new_string",
+        file_path=_text("The file."),
+        old_string=_text("The passage, which occurs once."),
+        new_string=_text("What stands there afterwards."),
+    ),
+    _tool(
+        "Search",
+        "Searches the web.",
+        "query",
+        query=_text("What to search for."),
+        search_type=_text("Where to search.", "web", "images", "videos"),
+    ),
+    _tool(
+        "TodoWrite",
+        "Keeps a list of things to do.",
+        "todos",
+        todos=_list(
+            "The whole list.",
+            id=_text("Its id."),
+            content=_text("What is to be done."),
+            status=_text("How far it is.", "pending", "in_progress", "completed"),
+            priority=_text("How urgent it is.", "low", "medium", "high"),
+        ),
+    ),
+    _tool("ExitPlanMode", "Presents a plan and asks to carry it out.", "plan", plan=_text("The plan.")),
+    _tool(
+        "Show",
+        "Shows media to the user.",
+        "outputs",
+        outputs=_list(
+            "What is shown.",
+            path=_text("The file."),
+            type=_text("What it is.", "image", "video", "audio", "gsap_animation", "pdf", "csv"),
+            title=_text("Its title."),
+            description=_text("What is to be seen."),
+        ),
+    ),
+    _tool(
+        "Task",
+        "Has a sub-agent do a piece of work.",
+        "description prompt subagent_type",
+        description=_text("The work in a few words."),
+        prompt=_text("What the sub-agent is to do."),
+        subagent_type=_text("The kind of sub-agent.", "general-purpose"),
+    ),
+]
+_NOTIFY: Final = [
+    _tool(
+        "Notify",
+        "Tells the user something, or asks, and waits for the answer.",
+        "message",
+        title=_text("The title."),
+        message=_text("The message."),
+        notification_type=_text("Its kind.", "info", "warning", "error", "question"),
+        response_type=_text("How it is answered.", "acknowledge", "text", "choice"),
+        choices={"type": "array", "description": "What can be chosen.", "items": _TEXT},
+        timeout=_WHOLE | {"description": "Seconds to wait, from 1 to 300."},
+    )
+]
+_NAMES_0_7: Final = {"ReadText": "Read", "Search": "WebSearch", "Show": "ShowMedia"}
 
 
 @dataclass(frozen=True, slots=True)

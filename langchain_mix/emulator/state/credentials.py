@@ -13,10 +13,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlencode
 
-from langchain_mix.emulator.state.bodies import setting_of
-from langchain_mix.emulator.state.errors import ApiError
-from langchain_mix.emulator.state.models import NAMES, provider_name
-from langchain_mix.emulator.state.preferences import Preferences
+from langchain_mix.emulator.state.errors import ApiError, setting_of
+from langchain_mix.emulator.state.preferences import NAMES, Preferences, provider_name
 from langchain_mix.emulator.state.serializers import Serializers
 from langchain_mix.emulator.state.store import Store
 

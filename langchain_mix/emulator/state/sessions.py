@@ -1,6 +1,7 @@
-"""Sessions: made, listed, changed and deleted.
+"""Sessions: created, listed, changed and deleted.
 
-Owns: the table of sessions, their counters, and what sub-agents hand on to their parents.
+Owns: the table of sessions, their counters, how a body and its callbacks are read, and what sub-agents pass to their
+parents.
 Refuses to know: files, forks and rewinds, and whether a turn is running.
 """
 
@@ -13,14 +14,191 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, replace
 from typing import Any, Final
 
-from langchain_mix.emulator.state import creation
-from langchain_mix.emulator.state.callbacks import check_callbacks, read_callbacks
-from langchain_mix.emulator.state.errors import not_found
+from langchain_mix.emulator.state.errors import invalid, mistyped, not_found, text_of
+from langchain_mix.emulator.state.preferences import models_of, provider_of
 from langchain_mix.emulator.state.records import RowCounts, SessionFacts
 from langchain_mix.emulator.state.rows import RowLog
-from langchain_mix.emulator.state.serializers import Serializers, raw_parts, well_formed
+from langchain_mix.emulator.state.serializers import Serializers, filled, raw_parts, well_formed
 from langchain_mix.emulator.state.store import Store
 from langchain_mix.protocol.api import Capabilities
+
+BROWSER_MODES: Final = ("electron-embedded-browser", "local-browser-service", "remote-cdp-websocket")
+_PROMPT_LIMITS: Final[Mapping[str, int]] = {"append": 50 * 1024, "replace": 100 * 1024}
+
+
+def cut_title(title: str, limit: int | None) -> str:
+    """Cuts a title to `limit` characters, the last three of them dots (Q30, Mix 0.8)."""
+    title = well_formed(title)
+    return title if limit is None or len(title) <= limit else title[: limit - 3] + "..."
+
+
+def _read_title(body: Mapping[str, Any], caps: Capabilities) -> str:
+    """The title of a new session.
+
+    Raises:
+        ApiError: 400, there is none. Blanks are one.
+    """
+    title = text_of(body, "title")
+    if not title:
+        raise invalid("title", "title is required")
+    return cut_title(title, caps.title_limit)
+
+
+def _read_prompt(body: Mapping[str, Any]) -> tuple[str, str]:
+    """The mode and the custom prompt of a new session.
+
+    Returns:
+        Mode and prompt; mode `default` ignores the prompt and its size.
+
+    Raises:
+        ApiError: 400, an unknown mode or a prompt of too many bytes.
+    """
+    mode = text_of(body, "promptMode") or "default"
+    prompt = well_formed(text_of(body, "customSystemPrompt"))
+    if mode == "default":
+        return mode, ""
+    if mode not in _PROMPT_LIMITS:
+        raise invalid("promptMode", "promptMode must be 'default', 'append', or 'replace'")
+    size, limit = len(prompt.encode()), _PROMPT_LIMITS[mode]
+    if size > limit:
+        text = f"Custom prompt size ({size // 1024}KB) exceeds {mode} mode limit of {limit // 1024}KB"
+        raise invalid("customSystemPrompt", text)
+    return mode, prompt
+
+
+def _check_type(body: Mapping[str, Any]) -> None:
+    """Refuses to create anything but a main session.
+
+    Raises:
+        ApiError: 400, the body asks for a sub-agent or a fork.
+    """
+    if text_of(body, "sessionType") not in {"", "main"}:
+        raise invalid("sessionType", "only 'main' sessions can be created")
+    if text_of(body, "subagentType"):
+        raise invalid("subagentType", "subagentType cannot be set on main sessions")
+
+
+def _read_browser(body: Mapping[str, Any], caps: Capabilities) -> tuple[str, str]:
+    """The browser mode and the CDP address of a new session; both empty before Mix 0.8.
+
+    Raises:
+        ApiError: 400, the mode is missing or unknown, or the address does not go with it.
+    """
+    if not caps.browser_mode:
+        return "", ""
+    mode, url = text_of(body, "browserMode"), text_of(body, "cdpUrl")
+    if not mode:
+        named = [f"'{name}'" for name in BROWSER_MODES]
+        raise invalid("browserMode", f"browserMode is required (must be {', '.join(named[:-1])}, or {named[-1]})")
+    if mode not in BROWSER_MODES:
+        raise invalid("browserMode", f"browserMode must be one of: [{' '.join(BROWSER_MODES)}]")
+    if problem := _cdp_problem(url, remote=mode == "remote-cdp-websocket"):
+        raise invalid("cdpUrl", problem)
+    return mode, url
+
+
+def _cdp_problem(url: str, *, remote: bool) -> str:
+    if not remote:
+        return "cdpUrl can only be set when browserMode is 'remote-cdp-websocket'" if url else ""
+    if not url:
+        return "cdpUrl is required when browserMode is 'remote-cdp-websocket'"
+    return "" if url.startswith(("ws://", "wss://")) else "cdpUrl must start with 'ws://' or 'wss://'"
+
+
+def _read_model(body: Mapping[str, Any], caps: Capabilities) -> tuple[str, str]:
+    """The model and its provider of a new session (next); both empty in other generations.
+
+    Raises:
+        ApiError: 400, the provider is missing or is not the model's.
+    """
+    if "modelId" not in caps.session_fields:
+        return "", ""
+    model, provider = text_of(body, "modelId"), text_of(body, "provider")
+    if provider and provider not in models_of(caps):
+        raise invalid("provider", f"unknown provider: {provider}")
+    if model and not provider:
+        raise invalid("provider", "provider is required when modelId is set")
+    if (owner := provider_of(model, caps)) and owner != provider:
+        raise invalid("provider", f"model {model} belongs to provider {owner}, not {provider}")
+    return model, provider
+
+
+_CALLBACK_FIELDS: Final[Mapping[str, type]] = {
+    "name": str,
+    "toolName": str,
+    "type": str,
+    "bashCommand": str,
+    "bashTimeout": int,
+    "subAgentPrompt": str,
+    "subAgentType": str,
+    "includeFullHistory": bool,
+    "messageContent": str,
+    "excludeFromContext": bool,
+}
+_NEEDED: Final[Mapping[str, str]] = {
+    "bash_script": "bashCommand",
+    "sub_agent": "subAgentPrompt",
+    "send_message": "messageContent",
+}
+
+
+def read_callbacks(value: Any) -> list[dict[str, Any]]:
+    """Decodes a list of callbacks; unknown keys are left out, as a lenient decoder does.
+
+    Args:
+        value: The JSON value.
+
+    Returns:
+        One object per callback with the keys in the wire's order; `toolName` and `type` are always there.
+
+    Raises:
+        ApiError: 400, something has a wrong JSON type.
+    """
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise mistyped("callbacks", value)
+    return [_read_one(item) for item in value]
+
+
+def check_callbacks(callbacks: list[dict[str, Any]]) -> None:
+    """Refuses callbacks that could not run.
+
+    Args:
+        callbacks: What `read_callbacks` gave.
+
+    Raises:
+        ApiError: 400 that names the first bad one as `callbacks[i]`.
+    """
+    for index, callback in enumerate(callbacks):
+        if problem := _problem(callback):
+            raise invalid("callbacks", f"callbacks[{index}]: {problem}")
+
+
+def _read_one(item: Any) -> dict[str, Any]:
+    if not isinstance(item, dict):
+        raise mistyped("callbacks", item)
+    values: dict[str, Any] = {}
+    for key, kind in _CALLBACK_FIELDS.items():
+        value = item.get(key)
+        if value is not None and type(value) is not kind:
+            raise mistyped(f"callbacks.{key}", value)
+        values[key] = value
+    required = {"toolName": values["toolName"] or "", "type": values["type"] or ""}
+    return filled(name=values["name"]) | required | filled(**{k: v for k, v in values.items() if k not in required})
+
+
+def _problem(callback: Mapping[str, Any]) -> str:
+    kind = callback["type"]
+    if not callback["toolName"]:
+        return "missing required field 'toolName'"
+    if kind not in _NEEDED:
+        return f"type must be one of: {', '.join(_NEEDED)}"
+    if kind == "send_message" and callback.get("excludeFromContext"):
+        return "send_message callbacks cannot be excluded from context"
+    needed = _NEEDED[kind]
+    return "" if callback.get(needed) else f"{needed} is required for {kind} callbacks"
+
 
 _FIELDS: Final = tuple(SessionFacts.__dataclass_fields__)
 _INSERT: Final = f"INSERT INTO sessions ({', '.join(_FIELDS)}) VALUES ({', '.join('?' * len(_FIELDS))})"  # noqa: S608 - our own column names
@@ -70,14 +248,14 @@ class Sessions:
             ApiError: 400. A session whose callbacks are refused exists all the same: it was stored before they were
                 checked (Q21).
         """
-        title = creation.read_title(body, self._caps)
-        mode, prompt = creation.read_prompt(body)
-        creation.check_type(body)
+        title = _read_title(body, self._caps)
+        mode, prompt = _read_prompt(body)
+        _check_type(body)
         callbacks = read_callbacks(body.get("callbacks"))
-        model, provider = creation.read_model(body, self._caps)
+        model, provider = _read_model(body, self._caps)
         with self._store.transaction():
             if parent is None:
-                browser, cdp = creation.read_browser(body, self._caps)
+                browser, cdp = _read_browser(body, self._caps)
                 kind = ""
             else:
                 # A sub-agent works in the browser of the session that it works for.
@@ -176,7 +354,7 @@ class Sessions:
 
     def set_title(self, id_: str, title: str) -> None:
         """Gives a session another title; nothing happens if it was deleted meanwhile."""
-        cut = creation.cut_title(title, self._caps.title_limit)
+        cut = cut_title(title, self._caps.title_limit)
         with self._store.transaction() as db:
             db.execute("UPDATE sessions SET title = ?, updated_at = ? WHERE id = ?", (cut, self._now(), id_))
 

@@ -19,7 +19,7 @@ from langchain_core.messages.content import (
 from langchain_mix.chat_models.history import Rendering, text_to_send
 from langchain_mix.chat_models.inputs import Inputs, read_inputs, reference, standard_messages
 from langchain_mix.chat_models.tool_prompt import render_tool_results
-from langchain_mix.emulator.state.names import stored_name
+from langchain_mix.emulator.state.files import stored_name
 from langchain_mix.errors import MixInputError
 from langchain_mix.protocol.api import ALL, CAPABILITIES
 

@@ -11,7 +11,7 @@ from types import ModuleType
 
 import pytest
 
-from langchain_mix.emulator.state.names import stored_name
+from langchain_mix.emulator.state.files import stored_name
 from langchain_mix.errors import MixInputError
 from langchain_mix.protocol.api import ALL, CAPABILITIES, UNKNOWN, ApiKnowledge
 from langchain_mix.retrievers.uploads import Display, Tracker, plan_upload, refuse_existing, stored_names

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from langchain_mix.emulator.state import ApiError
-from langchain_mix.emulator.state.bodies import count_of, setting_of, text_of
+from langchain_mix.emulator.state.errors import count_of, setting_of, text_of
 
 
 @pytest.mark.parametrize("body", [{}, {"k": None}])

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from langchain_mix.emulator.state.models import NAMES, can_be_preferred, models_of, provider_of
+from langchain_mix.emulator.state.preferences import NAMES, can_be_preferred, models_of, provider_of
 from langchain_mix.protocol.api import ALL, CAPABILITIES, ApiVersion
 
 

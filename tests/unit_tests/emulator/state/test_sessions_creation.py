@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from langchain_mix.emulator.state import ApiError, ServerState
-from langchain_mix.emulator.state.creation import cut_title
+from langchain_mix.emulator.state.sessions import cut_title
 from langchain_mix.protocol.api import ALL
 
 BROWSER = {"browserMode": "local-browser-service"}

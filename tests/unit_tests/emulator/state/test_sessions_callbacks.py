@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from langchain_mix.emulator.state import ApiError
-from langchain_mix.emulator.state.callbacks import check_callbacks, read_callbacks
+from langchain_mix.emulator.state.sessions import check_callbacks, read_callbacks
 
 
 def test_keys_come_in_the_wires_order_and_empty_ones_are_left_out() -> None:

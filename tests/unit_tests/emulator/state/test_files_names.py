@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langchain_mix.emulator.state import ApiError
-from langchain_mix.emulator.state.names import inside, stored_name
+from langchain_mix.emulator.state.files import inside, stored_name
 from langchain_mix.protocol.api import CAPABILITIES, ApiVersion
 
 OLD, NEW = CAPABILITIES[ApiVersion.V0_6], CAPABILITIES[ApiVersion.V0_8]
