@@ -21,7 +21,7 @@ from typing import Final
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from langchain_mix.emulator.replies import error_reply
+from langchain_mix.emulator.go_http import error_reply
 
 ANY: Final = "*"
 _HOST: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?", re.ASCII)

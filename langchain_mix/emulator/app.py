@@ -15,9 +15,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from langchain_mix.emulator.activity import Activity, RequestRecord
-from langchain_mix.emulator.fault_gate import NoAnswer
-from langchain_mix.emulator.mux import Mux
-from langchain_mix.emulator.replies import empty, json_reply, text_error
+from langchain_mix.emulator.faults import NoAnswer
+from langchain_mix.emulator.go_http import Mux, empty, json_reply, text_error
 from langchain_mix.emulator.state import ApiError, PlainError
 
 _log = logging.getLogger(__name__)

@@ -1,37 +1,311 @@
-"""The faults of a server: which are active and how often each has acted.
+"""Faults: what goes wrong on the wire, how often it has, and the gate that makes requests fail.
 
-Owns: the set of faults, safe to change from any thread while the server runs.
-Refuses to know: what the faults do (`fault_kinds.py`).
+Owns: each fault as a value, the set of active faults, and errors, lost answers, slow answers and restarts.
+Refuses to know: what the requests ask for. `streams.py` carries out the faults of streams and events.
 """
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Iterator
-from typing import TypeVar
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any, Literal, TypeVar
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from langchain_mix import forking
-from langchain_mix.emulator.fault_kinds import (
-    CloseConnection,
-    CutStream,
-    DelayEvent,
-    DropEvent,
-    DuplicateEvent,
-    EventFault,
-    Fault,
-    FullQueue,
-    HttpError,
-    HugeEvent,
-    InvalidUTF8,
-    MissingId,
-    RequestFault,
-    RestartAfter,
-    SlowReply,
-    StallStream,
-    StreamFault,
-    TailAfterComplete,
-    UnknownEvent,
-)
+from langchain_mix.emulator.agents.base import Gate
+from langchain_mix.emulator.events import TURN_EVENTS, Event
+from langchain_mix.emulator.serving import Transports
+
+Take = Callable[[], bool]
+"""Uses up one of the times a fault may still act; False if none is left."""
+Timed = tuple[Event, "Gate | None"]
+"""An event, and the gate that must be open before it is queued."""
+
+
+@dataclass(frozen=True, eq=False)
+class Fault:
+    """Something that goes wrong.
+
+    Attributes:
+        count: How many times; None is every time.
+    """
+
+    count: int | None = field(default=1, kw_only=True)
+
+
+@dataclass(slots=True)
+class Memory:
+    """What a fault remembers of one connection: events it has seen and those it holds back."""
+
+    seen: int = 0
+    held: list[Event] = field(default_factory=list)
+
+
+@dataclass(frozen=True, eq=False)
+class RequestFault(Fault):
+    """A fault of requests.
+
+    Attributes:
+        match: A method and a regular expression for the whole path, or the expression alone:
+            `"POST /api/sessions/[^/]+/messages"`.
+    """
+
+    match: str = ".*"
+
+    def matches(self, method: str, path: str) -> bool:
+        """Whether the fault is about this request."""
+        wanted, pattern = _parsed(self.match)
+        return wanted in {"", method} and pattern.fullmatch(path) is not None
+
+
+@lru_cache(maxsize=256)
+def _parsed(match: str) -> tuple[str, re.Pattern[str]]:
+    method, space, pattern = match.partition(" ")
+    if space and method.isalpha() and method.isupper():
+        return method, re.compile(pattern)
+    return "", re.compile(match)
+
+
+@dataclass(frozen=True, eq=False)
+class HttpError(RequestFault):
+    """The request is answered with an error.
+
+    Attributes:
+        status: The HTTP status.
+        body: The body.
+        content_type: Its type.
+        before: True: the server does not act on the request. False: it acts, then its answer is replaced.
+        headers: More headers of the answer, such as `Retry-After`.
+    """
+
+    status: int = 503
+    body: str = "upstream connect error"
+    content_type: str = "text/plain"
+    before: bool = True
+    headers: tuple[tuple[str, str], ...] = ()
+
+
+@dataclass(frozen=True, eq=False)
+class CloseConnection(RequestFault):
+    """The request gets no answer at all: the TCP connection is reset.
+
+    Attributes:
+        before: True: the server does not act on the request. False: it acts first.
+    """
+
+    before: bool = True
+
+
+@dataclass(frozen=True, eq=False)
+class SlowReply(RequestFault):
+    """The server acts on the request at once, but not a byte of the answer comes before the gate is open."""
+
+    gate: Gate = field(kw_only=True)
+
+
+@dataclass(frozen=True, eq=False)
+class RestartAfter(RequestFault):
+    """The server restarts once it has answered `n` matching requests.
+
+    All connections die and turns end where they are; stored state stays.
+    """
+
+    match: str = field(default=".*", kw_only=True)
+    n: int = 1
+
+
+@dataclass(frozen=True, eq=False)
+class FullQueue(Fault):
+    """Connections queue at most `size` events; what a slow reader has no room for is dropped without a word (Q5)."""
+
+    size: int = 0
+    count: int | None = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True, eq=False)
+class EventFault(Fault):
+    """A fault of single events, on their way into the queue of a connection.
+
+    Attributes:
+        event: Name of the event; `""` is any event of a turn.
+        nth: The first matching event of a connection, counted from 1, that the fault may act on.
+        session: The session whose connections are meant; None is all.
+    """
+
+    event: str = ""
+    nth: int = field(default=1, kw_only=True)
+    session: str | None = field(default=None, kw_only=True)
+
+    def due(self, event: Event, memory: Memory) -> bool:
+        """Counts the event and tells whether the fault may act on it."""
+        if not self.names(event):
+            return False
+        memory.seen += 1
+        return memory.seen >= self.nth
+
+    def names(self, event: Event) -> bool:
+        """Whether the fault is about events of this name."""
+        return event.name == self.event if self.event else event.name in TURN_EVENTS
+
+    def shape(self, event: Event, memory: Memory, take: Take) -> list[Timed]:
+        """Tells what is queued instead of an event."""
+        return [(event, None)] if not (self.due(event, memory) and take()) else self.replace(event)
+
+    def replace(self, event: Event) -> list[Timed]:
+        """What is queued instead of an event the fault acts on."""
+        raise NotImplementedError
+
+    def bytes(self, raw: bytes) -> bytes:
+        """What is written instead of the bytes of an event. Only `InvalidUTF8` and `MissingId` change them."""
+        return raw
+
+
+@dataclass(frozen=True, eq=False)
+class DropEvent(EventFault):
+    """The event never comes, and its id is not used up."""
+
+    def replace(self, event: Event) -> list[Timed]:  # noqa: ARG002  As all faults of events.
+        """Nothing."""
+        return []
+
+
+@dataclass(frozen=True, eq=False)
+class DelayEvent(EventFault):
+    """The event comes late, once the gate is open; those after it do not wait for it."""
+
+    until: Gate = field(kw_only=True)
+
+    def replace(self, event: Event) -> list[Timed]:
+        """The event, later."""
+        return [(event, self.until)]
+
+
+@dataclass(frozen=True, eq=False)
+class DuplicateEvent(EventFault):
+    """The event comes twice, under two ids."""
+
+    def replace(self, event: Event) -> list[Timed]:
+        """The event, and again."""
+        return [(event, None), (event, None)]
+
+
+@dataclass(frozen=True, eq=False)
+class UnknownEvent(EventFault):
+    """An event that no generation knows comes just before the matching one.
+
+    Attributes:
+        before: Name of the event it comes before, as `event`.
+        name: Name of the unknown event.
+        data: Its payload.
+    """
+
+    before: str = field(default="", kw_only=True)
+    name: str = field(default="from_the_future", kw_only=True)
+    data: Mapping[str, Any] = field(default_factory=lambda: {"type": "from_the_future"}, kw_only=True)
+
+    def names(self, event: Event) -> bool:
+        """Whether it may come before events of this name."""
+        return event.name == self.before if self.before else super().names(event)
+
+    def replace(self, event: Event) -> list[Timed]:
+        """The unknown event, then the known one."""
+        return [(Event(self.name, self.data), None), (event, None)]
+
+
+@dataclass(frozen=True, eq=False)
+class HugeEvent(UnknownEvent):
+    """An event of `size` bytes of padding comes just before the matching one.
+
+    Attributes:
+        size: How many bytes.
+    """
+
+    name: str = field(default="padding", kw_only=True)
+    size: int = field(default=1 << 20, kw_only=True)
+
+    def replace(self, event: Event) -> list[Timed]:
+        """The huge event, then the ordinary one."""
+        return [(Event(self.name, {"type": self.name, "padding": "x" * self.size}), None), (event, None)]
+
+
+@dataclass(frozen=True, eq=False)
+class TailAfterComplete(EventFault):
+    """The last `n` content events of a turn come after its `complete` (Q6), for `count` turns of a connection."""
+
+    event: str = "content"
+    n: int = field(default=1, kw_only=True)
+
+    def shape(self, event: Event, memory: Memory, take: Take) -> list[Timed]:
+        """Holds back as many content events as come late, and lets them go behind `complete`."""
+        if self.names(event):
+            memory.held.append(event)
+            return [(memory.held.pop(0), None)] if len(memory.held) > self.n else []
+        if event.name in {"complete", "error"} and memory.held:
+            held, memory.held = memory.held, []
+            late = [(piece, None) for piece in held]
+            return [(event, None), *late] if event.name == "complete" and take() else [*late, (event, None)]
+        return [(event, None)]
+
+
+@dataclass(frozen=True, eq=False)
+class InvalidUTF8(EventFault):
+    """The event's data holds bytes that are no UTF-8: in its `content` if it has one, else in its last string."""
+
+    def bytes(self, raw: bytes) -> bytes:
+        """Puts the bytes in."""
+        start = raw.find(b'"content":"')
+        at = start + len(b'"content":"') if start >= 0 else raw.rfind(b'"')
+        return raw[:at] + b"\xff\xfe" + raw[at:]
+
+
+@dataclass(frozen=True, eq=False)
+class MissingId(EventFault):
+    """The event has no `id:` line, though the id is used up."""
+
+    def bytes(self, raw: bytes) -> bytes:
+        """Takes the line away."""
+        return raw.partition(b"\n")[2] if raw.startswith(b"id:") else raw
+
+
+@dataclass(frozen=True, eq=False)
+class StreamFault(Fault):
+    """A fault of a connection's stream.
+
+    Attributes:
+        after: How many events are written first.
+        on: What is counted: `"turn"` counts the events of each turn anew, `"stream"` counts all from `connected` on.
+        session: The session whose connections are meant; None is all.
+    """
+
+    after: int = 0
+    on: Literal["turn", "stream"] = field(default="turn", kw_only=True)
+    session: str | None = field(default=None, kw_only=True)
+
+
+@dataclass(frozen=True, eq=False)
+class CutStream(StreamFault):
+    """The connection is closed after `after` events, without the end that HTTP demands.
+
+    Attributes:
+        half: Whether the first half of the next event is written before.
+    """
+
+    half: bool = field(default=False, kw_only=True)
+
+
+@dataclass(frozen=True, eq=False)
+class StallStream(StreamFault):
+    """After `after` events nothing more is written, heartbeats included, before the gate is open.
+
+    Events queue up meanwhile.
+    """
+
+    gate: Gate = field(kw_only=True)
+
 
 __all__ = [
     "CloseConnection",
@@ -156,3 +430,77 @@ class Faults:
         """Notes that a queue was full, so that tests can wait for it."""
         for fault in self.of(FullQueue):
             self.take(fault)
+
+
+class NoAnswer:
+    """The answer to a request whose connection is gone, or about to be."""
+
+    async def __call__(self, _scope: Scope, receive: Receive, _send: Send) -> None:
+        """Waits until the connection is lost."""
+        while (await receive())["type"] != "http.disconnect":
+            continue
+
+
+@dataclass(frozen=True, slots=True)
+class FaultGate:
+    """An ASGI app that lets requests through to another, faults permitting.
+
+    Attributes:
+        app: The other.
+        faults: What goes wrong.
+        transports: The TCP connections.
+        restart: Has the server restart.
+    """
+
+    app: ASGIApp
+    faults: Faults
+    transports: Transports
+    restart: Callable[[], None]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answers a request, or fails to."""
+        due = [fault for fault in self.faults.of(RequestFault) if fault.matches(scope["method"], scope["path"])]
+        for fault in due:
+            if isinstance(fault, HttpError | CloseConnection) and self.faults.take(fault):
+                await self._fail(fault, scope, receive, send)
+                break
+            if isinstance(fault, SlowReply) and self.faults.take(fault):
+                await self.app(scope, receive, _held(send, fault.gate))
+                break
+        else:
+            await self.app(scope, receive, send)
+        for fault in due:
+            if isinstance(fault, RestartAfter) and self.faults.tally(fault) == fault.n and self.faults.take(fault):
+                self.restart()
+
+    async def _fail(self, fault: HttpError | CloseConnection, scope: Scope, receive: Receive, send: Send) -> None:
+        if not fault.before:
+            await self.app(scope, receive, _swallow)
+        if isinstance(fault, CloseConnection):
+            if fault.before:
+                await _heard_out(receive)
+            self.transports.reset(scope["client"])
+            await NoAnswer()(scope, receive, send)
+            return
+        extra = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in fault.headers]
+        headers = [(b"content-type", fault.content_type.encode("latin-1")), *extra]
+        await send({"type": "http.response.start", "status": fault.status, "headers": headers})
+        await send({"type": "http.response.body", "body": fault.body.encode()})
+
+
+async def _heard_out(receive: Receive) -> None:
+    """Reads a request to its end: it has arrived whole, and nothing comes of it."""
+    while (message := await receive())["type"] == "http.request" and message.get("more_body"):
+        continue
+
+
+async def _swallow(_: Message) -> None:
+    """Takes an answer that nobody gets."""
+
+
+def _held(send: Send, gate: Gate) -> Send:
+    async def held(message: Message) -> None:
+        await gate.passed()
+        await send(message)
+
+    return held

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from langchain_mix.emulator.agents.base import Ask
-from langchain_mix.emulator.hub import Hub
+from langchain_mix.emulator.events import Event
 from langchain_mix.emulator.state.serializers import filled
-from langchain_mix.emulator.vocabulary import Event
+from langchain_mix.emulator.streams import Hub
 
 T = TypeVar("T")
 _DEFAULT_NOTICE_SECONDS: Final = 60

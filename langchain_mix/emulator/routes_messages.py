@@ -1,7 +1,8 @@
-"""Messages: send, list, history.
+"""Messages, event streams and what answers them: their routes.
 
-Owns: the order of the server's checks on a message, and its synchronous and asynchronous answers.
-Refuses to know: how a turn runs.
+Owns: the order of the server's checks on a message, its synchronous and asynchronous answers, the refusals of streams,
+the turns that a stream of Mix 0.5 runs itself, and the answers to permissions and notifications.
+Refuses to know: how a turn runs, and how events are written (`streams.py`).
 """
 
 from __future__ import annotations
@@ -15,16 +16,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from langchain_mix.emulator.audience import Nobody
-from langchain_mix.emulator.fault_gate import NoAnswer
-from langchain_mix.emulator.mux import Route
-from langchain_mix.emulator.replies import error_reply, json_reply
+from langchain_mix.emulator.context import Service, number, only, parameter
+from langchain_mix.emulator.events import Event, failure
+from langchain_mix.emulator.faults import NoAnswer
+from langchain_mix.emulator.go_http import Route, empty, error_reply, json_reply, text_error
+from langchain_mix.emulator.request_bodies import Body, GoType, first_value
 from langchain_mix.emulator.runner import Running
-from langchain_mix.emulator.service import Service, number, only, parameter
+from langchain_mix.emulator.state import ApiError, PlainError
 from langchain_mix.emulator.state.errors import internal, invalid, not_found
-from langchain_mix.emulator.strict import Body, GoType
+from langchain_mix.emulator.streams import HEAD, Connection, EventStream, Nobody, OneStream, Refusal
 from langchain_mix.emulator.turns import Ending, Order
-from langchain_mix.emulator.vocabulary import failure
 from langchain_mix.protocol.api import ApiVersion
 
 _FIELDS: Final[dict[str, GoType]] = {
@@ -162,3 +163,163 @@ def announce_switch(service: Service, response: str) -> None:
         return
     if isinstance(told, dict) and told.get("type") == "session_switch":
         service.announce(str(told["sessionId"]))
+
+
+SHELL_REFUSED: Final = (
+    "The emulator never executes commands. A Mix server of this generation would have run this text in a shell, "
+    "without asking for permission."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamTurns:
+    """Runs the messages of one stream.
+
+    Attributes:
+        service: The server's parts.
+    """
+
+    service: Service
+
+    async def attend(self, connection: Connection) -> None:
+        """Takes message after message until the stream ends."""
+        while True:
+            content = await connection.inbound.get()
+            connection.busy = True
+            try:
+                await self._message(connection, content)
+            finally:
+                connection.busy = False
+
+    async def _message(self, connection: Connection, content: str) -> None:
+        try:
+            said = first_value(content.encode())
+        except ApiError:
+            said = None
+        if not isinstance(said, dict):
+            # Q13: the stream ends without a word.
+            connection.end()
+            return
+        text = said.get("text")
+        text = text if isinstance(text, str) else ""
+        if not self.service.state.accepts_messages():
+            connection.offer(failure(self.service.state.credentials.help_text(), kind="authentication_error"))
+        elif text.startswith("/"):
+            connection.offer(self._command(text))
+        elif text.startswith("!"):
+            # Q14: the server hands the rest to a shell.
+            connection.offer(_completed(SHELL_REFUSED if text[1:].strip() else "No command specified"))
+        else:
+            await self._turn(connection, text, said)
+
+    def _command(self, text: str) -> Event:
+        try:
+            answer = self.service.state.commands.run(text)
+        except ApiError as error:
+            return failure(f"Command execution failed: {error.message}")
+        response = str(answer["assistantResponse"]) if answer is not None else ""
+        announce_switch(self.service, response)
+        return _completed(response)
+
+    async def _turn(self, connection: Connection, text: str, said: dict[str, Any]) -> None:
+        order = Order(session_id=connection.session_id, text=text, plan_mode=said.get("plan_mode") is True)
+        try:
+            running = self.service.runner.start(order, OneStream(connection))
+        except ApiError:
+            connection.offer(failure("Failed to start agent: sql: no rows in result set"))
+            return
+        await running.ended()
+
+
+def _completed(content: str) -> Event:
+    payload: dict[str, Any] = {"type": "complete"}
+    if content:
+        payload["content"] = content
+    return Event("complete", payload | {"done": True})
+
+
+_RESPOND: Final = Body("RespondRequest", {"type": "string", "value": "string"})
+
+
+@dataclass(frozen=True, slots=True)
+class StreamRoutes:
+    """The handlers.
+
+    Attributes:
+        service: The server's parts.
+        queue_size: Events that wait for a slow reader.
+    """
+
+    service: Service
+    queue_size: int
+
+    def routes(self) -> list[Route]:
+        """Those that the generation has. Mix registers /stream for every method."""
+        caps = self.service.state.caps
+        routes = [
+            Route("", "/stream", self.stream),
+            Route("POST", "/api/permissions/{id}/grant", self.grant),
+            Route("POST", "/api/permissions/{id}/deny", self.deny),
+        ]
+        if caps.stream_write:
+            routes.append(Route("", "/stream/{id}/message", self.write))
+        if caps.notifications:
+            routes.append(Route("POST", "/api/notifications/{id}/respond", self.respond))
+        return routes
+
+    async def stream(self, request: Request) -> ASGIApp:
+        """Opens an event stream. `Last-Event-ID` is ignored: nothing is ever replayed."""
+        session_id = request.query_params.get("sessionId", "")
+        if not session_id:
+            response = Response(b"", 400)
+            response.raw_headers.extend(HEAD)
+            return response
+        if not self.service.state.sessions.exists(session_id):
+            return Refusal(session_id)
+        caps, stage = self.service.state.caps, self.service.stage
+        # Mix 0.5: a turn is written by the stream's own loop, so nothing is queued and nothing dropped.
+        connection = Connection(session_id, None if caps.stream_write else self.queue_size, stage.faults)
+        return EventStream(connection, stage, StreamTurns(self.service).attend if caps.stream_write else None)
+
+    async def write(self, request: Request) -> Response:
+        """Puts a message on every open stream of a session (Q12); with none it is lost, and the answer is the same."""
+        if request.method != "POST":
+            return text_error(405, "Only POST method allowed")
+        session_id = parameter(request, "id")
+        raw = await request.body()
+        try:
+            body = first_value(raw)
+        except ApiError as error:
+            raise PlainError(400, "Invalid JSON in request body") from error
+        content = body.get("content", "") if isinstance(body, dict) else None
+        if not isinstance(content, str):
+            raise PlainError(400, "Invalid JSON in request body")
+        if not content:
+            raise PlainError(400, "Missing content parameter")
+        for connection in self.service.hub.of(session_id):
+            connection.say(content)
+        return json_reply({"sessionId": session_id, "status": "broadcasted"})
+
+    async def grant(self, request: Request) -> Response:
+        """Grants a permission; unknown and answered ones get the same answer."""
+        return self._answered(parameter(request, "id"), granted=True)
+
+    async def deny(self, request: Request) -> Response:
+        """Denies a permission; unknown and answered ones get the same answer."""
+        return self._answered(parameter(request, "id"), granted=False)
+
+    def _answered(self, question: str, *, granted: bool) -> Response:
+        self.service.questions.answer(question, granted=granted)
+        message = "Permission granted successfully" if granted else "Permission denied successfully"
+        status = "granted" if granted else "denied"
+        if self.service.state.caps.browser_mode:
+            # Mix 0.8: a struct; before, a map, whose keys Go sorts.
+            return json_reply({"status": status, "id": question, "message": message})
+        return json_reply({"id": question, "message": message, "status": status})
+
+    async def respond(self, request: Request) -> Response:
+        """Responds to a notification (Mix 0.8)."""
+        response = _RESPOND.decode(await request.body())
+        if not self.service.questions.respond(parameter(request, "id"), response):
+            raise PlainError(404, "Notification not found or already responded")
+        return empty(204)

@@ -12,10 +12,9 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from langchain_mix.emulator.mux import Handler, Route
-from langchain_mix.emulator.replies import json_reply
-from langchain_mix.emulator.service import Service, parameter
-from langchain_mix.emulator.strict import lenient_object
+from langchain_mix.emulator.context import Service, parameter
+from langchain_mix.emulator.go_http import Handler, Route, json_reply
+from langchain_mix.emulator.request_bodies import lenient_object
 from langchain_mix.protocol.api import ApiVersion
 
 _DOC: Final = (

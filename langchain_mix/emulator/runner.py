@@ -12,15 +12,13 @@ from typing import Any, Final
 
 from langchain_mix.emulator.activity import Activity
 from langchain_mix.emulator.agents.base import Brain, Toolbox
-from langchain_mix.emulator.audience import Audience, SessionStreams
-from langchain_mix.emulator.callbacks import Callbacks
-from langchain_mix.emulator.hub import Hub
+from langchain_mix.emulator.events import Vocabulary
 from langchain_mix.emulator.permissions import Questions
 from langchain_mix.emulator.state import ServerState
 from langchain_mix.emulator.state.records import SessionFacts
-from langchain_mix.emulator.tool_runs import ToolFailed, ToolRuns
+from langchain_mix.emulator.streams import Audience, Hub, SessionStreams
+from langchain_mix.emulator.tool_runs import Callbacks, ToolFailed, ToolRuns
 from langchain_mix.emulator.turns import CANCELLED, Ending, Order, Turn
-from langchain_mix.emulator.vocabulary import Vocabulary
 
 _TITLE_CHARACTERS: Final = 40
 

@@ -24,23 +24,17 @@ from langchain_mix.emulator.access import ANY, AccessGate, AccessRules
 from langchain_mix.emulator.activity import Activity, RequestRecord
 from langchain_mix.emulator.agents import Brain, FileToolbox, make_brain
 from langchain_mix.emulator.app import Api, Recorder
-from langchain_mix.emulator.fault_gate import FaultGate
-from langchain_mix.emulator.faults import Faults
-from langchain_mix.emulator.hub import Hub
-from langchain_mix.emulator.mux import Mux
+from langchain_mix.emulator.context import Service
+from langchain_mix.emulator.faults import FaultGate, Faults
+from langchain_mix.emulator.go_http import Mux, cors_headers
 from langchain_mix.emulator.permissions import Questions
-from langchain_mix.emulator.replies import cors_headers
-from langchain_mix.emulator.routes_files import FileRoutes
-from langchain_mix.emulator.routes_messages import MessageRoutes
-from langchain_mix.emulator.routes_sessions import SessionRoutes
-from langchain_mix.emulator.routes_stream import StreamRoutes
+from langchain_mix.emulator.routes_messages import MessageRoutes, StreamRoutes
+from langchain_mix.emulator.routes_sessions import FileRoutes, SessionRoutes
 from langchain_mix.emulator.routes_system import SystemRoutes
 from langchain_mix.emulator.runner import Runner
-from langchain_mix.emulator.service import Service
-from langchain_mix.emulator.serving import Closer, Serving, loopback_socket
+from langchain_mix.emulator.serving import Closer, Serving, Transports, loopback_socket
 from langchain_mix.emulator.state import ServerState
-from langchain_mix.emulator.streams import Stage
-from langchain_mix.emulator.transports import Transports
+from langchain_mix.emulator.streams import Hub, Stage
 from langchain_mix.protocol.api import ApiVersion
 
 if TYPE_CHECKING:

@@ -17,13 +17,12 @@ from itertools import count
 from typing import Final, Literal
 
 from langchain_mix.emulator.agents.base import Brain, Fail, Piece, Raw, Request, Text, Thinking, ToolUse, Usage, Wait
-from langchain_mix.emulator.audience import Audience
-from langchain_mix.emulator.lines import conversation
+from langchain_mix.emulator.events import LOGIN_TEXT, STREAM_LOGIN_TEXT, Call, Event, Vocabulary
 from langchain_mix.emulator.state import ApiError, Row, ServerState, ToolCallRecord
 from langchain_mix.emulator.state.records import SessionFacts
 from langchain_mix.emulator.state.serializers import well_formed
-from langchain_mix.emulator.tool_names import available, spelled
-from langchain_mix.emulator.vocabulary import LOGIN_TEXT, STREAM_LOGIN_TEXT, Call, Event, Vocabulary
+from langchain_mix.emulator.streams import Audience
+from langchain_mix.emulator.transcript import available, conversation, spelled
 from langchain_mix.protocol.api import ApiVersion
 
 CANCELLED: Final = "request cancelled by user"

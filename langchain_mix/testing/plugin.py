@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from langchain_mix.emulator import Faults, MixEmulator
     from langchain_mix.emulator.agents import Brain
     from langchain_mix.emulator.agents.scripted import TurnSource
-    from langchain_mix.emulator.fault_kinds import Fault
+    from langchain_mix.emulator.faults import Fault
     from langchain_mix.testing.vcr import Cassette
 
 

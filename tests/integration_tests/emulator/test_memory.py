@@ -7,9 +7,8 @@ from collections import Counter
 
 from langchain_mix.emulator import Script
 from langchain_mix.emulator.activity import MAX_BODIES, MAX_BODY
-from langchain_mix.emulator.hub import Connection
 from langchain_mix.emulator.runner import Running
-from langchain_mix.emulator.streams import EventStream
+from langchain_mix.emulator.streams import Connection, EventStream
 from langchain_mix.emulator.turns import Turn
 
 KINDS = (Turn, Running, Connection, EventStream)

@@ -6,8 +6,7 @@ import pytest
 
 from langchain_mix.emulator import Gate, Script, say, turn, use
 from langchain_mix.emulator.agents.base import ToolUse, Wait
-from langchain_mix.emulator.callbacks import NOT_EXECUTED
-from langchain_mix.emulator.tool_runs import DENIED
+from langchain_mix.emulator.tool_runs import DENIED, NOT_EXECUTED
 
 ALL = ("0.5", "0.6", "0.6.5", "0.7", "0.8", "next")
 

@@ -8,7 +8,7 @@ import pytest
 
 from langchain_mix.emulator import Gate, Script, turn
 from langchain_mix.emulator.agents.base import Text, Wait
-from langchain_mix.emulator.stream_turns import SHELL_REFUSED
+from langchain_mix.emulator.routes_messages import SHELL_REFUSED
 
 NOBODY = "00000000-0000-4000-8000-000000000000"
 

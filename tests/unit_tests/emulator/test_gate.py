@@ -6,7 +6,7 @@ import threading
 import pytest
 
 from langchain_mix.emulator.agents.base import Gate
-from langchain_mix.emulator.hub import give_way
+from langchain_mix.emulator.streams import give_way
 
 
 async def test_many_wait_without_blocking_the_loop():

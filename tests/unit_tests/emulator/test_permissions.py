@@ -6,8 +6,8 @@ import pytest
 
 from langchain_mix.emulator.agents.base import Ask
 from langchain_mix.emulator.faults import Faults
-from langchain_mix.emulator.hub import Connection, Hub
 from langchain_mix.emulator.permissions import Notice, Questions
+from langchain_mix.emulator.streams import Connection, Hub
 
 ASK = Ask(description="d", action="a", path="/", params={})
 

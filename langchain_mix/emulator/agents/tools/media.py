@@ -17,7 +17,7 @@ from PIL import Image, UnidentifiedImageError
 from langchain_mix.emulator.agents.tools import arguments as args
 from langchain_mix.emulator.agents.tools.arguments import ToolError
 from langchain_mix.emulator.agents.tools.places import Places
-from langchain_mix.emulator.media_types import IMAGE_FORMATS
+from langchain_mix.emulator.media import IMAGE_FORMATS
 
 MEDIA_TYPES = ("image", "audio", "video", "pdf")
 SHOWN_TYPES = ("image", "video", "audio", "gsap_animation", "pdf", "csv")

@@ -11,12 +11,11 @@ from typing import Any
 
 from starlette.requests import Request
 
-from langchain_mix.emulator.hub import Hub
+from langchain_mix.emulator.events import session_created
 from langchain_mix.emulator.permissions import Questions
 from langchain_mix.emulator.runner import Runner
 from langchain_mix.emulator.state import ServerState
-from langchain_mix.emulator.streams import Stage
-from langchain_mix.emulator.vocabulary import session_created
+from langchain_mix.emulator.streams import Hub, Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,9 +3,9 @@ from __future__ import annotations
 import asyncio
 
 from langchain_mix.emulator.agents.base import Gate
+from langchain_mix.emulator.events import Event
 from langchain_mix.emulator.faults import DelayEvent, Faults, FullQueue
-from langchain_mix.emulator.hub import INBOUND_SIZE, Connection, Hub, give_way
-from langchain_mix.emulator.vocabulary import Event
+from langchain_mix.emulator.streams import INBOUND_SIZE, Connection, Hub, give_way
 
 
 def event(name):

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langchain_mix.emulator.vocabulary import Call, Event, Vocabulary, failure, fragments, go_duration, heartbeat
+from langchain_mix.emulator.events import Call, Event, Vocabulary, failure, fragments, go_duration, heartbeat
 from langchain_mix.protocol.api import ApiVersion
 
 CALL = Call("T", "Bash", '{"command":"make it so, please"}', ready=True)

@@ -4,7 +4,7 @@ import pytest
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse
 
-from langchain_mix.emulator.mux import Mux, Route, clean_path
+from langchain_mix.emulator.go_http import Mux, Route, clean_path
 
 
 def route(method, pattern, name):

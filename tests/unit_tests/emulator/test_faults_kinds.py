@@ -3,7 +3,8 @@ from __future__ import annotations
 import pytest
 
 from langchain_mix.emulator.agents.base import Gate
-from langchain_mix.emulator.fault_kinds import (
+from langchain_mix.emulator.events import Event
+from langchain_mix.emulator.faults import (
     CloseConnection,
     CutStream,
     DropEvent,
@@ -17,7 +18,6 @@ from langchain_mix.emulator.fault_kinds import (
     TailAfterComplete,
     UnknownEvent,
 )
-from langchain_mix.emulator.vocabulary import Event
 
 CONTENT = Event("content", {"type": "content", "content": "a"})
 COMPLETE = Event("complete", {"type": "complete"})

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from langchain_mix.emulator.tool_names import available, canonical, spelled
+from langchain_mix.emulator.transcript import available, canonical, spelled
 from langchain_mix.protocol.api import ApiVersion
 
 

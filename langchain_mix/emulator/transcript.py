@@ -1,14 +1,13 @@
-"""How each generation spells the names of its tools.
-
-Owns: the list of core tools and their spellings.
-Refuses to know: what the tools do.
-"""
+"""Stored rows as an agent sees them, and how each generation spells the names of its tools."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Final
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
 
+from langchain_mix.emulator.agents.base import Line, Result, ToolUse
+from langchain_mix.emulator.state.records import Row, ToolCallRecord
 from langchain_mix.protocol.api import CAPABILITIES, ApiVersion
 
 READ_ONLY: Final = frozenset(
@@ -76,3 +75,53 @@ def available(api: ApiVersion, *, plan_mode: bool, is_subagent: bool) -> tuple[s
     if caps.notifications:
         names.append("Notify")
     return tuple(name for name in names if name in READ_ONLY or not plan_mode)
+
+
+def conversation(rows: Iterable[Row]) -> tuple[Line, ...]:
+    """Makes lines of rows.
+
+    Args:
+        rows: A session's rows, oldest first.
+
+    Returns:
+        One line for each row, tools under their PascalCase names.
+    """
+    return tuple(
+        Line(
+            role=row.role,
+            text=row.text or _callbacks(row),
+            calls=tuple(_call(call) for call in row.tool_calls),
+            results=tuple(_result(result) for result in row.tool_results),
+        )
+        for row in rows
+    )
+
+
+def arguments(text: str) -> dict[str, Any]:
+    """The arguments of a call from their JSON text; none if it is broken or no object."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _call(call: ToolCallRecord) -> ToolUse:
+    return ToolUse(name=canonical(call.name), input=arguments(call.input), id=call.id)
+
+
+def _result(result: Mapping[str, Any]) -> Result:
+    return Result(
+        call_id=str(result.get("call_id", "")),
+        name=canonical(str(result.get("name", ""))),
+        output=str(result.get("output", "")),
+        is_error=bool(result.get("is_error")),
+    )
+
+
+def _callbacks(row: Row) -> str:
+    """What callbacks gave, for a row that holds nothing else."""
+    texts = (
+        result.get("subagent_result") or result.get("stdout") or result.get("stderr") for result in row.callback_results
+    )
+    return "\n".join(str(text) for text in texts if text)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from langchain_mix.emulator.media_types import sniffed
+from langchain_mix.emulator.media import sniffed
 
 
 @pytest.mark.parametrize(

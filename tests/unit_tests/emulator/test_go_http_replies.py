@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from langchain_mix.emulator.replies import cors_headers, empty, error_reply, json_reply, text_error
+from langchain_mix.emulator.go_http import cors_headers, empty, error_reply, json_reply, text_error
 from langchain_mix.protocol.api import CAPABILITIES, ApiVersion
 
 

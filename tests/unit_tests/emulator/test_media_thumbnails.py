@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from PIL import EpsImagePlugin, Image, ImageOps
 
-from langchain_mix.emulator import thumbnails
+from langchain_mix.emulator import media
 from langchain_mix.emulator.agents.tools.arguments import ToolError
 from langchain_mix.emulator.agents.tools.media import read_media
 from langchain_mix.emulator.agents.tools.places import Places
-from langchain_mix.emulator.thumbnails import VIDEOS, is_media, make_thumbnail, parse_spec
+from langchain_mix.emulator.media import VIDEOS, is_media, make_thumbnail, parse_spec
 
 
 def opened(content: bytes) -> Image.Image:
@@ -110,7 +110,7 @@ def test_bombs_are_refused(picture: Path, monkeypatch: pytest.MonkeyPatch) -> No
     with pytest.raises(ValueError, match="too large"):
         make_thumbnail(picture, "100")
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
-    monkeypatch.setattr(thumbnails, "MAX_PIXELS", 1000)
+    monkeypatch.setattr(media, "MAX_PIXELS", 1000)
     with pytest.raises(ValueError, match="too large"):
         make_thumbnail(picture, "100")
 
