@@ -12,38 +12,38 @@ from typing import Any
 from starlette.requests import Request
 
 from langchain_mix.emulator.events import session_created
-from langchain_mix.emulator.permissions import Questions
-from langchain_mix.emulator.runner import Runner
+from langchain_mix.emulator.permissions import Prompts
+from langchain_mix.emulator.runner import TurnRunner
 from langchain_mix.emulator.state import ServerState
-from langchain_mix.emulator.streams import Hub, Stage
+from langchain_mix.emulator.streams import EventBroker, StreamConfig
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Service:
+class AppContext:
     """The parts of a server.
 
     Attributes:
         state: What is stored.
-        hub: The open streams.
-        stage: What all streams share.
+        broker: The open streams.
+        config: What all streams share.
         runner: The turns.
-        questions: The open permissions and notifications.
+        prompts: The open permissions and notifications.
         limit: Seconds after which an answer that is not complete is cut (Q11).
         delete_wait: Seconds that deleting a session waits for its turns (Mix 0.8).
     """
 
     state: ServerState
-    hub: Hub
-    stage: Stage
-    runner: Runner
-    questions: Questions
+    broker: EventBroker
+    config: StreamConfig
+    runner: TurnRunner
+    prompts: Prompts
     limit: float
     delete_wait: float
 
-    def announce(self, session_id: str) -> None:
+    def broadcast_created(self, session_id: str) -> None:
         """Tells all streams of a new session."""
         facts = self.state.sessions.facts(session_id)
-        self.hub.broadcast(session_created(facts.id, facts.title, facts.created_at))
+        self.broker.broadcast(session_created(facts.id, facts.title, facts.created_at))
 
 
 def parameter(request: Request, name: str) -> str:

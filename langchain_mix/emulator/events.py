@@ -119,7 +119,7 @@ def _typed(name: str, payload: dict[str, Any]) -> Event:
 
 
 @dataclass(frozen=True, slots=True)
-class Vocabulary:
+class EventEncoder:
     """The events of one turn.
 
     Attributes:

@@ -478,7 +478,7 @@ class FaultGate:
             await self.app(scope, receive, _swallow)
         if isinstance(fault, CloseConnection):
             if fault.before:
-                await _heard_out(receive)
+                await _read_to_end(receive)
             self.transports.reset(scope["client"])
             await NoAnswer()(scope, receive, send)
             return
@@ -488,7 +488,7 @@ class FaultGate:
         await send({"type": "http.response.body", "body": fault.body.encode()})
 
 
-async def _heard_out(receive: Receive) -> None:
+async def _read_to_end(receive: Receive) -> None:
     """Reads a request to its end: it has arrived whole, and nothing comes of it."""
     while (message := await receive())["type"] == "http.request" and message.get("more_body"):
         continue

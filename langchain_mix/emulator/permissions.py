@@ -16,7 +16,7 @@ from typing import Any, Final, TypeVar
 from langchain_mix.emulator.agents.base import Ask
 from langchain_mix.emulator.events import Event
 from langchain_mix.emulator.state.serializers import filled
-from langchain_mix.emulator.streams import Hub
+from langchain_mix.emulator.streams import EventBroker
 
 T = TypeVar("T")
 _DEFAULT_NOTICE_SECONDS: Final = 60
@@ -81,22 +81,22 @@ class Notice:
         )
 
 
-class Questions:
+class Prompts:
     """The open questions of a server."""
 
-    def __init__(self, hub: Hub, *, permission_timeout: float) -> None:
+    def __init__(self, broker: EventBroker, *, permission_timeout: float) -> None:
         """Begins with none.
 
         Args:
-            hub: Where questions are put to the user.
+            broker: Where questions are put to the user.
             permission_timeout: Seconds after which a permission is denied.
         """
-        self._hub = hub
+        self._broker = broker
         self._permission_timeout = permission_timeout
         self._permissions: dict[str, asyncio.Future[bool]] = {}
         self._notices: dict[str, asyncio.Future[dict[str, str]]] = {}
 
-    async def permitted(self, session_id: str, tool: str, ask: Ask) -> bool:
+    async def ask_permission(self, session_id: str, tool: str, ask: Ask) -> bool:
         """Asks for permission on the session's own streams, and on no others (Q32).
 
         Args:
@@ -120,7 +120,7 @@ class Questions:
         answer = await self._ask(self._permissions, session_id, Event("permission", payload), self._permission_timeout)
         return bool(answer)
 
-    async def noticed(self, session_id: str, notice: Notice) -> dict[str, str] | None:
+    async def notify(self, session_id: str, notice: Notice) -> dict[str, str] | None:
         """Shows a notification and waits for the response.
 
         Args:
@@ -151,7 +151,7 @@ class Questions:
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         table[question] = future
         # Mix: written by a goroutine of its own, past the queue.
-        self._hub.publish_directly(session_id, event)
+        self._broker.publish_directly(session_id, event)
         try:
             async with asyncio.timeout(seconds):
                 return await future

@@ -16,16 +16,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from langchain_mix.emulator.context import Service, number, only, parameter
+from langchain_mix.emulator.context import AppContext, number, only, parameter
 from langchain_mix.emulator.events import Event, failure
 from langchain_mix.emulator.faults import NoAnswer
 from langchain_mix.emulator.go_http import Route, empty, error_reply, json_reply, text_error
 from langchain_mix.emulator.request_bodies import Body, GoType, first_value
-from langchain_mix.emulator.runner import Running
+from langchain_mix.emulator.runner import RunningTurn
 from langchain_mix.emulator.state import ApiError, PlainError
 from langchain_mix.emulator.state.errors import internal, invalid, not_found
-from langchain_mix.emulator.streams import HEAD, Connection, EventStream, Nobody, OneStream, Refusal
-from langchain_mix.emulator.turns import Ending, Order
+from langchain_mix.emulator.streams import HEAD, Connection, EventStream, NoSubscribers, Refusal, SingleStream
+from langchain_mix.emulator.turns import Ending, TurnRequest
 from langchain_mix.protocol.api import ApiVersion
 
 _FIELDS: Final[dict[str, GoType]] = {
@@ -42,10 +42,10 @@ class MessageRoutes:
     """The handlers.
 
     Attributes:
-        service: The server's parts.
+        context: The server's parts.
     """
 
-    service: Service
+    context: AppContext
 
     def routes(self) -> list[Route]:
         """All generations have all of them."""
@@ -57,18 +57,18 @@ class MessageRoutes:
 
     async def list(self, request: Request) -> Response:
         """A session's rows; none for an unknown one (Q40)."""
-        self.service.runner.save()
-        return json_reply(self.service.state.rows.messages(parameter(request, "id")))
+        self.context.runner.save()
+        return json_reply(self.context.state.rows.messages(parameter(request, "id")))
 
     async def history(self, request: Request) -> Response:
         """The user rows of all sessions."""
         query = request.query_params
         limit, offset = number(query.get("limit"), 50, least=1), number(query.get("offset"), 0, least=0)
-        return json_reply(self.service.state.rows.history(limit, offset))
+        return json_reply(self.context.state.rows.history(limit, offset))
 
     async def send(self, request: Request) -> ASGIApp:
         """Takes a message. The order of the checks is the server's: credentials come before commands and sessions."""
-        state, session_id = self.service.state, parameter(request, "id")
+        state, session_id = self.context.state, parameter(request, "id")
         body = Body("SendMessageRequest", only(_FIELDS, state.caps.message_fields)).decode(await request.body())
         text: str = body.get("text", "")
         if not text:
@@ -83,43 +83,43 @@ class MessageRoutes:
             if state.api is ApiVersion.V0_7:
                 raise not_found("Session", session_id)
             raise internal("sending message to agent", "sql: no rows in result set")
-        order = Order(
+        turn_request = TurnRequest(
             session_id=session_id,
             text=text,
             plan_mode=body.get("plan_mode", False),
             thinking_level=body.get("thinking_level"),
             max_steps=body.get("max_steps", 0),
         )
-        running = self.service.runner.start(order, None if state.caps.send_streams else Nobody())
+        running = self.context.runner.start(turn_request, None if state.caps.send_streams else NoSubscribers())
         if state.caps.send_waits:
             return await self._outcome(request, running, text)
         return json_reply({"sessionId": session_id, "status": "processing"}, 202)
 
     def _command(self, text: str) -> dict[str, Any] | None:
-        answer = self.service.state.commands.run(text)
+        answer = self.context.state.commands.run(text)
         if answer is not None:
-            announce_switch(self.service, str(answer["assistantResponse"]))
+            broadcast_switch(self.context, str(answer["assistantResponse"]))
         return answer
 
     def _refused(self, session_id: str, text: str) -> Response:
         """No provider credential (Q18): from Mix 0.6.5 on a 401, before a 200 that looks like an answer."""
-        state = self.service.state
+        state = self.context.state
         help_text = state.credentials.help_text()
         if state.caps.send_streams:
-            self.service.hub.publish(session_id, failure(help_text))
+            self.context.broker.publish(session_id, failure(help_text))
         if state.caps.send_waits:
             return json_reply(_auth_prompt(text, help_text))
         return error_reply(401, "unauthorized", help_text)
 
-    async def _outcome(self, request: Request, running: Running, text: str) -> ASGIApp:
+    async def _outcome(self, request: Request, running: RunningTurn, text: str) -> ASGIApp:
         """Waits for the turn (Mix 0.5 and 0.6). A client that leaves, or the server's own time limit, cancels it."""
         gone = asyncio.create_task(_disconnected(request))
         ended = asyncio.create_task(running.ended())
         try:
-            done, _ = await asyncio.wait([gone, ended], timeout=self.service.limit, return_when=asyncio.FIRST_COMPLETED)
+            done, _ = await asyncio.wait([gone, ended], timeout=self.context.limit, return_when=asyncio.FIRST_COMPLETED)
             if ended not in done:
                 running.cancel()
-                self.service.stage.transports.abort(request.scope["client"])
+                self.context.config.transports.abort(request.scope["client"])
                 return NoAnswer()
             return _sync_answer(ended.result(), text)
         finally:
@@ -155,14 +155,14 @@ def _sync_answer(ending: Ending, text: str) -> Response:
     return json_reply(answer)
 
 
-def announce_switch(service: Service, response: str) -> None:
+def broadcast_switch(context: AppContext, response: str) -> None:
     """Tells all streams of the session that the command `clear` has made."""
     try:
         told = json.loads(response)
     except ValueError:
         return
     if isinstance(told, dict) and told.get("type") == "session_switch":
-        service.announce(str(told["sessionId"]))
+        context.broadcast_created(str(told["sessionId"]))
 
 
 SHELL_REFUSED: Final = (
@@ -176,10 +176,10 @@ class StreamTurns:
     """Runs the messages of one stream.
 
     Attributes:
-        service: The server's parts.
+        context: The server's parts.
     """
 
-    service: Service
+    context: AppContext
 
     async def attend(self, connection: Connection) -> None:
         """Takes message after message until the stream ends."""
@@ -202,8 +202,8 @@ class StreamTurns:
             return
         text = said.get("text")
         text = text if isinstance(text, str) else ""
-        if not self.service.state.accepts_messages():
-            connection.offer(failure(self.service.state.credentials.help_text(), kind="authentication_error"))
+        if not self.context.state.accepts_messages():
+            connection.offer(failure(self.context.state.credentials.help_text(), kind="authentication_error"))
         elif text.startswith("/"):
             connection.offer(self._command(text))
         elif text.startswith("!"):
@@ -214,17 +214,17 @@ class StreamTurns:
 
     def _command(self, text: str) -> Event:
         try:
-            answer = self.service.state.commands.run(text)
+            answer = self.context.state.commands.run(text)
         except ApiError as error:
             return failure(f"Command execution failed: {error.message}")
         response = str(answer["assistantResponse"]) if answer is not None else ""
-        announce_switch(self.service, response)
+        broadcast_switch(self.context, response)
         return _completed(response)
 
     async def _turn(self, connection: Connection, text: str, said: dict[str, Any]) -> None:
-        order = Order(session_id=connection.session_id, text=text, plan_mode=said.get("plan_mode") is True)
+        turn_request = TurnRequest(session_id=connection.session_id, text=text, plan_mode=said.get("plan_mode") is True)
         try:
-            running = self.service.runner.start(order, OneStream(connection))
+            running = self.context.runner.start(turn_request, SingleStream(connection))
         except ApiError:
             connection.offer(failure("Failed to start agent: sql: no rows in result set"))
             return
@@ -246,16 +246,16 @@ class StreamRoutes:
     """The handlers.
 
     Attributes:
-        service: The server's parts.
+        context: The server's parts.
         queue_size: Events that wait for a slow reader.
     """
 
-    service: Service
+    context: AppContext
     queue_size: int
 
     def routes(self) -> list[Route]:
         """Those that the generation has. Mix registers /stream for every method."""
-        caps = self.service.state.caps
+        caps = self.context.state.caps
         routes = [
             Route("", "/stream", self.stream),
             Route("POST", "/api/permissions/{id}/grant", self.grant),
@@ -274,12 +274,12 @@ class StreamRoutes:
             response = Response(b"", 400)
             response.raw_headers.extend(HEAD)
             return response
-        if not self.service.state.sessions.exists(session_id):
+        if not self.context.state.sessions.exists(session_id):
             return Refusal(session_id)
-        caps, stage = self.service.state.caps, self.service.stage
+        caps, config = self.context.state.caps, self.context.config
         # Mix 0.5: a turn is written by the stream's own loop, so nothing is queued and nothing dropped.
-        connection = Connection(session_id, None if caps.stream_write else self.queue_size, stage.faults)
-        return EventStream(connection, stage, StreamTurns(self.service).attend if caps.stream_write else None)
+        connection = Connection(session_id, None if caps.stream_write else self.queue_size, config.faults)
+        return EventStream(connection, config, StreamTurns(self.context).attend if caps.stream_write else None)
 
     async def write(self, request: Request) -> Response:
         """Puts a message on every open stream of a session (Q12); with none it is lost, and the answer is the same."""
@@ -296,7 +296,7 @@ class StreamRoutes:
             raise PlainError(400, "Invalid JSON in request body")
         if not content:
             raise PlainError(400, "Missing content parameter")
-        for connection in self.service.hub.of(session_id):
+        for connection in self.context.broker.of(session_id):
             connection.say(content)
         return json_reply({"sessionId": session_id, "status": "broadcasted"})
 
@@ -309,10 +309,10 @@ class StreamRoutes:
         return self._answered(parameter(request, "id"), granted=False)
 
     def _answered(self, question: str, *, granted: bool) -> Response:
-        self.service.questions.answer(question, granted=granted)
+        self.context.prompts.answer(question, granted=granted)
         message = "Permission granted successfully" if granted else "Permission denied successfully"
         status = "granted" if granted else "denied"
-        if self.service.state.caps.browser_mode:
+        if self.context.state.caps.browser_mode:
             # Mix 0.8: a struct; before, a map, whose keys Go sorts.
             return json_reply({"status": status, "id": question, "message": message})
         return json_reply({"id": question, "message": message, "status": status})
@@ -320,6 +320,6 @@ class StreamRoutes:
     async def respond(self, request: Request) -> Response:
         """Responds to a notification (Mix 0.8)."""
         response = _RESPOND.decode(await request.body())
-        if not self.service.questions.respond(parameter(request, "id"), response):
+        if not self.context.prompts.respond(parameter(request, "id"), response):
             raise PlainError(404, "Notification not found or already responded")
         return empty(204)

@@ -17,7 +17,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
-from langchain_mix.emulator.context import Service, base_url, only, parameter
+from langchain_mix.emulator.context import AppContext, base_url, only, parameter
 from langchain_mix.emulator.events import session_deleted
 from langchain_mix.emulator.go_http import REST_HEADERS, Route, empty, json_reply
 from langchain_mix.emulator.media import SNIFFED_BYTES, is_media, make_thumbnail, sniffed
@@ -46,14 +46,14 @@ class SessionRoutes:
     """The handlers.
 
     Attributes:
-        service: The server's parts.
+        context: The server's parts.
     """
 
-    service: Service
+    context: AppContext
 
     def routes(self) -> list[Route]:
         """Those that the generation has."""
-        caps = self.service.state.caps
+        caps = self.context.state.caps
         routes = [
             Route("GET", "/api/sessions", self.list),
             Route("POST", "/api/sessions", self.create),
@@ -71,70 +71,70 @@ class SessionRoutes:
 
     async def create(self, request: Request) -> Response:
         """Makes a session. What is announced is announced even if its callbacks are refused (Q21)."""
-        state = self.service.state
+        state = self.context.state
         body = Body("CreateSessionRequest", only(_CREATE, state.caps.session_fields)).decode(await request.body())
         before = self._ids() if body.get("callbacks") else None
         try:
             session = state.sessions.create(body)
         except ApiError:
             for orphan in self._ids() - before if before is not None else ():
-                self.service.announce(orphan)
+                self.context.broadcast_created(orphan)
             raise
-        self.service.announce(session["id"])
+        self.context.broadcast_created(session["id"])
         return json_reply(session, 201)
 
     def _ids(self) -> set[str]:
-        return {session["id"] for session in self.service.state.sessions.listing(include_subagents=True)}
+        return {session["id"] for session in self.context.state.sessions.listing(include_subagents=True)}
 
     async def list(self, request: Request) -> Response:
         """All sessions."""
-        state = self.service.state
+        state = self.context.state
         subagents = not state.caps.subagents or request.query_params.get("includeSubagents") == "true"
         return json_reply(state.sessions.listing(include_subagents=subagents))
 
     async def get(self, request: Request) -> Response:
         """One session."""
-        return json_reply(self.service.state.sessions.get(parameter(request, "id")))
+        return json_reply(self.context.state.sessions.get(parameter(request, "id")))
 
     async def delete(self, request: Request) -> Response:
         """Deletes a session. Mix 0.8 waits a while for its turns."""
-        service, session_id = self.service, parameter(request, "id")
-        service.state.sessions.facts(session_id)
-        if service.state.caps.browser_mode:
-            await service.runner.idle(session_id, service.delete_wait)
-        service.state.delete_session(session_id)
-        service.hub.broadcast(session_deleted(session_id))
+        context, session_id = self.context, parameter(request, "id")
+        context.state.sessions.facts(session_id)
+        if context.state.caps.browser_mode:
+            await context.runner.idle(session_id, context.delete_wait)
+        context.state.delete_session(session_id)
+        context.broker.broadcast(session_deleted(session_id))
         return empty(204)
 
     async def cancel(self, request: Request) -> Response:
         """Cancels a session's latest turn; unknown and idle ones get the same answer."""
         session_id = parameter(request, "id")
-        self.service.runner.cancel(session_id)
+        self.context.runner.cancel(session_id)
         return json_reply({"sessionId": session_id, "status": "cancelled"})
 
     async def fork(self, request: Request) -> Response:
         """Copies the beginning of a session to a new one (up to Mix 0.7)."""
         body = _FORK.decode(await request.body())
-        self.service.runner.save()
+        self.context.runner.save()
         title = body.get("title") or None
-        session = self.service.state.history.fork(parameter(request, "id"), body.get("messageIndex", 0), title)
-        self.service.announce(session["id"])
+        session = self.context.state.history.fork(parameter(request, "id"), body.get("messageIndex", 0), title)
+        self.context.broadcast_created(session["id"])
         return json_reply(session, 201)
 
     async def rewind(self, request: Request) -> Response:
         """Deletes the end of a session, whether a turn runs or not (Q25)."""
         body = _REWIND.decode(await request.body())
-        self.service.runner.save()
+        self.context.runner.save()
         message_id, cleanup = body.get("messageId", ""), body.get("cleanupMedia", False)
         return json_reply(
-            self.service.state.history.rewind(parameter(request, "id"), message_id, cleanup_media=cleanup)
+            self.context.state.history.rewind(parameter(request, "id"), message_id, cleanup_media=cleanup)
         )
 
     async def export(self, request: Request) -> Response:
         """A session as a file."""
         session_id = parameter(request, "id")
-        self.service.runner.save()
-        exported = self.service.state.history.export(session_id)
+        self.context.runner.save()
+        exported = self.context.state.history.export(session_id)
         name = f"attachment; filename=session_{session_id}_transcript.json"
         return json_reply(exported, headers={"Content-Disposition": name})
 
@@ -142,7 +142,7 @@ class SessionRoutes:
         """Replaces a session's callbacks."""
         body = _CALLBACKS.decode(await request.body())
         return json_reply(
-            self.service.state.sessions.set_callbacks(parameter(request, "id"), body.get("callbacks", []))
+            self.context.state.sessions.set_callbacks(parameter(request, "id"), body.get("callbacks", []))
         )
 
 
@@ -159,10 +159,10 @@ class FileRoutes:
     """The handlers.
 
     Attributes:
-        service: The server's parts.
+        context: The server's parts.
     """
 
-    service: Service
+    context: AppContext
 
     def routes(self) -> list[Route]:
         """Those that the generation has."""
@@ -172,17 +172,17 @@ class FileRoutes:
             Route("GET", "/api/sessions/{id}/files/{filename}", self.get),
             Route("DELETE", "/api/sessions/{id}/files/{filename}", self.delete),
         ]
-        if self.service.state.caps.screenshots:
+        if self.context.state.caps.screenshots:
             routes.append(Route("GET", "/api/sessions/{id}/screenshots/{filename}", self.screenshot))
         return routes
 
     async def list(self, request: Request) -> Response:
         """All uploads, whichever session they were sent to (Q27)."""
-        return json_reply(self.service.state.files.listing(parameter(request, "id"), base_url(request)))
+        return json_reply(self.context.state.files.listing(parameter(request, "id"), base_url(request)))
 
     async def upload(self, request: Request) -> Response:
         """Stores an upload; what is larger than memory allows is spooled to disk while it arrives."""
-        state, session_id = self.service.state, parameter(request, "id")
+        state, session_id = self.context.state, parameter(request, "id")
         if not state.sessions.exists(session_id):
             # Tells a malformed id (400) from an unknown one (404).
             state.files.listing(session_id, "")
@@ -194,7 +194,7 @@ class FileRoutes:
 
     async def get(self, request: Request) -> Response:
         """A file, or its thumbnail."""
-        state = self.service.state
+        state = self.context.state
         path, kind = state.files.find(parameter(request, "id"), parameter(request, "filename"))
         if thumb := request.query_params.get("thumb"):
             return await _thumbnail(path, thumb, request.query_params.get("time"))
@@ -217,13 +217,13 @@ class FileRoutes:
 
     async def screenshot(self, request: Request) -> Response:
         """A picture that a tool took (Mix 0.8)."""
-        path = self.service.state.files.screenshot(parameter(request, "id"), parameter(request, "filename"))
+        path = self.context.state.files.screenshot(parameter(request, "id"), parameter(request, "filename"))
         headers = {**REST_HEADERS, "Cache-Control": "public, max-age=31536000"}
         return FileResponse(path, headers=headers, media_type="image/png")
 
     async def delete(self, request: Request) -> Response:
         """Deletes an upload for all sessions (Q27)."""
-        self.service.state.files.delete(parameter(request, "id"), parameter(request, "filename"))
+        self.context.state.files.delete(parameter(request, "id"), parameter(request, "filename"))
         return empty(204)
 
 

@@ -12,7 +12,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from langchain_mix.emulator.context import Service, parameter
+from langchain_mix.emulator.context import AppContext, parameter
 from langchain_mix.emulator.go_http import Handler, Route, json_reply
 from langchain_mix.emulator.request_bodies import lenient_object
 from langchain_mix.protocol.api import ApiVersion
@@ -28,14 +28,14 @@ class SystemRoutes:
     """The handlers.
 
     Attributes:
-        service: The server's parts.
+        context: The server's parts.
     """
 
-    service: Service
+    context: AppContext
 
     def routes(self) -> list[Route]:
         """Those that the generation has."""
-        state = self.service.state
+        state = self.context.state
         caps = state.caps
         routes = [
             Route("GET", "/health", _shows(state.catalogue.health)),

@@ -11,19 +11,19 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from langchain_mix.emulator.activity import Activity
-from langchain_mix.emulator.agents.base import Brain, Toolbox
-from langchain_mix.emulator.events import Vocabulary
-from langchain_mix.emulator.permissions import Questions
+from langchain_mix.emulator.agents.base import Agent, Toolbox
+from langchain_mix.emulator.events import EventEncoder
+from langchain_mix.emulator.permissions import Prompts
 from langchain_mix.emulator.state import ServerState
 from langchain_mix.emulator.state.records import SessionFacts
-from langchain_mix.emulator.streams import Audience, Hub, SessionStreams
-from langchain_mix.emulator.tool_runs import Callbacks, ToolFailed, ToolRuns
-from langchain_mix.emulator.turns import CANCELLED, Ending, Order, Turn
+from langchain_mix.emulator.streams import EventBroker, SessionSubscribers, Subscribers
+from langchain_mix.emulator.tool_runs import CallbackRunner, ToolFailed, ToolRunner
+from langchain_mix.emulator.turns import CANCELLED, Ending, Turn, TurnRequest
 
 _TITLE_CHARACTERS: Final = 40
 
 
-class Running:
+class RunningTurn:
     """A turn and its task."""
 
     def __init__(self, turn: Turn) -> None:
@@ -41,17 +41,17 @@ class Running:
         return await asyncio.shield(self.task)
 
 
-class Runner:
+class TurnRunner:
     """Starts turns and knows those that run."""
 
     def __init__(
         self,
         *,
         state: ServerState,
-        hub: Hub,
-        brain: Brain,
+        broker: EventBroker,
+        agent: Agent,
         toolbox: Toolbox,
-        questions: Questions,
+        prompts: Prompts,
         activity: Activity,
         retitle: bool,
     ) -> None:
@@ -59,48 +59,48 @@ class Runner:
 
         Args:
             state: Sessions and rows.
-            hub: The open streams.
-            brain: Who answers.
+            broker: The open streams.
+            agent: Who answers.
             toolbox: The server's tools.
-            questions: Where tools ask the user.
+            prompts: Where tools ask the user.
             activity: Where running turns are counted.
             retitle: Whether a session's first message gives it a new title (Q30).
         """
         self._state = state
-        self._hub = hub
-        self._brain = brain
+        self._broker = broker
+        self._agent = agent
         self._activity = activity
         self._retitle = retitle
-        self._running: dict[str, list[Running]] = {}
-        self._tools = ToolRuns(state, toolbox, questions, Callbacks(state, self._follow), self._delegate)
+        self._running: dict[str, list[RunningTurn]] = {}
+        self._tools = ToolRunner(state, toolbox, prompts, CallbackRunner(state, self._follow), self._delegate)
 
-    def start(self, order: Order, audience: Audience | None = None) -> Running:
+    def start(self, turn_request: TurnRequest, subscribers: Subscribers | None = None) -> RunningTurn:
         """Stores a message and starts the turn that answers it, whatever else runs in the session (Q9).
 
         Args:
-            order: What is asked; its session exists.
-            audience: Who hears it; None is everyone who streams the session.
+            turn_request: What is asked; its session exists.
+            subscribers: Who hears it; None is everyone who streams the session.
 
         Returns:
             The running turn.
         """
-        facts = self._state.sessions.facts(order.session_id)
-        if self._retitle and not self._state.rows.of(order.session_id):
-            title = " ".join(order.text.split())[:_TITLE_CHARACTERS]
-            self._state.sessions.set_title(order.session_id, title or facts.title)
-        return self._start(order, facts, audience or self.streams(facts))
+        facts = self._state.sessions.facts(turn_request.session_id)
+        if self._retitle and not self._state.rows.of(turn_request.session_id):
+            title = " ".join(turn_request.text.split())[:_TITLE_CHARACTERS]
+            self._state.sessions.set_title(turn_request.session_id, title or facts.title)
+        return self._start(turn_request, facts, subscribers or self.streams(facts))
 
-    def streams(self, facts: SessionFacts) -> Audience:
+    def streams(self, facts: SessionFacts) -> Subscribers:
         """Those who stream a session; a sub-agent's turns go to its parent's streams."""
         caps = self._state.caps
         session_id = facts.parent_id if facts.type == "subagent" else facts.id
-        return SessionStreams(self._hub, session_id, lambda: self.count(session_id), caps.errors_twice)
+        return SessionSubscribers(self._broker, session_id, lambda: self.count(session_id), caps.errors_twice)
 
     def count(self, session_id: str) -> int:
         """How many turns of a session run."""
         return len(self._running.get(session_id, ()))
 
-    def latest(self, session_id: str) -> Running | None:
+    def latest(self, session_id: str) -> RunningTurn | None:
         """The turn of a session that was started last, if it still runs."""
         return next(reversed(self._running.get(session_id, ())), None)
 
@@ -129,25 +129,25 @@ class Runner:
         if everyone:
             await asyncio.wait([running.task for running in everyone])
 
-    def _start(self, order: Order, facts: SessionFacts, audience: Audience) -> Running:
+    def _start(self, turn_request: TurnRequest, facts: SessionFacts, subscribers: Subscribers) -> RunningTurn:
         parent_call = facts.parent_tool_call if facts.type == "subagent" else ""
         turn = Turn(
-            order=order,
+            turn_request=turn_request,
             facts=facts,
             state=self._state,
-            brain=self._brain,
-            audience=audience,
-            words=Vocabulary(self._state.api, parent_call),
+            agent=self._agent,
+            subscribers=subscribers,
+            encoder=EventEncoder(self._state.api, parent_call),
             run_tools=self._tools.run,
         )
         turn.begin()
-        running = Running(turn)
-        self._running.setdefault(order.session_id, []).append(running)
+        running = RunningTurn(turn)
+        self._running.setdefault(turn_request.session_id, []).append(running)
         self._activity.changed("turns", 1)
         running.task.add_done_callback(lambda _: self._ended(running))
         return running
 
-    def _ended(self, running: Running) -> None:
+    def _ended(self, running: RunningTurn) -> None:
         turns = self._running[running.turn.session_id]
         turns.remove(running)
         if not turns:
@@ -171,9 +171,11 @@ class Runner:
             body, parent=turn.session_id, parent_tool_call=call_id, subagent_type="general-purpose"
         )
         facts = self._state.sessions.facts(str(session["id"]))
-        audience = SessionStreams(self._hub, turn.session_id, lambda: self.count(turn.session_id), errors_twice=False)
-        order = Order(session_id=facts.id, text=prompt, thinking_level=turn.order.thinking_level)
-        running = self._start(order, facts, audience)
+        subscribers = SessionSubscribers(
+            self._broker, turn.session_id, lambda: self.count(turn.session_id), errors_twice=False
+        )
+        turn_request = TurnRequest(session_id=facts.id, text=prompt, thinking_level=turn.turn_request.thinking_level)
+        running = self._start(turn_request, facts, subscribers)
         try:
             ending = await asyncio.shield(running.task)
         except asyncio.CancelledError:

@@ -22,19 +22,19 @@ from starlette.types import ASGIApp
 from langchain_mix import forking
 from langchain_mix.emulator.access import ANY, AccessGate, AccessRules
 from langchain_mix.emulator.activity import Activity, RequestRecord
-from langchain_mix.emulator.agents import Brain, FileToolbox, make_brain
+from langchain_mix.emulator.agents import Agent, FileToolbox, make_agent
 from langchain_mix.emulator.app import Api, Recorder
-from langchain_mix.emulator.context import Service
+from langchain_mix.emulator.context import AppContext
 from langchain_mix.emulator.faults import FaultGate, Faults
 from langchain_mix.emulator.go_http import Mux, cors_headers
-from langchain_mix.emulator.permissions import Questions
+from langchain_mix.emulator.permissions import Prompts
 from langchain_mix.emulator.routes_messages import MessageRoutes, StreamRoutes
 from langchain_mix.emulator.routes_sessions import FileRoutes, SessionRoutes
 from langchain_mix.emulator.routes_system import SystemRoutes
-from langchain_mix.emulator.runner import Runner
+from langchain_mix.emulator.runner import TurnRunner
 from langchain_mix.emulator.serving import Closer, Serving, Transports, loopback_socket
 from langchain_mix.emulator.state import ServerState
-from langchain_mix.emulator.streams import Hub, Stage
+from langchain_mix.emulator.streams import EventBroker, StreamConfig
 from langchain_mix.protocol.api import ApiVersion
 
 if TYPE_CHECKING:
@@ -54,14 +54,14 @@ class MixEmulator:
 
     Attributes:
         api: The generation.
-        brain: Who answers for the agent.
+        agent: The agent that answers; another one answers from the next start on.
         faults: What goes wrong; may be changed while it runs.
     """
 
     def __init__(
         self,
         api: str = "0.8",
-        agent: str | Brain | BaseChatModel = "offline",
+        agent: str | Agent | BaseChatModel = "offline",
         *,
         faults: Faults | None = None,
         data_dir: str | Path | None = None,
@@ -106,13 +106,13 @@ class MixEmulator:
                 an origin is malformed.
         """
         self.api = ApiVersion(api)
-        self.brain = make_brain(agent)
+        self.agent = make_agent(agent)
         self.faults = faults if faults is not None else Faults()
         self._data_dir = Path(data_dir) if data_dir is not None else None
         self._host = host
         self._port = port
         if origins is None:
-            origins = (ANY,) if getattr(self.brain, "costs_nothing", False) else ()
+            origins = (ANY,) if getattr(self.agent, "costs_nothing", False) else ()
         self._access = AccessRules.parse(hosts, origins)
         self._auth_required = auth_required
         self._heartbeat = heartbeat
@@ -185,7 +185,16 @@ class MixEmulator:
         """Stops, beside the running loop."""
         await asyncio.to_thread(self.stop)
 
-    # Questions
+    @property
+    def brain(self) -> Agent:
+        """The agent that answers: the earlier name of `agent`."""
+        return self.agent
+
+    @brain.setter
+    def brain(self, agent: Agent) -> None:
+        self.agent = agent
+
+    # What tests read
 
     @property
     def url(self) -> str:
@@ -328,19 +337,19 @@ class MixEmulator:
         state = self._state
         if state is None:
             raise RuntimeError("The emulator does not run.")
-        hub = Hub()
-        questions = Questions(hub, permission_timeout=self._permission_timeout)
-        runner = Runner(
+        broker = EventBroker()
+        prompts = Prompts(broker, permission_timeout=self._permission_timeout)
+        runner = TurnRunner(
             state=state,
-            hub=hub,
-            brain=self.brain,
+            broker=broker,
+            agent=self.agent,
             toolbox=FileToolbox(),
-            questions=questions,
+            prompts=prompts,
             activity=self._activity,
             retitle=self._retitle,
         )
-        stage = Stage(
-            hub=hub,
+        config = StreamConfig(
+            broker=broker,
             faults=self.faults,
             activity=self._activity,
             transports=transports,
@@ -349,28 +358,28 @@ class MixEmulator:
             heartbeat_in_turn=state.caps.heartbeat_in_turn,
             left=runner.cancel if state.caps.close_cancels else _ignore,
         )
-        service = Service(
+        context = AppContext(
             state=state,
-            hub=hub,
-            stage=stage,
+            broker=broker,
+            config=config,
             runner=runner,
-            questions=questions,
+            prompts=prompts,
             limit=self._stream_limit,
             delete_wait=self._delete_wait,
         )
         routes = [
-            *SessionRoutes(service).routes(),
-            *MessageRoutes(service).routes(),
-            *FileRoutes(service).routes(),
-            *StreamRoutes(service, self._queue_size).routes(),
-            *SystemRoutes(service).routes(),
+            *SessionRoutes(context).routes(),
+            *MessageRoutes(context).routes(),
+            *FileRoutes(context).routes(),
+            *StreamRoutes(context, self._queue_size).routes(),
+            *SystemRoutes(context).routes(),
         ]
         api = Api(Mux(routes), cors_headers(state.caps))
         gate = FaultGate(api, self.faults, transports, self._restart_beside)
         app = Recorder(AccessGate(gate, self._access), self._activity)
 
         async def close() -> None:
-            hub.close()
+            broker.close()
             await runner.close()
 
         return app, close

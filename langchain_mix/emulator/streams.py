@@ -39,7 +39,7 @@ INBOUND_SIZE: Final = 100
 
 
 @coroutine
-def give_way() -> Generator[None, Any, None]:
+def yield_to_tasks() -> Generator[None, Any, None]:
     """Lets every other ready task run once, as the server's parallel goroutines would by themselves."""
     yield
 
@@ -175,7 +175,7 @@ class Connection:
         self._forget.clear()
 
 
-class Hub:
+class EventBroker:
     """All open event streams of a server."""
 
     def __init__(self) -> None:
@@ -222,7 +222,7 @@ class Hub:
                 connection.close()
 
 
-class Audience(Protocol):
+class Subscribers(Protocol):
     """Whoever hears a turn."""
 
     @property
@@ -230,71 +230,71 @@ class Audience(Protocol):
         """Whether the handler that started the turn reports its failure once more (Q1)."""
         ...
 
-    async def tell(self, event: Event) -> None:
+    async def emit(self, event: Event) -> None:
         """Sends an event of the agent, and lets the streams write it."""
         ...
 
-    async def tell_once(self, event: Event) -> None:
+    async def emit_once(self, event: Event) -> None:
         """Sends an event of the handler that started the turn."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class SessionStreams:
+class SessionSubscribers:
     """All streams of a session (Mix 0.6).
 
     Attributes:
-        hub: The streams.
+        broker: The streams.
         session_id: Whose they are; a sub-agent's turns are heard on its parent's.
         forwarders: How many turns of the session forward its events: each of them forwards all (Q9).
         errors_twice: Whether failures are reported twice.
     """
 
-    hub: Hub
+    broker: EventBroker
     session_id: str
     forwarders: Callable[[], int]
     errors_twice: bool
 
-    async def tell(self, event: Event) -> None:
+    async def emit(self, event: Event) -> None:
         """Sends an event as often as turns forward it."""
         for _ in range(max(1, self.forwarders())):
-            self.hub.publish(self.session_id, event)
-        await give_way()
+            self.broker.publish(self.session_id, event)
+        await yield_to_tasks()
 
-    async def tell_once(self, event: Event) -> None:
+    async def emit_once(self, event: Event) -> None:
         """Sends an event."""
-        self.hub.publish(self.session_id, event)
-        await give_way()
+        self.broker.publish(self.session_id, event)
+        await yield_to_tasks()
 
 
 @dataclass(frozen=True, slots=True)
-class OneStream:
+class SingleStream:
     """The stream that runs the turn itself (Mix 0.5). Nothing is dropped: turn and stream share one loop."""
 
     connection: Connection
     errors_twice: bool = False
 
-    async def tell(self, event: Event) -> None:
+    async def emit(self, event: Event) -> None:
         """Sends an event."""
         self.connection.offer(event)
-        await give_way()
+        await yield_to_tasks()
 
-    async def tell_once(self, event: Event) -> None:
+    async def emit_once(self, event: Event) -> None:
         """Sends an event."""
-        await self.tell(event)
+        await self.emit(event)
 
 
 @dataclass(frozen=True, slots=True)
-class Nobody:
+class NoSubscribers:
     """Turns of Mix 0.5 that POST messages started are not streamed."""
 
     errors_twice: bool = False
 
-    async def tell(self, event: Event) -> None:  # noqa: ARG002  As all audiences.
+    async def emit(self, event: Event) -> None:  # noqa: ARG002  As all audiences.
         """Lets the event vanish."""
-        await give_way()
+        await yield_to_tasks()
 
-    async def tell_once(self, event: Event) -> None:
+    async def emit_once(self, event: Event) -> None:
         """Lets the event vanish."""
 
 
@@ -309,11 +309,11 @@ _ENDS: Final = frozenset({"complete", "error"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Stage:
+class StreamConfig:
     """What all streams of a server share.
 
     Attributes:
-        hub: Who listens.
+        broker: Who listens.
         faults: What goes wrong.
         activity: Where open streams are counted.
         transports: The TCP connections.
@@ -323,7 +323,7 @@ class Stage:
         left: Told the session whenever one of its streams has ended.
     """
 
-    hub: Hub
+    broker: EventBroker
     faults: Faults
     activity: Activity
     transports: Transports
@@ -374,32 +374,32 @@ class EventStream:
     """One open event stream."""
 
     def __init__(
-        self, connection: Connection, stage: Stage, attend: Callable[[Connection], Awaitable[None]] | None
+        self, connection: Connection, config: StreamConfig, attend: Callable[[Connection], Awaitable[None]] | None
     ) -> None:
         """Prepares the answer.
 
         Args:
             connection: What is queued for it.
-            stage: What all streams share.
+            config: What all streams share.
             attend: Runs beside the stream until it ends: Mix 0.5 runs its turns there.
         """
         self._connection = connection
-        self._stage = stage
+        self._config = config
         self._attend = attend
         self._progress = _Progress()
         self._peer: object = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Writes events until the client leaves, the time is over or the server stops."""
-        connection, stage = self._connection, self._stage
+        connection, config = self._connection, self._config
         self._peer = scope["client"]
         await send({"type": "http.response.start", "status": 200, "headers": list(HEAD)})
         connection.offer_directly(connected(connection.session_id))
-        stage.hub.join(connection)
-        stage.activity.changed("streams", 1)
+        config.broker.join(connection)
+        config.activity.changed("streams", 1)
         loop = asyncio.get_running_loop()
-        clock = _Clock(connection, stage, loop)
-        limit = loop.call_later(stage.limit, self._expire)
+        clock = _Clock(connection, config, loop)
+        limit = loop.call_later(config.limit, self._expire)
         gone = asyncio.create_task(self._watch(receive))
         beside = asyncio.create_task(_attended(self._attend, connection)) if self._attend else None
         try:
@@ -413,12 +413,12 @@ class EventStream:
             clock.stop()
             limit.cancel()
             gone.cancel()
-            stage.hub.leave(connection)
+            config.broker.leave(connection)
             if beside is not None:
                 beside.cancel()
                 await asyncio.wait([beside])
-            stage.left(connection.session_id)
-            stage.activity.changed("streams", -1)
+            config.left(connection.session_id)
+            config.activity.changed("streams", -1)
 
     async def _watch(self, receive: Receive) -> None:
         while (await receive())["type"] != "http.disconnect":
@@ -427,7 +427,7 @@ class EventStream:
 
     def _expire(self) -> None:
         self._connection.close()
-        self._stage.transports.abort(self._peer)
+        self._config.transports.abort(self._peer)
 
     async def _pump(self, send: Send) -> None:
         connection, progress = self._connection, self._progress
@@ -443,7 +443,7 @@ class EventStream:
 
     async def _broken(self, event: Event, send: Send) -> bool:
         """Carries out the stream faults that are due before an event; True means that the stream was cut."""
-        connection, faults, progress = self._connection, self._stage.faults, self._progress
+        connection, faults, progress = self._connection, self._config.faults, self._progress
         for fault in faults.of(StreamFault):
             if fault.session not in {None, connection.session_id} or not progress.at(fault, event):
                 continue
@@ -456,7 +456,7 @@ class EventStream:
                     raw = wire(event, progress.number + 1)
                     await send({"type": "http.response.body", "body": raw[: len(raw) // 2], "more_body": True})
                 connection.close()
-                self._stage.transports.close(self._peer)
+                self._config.transports.close(self._peer)
                 return True
         return connection.closed
 
@@ -468,16 +468,16 @@ async def _attended(attend: Callable[[Connection], Awaitable[None]], connection:
 class _Clock:
     """Sends the heartbeats of a stream."""
 
-    def __init__(self, connection: Connection, stage: Stage, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, connection: Connection, config: StreamConfig, loop: asyncio.AbstractEventLoop) -> None:
         self._connection = connection
-        self._stage = stage
+        self._config = config
         self._loop = loop
-        self._timer = loop.call_later(stage.heartbeat, self._beat)
+        self._timer = loop.call_later(config.heartbeat, self._beat)
 
     def _beat(self) -> None:
-        if self._stage.heartbeat_in_turn or not self._connection.busy:
+        if self._config.heartbeat_in_turn or not self._connection.busy:
             self._connection.offer_directly(heartbeat())
-        self._timer = self._loop.call_later(self._stage.heartbeat, self._beat)
+        self._timer = self._loop.call_later(self._config.heartbeat, self._beat)
 
     def stop(self) -> None:
         self._timer.cancel()

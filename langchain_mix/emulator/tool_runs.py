@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from langchain_mix.emulator.agents.base import Ask, Outcome, Request, Toolbox, ToolUse
 from langchain_mix.emulator.events import Call
-from langchain_mix.emulator.permissions import Notice, Questions
+from langchain_mix.emulator.permissions import Notice, Prompts
 from langchain_mix.emulator.state import Row, ServerState
 from langchain_mix.emulator.state.serializers import well_formed
 from langchain_mix.emulator.transcript import arguments, available, canonical
@@ -28,7 +28,7 @@ SubAgent = Callable[[Turn, str, str, str], Awaitable[tuple[str, str, str | None]
 
 
 @dataclass(frozen=True, slots=True)
-class Callbacks:
+class CallbackRunner:
     """Runs callbacks.
 
     Attributes:
@@ -119,21 +119,21 @@ class ToolFailed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class ToolRuns:
+class ToolRunner:
     """Runs the tools of all turns.
 
     Attributes:
         state: Where results are stored.
         toolbox: The tools.
-        questions: Where the user is asked.
+        prompts: Where the user is asked.
         callbacks: What follows on results.
         delegate: Has a sub-agent do a Task call.
     """
 
     state: ServerState
     toolbox: Toolbox
-    questions: Questions
-    callbacks: Callbacks
+    prompts: Prompts
+    callbacks: CallbackRunner
     delegate: Delegate
 
     async def run(self, turn: Turn, uses: list[ToolUse], calls: list[Call]) -> None:
@@ -163,13 +163,13 @@ class ToolRuns:
         self.state.rows.update(row)
 
     async def _one(self, turn: Turn, use: ToolUse, call: Call) -> Outcome:
-        tools = available(turn.words.api, plan_mode=turn.order.plan_mode, is_subagent=turn.is_subagent)
+        tools = available(turn.encoder.api, plan_mode=turn.turn_request.plan_mode, is_subagent=turn.is_subagent)
         scripted = use.result is not None or use.failure is not None
         if not scripted and canonical(use.name) not in tools:
             # Mix: an unknown tool has no execution events at all.
             return Outcome(f"Tool not found: {call.name}", is_error=True)
         began = time.monotonic()
-        await turn.tell(turn.words.execution_start(call))
+        await turn.emit(turn.encoder.execution_start(call))
         cause: str | None = None
         try:
             outcome = await self._execute(turn, use, call)
@@ -178,7 +178,7 @@ class ToolRuns:
         except Exception as error:  # noqa: BLE001  A tool that breaks is told of, and the turn goes on.
             _log.exception("Tool %s of session %s broke.", call.name, turn.session_id)
             cause, outcome = str(error) or type(error).__name__, Outcome("")
-        await turn.tell(turn.words.execution_complete(call, time.monotonic() - began, cause))
+        await turn.emit(turn.encoder.execution_complete(call, time.monotonic() - began, cause))
         return outcome
 
     async def _execute(self, turn: Turn, use: ToolUse, call: Call) -> Outcome:
@@ -206,7 +206,7 @@ class ToolRuns:
         if ask is None and use.ask:
             title = f"Use tool {call.name}"
             ask = Ask(description=title, action=title, path=str(request.workspace), params=given)
-        if ask is not None and not await self.questions.permitted(turn.session_id, call.name, ask):
+        if ask is not None and not await self.prompts.ask_permission(turn.session_id, call.name, ask):
             raise ToolFailed("permission denied", DENIED)
 
     async def _notify(self, turn: Turn, given: Mapping[str, Any]) -> Outcome:
@@ -214,7 +214,7 @@ class ToolRuns:
             notice = Notice.parse(given)
         except ValueError as error:
             return Outcome(f"Error: {error}", is_error=True)
-        response = await self.questions.noticed(turn.session_id, notice)
+        response = await self.prompts.notify(turn.session_id, notice)
         if response is None:
             return Outcome(_NOTICE_EXPIRED, is_error=True)
         return Outcome(f"User response: {response.get('value') or response.get('type', '')}")

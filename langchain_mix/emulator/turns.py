@@ -16,12 +16,12 @@ from dataclasses import dataclass, field, replace
 from itertools import count
 from typing import Final, Literal
 
-from langchain_mix.emulator.agents.base import Brain, Fail, Piece, Raw, Request, Text, Thinking, ToolUse, Usage, Wait
-from langchain_mix.emulator.events import LOGIN_TEXT, STREAM_LOGIN_TEXT, Call, Event, Vocabulary
+from langchain_mix.emulator.agents.base import Agent, Fail, Piece, Raw, Request, Text, Thinking, ToolUse, Usage, Wait
+from langchain_mix.emulator.events import LOGIN_TEXT, STREAM_LOGIN_TEXT, Call, Event, EventEncoder
 from langchain_mix.emulator.state import ApiError, Row, ServerState, ToolCallRecord
 from langchain_mix.emulator.state.records import SessionFacts
 from langchain_mix.emulator.state.serializers import well_formed
-from langchain_mix.emulator.streams import Audience
+from langchain_mix.emulator.streams import Subscribers
 from langchain_mix.emulator.transcript import available, conversation, spelled
 from langchain_mix.protocol.api import ApiVersion
 
@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class TurnRequest:
     """A message and how it is to be answered.
 
     Attributes:
@@ -110,21 +110,21 @@ class Turn:
     """A turn that is running.
 
     Attributes:
-        order: What is asked.
+        turn_request: What is asked.
         facts: The session.
         state: Where rows are stored.
-        brain: Who answers.
-        audience: Who hears it.
-        words: The generation's events.
+        agent: Who answers.
+        subscribers: Who hears it.
+        encoder: The generation's events.
         run_tools: Runs a batch of tool calls.
     """
 
-    order: Order
+    turn_request: TurnRequest
     facts: SessionFacts
     state: ServerState
-    brain: Brain
-    audience: Audience
-    words: Vocabulary
+    agent: Agent
+    subscribers: Subscribers
+    encoder: EventEncoder
     run_tools: RunTools
     user_row: Row = field(init=False)
     live: Row | None = field(init=False, default=None)
@@ -135,7 +135,7 @@ class Turn:
     @property
     def session_id(self) -> str:
         """The session it runs in."""
-        return self.order.session_id
+        return self.turn_request.session_id
 
     @property
     def is_subagent(self) -> bool:
@@ -144,7 +144,7 @@ class Turn:
 
     def begin(self) -> None:
         """Stores the user's message, so that whoever reads the session from now on finds it."""
-        text = self.order.text + (_PLAN_REMINDER if self.order.plan_mode else "")
+        text = self.turn_request.text + (_PLAN_REMINDER if self.turn_request.plan_mode else "")
         self.user_row = self.state.rows.append(self.session_id, Row(role="user", text=text))
 
     async def run(self) -> Ending:
@@ -154,7 +154,7 @@ class Turn:
             How it ended. Cancelling the task is an end too.
         """
         try:
-            await self.tell(self.words.user_message_created(self.user_row.id, self.user_row.text))
+            await self.emit(self.encoder.user_message_created(self.user_row.id, self.user_row.text))
             row = await self._converse()
         except asyncio.CancelledError:
             return await self._fail(AgentError(CANCELLED), "cancelled")
@@ -167,8 +167,8 @@ class Turn:
             _log.exception("A turn of session %s broke.", self.session_id)
             return await self._fail(AgentError(f"failed to process events: {error}"), "failed")
         self.save()
-        for event in self.words.complete(row.text, row.id, row.reasoning, row.reasoning_duration):
-            await self.audience.tell_once(event)
+        for event in self.encoder.complete(row.text, row.id, row.reasoning, row.reasoning_duration):
+            await self.subscribers.emit_once(event)
         return Ending(row)
 
     def save(self) -> None:
@@ -181,10 +181,10 @@ class Turn:
             self._said, self._thought = [row.text], [row.reasoning]
             self.state.rows.update(row)
 
-    async def tell(self, events: list[Event]) -> None:
+    async def emit(self, events: list[Event]) -> None:
         """Has events heard."""
         for event in events:
-            await self.audience.tell(event)
+            await self.subscribers.emit(event)
 
     async def _fail(self, error: AgentError, kind: Literal["cancelled", "failed"]) -> Ending:
         row = self.live
@@ -192,14 +192,14 @@ class Turn:
             row.finish_reason = "canceled" if kind == "cancelled" else "error"
             self._unsaved = True
         self.save()
-        streamed = self.words.api is ApiVersion.V0_5
+        streamed = self.encoder.api is ApiVersion.V0_5
         first = STREAM_LOGIN_TEXT if streamed and error.is_auth else error.text
-        rate = self.words.rate_limit() if error.is_rate_limit else []
-        await self.tell(rate or self.words.error(first))
+        rate = self.encoder.rate_limit() if error.is_rate_limit else []
+        await self.emit(rate or self.encoder.error(first))
         # Q1: the request handler reports the failure again once the run has ended.
-        if self.audience.errors_twice or rate:
-            for event in self.words.error(LOGIN_TEXT if error.is_auth and not streamed else error.text):
-                await self.audience.tell_once(event)
+        if self.subscribers.errors_twice or rate:
+            for event in self.encoder.error(LOGIN_TEXT if error.is_auth and not streamed else error.text):
+                await self.subscribers.emit_once(event)
         return Ending(row, error.text, kind, error.is_auth)
 
     async def _converse(self) -> Row:
@@ -209,9 +209,9 @@ class Turn:
                 return row
             calls = [Call(call.id, call.name, call.input, ready=True) for call in row.tool_calls]
             await self.run_tools(self, uses, calls)
-            await self.tell(self.words.tools_done(calls, row.id))
-            if 0 < self.order.max_steps <= step:
-                raise AgentError(f"maximum iteration limit ({self.order.max_steps} steps) reached")
+            await self.emit(self.encoder.tools_done(calls, row.id))
+            if 0 < self.turn_request.max_steps <= step:
+                raise AgentError(f"maximum iteration limit ({self.turn_request.max_steps} steps) reached")
         raise AssertionError("unreachable")
 
     async def _reply(self) -> tuple[Row, list[ToolUse]]:
@@ -220,14 +220,14 @@ class Turn:
         self._said, self._thought = [], []
         uses: list[ToolUse] = []
         usage = _DEFAULT_USAGE
-        async with _closing(self.brain.reply(self.request(row))) as pieces:
+        async with _closing(self.agent.reply(self.request(row))) as pieces:
             async for piece in pieces:
                 if isinstance(piece, ToolUse):
                     uses.append(await self._call(piece, row))
                 elif isinstance(piece, Usage):
                     usage = piece
                 else:
-                    await self._hear(piece, row)
+                    await self._handle(piece, row)
         row.finish_reason = "tool_use" if uses else "end_turn"
         self._account(row, usage)
         self._unsaved = True
@@ -243,36 +243,36 @@ class Turn:
         rows = self.state.rows.of(self.session_id)
         if growing is not None:
             rows = [row for row in rows if row.id != growing.id]
-        order, facts = self.order, self.facts
+        turn_request, facts = self.turn_request, self.facts
         return Request(
             session_id=self.session_id,
             lines=conversation(rows),
-            tools=available(self.words.api, plan_mode=order.plan_mode, is_subagent=self.is_subagent),
+            tools=available(self.encoder.api, plan_mode=turn_request.plan_mode, is_subagent=self.is_subagent),
             system_prompt=facts.system_prompt,
             prompt_mode=facts.prompt_mode,
-            thinking_level=order.thinking_level or _wanted_thinking(order.text),
-            plan_mode=order.plan_mode,
+            thinking_level=turn_request.thinking_level or _wanted_thinking(turn_request.text),
+            plan_mode=turn_request.plan_mode,
             workspace=self.state.files.workspace(self.session_id),
             uploads=self.state.files.uploads,
             is_subagent=self.is_subagent,
         )
 
-    async def _hear(self, piece: Thinking | Text | Fail | Raw | Wait, row: Row) -> None:
+    async def _handle(self, piece: Thinking | Text | Fail | Raw | Wait, row: Row) -> None:
         match piece:
             case Thinking(text) if text:
                 text = well_formed(text)
                 self._thought.append(text)
                 self._unsaved = True
-                await self.tell(self.words.thinking(text, row.id))
+                await self.emit(self.encoder.thinking(text, row.id))
             case Text(text) if text:
                 text = well_formed(text)
                 self._said.append(text)
                 self._unsaved = True
-                await self.tell(self.words.content(text, row.id))
+                await self.emit(self.encoder.content(text, row.id))
             case Fail(message, kind):
                 raise AgentError(message, kind)
             case Raw(event, data):
-                await self.tell([Event(event, data)])
+                await self.emit([Event(event, data)])
             case Wait(gate):
                 self.save()
                 await gate.passed()
@@ -286,15 +286,15 @@ class Turn:
         if raw is None:
             raw = json.dumps(dict(use.input), ensure_ascii=False, separators=(",", ":"))
         text = well_formed(raw)
-        record = ToolCallRecord(id=use.id, name=spelled(use.name, self.words.api), input="")
+        record = ToolCallRecord(id=use.id, name=spelled(use.name, self.encoder.api), input="")
         before = [Call(call.id, call.name, call.input, ready=True) for call in row.tool_calls]
         row.tool_calls.append(record)
         self._unsaved = True
         call = Call(record.id, record.name, text)
-        await self.tell(self.words.tool_declared([*before, call], row.id))
-        await self.tell(self.words.tool_input(call, row.id))
+        await self.emit(self.encoder.tool_declared([*before, call], row.id))
+        await self.emit(self.encoder.tool_input(call, row.id))
         record.input, record.finished = text, True
-        await self.tell(self.words.tool_ready([*before, replace(call, ready=True)], row.id))
+        await self.emit(self.encoder.tool_ready([*before, replace(call, ready=True)], row.id))
         return use
 
     def _account(self, row: Row, usage: Usage) -> None:

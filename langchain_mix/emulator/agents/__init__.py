@@ -1,4 +1,4 @@
-"""Brains for the emulator: who answers, and with which tools. Everything but the vocabulary is imported when used."""
+"""The agents of the emulator and their tools. Everything but the values they exchange is imported when it is used."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from langchain_mix.emulator.agents.base import (
+    Agent,
     Ask,
-    Brain,
     Fail,
     Gate,
     Line,
@@ -25,19 +25,24 @@ from langchain_mix.emulator.agents.base import (
 )
 
 if TYPE_CHECKING:
-    from langchain_mix.emulator.agents.factory import make_brain
-    from langchain_mix.emulator.agents.model import ModelBrain
+    from langchain_mix.emulator.agents.base import Agent as Brain
+    from langchain_mix.emulator.agents.factory import make_agent
+    from langchain_mix.emulator.agents.factory import make_agent as make_brain
+    from langchain_mix.emulator.agents.model import ModelAgent
+    from langchain_mix.emulator.agents.model import ModelAgent as ModelBrain
     from langchain_mix.emulator.agents.offline import OfflineAgent
     from langchain_mix.emulator.agents.scripted import Script, say, think, turn, use
     from langchain_mix.emulator.agents.toolbox import FileToolbox
 
 __all__ = [
+    "Agent",
     "Ask",
     "Brain",
     "Fail",
     "FileToolbox",
     "Gate",
     "Line",
+    "ModelAgent",
     "ModelBrain",
     "OfflineAgent",
     "Outcome",
@@ -52,6 +57,7 @@ __all__ = [
     "Toolbox",
     "Usage",
     "Wait",
+    "make_agent",
     "make_brain",
     "say",
     "think",
@@ -61,10 +67,10 @@ __all__ = [
 
 _HOMES = {
     "FileToolbox": "toolbox",
-    "ModelBrain": "model",
+    "ModelAgent": "model",
     "OfflineAgent": "offline",
     "Script": "scripted",
-    "make_brain": "factory",
+    "make_agent": "factory",
     "say": "scripted",
     "think": "scripted",
     "turn": "scripted",
@@ -72,8 +78,14 @@ _HOMES = {
 }
 
 
+_FORMER = {"Brain": "Agent", "ModelBrain": "ModelAgent", "make_brain": "make_agent"}
+"""Names of earlier versions."""
+
+
 def __getattr__(name: str) -> Any:
     """Imports a public name when it is first used."""
+    if name in _FORMER:
+        return globals().get(_FORMER[name]) or __getattr__(_FORMER[name])
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

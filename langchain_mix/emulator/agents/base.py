@@ -222,7 +222,7 @@ class Request:
     is_subagent: bool = False
 
 
-class Brain(Protocol):
+class Agent(Protocol):
     """Answers for the agent.
 
     A brain whose replies cost nothing says so with the attribute `costs_nothing = True`. Pages of other origins may

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, cast
 if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
-    from langchain_mix.emulator.agents.base import Brain
+    from langchain_mix.emulator.agents.base import Agent
 
 CHOICES = (
     'choose "offline", "model:<provider:name>" such as "model:openai:gpt-4o-mini", a brain (an object with `reply`) '
@@ -19,7 +19,7 @@ CHOICES = (
 )
 
 
-def make_brain(spec: str | Brain | BaseChatModel) -> Brain:
+def make_agent(spec: str | Agent | BaseChatModel) -> Agent:
     """Makes the brain that a setting names.
 
     Args:
@@ -35,13 +35,13 @@ def make_brain(spec: str | Brain | BaseChatModel) -> Brain:
     if isinstance(spec, str):
         return _named(spec)
     if callable(getattr(spec, "reply", None)):
-        return cast("Brain", spec)
+        return cast("Agent", spec)
     if callable(getattr(spec, "astream", None)):
         return _modelled(spec)
     raise ValueError(f"no brain: {type(spec).__name__}; {CHOICES}")
 
 
-def _named(spec: str) -> Brain:
+def _named(spec: str) -> Agent:
     if spec == "offline":
         from langchain_mix.emulator.agents.offline import OfflineAgent  # noqa: PLC0415
 
@@ -58,11 +58,11 @@ def _named(spec: str) -> Brain:
     return _modelled(init_chat_model(name.strip()))
 
 
-def _modelled(model: object) -> Brain:
+def _modelled(model: object) -> Agent:
     from langchain_core.language_models import BaseChatModel as ChatModel  # noqa: PLC0415
 
     if not isinstance(model, ChatModel):
         raise ValueError(f"no chat model: {type(model).__name__}; {CHOICES}")  # noqa: TRY004  One error for all specs.
-    from langchain_mix.emulator.agents.model import ModelBrain  # noqa: PLC0415
+    from langchain_mix.emulator.agents.model import ModelAgent  # noqa: PLC0415
 
-    return ModelBrain(model)
+    return ModelAgent(model)

@@ -35,7 +35,7 @@ BASE_PROMPT = (
 NO_ANSWER = "(no result: the tool was interrupted)"
 
 
-class ModelBrain:
+class ModelAgent:
     """Lets a chat model answer, with the server's tools bound to it."""
 
     def __init__(self, model: BaseChatModel) -> None:

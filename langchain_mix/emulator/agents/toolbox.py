@@ -107,9 +107,9 @@ def _ask_bash(arguments: Arguments, request: Request) -> Ask | None:
         command = text(arguments, "command")
     except ToolError:
         return None
-    words = f"Execute command: {command}"  # Mix 0.8: description and action both begin with these words.
+    encoder = f"Execute command: {command}"  # Mix 0.8: description and action both begin with these words.
     params = {"command": command, "timeout": arguments.get("timeout") or 0}
-    return Ask(description=words, action=words, path=str(request.workspace), params=params)
+    return Ask(description=encoder, action=encoder, path=str(request.workspace), params=params)
 
 
 def _refuse(reason: str) -> str:

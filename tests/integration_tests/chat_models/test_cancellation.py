@@ -361,7 +361,7 @@ async def test_a_stop_sequence_cuts_the_reply_and_cancels_the_turn(api):
         server.wait_idle()
         talk = [HumanMessage("Go"), reply, HumanMessage("And?")]
         more = Script("Replayed.", loop=True)
-        server.brain._turns = more._turns  # The agent of the sessions to come.
+        server.agent._turns = more._turns  # The agent of the sessions to come.
         again = model.invoke(talk)
         assert again.text == "Replayed."
         assert read_pointer(again.response_metadata).session_id != read_pointer(reply.response_metadata).session_id

@@ -51,7 +51,7 @@ async def test_prompt_model_parser(server):
     assert "".join(pieces) == "You said a longer word."
     assert len([piece for piece in pieces if piece]) > 1
     assert "".join([piece async for piece in chain.astream({"word": "c"})]) == "You said c."
-    assert server.brain.requests[0].system_prompt == "Be kind."
+    assert server.agent.requests[0].system_prompt == "Be kind."
 
 
 def test_a_talk_in_a_placeholder_goes_on_in_its_session(server):
@@ -82,9 +82,9 @@ async def test_a_batch_keeps_its_order_and_its_limit(server):
     words = [f"w{n}" for n in range(8)]
     wanted = [f"You said {word}." for word in words]
     assert [reply.text for reply in model.batch(words, {"max_concurrency": 2})] == wanted
-    assert server.brain.most <= 2
+    assert server.agent.most <= 2
     assert [reply.text for reply in await model.abatch(words, {"max_concurrency": 3})] == wanted
-    assert server.brain.most <= 3
+    assert server.agent.most <= 3
     found = dict(model.batch_as_completed(words))
     assert [found[n].text for n in range(8)] == wanted
     assert len(posts(server)) == 24

@@ -542,11 +542,11 @@ def test_nothing_is_cached_unless_that_is_asked_for(monkeypatch):
     with MixEmulator(agent=Script()) as server:
 
         def turns(**fields):
-            before = len(server.brain.requests)
+            before = len(server.agent.requests)
             model = ChatMix(server_url=server.url, **fields)
             model.invoke("Hi")
             model.invoke("Hi")
-            return len(server.brain.requests) - before
+            return len(server.agent.requests) - before
 
         assert turns() == 2
         assert turns(cache=True) == 1
@@ -558,7 +558,7 @@ def test_a_cache_tells_models_of_other_settings_apart():
     with MixEmulator(agent=Script()) as server:
         for fields in ({}, {"system_prompt": "P"}, {"thinking_level": "basic"}, {"session_id": None, "title": "T"}):
             ChatMix(server_url=server.url, cache=cache, **fields).invoke("Hi")
-        assert len(server.brain.requests) == 4
+        assert len(server.agent.requests) == 4
 
 
 # Estimates

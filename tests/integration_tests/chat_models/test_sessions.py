@@ -582,7 +582,7 @@ async def test_two_calls_with_one_history_at_once_get_an_answer_each(api):
 async def test_a_busy_named_session_is_refused_or_waited_for(newest):
     import asyncio
 
-    agent = newest.brain = Slow()
+    agent = newest.agent = Slow()
     with MixEmulator(api="0.8", agent=agent) as server:
         model = ChatMix(server_url=server.url)
         messages = [HumanMessage("one")]

@@ -7,11 +7,11 @@ from collections import Counter
 
 from langchain_mix.emulator import Script
 from langchain_mix.emulator.activity import MAX_BODIES, MAX_BODY
-from langchain_mix.emulator.runner import Running
+from langchain_mix.emulator.runner import RunningTurn
 from langchain_mix.emulator.streams import Connection, EventStream
 from langchain_mix.emulator.turns import Turn
 
-KINDS = (Turn, Running, Connection, EventStream)
+KINDS = (Turn, RunningTurn, Connection, EventStream)
 
 
 def alive():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langchain_mix.emulator.events import Call, Event, Vocabulary, failure, fragments, go_duration, heartbeat
+from langchain_mix.emulator.events import Call, Event, EventEncoder, failure, fragments, go_duration, heartbeat
 from langchain_mix.protocol.api import ApiVersion
 
 CALL = Call("T", "Bash", '{"command":"make it so, please"}', ready=True)
@@ -43,7 +43,7 @@ def test_retry_values():
     assert heartbeat().retry == 45000
     assert failure("x").retry == 750
     assert Event("error", {"error": "x", "retryAfter": 60}).retry == 60
-    assert Vocabulary(ApiVersion.V0_8).rate_limit()[0].retry == 30000
+    assert EventEncoder(ApiVersion.V0_8).rate_limit()[0].retry == 30000
 
 
 def test_payloads_are_compact_go_json():
@@ -54,10 +54,10 @@ def test_payloads_are_compact_go_json():
 
 @pytest.mark.parametrize("api", ApiVersion)
 def test_each_generation_names_tool_calls_its_own_way(api):
-    words = Vocabulary(api)
+    encoder = EventEncoder(api)
     running = Call(CALL.id, CALL.name, CALL.input)
-    seen = [e.name for e in (*words.tool_declared([running], "M"), *words.tool_input(CALL, "M"))]
-    seen += [e.name for e in words.tool_ready([CALL], "M")]
+    seen = [e.name for e in (*encoder.tool_declared([running], "M"), *encoder.tool_input(CALL, "M"))]
+    seen += [e.name for e in encoder.tool_ready([CALL], "M")]
     if api in {"0.8", "next"}:
         assert seen == ["tool_use_start", *["tool_use_parameter_delta"] * 2, "tool_use_parameter_streaming_complete"]
     elif api in {"0.6.5", "0.7"}:
@@ -68,26 +68,26 @@ def test_each_generation_names_tool_calls_its_own_way(api):
 
 @pytest.mark.parametrize("api", ["0.6.5", "0.7"])
 def test_q8_deltas_are_quoted(api):
-    deltas = Vocabulary(ApiVersion(api)).tool_input(CALL, "M")
+    deltas = EventEncoder(ApiVersion(api)).tool_input(CALL, "M")
     assert "".join(json.loads(e.data["input"]) for e in deltas) == CALL.input
 
 
 def test_origin_and_parent():
-    assert list(Vocabulary(ApiVersion.V0_8, "P").content("a", "M")[0].data) == [
+    assert list(EventEncoder(ApiVersion.V0_8, "P").content("a", "M")[0].data) == [
         "type",
         "content",
         "parentToolCallId",
         "assistantMessageId",
     ]
-    assert list(Vocabulary(ApiVersion.V0_6_5).content("a", "M")[0].data) == ["type", "content"]
+    assert list(EventEncoder(ApiVersion.V0_6_5).content("a", "M")[0].data) == ["type", "content"]
 
 
 def test_a_sub_agents_turn_never_completes_on_the_wire():
-    assert Vocabulary(ApiVersion.V0_8, "P").complete("a", "M") == []
-    assert Vocabulary(ApiVersion.V0_8).complete("a", "M")[0].data["done"] is True
+    assert EventEncoder(ApiVersion.V0_8, "P").complete("a", "M") == []
+    assert EventEncoder(ApiVersion.V0_8).complete("a", "M")[0].data["done"] is True
 
 
 def test_on_0_5_success_is_the_truth_and_later_a_matter_of_words_q4():
     call = Call("T", "error_log", "{}")
-    assert Vocabulary(ApiVersion.V0_5).execution_complete(call, 1, None)[0].data["success"] is True
-    assert Vocabulary(ApiVersion.V0_6).execution_complete(call, 1, None)[0].data["success"] is False
+    assert EventEncoder(ApiVersion.V0_5).execution_complete(call, 1, None)[0].data["success"] is True
+    assert EventEncoder(ApiVersion.V0_6).execution_complete(call, 1, None)[0].data["success"] is False

@@ -6,13 +6,13 @@ import threading
 import pytest
 
 from langchain_mix.emulator.agents.base import Gate
-from langchain_mix.emulator.streams import give_way
+from langchain_mix.emulator.streams import yield_to_tasks
 
 
 async def test_many_wait_without_blocking_the_loop():
     gate = Gate()
     waiting = [asyncio.create_task(gate.passed()) for _ in range(3)]
-    await give_way()
+    await yield_to_tasks()
     assert gate.reached.is_set()
     assert not any(task.done() for task in waiting)
     threading.Thread(target=gate.open).start()
@@ -23,7 +23,7 @@ async def test_many_wait_without_blocking_the_loop():
 async def test_a_cancelled_waiter_is_forgotten():
     gate = Gate()
     waiting = asyncio.create_task(gate.passed())
-    await give_way()
+    await yield_to_tasks()
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting

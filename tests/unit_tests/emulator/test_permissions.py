@@ -6,8 +6,8 @@ import pytest
 
 from langchain_mix.emulator.agents.base import Ask
 from langchain_mix.emulator.faults import Faults
-from langchain_mix.emulator.permissions import Notice, Questions
-from langchain_mix.emulator.streams import Connection, Hub
+from langchain_mix.emulator.permissions import Notice, Prompts
+from langchain_mix.emulator.streams import Connection, EventBroker
 
 ASK = Ask(description="d", action="a", path="/", params={})
 
@@ -30,42 +30,42 @@ def test_notices_take_both_spellings():
         ({"timeout": "soon"}, "timeout"),
     ],
 )
-def test_bad_notices(arguments, words):
-    with pytest.raises(ValueError, match=words):
+def test_bad_notices(arguments, encoder):
+    with pytest.raises(ValueError, match=encoder):
         Notice.parse(arguments)
 
 
-async def asked(hub, session):
+async def asked(broker, session):
     connection = Connection(session, None, Faults())
-    hub.join(connection)
+    broker.join(connection)
     return connection
 
 
 async def test_a_question_goes_to_its_session_only_and_its_first_answer_counts():
-    hub = Hub()
-    mine, other = await asked(hub, "s"), await asked(hub, "t")
-    questions = Questions(hub, permission_timeout=10)
-    waiting = asyncio.create_task(questions.permitted("s", "Bash", ASK))
+    broker = EventBroker()
+    mine, other = await asked(broker, "s"), await asked(broker, "t")
+    prompts = Prompts(broker, permission_timeout=10)
+    waiting = asyncio.create_task(prompts.ask_permission("s", "Bash", ASK))
     question = (await mine.next()).data["id"]
-    questions.answer("unknown", granted=True)
-    questions.answer(question, granted=True)
-    questions.answer(question, granted=False)
+    prompts.answer("unknown", granted=True)
+    prompts.answer(question, granted=True)
+    prompts.answer(question, granted=False)
     assert await waiting is True
     assert not other._queue
-    questions.answer(question, granted=False)
+    prompts.answer(question, granted=False)
 
 
 async def test_no_answer_is_a_denial():
-    assert await Questions(Hub(), permission_timeout=0.01).permitted("s", "Bash", ASK) is False
+    assert await Prompts(EventBroker(), permission_timeout=0.01).ask_permission("s", "Bash", ASK) is False
 
 
 async def test_a_cancelled_question_is_forgotten():
-    hub = Hub()
-    connection = await asked(hub, "s")
-    questions = Questions(hub, permission_timeout=10)
-    waiting = asyncio.create_task(questions.noticed("s", Notice.parse({})))
+    broker = EventBroker()
+    connection = await asked(broker, "s")
+    prompts = Prompts(broker, permission_timeout=10)
+    waiting = asyncio.create_task(prompts.notify("s", Notice.parse({})))
     question = (await connection.next()).data["id"]
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
-    assert questions.respond(question, {"type": "acknowledge"}) is False
+    assert prompts.respond(question, {"type": "acknowledge"}) is False

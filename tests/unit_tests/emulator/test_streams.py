@@ -5,7 +5,7 @@ import asyncio
 from langchain_mix.emulator.agents.base import Gate
 from langchain_mix.emulator.events import Event
 from langchain_mix.emulator.faults import DelayEvent, Faults, FullQueue
-from langchain_mix.emulator.streams import INBOUND_SIZE, Connection, Hub, give_way
+from langchain_mix.emulator.streams import INBOUND_SIZE, Connection, EventBroker, yield_to_tasks
 
 
 def event(name):
@@ -48,25 +48,25 @@ async def test_direct_events_keep_the_order_unless_the_reader_is_slow():
 
 
 async def test_fan_out():
-    hub = Hub()
+    broker = EventBroker()
     mine, also, other = (Connection(name, None, Faults()) for name in ("s", "s", "t"))
     for connection in (mine, also, other):
-        hub.join(connection)
-    hub.publish("s", event("a"))
-    hub.publish("nobody", event("lost"))
-    hub.broadcast(event("all"))
-    hub.leave(also)
-    hub.publish_directly("s", event("b"))
+        broker.join(connection)
+    broker.publish("s", event("a"))
+    broker.publish("nobody", event("lost"))
+    broker.broadcast(event("all"))
+    broker.leave(also)
+    broker.publish_directly("s", event("b"))
     assert await taken(mine) == ["a", "all", "b"]
     assert await taken(other) == ["all"]
-    assert hub.of("s") == [mine]
+    assert broker.of("s") == [mine]
     assert also.closed
 
 
 async def test_a_closed_connection_ends_whoever_waits_for_it():
     connection = Connection("s", None, Faults())
     waiting = asyncio.create_task(connection.next())
-    await give_way()
+    await yield_to_tasks()
     connection.close()
     assert await waiting is None
 
@@ -83,7 +83,7 @@ async def test_a_gate_lets_a_delayed_event_in_and_a_closed_connection_forgets_it
     connection.offer(event("a"))
     connection.close()
     late.open()
-    await give_way()
+    await yield_to_tasks()
     assert await taken(connection) == []
 
 

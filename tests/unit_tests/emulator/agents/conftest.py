@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from langchain_mix.emulator.agents.base import Brain, Line, Piece, Request, Result, Text, Thinking, ToolUse
+from langchain_mix.emulator.agents.base import Agent, Line, Piece, Request, Result, Text, Thinking, ToolUse
 from langchain_mix.emulator.agents.toolbox import FileToolbox
 
 ALL_TOOLS = (
@@ -30,12 +30,12 @@ class Desk:
     asked: list[Any] = field(default_factory=list)
     toolbox: FileToolbox = field(default_factory=FileToolbox)
 
-    async def say(self, brain: Brain, text: str, **changes: Any) -> str:
+    async def say(self, agent: Agent, text: str, **changes: Any) -> str:
         self.lines.append(Line("user", text))
         self.used, self.asked = [], []
         while True:
             request = replace(self.request, lines=tuple(self.lines), **changes)
-            self.pieces = [piece async for piece in brain.reply(request)]
+            self.pieces = [piece async for piece in agent.reply(request)]
             spoken = "".join(p.text for p in self.pieces if isinstance(p, Text))
             calls = tuple(
                 replace(p, id=f"call_{len(self.lines)}_{i}")

@@ -7,28 +7,28 @@ import pytest
 from langchain_core.language_models.fake_chat_models import GenericFakeChatModel
 
 from langchain_mix.emulator import agents
-from langchain_mix.emulator.agents import Script, make_brain
-from langchain_mix.emulator.agents.model import ModelBrain
+from langchain_mix.emulator.agents import Script, make_agent
+from langchain_mix.emulator.agents.model import ModelAgent
 from langchain_mix.emulator.agents.offline import OfflineAgent
 
 
 def test_makes_each_kind() -> None:
-    assert isinstance(make_brain("offline"), OfflineAgent)
+    assert isinstance(make_agent("offline"), OfflineAgent)
     script = Script("x")
-    assert make_brain(script) is script
-    assert isinstance(make_brain(GenericFakeChatModel(messages=iter([]))), ModelBrain)
+    assert make_agent(script) is script
+    assert isinstance(make_agent(GenericFakeChatModel(messages=iter([]))), ModelAgent)
 
 
 @pytest.mark.parametrize("spec", ["", "online", "model:", "model: ", "Offline", 3, None, object()])
 def test_names_the_choices(spec: object) -> None:
     with pytest.raises(ValueError, match='"offline"'):
-        make_brain(spec)  # type: ignore[arg-type]
+        make_agent(spec)  # type: ignore[arg-type]
 
 
 def test_says_when_langchain_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "langchain.chat_models", None)
     with pytest.raises(ImportError, match=r"pip install 'langchain-mix\[agents\]"):
-        make_brain("model:openai:x")
+        make_agent("model:openai:x")
 
 
 def test_every_public_name_is_there() -> None:

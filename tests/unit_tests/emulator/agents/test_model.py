@@ -13,7 +13,7 @@ from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResu
 from pydantic import Field
 
 from langchain_mix.emulator.agents import Fail, Line, Request, Result, Text, Thinking, ToolUse, Usage
-from langchain_mix.emulator.agents.model import BASE_PROMPT, ModelBrain, messages_of
+from langchain_mix.emulator.agents.model import BASE_PROMPT, ModelAgent, messages_of
 
 
 class ToolModel(BaseChatModel):
@@ -57,8 +57,8 @@ def asked(request: Request, *lines: Line, **changes: Any) -> Request:
 
 
 async def test_a_fake_model_streams_its_words(request_: Request) -> None:
-    brain = ModelBrain(GenericFakeChatModel(messages=iter([AIMessage("hello there you")])))
-    pieces = [p async for p in brain.reply(asked(request_))]
+    agent = ModelAgent(GenericFakeChatModel(messages=iter([AIMessage("hello there you")])))
+    pieces = [p async for p in agent.reply(asked(request_))]
     texts = [p.text for p in pieces if isinstance(p, Text)]
     assert "".join(texts) == "hello there you"
     assert len(texts) > 1
@@ -98,7 +98,7 @@ async def test_tools_thinking_and_usage(desk) -> None:
             ]
         )
     )
-    assert await desk.say(ModelBrain(model), "what is the answer?") == "It is 42."
+    assert await desk.say(ModelAgent(model), "what is the answer?") == "It is 42."
     assert desk.used[0].name == "ReadText"
     assert "42" in desk.lines[2].results[0].output
     assert desk.lines[1].text == "Reading. "
@@ -117,13 +117,13 @@ async def test_pieces_of_one_reply(request_: Request) -> None:
             "", tool_call_chunks=[{"name": "Bash", "args": "{broken", "id": "c", "index": 0, "type": "tool_call_chunk"}]
         ),
     ]
-    pieces = [p async for p in ModelBrain(ToolModel(replies=iter([chunks]))).reply(asked(request_))]
+    pieces = [p async for p in ModelAgent(ToolModel(replies=iter([chunks]))).reply(asked(request_))]
     assert Thinking("hm") in pieces
     assert Text("x") in pieces
     assert Usage(input_tokens=1, output_tokens=2) in pieces
     calls = [p for p in pieces if isinstance(p, ToolUse)]
     assert calls == [ToolUse(name="Bash", id="c", raw_input="{broken")] or calls[0].input == {}
-    off = ModelBrain(ToolModel(replies=iter([chunks]))).reply(asked(request_, thinking_level="off"))
+    off = ModelAgent(ToolModel(replies=iter([chunks]))).reply(asked(request_, thinking_level="off"))
     assert not [p async for p in off if isinstance(p, Thinking)]
 
 
@@ -141,14 +141,14 @@ class AuthenticationError(Exception):
 )
 async def test_a_failing_provider_becomes_fail(request_: Request, error: Exception, kind: str) -> None:
     model = ToolModel(replies=iter([[AIMessageChunk("par")]]), error=error)
-    pieces = [p async for p in ModelBrain(model).reply(asked(request_))]
+    pieces = [p async for p in ModelAgent(model).reply(asked(request_))]
     assert pieces == [Text("par"), Fail(f"failed to process events: {error}", kind)]
 
 
 async def test_closing_closes_the_model(request_: Request) -> None:
     model = ToolModel(replies=iter([[AIMessageChunk("a"), AIMessageChunk("b")]]))
     model.closed = asyncio.Event()
-    stream = ModelBrain(model).reply(asked(request_))
+    stream = ModelAgent(model).reply(asked(request_))
     assert await anext(stream) == Text("a")
     assert not model.closed.is_set()
     await stream.aclose()
