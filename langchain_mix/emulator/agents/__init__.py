@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from langchain_mix.emulator.agents.base import (
     Agent,
@@ -22,14 +22,11 @@ from langchain_mix.emulator.agents.base import (
     ToolUse,
     Usage,
     Wait,
+    make_agent,
 )
 
 if TYPE_CHECKING:
-    from langchain_mix.emulator.agents.base import Agent as Brain
-    from langchain_mix.emulator.agents.factory import make_agent
-    from langchain_mix.emulator.agents.factory import make_agent as make_brain
-    from langchain_mix.emulator.agents.model import ModelAgent
-    from langchain_mix.emulator.agents.model import ModelAgent as ModelBrain
+    from langchain_mix.emulator.agents.model import ModelAgent, ModelBrain
     from langchain_mix.emulator.agents.offline import OfflineAgent
     from langchain_mix.emulator.agents.scripted import Script, say, think, turn, use
     from langchain_mix.emulator.agents.toolbox import FileToolbox
@@ -65,12 +62,17 @@ __all__ = [
     "use",
 ]
 
+Brain: TypeAlias = Agent
+"""The earlier name of `Agent`."""
+make_brain = make_agent
+"""The earlier name of `make_agent`."""
+
 _HOMES = {
     "FileToolbox": "toolbox",
     "ModelAgent": "model",
+    "ModelBrain": "model",
     "OfflineAgent": "offline",
     "Script": "scripted",
-    "make_agent": "factory",
     "say": "scripted",
     "think": "scripted",
     "turn": "scripted",
@@ -78,14 +80,8 @@ _HOMES = {
 }
 
 
-_FORMER = {"Brain": "Agent", "ModelBrain": "ModelAgent", "make_brain": "make_agent"}
-"""Names of earlier versions."""
-
-
 def __getattr__(name: str) -> Any:
     """Imports a public name when it is first used."""
-    if name in _FORMER:
-        return globals().get(_FORMER[name]) or __getattr__(_FORMER[name])
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

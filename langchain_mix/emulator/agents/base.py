@@ -1,6 +1,6 @@
-"""What a brain is: it reads a conversation and answers with pieces of one model reply.
+"""Agents: an agent reads a conversation and answers with the pieces of one model reply.
 
-Owns: the vocabulary between brains and the turn runner.
+Owns: the values that agents and the turn runner exchange, and the names `"offline"` and `"model:…"` of agents.
 Refuses to know: sessions, streams, API generations, and how tools are run.
 """
 
@@ -11,7 +11,10 @@ import threading
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, cast
+
+if TYPE_CHECKING:
+    from langchain_core.language_models import BaseChatModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,3 +269,58 @@ class Toolbox(Protocol):
     async def run(self, name: str, arguments: Mapping[str, Any], request: Request) -> Outcome:
         """Runs a tool inside the request's directories. Unknown names give `Tool not found: <name>` as error result."""
         ...
+
+
+CHOICES = (
+    'choose "offline", "model:<provider:name>" such as "model:openai:gpt-4o-mini", a brain (an object with `reply`) '
+    "or a LangChain chat model"
+)
+
+
+def make_agent(spec: str | Agent | BaseChatModel) -> Agent:
+    """Makes the brain that a setting names.
+
+    Args:
+        spec: `"offline"`; `"model:<provider:name>"` for any model that LangChain can make; a brain; a chat model.
+
+    Returns:
+        The brain.
+
+    Raises:
+        ValueError: If the setting names none.
+        ImportError: If `"model:…"` is asked for and `langchain` or the provider's package is missing.
+    """
+    if isinstance(spec, str):
+        return _named(spec)
+    if callable(getattr(spec, "reply", None)):
+        return cast("Agent", spec)
+    if callable(getattr(spec, "astream", None)):
+        return _modelled(spec)
+    raise ValueError(f"no brain: {type(spec).__name__}; {CHOICES}")
+
+
+def _named(spec: str) -> Agent:
+    if spec == "offline":
+        from langchain_mix.emulator.agents.offline import OfflineAgent  # noqa: PLC0415
+
+        return OfflineAgent()
+    kind, _, name = spec.partition(":")
+    if kind != "model" or not name.strip():
+        raise ValueError(f"unknown agent {spec!r}; {CHOICES}")
+    try:
+        from langchain.chat_models import init_chat_model  # noqa: PLC0415
+    except ImportError as error:
+        raise ImportError(
+            "An agent 'model:…' needs LangChain: pip install 'langchain-mix[agents]', and the package of the provider"
+        ) from error
+    return _modelled(init_chat_model(name.strip()))
+
+
+def _modelled(model: object) -> Agent:
+    from langchain_core.language_models import BaseChatModel as ChatModel  # noqa: PLC0415
+
+    if not isinstance(model, ChatModel):
+        raise ValueError(f"no chat model: {type(model).__name__}; {CHOICES}")  # noqa: TRY004  One error for all specs.
+    from langchain_mix.emulator.agents.model import ModelAgent  # noqa: PLC0415
+
+    return ModelAgent(model)

@@ -158,3 +158,7 @@ def _failure(error: Exception) -> Fail:
     elif status == HTTPStatus.UNAUTHORIZED or "Authentication" in type(error).__name__:
         kind = "auth"
     return Fail(f"failed to process events: {text}", kind)
+
+
+ModelBrain = ModelAgent
+"""The earlier name."""

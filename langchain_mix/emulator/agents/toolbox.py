@@ -1,7 +1,7 @@
 """The server's tools on real files.
 
-Owns: which tool a name means, and which calls need permission.
-Refuses to know: `Task` and `Notify`, which need sessions and clients and so belong to whoever runs the turn.
+Owns: which tool a name means, which calls need permission, and the tools TodoWrite and ExitPlanMode.
+Refuses to know: `Task` and `Notify`, which need sessions and clients and so belong to the turn runner.
 
 Nothing here runs a command or opens a connection.
 """
@@ -9,13 +9,61 @@ Nothing here runs a command or opens a connection.
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from langchain_mix.emulator.agents.base import Ask, Outcome, Request
-from langchain_mix.emulator.agents.tools import media, planning, reading, searching, writing
-from langchain_mix.emulator.agents.tools.arguments import ToolError, text
+from langchain_mix.emulator.agents.tools import arguments as args
+from langchain_mix.emulator.agents.tools import files, media, search
+from langchain_mix.emulator.agents.tools.arguments import ToolError
 from langchain_mix.emulator.agents.tools.places import Places
+
+_STATUSES = ("pending", "in_progress", "completed")
+_PRIORITIES = ("low", "medium", "high")
+
+
+def _write_todos(arguments: Mapping[str, Any]) -> str:
+    """Runs TodoWrite.
+
+    Args:
+        arguments: `todos`, objects with `id`, `content`, `status`, `priority`.
+
+    Returns:
+        The list as JSON, after a sentence that counts it.
+
+    Raises:
+        ToolError: If an item is malformed or two have the same id.
+    """
+    todos = args.records(arguments, "todos")
+    seen: set[str] = set()
+    for todo in todos:
+        identity = args.text(todo, "id")
+        if identity in seen:
+            raise ToolError(f"two todos have the id {identity}")
+        seen.add(identity)
+        args.text(todo, "content")
+        _one_of(todo, "status", _STATUSES)
+        _one_of(todo, "priority", _PRIORITIES)
+    open_ones = sum(todo["status"] != "completed" for todo in todos)
+    listed = json.dumps([dict(todo) for todo in todos], ensure_ascii=False)
+    return f"Todos have been modified successfully: {len(todos)} in all, {open_ones} open.\n{listed}"
+
+
+def _exit_plan_mode(arguments: Mapping[str, Any]) -> str:
+    """Runs ExitPlanMode: the plan goes to the user.
+
+    Raises:
+        ToolError: If there is no plan.
+    """
+    plan = args.text(arguments, "plan")
+    return f"The plan was presented to the user:\n{plan}"
+
+
+def _one_of(item: Mapping[str, Any], name: str, allowed: tuple[str, ...]) -> None:
+    if item.get(name) not in allowed:
+        raise ToolError(f"{name} must be one of: {', '.join(allowed)}")
+
 
 Arguments = Mapping[str, Any]
 
@@ -40,15 +88,15 @@ class FileToolbox:
             search_seconds: How long one Grep may take before it gives what it has.
         """
         self._tools: dict[str, Callable[[Arguments, Places], str]] = {
-            "readtext": reading.read_text,
-            "glob": searching.glob,
-            "grep": lambda arguments, places: searching.grep(arguments, places, seconds=search_seconds),
+            "readtext": files.read_text,
+            "glob": search.glob,
+            "grep": lambda arguments, places: search.grep(arguments, places, seconds=search_seconds),
             "readmedia": media.read_media,
             "show": media.show,
-            "write": writing.write,
-            "edit": writing.edit,
-            "todowrite": lambda arguments, _: planning.write_todos(arguments),
-            "exitplanmode": lambda arguments, _: planning.exit_plan_mode(arguments),
+            "write": files.write,
+            "edit": files.edit,
+            "todowrite": lambda arguments, _: _write_todos(arguments),
+            "exitplanmode": lambda arguments, _: _exit_plan_mode(arguments),
             "bash": lambda _, __: _refuse(_NO_COMMANDS),
             "pythonexecution": lambda _, __: _refuse(_NO_COMMANDS),
             "search": lambda _, __: _refuse(_NO_NETWORK),
@@ -71,7 +119,7 @@ class FileToolbox:
             return None
         if key == "bash":
             return _ask_bash(arguments, request)
-        ask = {"write": writing.ask_write, "edit": writing.ask_edit}.get(key)
+        ask = {"write": files.ask_write, "edit": files.ask_edit}.get(key)
         return ask(arguments, Places.of(request)) if ask else None
 
     async def run(self, name: str, arguments: Arguments, request: Request) -> Outcome:
@@ -104,7 +152,7 @@ def _allowed(key: str, request: Request) -> bool:
 
 def _ask_bash(arguments: Arguments, request: Request) -> Ask | None:
     try:
-        command = text(arguments, "command")
+        command = args.text(arguments, "command")
     except ToolError:
         return None
     encoder = f"Execute command: {command}"  # Mix 0.8: description and action both begin with these words.
