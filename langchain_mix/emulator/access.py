@@ -1,11 +1,11 @@
-"""Who may talk to the server: the names it answers to, and the web pages that may use it.
+"""Access to the server: the names it answers to, and the web pages that may use it.
 
 Owns: the rules for the headers Host, Origin and Sec-Fetch-Site. A Mix server has no such rules: it answers every name
 and lets every page read its answers. The emulator differs, because it runs on machines where people browse.
 
-- It answers only names of loopback and those it was told. Otherwise any web site could let its own name point here
+- It answers only names of loopback and those in `hosts`. Otherwise any web site could let its own name point here
   (DNS rebinding) and be the same origin.
-- If each turn costs money, as with the agent `model:…`, only its own pages and the origins it was told may send
+- If each turn costs money, as with the agent `model:…`, only its own pages and those of `origins` may send
   requests. CORS does not do that: it hides answers from a page, but simple requests are carried out all the same.
 
 Refuses to know: routes.

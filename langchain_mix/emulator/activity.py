@@ -1,4 +1,4 @@
-"""What goes on in a running server, for those who watch it from another thread.
+"""The activity of a running server, to be read from other threads.
 
 Owns: the log of requests, the counts of connections, streams and turns, and waiting for a change of them.
 Refuses to know: what the requests do.
@@ -69,7 +69,7 @@ class RequestRecord:
 
 
 class Activity:
-    """Counts what is open and tells other threads when it changes."""
+    """Counts what is open and notifies other threads when it changes."""
 
     def __init__(self) -> None:
         """Begins with nothing."""
@@ -98,7 +98,7 @@ class Activity:
             self._heads = self._bodies = 0
 
     def count(self, what: str) -> int:
-        """How many `connections`, `streams` and `turns` there are now, and how many `restarts` there were."""
+        """Returns how many `connections`, `streams` and `turns` there are now, and how many `restarts` there were."""
         with self._changed:
             return self._counts[what]
 
@@ -147,11 +147,11 @@ class Activity:
             self._changed.notify_all()
 
     def wait_until(self, condition: Callable[[], bool], timeout: float) -> None:
-        """Waits until a condition holds; it is asked again after every change.
+        """Waits until a condition holds; it is checked again after every change.
 
         Args:
-            condition: What to wait for. It may use everything here, and must not wait itself.
-            timeout: How long to wait at most, in seconds.
+            condition: Checked after every change. It may use everything here, and must not wait itself.
+            timeout: The longest wait, in seconds.
 
         Raises:
             TimeoutError: It does not hold by then.

@@ -1,6 +1,7 @@
 """The ASGI app of an emulated server: what is common to all requests.
 
-Owns: the log of requests, CORS, OPTIONS, and turning the state's errors into answers.
+Owns: the parts of a running server that the routes work on, the log of requests, CORS, OPTIONS, and turning errors
+into answers.
 Refuses to know: single routes, sockets and threads.
 """
 
@@ -10,14 +11,74 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from email.utils import formatdate
+from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from langchain_mix.emulator.activity import Activity, RequestRecord
+from langchain_mix.emulator.events import session_created
 from langchain_mix.emulator.faults import NoAnswer
 from langchain_mix.emulator.go_http import Mux, empty, json_reply, text_error
-from langchain_mix.emulator.state import ApiError, PlainError
+from langchain_mix.emulator.permissions import Prompts
+from langchain_mix.emulator.runner import TurnRunner
+from langchain_mix.emulator.state import ApiError, PlainError, ServerState
+from langchain_mix.emulator.streams import EventBroker, StreamConfig
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AppContext:
+    """The parts of a server.
+
+    Attributes:
+        state: The stored state.
+        broker: The open streams.
+        config: The settings of all streams.
+        runner: The turns.
+        prompts: The open permissions and notifications.
+        limit: Seconds after which an answer that is not complete is cut (Q11).
+        delete_wait: Seconds that deleting a session waits for its turns (Mix 0.8).
+    """
+
+    state: ServerState
+    broker: EventBroker
+    config: StreamConfig
+    runner: TurnRunner
+    prompts: Prompts
+    limit: float
+    delete_wait: float
+
+    def broadcast_created(self, session_id: str) -> None:
+        """Announces a new session on all streams."""
+        facts = self.state.sessions.facts(session_id)
+        self.broker.broadcast(session_created(facts.id, facts.title, facts.created_at))
+
+
+def parameter(request: Request, name: str) -> str:
+    """A decoded segment of the request's path."""
+    value: str = request.path_params[name]
+    return value
+
+
+def base_url(request: Request) -> str:
+    """Returns the server's own address as it sees it: the Host header (Q28)."""
+    forwarded = request.headers.get("x-forwarded-proto", "").lower() == "https"
+    return f"{'https' if forwarded else 'http'}://{request.headers.get('host', '')}"
+
+
+def number(text: str | None, default: int, *, least: int) -> int:
+    """A query parameter as number; the default if it is none, or too small."""
+    try:
+        value = int(text or "")
+    except ValueError:
+        return default
+    return value if least <= value < 2**63 else default
+
+
+def only(fields: dict[str, Any], known: frozenset[str]) -> dict[str, Any]:
+    """The entries whose key the generation knows."""
+    return {key: value for key, value in fields.items() if key in known}
+
 
 _log = logging.getLogger(__name__)
 
@@ -73,7 +134,7 @@ class Recorder:
 
     Attributes:
         app: The other.
-        activity: Where they are noted.
+        activity: The counter of they.
     """
 
     app: ASGIApp
@@ -113,7 +174,7 @@ class _Exchange:
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            # Whoever still sends its body must be heard out: it reads no answer before.
+            # A client that still sends its body must be read to the end: it reads no answer before.
             while not self._complete:
                 await self.receive()
             self._activity.answered(self._record, message["status"])

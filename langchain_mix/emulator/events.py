@@ -1,7 +1,7 @@
-"""What happens in a turn, in the words of each generation's event stream.
+"""The events of each generation's stream.
 
 Owns: names, payloads (key order included) and retry values of all events.
-Refuses to know: who hears them and when things happen.
+Refuses to know: who receives them and when.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Call:
         id: The call's id.
         name: The tool, spelled as the generation does.
         input: The arguments as JSON text.
-        ready: Whether the arguments are complete.
+        ready: True when the arguments are complete.
     """
 
     id: str
@@ -201,7 +201,7 @@ class EventEncoder:
 
         Args:
             call: The call.
-            seconds: How long it took.
+            seconds: The time it took.
             cause: Why it broke, or None. An error *result* is not a break.
         """
         took = go_duration(seconds)

@@ -31,7 +31,7 @@ class Fault:
     """Something that goes wrong.
 
     Attributes:
-        count: How many times; None is every time.
+        count: The times it acts; None is every time.
     """
 
     count: int | None = field(default=1, kw_only=True)
@@ -39,7 +39,7 @@ class Fault:
 
 @dataclass(slots=True)
 class Memory:
-    """What a fault remembers of one connection: events it has seen and those it holds back."""
+    """The state of a fault for one connection: the events it has seen and those it holds back."""
 
     seen: int = 0
     held: list[Event] = field(default_factory=list)
@@ -57,7 +57,7 @@ class RequestFault(Fault):
     match: str = ".*"
 
     def matches(self, method: str, path: str) -> bool:
-        """Whether the fault is about this request."""
+        """True when the fault is about this request."""
         wanted, pattern = _parsed(self.match)
         return wanted in {"", method} and pattern.fullmatch(path) is not None
 
@@ -141,26 +141,26 @@ class EventFault(Fault):
     session: str | None = field(default=None, kw_only=True)
 
     def due(self, event: Event, memory: Memory) -> bool:
-        """Counts the event and tells whether the fault may act on it."""
+        """Counts the event; True when the fault may act on it."""
         if not self.names(event):
             return False
         memory.seen += 1
         return memory.seen >= self.nth
 
     def names(self, event: Event) -> bool:
-        """Whether the fault is about events of this name."""
+        """True when the fault is about events of this name."""
         return event.name == self.event if self.event else event.name in TURN_EVENTS
 
     def shape(self, event: Event, memory: Memory, take: Take) -> list[Timed]:
-        """Tells what is queued instead of an event."""
+        """Returns what is queued instead of an event."""
         return [(event, None)] if not (self.due(event, memory) and take()) else self.replace(event)
 
     def replace(self, event: Event) -> list[Timed]:
-        """What is queued instead of an event the fault acts on."""
+        """Returns what is queued instead of an event the fault acts on."""
         raise NotImplementedError
 
     def bytes(self, raw: bytes) -> bytes:
-        """What is written instead of the bytes of an event. Only `InvalidUTF8` and `MissingId` change them."""
+        """Returns what is written instead of the bytes of an event. Only `InvalidUTF8` and `MissingId` change them."""
         return raw
 
 
@@ -208,7 +208,7 @@ class UnknownEvent(EventFault):
     data: Mapping[str, Any] = field(default_factory=lambda: {"type": "from_the_future"}, kw_only=True)
 
     def names(self, event: Event) -> bool:
-        """Whether it may come before events of this name."""
+        """True when it may come before events of this name."""
         return event.name == self.before if self.before else super().names(event)
 
     def replace(self, event: Event) -> list[Timed]:
@@ -221,7 +221,7 @@ class HugeEvent(UnknownEvent):
     """An event of `size` bytes of padding comes just before the matching one.
 
     Attributes:
-        size: How many bytes.
+        size: Bytes of padding.
     """
 
     name: str = field(default="padding", kw_only=True)
@@ -276,8 +276,8 @@ class StreamFault(Fault):
     """A fault of a connection's stream.
 
     Attributes:
-        after: How many events are written first.
-        on: What is counted: `"turn"` counts the events of each turn anew, `"stream"` counts all from `connected` on.
+        after: The events that are written first.
+        on: `"turn"` counts the events of each turn from its start, `"stream"` counts all from `connected` on.
         session: The session whose connections are meant; None is all.
     """
 
@@ -291,7 +291,7 @@ class CutStream(StreamFault):
     """The connection is closed after `after` events, without the end that HTTP demands.
 
     Attributes:
-        half: Whether the first half of the next event is written before.
+        half: True when the first half of the next event is written before.
     """
 
     half: bool = field(default=False, kw_only=True)
@@ -379,7 +379,7 @@ class Faults:
         return [fault for fault in self._active if isinstance(fault, kind)]
 
     def times(self, fault: Fault) -> int:
-        """How often a fault has acted."""
+        """Returns how often a fault has acted."""
         with self._changed:
             return self._times.get(fault, 0)
 
@@ -411,8 +411,8 @@ class Faults:
 
         Args:
             fault: The fault.
-            times: How often.
-            timeout: How long to wait at most, in seconds.
+            times: The number of times.
+            timeout: The longest wait, in seconds.
 
         Raises:
             TimeoutError: It has not.
@@ -447,7 +447,7 @@ class FaultGate:
 
     Attributes:
         app: The other.
-        faults: What goes wrong.
+        faults: The faults.
         transports: The TCP connections.
         restart: Has the server restart.
     """

@@ -49,7 +49,7 @@ def cors_headers(caps: Capabilities) -> tuple[tuple[bytes, bytes], ...]:
     """The headers that the outer wrapper puts on every answer.
 
     Args:
-        caps: What the generation can do. Mix 0.8 added PATCH, a generation after it was routed.
+        caps: The capabilities of the generation. Mix 0.8 added PATCH, a generation after it was routed.
     """
     methods = b"GET, POST, PUT, PATCH, DELETE, OPTIONS" if caps.browser_mode else b"GET, POST, PUT, DELETE, OPTIONS"
     return (
@@ -78,7 +78,7 @@ class Route:
     handler: Handler
 
     def takes(self, method: str) -> bool:
-        """Whether the method is served. Go serves HEAD wherever it serves GET."""
+        """True when the method is served. Go serves HEAD wherever it serves GET."""
         return self.method in {"", method} or (self.method == "GET" and method == "HEAD")
 
     def match(self, segments: Sequence[str]) -> dict[str, str] | None:

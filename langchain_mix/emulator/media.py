@@ -18,7 +18,7 @@ IMAGE_FORMATS: Final = ("BMP", "GIF", "JPEG", "PNG", "TIFF", "WEBP")
 """The formats that are opened, whatever a file is called. Pillow knows more, and starts Ghostscript for one of them."""
 
 SNIFFED_BYTES: Final = 512
-"""How much of a file is looked at."""
+"""Bytes of a file that are looked at."""
 
 _SIGNATURES: Final = (
     (b"%PDF-", "application/pdf"),
@@ -105,7 +105,7 @@ MAX_PIXELS = 80_000_000
 
 @dataclass(frozen=True, slots=True)
 class ThumbnailSpec:
-    """How large a thumbnail shall be.
+    """The size of a thumbnail.
 
     Attributes:
         side: Which side is given: both as a bounding box, the width, or the height.
@@ -117,7 +117,7 @@ class ThumbnailSpec:
 
 
 def is_media(path: Path) -> bool:
-    """Tells by its name whether a file can have a thumbnail: images and videos can."""
+    """True when a file can have a thumbnail, by its name: images and videos can."""
     return path.suffix.lower() in IMAGES | VIDEOS
 
 
@@ -151,7 +151,7 @@ def make_thumbnail(path: Path, spec: str, time: float = 1.0) -> bytes:
     Args:
         path: Of the file.
         spec: `N` for a bounding box, `wN` for a width, `hN` for a height, in pixels.
-        time: Where in a video, in seconds.
+        time: The place in a video, in seconds.
 
     Returns:
         The JPEG.

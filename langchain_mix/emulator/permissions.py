@@ -1,6 +1,6 @@
-"""Questions to the user that hold a tool up: permissions and notifications.
+"""Prompts to the user that a tool waits for: permissions and notifications.
 
-Owns: which questions are open, their events, their answers and their timeouts.
+Owns: the open prompts, their events, their answers and their timeouts.
 Refuses to know: which tools ask, and what they do with the answer.
 """
 
@@ -34,7 +34,7 @@ class Notice:
         title: Its title.
         message: Its text.
         response_type: `acknowledge`, `text` or `choice`.
-        choices: What can be chosen.
+        choices: The options.
         timeout: Seconds until it expires.
     """
 
@@ -82,13 +82,13 @@ class Notice:
 
 
 class Prompts:
-    """The open questions of a server."""
+    """The open prompts of a server."""
 
     def __init__(self, broker: EventBroker, *, permission_timeout: float) -> None:
         """Begins with none.
 
         Args:
-            broker: Where questions are put to the user.
+            broker: The streams that show them.
             permission_timeout: Seconds after which a permission is denied.
         """
         self._broker = broker
@@ -102,7 +102,7 @@ class Prompts:
         Args:
             session_id: The session that asks, be it a sub-agent's.
             tool: The tool's name.
-            ask: What it wants to do.
+            ask: The request.
 
         Returns:
             The first answer; False if there is none in time.

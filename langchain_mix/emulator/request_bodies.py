@@ -42,7 +42,7 @@ class Body:
     Attributes:
         name: Its name, as error texts show it.
         fields: Its JSON keys and their types.
-        strict: Whether unknown keys are refused (`DisallowUnknownFields`).
+        strict: True when unknown keys are refused (`DisallowUnknownFields`).
     """
 
     name: str
@@ -251,7 +251,7 @@ async def _store(content: IO[bytes], data: bytes) -> None:
 
 @dataclass(slots=True)
 class _Reader:
-    """What the parser has found so far."""
+    """Collects what the parser has found so far."""
 
     filename: str | None = None
     complete: bool = False

@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from langchain_mix.emulator.context import AppContext, number, only, parameter
+from langchain_mix.emulator.app import AppContext, number, only, parameter
 from langchain_mix.emulator.events import Event, failure
 from langchain_mix.emulator.faults import NoAnswer
 from langchain_mix.emulator.go_http import Route, empty, error_reply, json_reply, text_error
@@ -156,13 +156,13 @@ def _sync_answer(ending: Ending, text: str) -> Response:
 
 
 def broadcast_switch(context: AppContext, response: str) -> None:
-    """Tells all streams of the session that the command `clear` has made."""
+    """Announces the session that the command `clear` has made on all streams."""
     try:
-        told = json.loads(response)
+        answer = json.loads(response)
     except ValueError:
         return
-    if isinstance(told, dict) and told.get("type") == "session_switch":
-        context.broadcast_created(str(told["sessionId"]))
+    if isinstance(answer, dict) and answer.get("type") == "session_switch":
+        context.broadcast_created(str(answer["sessionId"]))
 
 
 SHELL_REFUSED: Final = (

@@ -17,7 +17,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
-from langchain_mix.emulator.context import AppContext, base_url, only, parameter
+from langchain_mix.emulator.app import AppContext, base_url, only, parameter
 from langchain_mix.emulator.events import session_deleted
 from langchain_mix.emulator.go_http import REST_HEADERS, Route, empty, json_reply
 from langchain_mix.emulator.media import SNIFFED_BYTES, is_media, make_thumbnail, sniffed
@@ -184,7 +184,7 @@ class FileRoutes:
         """Stores an upload; what is larger than memory allows is spooled to disk while it arrives."""
         state, session_id = self.context.state, parameter(request, "id")
         if not state.sessions.exists(session_id):
-            # Tells a malformed id (400) from an unknown one (404).
+            # Distinguishes a malformed id (400) from an unknown one (404).
             state.files.listing(session_id, "")
         async with file_part(request) as part:
             info = await asyncio.to_thread(

@@ -12,7 +12,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from langchain_mix.emulator.context import AppContext, parameter
+from langchain_mix.emulator.app import AppContext, parameter
 from langchain_mix.emulator.go_http import Handler, Route, json_reply
 from langchain_mix.emulator.request_bodies import lenient_object
 from langchain_mix.protocol.api import ApiVersion

@@ -60,11 +60,11 @@ class TurnRunner:
         Args:
             state: Sessions and rows.
             broker: The open streams.
-            agent: Who answers.
+            agent: The agent that answers.
             toolbox: The server's tools.
-            prompts: Where tools ask the user.
-            activity: Where running turns are counted.
-            retitle: Whether a session's first message gives it a new title (Q30).
+            prompts: The open permissions and notifications.
+            activity: The counter of running turns.
+            retitle: True when a session's first message gives it a new title (Q30).
         """
         self._state = state
         self._broker = broker
@@ -78,8 +78,8 @@ class TurnRunner:
         """Stores a message and starts the turn that answers it, whatever else runs in the session (Q9).
 
         Args:
-            turn_request: What is asked; its session exists.
-            subscribers: Who hears it; None is everyone who streams the session.
+            turn_request: The message; its session exists.
+            subscribers: The streams of its events; None is all streams of the session.
 
         Returns:
             The running turn.
@@ -97,7 +97,7 @@ class TurnRunner:
         return SessionSubscribers(self._broker, session_id, lambda: self.count(session_id), caps.errors_twice)
 
     def count(self, session_id: str) -> int:
-        """How many turns of a session run."""
+        """Returns how many turns of a session run."""
         return len(self._running.get(session_id, ()))
 
     def latest(self, session_id: str) -> RunningTurn | None:
@@ -110,7 +110,7 @@ class TurnRunner:
             running.cancel()
 
     def save(self) -> None:
-        """Stores what all replies hold so far, so that whoever reads now reads the current state."""
+        """Stores what all replies hold so far, so that readers see the current state."""
         for turns in self._running.values():
             for running in turns:
                 running.turn.save()

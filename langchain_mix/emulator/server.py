@@ -23,8 +23,7 @@ from langchain_mix import forking
 from langchain_mix.emulator.access import ANY, AccessGate, AccessRules
 from langchain_mix.emulator.activity import Activity, RequestRecord
 from langchain_mix.emulator.agents import Agent, FileToolbox, make_agent
-from langchain_mix.emulator.app import Api, Recorder
-from langchain_mix.emulator.context import AppContext
+from langchain_mix.emulator.app import Api, AppContext, Recorder
 from langchain_mix.emulator.faults import FaultGate, Faults
 from langchain_mix.emulator.go_http import Mux, cors_headers
 from langchain_mix.emulator.permissions import Prompts
@@ -55,7 +54,7 @@ class MixEmulator:
     Attributes:
         api: The generation.
         agent: The agent that answers; another one answers from the next start on.
-        faults: What goes wrong; may be changed while it runs.
+        faults: The faults; may be changed while it runs.
     """
 
     def __init__(
@@ -82,24 +81,24 @@ class MixEmulator:
 
         Args:
             api: The generation: `0.5`, `0.6`, `0.6.5`, `0.7`, `0.8` or `next`.
-            agent: Who answers: `"offline"`, `"model:<provider:name>"`, a brain such as `Script`, or a chat model.
-            faults: What goes wrong.
-            data_dir: Where sessions and files are kept; a temporary directory, removed by `stop`, if None.
+            agent: The agent: `"offline"`, `"model:<provider:name>"`, an agent such as `Script`, or a chat model.
+            faults: The faults.
+            data_dir: The directory of sessions and files; a temporary directory, removed by `stop`, if None.
             host: A loopback address.
             port: The port; 0 takes a free one, which `restart` keeps.
             hosts: Names in the header Host that are answered beside those of loopback, such as that of a proxy; `"*"`
                 is every name. Other names get a 403, which stops DNS rebinding.
             origins: Web origins whose pages may send requests, such as `"http://localhost:3000"`; `"*"` is every
                 origin. None is every origin, as on the real server, while the agent costs nothing (`"offline"`, a
-                script), and no other origin for a chat model or a brain of your own: those pages get a 403.
-            auth_required: Whether messages need a stored provider credential, as on the real server.
+                script), and no other origin for a chat model or an agent of your own: those pages get a 403.
+            auth_required: True when messages need a stored provider credential, as on the real server.
             heartbeat: Seconds between the heartbeats of a stream.
             permission_timeout: Seconds after which a permission is denied.
             queue_size: Events that wait for a slow reader before more are dropped.
             stream_limit: Seconds after which a stream, or an answer that is still awaited, is cut.
             delete_wait: Seconds that deleting a session waits for its turns (Mix 0.8).
             utc_offset: The server's time zone, which its timestamps show.
-            retitle: Whether a session's first message gives it a new title, as the server's model does.
+            retitle: True when a session's first message gives it a new title, as the server's model does.
 
         Raises:
             ValueError: The generation or the agent does not exist, the host can be reached from elsewhere, or a name or
@@ -198,7 +197,7 @@ class MixEmulator:
 
     @property
     def url(self) -> str:
-        """Where it listens.
+        """Returns the address of the server.
 
         Raises:
             RuntimeError: It does not run.
@@ -208,7 +207,7 @@ class MixEmulator:
 
     @property
     def data_dir(self) -> Path:
-        """Where sessions and files are kept.
+        """Returns the directory of sessions and files.
 
         Raises:
             RuntimeError: They are kept in a temporary directory and it does not run.
@@ -221,7 +220,7 @@ class MixEmulator:
 
     @property
     def state(self) -> ServerState:
-        """What is stored. `restart` opens it anew.
+        """Returns the stored state. `restart` opens it again.
 
         Raises:
             RuntimeError: It does not run.
@@ -261,11 +260,11 @@ class MixEmulator:
         return self._activity.count("restarts")
 
     def wait_until(self, condition: Callable[[], bool], timeout: float = _WAIT) -> None:
-        """Waits until something holds; it is asked again whenever a request, a connection, a stream or a turn changes.
+        """Waits until a condition holds, which is checked whenever a request, a connection, a stream or a turn changes.
 
         Args:
-            condition: What to wait for, such as `lambda: server.streams == 0`.
-            timeout: How long to wait at most, in seconds.
+            condition: The condition, such as `lambda: server.streams == 0`.
+            timeout: The longest wait, in seconds.
 
         Raises:
             TimeoutError: It does not hold by then.
@@ -278,7 +277,7 @@ class MixEmulator:
         """Waits until no turn runs.
 
         Args:
-            timeout: How long to wait at most, in seconds.
+            timeout: The longest wait, in seconds.
 
         Raises:
             TimeoutError: One still runs.

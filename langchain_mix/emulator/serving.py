@@ -31,7 +31,7 @@ class Transports:
         """Begins with none.
 
         Args:
-            activity: Where they are counted.
+            activity: The counter of they.
         """
         self._activity = activity
         self._open: dict[object, asyncio.Transport] = {}
@@ -74,14 +74,14 @@ class Transports:
 
 
 class TrackedProtocol(H11Protocol):
-    """uvicorn's HTTP/1.1 that tells when connections open and end."""
+    """uvicorn's HTTP/1.1, which reports when connections open and end."""
 
     def __init__(self, transports: Transports, **options: Any) -> None:
         """Prepares for a connection.
 
         Args:
-            transports: Where it is noted.
-            options: What uvicorn's protocol needs.
+            transports: The open connections.
+            options: The options of uvicorn's protocol.
         """
         super().__init__(**options)
         self._transports = transports
@@ -100,7 +100,7 @@ class TrackedProtocol(H11Protocol):
 _IDLE_SECONDS: Final = 900
 """Mix closes idle connections after 15 minutes."""
 _STOP_SECONDS: Final = 5.0
-"""How long a request may take to notice that its connection is gone."""
+"""Seconds that a request may take to notice that its connection is gone."""
 
 Closer = Callable[[], Awaitable[None]]
 """Ends what an app does beside answering requests."""
@@ -143,7 +143,7 @@ class Serving:
     """A server that runs from construction until `stop`.
 
     Attributes:
-        foreign: Whether this is the copy of a server in a forked child. It runs in the parent; nothing here ends it.
+        foreign: True when this is the copy of a server in a forked child. It runs in the parent; nothing here ends it.
     """
 
     def __init__(self, sock: socket.socket, transports: Transports, opener: Opener) -> None:
@@ -151,7 +151,7 @@ class Serving:
 
         Args:
             sock: The listening socket; closed by `stop`, or if the start fails.
-            transports: Where connections are noted.
+            transports: The open connections.
             opener: Makes the app.
 
         Raises:
@@ -182,7 +182,7 @@ class Serving:
         """Ends all connections and waits for the thread. May be called twice.
 
         Raises:
-            BaseException: What had ended the server before.
+            BaseException: The failure that had ended the server.
         """
         if self.foreign:
             return

@@ -50,14 +50,14 @@ class Connection:
 
     Attributes:
         session_id: The session it was opened for.
-        queue_size: How many events wait for a slow reader before more are dropped; None is no limit.
+        queue_size: The events that wait for a slow reader before more are dropped; None is no limit.
         faults: The server's faults.
         inbound: Messages that POST /stream/{id}/message put on it (Mix 0.5).
-        busy: Whether it runs a turn itself (Mix 0.5).
+        busy: True when it runs a turn itself (Mix 0.5).
         dropped: Events that found the queue full.
-        closed: Whether nothing more is to be written.
-        ended: Whether the server itself ends the answer in good order.
-        writing: Whether a write is under way, which takes long if the reader is slow.
+        closed: True when nothing more is to be written.
+        ended: True when the server itself ends the answer in good order.
+        writing: True when a write is under way, which takes long if the reader is slow.
     """
 
     session_id: str
@@ -223,11 +223,11 @@ class EventBroker:
 
 
 class Subscribers(Protocol):
-    """Whoever hears a turn."""
+    """The streams that receive a turn's events."""
 
     @property
     def errors_twice(self) -> bool:
-        """Whether the handler that started the turn reports its failure once more (Q1)."""
+        """True when the handler that started the turn reports its failure once more (Q1)."""
         ...
 
     async def emit(self, event: Event) -> None:
@@ -245,9 +245,9 @@ class SessionSubscribers:
 
     Attributes:
         broker: The streams.
-        session_id: Whose they are; a sub-agent's turns are heard on its parent's.
-        forwarders: How many turns of the session forward its events: each of them forwards all (Q9).
-        errors_twice: Whether failures are reported twice.
+        session_id: The session; a sub-agent's events go to its parent's streams.
+        forwarders: Returns how many turns of the session forward its events: each of them forwards all (Q9).
+        errors_twice: True when failures are reported twice.
     """
 
     broker: EventBroker
@@ -310,17 +310,17 @@ _ENDS: Final = frozenset({"complete", "error"})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamConfig:
-    """What all streams of a server share.
+    """The settings of all streams of a server.
 
     Attributes:
-        broker: Who listens.
-        faults: What goes wrong.
-        activity: Where open streams are counted.
+        broker: The open streams.
+        faults: The faults.
+        activity: The counter of open streams.
         transports: The TCP connections.
         heartbeat: Seconds between heartbeats.
         limit: Seconds after which a stream is cut (Q11).
-        heartbeat_in_turn: Whether heartbeats go on while the connection itself runs a turn.
-        left: Told the session whenever one of its streams has ended.
+        heartbeat_in_turn: True when heartbeats go on while the connection itself runs a turn.
+        left: Called with the session whenever one of its streams has ended.
     """
 
     broker: EventBroker
@@ -353,7 +353,7 @@ def wire(event: Event, number: int) -> bytes:
 
 @dataclass(slots=True)
 class _Progress:
-    """How far a stream has come; `CutStream` and `StallStream` count by it."""
+    """Counts what a stream has written; `CutStream` and `StallStream` go by it."""
 
     number: int = 0
     in_turn: int = 0
@@ -364,7 +364,7 @@ class _Progress:
             self.in_turn = 0 if event.name in _ENDS and "parentToolCallId" not in event.data else self.in_turn + 1
 
     def at(self, fault: StreamFault, event: Event) -> bool:
-        """Whether a fault is due before `event`, the next one, is written."""
+        """True when a fault is due before `event`, the next one, is written."""
         if fault.on == "turn":
             return event.name in TURN_EVENTS and self.in_turn == fault.after
         return self.number == fault.after
@@ -379,8 +379,8 @@ class EventStream:
         """Prepares the answer.
 
         Args:
-            connection: What is queued for it.
-            config: What all streams share.
+            connection: Its queue.
+            config: The settings of all streams.
             attend: Runs beside the stream until it ends: Mix 0.5 runs its turns there.
         """
         self._connection = connection
@@ -407,7 +407,7 @@ class EventStream:
             if connection.ended:
                 await send({"type": "http.response.body", "body": b"", "more_body": False})
             else:
-                # Waiting until the connection is lost leaves the answer unfinished, which tells a cut from an end.
+                # Waiting until the connection is lost leaves the answer unfinished, so that it looks cut and not ended.
                 await gone
         finally:
             clock.stop()

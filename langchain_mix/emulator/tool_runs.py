@@ -32,7 +32,7 @@ class CallbackRunner:
     """Runs callbacks.
 
     Attributes:
-        state: Where their rows are stored.
+        state: The stored rows.
         subagent: Has a sub-agent follow a prompt.
     """
 
@@ -48,7 +48,7 @@ class CallbackRunner:
         """
         if not self.state.caps.callbacks:
             return
-        # Read anew: a PATCH during the turn counts.
+        # Read again: a PATCH during the turn counts.
         callbacks = self.state.sessions.facts(turn.session_id).callbacks
         for result in results:
             for callback in callbacks:
@@ -60,26 +60,26 @@ class CallbackRunner:
         if kind == "send_message":
             self.state.rows.append(turn.session_id, Row(role="user", text=str(callback.get("messageContent", ""))))
             return
-        told = {
+        outcome = {
             "tool_call_id": result["call_id"],
             "tool_name": result["name"],
             "callback_name": callback.get("name") or "",
             "callback_type": kind,
         }
         if kind == "sub_agent":
-            told |= await self._subagent(turn, callback, result)
+            outcome |= await self._subagent(turn, callback, result)
         else:
             # A script would run without anybody's consent.
             text = NOT_EXECUTED + str(callback.get("bashCommand", ""))
-            told |= {"stderr": text, "exit_code": 126, "success": False, "error": "not executed"}
-        self.state.rows.append(turn.session_id, Row(role="tool", callback_results=[told]))
+            outcome |= {"stderr": text, "exit_code": 126, "success": False, "error": "not executed"}
+        self.state.rows.append(turn.session_id, Row(role="tool", callback_results=[outcome]))
 
     async def _subagent(self, turn: Turn, callback: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
         prompt = f"{callback.get('subAgentPrompt', '')}\n\nResult of {result['name']}:\n{result['output']}"
         title = f"Callback: {result['name']}"
         session_id, text, error = await self.subagent(turn, title, str(result["call_id"]), prompt)
-        told = {"subagent_id": session_id, "subagent_result": text, "success": error is None}
-        return told if error is None else told | {"error": error}
+        outcome = {"subagent_id": session_id, "subagent_result": text, "success": error is None}
+        return outcome if error is None else outcome | {"error": error}
 
 
 def _follows(callback: Mapping[str, Any], tool: str) -> bool:
@@ -102,7 +102,7 @@ class ToolFailed(Exception):
     """A tool broke, or was not allowed: no error *result* but none at all.
 
     Attributes:
-        cause: Why, as the execution event tells it.
+        cause: The reason, as the execution event reports it.
         output: The result that is stored nevertheless. Mix stores an empty one, except for a denial.
     """
 
@@ -123,10 +123,10 @@ class ToolRunner:
     """Runs the tools of all turns.
 
     Attributes:
-        state: Where results are stored.
+        state: The stored rows.
         toolbox: The tools.
-        prompts: Where the user is asked.
-        callbacks: What follows on results.
+        prompts: The open permissions and notifications.
+        callbacks: Runs the callbacks of the results.
         delegate: Has a sub-agent do a Task call.
     """
 
@@ -175,7 +175,7 @@ class ToolRunner:
             outcome = await self._execute(turn, use, call)
         except ToolFailed as failed:
             cause, outcome = failed.cause, Outcome(failed.output)
-        except Exception as error:  # noqa: BLE001  A tool that breaks is told of, and the turn goes on.
+        except Exception as error:  # noqa: BLE001  A tool that breaks is reported, and the turn goes on.
             _log.exception("Tool %s of session %s broke.", call.name, turn.session_id)
             cause, outcome = str(error) or type(error).__name__, Outcome("")
         await turn.emit(turn.encoder.execution_complete(call, time.monotonic() - began, cause))

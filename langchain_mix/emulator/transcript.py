@@ -62,8 +62,8 @@ def available(api: ApiVersion, *, plan_mode: bool, is_subagent: bool) -> tuple[s
 
     Args:
         api: The generation.
-        plan_mode: Whether only read-only tools are allowed.
-        is_subagent: Whether a sub-agent asks; those cannot have sub-agents of their own.
+        plan_mode: True when only read-only tools are allowed.
+        is_subagent: True for a sub-agent; those cannot have sub-agents of their own.
 
     Returns:
         Their PascalCase names.
@@ -120,7 +120,7 @@ def _result(result: Mapping[str, Any]) -> Result:
 
 
 def _callbacks(row: Row) -> str:
-    """What callbacks gave, for a row that holds nothing else."""
+    """Returns the results of callbacks, for a row that holds nothing else."""
     texts = (
         result.get("subagent_result") or result.get("stdout") or result.get("stderr") for result in row.callback_results
     )

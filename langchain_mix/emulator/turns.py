@@ -1,7 +1,7 @@
 """One turn of the agent: from a user's message to its last word.
 
 Owns: the loop of model replies and tool batches, the rows it stores, the order of its events, and how it ends.
-Refuses to know: how tools run (`tool_runs.py`), who listens (`audience.py`), which other turns run (`runner.py`).
+Refuses to know: how tools run (`tool_runs.py`), where its events go (`streams.py`), what else runs (`runner.py`).
 """
 
 from __future__ import annotations
@@ -41,10 +41,10 @@ class TurnRequest:
 
     Attributes:
         session_id: The session.
-        text: What the user says.
-        plan_mode: Whether only read-only tools are allowed.
-        thinking_level: How much to think; None leaves it to words in the text.
-        max_steps: How many batches of tools may run; 0 or less is no limit (Mix 0.8).
+        text: The user's message.
+        plan_mode: True when only read-only tools are allowed.
+        thinking_level: The level of thinking; None leaves it to words in the text.
+        max_steps: The most batches of tools; 0 or less is no limit (Mix 0.8).
     """
 
     session_id: str
@@ -56,13 +56,13 @@ class TurnRequest:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How a turn ended.
+    """The end of a turn.
 
     Attributes:
         row: The last assistant row, if there is one.
         error: The error text, or None if the turn went well.
-        kind: What kind of end it was.
-        is_auth: Whether the server takes the error for a missing login.
+        kind: The kind of end.
+        is_auth: True when the server takes the error for a missing login.
     """
 
     row: Row | None
@@ -75,7 +75,7 @@ class AgentError(Exception):
     """The agent cannot go on.
 
     Attributes:
-        text: What its `error` event says.
+        text: The text of its `error` event.
         kind: The kind of failure of the provider.
     """
 
@@ -83,7 +83,7 @@ class AgentError(Exception):
         """Says why.
 
         Args:
-            text: What the `error` event says.
+            text: The text of the `error` event.
             kind: The kind of failure.
         """
         super().__init__(text)
@@ -92,12 +92,12 @@ class AgentError(Exception):
 
     @property
     def is_auth(self) -> bool:
-        """Whether the server takes it for a missing login; it goes by the words."""
+        """True when the server takes it for a missing login; it goes by the words."""
         return self.kind == "auth" or "401" in self.text or "authentication" in self.text.lower()
 
     @property
     def is_rate_limit(self) -> bool:
-        """Whether the server sends its undocumented event for it (Q2)."""
+        """True when the server sends its undocumented event for it (Q2)."""
         return self.kind == "rate_limit" or "rate_limit_error" in self.text
 
 
@@ -110,11 +110,11 @@ class Turn:
     """A turn that is running.
 
     Attributes:
-        turn_request: What is asked.
+        turn_request: The message.
         facts: The session.
-        state: Where rows are stored.
-        agent: Who answers.
-        subscribers: Who hears it.
+        state: The stored rows.
+        agent: The agent that answers.
+        subscribers: The streams of its events.
         encoder: The generation's events.
         run_tools: Runs a batch of tool calls.
     """
@@ -139,11 +139,11 @@ class Turn:
 
     @property
     def is_subagent(self) -> bool:
-        """Whether it works for a Task call."""
+        """True when it works for a Task call."""
         return self.facts.type == "subagent"
 
     def begin(self) -> None:
-        """Stores the user's message, so that whoever reads the session from now on finds it."""
+        """Stores the user's message, so that every later reader of the session finds it."""
         text = self.turn_request.text + (_PLAN_REMINDER if self.turn_request.plan_mode else "")
         self.user_row = self.state.rows.append(self.session_id, Row(role="user", text=text))
 
@@ -182,7 +182,7 @@ class Turn:
             self.state.rows.update(row)
 
     async def emit(self, events: list[Event]) -> None:
-        """Has events heard."""
+        """Sends events to the subscribers."""
         for event in events:
             await self.subscribers.emit(event)
 
@@ -235,7 +235,7 @@ class Turn:
         return row, uses
 
     def request(self, growing: Row | None = None) -> Request:
-        """What a brain or a tool is told.
+        """Builds the input of an agent or a tool.
 
         Args:
             growing: The row that is being written, which is no part of the conversation yet.
@@ -301,7 +301,7 @@ class Turn:
         row.input_tokens, row.output_tokens = usage.input_tokens, usage.output_tokens
         row.cache_creation_tokens = usage.cache_creation_tokens
         row.cache_read_tokens = usage.cache_read_tokens
-        # Whoever answers here answers for the model that was chosen.
+        # The reply counts as one of the model that was chosen.
         row.cost, row.model = usage.cost, self.state.chosen_model(self.session_id) or usage.model or "mix-emulator"
         self.state.sessions.add_usage(
             self.session_id,
@@ -313,7 +313,7 @@ class Turn:
 
 @asynccontextmanager
 async def _closing(pieces: AsyncIterator[Piece]) -> AsyncIterator[AsyncIterator[Piece]]:
-    """Closes what a brain gave, so that it notices a turn that ends early."""
+    """Closes an agent's pieces, so that it notices a turn that ends early."""
     try:
         yield pieces
     finally:

@@ -41,8 +41,8 @@ class ToolUse:
         id: The call's id; the runner makes one (`toolu_fake_<uuid>`) if it is empty.
         result: A scripted result. None runs the real tool.
         failure: A scripted failure text: the execution fails with it (`success: false`).
-        ask: Whether permission is asked first; None leaves it to the tool.
-        raw_input: What goes on the wire instead of the JSON of `input`, for broken arguments.
+        ask: True when permission is required; None leaves it to the tool.
+        raw_input: The text on the wire instead of the JSON of `input`, for broken arguments.
         until: The tool runs until this is opened (and forever if it never is, unless cancelled).
         screenshots: Pictures of the browser that a scripted call takes, each a PNG (Mix 0.8).
     """
@@ -94,9 +94,9 @@ class Raw:
 
 @dataclass(slots=True)
 class Gate:
-    """A door that a test opens. Brains wait at it without blocking the server's loop, so no test ever sleeps.
+    """A gate that a test opens. Agents wait at it without blocking the server's loop, so no test ever sleeps.
 
-    `reached` is set when the first waiter has come to the door.
+    `reached` is set when the first waiter has arrived.
     """
 
     _open: threading.Event = field(default_factory=threading.Event)
@@ -115,14 +115,14 @@ class Gate:
 
     @property
     def is_open(self) -> bool:
-        """Whether the door is open."""
+        """True when the gate is open."""
         return self._open.is_set()
 
     def when_open(self, callback: Callable[[], None]) -> Callable[[], None]:
-        """Has a callback called once, by the thread that opens the door, or at once if it is open.
+        """Has a callback called once, by the thread that opens the gate, or at once if it is open.
 
         Args:
-            callback: What to do; it must not wait and must not use this gate.
+            callback: It must not wait and must not use this gate.
 
         Returns:
             A function that forgets the callback if it has not been called yet.
@@ -141,7 +141,7 @@ class Gate:
                 self._waiting.remove(callback)
 
     async def passed(self) -> None:
-        """Waits until the door is open without blocking the event loop. May be cancelled."""
+        """Waits until the gate is open without blocking the event loop. May be cancelled."""
         loop = asyncio.get_running_loop()
         through: asyncio.Future[None] = loop.create_future()
 
@@ -171,7 +171,7 @@ Piece = Thinking | Text | ToolUse | Usage | Fail | Raw | Wait
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What a tool gave."""
+    """The result of a tool call."""
 
     call_id: str
     name: str
@@ -184,8 +184,8 @@ class Line:
     """One row of the conversation, as a model sees it.
 
     Attributes:
-        role: Who speaks.
-        text: What was said; for a user row with everything that the server appended.
+        role: The speaker.
+        text: The text; of a user row with everything that the server appended.
         calls: The tools an assistant row called.
         results: The results that a tool row holds, in call order.
     """
@@ -198,19 +198,19 @@ class Line:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """What the runner asks a brain.
+    """The input of one model reply.
 
     Attributes:
         session_id: The session.
         lines: The whole conversation, oldest first; the last is a user row or a tool row.
         tools: Names (PascalCase) of the tools that may be called in this turn.
         system_prompt: The session's custom prompt, or empty.
-        prompt_mode: How the custom prompt stands to the built-in one.
+        prompt_mode: The relation of the custom prompt to the built-in one.
         thinking_level: `off`, `basic`, `medium`, `maximum`, or None.
-        plan_mode: Whether only read-only tools are allowed.
+        plan_mode: True when only read-only tools are allowed.
         workspace: The session's private directory.
         uploads: The directory of uploaded files, shared by all sessions.
-        is_subagent: Whether a Task tool asks.
+        is_subagent: True for the sub-agent of a Task call.
     """
 
     session_id: str
@@ -228,8 +228,8 @@ class Request:
 class Agent(Protocol):
     """Answers for the agent.
 
-    A brain whose replies cost nothing says so with the attribute `costs_nothing = True`. Pages of other origins may
-    not use a server with any other one, unless it was told their origins.
+    An agent whose replies cost nothing has the attribute `costs_nothing = True`. Pages of other origins may not use a
+    server with any other agent, unless their origins are named.
     """
 
     def reply(self, request: Request) -> AsyncIterator[Piece]:
@@ -243,7 +243,7 @@ class Agent(Protocol):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """What a tool wants permission for, in the words of the wire's `permission` event."""
+    """A request for permission, in the fields of the wire's `permission` event."""
 
     description: str
     action: str
@@ -253,7 +253,7 @@ class Ask:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a tool did. `is_error` marks an error *result*; a tool that breaks raises instead."""
+    """The result of a tool. `is_error` marks an error *result*; a tool that breaks raises instead."""
 
     output: str
     is_error: bool = False
@@ -263,7 +263,7 @@ class Toolbox(Protocol):
     """The server's tools."""
 
     def asks(self, name: str, arguments: Mapping[str, Any], request: Request) -> Ask | None:
-        """Tells what permission this call needs, if any."""
+        """Returns the permission that this call needs, if any."""
         ...
 
     async def run(self, name: str, arguments: Mapping[str, Any], request: Request) -> Outcome:
@@ -272,23 +272,23 @@ class Toolbox(Protocol):
 
 
 CHOICES = (
-    'choose "offline", "model:<provider:name>" such as "model:openai:gpt-4o-mini", a brain (an object with `reply`) '
+    'choose "offline", "model:<provider:name>" such as "model:openai:gpt-4o-mini", an agent (an object with `reply`) '
     "or a LangChain chat model"
 )
 
 
 def make_agent(spec: str | Agent | BaseChatModel) -> Agent:
-    """Makes the brain that a setting names.
+    """Makes the agent that a setting names.
 
     Args:
-        spec: `"offline"`; `"model:<provider:name>"` for any model that LangChain can make; a brain; a chat model.
+        spec: `"offline"`; `"model:<provider:name>"` for any model that LangChain can make; an agent; a chat model.
 
     Returns:
-        The brain.
+        The agent.
 
     Raises:
         ValueError: If the setting names none.
-        ImportError: If `"model:…"` is asked for and `langchain` or the provider's package is missing.
+        ImportError: If `"model:…"` is requested and `langchain` or the provider's package is missing.
     """
     if isinstance(spec, str):
         return _named(spec)
@@ -296,7 +296,7 @@ def make_agent(spec: str | Agent | BaseChatModel) -> Agent:
         return cast("Agent", spec)
     if callable(getattr(spec, "astream", None)):
         return _modelled(spec)
-    raise ValueError(f"no brain: {type(spec).__name__}; {CHOICES}")
+    raise ValueError(f"no agent: {type(spec).__name__}; {CHOICES}")
 
 
 def _named(spec: str) -> Agent:

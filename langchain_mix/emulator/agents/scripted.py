@@ -1,8 +1,8 @@
-"""A brain that says what a test wrote down.
+"""An agent that replays what a test wrote down.
 
 Owns: the script, and finding the place in it.
 Refuses to know: anything between two calls. The place is read off the conversation, so that a fork, a rewind or a
-restart of the server goes on where the conversation stands.
+restart of the server goes on where the conversation is.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from langchain_mix.emulator.agents.base import (
 )
 
 DEFAULT_TEXT = "This is a fake response for testing"
-"""What is said where the script says nothing, as the server's own tests have it."""
+"""The text where the script has none, as in the server's own tests."""
 
 _PIECES = (Thinking, Text, ToolUse, Usage, Fail, Raw, Wait)
 
@@ -84,11 +84,11 @@ def use(
     Args:
         name: PascalCase.
         arguments: Its input.
-        result: What it gives, without running it. None runs the real tool.
+        result: The result, without running it. None runs the real tool.
         failure: The text it fails with, without running it.
-        ask: Whether permission is asked first; None leaves it to the tool.
+        ask: True when permission is required; None leaves it to the tool.
         id: Of the call; empty lets the server make one.
-        raw_input: What goes on the wire instead of the JSON of `arguments`.
+        raw_input: The text on the wire instead of the JSON of `arguments`.
         until: The tool runs until this is open.
         screenshots: Pictures of the browser that the call takes, each a PNG (Mix 0.8).
 
@@ -139,10 +139,10 @@ class Script:
         """Writes a script.
 
         Args:
-            *turns: What `turn` gives; a bare text or piece, or what `say` and `think` give, is a turn of one reply.
-            loop: Whether it starts again when it has run out.
+            *turns: Results of `turn`; a bare text or piece, or what `say` and `think` give, is a turn of one reply.
+            loop: True when it starts again when it has run out.
             subagent: The turns of sub-agents. A mapping chooses by a text that the first prompt contains.
-            default: What is said when the script has run out.
+            default: The text when the script has run out.
         """
         self._turns = tuple(_turn(source) for source in turns)
         self._loop = loop
@@ -172,7 +172,7 @@ class Script:
 
 
 def position(lines: Sequence[Line]) -> tuple[int, int]:
-    """Finds where a conversation stands.
+    """Finds the place of a conversation in the script.
 
     Args:
         lines: All of it.

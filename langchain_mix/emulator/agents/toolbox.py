@@ -16,8 +16,7 @@ from typing import Any
 from langchain_mix.emulator.agents.base import Ask, Outcome, Request
 from langchain_mix.emulator.agents.tools import arguments as args
 from langchain_mix.emulator.agents.tools import files, media, search
-from langchain_mix.emulator.agents.tools.arguments import ToolError
-from langchain_mix.emulator.agents.tools.places import Places
+from langchain_mix.emulator.agents.tools.arguments import Places, ToolError
 
 _STATUSES = ("pending", "in_progress", "completed")
 _PRIORITIES = ("low", "medium", "high")
@@ -85,7 +84,7 @@ class FileToolbox:
         """Makes a toolbox, which holds no state and serves any number of sessions.
 
         Args:
-            search_seconds: How long one Grep may take before it gives what it has.
+            search_seconds: Seconds after which a Grep returns what it has found.
         """
         self._tools: dict[str, Callable[[Arguments, Places], str]] = {
             "readtext": files.read_text,
@@ -104,7 +103,7 @@ class FileToolbox:
         }
 
     def asks(self, name: str, arguments: Arguments, request: Request) -> Ask | None:
-        """Tells what permission a call needs: Write, Edit and Bash ask; calls that are refused anyway do not.
+        """Returns the permission that a call needs: for Write, Edit and Bash, unless the call is refused anyway.
 
         Args:
             name: Of the tool, in any spelling.
@@ -112,7 +111,7 @@ class FileToolbox:
             request: Whose directories count.
 
         Returns:
-            The question, or None.
+            The request for permission, or None.
         """
         key = tool_key(name)
         if not _allowed(key, request):

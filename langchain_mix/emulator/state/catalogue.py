@@ -196,8 +196,8 @@ class Catalogue:
 
         Args:
             api: Its generation.
-            caps: What that can do.
-            data_dir: Where it keeps everything.
+            caps: The capabilities of the generation.
+            data_dir: The directory of the state.
             credentials: Which tools have keys.
             serializers: Writes timestamps.
             now: The time in unix seconds.

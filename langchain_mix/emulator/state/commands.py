@@ -40,7 +40,7 @@ class Commands:
         Args:
             sessions: The sessions.
             credentials: The credentials.
-            caps: What the generation can do.
+            caps: The capabilities of the generation.
         """
         self._sessions = sessions
         self._credentials = credentials
@@ -79,7 +79,7 @@ class Commands:
         """Runs a text as command (Q15).
 
         Args:
-            text: What was sent as message.
+            text: The text of the message.
 
         Returns:
             The BackendMessage of the answer (Q16), or None if the text is no command.

@@ -19,7 +19,7 @@ from langchain_mix.emulator.state.serializers import Serializers
 from langchain_mix.emulator.state.store import Store
 
 TOKEN_LIFETIME: Final = 8 * 60 * 60
-"""How long an OAuth token lasts, in seconds."""
+"""Lifetime of an OAuth token, in seconds."""
 
 # An address that resolves nowhere: whoever opens it sees that no real sign-in is meant.
 _OAUTH_PAGE: Final = "https://oauth.mix-emulator.invalid/authorize"
@@ -27,7 +27,7 @@ _OAUTH_PAGE: Final = "https://oauth.mix-emulator.invalid/authorize"
 
 @dataclass(frozen=True, slots=True)
 class _KeyForm:
-    """What a provider's API keys look like: the least length and the first characters."""
+    """The form of a provider's API keys: the least length and the first characters."""
 
     length: int
     prefix: str = ""
@@ -62,11 +62,11 @@ class Credentials:
         self._now = now
 
     def usable(self) -> bool:
-        """Whether the preferred provider, which is the one that would be asked, has a credential."""
+        """True when the preferred provider, which is the one that would answer, has a credential."""
         return self.has(self._preferences.provider)
 
     def help_text(self) -> str:
-        """What a server without a usable credential answers to messages."""
+        """Returns the answer of a server without a usable credential to messages."""
         name = provider_name(self._preferences.provider)
         return (
             f"⚠️ Not authenticated with {name} (your preferred provider)\n\n"
@@ -75,7 +75,7 @@ class Credentials:
         )
 
     def has(self, provider: str) -> bool:
-        """Whether a credential of this provider or tool is stored."""
+        """True when a credential of this provider or tool is stored."""
         return provider in self._all()
 
     def store_api_key(self, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -110,7 +110,7 @@ class Credentials:
         return {"message": "Credentials deleted successfully", "provider": provider, "status": "success"}
 
     def status(self) -> dict[str, Any]:
-        """How each model provider is authenticated; the preferred one has a star. Tool keys are not shown here."""
+        """Returns how each model provider is authenticated; the preferred one has a star. Tool keys are not shown."""
         stored, preferred = self._all(), self._preferences.provider
         return {
             "providers": {
@@ -124,7 +124,7 @@ class Credentials:
         }
 
     def validate_preferred(self) -> dict[str, Any]:
-        """Whether the preferred provider has a credential."""
+        """True when the preferred provider has a credential."""
         provider = self._preferences.provider
         stored = self._all().get(provider)
         return {
@@ -149,7 +149,7 @@ class Credentials:
         return {"auth_url": f"{_OAUTH_PAGE}?{query}", "message": message, "state": state}
 
     def finish_oauth(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Ends a sign-in; each state works once, and any code is good because nobody is asked.
+        """Ends a sign-in; each state works once, and any code is good because no provider checks it.
 
         Raises:
             ApiError: 400, the code is missing, or no sign-in with this state was begun.
@@ -175,7 +175,7 @@ class Credentials:
             return self.finish_oauth(begun | {"code": code})
 
     def health(self) -> dict[str, Any]:
-        """Whether the OAuth tokens are still good (Mix 0.6.6)."""
+        """True when the OAuth tokens are still good (Mix 0.6.6)."""
         now, stored = self._now(), self._all().get("anthropic")
         entry: dict[str, Any] = {"provider": "anthropic", "status": "not_found"}
         overall = "healthy"

@@ -68,7 +68,7 @@ def not_found(resource: str, id_: str) -> ApiError:
 
 
 def internal(operation: str, cause: str) -> ApiError:
-    """A 500: what the server was doing, and what broke."""
+    """Returns a 500: what the server was doing, and what broke."""
     return ApiError(500, "internal_error", f"Internal error during {operation}: {cause}")
 
 

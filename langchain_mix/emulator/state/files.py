@@ -36,7 +36,7 @@ def stored_name(sent: str, caps: Capabilities) -> str:
 
     Args:
         sent: The name in the request.
-        caps: What the generation can do.
+        caps: The capabilities of the generation.
 
     Returns:
         The name, one path segment.
@@ -77,7 +77,7 @@ def make_private(directory: Path, *, parents: bool = False) -> None:
 
     Args:
         directory: The directory.
-        parents: Whether to make missing parents too; those are left as they are.
+        parents: True when to make missing parents too; those are left as they are.
 
     Raises:
         OSError: It cannot be made, or belongs to somebody else.
@@ -90,12 +90,12 @@ class Files:
     """The files of one server."""
 
     def __init__(self, data_dir: Path, caps: Capabilities, session_exists: Callable[[str], bool]) -> None:
-        """Makes the directories and removes what uploads left behind when the process was killed.
+        """Makes the directories and removes unfinished uploads of a killed process.
 
         Args:
-            data_dir: Where everything is kept; exists.
-            caps: What the generation can do.
-            session_exists: Tells whether a session exists.
+            data_dir: The directory of the state; it exists.
+            caps: The capabilities of the generation.
+            session_exists: Returns True when a session exists.
         """
         self.uploads = data_dir / "uploads"
         self._private = data_dir / "sessions"
@@ -176,7 +176,7 @@ class Files:
         return [_info(name, size, session_id, base_url) for name, size in sorted(found)]
 
     def upload(self, session_id: str, filename: str, content: BinaryIO, base_url: str) -> dict[str, Any]:
-        """Stores an upload and gives its FileInfo; one of the same name is replaced, whoever sent it (Q27).
+        """Stores an upload and gives its FileInfo; one of the same name is replaced, whichever session sent it (Q27).
 
         Raises:
             ApiError: 400 for a bad id or name, 404 for an unknown session, 500 if it cannot be stored.

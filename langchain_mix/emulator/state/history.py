@@ -44,7 +44,7 @@ class History:
             sessions: The sessions.
             rows: Their rows.
             serializers: The generation's wire serializers.
-            caps: What the generation can do.
+            caps: The capabilities of the generation.
             private_dir: Gives the private directory of a session.
         """
         self._store = store
@@ -87,7 +87,7 @@ class History:
         return source
 
     def rewind(self, id_: str, message_id: str, *, cleanup_media: bool) -> dict[str, Any]:
-        """Deletes all rows after a message and, if asked, the files that were made since."""
+        """Deletes all rows after a message and, on request, the files that were made since."""
         if not message_id:
             raise invalid("messageId", "messageId is required")
         with self._store.transaction():

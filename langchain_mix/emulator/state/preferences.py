@@ -18,7 +18,7 @@ NAMES: Final[Mapping[str, str]] = {
     "openai": "OpenAI",
     "openrouter": "OpenRouter",
 }
-"""What providers are called that answer messages."""
+"""The display names of the providers that answer messages."""
 
 _MODELS: Final[Mapping[str, tuple[str, ...]]] = {
     "anthropic": ("claude-sonnet-4-5", "claude-4-sonnet", "claude-3.7-sonnet", "claude-4-opus"),
@@ -70,7 +70,7 @@ class Preferences:
         Args:
             store: The database.
             api: The generation.
-            caps: What it can do.
+            caps: The capabilities of the generation.
             now: The time in unix seconds.
         """
         self._store = store
@@ -154,7 +154,7 @@ def _agent(agent: str, model: str, tokens: int, effort: str) -> dict[str, Any]:
 
 
 def _agent_changes(body: Mapping[str, Any], agent: str, default_tokens: int, caps: Capabilities) -> dict[str, Any]:
-    """What the body changes of one agent. Without a model, tokens and effort are checked and then ignored."""
+    """Returns what the body changes of one agent. Without a model, tokens and effort are checked and then ignored."""
     model = setting_of(body, f"{agent}_model")
     tokens = count_of(body, f"{agent}_max_tokens")
     effort = setting_of(body, f"{agent}_reasoning_effort")

@@ -1,7 +1,7 @@
-"""What a conversation is made of, as it is stored.
+"""The records of a conversation, as they are stored.
 
 Owns: the fields of rows, tool calls and sessions.
-Refuses to know: how they are stored (`store.py`) and how they look on the wire (`shapes.py`).
+Refuses to know: how they are stored (`store.py`) and their wire format (`serializers.py`).
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ class ToolCallRecord:
         name: The tool, spelled as the generation spells it.
         input: The arguments as JSON text.
         type: The provider's kind of call.
-        finished: Whether the arguments are complete.
+        finished: True when the arguments are complete.
         result: A result known without a tool row. Listings prefer what the tool row holds.
-        is_error: Whether that result is an error.
+        is_error: True when that result is an error.
         screenshot_urls: Pictures the tool took (Mix 0.8).
     """
 
@@ -42,8 +42,8 @@ class Row:
     """One stored row of a conversation: a user's message, one model reply, or one batch of tool results.
 
     Attributes:
-        role: Who speaks; callback results are `tool` rows.
-        text: What was said.
+        role: The speaker; callback results are `tool` rows.
+        text: The text.
         id: UUID, given when the row is appended.
         session_id: The session, given when the row is appended.
         created_at: Unix seconds, given when the row is appended.
@@ -90,7 +90,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionFacts:
-    """What is stored of a session, apart from its rows.
+    """The stored fields of a session, apart from its rows.
 
     Attributes:
         id: UUID v4.
@@ -100,10 +100,10 @@ class SessionFacts:
         type: `main`, `forked` or `subagent`.
         subagent_type: The kind of sub-agent, or empty.
         system_prompt: The custom prompt; empty in mode `default`, which ignores it.
-        prompt_mode: How the custom prompt stands to the built-in one.
+        prompt_mode: The relation of the custom prompt to the built-in one.
         callbacks: The callbacks, in the wire's camelCase keys.
         browser_mode: Which browser its tools drive (Mix 0.8), or empty.
-        cdp_url: Where a remote browser listens (Mix 0.8), or empty.
+        cdp_url: The address of a remote browser (Mix 0.8), or empty.
         model_id: The model (next), or empty.
         provider: The provider of that model (next), or empty.
         prompt_tokens: Tokens the last model call read.
@@ -135,7 +135,7 @@ class SessionFacts:
 
 @dataclass(frozen=True, slots=True)
 class RowCounts:
-    """How many rows of each role a session has."""
+    """The number of rows of each role in a session."""
 
     user: int = 0
     assistant: int = 0

@@ -128,8 +128,8 @@ class RowLog:
         """User rows of all sessions, newest first.
 
         Args:
-            limit: How many at most; zero or less means 50.
-            offset: How many to leave out; less than zero means 0.
+            limit: The most rows; zero or less means 50.
+            offset: The rows to leave out; less than zero means 0.
 
         Returns:
             A BackendMessage for each.

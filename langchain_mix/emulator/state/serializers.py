@@ -1,4 +1,4 @@
-"""How stored things look on the wire, key order included.
+"""The wire format of stored records, key order included.
 
 Owns: the JSON serializers of sessions and rows per generation, timestamps, and Go's way of writing JSON.
 Refuses to know: where the things are stored and which requests ask for them.
@@ -56,7 +56,7 @@ class Serializers:
 
         Args:
             api: The generation.
-            caps: What it can do.
+            caps: The capabilities of the generation.
             offset: The server's UTC offset.
         """
         self._is_next = api is ApiVersion.NEXT
@@ -75,8 +75,8 @@ class Serializers:
         Args:
             facts: The session.
             counts: Its rows; they make the counters (Q35).
-            first_user_message: What lists show of the first message.
-            listed: Whether it is an item of a list, which has no callbacks.
+            first_user_message: The first message as lists show it.
+            listed: True when it is an item of a list, which has no callbacks.
 
         Returns:
             The object, keys in the server's order.

@@ -25,7 +25,7 @@ class ServerState:
 
     Attributes:
         api: The generation.
-        caps: What the generation can do.
+        caps: The capabilities of the generation.
         auth_required: True when messages need a stored credential, as on the real server. Off by default, so that
             everything runs without a key.
         base_url: The beginning of the addresses of screenshots.

@@ -165,7 +165,7 @@ def check_callbacks(callbacks: list[dict[str, Any]]) -> None:
     """Refuses callbacks that could not run.
 
     Args:
-        callbacks: What `read_callbacks` gave.
+        callbacks: The result of `read_callbacks`.
 
     Raises:
         ApiError: 400 that names the first bad one as `callbacks[i]`.
@@ -216,7 +216,7 @@ class Sessions:
             store: The database.
             rows: The sessions' rows; they make the counters.
             serializers: The generation's wire serializers.
-            caps: What the generation can do.
+            caps: The capabilities of the generation.
             now: The time in unix seconds.
         """
         self._store = store
@@ -291,7 +291,7 @@ class Sessions:
         return stored
 
     def facts(self, id_: str) -> SessionFacts:
-        """What is stored of a session.
+        """Returns the stored fields of a session.
 
         Raises:
             ApiError: 404, it does not exist.
@@ -303,7 +303,7 @@ class Sessions:
         return _decode(record)
 
     def exists(self, id_: str) -> bool:
-        """Whether there is such a session."""
+        """True when there is such a session."""
         with self._store.transaction() as db:
             found = db.execute("SELECT 1 FROM sessions WHERE id = ?", (well_formed(id_),)).fetchone()
         return found is not None

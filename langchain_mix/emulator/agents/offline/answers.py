@@ -78,7 +78,7 @@ def _noted(ask: str) -> Move | None:
 
 
 def _fact(talk: Conversation, wanted: str) -> Move | None:
-    # Replayed history stands in the prompt or in the message.
+    # Replayed history is in the prompt or in the message.
     said = [talk.question, *(exchange.user for exchange in reversed(talk.earlier)), talk.request.system_prompt]
     for text in said:
         for name, value in reversed(_FACT.findall(text)):

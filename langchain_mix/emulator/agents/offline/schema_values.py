@@ -81,7 +81,7 @@ class ValueSource:
 
 
 def quotations(text: str) -> list[str]:
-    """Returns what stands in quotation marks, in order."""
+    """Returns the texts in quotation marks, in order."""
     return [next(group for group in match.groups() if group) for match in _QUOTED.finditer(text)]
 
 

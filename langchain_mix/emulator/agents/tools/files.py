@@ -16,8 +16,7 @@ from typing import Any
 
 from langchain_mix.emulator.agents.base import Ask
 from langchain_mix.emulator.agents.tools import arguments as args
-from langchain_mix.emulator.agents.tools.arguments import ToolError
-from langchain_mix.emulator.agents.tools.places import Places
+from langchain_mix.emulator.agents.tools.arguments import Places, ToolError
 
 MAX_FILE_BYTES = 16 * 1024 * 1024
 MAX_OUTPUT_CHARS = 250 * 1024
@@ -75,7 +74,7 @@ def read_text(arguments: Mapping[str, Any], places: Places) -> str:
 
     Args:
         arguments: `file_path`; `offset`, the lines to skip; `limit`, the lines to give, 2000 by default.
-        places: Where it may read.
+        places: The directories that it may read.
 
     Returns:
         Numbered lines, and a note if there are more.
@@ -124,7 +123,7 @@ def write(arguments: Mapping[str, Any], places: Places) -> str:
 
 
 def ask_write(arguments: Mapping[str, Any], places: Places) -> Ask | None:
-    """Words the question before a Write; a call that is refused anyway asks nothing."""
+    """Returns the request for permission of a Write; None for a call that is refused anyway."""
     try:
         path, old, new = _written(arguments, places)
     except ToolError:
@@ -147,7 +146,7 @@ def edit(arguments: Mapping[str, Any], places: Places) -> str:
 
 
 def ask_edit(arguments: Mapping[str, Any], places: Places) -> Ask | None:
-    """Words the question before an Edit; a call that is refused anyway asks nothing."""
+    """Returns the request for permission of an Edit; None for a call that is refused anyway."""
     try:
         path, old, new = _edited(arguments, places)
     except ToolError:

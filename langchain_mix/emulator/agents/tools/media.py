@@ -1,6 +1,6 @@
 """The tools ReadMedia and Show.
 
-Owns: facts about media files that can be told without a model.
+Owns: facts about media files that need no model.
 Refuses to know: what a picture shows or a recording says; no model looks at it, and the answer says so.
 """
 
@@ -15,8 +15,7 @@ from typing import Any
 from PIL import Image, UnidentifiedImageError
 
 from langchain_mix.emulator.agents.tools import arguments as args
-from langchain_mix.emulator.agents.tools.arguments import ToolError
-from langchain_mix.emulator.agents.tools.places import Places
+from langchain_mix.emulator.agents.tools.arguments import Places, ToolError
 from langchain_mix.emulator.media import IMAGE_FORMATS
 
 MEDIA_TYPES = ("image", "audio", "video", "pdf")
@@ -36,7 +35,7 @@ def read_media(arguments: Mapping[str, Any], places: Places) -> str:
 
     Args:
         arguments: `file_path`, `media_type`, `prompt`.
-        places: Where it may read.
+        places: The directories that it may read.
 
     Returns:
         The documented JSON, `results` and `summary`.
@@ -97,7 +96,7 @@ def show(arguments: Mapping[str, Any], places: Places) -> str:
 
     Args:
         arguments: `outputs`, a list of objects with `type`, `title`, and `path` or `config`.
-        places: Where the files may be.
+        places: The directories of the files.
 
     Returns:
         What is shown.

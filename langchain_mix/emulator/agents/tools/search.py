@@ -18,9 +18,8 @@ from typing import Any, Final
 import re2  # type: ignore[import-untyped]
 
 from langchain_mix.emulator.agents.tools import arguments as args
-from langchain_mix.emulator.agents.tools.arguments import ToolError
+from langchain_mix.emulator.agents.tools.arguments import Places, ToolError
 from langchain_mix.emulator.agents.tools.files import lines_of
-from langchain_mix.emulator.agents.tools.places import Places
 
 _MAX_BYTES: Final = 1 << 23
 _GO_WORDS: Final = {
@@ -133,7 +132,7 @@ def glob(arguments: Mapping[str, Any], places: Places) -> str:
 
     Args:
         arguments: `pattern`; `path`, the directory, by default the workspace and the uploads.
-        places: Where it may look.
+        places: The directories that it may look.
 
     Returns:
         Absolute paths, one per line, sorted by name, 100 at most.
@@ -156,8 +155,8 @@ def grep(arguments: Mapping[str, Any], places: Places, *, seconds: float) -> str
 
     Args:
         arguments: `pattern`; `path`; `include`, a pattern for names; `literal_text`.
-        places: Where it may search.
-        seconds: How long it may take.
+        places: The directories that it may search.
+        seconds: The longest time.
 
     Returns:
         Matching lines by file, 100 at most.
