@@ -30,8 +30,8 @@ def test_notices_take_both_spellings():
         ({"timeout": "soon"}, "timeout"),
     ],
 )
-def test_bad_notices(arguments, encoder):
-    with pytest.raises(ValueError, match=encoder):
+def test_bad_notices(arguments, words):
+    with pytest.raises(ValueError, match=words):
         Notice.parse(arguments)
 
 
