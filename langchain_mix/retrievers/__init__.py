@@ -66,5 +66,5 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    """The names that can be had from here."""
+    """Lists the public names."""
     return sorted({*globals(), *__all__})

@@ -1,7 +1,4 @@
-"""The client with which files are read and uploaded.
-
-Owns: whose client it is, and so who closes it. Refuses to know: what it is used for.
-"""
+"""The client of loaders and uploads: the user's own, which is never closed here, or one for each run."""
 
 from __future__ import annotations
 
@@ -15,7 +12,7 @@ from langchain_mix.errors import MixConfigurationError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """Where the server is.
+    """Locates the server.
 
     Attributes:
         mix: A client of the user's, which is never closed here; None to make one for each run.
@@ -30,7 +27,7 @@ class Connection:
     headers: Mapping[str, str] | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
-        """Refuses two answers to one question."""
+        """Refuses a client together with options of a connection."""
         if self.mix is not None and (self.server_url is not None or self.headers or self.api != "auto"):
             raise MixConfigurationError(
                 "There are both a client and options of a connection.",

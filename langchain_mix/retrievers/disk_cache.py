@@ -1,9 +1,9 @@
-"""An index kept on disk between processes.
+"""The index of a session on disk, between processes.
 
-Owns: the file, its form, and what is done when it is damaged. Refuses to know: what is wrong or right on the server.
+Owns: the file, its format, and its repair. Refuses to know: what is current on the server.
 
 One SQLite file for each server, session and way of reading. Every row carries a checksum; a row or a file that does not
-hold what was written is dropped and made anew. What is kept is text and numbers: nothing of it is ever executed.
+hold what was written is dropped and read again. It stores text and numbers: nothing of it is ever executed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from langchain_mix.retrievers.ranking import Vector
 T = TypeVar("T")
 
 FORMAT: Final = 2
-"""Goes up when the form of what is kept, or the meaning of it, changes. Older files are then left alone."""
+"""Incremented when the stored format, or its meaning, changes. Older files are then left alone."""
 
 _OWN: Final = 0o600
 """Mode of the files, in a directory that others can read too."""
@@ -65,7 +65,7 @@ WHERE excluded.checked_at >= files.checked_at
 
 
 class DiskCache:
-    """What is kept for one session. Each operation opens the file and closes it; processes and threads may share it.
+    """Stores the index of one session. Each operation opens the file and closes it; processes and threads may share it.
 
     No operation fails: where the disk does not do, it returns less, and says so in `notes`.
 
@@ -78,7 +78,7 @@ class DiskCache:
 
         Args:
             directory: Where such files are. They hold the text of the server's files, and are their owner's alone.
-            key: All that the content depends on beside the server's files.
+            key: All that the content depends on apart from the server's files.
             stemming: With which the search terms of files are made.
 
         Raises:
@@ -100,7 +100,7 @@ class DiskCache:
         rows: list[Any] = self._with(lambda db: db.execute("SELECT * FROM files ORDER BY name").fetchall(), [])
         found = (_file_of(row, self._stemming) for row in rows)
         whole = {file.name: file for file in found if file is not None}
-        self._tell_damaged(len(rows) - len(whole), "files")
+        self._note_damaged(len(rows) - len(whole), "files")
         return whole
 
     def load_vectors(self, model: str) -> dict[str, Vector]:
@@ -117,7 +117,7 @@ class DiskCache:
             for row in rows
             if row[3] == _proof(row[:3]) and len(row[2]) % 4 == 0
         }
-        self._tell_damaged(len(rows) - len(whole), "vectors")
+        self._note_damaged(len(rows) - len(whole), "vectors")
         return whole
 
     def save_files(self, changed: Iterable[IndexedFile], gone: Iterable[str]) -> None:
@@ -165,7 +165,7 @@ class DiskCache:
         self._with(forget, None)
 
     def _with(self, do: Callable[[sqlite3.Connection], T], otherwise: T) -> T:
-        """Does something in one transaction; makes the file anew if it is damaged."""
+        """Runs a function in one transaction; creates the file again if it is damaged."""
         for attempt in range(2):
             try:
                 # The text of files is its owner's alone. SQLite gives its journals the mode of the database.
@@ -176,10 +176,10 @@ class DiskCache:
                     return do(db)
             except (sqlite3.DatabaseError, UnicodeError, OSError) as problem:
                 if _is_of_the_machine(problem):
-                    self.notes.append(f"The index kept at {str(self.path)!r} could not be used: {problem}.")
+                    self.notes.append(f"The index at {str(self.path)!r} could not be used: {problem}.")
                     break
                 if attempt == 0:
-                    self.notes.append(f"The index kept at {str(self.path)!r} was damaged and is built anew: {problem}.")
+                    self.notes.append(f"The index at {str(self.path)!r} was damaged and is built again: {problem}.")
                 self._remove()
         return otherwise
 
@@ -190,13 +190,13 @@ class DiskCache:
             except OSError as problem:
                 self.notes.append(f"{str(path)!r} could not be removed: {problem.strerror or problem}.")
 
-    def _tell_damaged(self, count: int, what: str) -> None:
+    def _note_damaged(self, count: int, what: str) -> None:
         if count:
-            self.notes.append(f"{count} {what} kept at {str(self.path)!r} were damaged and are read anew.")
+            self.notes.append(f"{count} {what} kept at {str(self.path)!r} were damaged and are read again.")
 
 
 def _is_of_the_machine(problem: Exception) -> bool:
-    """Whether a failure says nothing of the file: a full disk, a lock that is never given up."""
+    """True when a failure says nothing of the file: a full disk, a lock that is never given up."""
     code = getattr(problem, "sqlite_errorcode", None)
     # The lower byte is the kind. Damage has many: what cannot be decoded has no code at all.
     return isinstance(problem, OSError) or (code is not None and code & 0xFF in _MACHINE)
@@ -217,23 +217,23 @@ def _row_of(file: IndexedFile) -> tuple[Any, ...]:
 
 
 def _file_of(row: tuple[Any, ...], stemming: str | None) -> IndexedFile | None:
-    *told, proof = row
-    if proof != _proof(told):
+    *values, proof = row
+    if proof != _proof(values):
         return None
-    body = json.loads(zlib.decompress(told[4]))
+    body = json.loads(zlib.decompress(values[4]))
     chunks = tuple(
         Chunk(text, start, end, _place(place), context, shown)
         for text, start, end, context, place, shown in body["chunks"]
     )
     return IndexedFile(
-        name=told[0],
-        listed_size=told[1],
-        modified=told[2],
-        checked_at=told[3],
+        name=values[0],
+        listed_size=values[1],
+        modified=values[2],
+        checked_at=values[3],
         checksum=body["checksum"],
         kind=body["kind"],
         chunks=chunks,
-        terms=search_terms(told[0], chunks, stemming),
+        terms=search_terms(values[0], chunks, stemming),
         problems=tuple(body["problems"]),
         partial=tuple(body["partial"]),
         skipped=body["skipped"],
@@ -249,7 +249,7 @@ def _place(known: dict[str, Any]) -> Place:
 
 
 def _proof(parts: Iterable[Any]) -> bytes:
-    """A checksum of a row; each part with its length, so that no two rows look the same."""
+    """Returns a checksum of a row; each part with its length, so that no two rows look the same."""
     total = blake2b(digest_size=16)
     for part in _bytes_of(parts):
         total.update(len(part).to_bytes(8, "big") + part)

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from langchain_mix.client import Mix
 
 OnProblem: TypeAlias = Literal["report", "raise"]
-"""What a file that cannot be read does: it is told in the report, or it ends the run."""
+"""The effect of a file that cannot be read: an entry in the report, or the end of the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +74,7 @@ class FileProblem:
 
 @dataclass(slots=True)
 class FileReport:
-    """What became of each file of a run. It grows while the run goes on.
+    """Reports the outcome of each file of a run. It grows while the run goes on.
 
     Attributes:
         read: The names of the files that were read, in order.
@@ -122,7 +122,7 @@ class FileReport:
             )
 
     def __str__(self) -> str:
-        """A line for each file that was skipped or is not whole, after the count of those read."""
+        """Returns a line for each file that was skipped or is not whole, after the count of those read."""
         in_part = len({problem.name for problem in self.partial})
         read = f"{len(self.read)} files read" + (f" ({in_part} in part)" if in_part else "")
         lines = [f"{read}, {len(self.skipped)} skipped."]
@@ -151,7 +151,7 @@ def checked_on_problem(value: str) -> OnProblem:
 
 
 _ATTEMPTS: Final = 3
-"""How often a file is asked for whose download broke in the middle. The client retries those that never began."""
+"""Attempts at a file whose download broke in the middle. The client retries those that never began."""
 
 _SAME_TICK: Final = 2.0
 """Seconds by which a file must be older than its download for its time to prove anything: times have whole seconds, and
@@ -234,7 +234,7 @@ class _Sink(BytesIO):
 
 @dataclass(frozen=True, slots=True)
 class _Run:
-    """What all downloads of one run need."""
+    """Holds what all downloads of one run share."""
 
     mix: Mix
     session_id: str
@@ -253,19 +253,19 @@ def download_all(
     on_problem: OnProblem = "report",
     versions: Mapping[str, str] | None = None,
 ) -> Generator[Received, None, None]:
-    """Downloads files, several at a time, and gives them in the order in which they were passed.
+    """Downloads files, several at a time, and yields them in the order in which they were passed.
 
     Args:
         mix: The client.
         session_id: The session.
         files: The files.
         limits: How much is downloaded, and how much at a time.
-        report: Told the files that are left out: their names are refused, they are too large, gone, or not given out.
+        report: Gets the files that are left out: their names are refused, they are too large, gone, or not given out.
         on_problem: Whether such a file ends the run.
         versions: The versions of files that are known, by name; the server need not send those again.
 
     Yields:
-        Each file that came. At most `2 * parallel_downloads` files are held beside the one that is given.
+        Each file that came. At most `2 * parallel_downloads` files are held in addition to the current one.
 
     Raises:
         MixFileError: A file is left out and `on_problem` is `"raise"`.
@@ -438,7 +438,7 @@ def version_of(head: Reply) -> str:
 
 
 def _judged(problem: MixError | _StoppedError, sink: _Sink, attempt: int) -> Skipped | None:
-    """What a failure means: a reason to leave the file out, None to ask again, or the end of the run (raised)."""
+    """Judges a failure: returns a reason to leave the file out, None to try again, or raises to end the run."""
     if isinstance(problem, _StoppedError):
         return Skipped(sink.problem or "was not read: the run has ended")
     if isinstance(problem, MixNotFoundError):

@@ -1,4 +1,4 @@
-"""The vectors of chunks: asked for once per text, kept, asked for in batches.
+"""The vectors of chunks: requested in batches, once per text, and cached.
 
 Owns: which texts still need a vector, and what the model's answer must look like.
 Refuses to know: how alike vectors are (`vectors.py`) and how a model is called (`steps.py`).
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from langchain_core.embeddings import Embeddings
 
 OnEmbeddingError: TypeAlias = Literal["raise", "words"]
-"""What a failure of the embedding model does: it ends the call, or the ranking is by words alone."""
+"""The effect of a failure of the embedding model: the end of the call, or a ranking by words alone."""
 
 _log: Final = logging.getLogger("langchain_mix")
 
@@ -45,11 +45,11 @@ _SETTINGS: Final = (
     "encode_kwargs",
     "query_encode_kwargs",
 )
-"""What embedding models call the settings that change their vectors."""
+"""The names that embedding models give to settings which change their vectors."""
 
 
 class Embedder:
-    """Gives chunks and queries their vectors. Safe to use from many threads; its methods are procedures.
+    """Computes the vectors of chunks and queries. Safe to use from many threads; its methods are procedures.
 
     Attributes:
         notes: Failures of the model that were lived with, a sentence each.
@@ -83,7 +83,7 @@ class Embedder:
         self.notes: list[str] = []
 
     def vectors_of(self, files: Iterable[IndexedFile]) -> Steps[dict[str, Vector] | None]:
-        """Gives the vectors of all chunks; the model is asked for those that are not known.
+        """Returns the vectors of all chunks; those that are not known are requested from the model.
 
         Args:
             files: The files.
@@ -105,17 +105,17 @@ class Embedder:
             if other := _of_another_size(known, new, texts):
                 yield from self._embedded(other, new)
         except Exception as problem:  # noqa: BLE001  # Models fail in ways of their own.
-            self._live_with(problem)
+            self._tolerate(problem)
             return None
         finally:
-            # What came before a failure is not asked for again.
+            # What came before a failure is not requested again.
             vectors = {digest: vector for digest, vector in (known | new).items() if digest in texts}
             self._known = vectors
         yield from self._keep(new, texts, len(known))
         return vectors
 
     def vector_of_query(self, query: str) -> Steps[Vector | None]:
-        """Gives the vector of a query.
+        """Returns the vector of a query.
 
         Args:
             query: The query.
@@ -131,7 +131,7 @@ class Embedder:
             model = self._model
             return vector_of((yield Work(lambda: model.embed_query(query), lambda: model.aembed_query(query))))
         except Exception as problem:  # noqa: BLE001  # The same.
-            self._live_with(problem)
+            self._tolerate(problem)
             return None
 
     def forget_cached(self) -> bool:
@@ -154,11 +154,11 @@ class Embedder:
     def _embedded(self, texts: Mapping[str, str], new: dict[str, Vector]) -> Steps[None]:
         digests = list(texts)
         for start in range(0, len(digests), self._batch):
-            asked = digests[start : start + self._batch]
-            answer = yield self._request([texts[digest] for digest in asked])
-            if len(answer) != len(asked):
-                raise MixConfigurationError(f"The embedding model gave {len(answer)} vectors for {len(asked)} texts.")
-            new.update((digest, vector_of(numbers)) for digest, numbers in zip(asked, answer, strict=True))
+            batch = digests[start : start + self._batch]
+            answer = yield self._request([texts[digest] for digest in batch])
+            if len(answer) != len(batch):
+                raise MixConfigurationError(f"The embedding model gave {len(answer)} vectors for {len(batch)} texts.")
+            new.update((digest, vector_of(numbers)) for digest, numbers in zip(batch, answer, strict=True))
 
     def _request(self, texts: list[str]) -> Work[list[list[float]]]:
         model = self._model
@@ -173,8 +173,8 @@ class Embedder:
         if known > 2 * len(texts) + _SPARE:
             yield Work(lambda: cache.keep_only_vectors(texts))
 
-    def _live_with(self, problem: Exception) -> None:
-        """Goes on without vectors after a failure, if that was asked for.
+    def _tolerate(self, problem: Exception) -> None:
+        """Goes on without vectors after a failure, if the user permits that.
 
         Raises:
             Exception: The failure; it was not.
@@ -188,30 +188,30 @@ class Embedder:
 
 
 def name_of(model: Embeddings) -> str:
-    """A name under which vectors may be kept: that of the model, if it has one.
+    """Returns a name under which vectors may be stored: that of the model, if it has one.
 
     Args:
         model: The model.
 
     Returns:
-        The class and the model's name; empty if nothing tells one model of the class from another.
+        The class and the model's name; empty if nothing distinguishes one model of the class from another.
     """
     kind = type(model)
     named = (getattr(model, attribute, None) for attribute in ("model", "model_name", "model_id", "deployment"))
     parts = [value for value in named if isinstance(value, str) and value]
     size = getattr(model, "dimensions", None)
     # Arguments may hold credentials: only a digest of them is kept.
-    settings = {name: told for name in _SETTINGS if (told := _told(getattr(model, name, None))) is not None}
+    settings = {name: value for name in _SETTINGS if (value := _as_json(getattr(model, name, None))) is not None}
     more = f":{digest_of(json.dumps(settings, sort_keys=True))}" if settings else ""
     return f"{kind.__module__}.{kind.__qualname__}:{'/'.join(parts)}:{size or ''}{more}" if parts else ""
 
 
-def _told(value: Any) -> Any:
+def _as_json(value: Any) -> Any:
     """Returns a setting as JSON, or None where its text would say something else in another process."""
     if isinstance(value, Mapping):
-        return {str(key): _told(one) for key, one in value.items()} or None
+        return {str(key): _as_json(one) for key, one in value.items()} or None
     if isinstance(value, list | tuple):
-        return [_told(one) for one in value]
+        return [_as_json(one) for one in value]
     return value if isinstance(value, str | int | float | bool) else None
 
 

@@ -34,7 +34,7 @@ class RemoteFile:
     Attributes:
         name: Its name as the server lists it; may contain `/`.
         size: Bytes, as listed.
-        modified: Unix time of its last change in seconds; None on servers that do not tell (most).
+        modified: Unix time of its last change in seconds; None on servers that do not report it (most).
         url: Where it is read: made of the client's own base URL and the encoded name.
         refused: Why its name is none that is used for anything; empty if all is well with it.
     """
@@ -87,7 +87,7 @@ def list_remote(session_id: str, server_url: str) -> Call[list[RemoteFile]]:
 
 @lru_cache(maxsize=1 << 14)  # Each query returns the same files.
 def file_url(server_url: str, session_id: str, name: str, *, thumb: str | None = None) -> str:
-    """Where a file, or a small picture of it, is read.
+    """Returns the URL of a file, or of a thumbnail of it.
 
     Args:
         server_url: The client's base URL.
@@ -107,7 +107,7 @@ def file_url(server_url: str, session_id: str, name: str, *, thumb: str | None =
 
 
 def refusal_of(name: str) -> str:
-    """Tells why a name from a listing must not be used.
+    """Returns why a name from a listing must not be used.
 
     Args:
         name: The name.
@@ -131,7 +131,7 @@ def _is_document(info: FileInfo) -> bool:
 def _remote(info: FileInfo, session_id: str, server_url: str) -> RemoteFile:
     refused = refusal_of(info.name)
     url = "" if refused else file_url(server_url, session_id, info.name)
-    # Mix 0.5.3 and later always tell 0, which is no time.
+    # Mix 0.5.3 and later always send 0, which is no time.
     return RemoteFile(info.name, max(info.size, 0), float(info.modified) if info.modified > 0 else None, url, refused)
 
 
@@ -151,7 +151,7 @@ forking.renew_in_child(_renew)
 
 
 def remember_upload(server_url: str, name: str) -> None:
-    """Notes that this process has uploaded a file.
+    """Records that this process has uploaded a file.
 
     Args:
         server_url: The base URL of the client.
@@ -162,7 +162,7 @@ def remember_upload(server_url: str, name: str) -> None:
 
 
 def uploaded_here(server_url: str) -> frozenset[str]:
-    """The stored names of all files that this process has uploaded to a server with `upload` or `aupload`.
+    """Returns the stored names of all files that this process has uploaded to a server with `upload` or `aupload`.
 
     Args:
         server_url: The base URL of the client.
@@ -211,7 +211,7 @@ class Selection:
             raise MixConfigurationError("`uploaded_by_me` is a text.", hint="Pass True, or a list of stored names.")
 
     def accepts(self, file: RemoteFile, server_url: str) -> bool:
-        """Tells whether a file is meant.
+        """True when a file is meant.
 
         Args:
             file: The file as listed.
@@ -236,7 +236,7 @@ class Selection:
         return self.predicate is None and (self.uploaded_by_me is False or isinstance(self.uploaded_by_me, frozenset))
 
     def choose(self, files: Iterable[RemoteFile], server_url: str) -> list[RemoteFile]:
-        """The files that are meant, in the same order."""
+        """Returns the files that are meant, in the same order."""
         return [file for file in files if self.accepts(file, server_url)]
 
     def _is_mine(self, name: str, server_url: str) -> bool:

@@ -26,7 +26,7 @@ from langchain_mix.retrievers.tokens import terms_of
 
 _LANGUAGES: Final = frozenset(language.value for language in Language)
 _SENTENCES: Final = ["\n\n", "\n", r"(?<=[.!?])\s+", r"(?<=[。！？।؟])", " ", ""]  # noqa: RUF001
-"""Where prose is cut, the best place first; scripts without spaces have their own marks."""
+"""Separators of prose, the best first; scripts without spaces have their own marks."""
 
 _SPACE: Final = re.compile(r"\s")
 _BLOCK: Final = 100_000
@@ -35,11 +35,11 @@ _BLOCK: Final = 100_000
 
 @dataclass(frozen=True, slots=True)
 class Splitting:
-    """How files are split: Markdown by its blocks, code by its language, everything else by paragraphs and sentences.
+    """Splits files: Markdown by its blocks, code by its language, everything else by paragraphs and sentences.
 
     Attributes:
         chunk_size: Characters that a chunk may have.
-        chunk_overlap: Characters at the end of a chunk that may stand at the beginning of the next one, too; less than
+        chunk_overlap: Characters at the end of a chunk that the next one may repeat; less than
             `chunk_size`.
     """
 
@@ -55,7 +55,7 @@ class Splitting:
             )
 
     def splitter_for(self, parsed: Parsed, part: Part) -> TextSplitter:
-        """The splitter for one part of a file."""
+        """Returns the splitter for one part of a file."""
         if parsed.kind == "markdown" or part.place.cell_type == "markdown":
             return _splitter(Language.MARKDOWN.value, self.chunk_size, self.chunk_overlap)
         code = parsed.language in _LANGUAGES and part.place.cell_type in {None, "code"}
@@ -64,7 +64,7 @@ class Splitting:
 
 @lru_cache(maxsize=64)
 def _splitter(language: str | None, size: int, overlap: int) -> TextSplitter:
-    """A splitter that keeps every character, white space included: only so can its pieces be found again."""
+    """Returns a splitter that keeps every character, white space included: only so can its pieces be found again."""
     if language is not None:
         return RecursiveCharacterTextSplitter.from_language(
             Language(language), chunk_size=size, chunk_overlap=overlap, strip_whitespace=False
@@ -83,7 +83,7 @@ class Chunk:
         start_index: Where it begins in the text of the file, in characters.
         end_index: Where it ends.
         place: Where it is in the file; lines are those of the chunk itself.
-        context: Text that belongs in front of it and stands elsewhere: the header of a table.
+        context: Text that belongs in front of it and is elsewhere: the header of a table.
         shown: The text as readers see it, where that is another: with the escapes of JSON decoded.
     """
 
@@ -96,12 +96,12 @@ class Chunk:
 
     @property
     def content(self) -> str:
-        """The text as readers see it, with what belongs in front of it."""
+        """Returns the text as readers see it, with what belongs in front of it."""
         text = self.shown or self.text
         return f"{self.context}\n{text}" if self.context else text
 
     def metadata(self) -> dict[str, Any]:
-        """The span and the place, as plain values."""
+        """Returns the span and the place, as plain values."""
         return {"start_index": self.start_index, "end_index": self.end_index, **self.place.metadata()}
 
 
@@ -115,7 +115,7 @@ def chunks_of(parsed: Parsed, rule: Splitting) -> Iterator[Chunk]:
         rule: How.
 
     Yields:
-        The chunks in order; those of white space alone are left out. Who asks for them may stop in between.
+        The chunks in order; those of white space alone are left out. The caller may stop in between.
     """
     lines = LineIndex(parsed.text) if parsed.verbatim else None
     for part in _joined(parsed, rule):
@@ -155,7 +155,7 @@ def _belong_together(first: Part, second: Part) -> bool:
 
 
 def _spans_of(parsed: Parsed, part: Part, rule: Splitting) -> Iterator[tuple[int, int]]:
-    """Where the chunks of a part stand in it, without white space around them."""
+    """Yields the spans of the chunks of a part, without white space around them."""
     text = part.text
     whole = len(text) <= rule.chunk_size
     spans = iter([(0, len(text))]) if whole else _block_by_block(text, rule.splitter_for(parsed, part), rule)
@@ -166,7 +166,7 @@ def _spans_of(parsed: Parsed, part: Part, rule: Splitting) -> Iterator[tuple[int
 
 
 def _block_by_block(text: str, splitter: TextSplitter, rule: Splitting) -> Iterator[tuple[int, int]]:
-    """Where the pieces of a text of any length stand. Splitters know no pause; between blocks there is one."""
+    """Yields the spans of the pieces of a text of any length. Splitters know no pause; between blocks there is one."""
     size, start = max(_BLOCK, 4 * rule.chunk_size), 0
     while start < len(text):
         end = start + size
@@ -187,7 +187,7 @@ def _windows(text: str, rule: Splitting) -> Iterator[tuple[int, int]]:
 
 
 def _spans(text: str, splitter: TextSplitter, rule: Splitting) -> Iterator[tuple[int, int]]:
-    """Where the pieces stand: each begins as early as it can, for splitters do not tell.
+    """Yields the spans of the pieces: each begins as early as it can, for splitters do not report them.
 
     It cannot share more with the one before it than the overlap, and it ends behind that one. Where a text repeats
     itself, that may be before the place where it was cut; what is left between two then is a piece of its own.
@@ -221,7 +221,7 @@ _CHUNKS_BETWEEN_LOOKS: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """How files are read into chunks.
+    """Options for reading files into chunks.
 
     Attributes:
         splitting: The size of chunks.
@@ -243,7 +243,7 @@ class IndexedFile:
     Attributes:
         name: Its name on the server.
         listed_size: Its size in bytes as listed then; a download may give another one.
-        modified: Unix time of its last change as listed then; None if the server does not tell.
+        modified: Unix time of its last change as listed then; None if the server does not report it.
         checksum: Of its bytes; empty if they could not be had.
         checked_at: Unix time in seconds at which it was downloaded last.
         kind: What it is; None if that is not known.
@@ -267,7 +267,7 @@ class IndexedFile:
     skipped: str = ""
 
     def is_listed_as(self, file: RemoteFile) -> bool:
-        """Whether the listing shows nothing of a change. It need not: the size may be the same by chance."""
+        """True when the listing shows nothing of a change. It need not: the size may be the same by chance."""
         return self.listed_size == file.size and self.modified == file.modified
 
 
@@ -311,7 +311,7 @@ def index_file(file: RemoteFile, data: bytes, now: float, reading: Reading) -> I
 
 
 def image_text(name: str) -> str:
-    """The text that stands for an image."""
+    """Returns the searchable text of an image."""
     return f"Image: {name}"
 
 
@@ -321,14 +321,14 @@ def _chunks_in_time(parsed: Parsed, reading: Reading) -> tuple[tuple[Chunk, ...]
     chunks: list[Chunk] = []
     for number, chunk in enumerate(chunks_of(parsed, reading.splitting)):
         if number % _CHUNKS_BETWEEN_LOOKS == 0 and time.monotonic() > until:
-            told = f"Only its first {chunk.start_index} characters were cut into passages in time (`max_seconds`)."
-            return tuple(chunks), (told,)
+            cut = f"Only its first {chunk.start_index} characters were cut into passages in time (`max_seconds`)."
+            return tuple(chunks), (cut,)
         chunks.append(chunk)
     return tuple(chunks), ()
 
 
 def remote_file(file: IndexedFile, session_id: str, server_url: str) -> RemoteFile:
-    """The file as it was listed when it was read last.
+    """Returns the file as it was listed when it was read last.
 
     Args:
         file: The file.
@@ -342,7 +342,7 @@ def remote_file(file: IndexedFile, session_id: str, server_url: str) -> RemoteFi
 
 
 def search_terms(name: str, chunks: tuple[Chunk, ...], stemming: str | None = None) -> tuple[list[str], ...]:
-    """The terms under which chunks are found: those of their texts, of what is above, and of the file's name.
+    """Returns the terms under which chunks are found: those of their texts, of what is above, and of the file's name.
 
     Above are headings, and the keys of a JSON document that lead to a value.
 
@@ -364,10 +364,10 @@ def _above(place: Place) -> str:
 
 
 def checksum_of(data: bytes) -> str:
-    """The checksum of a file's bytes, in hexadecimal digits."""
+    """Returns the checksum of a file's bytes, in hexadecimal digits."""
     return blake2b(data, digest_size=_DIGEST_BYTES).hexdigest()
 
 
 def digest_of(text: str) -> str:
-    """The checksum of a text, in hexadecimal digits."""
+    """Returns the checksum of a text, in hexadecimal digits."""
     return blake2b(text.encode(errors="surrogatepass"), digest_size=_DIGEST_BYTES).hexdigest()

@@ -37,7 +37,7 @@ from langchain_mix.retrievers.results import file_metadata, image_metadata
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Run:
-    """What one run over the files needs to know."""
+    """Holds what one run over the files needs."""
 
     session_id: str
     connection: Connection
@@ -68,7 +68,7 @@ class _Run:
 
 
 class _Loader:
-    """What both loaders have in common."""
+    """Holds the options that both loaders share."""
 
     def __init__(
         self,
@@ -96,7 +96,7 @@ class _Loader:
             exclude: Patterns of names, of which none may match.
             selection: All of that and more, in the place of `include` and `exclude`.
             limits: How much is read; None for the defaults.
-            on_problem: What a file does that cannot be read: `"report"` tells it in `report`, `"raise"` ends the run.
+            on_problem: Effect of a file that cannot be read: `"report"` lists it in `report`, `"raise"` ends the run.
 
         Raises:
             MixConfigurationError: Two options contradict each other, or one cannot work.
@@ -127,7 +127,7 @@ class _Loader:
 class MixFileLoader(_Loader, BaseLoader):
     """Loads the files of a Mix session as documents: one for each page, section, slide, cell or group of rows.
 
-    The metadata tell the file (`source`, `file_name`, `session_id`, `size`, `mime_type`, `kind`), the place in it
+    The metadata name the file (`source`, `file_name`, `session_id`, `size`, `mime_type`, `kind`), the place in it
     (`start_line`, `page`, `sheet`, … as the format has it) and the span `start_index` to `end_index` in its text.
 
     Attributes:
@@ -162,7 +162,7 @@ class MixFileLoader(_Loader, BaseLoader):
             exclude: Patterns of names, of which none may match.
             selection: All of that and more, in the place of `include` and `exclude`.
             limits: How much is read; None for the defaults.
-            on_problem: What a file does that cannot be read: `"report"` tells it in `report`, `"raise"` ends the run.
+            on_problem: Effect of a file that cannot be read: `"report"` lists it in `report`, `"raise"` ends the run.
             images: Whether an image becomes a document that has no text but its name, and where a small picture of it
                 is read (`thumbnail_url`); else images are skipped.
 

@@ -23,7 +23,7 @@ Mask = npt.NDArray[np.bool_]
 """For each text whether it may be a hit."""
 
 MOST_TERMS: Final = 1024
-"""Different terms of a query that are looked for; of a longer one the rarest, which tell the most."""
+"""Different terms of a query that are looked for; of a longer one the rarest, which are the most specific."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +191,7 @@ class VectorIndex:
 
     @property
     def size(self) -> int:
-        """The numbers of each vector; 0 if there are none."""
+        """The length of each vector; 0 if there are none."""
         return self._size
 
     def rank(self, query: Vector, k: int, mask: Mask | None = None) -> list[Hit]:
@@ -243,7 +243,7 @@ def fused(rankings: Iterable[tuple[Sequence[Hit], float]], k: int) -> list[Hit]:
 
 
 _DEPTH = 50
-"""Hits of each ranking that are put together, at least; what stands lower decides nothing."""
+"""Hits of each ranking that are put together, at least; lower ones decide nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,7 +263,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """How much each ranking counts.
+    """The weight of each ranking.
 
     Attributes:
         words: The ranking by words.
@@ -303,29 +303,29 @@ class Index:
         self._owners: npt.NDArray[np.int64] = np.repeat(np.arange(len(counts)), counts)
 
     def __len__(self) -> int:
-        """The number of chunks."""
+        """Returns the number of chunks."""
         return len(self._places)
 
     @property
     def has_vectors(self) -> bool:
-        """Whether it can be searched by meaning."""
+        """True when it can be searched by meaning."""
         return self._vectors is not None
 
     def fits(self, vector: Vector) -> bool:
-        """Whether a query's vector can be compared with those of the chunks."""
+        """True when a query's vector can be compared with those of the chunks."""
         return self._vectors is None or self._vectors.size in {0, len(vector)}
 
     def _vector_index(self, vectors: Mapping[str, Vector]) -> VectorIndex:
         return VectorIndex([vectors[digest_of(c.content)] for file in self.files.values() for c in file.chunks])
 
     def rechecked(self, files: Mapping[str, IndexedFile]) -> Index:
-        """The same index with files whose content is the same, but which were looked at again.
+        """Returns the same index for files whose content is the same, but which were verified again.
 
         Args:
             files: All files by name; their chunks are those of this index.
 
         Returns:
-            The index; nothing of it is built anew.
+            The index; nothing of it is built again.
         """
         other = Index.__new__(Index)
         other.__dict__.update(self.__dict__)
@@ -348,7 +348,7 @@ class Index:
             k: Chunks at most.
             vector: The query's vector; None to rank by words alone.
             weights: How much each ranking counts where there are two.
-            accepts: Told the name of a file, whether it counts; None for all. Others never take a place from these.
+            accepts: True for the names of files that count; None for all. Others never take a place from these.
 
         Returns:
             The chunks, the best first; of equal ones the one whose file's name and place come first.

@@ -16,11 +16,11 @@ from langchain_mix.retrievers.indexing import remote_file
 from langchain_mix.retrievers.ranking import Found
 
 _THUMBNAIL: Final = "512"
-"""The bounding box of the pictures that stand for images, in pixels."""
+"""The bounding box of the thumbnails of images, in pixels."""
 
 
 def file_metadata(file: RemoteFile, session_id: str) -> dict[str, Any]:
-    """What the metadata of every document and blob tell of its file.
+    """Returns the metadata of every document and blob about its file.
 
     Args:
         file: The file as listed.
@@ -37,7 +37,7 @@ def file_metadata(file: RemoteFile, session_id: str) -> dict[str, Any]:
 
 
 def image_metadata(name: str, session_id: str, server_url: str) -> dict[str, Any]:
-    """What they tell of an image besides: where a small picture of it is read.
+    """Returns additional metadata of an image: where a thumbnail of it is read.
 
     Args:
         name: The image's name on the server.
@@ -73,7 +73,7 @@ def _document(found: Found, rank: int, session_id: str, server_url: str) -> Docu
 
 
 def _id_of(found: Found) -> str:
-    """The same for the same span of the same bytes under the same name, whichever session and server it was read in."""
+    """Returns an id: the same for the same span of the same bytes under the same name, in every session and server."""
     parts = (found.file.name, found.file.checksum, str(found.chunk.start_index), str(found.chunk.end_index))
     return blake2b("\0".join(parts).encode(errors="surrogatepass"), digest_size=16).hexdigest()
 
@@ -93,14 +93,14 @@ def cite(answer: AIMessage | str, documents: Sequence[Document]) -> AIMessage:
     have none. Numbers in code are no citations.
 
     Args:
-        answer: The answer, with marks such as `[1]`, `[1, 3]` or `[2-4]` behind what they stand for.
+        answer: The answer, with marks such as `[1]`, `[1, 3]` or `[2-4]` behind what they support.
         documents: The passages that it was given.
 
     Returns:
         A copy of the answer, its text blocks annotated with LangChain's citations in the order of the marks.
         `start_index` and `end_index` of one are the sentence of the answer up to the mark, `cited_text` is the passage,
-        `url` and `title` tell the file, and `extras` holds the metadata of the document, such as `file_name` and the
-        characters `start_index` to `end_index` of the file. Numbers of no document stand in
+        `url` and `title` name the file, and `extras` holds the metadata of the document, such as `file_name` and the
+        characters `start_index` to `end_index` of the file. Numbers of no document are listed in
         `response_metadata["unknown_citations"]`.
     """
     message = AIMessage(answer) if isinstance(answer, str) else answer

@@ -57,12 +57,12 @@ _READERS: Final = (
     "pypdf",
     "striprtf",
 )
-"""What files are read with. What is kept on disk was read with these versions of them."""
+"""Packages that read files. A cached index depends on their versions."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """An index, and what it was made of.
+    """Holds an index and what it was made of.
 
     Attributes:
         fields: The values of the retriever's fields when it was used last.
@@ -76,7 +76,7 @@ class _Held:
 
 
 class _Opened:
-    """The client and the indexes of a retriever. Copies and pickles of it are empty: they open their own."""
+    """Holds the client and the indexes of a retriever. Copies and pickles of it are empty: they open their own."""
 
     def __init__(self) -> None:
         """Holds nothing yet."""
@@ -152,9 +152,9 @@ class MixRetriever(SecretFields, BaseRetriever):
 
     Attributes:
         server_url: The server's base URL; the environment variable `MIX_SERVER_URL`, then port 8088 of this machine
-            stand in. A user name and a password in it are kept as a secret.
-        api_key: For a proxy in front of the server, to which it is sent as `Authorization: Bearer …`; Mix itself asks
-            for none. The environment variable `MIX_API_KEY` stands in.
+            are the defaults. A user name and a password in it are kept as a secret.
+        api_key: For a proxy in front of the server, to which it is sent as `Authorization: Bearer …`; Mix itself needs
+            none. The environment variable `MIX_API_KEY` is the default.
         api: The server's generation, or `"auto"` to learn it from its replies.
         timeout: Seconds without progress after which a request fails; None for the client's 30.
         max_retries: How often a request is sent again that does no more when sent twice; None for the client's policy.
@@ -167,7 +167,7 @@ class MixRetriever(SecretFields, BaseRetriever):
         selection: All of that and more, in the place of `include` and `exclude`.
         limits: How much is read.
         chunk_size: Characters of a passage at most.
-        chunk_overlap: Characters at the end of a passage that may stand at the beginning of the next one, too.
+        chunk_overlap: Characters at the end of a passage that the next one may repeat.
         stemming: The language of the texts, such as `"german"`, whose forms of a word are then one: `Häuser` finds
             `Haus`. Needs the extra `stemming`; an unknown language is refused with the list of those it knows. None
             for plurals and the commonest endings of English.
@@ -177,17 +177,17 @@ class MixRetriever(SecretFields, BaseRetriever):
         embedding_batch: Texts per call of the embedding model.
         embedding_name: The name under which vectors are kept in `cache_dir`; None to take the class and the name of
             the model, and its settings that change vectors (sizes, normalisation, tasks). Vectors of a model without a
-            name are not kept on disk. Vectors of another size are asked for again.
+            name are not kept on disk. Vectors of another size are requested again.
         on_embedding_error: What a failure of the embedding model does: `"raise"` it, or rank by `"words"` alone, which
             is logged and noted in the report.
-        verify: How a file is noticed that was overwritten with one of the same size. Mix tells neither times of change
+        verify: How a file is noticed that was overwritten with one of the same size. Mix sends neither times of change
             nor checksums, so only its bytes prove what a file is. `"answers"` downloads the files of the documents that
             are about to be returned, at most `k`, and starts over with what they have become: what is returned is
             never out of date, though a file that fits only since then may be missing. `"checksum"` downloads all files
             at each call, a number those not looked at for so many seconds, and `"listing"` none.
         cache_dir: A directory where what was read is kept between processes; None for nowhere. It holds the text of
             the files. Several processes may share it.
-        on_problem: What a file that cannot be read does: `"report"` tells it in `report`, `"raise"` ends the call.
+        on_problem: The effect of a file that cannot be read: `"report"` lists it in `report`, `"raise"` ends the call.
 
     Example:
         ```python
@@ -378,7 +378,7 @@ class MixRetriever(SecretFields, BaseRetriever):
         run_manager: CallbackManagerForRetrieverRun,  # noqa: ARG002  # LangChain passes it.
         **options: Any,
     ) -> list[Document]:
-        return run(self._answered(query, **options), partial(perform, self.client))
+        return run(self._search(query, **options), partial(perform, self.client))
 
     async def _aget_relevant_documents(
         self,
@@ -387,9 +387,9 @@ class MixRetriever(SecretFields, BaseRetriever):
         run_manager: AsyncCallbackManagerForRetrieverRun,  # noqa: ARG002  # The same.
         **options: Any,
     ) -> list[Document]:
-        return await run_async(self._answered(query, **options), partial(perform_async, self.client))
+        return await run_async(self._search(query, **options), partial(perform_async, self.client))
 
-    def _answered(
+    def _search(
         self,
         query: Any,
         *,
@@ -399,7 +399,7 @@ class MixRetriever(SecretFields, BaseRetriever):
         session_id: str | None = None,
         **unknown: Any,
     ) -> Steps[list[Document]]:
-        """What a call does.
+        """Carries out a call.
 
         Raises:
             MixInputError: An argument is none.
@@ -479,7 +479,7 @@ def _accepts(selection: Selection | None, server_url: str) -> Callable[[str], bo
 
 
 def _key_of(plan: Plan) -> str:
-    """All that what is kept of a session depends on, beside the files."""
+    """Returns what the cached index of a session depends on, apart from the files."""
     return json.dumps(
         [__version__, plan.server_url, plan.session_id, repr(plan.reading), [_version_of(name) for name in _READERS]]
     )

@@ -26,16 +26,16 @@ from langchain_mix.retrievers.ranking import Found, Index, Vector, Weights
 from langchain_mix.retrievers.steps import Download, Steps, Wait, Work
 
 Verify: TypeAlias = Literal["answers", "listing", "checksum"] | float
-"""How a file is noticed that changed while its name and its size stayed.
+"""The way to notice a file that changed while its name and its size stayed.
 
-Mix tells no time of change (since 0.5.3), no checksum and no version of a file, and a session's private file hides an
+Mix sends no time of change (since 0.5.3), no checksum and no version of a file, and a session's private file hides an
 upload of the same name: only its bytes prove what a file is.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """What is to be done.
+    """The differences between a listing and an index.
 
     Attributes:
         kept: Files that stay as they are.
@@ -91,7 +91,7 @@ def changes_of(
 
 
 def same_content(old: IndexedFile, file: RemoteFile, now: float) -> IndexedFile:
-    """The file after a download that gave the same bytes."""
+    """Returns the file after a download of the same bytes."""
     return replace(old, listed_size=file.size, modified=file.modified, checked_at=now)
 
 
@@ -136,10 +136,13 @@ class Refresh:
 
 
 class SingleFlight:
-    """The line before an index. Safe to use from any thread and any event loop; nothing in it blocks."""
+    """Runs one refresh at a time; concurrent callers share the next one.
+
+    Safe to use from any thread and any event loop; nothing in it blocks.
+    """
 
     def __init__(self) -> None:
-        """Begins with nobody in line."""
+        """Begins without a refresh."""
         self._begun = 0
         self._clear()
         forking.renew_in_child(self._clear)
@@ -150,10 +153,10 @@ class SingleFlight:
         self._running: Refresh | None = None
 
     def arrive(self) -> int:
-        """Tells how many refreshes have begun.
+        """Returns how many refreshes have begun.
 
         Returns:
-            The number; the result of a refresh with a higher one is as new as if it had been asked for now.
+            The number; the result of a refresh with a higher one is as new as if it had begun now.
         """
         with self._lock:
             return self._begun
@@ -198,12 +201,12 @@ class SingleFlight:
 _QUICK_CHUNKS: Final = 20_000
 """Chunks that are ranked by words in less time than it takes to hand the search to a thread."""
 _ROUNDS: Final = 2
-"""How often answers alone are verified. Where both times a file had changed unseen, all files are suspect."""
+"""Rounds in which answers alone are verified. Where a file had changed unseen both times, all files are suspect."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What is indexed, and how.
+    """The options of an index.
 
     Attributes:
         session_id: The session.
@@ -226,7 +229,7 @@ class Plan:
 
 @dataclass(slots=True)
 class IndexReport(FileReport):
-    """What became of each file, and what else there is to say of an index.
+    """Reports the outcome of each file, and the notes of an index.
 
     Attributes:
         read: The names of the files that are indexed.
@@ -234,7 +237,7 @@ class IndexReport(FileReport):
         problems: What was left out of files that are indexed, or is uncertain about them.
         partial: Those of them that name something that was left out.
         chunks: How many chunks there are.
-        notes: What went wrong beside the files: a cache that was damaged, a model that failed.
+        notes: What went wrong apart from the files: a cache that was damaged, a model that failed.
     """
 
     chunks: int = 0
@@ -316,7 +319,7 @@ class SessionIndex:
         Args:
             query: The query.
             k: Chunks at most.
-            accepts: Told the name of a file, whether it counts; None for all.
+            accepts: True for the names of files that count; None for all.
 
         Returns:
             The procedure.
@@ -423,7 +426,7 @@ class SessionIndex:
         return files
 
     def _versions(self, known: Mapping[str, IndexedFile]) -> dict[str, str]:
-        """The versions of files whose bytes are the known ones."""
+        """Returns the versions of files whose bytes are the known ones."""
         with self._lock:
             seen = {name: self._seen[name] for name in known.keys() & self._seen.keys()}
         return {n: s.version for n, s in seen.items() if s.version and s.checksum == known[n].checksum}
@@ -450,7 +453,7 @@ class SessionIndex:
                 self._seen = {name: seen for name, seen in self._seen.items() if name in files}
 
     def _built(self, files: dict[str, IndexedFile]) -> Steps[Index]:
-        """An index of these files: the one there is if nothing in it has changed."""
+        """Returns an index of these files: the current one if nothing in it has changed."""
         old, embedder = self._index, self._embedder
         if old is not None and not _same_chunks(old.files, files):
             old = None
@@ -463,7 +466,7 @@ class SessionIndex:
         return built
 
     def _renewed(self, index: Index) -> Steps[Index]:
-        """An index of the same files with new vectors."""
+        """Returns an index of the same files with new vectors."""
         embedder = self._embedder
         vectors = (yield from embedder.vectors_of(index.files.values())) if embedder is not None else None
         newer: Index = yield Work(lambda: Index(index.files, vectors, stemming=self.plan.reading.stemming))

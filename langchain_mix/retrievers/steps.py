@@ -1,4 +1,4 @@
-"""What a procedure of the retriever may request, and how it is carried out in both kinds of code.
+"""The steps of the retriever's procedures, and their execution in synchronous and asynchronous code.
 
 Owns: waiting, threads for work that takes processor time. Refuses to know: why a step is taken.
 """

@@ -51,7 +51,7 @@ _JOINTS: Final = re.compile("[.\\-/:'\u2019]")
 _VOWEL: Final = re.compile("[aeiouy]")
 
 _LONGEST: Final = 64
-"""Characters of a term. What is longer is no word but data in letters; its beginning stands for it."""
+"""Characters of a term. What is longer is no word but data in letters; its beginning is the term."""
 
 _STROKES: Final = str.maketrans(
     {
@@ -90,7 +90,7 @@ def terms_of(text: str, stemming: str | None = None) -> list[str]:
         stemming: The language of PyStemmer whose endings are taken off; None for the commonest ones of English.
 
     Returns:
-        Its terms in the order in which they stand, repeated ones repeated.
+        Its terms in order, with repetitions.
     """
     if "\n" in text:
         text = _HYPHENATED.sub("-", text)  # Found as two words and as one, like every word with a hyphen.
@@ -114,7 +114,7 @@ def stemming_languages() -> tuple[str, ...]:
 
 
 def _with_signs(piece: str, stemming: str | None) -> tuple[str, ...]:
-    """Gives the terms of the words in a piece, and one more of the word with its signs."""
+    """Returns the terms of the words in a piece, and one more of the word with its signs."""
     words = piece.strip(_SIGNS)
     terms = _terms_of_piece(words, stemming)
     parts = _JOINTS.split(words)
@@ -161,7 +161,7 @@ def _term_of(word: str, stemming: str | None) -> str:
 
 
 class _Stemmers(threading.local):
-    """The stemmers of one thread: one of them must not be used by two."""
+    """Holds the stemmers of one thread: a stemmer must not be used by two threads."""
 
     def __init__(self) -> None:
         self._made: dict[str, Any] = {}

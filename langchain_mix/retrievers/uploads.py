@@ -115,7 +115,7 @@ def refuse_existing(plan: Plan, names: Collection[str]) -> None:
 
 
 def stored_names(name: str, detected: ApiKnowledge) -> tuple[str, ...]:
-    """The names under which servers may store a file.
+    """Returns the names under which servers may store a file.
 
     Mix: white space becomes `_`, and runs of `_` become one; from Mix 0.7 on, dots before the extension become `_` too.
 
@@ -206,7 +206,7 @@ _log: Final = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class UploadProgress:
-    """How far an upload is.
+    """The progress of an upload.
 
     Attributes:
         path: The file that goes on.
@@ -228,22 +228,21 @@ class UploadProgress:
 
 
 Progress: TypeAlias = bool | Callable[[UploadProgress], object]
-"""True for a bar, False for nothing, or a function that is told; files go on side by side, but it is called by one
-thread at a time."""
+"""True for a bar, False for nothing, or a function, which one thread at a time calls."""
 
 
 class Tracker:
     """Counts what all files together have sent."""
 
-    def __init__(self, sizes: dict[Path, int], tell: Callable[[UploadProgress], object]) -> None:
+    def __init__(self, sizes: dict[Path, int], emit: Callable[[UploadProgress], object]) -> None:
         """Begins at nothing.
 
         Args:
             sizes: The bytes of each file.
-            tell: Told every step.
+            emit: Called with every step.
         """
         self._sizes = sizes
-        self._tell = tell
+        self._emit = emit
         self._sent = dict.fromkeys(sizes, 0)
         self._done: set[Path] = set()
         self._lock = threading.Lock()
@@ -252,17 +251,17 @@ class Tracker:
         """Notes how much of a file was sent."""
         with self._lock:
             self._sent[path] = sent
-            self._told(path)
+            self._report(path)
 
     def done(self, path: Path) -> None:
         """Notes that a file is stored."""
         with self._lock:
             self._sent[path] = self._sizes[path]
             self._done.add(path)
-            self._told(path)
+            self._report(path)
 
-    def _told(self, path: Path) -> None:
-        self._tell(
+    def _report(self, path: Path) -> None:
+        self._emit(
             UploadProgress(
                 path=path,
                 sent=self._sent[path],
@@ -287,7 +286,7 @@ class Display:
         self._progress = progress
         self._bar: RichProgress | None = None
         self._task: TaskID | None = None
-        self._files_told = -1
+        self._files_shown = -1
 
     def __enter__(self) -> Self:
         """Draws the bar, if there is one."""
@@ -304,7 +303,7 @@ class Display:
         if self._bar is not None:
             self._bar.stop()
 
-    def tell(self, step: UploadProgress) -> None:
+    def show(self, step: UploadProgress) -> None:
         """Shows a step."""
         if callable(self._progress):
             self._progress(step)
@@ -313,8 +312,8 @@ class Display:
             if self._task is None:
                 self._task = self._bar.add_task(words, total=step.bytes_total)
             self._bar.update(self._task, completed=step.bytes_sent, description=words)
-        elif self._progress and step.files_done != self._files_told:
-            self._files_told = step.files_done
+        elif self._progress and step.files_done != self._files_shown:
+            self._files_shown = step.files_done
             _log.info("Uploaded %d of %d files, %d bytes.", step.files_done, step.files, step.bytes_sent)
 
 
@@ -339,10 +338,10 @@ _PARALLEL: Final = 4
 
 @dataclass(slots=True)
 class UploadReport:
-    """What became of each file.
+    """Reports the outcome of each file.
 
     Attributes:
-        stored: The name under which the server stored each file; it is the one to ask for.
+        stored: The name under which the server stored each file; use it in requests.
         failed: Why a file was not stored, or not as it should be.
         not_sent: Files that were not sent any more after one had failed.
         left_out: What folders have that was not to be sent: hidden files, links, and what is no regular file.
@@ -385,7 +384,7 @@ def upload(
         api: The server's API generation, as for `Mix`.
         headers: Headers of every request, as for `Mix`.
         overwrite: Whether files of the same names on the server are replaced, which they are for all sessions. Without
-            it the server is asked for its files first.
+            it the files of the server are listed first.
         progress: True for a bar in a terminal or a notebook if rich is installed, and lines in the log elsewhere; False
             for nothing; or a function that gets an `UploadProgress`.
         parallel_uploads: Uploads at the same time, at least 1.
@@ -396,7 +395,7 @@ def upload(
     Raises:
         MixInputError: Nothing was sent: a file cannot be read, two would be stored under one name, or the server has
             a file of such a name.
-        MixUploadError: A file could not be stored; its `report` tells which were.
+        MixUploadError: A file could not be stored; its `report` lists those that were.
         MixError: The server cannot be reached, or refuses.
     """
     _check(parallel_uploads)
@@ -411,8 +410,8 @@ def upload(
             def send(item: Planned) -> None:
                 with run.noting(item) as note:
                     if note is not None:
-                        path, told = item.path, run.progress_of(item)
-                        note(client.files.upload_session_file(id=session_id, file=path, progress=told))
+                        path, emit = item.path, run.progress_of(item)
+                        note(client.files.upload_session_file(id=session_id, file=path, progress=emit))
 
             with ThreadPoolExecutor(parallel_uploads, thread_name_prefix="ThreadPool-langchain-mix") as pool:
                 list(pool.map(send, plan.files))
@@ -446,15 +445,15 @@ async def aupload(
                 async with slots:
                     with run.noting(item) as note:
                         if note is not None:
-                            path, told = item.path, run.progress_of(item)
-                            note(await client.files.upload_session_file_async(id=session_id, file=path, progress=told))
+                            path, emit = item.path, run.progress_of(item)
+                            note(await client.files.upload_session_file_async(id=session_id, file=path, progress=emit))
 
             try:
                 async with asyncio.TaskGroup() as group:
                     for item in plan.files:
                         group.create_task(send(item))
             except BaseExceptionGroup as failures:
-                raise failures.exceptions[0] from None  # Of a function that was told of progress.
+                raise failures.exceptions[0] from None  # Of the function that shows progress.
         return run.result()
 
 
@@ -464,13 +463,13 @@ def _check(parallel_uploads: int) -> None:
 
 
 class _Run:
-    """What became of each file so far; shared between threads."""
+    """Collects the outcome of each file; shared between threads."""
 
     def __init__(self, plan: Plan, taken: Collection[str], server_url: str, display: Display) -> None:
         self._report = UploadReport(left_out=list(plan.left_out))
         self._taken = set(taken)
         self._server_url = server_url
-        self._tracker = Tracker({item.path: item.size for item in plan.files}, display.tell)
+        self._tracker = Tracker({item.path: item.size for item in plan.files}, display.show)
         self._order = {item.path: place for place, item in enumerate(plan.files)}
         self._lock = threading.Lock()
         self._stopped = False
@@ -509,7 +508,7 @@ class _Run:
         self._tracker.done(item.path)
 
     def result(self) -> UploadReport:
-        """The report.
+        """Returns the report.
 
         Raises:
             MixUploadError: A file was not stored.
@@ -520,9 +519,9 @@ class _Run:
         if not report.failed:
             return report
         path, problem = min(report.failed.items(), key=lambda entry: order[entry[0]])
-        told = f"{len(report.stored)} stored, {len(report.failed)} failed, {len(report.not_sent)} not sent"
+        counts = f"{len(report.stored)} stored, {len(report.failed)} failed, {len(report.not_sent)} not sent"
         raise MixUploadError(
-            f"{str(path)!r} could not be uploaded ({told}): {problem}",
+            f"{str(path)!r} could not be uploaded ({counts}): {problem}",
             report=report,
             sent=getattr(problem, "sent", ""),
             acted="yes" if report.stored else getattr(problem, "acted", "unknown"),

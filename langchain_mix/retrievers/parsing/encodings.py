@@ -27,7 +27,7 @@ _SAMPLE: Final = 64 * 1024
 """Bytes that say whether a file is text at all."""
 
 _DECLARED_WITHIN: Final = 4096
-"""Bytes in which declarations are looked for. HTML says 1,024; templates and licences in comments stand before some."""
+"""Bytes in which declarations are looked for. HTML says 1,024; templates and licences in comments precede some."""
 
 _CONTROLS: Final = bytes(set(range(32)) - set(b"\t\n\v\f\r\x1b"))
 _MANY_CONTROLS: Final = 0.02
@@ -130,7 +130,7 @@ def decode(data: bytes, name: str = "") -> Decoded | None:
 
     Args:
         data: All bytes of a file.
-        name: The file's name; its extension says which declarations can stand in it. Empty if it is not known.
+        name: The file's name; its extension decides which declarations it can have. Empty if it is not known.
 
     Returns:
         The text; None if this is no text in any encoding.
@@ -151,7 +151,7 @@ def decode(data: bytes, name: str = "") -> Decoded | None:
 
 
 def codec_of(data: bytes, name: str = "") -> str:
-    """The name under which Python decodes the bytes, their byte order mark included; `utf-8` for what is no text."""
+    """Returns Python's codec for the bytes, their byte order mark included; `utf-8` for what is no text."""
     if data.startswith(codecs.BOM_UTF8):
         return "utf-8-sig"
     found = decode(data, name)
@@ -195,7 +195,7 @@ def codec_named(label: str) -> str:
 
 
 def _labels(head: bytes, name: str) -> Iterator[str]:
-    """The labels that are declared, in the order in which they are believed."""
+    """Returns the labels that are declared, in the order in which they are believed."""
     for pattern in (_XML, _CSS):
         if found := pattern.match(head):
             yield _label(found[1])
@@ -314,7 +314,7 @@ def _mostly_utf_8(data: bytes) -> Decoded | None:
 
 
 def _is_begun(tail: bytes) -> bool:
-    """Whether the last bytes begin a character of UTF-8 that was cut off."""
+    """True when the last bytes begin a character of UTF-8 that was cut off."""
     decoder = codecs.getincrementaldecoder("utf-8")()
     try:
         decoder.decode(tail)
@@ -331,7 +331,7 @@ def reads_as_text(data: bytes) -> bool:
 
 
 def _wide(data: bytes) -> Decoded | None:
-    """UTF-16 or UTF-32 without a mark: only in the right order of bytes do spaces and ends of lines stand in it."""
+    """UTF-16 or UTF-32 without a mark: only in the right order of bytes does it have spaces and ends of lines."""
     best, share = None, _FEW_SPACES
     for encoding in ("utf-32-le", "utf-32-be", "utf-16-le", "utf-16-be"):
         found = _strictly(data, encoding)
@@ -345,7 +345,7 @@ def _wide(data: bytes) -> Decoded | None:
 
 
 def _is_legible(text: str) -> bool:
-    """Whether all characters are some that texts have, which noise has not for long."""
+    """True when all characters are some that texts have, which noise has not for long."""
     return not any(category(character) in _NO_TEXT and character not in _LINE_SIGNS for character in set(text))
 
 
@@ -371,7 +371,7 @@ _PRIORS: Final = {"cp1252": 1.25, "iso8859-15": 1.2} | dict.fromkeys(
      "gb18030", "big5hkscs", "cp949"),
     1.0,
 )  # fmt: skip
-"""How often encodings are met, where all else is equal; those that are not named count `_RARE`."""
+"""The frequency of encodings, where all else is equal; those that are not named count `_RARE`."""
 _FEW_LETTERS: Final = 6
 """With fewer letters that are not ASCII there is little to go by, and what is met often counts more."""
 _LOOKED_AT: Final = 16 * 1024
@@ -390,8 +390,8 @@ def _guessed(data: bytes) -> Decoded:
     """Legacy encodings look alike; the guess is reported as one."""
     for encoding in (*_candidates(_sample(data)), _FALLBACK):
         if (found := _strictly(data, encoding)) is not None:
-            told = f"The encoding is not told by the file; it was read as {encoding}."
-            return Decoded(found.text, encoding, told)
+            note = f"The file does not declare its encoding; it was read as {encoding}."
+            return Decoded(found.text, encoding, note)
     return _loosely(data, _FALLBACK)
 
 
@@ -426,7 +426,7 @@ def _is_odd(word: str) -> bool:
 
 
 def _sample(data: bytes) -> bytes:
-    """The lines that are not ASCII, as many as are looked at; a line without end is cut."""
+    """Returns the lines that are not ASCII, as many as are looked at; a line without end is cut."""
     lines: list[bytes] = []
     size = 0
     for found in _BEYOND_ASCII.finditer(data):

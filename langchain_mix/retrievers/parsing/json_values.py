@@ -49,8 +49,8 @@ def read_json(source: TextFile, limits: Limits) -> Parsed | Skipped:
     except (TooDeepError, RecursionError):
         return Skipped(f"is nested deeper than {limits.max_depth} levels (`max_depth`)", "json")
     except ValueError as problem:
-        told = f"It is no JSON that can be read ({str(problem)[:100]}); it was read as text."
-        return read_text(replace(source, problems=(*source.problems, told)), limits, "json")
+        problem_text = f"It is no JSON that can be read ({str(problem)[:100]}); it was read as text."
+        return read_text(replace(source, problems=(*source.problems, problem_text)), limits, "json")
     return found.parsed("json", verbatim=shown == source.text)
 
 
@@ -155,7 +155,7 @@ class _Walk:
         return self._separated(end)
 
     def _separated(self, index: int) -> int:
-        """Where the next member begins, or the closing bracket stands."""
+        """Returns the index of the next member, or of the closing bracket."""
         if not self._open:
             return index
         around = self._open[-1]
@@ -166,7 +166,7 @@ class _Walk:
         return index + around.after_comma
 
     def _end_if_small(self, index: int, start: int) -> int | None:
-        """Where a value ends that fits into a part; None if it is larger."""
+        """Returns the end of a value that fits into a part; None if it is larger."""
         room = GROUP_CHARS - (index - start)
         piece = self._text[index : index + max(room, 0)]
         try:
@@ -223,7 +223,7 @@ class _Walk:
             self._add(start, around.last, around.first_pointer)
 
     def _add(self, start: int, end: int, pointer: str) -> None:
-        # An escape never stands for the end of a line, so that lines are those of the file.
+        # An escape never is the end of a line, so that lines are those of the file.
         lines = self._lines
         place = Place(start_line=lines.line_of(start), end_line=lines.line_of(max(end - 1, start)), pointer=pointer)
         self._found.span(start, end, place)
@@ -275,7 +275,7 @@ def _measured(text: str, index: int) -> tuple[int, int]:
 
 
 def _decoded(found: re.Match[str]) -> str:
-    """The characters themselves, where JSON lets them stand."""
+    """Returns the characters themselves, where JSON permits them."""
     if found[1] is None:
         return found[0]
     text: str = json.loads(f'"{found[0]}"')
@@ -284,7 +284,7 @@ def _decoded(found: re.Match[str]) -> str:
 
 
 class Shown:
-    r"""A JSON text as readers see it: `\u00e9` is é. Knows where each character stands in the text itself.
+    r"""A JSON text as readers see it: `\u00e9` is é. Maps each character to its place in the text itself.
 
     Attributes:
         text: The text that is shown.

@@ -29,7 +29,7 @@ class Token(NamedTuple):
         kind: What it is.
         value: The text with its entities, or the tag's name in lower case.
         start: Where it begins, in characters.
-        attributes: What stands in the tag behind its name.
+        attributes: The text in the tag behind its name.
     """
 
     kind: Literal["text", "start", "end"]
@@ -81,7 +81,7 @@ def tokens_of(html: str) -> Iterator[Token]:
 
 
 def _raw(html: str, name: str, index: int) -> Generator[Token, None, int]:
-    """What some tags hold is text up to their end, whatever it looks like. Returns where to go on."""
+    """Reads raw text up to the end of its element. Returns the index at which to go on."""
     if name not in _RAW:
         return index
     found = _RAW_ENDS[name].search(html, index)
@@ -92,7 +92,7 @@ def _raw(html: str, name: str, index: int) -> Generator[Token, None, int]:
 
 
 def _tag_end(html: str, index: int) -> int:
-    """Where a tag ends; 0 if it does not. A `>` in a quoted value ends none."""
+    """Returns the end of a tag; 0 if it has none. A `>` in a quoted value ends none."""
     while part := _TAG_PART.search(html, index):
         if part[1] is None:
             return part.end()
@@ -116,13 +116,13 @@ _BLOCKS: Final = frozenset(
      "menuitem", "nav", "object", "ol", "optgroup", "option", "p", "plaintext", "pre", "rtc", "search", "section",
      "select", "summary", "table", "tbody", "text", "textarea", "tfoot", "thead", "title", "tr", "ul", "xmp"}
 )  # fmt: skip
-"""Elements that stand on lines of their own, those of SVG included."""
+"""Elements that have lines of their own, those of SVG included."""
 _APART: Final = frozenset(
     {"a", "audio", "button", "canvas", "data", "datalist", "embed", "input", "label", "meter", "output", "progress",
      "rp", "rt", "svg", "textpath", "tspan", "video", "math", "mfrac", "mi", "mn", "mo", "mover", "mroot", "ms",
      "msqrt", "mtd", "mtext", "munder"}
 )  # fmt: skip
-"""Elements that stand apart on a line: what one begins with is not the end of the word before it. Of links that is
+"""Elements that are apart on a line: what one begins with is not the end of the word before it. Of links that is
 so between two of a kind only: within a text, a link may be a part of a word."""
 _APART_AMONG_EACH_OTHER: Final = frozenset({"a", "tspan", "data"})
 _CELLS: Final = frozenset({"td", "th"})

@@ -19,7 +19,7 @@ _LEFT_OUT: Final = frozenset({"mc:Fallback", "w:moveFrom", "w:del", "w:tabs", "w
 away or deleted, tab stops (which are no tabs), settings."""
 _NOTES: Final = {"footnotes": "footnote", "endnotes": "endnote", "comments": "comment"}
 _MOST_CELLS: Final = 1000
-"""Cells of a row; Word has 63 at most. More stand in the last one."""
+"""Cells of a row; Word has 63 at most. More are put into the last one."""
 _LONGEST_SECTION: Final = 500_000
 """Characters after which a section goes on in another part."""
 _LONGEST_NOTE: Final = 10_000
@@ -35,7 +35,7 @@ class _Paragraph:
     level: int = 0
     texts: list[str] = field(default_factory=list)
     behind: list[tuple[int, str]] = field(default_factory=list)
-    """What text boxes hold that hang at it; it stands behind its own text."""
+    """The text of the text boxes anchored to it, which follows its own text."""
 
 
 @dataclass(slots=True)
@@ -93,7 +93,7 @@ def _sections(package: Package, main: str, levels: Mapping[str, int]) -> None:
 
 
 def _read_part(package: Package, kind: str, name: str) -> None:
-    """Adds what stands beside the main text, with its place."""
+    """Adds what is outside the main text, with its place."""
     found = package.found
     if kind in {"header", "footer"}:
         text = "\n".join(text for _, text in _blocks(package, name, _Blocks({}, found)))
@@ -150,7 +150,7 @@ def _heading_levels(package: Package, main: str) -> dict[str, int]:
 def _blocks(package: Package, name: str, reader: _Blocks) -> Iterator[tuple[int, str]]:
     """Paragraphs and rows of tables, each with its level as a heading or 0.
 
-    Wrappers such as content controls and custom XML are looked through: what they hold stands in its own place.
+    Wrappers such as content controls and custom XML are looked through: what they hold keeps its own place.
     """
     for mark in package.markup(name):
         reader.take(mark)
@@ -158,7 +158,7 @@ def _blocks(package: Package, name: str, reader: _Blocks) -> Iterator[tuple[int,
 
 
 class _Blocks:
-    """Takes markup and gives blocks. Paragraphs stand in cells, cells in rows, and text boxes in paragraphs."""
+    """Takes markup and gives blocks. Cells have paragraphs, rows have cells, and paragraphs have text boxes."""
 
     def __init__(self, levels: Mapping[str, int], found: Collector) -> None:
         self._ready: list[tuple[int, str]] = []
@@ -283,7 +283,7 @@ _STRINGS_TO_TEXT: Final = 4
 
 @dataclass
 class _Book:
-    """What all sheets refer to."""
+    """Holds what all sheets refer to."""
 
     package: Package
     strings: list[str] = field(default_factory=list)
@@ -539,7 +539,7 @@ def _column(reference: str, otherwise: int) -> int:
 
 
 def _number(value: str, epoch: datetime | None) -> str:
-    """A number as Excel shows it without a format, or as the date that it stands for."""
+    """A number as Excel shows it without a format, or as the date that it means."""
     try:
         number = float(value)
     except ValueError:
@@ -559,7 +559,7 @@ def _number(value: str, epoch: datetime | None) -> str:
     return repr(number)
 
 
-# Beside the cells
+# Outside the cells
 
 
 def _read_sheet_extras(package: Package, title: str, name: str) -> None:

@@ -139,7 +139,7 @@ class Markup(NamedTuple):
 
 
 class RefusedError(EnoughError):
-    """A part of the document would hurt a reader; what was read before it stands."""
+    """A part of the document would hurt a reader; what was read before it is kept."""
 
 
 @dataclass
@@ -254,7 +254,7 @@ class _Reader:
         parser.StartDoctypeDeclHandler = self._refuse
 
     def feed(self, piece: bytes) -> list[Markup]:
-        """Takes the next piece, the empty one at the end. What stands before something that is refused is given out."""
+        """Takes the next piece, the empty one at the end. What precedes something that is refused is given out."""
         self._found = []
         try:
             self._parser.Parse(piece, not piece)

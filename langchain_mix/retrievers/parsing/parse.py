@@ -1,6 +1,6 @@
 """One file read: by its content first, and never failing on it.
 
-Owns: which reader a file gets, and what becomes of failures. Refuses to know: formats (the modules beside it).
+Owns: which reader a file gets, and what becomes of failures. Refuses to know: formats (the other modules).
 """
 
 from __future__ import annotations
@@ -65,7 +65,7 @@ def parse(name: str, data: bytes, limits: Limits) -> Parsed | Skipped:
     """Reads a file. Whatever is in it, this ends and raises nothing.
 
     Args:
-        name: Its name, which counts only where the content does not tell what it is.
+        name: Its name, which counts only where the content does not show what it is.
         data: Its bytes.
         limits: How much of it is read, and for how long.
 
@@ -87,7 +87,7 @@ def parse(name: str, data: bytes, limits: Limits) -> Parsed | Skipped:
 def _kind_of(name: str, data: bytes) -> Kind | None:
     kind = binary_kind(name, data)
     expected = promised(name)
-    # The list of contents of an archive is lost if its end is; its name then tells what it was.
+    # The list of contents of an archive is lost if its end is; its name then shows what it was.
     return expected if kind == "archive" and expected in _ARCHIVES else kind
 
 
@@ -137,5 +137,5 @@ def _guarded(read: Callable[[], Parsed | Skipped], kind: Kind | None) -> Parsed 
         return read()
     except ImportError:
         return Skipped(_EXTRA, kind)
-    except Exception as problem:  # noqa: BLE001  # Parsers raise anything on broken files; it is told, not lost.
+    except Exception as problem:  # noqa: BLE001  # Parsers raise anything on broken files; it is reported, not lost.
         return Skipped(f"is damaged ({type(problem).__name__}: {str(problem)[:200]})", kind)

@@ -22,12 +22,12 @@ Kind: TypeAlias = Literal[
     "pdf", "word", "excel", "powerpoint", "opendocument", "epub", "rtf", "mail",
     "image", "audio", "video", "archive", "binary", "empty",
 ]  # fmt: skip
-"""What a file is, by its content first and its name second."""
+"""The kind of a file, by its content first and its name second."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where in a file a text is. What a format does not have is None.
+    """The place of a text in a file. What a format does not have is None.
 
     Attributes:
         start_line: The first line, counted from 1.
@@ -40,7 +40,7 @@ class Place:
         cell: The cell of a notebook, counted from 1.
         cell_type: `code`, `markdown` or `raw`.
         pointer: The place in a JSON document (RFC 6901); the empty pointer is the whole document.
-        part: The part of a document beside its main text: `header`, `footnote 2`, `comment 1`, `chart`, `notes`.
+        part: The part of a document outside its main text: `header`, `footnote 2`, `comment 1`, `chart`, `notes`.
         headings: The headings above the text, the outermost first.
     """
 
@@ -58,7 +58,7 @@ class Place:
     headings: tuple[str, ...] = ()
 
     def metadata(self) -> dict[str, Any]:
-        """What is known, as plain values for the metadata of a document."""
+        """Returns what is known, as plain values for the metadata of a document."""
         known = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "headings"}
         found = {name: value for name, value in known.items() if value is not None}
         return {**found, "headings": list(self.headings)} if self.headings else found
@@ -76,7 +76,7 @@ class Part:
         text: Its text: `parsed.text[start_index:end_index]`.
         start_index: Where it begins in the text of the file, in characters.
         place: Where it is in the file.
-        context: Text that belongs in front of it and stands elsewhere in the file: the header of a table.
+        context: Text that belongs in front of it and is elsewhere in the file: the header of a table.
     """
 
     text: str
@@ -86,7 +86,7 @@ class Part:
 
     @property
     def end_index(self) -> int:
-        """Where it ends in the text of the file, in characters."""
+        """The end in the text of the file, in characters."""
         return self.start_index + len(self.text)
 
 
@@ -137,7 +137,7 @@ MEBIBYTE: Final = 1024 * 1024
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Bounds of one run over the files of a session. What goes beyond is left out and told in the report.
+    """Bounds of one run over the files of a session. What goes beyond is left out and listed in the report.
 
     Attributes:
         max_file_bytes: Bytes of one file. A larger one is not downloaded; one that turns out larger than it was listed
@@ -152,7 +152,7 @@ class Limits:
             PDF, may have when unpacked.
         max_depth: Levels of nesting in JSON and in notebooks.
         max_seconds: Seconds that the reading of one file may take, and as many for cutting it into passages. It holds
-            within a page, a sheet and a part as well; what was read by then stands, and is reported as cut.
+            within a page, a sheet and a part as well; what was read by then is kept, and reported as cut.
     """
 
     max_file_bytes: int = 32 * MEBIBYTE
@@ -176,14 +176,14 @@ class Limits:
 
 
 _BREAK: Final = re.compile(r"\r\n|\n|\r")
-"""What editors count. Form feeds and the separators of Unicode, which `str.splitlines` counts, begin no line there."""
+"""Line ends as editors count them: without the form feeds and separators of Unicode that `str.splitlines` counts."""
 
 
 _MOST_OF_FOUR_BYTES: Final = 2**32 - 1
 
 
 class LineIndex:
-    """Where the lines of a text begin."""
+    """Finds the line of an index in a text."""
 
     def __init__(self, text: str) -> None:
         """Finds the beginnings.
@@ -196,12 +196,12 @@ class LineIndex:
         self._starts.extend(found.end() for found in _BREAK.finditer(text))
 
     def line_of(self, index: int) -> int:
-        """The number of the line, counted from 1, in which the character at an index stands."""
+        """Returns the number of the line, counted from 1, that has the character at an index."""
         return bisect_right(self._starts, index)
 
 
 def lines_of(text: str) -> Iterator[tuple[int, str]]:
-    """The lines of a text with their ends, each with the index at which it begins."""
+    """Yields the lines of a text with their ends, each with the index at which it begins."""
     start = 0
     for found in _BREAK.finditer(text):
         yield start, text[start : found.end()]
@@ -216,7 +216,7 @@ GROUP_CHARS = 1000
 _MOST_NAMED: Final = 100
 """Pieces that are named each for itself when they are left out; of more, the number is."""
 _LONGEST_NAME: Final = 200
-"""Characters of a heading, of a sheet's name or of a cell's type. Each stands at every chunk below it."""
+"""Characters of a heading, of a sheet's name or of a cell's type. Each is repeated at every chunk below it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,7 +237,7 @@ class TextFile:
 
 
 class EnoughError(Exception):
-    """A limit is reached; what was read until then stands."""
+    """A limit is reached; what was read until then is kept."""
 
 
 class FullError(EnoughError):
@@ -355,7 +355,7 @@ class Collector:
         self.check_time()
 
     def parsed(self, kind: Kind, *, verbatim: bool | None = None, language: str | None = None) -> Parsed:
-        """What was collected.
+        """Returns what was collected.
 
         Args:
             kind: What the file is.
@@ -379,7 +379,7 @@ class Collector:
 
 
 def _bounded(place: Place) -> Place:
-    """The place with names of a length that names have."""
+    """Returns the place with names cut to a sensible length."""
     if not (place.headings or place.sheet or place.cell_type):
         return place
     return replace(

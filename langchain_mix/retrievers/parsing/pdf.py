@@ -76,7 +76,7 @@ def _pages(reader: Any, found: Collector) -> None:
 
 
 def _page(page: Any, number: int, found: Collector) -> bool:
-    """Adds a page. Returns False if nothing stands on it."""
+    """Adds a page. Returns False if nothing is on it."""
     pieces: list[str] = []
     operators = 0
 

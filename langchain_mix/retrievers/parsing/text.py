@@ -89,7 +89,7 @@ EXTENSIONS: Final[Mapping[str, Kind]] = {
     **dict.fromkeys(("mp4", "mov", "avi", "mkv", "webm", "mpg", "mpeg", "wmv"), "video"),
     **dict.fromkeys(("zip", "gz", "tgz", "bz2", "xz", "7z", "rar", "tar", "zst"), "archive"),
 }  # fmt: skip
-"""What extensions promise."""
+"""The kinds that extensions promise."""
 
 LANGUAGES: Final[Mapping[str, str | None]] = {
     "py": "python", "pyi": "python", "js": "js", "mjs": "js", "cjs": "js", "jsx": "js", "ts": "ts", "tsx": "ts",
@@ -118,13 +118,13 @@ def extension_of(name: str) -> str:
 
 
 def promised(name: str) -> Kind | None:
-    """What a file's name promises; None if nothing."""
+    """Returns the kind that a file's name promises; None if none."""
     extension = extension_of(name)
     return EXTENSIONS.get(extension) or ("code" if extension in LANGUAGES else None)
 
 
 def binary_kind(name: str, data: bytes) -> Kind | None:
-    """What a file is by its signature.
+    """Returns the kind of a file by its signature.
 
     A text may begin like one: `ID3 is a decision tree`, `%PDF- is the signature of`. It is a text if it reads as one.
 
@@ -151,7 +151,7 @@ def binary_kind(name: str, data: bytes) -> Kind | None:
 
 
 def _container_kind(data: bytes) -> Kind | None:
-    """Formats whose signature does not stand at the very beginning, or is short."""
+    """Formats whose signature is not at the very beginning, or is short."""
     if data.startswith(b"RIFF"):
         return _RIFF.get(data[8:12], "binary")
     if data[4:8] == b"ftyp":
@@ -163,7 +163,7 @@ def _container_kind(data: bytes) -> Kind | None:
 
 
 def text_kind(name: str, text: str) -> Kind:
-    """What a text is.
+    """Returns the kind of a text.
 
     Args:
         name: The file's name.
@@ -187,7 +187,7 @@ def _zip_kind(data: bytes) -> Kind:
             # OpenDocument and EPUB name themselves in their first member.
             media_type = archive.open("mimetype").read(100) if "mimetype" in names else b""
     except (BadZipFile, ValueError, NotImplementedError, OSError, OverflowError, RuntimeError, EOFError, zlib.error):
-        # The list of contents stands at the end of the file, and is missing in what was cut off.
+        # The list of contents is at the end of the file, and is missing in what was cut off.
         return "archive"
     if media_type.startswith(b"application/epub"):
         return "epub"
@@ -217,7 +217,7 @@ def read_text(source: TextFile, limits: Limits, kind: Kind = "text") -> Parsed |
 
 
 def read_code(source: TextFile, limits: Limits) -> Parsed | Skipped:
-    """Reads code as one part, and tells its language."""
+    """Reads code as one part, with its language."""
     return read_text(source, limits, "code")
 
 
@@ -239,7 +239,7 @@ def _lines(lines: LineIndex, start: int, end: int, headings: tuple[str, ...] = (
 
 
 def _sections(text: str) -> Iterator[tuple[int, int, tuple[str, ...]]]:
-    """Where sections begin and end, and the headings above them, their own included."""
+    """Yields the begin and end of sections, and the headings above them, their own included."""
     above: list[tuple[int, str]] = []
     start = 0
     for index, level, title in _headings(text):
@@ -253,7 +253,7 @@ def _sections(text: str) -> Iterator[tuple[int, int, tuple[str, ...]]]:
 
 
 def _headings(text: str) -> Iterator[tuple[int, int, str]]:
-    """Index, level and title of each heading that does not stand in a block of code."""
+    """Index, level and title of each heading outside blocks of code."""
     fence = ""
     before: tuple[int, str] | None = None
     for index, line in lines_of(text):
@@ -323,7 +323,7 @@ _LONGEST_HEADER: Final = 2000
 
 
 class _Row(NamedTuple):
-    """Where a row of a table, or several rows in a group, begin and end."""
+    """The span of a row of a table, or of several rows in a group."""
 
     start: int
     end: int
@@ -359,8 +359,8 @@ def read_json_lines(source: TextFile, limits: Limits) -> Parsed | Skipped:
 
 
 def _as_text(source: TextFile, limits: Limits, kind: Kind, problem: str) -> Parsed | Skipped:
-    told = TextFile(source.name, source.text, source.encoding, (*source.problems, problem))
-    return read_text(told, limits, kind)
+    noted = TextFile(source.name, source.text, source.encoding, (*source.problems, problem))
+    return read_text(noted, limits, kind)
 
 
 def _collect(found: Collector, rows: Iterable[_Row], *, header: bool) -> None:

@@ -88,7 +88,7 @@ def read_apart(kind: Kind, data: bytes, limits: Limits) -> Parsed | Skipped:
 
 
 class _StoppedError(Exception):
-    """The worker has ended before it said a word about the file."""
+    """The worker ended before it answered anything about the file."""
 
 
 class _Worker:
@@ -101,7 +101,7 @@ class _Worker:
             OSError: It cannot be started, or is none.
         """
         path = os.pathsep.join(entry or str(Path.cwd()) for entry in sys.path)
-        self._process = subprocess.Popen(  # noqa: S603  # This interpreter, and a program that stands above.
+        self._process = subprocess.Popen(  # noqa: S603  # This interpreter, and a program of this module.
             [sys.executable, "-P", "-c", _PROGRAM],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -128,7 +128,7 @@ class _Worker:
         self._lines.put(b"")
 
     def _next(self, seconds: float) -> dict[str, Any] | None:
-        """The next thing it says; None if it has ended.
+        """Returns its next message; None if it has ended.
 
         Raises:
             TimeoutError: It says nothing for so long.
@@ -170,10 +170,10 @@ class _Worker:
         return outcome
 
     def _send(self, kind: Kind, data: bytes, limits: Limits) -> None:
-        told = {"kind": kind, "size": len(data), "limits": asdict(limits)}
+        request = {"kind": kind, "size": len(data), "limits": asdict(limits)}
         assert self._process.stdin is not None  # noqa: S101  # For type checkers.
         try:
-            self._process.stdin.write(json.dumps(told).encode() + b"\n")
+            self._process.stdin.write(json.dumps(request).encode() + b"\n")
             self._process.stdin.write(data)
             self._process.stdin.flush()
         except OSError as problem:
@@ -210,7 +210,7 @@ class _Worker:
     def let_go(self) -> None:
         """Gives up a forked process's share of a worker, which goes on reading for the process it belongs to."""
         forking.let_go((self._process.stdin, self._process.stdout))
-        self._process.returncode = 0  # It is no child of this process, which need not ask for its end.
+        self._process.returncode = 0  # It is no child of this process, which need not wait for its end.
 
 
 def _collected(said: Mapping[str, Any], found: Collector) -> bool:
@@ -349,8 +349,8 @@ def _do(job: dict[str, Any], data: bytes, out: IO[bytes]) -> None:
     _say(out, **end)
 
 
-def _say(out: IO[bytes], **told: Any) -> None:
-    out.write(json.dumps(told).encode() + b"\n")
+def _say(out: IO[bytes], **message: Any) -> None:
+    out.write(json.dumps(message).encode() + b"\n")
     out.flush()
 
 

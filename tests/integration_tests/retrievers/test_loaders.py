@@ -67,7 +67,7 @@ HOW = pytest.mark.parametrize("how", ["sync", "async"])
 
 
 @HOW
-async def test_every_file_is_loaded_or_told(server, session, how):
+async def test_every_file_is_loaded_or_reported(server, session, how):
     loader = MixFileLoader(session, server_url=server.url)
     assert isinstance(loader, BaseLoader)
     documents = await loaded(loader, how)
@@ -119,7 +119,7 @@ async def test_a_file_that_cannot_be_read_may_end_the_run(server, session, how):
 
 
 @HOW
-async def test_images_are_documents_when_asked_for(server, session, how):
+async def test_images_are_documents_on_request(server, session, how):
     loader = MixFileLoader(session, server_url=server.url, images=True, include="*.png")
     (document,) = await loaded(loader, how)
     assert document.page_content == "Image: dot.png"
@@ -173,7 +173,7 @@ async def test_checkpoints_and_hostile_names_are_no_documents(server, session, t
 
 
 @HOW
-async def test_limits_leave_files_out_and_tell(server, session, how):
+async def test_limits_leave_files_out_and_report(server, session, how):
     url = server.url
     server.forget_requests()
     loader = MixFileLoader(session, server_url=url, limits=Limits(max_file_bytes=30), include="*.*d*")
@@ -209,7 +209,7 @@ async def test_a_server_that_refuses_one_file_costs_one_file(server, session, ho
 
 
 @HOW
-async def test_a_file_that_is_gone_is_told(server, session, how):
+async def test_a_file_that_is_gone_is_reported(server, session, how):
     with Mix(server_url=server.url) as mix:
         files = mix.perform(list_remote(session, mix.server_url))
         mix.files.delete_session_file(id=session, filename="guide.md")

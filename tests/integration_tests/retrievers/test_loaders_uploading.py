@@ -56,7 +56,7 @@ def posts(server):
 
 
 @HOW
-async def test_a_folder_is_uploaded_and_names_are_told(server, session, folder, how):
+async def test_a_folder_is_uploaded_and_names_are_reported(server, session, folder, how):
     report = await uploaded(how, folder, session_id=session, server_url=server.url)
     assert [path.name for path in report.stored] == [f"file {n}.md" for n in (0, 2, 4, 1, 3, 5)]
     assert set(report.stored.values()) == {f"file_{n}.md" for n in range(6)}
@@ -70,14 +70,14 @@ async def test_a_folder_is_uploaded_and_names_are_told(server, session, folder, 
 
 
 @HOW
-async def test_a_name_that_is_kept_is_not_told_as_changed(server, session, tmp_path, how):
+async def test_a_name_that_is_kept_is_not_reported_as_changed(server, session, tmp_path, how):
     (tmp_path / "plain.md").write_text("x")
     report = await uploaded(how, tmp_path / "plain.md", session_id=session, server_url=server.url)
     assert (list(report.stored.values()), report.renamed) == (["plain.md"], {})
 
 
 @HOW
-async def test_files_on_the_server_are_replaced_only_when_asked_for(server, session, tmp_path, how):
+async def test_files_on_the_server_are_replaced_only_on_request(server, session, tmp_path, how):
     (tmp_path / "a b.md").write_text("new and longer")
     with Mix(server_url=server.url) as mix:
         mix.files.upload_session_file(id=session, file=b"old", file_name="a_b.md")
@@ -100,7 +100,7 @@ async def test_nothing_is_sent_if_two_files_would_become_one(server, session, fo
 
 
 @HOW
-async def test_a_failure_tells_what_was_stored(server, session, folder, how):
+async def test_a_failure_reports_what_was_stored(server, session, folder, how):
     options = {"session_id": session, "overwrite": True, "parallel_uploads": 1}
     with Mix(server_url=server.url) as mix:
         done = []
@@ -132,7 +132,7 @@ async def test_a_lost_answer_is_not_taken_for_a_success(server, session, folder,
 
 
 @HOW
-async def test_a_file_that_vanishes_meanwhile_is_told(server, session, folder, how):
+async def test_a_file_that_vanishes_meanwhile_is_reported(server, session, folder, how):
     gone = folder / "part0" / "file 2.md"
 
     def remove(step):

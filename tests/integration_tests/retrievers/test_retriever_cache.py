@@ -59,7 +59,7 @@ def test_seconds_hold_across_processes(scene, tmp_path):
 @pytest.mark.parametrize(
     "options", [{"chunk_size": 500}, {"images": True}, {"chunk_overlap": 10}, {"stemming": "german"}]
 )
-def test_what_was_read_in_another_way_is_read_anew(scene, tmp_path, options):
+def test_what_was_read_in_another_way_is_read_again(scene, tmp_path, options):
     server, mix, session_id = scene
     MixRetriever(mix=mix, session_id=session_id, cache_dir=tmp_path).invoke("heron")
     before = len(server.requests)
@@ -99,7 +99,7 @@ def test_files_that_went_are_not_kept(scene, tmp_path):
     assert b"heron.txt" not in path.read_bytes() or retriever.report.read == ["rest.txt"]
 
 
-def test_a_damaged_cache_is_built_anew_with_a_note(scene, tmp_path):
+def test_a_damaged_cache_is_built_again_with_a_note(scene, tmp_path):
     server, mix, session_id = scene
     (found,) = MixRetriever(mix=mix, session_id=session_id, cache_dir=tmp_path).invoke("heron")
     (path,) = tmp_path.glob("*.sqlite")

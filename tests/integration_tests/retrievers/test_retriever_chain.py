@@ -98,7 +98,7 @@ def build(retriever, model):
     return graph.compile()
 
 
-def test_a_graph_cites_spans_that_stand_in_the_file(scene):
+def test_a_graph_cites_spans_that_are_in_the_file(scene):
     _, session_id, retriever, model = scene
     state = build(retriever, model).invoke({"question": "How long do refunds take?"})
     (citation,) = state["citations"]

@@ -79,7 +79,7 @@ def names(documents):
     return [d.metadata["file_name"] for d in documents]
 
 
-def test_documents_tell_where_they_stand(scene, ask):
+def test_documents_have_their_place(scene, ask):
     scene.put("long.txt", "\n".join(f"Line {n} speaks of nothing." for n in range(200)) + "\nHere be dragons.\n")
     (found,) = ask(scene.retriever(chunk_size=120, chunk_overlap=0), "dragons")
     whole = scene.mix.files.get_session_file(id=scene.session_id, filename="long.txt").content.decode()
@@ -128,7 +128,7 @@ def test_only_what_is_answered_is_verified(scene, ask):
     assert told == ["LIST", "refunds.md"]
 
 
-def test_listing_alone_is_trusted_if_asked_for(scene, ask):
+def test_listing_alone_is_trusted_on_request(scene, ask):
     retriever = scene.retriever(verify="listing")
     ask(retriever, "refunds")
     with scene.counted() as told:
@@ -186,7 +186,7 @@ def test_many_files_overwritten_in_place_are_all_noticed(scene, ask):
 
 
 @pytest.mark.parametrize("verify", ["checksum", 0, 0.0])
-def test_every_file_is_looked_at_again_if_asked_for(scene, ask, verify):
+def test_every_file_is_looked_at_again_on_request(scene, ask, verify):
     retriever = scene.retriever(verify=verify)
     ask(retriever, "refunds")
     size = len("# Shipping\n\nParcels leave the warehouse on Monday.")
@@ -272,7 +272,7 @@ def test_uploads_of_other_sessions_are_found_as_the_server_shows_them(scene, ask
     assert names(ask(scene.retriever(), "hedgehog")) == ["shared.txt"]
 
 
-def test_files_that_cannot_be_read_are_told(scene, ask):
+def test_files_that_cannot_be_read_are_reported(scene, ask):
     scene.put("broken.pdf", b"%PDF-1.7 broken")
     scene.put("noise.bin", bytes(range(256)) * 4)
     retriever = scene.retriever()
@@ -285,7 +285,7 @@ def test_files_that_cannot_be_read_are_told(scene, ask):
     assert told == ["LIST"]
 
 
-def test_files_that_cannot_be_read_end_the_call_if_asked_for(scene, ask):
+def test_files_that_cannot_be_read_end_the_call_on_request(scene, ask):
     scene.put("broken.pdf", b"%PDF-1.7 broken")
     retriever = scene.retriever(on_problem="raise")
     for _ in range(2):
@@ -296,7 +296,7 @@ def test_files_that_cannot_be_read_end_the_call_if_asked_for(scene, ask):
     assert told == ["LIST"]
 
 
-def test_limits_are_kept_and_told(scene, ask):
+def test_limits_are_kept_and_reported(scene, ask):
     scene.put("big.txt", "refunds " * 1000)
     retriever = scene.retriever(limits=Limits(max_file_bytes=1000))
     with scene.counted() as told:
@@ -324,7 +324,7 @@ def test_the_size_of_passages_counts(scene, ask):
     assert len(overlapping) > 1
 
 
-def test_images_are_documents_if_asked_for(scene, ask):
+def test_images_are_documents_on_request(scene, ask):
     scene.put("sunset_beach.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\1\0\0\0\1\x08\2\0\0\0\x90wS\xde")
     assert ask(scene.retriever(), "sunset") == []
     (found,) = ask(scene.retriever(images=True), "beach")

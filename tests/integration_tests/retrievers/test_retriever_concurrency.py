@@ -81,7 +81,7 @@ def test_queries_stay_right_while_files_change(scene):
     assert texts == {"The bridge is gone."}
 
 
-def test_who_asks_after_an_upload_sees_it_whoever_refreshes(scene):
+def test_a_query_after_an_upload_sees_it_with_any_refresh(scene):
     """A refresh that began before the upload does not count for who comes after it."""
     _, mix, session_id = scene
     retriever = MixRetriever(mix=mix, session_id=session_id)

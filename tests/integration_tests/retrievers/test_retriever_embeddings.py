@@ -135,7 +135,7 @@ def test_vectors_of_another_model_are_not_taken(scene, ask, tmp_path, other):
     assert other["embeddings"].batches
 
 
-def test_a_model_without_a_name_is_asked_anew(scene, ask, tmp_path):
+def test_a_model_without_a_name_is_called_again(scene, ask, tmp_path):
     ask(scene.retriever(embeddings=Themes(""), cache_dir=tmp_path), "hound")
     again = Themes("")
     ask(scene.retriever(embeddings=again, cache_dir=tmp_path), "hound")
@@ -155,7 +155,7 @@ def test_a_failure_of_the_model_is_loud(scene, ask):
     assert len(downloads) == 1  # What had been read is not read again; only the answer is verified.
 
 
-def test_a_failure_of_the_model_is_lived_with_if_asked_for(scene, ask, caplog):
+def test_a_failure_of_the_model_is_lived_with_on_request(scene, ask, caplog):
     model = Themes()
     model.failure = TimeoutError("the model is away")
     retriever = scene.retriever(embeddings=model, on_embedding_error="words")
@@ -186,7 +186,7 @@ def test_filters_hold_for_meaning_too(scene, ask):
     assert names(ask(retriever, "hound", exclude="a.txt")) != ["a.txt"]
 
 
-def test_what_changed_in_place_is_embedded_anew(scene, ask):
+def test_what_changed_in_place_is_embedded_again(scene, ask):
     retriever = scene.retriever(embeddings=Themes(), k=1)
     assert names(ask(retriever, "hound")) == ["a.txt"]
     scene.put("a.txt", "Our table barks.")
@@ -238,7 +238,7 @@ def test_new_texts_of_another_form_of_a_model_are_not_mixed_with_old_ones(scene,
     assert sum(map(len, other.batches)) > 1
 
 
-def test_a_model_that_gives_queries_another_size_is_told_each_time_and_asked_for_no_text_again(scene, ask):
+def test_a_model_that_gives_queries_another_size_is_reported_each_time_and_embeds_no_text_again(scene, ask):
     class Uneven(Themes):
         def embed_query(self, text):
             return super().embed_query(text)[:2]

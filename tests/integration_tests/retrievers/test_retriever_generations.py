@@ -67,7 +67,7 @@ def test_a_life_of_files(scene, ask):
     assert retriever.report.read == ["rest.md"]
 
 
-def test_a_time_of_change_is_told_where_the_server_tells_it(scene, ask):
+def test_a_time_of_change_is_reported_where_the_server_sends_it(scene, ask):
     _, mix, session_id = scene
     put(mix, session_id, "otter.md", OTTER)
     (found,) = ask(MixRetriever(mix=mix, session_id=session_id), "otter")

@@ -134,7 +134,7 @@ def test_odd_names_are_read_and_hostile_ones_refused(found_in):
     assert {path.count("/") for path in asked} == {4, 5}  # The listing, and one segment for each file.
 
 
-def test_what_changes_between_listing_and_download_is_read_as_it_is_or_told(found_in):
+def test_what_changes_between_listing_and_download_is_read_as_it_is_or_reported(found_in):
     files = {"grown.txt": (3, b"the otter has grown"), "gone.txt": (9, None), "huge.txt": (9, b"otter " * 1000)}
     with lying(files, "http://127.0.0.1:1") as (url, _):
         names, report = found_in(url, limits=Limits(max_file_bytes=1000))

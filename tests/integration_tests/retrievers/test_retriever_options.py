@@ -56,7 +56,7 @@ async def closing(retriever, work):
         await retriever.client.aclose()
 
 
-def test_four_documents_unless_told_otherwise(server, session_id, opened):
+def test_four_documents_by_default(server, session_id, opened):
     retriever = opened(server_url=server.url, session_id=session_id)
     assert len(retriever.invoke("harbour")) == 4
     assert len(retriever.invoke("harbour", k=1)) == 1
@@ -125,7 +125,7 @@ def test_secrets_are_not_shown_and_are_sent(server, session_id, opened):
     assert server.requests[-1].headers["authorization"] == "Bearer hidden"
 
 
-def test_the_environment_stands_in(server, session_id, opened, monkeypatch):
+def test_the_environment_has_the_defaults(server, session_id, opened, monkeypatch):
     monkeypatch.setenv("MIX_SERVER_URL", server.url)
     monkeypatch.setenv("MIX_API_KEY", "hidden")
     retriever = opened(session_id=session_id)
@@ -185,7 +185,7 @@ class AsyncTold(AsyncCallbackHandler):
         self.events.append(("error", type(error).__name__, run_id))
 
 
-def test_callbacks_are_told_once(server, session_id, opened):
+def test_callbacks_are_reported_once(server, session_id, opened):
     retriever, told, run_id = opened(server_url=server.url, session_id=session_id), Told(), uuid4()
     retriever.invoke("harbour", {"callbacks": [told]}, k=2, run_id=run_id)
     assert told.events == [("start", "harbour", run_id), ("end", 2, run_id)]
@@ -194,7 +194,7 @@ def test_callbacks_are_told_once(server, session_id, opened):
     assert async_told.events == [("start", "harbour", run_id), ("end", 4, run_id)]
 
 
-def test_callbacks_are_told_of_failures(server, session_id, opened):
+def test_callbacks_are_reported_of_failures(server, session_id, opened):
     retriever, told = opened(server_url=server.url, session_id=session_id, max_retries=0), Told()
     with pytest.raises(MixInputError):
         retriever.invoke("harbour", {"callbacks": [told]}, k=0)

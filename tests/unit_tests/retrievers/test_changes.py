@@ -42,11 +42,11 @@ def test_new_files_are_fetched_and_missing_ones_go():
     assert compare([known("a"), known("b")], [listed("b"), listed("c")]) == (["b"], ["c"], [], ["a"])
 
 
-def test_what_could_not_be_had_is_asked_for_again():
+def test_what_could_not_be_had_is_requested_again():
     assert compare([known("a", checksum="", skipped="failed")], [listed("a")]) == ([], ["a"], [], [])
 
 
-def test_what_cannot_be_parsed_is_not_asked_for_again():
+def test_what_cannot_be_parsed_is_not_requested_again():
     assert compare([known("a", skipped="is encrypted")], [listed("a")]) == (["a"], [], [], [])
 
 

@@ -57,14 +57,14 @@ def test_lines_and_indices_are_those_of_the_file():
 
 
 @pytest.mark.parametrize("size", [40, 100, 1000])
-def test_chunks_are_no_larger_than_asked_for(size):
+def test_chunks_are_no_larger_than_requested(size):
     found = parsed("a.md", "# Head\n" + "words and more words. " * 300 + "\n## Next\n" + "x" * 5000)
     chunks = checked(found, Splitting(chunk_size=size, chunk_overlap=size // 5))
     assert max(len(piece.text) for piece in chunks) <= size
     assert max(len(piece.text) for piece in chunks) > size // 2
 
 
-def test_overlap_is_there_when_asked_for():
+def test_overlap_is_there_on_request():
     found = parsed("a.txt", " ".join(f"word{number}" for number in range(200)))
     plain = checked(found, Splitting(chunk_size=100, chunk_overlap=0))
     overlapping = checked(found, Splitting(chunk_size=100, chunk_overlap=40))
@@ -136,7 +136,7 @@ TEXTS = st.text(st.sampled_from("ab .\n\r\t#|,;\"'{}[]:0é。 –"), max_size=30
     overlap=st.integers(0, 4),
 )
 @settings(max_examples=400)
-def test_every_chunk_stands_at_its_span(name, text, size, overlap):
+def test_every_chunk_is_at_its_span(name, text, size, overlap):
     found = parse(name, text.encode("utf-8", "replace"), LIMITS)
     if not isinstance(found, Parsed):
         return

@@ -40,7 +40,7 @@ def test_numbers_become_citations_of_their_sentence(answer, expected):
     assert cited(answer) == expected
 
 
-def test_a_citation_tells_the_file_and_the_place_in_it():
+def test_a_citation_names_the_file_and_the_place_in_it():
     (citation,) = cite("Late [2].", PASSAGES).content_blocks[0]["annotations"]
     assert {**citation, "id": ""} == {
         "type": "citation",
@@ -59,7 +59,7 @@ def test_documents_without_ranks_are_counted_from_one():
     assert cited("See [2].", documents) == [("See [2]", "2")]
 
 
-def test_numbers_of_no_passage_are_told():
+def test_numbers_of_no_passage_are_reported():
     message = cite("So [7], [1, 8] and [7].", PASSAGES)
     assert message.response_metadata["unknown_citations"] == [7, 8]
     assert "unknown_citations" not in cite("So [1].", PASSAGES).response_metadata

@@ -110,7 +110,7 @@ def test_vectors_come_back_for_their_model_alone(kept):
 
 
 @pytest.mark.parametrize("damage", ["noise", "cut", "empty", "text"])
-def test_a_damaged_file_is_built_anew_and_told(kept, damage):
+def test_a_damaged_file_is_built_again_and_reported(kept, damage):
     kept.save_files(files().values(), [])
     whole = kept.path.read_bytes()
     broken = {
@@ -178,7 +178,7 @@ def test_a_directory_that_cannot_be_made_is_refused(tmp_path):
         DiskCache(tmp_path / "file" / "below", "key")
 
 
-def test_a_file_that_cannot_be_opened_is_told(kept):
+def test_a_file_that_cannot_be_opened_is_reported(kept):
     kept.path.mkdir()
     assert kept.load_files() == {}
     kept.save_files(files().values(), [])

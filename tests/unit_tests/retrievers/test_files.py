@@ -158,7 +158,7 @@ def test_seconds_may_be_fractions_and_nothing_else_may():
         Limits(max_file_bytes=0.5)
 
 
-def test_a_problem_is_told_or_raised():
+def test_a_problem_is_reported_or_raised():
     report = FileReport(read=["a"])
     report.skip("b.bin", "is no text", "binary")
     assert "b.bin: is no text." in str(report)

@@ -19,7 +19,7 @@ def test_places_are_added_up():
     assert merged[0].score == pytest.approx(0.5 / 62 + 0.25 / 61)
 
 
-def test_a_text_that_stands_twice_in_a_list_counts_once():
+def test_a_text_that_occurs_twice_in_a_list_counts_once():
     assert fused([(hits(1, 1, 1, 2), 1.0)], 10) == fused([(hits(1, 2), 1.0)], 10)
 
 
@@ -29,7 +29,7 @@ def test_weights_decide():
     assert [h.position for h in fused([(hits(1), 0.0), (hits(2), 0.9)], 10)] == [2]
 
 
-def test_equal_ones_stand_in_their_order():
+def test_equal_ones_keep_their_order():
     assert [h.position for h in fused([(hits(7, 3), 0.5), (hits(3, 7), 0.5)], 1)] == [3]
 
 

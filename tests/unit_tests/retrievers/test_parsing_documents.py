@@ -167,7 +167,7 @@ def test_content_decides_and_not_the_name(name, other):
 
 
 @pytest.mark.parametrize("name", ["a.pdf", "a.docx", "a.png", "a.zip"])
-def test_text_under_a_wrong_name_is_read_and_told(name):
+def test_text_under_a_wrong_name_is_read_and_reported(name):
     found = read(name, b"only text")
     assert found.kind == "text"
     assert "its content is text" in found.problems[0]
@@ -193,7 +193,7 @@ def test_media_and_archives_are_skipped_with_their_kind(data, kind):
     assert skipped("a.txt", data).kind == kind
 
 
-def test_old_office_is_told():
+def test_old_office_is_reported():
     assert "old Office" in skipped("a.doc", OLD_OFFICE).reason
 
 
@@ -215,12 +215,12 @@ def test_a_zip_that_has_lost_its_end_is_a_damaged_document(name):
     assert skipped(name, MADE[name][:-200]).reason.startswith("is damaged")
 
 
-def test_an_encrypted_pdf_is_told_and_one_without_a_password_is_read():
+def test_an_encrypted_pdf_is_reported_and_one_without_a_password_is_read():
     assert skipped("a.pdf", pdf("secret", password="word")).reason == "is encrypted"
     assert read("a.pdf", pdf("open", password="")).text == "open"
 
 
-def test_encrypted_office_files_are_told():
+def test_encrypted_office_files_are_reported():
     assert skipped("a.docx", OLD_OFFICE + "EncryptedPackage".encode("utf-16-le")).reason == "is encrypted"
     data = bytearray(MADE["a.docx"])
     data[data.index(b"PK\x01\x02") + 8] |= 1
@@ -228,7 +228,7 @@ def test_encrypted_office_files_are_told():
 
 
 @pytest.mark.parametrize("name", MAKERS)
-def test_a_document_without_text_is_told(name):
+def test_a_document_without_text_is_reported(name):
     empty = {
         "a.pdf": lambda: pdf(b""),
         "a.docx": lambda: saved(docx.Document()),
@@ -254,7 +254,7 @@ def test_a_broken_page_does_not_cost_the_others(monkeypatch):
     assert "Page 2" in found.problems[0]
 
 
-def test_a_missing_parser_is_told_with_the_line_that_installs_it(monkeypatch):
+def test_a_missing_parser_is_reported_with_the_line_that_installs_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "pypdf", None)
     assert 'pip install "langchain-mix[files]"' in skipped("a.pdf", MADE["a.pdf"]).reason
 
@@ -487,7 +487,7 @@ def test_word_in_its_strict_form_is_read():
     assert read("a.docx", repacked(MADE["a.docx"], {"word/document.xml": strict})).text == "strict words"
 
 
-def test_parts_of_word_beside_the_main_text_have_their_place():
+def test_parts_of_word_outside_the_main_text_have_their_place():
     document = docx.Document()
     document.add_paragraph("main")
     document.sections[0].header.paragraphs[0].text = "Confidential Falcon"
@@ -654,7 +654,7 @@ def test_markup_of_no_sensible_depth_is_reported(depth):
 
 
 @pytest.mark.parametrize("filler", ["", " " * 200_000])
-def test_markup_that_breaks_off_keeps_what_stands_before(filler):
+def test_markup_that_breaks_off_keeps_what_comes_before(filler):
     found = read("a.docx", word_with(par("kept") + filler + "<w:p><w:r></w:p>"))
     assert found.text == "kept"
     assert found.partial[0].startswith("It is damaged (mismatched tag")

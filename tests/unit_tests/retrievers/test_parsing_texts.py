@@ -64,7 +64,7 @@ def test_unicode_is_decoded_with_and_without_a_mark(encoding, told):
         ("euc_kr", "동해 물과 백두산이 마르고 닳도록 하느님이 보우하사 우리나라 만세.\n" * 20),
     ],
 )
-def test_legacy_encodings_are_guessed_and_told(encoding, text):
+def test_legacy_encodings_are_guessed_and_reported(encoding, text):
     found = read("a.txt", text.encode(encoding))
     assert found.text == text
     assert found.encoding is not None
@@ -87,7 +87,7 @@ def test_utf_16_without_a_mark_is_read_in_every_script(encoding, text):
     assert read("a.txt", text.encode(encoding)).text == text
 
 
-def test_what_cannot_be_decoded_is_shown_and_told():
+def test_what_cannot_be_decoded_is_shown_and_reported():
     found = read("a.txt", b"\xef\xbb\xbfgood \xff\xfe bad")
     assert "\ufffd" in found.text
     assert "could not be decoded" in found.problems[0]
@@ -106,7 +106,7 @@ def test_binary_is_never_decoded(data):
 
 
 @pytest.mark.parametrize("data", [b"", b"  \n\t ", b"\x00" * 1000])
-def test_empty_files_are_told(data):
+def test_empty_files_are_reported(data):
     assert skipped("a.md", data) == Skipped("is empty", "empty")
 
 
@@ -128,7 +128,7 @@ def test_plain_text_is_one_part_with_its_lines():
 @pytest.mark.parametrize(
     ("name", "language"), [("a.py", "python"), ("b.tsx", "ts"), ("c.rs", "rust"), ("d.sh", None), ("E.PY", "python")]
 )
-def test_code_tells_its_language(name, language):
+def test_code_sends_its_language(name, language):
     found = read(name, "x = 1\n")
     assert (found.kind, found.language) == ("code", language)
 
@@ -172,13 +172,13 @@ def test_a_line_without_end_is_data():
     read("a.txt", "x" * 100 + "\n" + "y" * 100, Limits(max_line_chars=101))
 
 
-def test_text_is_cut_and_told():
+def test_text_is_cut_and_reported():
     found = read("a.txt", "abc def ghi", Limits(max_text_chars=7))
     assert found.text == "abc def"
     assert "max_text_chars" in found.problems[0]
 
 
-def test_parts_are_cut_and_told():
+def test_parts_are_cut_and_reported():
     found = read("a.md", "# a\nx\n# b\ny\n# c\nz\n", Limits(max_parts=2))
     assert [part.place.headings for part in found.parts] == [("a",), ("b",)]
     assert "max_parts" in found.problems[0]
@@ -219,7 +219,7 @@ def test_delimiters_are_found(name, text):
     assert read(name, text).parts[0].place.end_row == text.count("\n")
 
 
-def test_a_field_without_end_is_told():
+def test_a_field_without_end_is_reported():
     found = read("a.csv", 'a,b\n1,"' + "x" * 200_000)
     assert "no table" in found.problems[0]
     assert found.parts[0].start_index == 0
@@ -277,7 +277,7 @@ def test_keys_of_any_length_make_no_endless_pointers():
         ("a.html", "<html><h1>" + "heading " * 20_000 + "</h1><p>Words below it.</p>"),
     ],
 )
-def test_headings_of_any_length_stand_shortened_above_what_is_below(name, text):
+def test_headings_of_any_length_are_shortened_above_what_is_below(name, text):
     found = read(name, text)
     assert [len(heading) for part in found.parts for heading in part.place.headings] == [200]
     assert "heading " * 15_000 in found.text
@@ -293,7 +293,7 @@ def test_json_nested_too_deep_is_skipped():
 
 
 @pytest.mark.parametrize("text", ['{"a": 1,}', "[1, 2", "9" * 5000, '{"a" 1}', '"' + '\\"' * 20_000])
-def test_broken_json_is_read_as_text_and_told(text):
+def test_broken_json_is_read_as_text_and_reported(text):
     found = read("a.json", text)
     assert found.text == text
     assert "no JSON" in found.problems[0]
@@ -467,7 +467,7 @@ def test_outputs_without_text_are_reported():
     assert found.partial == ("Pictures and widgets have no text and were left out: outputs of cells 2.",)
 
 
-def test_a_broken_notebook_is_read_as_text_and_told():
+def test_a_broken_notebook_is_read_as_text_and_reported():
     assert "no JSON" in read("a.ipynb", '{"cells": [').problems[0]
 
 
@@ -584,7 +584,7 @@ def test_chunks_of_records_cut_no_escape_and_lose_nothing(values, size, data):
     assert not "".join(character for at, character in enumerate(text) if at not in covered).strip()
 
 
-def test_a_shown_text_knows_where_its_characters_stand():
+def test_a_shown_text_knows_the_places_of_its_characters():
     source = r"a\u00e9\\u0041\ud83d\ude00b"
     seen = Shown(source)
     assert seen.text == "aé\\\\u0041😀b"

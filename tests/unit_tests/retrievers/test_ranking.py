@@ -71,12 +71,12 @@ def test_a_mask_takes_away_and_changes_nothing_else(texts, query, flags):
     assert index.rank(query, 1, mask) == kept[:1]
 
 
-def test_equal_texts_stand_in_their_order():
+def test_equal_texts_keep_their_order():
     texts = [["x"], ["a", "b"], ["y"], ["a", "b"], ["a", "b"]]
     assert [h.position for h in LexicalIndex(texts).rank(["a"], 2)] == [1, 3]
 
 
-def test_many_equal_texts_stand_in_their_order():
+def test_many_equal_texts_keep_their_order():
     hits = LexicalIndex([["a", "b"] if n % 3 else ["a"] for n in range(900)]).rank(["a"], 900)
     assert [h.position for h in hits] == [*range(0, 900, 3), *(n for n in range(900) if n % 3)]
 

@@ -142,7 +142,7 @@ def test_what_another_has_found_to_be_changed_is_not_taken_for_looked_at(index):
     assert "Download" in kinds
 
 
-def test_cutting_ends_in_time_and_is_told(monkeypatch):
+def test_cutting_ends_in_time_and_is_reported(monkeypatch):
     clock = iter(range(1000))
     monkeypatch.setattr(indexing.time, "monotonic", lambda: float(next(clock)))
     limits = Limits(max_seconds=3.0)

@@ -89,7 +89,7 @@ def test_no_letters_no_terms():
     assert terms_of("") == terms_of(" \n\t…—*** ::: ,;") == []
 
 
-def test_terms_are_counted_as_often_as_they_stand():
+def test_terms_are_counted_as_often_as_they_occur():
     assert terms_of("red blue red").count("red") == 2
 
 

@@ -22,7 +22,7 @@ def test_who_comes_second_gets_the_first_one():
     assert flight.take()[1]
 
 
-def test_numbers_tell_what_began_when():
+def test_numbers_show_what_began_first():
     flight = SingleFlight()
     assert flight.arrive() == 0
     first, _ = flight.take()

@@ -110,7 +110,7 @@ def test_names_are_foreseen_as_a_server_makes_them(api, name):
     assert stored_name(name, CAPABILITIES[api]) in stored_names(name, UNKNOWN)
 
 
-def test_what_is_there_is_not_replaced_unasked(tree):
+def test_what_is_there_is_not_replaced_without_request(tree):
     plan = plan_upload(tree, UNKNOWN)
     refuse_existing(plan, {"other.md"})
     with pytest.raises(MixInputError, match=r"'a.md', 'd.md'"):
@@ -144,7 +144,7 @@ def test_a_bar_is_drawn_where_somebody_looks(monkeypatch, capsys, caplog):
     assert not caplog.records
 
 
-def test_the_log_is_told_elsewhere(monkeypatch, capsys, caplog):
+def test_the_log_is_reported_elsewhere(monkeypatch, capsys, caplog):
     caplog.set_level(logging.INFO)
     shown(True, monkeypatch, terminal=False)
     assert capsys.readouterr().err == ""
@@ -153,7 +153,7 @@ def test_the_log_is_told_elsewhere(monkeypatch, capsys, caplog):
 
 
 @pytest.mark.parametrize("drawn", [True, False])
-def test_a_notebook_without_widgets_is_told_in_the_log(drawn, monkeypatch, caplog):
+def test_a_notebook_without_widgets_is_reported_in_the_log(drawn, monkeypatch, caplog):
     caplog.set_level(logging.INFO)
     monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
     monkeypatch.setitem(sys.modules, "ipywidgets", widgets() if drawn else None)
@@ -174,7 +174,7 @@ def test_nothing_is_shown_if_nothing_is_wanted(monkeypatch, capsys, caplog):
     assert (capsys.readouterr().err, caplog.records) == ("", [])
 
 
-def test_the_log_stands_in_where_rich_is_not_installed(monkeypatch, caplog):
+def test_the_log_is_used_where_rich_is_not_installed(monkeypatch, caplog):
     caplog.set_level(logging.INFO)
     monkeypatch.setattr("langchain_mix.retrievers.uploads._bar", lambda: None)
     shown(True, monkeypatch, terminal=True)
