@@ -123,14 +123,14 @@ class Refresh:
     Attributes:
         number: Refreshes are counted in the order in which they begin.
         loop: The event loop it runs on; None in a thread without one.
-        done: Set when it has ended.
+        done: Set when it has ended; None as long as nobody waits for it.
         complete: Whether it ended well.
         error: Why it failed; None if it was abandoned, as a cancelled one is.
     """
 
     number: int
     loop: asyncio.AbstractEventLoop | None
-    done: Future[None] = field(default_factory=Future)
+    done: Future[None] | None = None
     complete: bool = False
     error: Exception | None = None
 
@@ -176,6 +176,7 @@ class SingleFlight:
             loop = None
         with self._lock:
             if self._running is not None and not alone:
+                self._running.done = self._running.done or Future()
                 return self._running, False
             self._begun += 1
             refresh = Refresh(self._begun, loop)
@@ -195,7 +196,9 @@ class SingleFlight:
             refresh.error = error if isinstance(error, Exception) else None
             if self._running is refresh:
                 self._running = None
-        refresh.done.set_result(None)
+            done = refresh.done
+        if done is not None:
+            done.set_result(None)
 
 
 _QUICK_CHUNKS: Final = 20_000
@@ -305,7 +308,7 @@ class SessionIndex:
             refresh, own = self._flight.take(alone=alone)
             if own:
                 return (yield from self._refresh_as_leader(refresh))
-            alone = not (yield Wait(refresh.done, refresh.loop))
+            alone = refresh.done is None or not (yield Wait(refresh.done, refresh.loop))
             if refresh.number <= arrived or alone:
                 continue
             if refresh.error is not None:
