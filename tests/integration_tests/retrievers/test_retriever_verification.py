@@ -12,8 +12,10 @@ import pytest
 
 from langchain_mix import MixEmulator, MixRetriever
 from langchain_mix.client import Mix
+from langchain_mix.emulator import Faults
+from langchain_mix.emulator.faults import HttpError
 from langchain_mix.protocol.call import Reply
-from langchain_mix.retrievers import Limits
+from langchain_mix.retrievers import Limits, Selection
 from langchain_mix.retrievers.downloads import version_of
 
 LONG_AGO = 1_640_995_200.0
@@ -164,6 +166,33 @@ def test_files_of_an_answer_are_verified_side_by_side(scene, ask, monkeypatch, p
     assert len(ask(retriever, "apple")) == 4
     assert gate.most == together
     assert threading.active_count() <= before + 1  # The executor of the event loop may have begun meanwhile.
+
+
+def test_a_file_that_was_refused_once_is_back_in_the_next_answer(ask):
+    """Though the listing has not changed."""
+    with MixEmulator("0.8", faults=Faults()) as server, Mix(server_url=server.url) as mix:
+        scene = Scene(server, mix)
+        scene.put("refunds.md", REFUNDS)
+        retriever = scene.retriever()
+        for _ in range(2):
+            assert ask(retriever, "refunds") == [REFUNDS]
+        server.faults.add(HttpError("GET .*/files/refunds.md", status=404, count=1))
+        assert ask(retriever, "refunds") == []
+        assert ask(retriever, "refunds") == [REFUNDS]
+
+
+@pytest.mark.parametrize("kind", ["predicate", "names"])
+def test_a_selection_that_changes_counts_though_the_listing_has_not(scene, ask, kind):
+    meant = {"refunds.md"}
+    chosen = {
+        "predicate": Selection(predicate=lambda file: file.name in meant),
+        "names": Selection(uploaded_by_me=meant),
+    }
+    retriever = scene.retriever(selection=chosen[kind])
+    for _ in range(2):
+        assert ask(retriever, "refunds") == [REFUNDS]
+    meant.clear()
+    assert ask(retriever, "refunds") == []
 
 
 class Gate:
