@@ -1,4 +1,4 @@
-"""What it costs to read files that are made to grow: peak memory beside the text, and time.
+"""The cost of reading files that are made to grow: peak memory relative to the text, and time.
 
 Each file is read by a process of its own, whose peak is that of nothing else. Memory is what the operating system counts
 (`VmHWM`), beyond what the process and its worker have when they begin to read.

@@ -1,4 +1,4 @@
-"""What retrieval costs: ranking beside LangChain's BM25Retriever and bare bm25s, and bringing an index up to date.
+"""The cost of retrieval: ranking compared with LangChain's BM25Retriever and bare bm25s, and bringing an index up to date.
 
 Owns: the corpus of the measurement, its contenders, and the count of requests. Refuses to know: how good a ranking is.
 """
@@ -61,20 +61,20 @@ def _ranking(size: int, often: int) -> list[Figure]:
         builders["BM25Retriever"] = theirs
     searches = {name: build() for name, build in builders.items()}
     built = by_turns({name: _building(build) for name, build in builders.items()}, max(1, often // 3))
-    asked = by_turns({name: _searching(search, queries) for name, search in searches.items()}, often)
+    queried = by_turns({name: _searching(search, queries) for name, search in searches.items()}, often)
     what = f"{size:,} chunks"
-    other = asked.get("BM25Retriever")
+    other = queried.get("BM25Retriever")
     missing = "langchain-community and rank_bm25 are not installed" if other is None else ""
     return [
-        Figure(f"query at {what}", asked["ours"].cpu * 1e3, "ms", most=1.5),
+        Figure(f"query at {what}", queried["ours"].cpu * 1e3, "ms", most=1.5),
         Figure(
             f"query at {what}, as many times faster than BM25Retriever",
-            None if other is None else other.cpu / asked["ours"].cpu,
+            None if other is None else other.cpu / queried["ours"].cpu,
             "x",
             least=5 if size >= 10_000 else None,
             note=missing or f"which takes {0 if other is None else other.cpu * 1e3:.3g} ms",
         ),
-        Figure(f"query at {what}, bare bm25s", asked["bm25s"].cpu * 1e3, "ms", note="split at spaces, nothing else"),
+        Figure(f"query at {what}, bare bm25s", queried["bm25s"].cpu * 1e3, "ms", note="split at spaces, nothing else"),
         Figure(f"build of {what}, terms included", built["ours"].cpu * 1e3, "ms"),
         Figure(f"build of {what}, bare bm25s", built["bm25s"].cpu * 1e3, "ms"),
         Figure(
@@ -153,13 +153,13 @@ def _refresh(often: int) -> list[Figure]:
             with Stopwatch() as watch:
                 retriever.refresh()
             taken.append(watch.cost.cpu)
-        asked = [r.path.rsplit("/", 1)[1] for r in list(server.requests)[before:]]
-    listings = asked.count("files")
+        requested = [r.path.rsplit("/", 1)[1] for r in list(server.requests)[before:]]
+    listings = requested.count("files")
     return [
         Figure(f"first refresh at {_FILES:,} files", first.cost.cpu * 1e3, "ms", note="server in the same process"),
         Figure(f"unchanged refresh at {_FILES:,} files", statistics.median(taken) * 1e3, "ms", note="the same"),
         Figure(f"unchanged refresh at {_FILES:,} files, listings", listings / often, "", most=1),
-        Figure(f"unchanged refresh at {_FILES:,} files, other requests", len(asked) - listings, "", most=0),
+        Figure(f"unchanged refresh at {_FILES:,} files, other requests", len(requested) - listings, "", most=0),
     ]
 
 
@@ -227,7 +227,7 @@ def _files_of(documents: list[Document]) -> list[str]:
 
 
 def _query_costs(contenders: dict[str, Callable[[int], Any]], often: int) -> dict[str, float]:
-    """Returns the median time of each in milliseconds, on the wall; each query is asked of all of them in turn."""
+    """Returns the median time of each in milliseconds, on the wall; each query goes to all of them in turn."""
     taken: dict[str, list[float]] = {name: [] for name in contenders}
     for number in range(often * _QUERIES):
         for name, work in contenders.items():

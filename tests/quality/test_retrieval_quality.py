@@ -1,4 +1,4 @@
-"""How good the default ranking is, beside LangChain's BM25Retriever on the same chunks."""
+"""The quality of the default ranking, compared with LangChain's BM25Retriever on the same chunks."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ def test_without_a_directory_nothing_is_written(scene, tmp_path, monkeypatch):
 
 
 def test_a_process_that_is_killed_while_it_writes_harms_nothing(scene, tmp_path):
-    """What it had kept is whole; what it had not is read anew."""
+    """What it had kept is whole; what it had not is read again."""
     server, mix, session_id = scene
     for number in range(60):
         text = f"heron {number} " + "waits by the water. " * 200

@@ -18,7 +18,7 @@ assert len(REFUNDS) == len(SAME_SIZE)
 
 
 class Scene:
-    """A server, a session, and what was asked of it."""
+    """A server, a session, and the requests to it."""
 
     def __init__(self, server, mix):
         self.server, self.mix = server, mix

@@ -163,7 +163,7 @@ def test_one_retriever_serves_several_event_loops(scene):
 
 
 async def test_reading_does_not_hold_up_the_loop(scene):
-    """A file that takes long to read is read beside the loop."""
+    """A file that takes long to read is read in a thread."""
     _, mix, session_id = scene
     text = "\n".join(f"row {n} of a long ledger, with amounts {n * 7} and {n * 13}" for n in range(40_000))
     await mix.files.upload_session_file_async(id=session_id, file=text.encode(), file_name="ledger.txt")

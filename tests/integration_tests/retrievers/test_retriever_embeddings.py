@@ -1,4 +1,4 @@
-"""Ranking by meaning beside ranking by words."""
+"""Ranking by meaning in addition to ranking by words."""
 
 from __future__ import annotations
 

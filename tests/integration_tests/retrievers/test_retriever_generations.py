@@ -58,7 +58,7 @@ def test_a_life_of_files(scene, ask):
     retriever.refresh()
     assert [r.path.rsplit("/", 1)[1] for r in list(server.requests)[before:]] == ["files"]
 
-    put(mix, session_id, "night walk.v2.md", BADGER)  # As many bytes, and most servers tell no time.
+    put(mix, session_id, "night walk.v2.md", BADGER)  # As many bytes, and most servers send no time.
     assert ask(retriever, "otter") == []
     assert names(ask(retriever, "badger")) == [stored]
 

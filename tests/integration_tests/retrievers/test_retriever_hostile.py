@@ -1,4 +1,4 @@
-"""Servers that lie, and files that are broken: told, skipped, and the rest is found."""
+"""Servers that lie, and files that are broken: reported, skipped, and the rest is found."""
 
 from __future__ import annotations
 
@@ -203,7 +203,7 @@ def test_a_thousand_files_and_broken_ones_of_every_format():
             (store / f"good{number:04}.txt").write_text(f"otter number{number} swims")
         for name, data in broken.items():
             (store / name).write_bytes(data)
-        # What is mislabelled but whole is found, and it is told what it was taken for.
+        # What is mislabelled but whole is found, and what it was taken for is reported.
         (store / "mislabelled.pdf").write_text("this otter is no PDF")
         with (store / "huge.txt").open("wb") as huge:
             huge.truncate(40 * 1024 * 1024)

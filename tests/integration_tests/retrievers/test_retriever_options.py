@@ -281,7 +281,7 @@ def test_queries_of_any_length_are_answered(server, session_id, opened, query):
 
 
 def test_the_forms_of_a_word_are_one_with_stemming(server, session_id, opened):
-    """The passage is the file's own text, and its place is where it stands."""
+    """The passage is the file's own text, and its place is where it is in the file."""
     text = "Zuerst etwas anderes.\n\nDie alten Häuser am Fluss wurden trockengelegt.\n"
     with Mix(server_url=server.url) as mix:
         mix.files.upload_session_file(id=session_id, file=text.encode(), file_name="fluss.txt")

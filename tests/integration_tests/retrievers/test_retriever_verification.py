@@ -24,7 +24,7 @@ SAME_SIZE = "Refunds are paid within one week."
 
 
 class Scene:
-    """A session whose own directory has files in the place of uploads: the server tells when those changed."""
+    """A session whose own directory has files in the place of uploads: the server sends when those changed."""
 
     def __init__(self, server, mix):
         self.server, self.mix = server, mix
@@ -89,7 +89,7 @@ def test_an_answer_without_a_body_verifies_a_file(scene, ask):
 
 
 def test_uploads_are_verified_by_their_bytes(scene, ask):
-    """The server does not tell when they changed."""
+    """The server does not send when they changed."""
     retriever = scene.retriever()
     ask(retriever, "refunds")
     with scene.counted() as told:

@@ -1,4 +1,4 @@
-"""Chunks are exactly what stands at their span."""
+"""Chunks are exactly the text of their span."""
 
 from __future__ import annotations
 

@@ -413,7 +413,7 @@ def test_no_changed_byte_is_too_much(name, data):
     assert isinstance(parse(name, bytes(changed), LIMITS), Parsed | Skipped)
 
 
-# What stands beside the main text, and what is left out
+# Text outside the main text, and what is left out
 
 
 W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'

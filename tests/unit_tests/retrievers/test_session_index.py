@@ -121,7 +121,7 @@ def test_files_that_change_unseen_again_and_again_are_all_looked_at(index):
 
 
 def test_what_another_has_found_to_be_changed_is_not_taken_for_looked_at(index):
-    """Two ask for a file that was overwritten before either came; who verifies second must not answer what was."""
+    """Two queries find a file that was overwritten before both; the second to verify it must not return the old text."""
     filled = index.search("hello", 1)
     finish(filled, next(filled), listing("a.txt"))
     slow = index.search("hello", 1)

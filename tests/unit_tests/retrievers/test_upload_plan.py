@@ -131,7 +131,7 @@ def test_progress_counts_all_files():
 def shown(progress, monkeypatch, *, terminal):
     monkeypatch.setattr("langchain_mix.retrievers.uploads._somebody_looks", lambda: terminal)
     with Display(progress) as display:
-        tracker = Tracker({Path("a"): 10, Path("b"): 5}, display.tell)
+        tracker = Tracker({Path("a"): 10, Path("b"): 5}, display.show)
         for path in (Path("a"), Path("b")):
             tracker.sent(path, 1)
             tracker.done(path)
@@ -158,7 +158,7 @@ def test_a_notebook_without_widgets_is_reported_in_the_log(drawn, monkeypatch, c
     monkeypatch.setitem(sys.modules, "ipykernel", ModuleType("ipykernel"))
     monkeypatch.setitem(sys.modules, "ipywidgets", widgets() if drawn else None)
     with Display(progress=True) as display:
-        Tracker({Path("a"): 10}, display.tell).done(Path("a"))
+        Tracker({Path("a"): 10}, display.show).done(Path("a"))
     assert bool(caplog.records) is not drawn
 
 
