@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
-from langchain_mix.retrievers.ranking import MOST_TERMS, LexicalIndex, best
+from langchain_mix.errors import MixConfigurationError
+from langchain_mix.retrievers.ranking import MOST_TERMS, Hit, LexicalIndex, VectorIndex, best, fused, vector_of
 
 WORDS = st.lists(st.lists(st.sampled_from("abcdef"), max_size=8), max_size=12)
 
@@ -116,3 +118,72 @@ def test_many_threads_find_the_same():
 
 def test_best_leaves_out_what_is_no_number():
     assert [h.position for h in best(np.array([0.5, np.nan, 0.0, -1.0, 2.0]), 9)] == [4, 0]
+
+
+@given(arrays(np.float64, 4, elements=st.floats(allow_nan=False, allow_infinity=False)))
+def test_vectors_have_length_one_whatever_their_numbers(numbers):
+    length = float(np.linalg.norm(vector_of(numbers)))
+    assert length == 0 if not numbers.any() else length == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("numbers", [[], [float("nan")], [1.0, float("inf")], [[1.0]]])
+def test_what_is_no_vector_is_refused(numbers):
+    with pytest.raises(MixConfigurationError):
+        vector_of(numbers)
+
+
+def test_vectors_of_different_sizes_are_refused():
+    with pytest.raises(MixConfigurationError, match="different sizes"):
+        VectorIndex([vector_of([1.0]), vector_of([1.0, 2.0])])
+
+
+def test_a_query_of_another_size_is_refused():
+    with pytest.raises(MixConfigurationError, match="same model"):
+        VectorIndex([vector_of([1.0, 2.0])]).rank(vector_of([1.0]), 4)
+
+
+def test_the_most_alike_come_first_and_the_unlike_not_at_all():
+    index = VectorIndex([vector_of(v) for v in ([1.0, 0.0], [0.0, 1.0], [1.0, 1.0], [-1.0, 0.0], [0.0, 0.0])])
+    found = index.rank(vector_of([2.0, 0.1]), 9)
+    assert [h.position for h in found] == [0, 2, 1]
+    assert found[0].score == pytest.approx(0.99875, abs=1e-4)
+    mask = np.array([False, True, True, True, True])
+    assert [h.position for h in index.rank(vector_of([1.0, 0.0]), 1, mask)] == [2]
+
+
+def test_no_vectors_give_no_hits():
+    assert VectorIndex([]).rank(vector_of([1.0]), 4) == []
+    assert VectorIndex([vector_of([1.0])]).rank(vector_of([1.0]), 0) == []
+
+
+def hits(*positions):
+    return [Hit(position, 1.0) for position in positions]
+
+
+def test_places_are_added_up():
+    merged = fused([(hits(1, 2), 0.5), (hits(2, 3), 0.25)], 10)
+    assert [h.position for h in merged] == [2, 1, 3]
+    assert merged[0].score == pytest.approx(0.5 / 62 + 0.25 / 61)
+
+
+def test_a_text_that_occurs_twice_in_a_list_counts_once():
+    assert fused([(hits(1, 1, 1, 2), 1.0)], 10) == fused([(hits(1, 2), 1.0)], 10)
+
+
+def test_weights_decide():
+    assert [h.position for h in fused([(hits(1), 0.9), (hits(2), 0.1)], 10)] == [1, 2]
+    assert [h.position for h in fused([(hits(1), 0.1), (hits(2), 0.9)], 10)] == [2, 1]
+    assert [h.position for h in fused([(hits(1), 0.0), (hits(2), 0.9)], 10)] == [2]
+
+
+def test_equal_ones_keep_their_order():
+    assert [h.position for h in fused([(hits(7, 3), 0.5), (hits(3, 7), 0.5)], 1)] == [3]
+
+
+@given(st.lists(st.tuples(st.lists(st.integers(0, 9), max_size=9), st.floats(0, 1)), max_size=3), st.integers(0, 12))
+def test_the_first_k_of_fused_rankings_are_the_first_of_all(lists, k):
+    rankings = [(hits(*positions), weight) for positions, weight in lists]
+    every = fused(rankings, 1000)
+    assert fused(rankings, k) == every[:k]
+    assert len({h.position for h in every}) == len(every)
+    assert [h.score for h in every] == sorted((h.score for h in every), reverse=True)

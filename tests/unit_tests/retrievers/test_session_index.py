@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from concurrent.futures import Future
 from functools import partial
 
@@ -14,9 +15,9 @@ from langchain_mix.protocol.procedure import run, run_async
 from langchain_mix.retrievers import indexing
 from langchain_mix.retrievers.downloads import Received
 from langchain_mix.retrievers.files import RemoteFile, Selection
-from langchain_mix.retrievers.indexing import Reading, Splitting
+from langchain_mix.retrievers.indexing import IndexedFile, Reading, Splitting
 from langchain_mix.retrievers.parsing.parsed import Limits
-from langchain_mix.retrievers.session_index import Plan, SessionIndex
+from langchain_mix.retrievers.session_index import Plan, SessionIndex, SingleFlight, changes_of
 from langchain_mix.retrievers.steps import Download, Wait, Work, perform, perform_async
 
 
@@ -166,3 +167,131 @@ def test_nobody_waits_for_a_loop_that_has_stopped():
 
 def waiting(loop):
     return (yield Wait(Future(), loop))
+
+
+def known_file(name, size=10, *, modified=None, checksum="c", checked_at=1000.0, skipped=""):
+    return IndexedFile(
+        name=name, listed_size=size, modified=modified, checksum=checksum, checked_at=checked_at, skipped=skipped
+    )
+
+
+def listed_file(name, size=10, modified=None, refused=""):
+    return RemoteFile(name, size, modified, "", refused)
+
+
+def compare(before, after, *, limits=None, verify="answers", now=1010.0):
+    changes = changes_of({f.name: f for f in before}, after, limits or Limits(), verify, now)
+    return sorted(changes.kept), [f.name for f in changes.fetch], sorted(changes.skipped), changes.gone
+
+
+def test_what_looks_the_same_is_kept():
+    assert compare([known_file("a")], [listed_file("a")]) == (["a"], [], [], [])
+
+
+@pytest.mark.parametrize("after", [listed_file("a", 11), listed_file("a", 10, 5.0), listed_file("a", 0)])
+def test_what_looks_different_is_fetched(after):
+    assert compare([known_file("a")], [after]) == ([], ["a"], [], [])
+
+
+def test_a_time_that_went_back_is_a_change():
+    assert compare([known_file("a", modified=7.0)], [listed_file("a", modified=6.0)]) == ([], ["a"], [], [])
+
+
+def test_new_files_are_fetched_and_missing_ones_go():
+    assert compare([known_file("a"), known_file("b")], [listed_file("b"), listed_file("c")]) == (
+        ["b"],
+        ["c"],
+        [],
+        ["a"],
+    )
+
+
+def test_what_could_not_be_had_is_requested_again():
+    assert compare([known_file("a", checksum="", skipped="failed")], [listed_file("a")]) == ([], ["a"], [], [])
+
+
+def test_what_cannot_be_parsed_is_not_requested_again():
+    assert compare([known_file("a", skipped="is encrypted")], [listed_file("a")]) == (["a"], [], [], [])
+
+
+@pytest.mark.parametrize(
+    ("verify", "fetched"),
+    [("answers", []), ("listing", []), ("checksum", ["a"]), (0, ["a"]), (9.0, ["a"]), (10.0, ["a"]), (11.0, [])],
+)
+def test_when_a_file_is_looked_at_again(verify, fetched):
+    assert compare([known_file("a")], [listed_file("a")], verify=verify)[1] == fetched
+
+
+def test_a_look_in_the_future_proves_nothing():
+    assert compare([known_file("a", checked_at=2000.0)], [listed_file("a")], verify=60.0)[1] == ["a"]
+
+
+def test_limits_hold_for_all_files_not_for_those_that_are_fetched():
+    files = [listed_file("a", 40), listed_file("b", 40), listed_file("c", 40)]
+    limits = Limits(max_total_bytes=100)
+    assert compare([], files, limits=limits) == ([], ["a", "b"], ["c"], [])
+    assert compare([known_file("a", 40), known_file("b", 40)], files, limits=limits) == (["a", "b"], [], ["c"], [])
+    assert compare([], files, limits=Limits(max_files=2)) == ([], ["a", "b"], ["c"], [])
+    assert compare([known_file("a", 40)], files, limits=Limits(max_file_bytes=39))[2] == ["a", "b", "c"]
+
+
+def test_a_refused_name_is_not_fetched():
+    assert compare([], [listed_file("../a", refused="its name leads out")]) == ([], [], ["../a"], [])
+
+
+def test_who_comes_second_gets_the_first_one():
+    flight = SingleFlight()
+    first, own = flight.take()
+    again, not_own = flight.take()
+    assert own
+    assert not not_own
+    assert again is first
+    flight.end(first)
+    assert first.done.done()
+    assert first.complete
+    assert flight.take()[1]
+
+
+def test_numbers_show_what_began_first():
+    flight = SingleFlight()
+    assert flight.arrive() == 0
+    first, _ = flight.take()
+    assert first.number > 0
+    assert flight.arrive() == first.number
+
+
+def test_who_cannot_wait_goes_alone_and_is_not_waited_for():
+    flight = SingleFlight()
+    first, _ = flight.take()
+    alone, own = flight.take(alone=True)
+    assert own
+    assert flight.take()[0] is first
+    flight.end(alone)
+    assert flight.take()[0] is first
+    flight.end(first)
+
+
+@pytest.mark.parametrize(("error", "told"), [(ValueError("x"), True), (KeyboardInterrupt(), False)])
+def test_a_failure_is_shared_and_an_end_in_the_middle_is_not(error, told):
+    flight = SingleFlight()
+    first, _ = flight.take()
+    flight.end(first, error)
+    assert not first.complete
+    assert (first.error is error) is told
+
+
+def test_only_one_of_many_threads_leads():
+    flight, leaders, barrier = SingleFlight(), [], threading.Barrier(8)
+
+    def go():
+        barrier.wait()
+        refresh, own = flight.take()
+        if own:
+            leaders.append(refresh)
+
+    threads = [threading.Thread(target=go) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(leaders) == 1
