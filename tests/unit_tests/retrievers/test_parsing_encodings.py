@@ -226,4 +226,4 @@ def test_the_guess_looks_at_the_lines_that_are_not_ascii():
     found = decode(text.encode("cp1252"))
     assert found is not None
     assert found.text == text
-    assert "not told by the file" in found.problem
+    assert "does not declare its encoding" in found.problem

@@ -68,7 +68,7 @@ def test_legacy_encodings_are_guessed_and_reported(encoding, text):
     found = read("a.txt", text.encode(encoding))
     assert found.text == text
     assert found.encoding is not None
-    assert "not told by the file" in found.problems[0]
+    assert "does not declare its encoding" in found.problems[0]
 
 
 @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
