@@ -30,7 +30,7 @@ class MixAgent(CompiledStateGraph[Any, Any, Any, Any]):
 
     It is a node of any graph, a member of a supervisor or a swarm, a `CompiledSubAgent` of deepagents, and a graph of
     `langgraph.json`. Each thread has one session at the server: where the graph or its parent has a checkpointer, the
-    answers in `messages` say where the conversation stands, also in another process and after a branch; without one,
+    answers in `messages` have its position, also in another process and after a branch; without one,
     this process remembers the session of each `thread_id`.
 
     With `permissions="interrupt"`, requests of the agent's tools interrupt the outermost graph, which needs a

@@ -43,12 +43,12 @@ def agent_tool(model: ChatMix, name: str, description: str | None) -> BaseTool:
     from langgraph.prebuilt import InjectedState  # noqa: PLC0415  # LangGraph is loaded when it is first used.
 
     def run(request: str, config: RunnableConfig, state: Any = None) -> tuple[str, dict[str, Any]]:
-        messages = [*_earlier(state, name), asked := HumanMessage(request)]
-        return _told(asked, model.invoke(messages, config, **thread_options(config, name, messages)))
+        messages = [*_earlier(state, name), question := HumanMessage(request)]
+        return _result_of(question, model.invoke(messages, config, **thread_options(config, name, messages)))
 
     async def arun(request: str, config: RunnableConfig, state: Any = None) -> tuple[str, dict[str, Any]]:
-        messages = [*_earlier(state, name), asked := HumanMessage(request)]
-        return _told(asked, await model.ainvoke(messages, config, **thread_options(config, name, messages)))
+        messages = [*_earlier(state, name), question := HumanMessage(request)]
+        return _result_of(question, await model.ainvoke(messages, config, **thread_options(config, name, messages)))
 
     validator: Any = model_validator(mode="before")(_named)
     arguments: type[BaseModel] = create_model(
@@ -74,7 +74,7 @@ def thread_options(config: RunnableConfig, name: str, messages: Sequence[BaseMes
     Args:
         config: The configuration of the call.
         name: The agent's name: several of them may be in one thread.
-        messages: What the call is given. Where they have an answer, they say where the conversation stands.
+        messages: What the call is given. Where they have an answer, they have its position.
 
     Returns:
         Arguments of the call; none where a checkpointer keeps the conversation, and none inside of a subgraph, whose
@@ -111,6 +111,6 @@ def _earlier(state: Any, name: str) -> list[BaseMessage]:
     return kept
 
 
-def _told(asked: HumanMessage, reply: AIMessage) -> tuple[str, dict[str, Any]]:
+def _result_of(question: HumanMessage, reply: AIMessage) -> tuple[str, dict[str, Any]]:
     text = reply.text or "The agent ended without an answer in words."
-    return text, {_ARTIFACT: messages_to_dict([asked, reply])}
+    return text, {_ARTIFACT: messages_to_dict([question, reply])}

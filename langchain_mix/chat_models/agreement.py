@@ -1,4 +1,4 @@
-"""Whether a session's stored rows say what a conversation says.
+"""Compares a session's stored rows with what a conversation says.
 
 Owns: the comparison that decides whether a pointer may be followed. A pointer travels in a message's metadata, which
 anybody may have written who can hand messages to the application; its digest is a plain hash of the messages that came

@@ -1,4 +1,4 @@
-"""How a conversation goes on in a Mix session.
+"""Decides how a conversation goes on in a Mix session.
 
 Owns: the plans that there are, which session already holds what of a conversation, and the decision where the rest
 goes: appended, to a fork, after a rewind, or replayed to a new session. Pure functions of messages and row ids.
@@ -18,11 +18,11 @@ from langchain_mix.errors import MixHistoryDiverged, MixInputError
 from langchain_mix.pointer import Pointer, read_pointer
 
 OnDivergence = Literal["fork", "rewind", "replay", "error"]
-"""What to do when no session stands where the conversation does."""
+"""The reaction when no session is at the position of the conversation."""
 
 Reason = Literal["moved", "gone", "edited", "foreign"]
-"""Why a turn cannot simply be appended: the session went on or lost the row, the history was changed or came from
-elsewhere."""
+"""The reason why a turn cannot simply be appended: the session went on or lost the row, the history was changed or came
+from elsewhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ class Base:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sending:
-    """What all plans have.
+    """The base of all plans.
 
     Attributes:
         messages: What the session does not hold and is sent, oldest first, without system messages.
@@ -56,8 +56,8 @@ class Append(Sending):
     """Send to the session as it is.
 
     Attributes:
-        pointer: Where the conversation stands in the session. In a pinned session that holds none of its messages, only
-            server and session are set.
+        pointer: The position of the conversation in the session. In a pinned session that holds none of its messages,
+            only server and session are set.
         after: The session's last row (tool rows aside) when this was planned; empty for a session without rows.
     """
 
@@ -72,7 +72,7 @@ class Fork(Sending):
     A copy has the rows, but no prompt, no callbacks and no files of its source (Mix 0.5 to 0.7).
 
     Attributes:
-        pointer: Where the conversation stands in the source.
+        pointer: The position of the conversation in the source.
         message_index: How many rows to copy.
         reason: Why.
     """
@@ -87,7 +87,7 @@ class Rewind(Sending):
     """Delete all rows of the session after `pointer.message_id` and send to it.
 
     Attributes:
-        pointer: Where the conversation stands in the session.
+        pointer: The position of the conversation in the session.
         reason: Why.
     """
 
@@ -123,11 +123,11 @@ class NeedRows:
 
 
 Plan = Append | Fork | Rewind | Replay | New
-"""How the conversation goes on."""
+"""A decision how the conversation goes on."""
 
 
 class Row(Protocol):
-    """A row of a session, as listings and turns tell of it."""
+    """A row of a session, as listings and turns report it."""
 
     @property
     def id(self) -> str:
@@ -143,7 +143,7 @@ class Row(Protocol):
 def find_base(messages: Sequence[BaseMessage], server: str) -> Base | None:
     """Finds the newest answer of this server up to which nothing was changed since it was given.
 
-    A pointer whose digest does not match stands in an edited, trimmed or summarised history and proves nothing; an
+    A pointer whose digest does not match is in an edited, trimmed or summarised history and proves nothing; an
     older one may.
 
     Args:
@@ -164,7 +164,7 @@ def find_base(messages: Sequence[BaseMessage], server: str) -> Base | None:
 
 
 def head_of(rows: Sequence[Row]) -> str:
-    """The id of the row after which a new message would stand, tool rows aside; empty if there are no rows."""
+    """The id of the row after which a new message would be placed, tool rows aside; empty if there are no rows."""
     return next((row.id for row in reversed(rows) if row.role != "tool"), "")
 
 
@@ -189,7 +189,7 @@ def align(
     A pinned session is the memory: it is always used, and may hold more than the messages do. It gets everything after
     the base; if the base is not in it, everything after the newest message that points into it; if none does, only the
     messages after the last answer, or the whole conversation if the session is empty. `"fork"` and `"replay"` mean
-    nothing there; `"error"` refuses every case in which the session is not known to stand where the conversation does.
+    nothing there; `"error"` refuses every case in which the session is not known to be at its position.
 
     Args:
         messages: The conversation, oldest first.
@@ -250,7 +250,7 @@ def _leave(
     rest: tuple[BaseMessage, ...],
     spoken: tuple[BaseMessage, ...],
 ) -> Fork | Rewind | Replay:
-    """Plans for a session whose head is not where the conversation stands, or which holds another conversation."""
+    """Plans for a session whose head is not the conversation's, or which holds another conversation."""
     if way == "error":
         _diverged(reason)
     if way == "replay" or reason != "moved":
@@ -300,7 +300,7 @@ class _Pinned:
         return self._append(head, rest, base.pointer)
 
     def _unproven(self, head: str) -> tuple[tuple[BaseMessage, ...], Pointer]:
-        """What to send to a session that no digest shows to hold a beginning of the conversation."""
+        """Returns what to send to a session that no digest shows to hold a beginning of the conversation."""
         everything = _after(self.messages, -1)
         nowhere = Pointer(server=self.server, session_id=self.session_id)
         newest = max((i for i, m in enumerate(self.messages) if self._points_here(m)), default=-1)
@@ -349,7 +349,7 @@ def setup_known(plan: Plan) -> str:
 
 
 def verify(plan: Plan, rows: Sequence[Row], user_message_id: str) -> str | None:
-    """Checks after the turn that the message came to stand where the plan assumed.
+    """Checks after the turn that the message is where the plan assumed.
 
     Args:
         plan: The plan that was carried out.
@@ -357,7 +357,7 @@ def verify(plan: Plan, rows: Sequence[Row], user_message_id: str) -> str | None:
         user_message_id: The row of the message that was sent.
 
     Returns:
-        None if it does; else what stands in between. The answer is then one to another history than the given one.
+        None if it does; else what is in between. The answer is then one to another history than the given one.
     """
     place = next((i for i, row in enumerate(rows) if row.id == user_message_id), None)
     if place is None:

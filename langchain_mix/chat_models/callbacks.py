@@ -1,4 +1,4 @@
-"""What callbacks and graphs are notified of beside the reply: runs of the server's tools, and custom events.
+"""Notifies callbacks and graphs of what happens beside the reply: runs of the server's tools, and custom events.
 
 Owns: which runs start and end when and inside of what (`RunPlan`, pure), that every started run ends (`ToolRuns`), the
 names and data of custom events, and who gets them: callbacks as `on_custom_event`, and in a LangGraph graph the stream
@@ -7,7 +7,7 @@ Refuses to know: what a reply shows of tools (`content_blocks.py`), and how perm
 
 A run ends with the tool's result, as a `ToolMessage`. Mix 0.8 reports results when the turn is over, so that a run that
 has succeeded stays open until then; one that has failed ends at once. Before 0.8 no result is reported: the server's
-words about the run stand in, marked by `additional_kwargs={"mix_result": "progress"}`.
+words about the run are used instead, marked by `additional_kwargs={"mix_result": "progress"}`.
 """
 
 from __future__ import annotations
@@ -126,13 +126,13 @@ class _Call:
     def result(self) -> ToolMessage:
         """Returns what the tool gave, as one of LangChain's tools would."""
         artifact = {"progress": self.progress} if self.progress else None
-        told: dict[str, Any] = {} if self.output is not None else {"mix_result": "progress"}
+        extra: dict[str, Any] = {} if self.output is not None else {"mix_result": "progress"}
         return ToolMessage(
             content=(self.progress or "") if self.output is None else self.output,
             name=self.name or None,
             tool_call_id=self.id,
             artifact=artifact,
-            additional_kwargs=told,
+            additional_kwargs=extra,
             status="error" if self.is_error else "success",
         )
 
@@ -143,14 +143,14 @@ class _Subagent:
     text: list[str] = field(default_factory=list)
     error: str = ""
 
-    def tell(self, piece: TextDelta) -> None:
+    def add_text(self, piece: TextDelta) -> None:
         if piece.message_id != self.message_id:
             self.message_id, self.text = piece.message_id, []
         self.text.append(piece.text)
 
 
 class RunPlan:
-    """Decides what starts and ends. What a step says is taken as done when the next one is asked for."""
+    """Decides what starts and ends. What a step says is taken as done when the next one is requested."""
 
     def __init__(self, *, results_follow: bool = False) -> None:
         """Starts with no run.
@@ -163,7 +163,7 @@ class RunPlan:
         self._subagents: dict[str, _Subagent] = {}
 
     def handle(self, update: Update) -> Steps:
-        """What starts and ends by an update."""
+        """Yields what starts and ends by an update."""
         if isinstance(update, SubagentUpdate):
             yield from self._inside(update)
         elif isinstance(update, _ToolUpdate):
@@ -191,7 +191,7 @@ class RunPlan:
             subagent = self._subagents[task.id] = _Subagent()
         match update.update:
             case TextDelta() as piece:
-                subagent.tell(piece)
+                subagent.add_text(piece)
             case Progress(kind="subagent_error", detail=detail):
                 subagent.error = str(detail.get("error", ""))
             case SubagentUpdate() as deeper:
@@ -270,7 +270,7 @@ def _arguments(text: str) -> dict[str, Any]:
 
 
 class _Runs:
-    """What sync and async share: the plan, and the runs that are open."""
+    """Holds what sync and async share: the plan, and the runs that are open."""
 
     def __init__(self, manager: CallbackManager | AsyncCallbackManager | None, *, results_follow: bool) -> None:
         self._manager = manager
@@ -294,16 +294,16 @@ class _Runs:
 
 
 class ToolRuns(_Runs):
-    """Tells callbacks of the tools of one turn. A context manager that closes all runs."""
+    """Notifies callbacks of the tools of one turn. A context manager that closes all runs."""
 
     def __init__(
         self, run_manager: CallbackManagerForLLMRun | None = None, *, enabled: bool = True, results_follow: bool = False
     ) -> None:
-        """Finds whom to tell, once: the run's handlers, else those of the run around it, else nobody.
+        """Finds the listeners, once: the run's handlers, else those of the run around it, else none.
 
         Args:
             run_manager: The model's run, where the caller of the producer gives it.
-            enabled: False to tell nobody.
+            enabled: False to notify nobody.
             results_follow: Whether the server may report the tools' results when the turn is over.
         """
         super().__init__(manager_of(run_manager) if enabled else None, results_follow=results_follow)
@@ -312,7 +312,7 @@ class ToolRuns(_Runs):
         """Starts and ends what an update starts and ends.
 
         Args:
-            update: What the turn tells.
+            update: An update of the turn.
         """
         if self._manager is None or type(update) not in HANDLED:
             return
@@ -372,11 +372,11 @@ class AsyncToolRuns(_Runs):
         enabled: bool = True,
         results_follow: bool = False,
     ) -> None:
-        """Finds whom to tell, once: the run's handlers, else those of the run around it, else nobody.
+        """Finds the listeners, once: the run's handlers, else those of the run around it, else none.
 
         Args:
             run_manager: The model's run, where the caller of the producer gives it.
-            enabled: False to tell nobody.
+            enabled: False to notify nobody.
             results_follow: Whether the server may report the tools' results when the turn is over.
         """
         super().__init__(async_manager_of(run_manager) if enabled else None, results_follow=results_follow)
@@ -385,7 +385,7 @@ class AsyncToolRuns(_Runs):
         """Starts and ends what an update starts and ends.
 
         Args:
-            update: What the turn tells.
+            update: An update of the turn.
         """
         if self._manager is None or type(update) not in HANDLED:
             return
@@ -502,7 +502,7 @@ def _inherited(run: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun) ->
 PERMISSION: Final = "mix_permission"
 """A tool asks whether it may run. The data has the fields of `SSEPermissionEventData`."""
 NOTIFICATION: Final = "mix_notification"
-"""The agent tells or asks the user something. The data has the fields of `SSENotificationEventData`."""
+"""The agent notifies or asks the user. The data has the fields of `SSENotificationEventData`."""
 PROGRESS: Final = "mix_progress"
 """Anything else: `kind` (`rate_limit`, `reopened`, `foreign_turn`, …) and `detail`, as in the update `Progress`."""
 
@@ -522,7 +522,7 @@ class CustomEvent:
     data: dict[str, Any]
 
     def written(self) -> dict[str, Any]:
-        """The event as it goes to a graph's stream writer, told apart from other writers' data by its only key."""
+        """The event as it goes to a graph's stream writer, distinguished from other writers' data by its only key."""
         return {"mix": {**self.data, "event": self.name.removeprefix("mix_")}}
 
 
@@ -530,7 +530,7 @@ def custom_event_of(update: Update) -> CustomEvent | None:
     """Shows an update as a custom event.
 
     Args:
-        update: What the turn tells.
+        update: An update of the turn.
 
     Returns:
         The event, or None if the update is part of the reply or of a tool's run.
@@ -555,10 +555,10 @@ def custom_event_of(update: Update) -> CustomEvent | None:
 
 
 class CustomEvents:
-    """Tells of one turn's events, in sync code."""
+    """Emits one turn's custom events, in sync code."""
 
     def __init__(self, run_manager: CallbackManagerForLLMRun | None = None) -> None:
-        """Finds whom to tell, once: the model's run, else the run around it, and the graph around it, if any.
+        """Finds the listeners, once: the model's run, else the run around it, and the graph around it, if any.
 
         Args:
             run_manager: The model's run, where the caller of the producer gives it.
@@ -567,15 +567,15 @@ class CustomEvents:
         self._write = _graph_writer()
 
     def handle(self, update: Update) -> None:
-        """Tells of an update if it is an event.
+        """Emits an update if it is an event.
 
         Args:
-            update: What the turn tells.
+            update: An update of the turn.
         """
         if type(update) not in _HANDLED or (event := custom_event_of(update)) is None:
             return
         if self._manager is not None:
-            # Not `run_manager.on_custom_event`: that is a handler's hook, inherited, and tells nobody.
+            # Not `run_manager.on_custom_event`: that is a handler's hook, inherited, and notifies nobody.
             self._manager.on_custom_event(event.name, event.data, run_id=self._manager.parent_run_id)
         if self._write is not None:
             self._write(event.written())
@@ -585,7 +585,7 @@ class AsyncCustomEvents:
     """`CustomEvents` for async code."""
 
     def __init__(self, run_manager: AsyncCallbackManagerForLLMRun | None = None) -> None:
-        """Finds whom to tell, once: the model's run, else the run around it, and the graph around it, if any.
+        """Finds the listeners, once: the model's run, else the run around it, and the graph around it, if any.
 
         Args:
             run_manager: The model's run, where the caller of the producer gives it.
@@ -594,10 +594,10 @@ class AsyncCustomEvents:
         self._write = _graph_writer()
 
     async def handle(self, update: Update) -> None:
-        """Tells of an update if it is an event.
+        """Emits an update if it is an event.
 
         Args:
-            update: What the turn tells.
+            update: An update of the turn.
         """
         if type(update) not in _HANDLED or (event := custom_event_of(update)) is None:
             return

@@ -84,9 +84,9 @@ class ChatMix(SecretFields, BaseChatModel):
 
     Attributes:
         server_url: The server's base URL (also `base_url`); the environment variable `MIX_SERVER_URL`, then port 8088
-            of this machine stand in. A user name and a password in it are kept as a secret.
+            of this machine are the defaults. A user name and a password in it are kept as a secret.
         api_key: For a proxy in front of the server, to which it is sent as `Authorization: Bearer …`; Mix itself asks
-            for none. The environment variable `MIX_API_KEY` stands in.
+            for none. Default: the environment variable `MIX_API_KEY`.
         headers: Headers of every request, such as those that a proxy in front of the server demands. Their values are
             kept as secrets; serialized, they are the secret `MIX_HEADERS`, a JSON object.
         http_client: Your own `httpx.Client` for synchronous calls, given as `client=`; for certificates and proxies of
@@ -128,19 +128,19 @@ class ChatMix(SecretFields, BaseChatModel):
         plan_mode: Whether the agent may only read and plan.
         thinking_level: `"off"`, `"basic"`, `"medium"` or `"maximum"` (Mix 0.7 on).
         max_steps: Model calls after which a turn ends with an error (Mix 0.8 on).
-        max_cost: US dollars after which a turn is cancelled; it is asked for after each tool, at one request each.
+        max_cost: US dollars after which a turn is cancelled; the cost is read after each tool, at one request each.
         permissions: How permission requests of tools are answered: `"deny"` (which warns with `MixPermissionWarning`
             where it was not chosen), `"allow"`, `"ignore"` to leave them to
             someone else, a list of tools that may run (`["ReadText", "Write(*.md)"]`), a function of the request that
             returns True, False or None, or `"interrupt"` to ask through LangGraph.
         on_notification: How notifications are answered (Mix 0.8 on): a function that returns the answer, or
             `"interrupt"`; None leaves them to someone else.
-        on_divergence: What to do when no session stands where the conversation does: `"fork"` it there (replay where
+        on_divergence: The reaction when no session is at the position of the conversation: `"fork"` (replay where
             the server has no fork), `"replay"` the conversation into a new session, `"rewind"` the session, which
             deletes what came after, or `"error"`.
         multitask_strategy: What to do if the session runs another turn of this process: `"reject"` or `"enqueue"`.
         retention: Whether sessions made for a call are kept at the server or deleted after it.
-        emit_tool_runs: Whether the server's tools are told to callbacks as nested runs.
+        emit_tool_runs: Whether the server's tools are reported to callbacks as nested runs.
     """
 
     model_config = ConfigDict(
@@ -186,12 +186,12 @@ class ChatMix(SecretFields, BaseChatModel):
     retention: Literal["keep", "delete"] = "keep"
     emit_tool_runs: bool = True
     cache: Any = Field(default=False, exclude=True)
-    """Off unless asked for: a cached reply stands for a turn that never ran. It points to the session of that turn, in
+    """Off unless requested: a cached reply represents a turn that never ran. It points to the session of that turn, in
     which the conversation goes on. Streams and calls in a named session (`session_id`, a thread's) never use the cache.
     """
 
     _mix: Any = PrivateAttr(default=None)
-    _denied: set[str] = PrivateAttr(default=set())  # Pydantic copies it; what copies a model asks for the default.
+    _denied: set[str] = PrivateAttr(default=set())  # Pydantic copies it; what copies a model calls the default.
 
     if not TYPE_CHECKING:  # For type checkers, the fields are the parameters.
 
@@ -257,7 +257,7 @@ class ChatMix(SecretFields, BaseChatModel):
         return self
 
     def _take_client(self) -> None:
-        """Checks the client that the user brings against the options that it stands for."""
+        """Checks the client that the user brings against the options that it represents."""
         from langchain_mix.client import Mix  # noqa: PLC0415  # Loads the HTTP library.
 
         if not isinstance(self.mix, Mix):
@@ -330,7 +330,7 @@ class ChatMix(SecretFields, BaseChatModel):
         return self.custom_get_token_ids(text) if self.custom_get_token_ids else approximate_token_ids(text)
 
     def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
-        """Estimates the tokens of messages; nothing is asked or downloaded for it."""
+        """Estimates the tokens of messages; no request is made for it."""
         return approximate_message_tokens(messages, tools)
 
     @property
@@ -358,7 +358,7 @@ class ChatMix(SecretFields, BaseChatModel):
         return "v1" if self.output_version == "v1" else "v0"
 
     def request_headers(self) -> dict[str, str]:
-        """The headers that every request to the server carries. Those that the user names stand in for the others."""
+        """Returns the headers of every request to the server. Those that the user names replace the others."""
         named = {name: value.get_secret_value() for name, value in (self.headers or {}).items()}
         if any(name.lower() == "authorization" for name in named):
             return named
@@ -372,7 +372,7 @@ class ChatMix(SecretFields, BaseChatModel):
         return named
 
     def retry_config(self) -> RetryConfig | None:
-        """How often the client sends again what does no more when sent twice; None for its own policy."""
+        """Returns how often the client repeats idempotent requests; None for its own policy."""
         return None if self.max_retries is None else RetryConfig(max_attempts=self.max_retries + 1)
 
     def with_retry(
@@ -415,7 +415,7 @@ class ChatMix(SecretFields, BaseChatModel):
 
     @classmethod
     def get_lc_namespace(cls) -> list[str]:
-        """Where `load` finds it: the package, not the module inside."""
+        """Returns the namespace in which `load` finds it: the package, not the module inside."""
         return cls.__module__.split(".")[:2]
 
     @property
@@ -671,12 +671,12 @@ class ChatMix(SecretFields, BaseChatModel):
         if isinstance(message, AIMessage):
             metadata = message.response_metadata
             cached = "total_cost" in (message.usage_metadata or {})  # LangChain marks replies of a cache by it.
-            told = {
+            described = {
                 "model_name": metadata.get("model_name"),
                 "token_usage": message.usage_metadata,
                 "cost": 0.0 if cached else (metadata.get(KEY) or {}).get("cost"),
             }
-            result.llm_output = {key: value for key, value in told.items() if value is not None}
+            result.llm_output = {key: value for key, value in described.items() if value is not None}
         return result
 
     def _combine_llm_outputs(self, llm_outputs: list[dict[str, Any] | None]) -> dict[str, Any]:
@@ -724,9 +724,9 @@ class ChatMix(SecretFields, BaseChatModel):
         strict: bool | None = None,
         **kwargs: Any,
     ) -> Runnable[LanguageModelInput, AIMessage]:
-        """Lets the agent ask for calls of your own tools.
+        """Lets the agent request calls of your own tools.
 
-        Mix has no client tools: the agent is told of yours in its prompt and asks for calls in its reply, which are
+        Mix has no client tools: yours are described in its prompt, and the agent requests calls in its reply, which are
         read from there. Whether it does is up to its model. Its own tools at the server are not affected.
 
         Args:
@@ -734,11 +734,11 @@ class ChatMix(SecretFields, BaseChatModel):
             tool_choice: `"auto"`, `"any"` (or `"required"`, True), `"none"`, or the name of a tool. Where a call has to
                 be made and the agent makes none, it is reminded in the same session, once: what it says then belongs to
                 the same reply. Without the call the model raises `MixToolCallMissing`.
-            parallel_tool_calls: Whether one reply may ask for several calls.
+            parallel_tool_calls: Whether one reply may request several calls.
             strict: True describes the tools as taking the named arguments alone. Mix enforces nothing.
             **kwargs: Bound to the model as well. With a `response_format`, the text of a reply that calls no tool is
                 its data alone, as LangChain's agents read it: it comes when the reply is complete, and words around
-                it are told as reasoning.
+                it are emitted as reasoning.
 
         Returns:
             The model with the tools.
@@ -808,7 +808,7 @@ class ChatMix(SecretFields, BaseChatModel):
             **kwargs: `method` (`"json_schema"`, `"json_mode"`, `"function_calling"`) and `strict`.
 
         Returns:
-            The runnable. A reply that does not fit is told to the agent once.
+            The runnable. A reply that does not fit is sent back to the agent once, with the error.
 
         Raises:
             ValueError: An argument is unknown, or the schema is missing or of no known kind.

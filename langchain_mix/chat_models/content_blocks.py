@@ -1,4 +1,4 @@
-"""What a turn tells, as LangChain content blocks.
+"""Writes the updates of a turn as LangChain content blocks.
 
 Owns: blocks, their indices, and the chunks of a reply. Refuses to know: how the turn is run, who listens, and how the
 application's tool calls are written in text (`reply_parser.py`).
@@ -52,7 +52,7 @@ _MIME_TYPES: Final = {"pdf": "application/pdf", "csv": "text/csv"}
 
 
 def is_show(name: str) -> bool:
-    """Whether this is the tool that shows media (`ShowMedia` up to Mix 0.7, `Show` since)."""
+    """True for the tool that shows media (`ShowMedia` up to Mix 0.7, `Show` since)."""
     return same_tool(name, "ShowMedia") or same_tool(name, "Show")
 
 
@@ -81,8 +81,8 @@ def _block(output: dict[str, Any]) -> dict[str, Any]:
     block["url" if path.startswith(("http://", "https://")) else "file_id"] = path
     if kind in _MIME_TYPES:
         block["mime_type"] = _MIME_TYPES[kind]
-    told = {k: output[k] for k in ("title", "description", "startTime", "duration") if output.get(k) is not None}
-    return {**block, "extras": told} if told else block
+    extras = {k: output[k] for k in ("title", "description", "startTime", "duration") if output.get(k) is not None}
+    return {**block, "extras": extras} if extras else block
 
 
 PROVIDER: Final = "mix"
@@ -94,7 +94,7 @@ METADATA: Final[dict[Version, dict[str, str]]] = {
     "v0": {"model_provider": PROVIDER},
     "v1": {"output_version": "v1", "model_provider": PROVIDER},
 }
-"""What every chunk carries. LangChain takes content marked "v1" for standard blocks as it is."""
+"""The metadata of every chunk. LangChain takes content marked "v1" for standard blocks as it is."""
 
 _CALLS: Final = frozenset({"tool_call", "tool_call_chunk", "invalid_tool_call"})
 
@@ -129,14 +129,14 @@ class ReplyWriter:
 
     @property
     def stopped(self) -> bool:
-        """Whether the reply has ended by one of the texts that end it, though the turn goes on."""
+        """True when the reply has ended at a stop sequence, though the turn goes on."""
         return self._parser is not None and self._parser.stopped
 
     def write(self, update: Update) -> Iterator[ChatGenerationChunk]:
         """Writes an update.
 
         Args:
-            update: What the turn tells.
+            update: An update of the turn.
 
         Yields:
             The chunks; none if the update is no content of the reply.
@@ -153,7 +153,7 @@ class ReplyWriter:
 
     def _chunk(self, block: dict[str, Any], message_id: str) -> ChatGenerationChunk:
         if not self._started:
-            # All chunks of a reply carry one id or none; the first message that is told gives it.
+            # All chunks of a reply carry one id or none; the first message gives it.
             self._started, self._id = True, message_id or None
         number = block.pop("call", None)  # Blocks count all content, calls themselves alone.
         chunks = [] if number is None else [tool_call_chunk(**{**_fields_of(block), "index": number})]
@@ -201,7 +201,7 @@ class ReplyWriter:
                 yield {"type": "reasoning", "reasoning": update.text, "index": index}
             case ToolCalled():
                 if not (update.message_id and update.message_id != self._message_id):
-                    yield from self._rest()  # A call whose event was lost is told when later messages have been.
+                    yield from self._rest()  # A call whose event was lost is emitted when later messages have been.
                 yield self._tool_call(update)
             case ToolFinished():
                 yield from self._tool_result(update)
@@ -222,7 +222,7 @@ class ReplyWriter:
             yield from self._piece(piece)
 
     def _rest(self, *, last: bool = False) -> Iterator[dict[str, Any]]:
-        """What was held back of a message that has ended."""
+        """Yields what was held back of a message that has ended."""
         if self._parser is not None:
             for piece in self._parser.end(last=last):
                 yield from self._piece(piece)
@@ -247,8 +247,8 @@ class ReplyWriter:
             case InvalidCall():
                 self._open = None
                 index = self._new(("client", str(piece.index)))
-                told = {"type": "invalid_tool_call", "id": piece.id, "name": piece.name, "args": piece.chunk_args}
-                self._invalid.append({**told, "error": None})
+                call = {"type": "invalid_tool_call", "id": piece.id, "name": piece.name, "args": piece.chunk_args}
+                self._invalid.append({**call, "error": None})
                 yield self._call_chunk(piece.index, index, id=piece.id, name=piece.name, args=piece.chunk_args)
 
     @staticmethod
@@ -256,7 +256,7 @@ class ReplyWriter:
         return {"type": "tool_call_chunk", **fields, "index": index, "call": number}
 
     def _text_index(self, message_id: str) -> int:
-        """Returns the index of the block of a piece of text; in a `str`, pieces stand in the order of their coming."""
+        """Returns the index of the block of a piece of text; in a `str`, pieces are in the order of their arrival."""
         return self._running("text", "" if self._plain else message_id)
 
     def _running(self, kind: str, message_id: str) -> int:
@@ -272,7 +272,7 @@ class ReplyWriter:
     def _new(self, key: tuple[str, str]) -> int:
         if self._plain and key[0] not in {"text", "client"}:
             self._plain = False
-            self._index_of.pop(("text", ""), None)  # Nothing merges into a `str` that stands before blocks.
+            self._index_of.pop(("text", ""), None)  # Nothing merges into a `str` that precedes blocks.
         index = self._index_of[key] = self._blocks
         self._blocks += 1
         return index
@@ -308,7 +308,7 @@ class ReplyWriter:
                 yield {**block, "index": index}
 
     def _tool_output(self, update: ToolOutput) -> Iterator[dict[str, Any]]:
-        """Writes what the tool gave, which servers tell when the turn is over: it joins the block of its result."""
+        """Writes what the tool gave, which servers report when the turn is over: it joins the block of its result."""
         index = self._index_of.get(("result", update.id))
         outcome = outcome_of_result(update.output, is_error=update.is_error)
         if index is not None:
@@ -342,10 +342,10 @@ class ReplyWriter:
             yield self._chunk(block, self._message_id)
 
     def reply(self) -> AIMessage:
-        """What was said and shown so far, as the conversation will hold it: without how the server's tools did it."""
+        """Returns what was said and shown so far, as the conversation will hold it: without tools of the server."""
         calls = [{**call, "args": json.loads(call["args"] or "{}")} for call in self._calls]
         blocks = self._media | {i: {"type": "text", "text": "".join(pieces)} for i, pieces in self._texts.items()}
-        # Blocks stand where their indices say, whenever their pieces came.
+        # Blocks are where their indices say, whenever their pieces came.
         said: list[str | dict[str, Any]] = [blocks[index] for index in sorted(blocks)]
         return AIMessage(content=said, tool_calls=calls, invalid_tool_calls=self._invalid)
 
@@ -382,8 +382,8 @@ def finished(message: AIMessage, version: Version) -> AIMessage:
     blocks = [block for block in blocks if block.get("type") not in _CALLS]
     only_text = all(block.keys() == {"type", "text"} for block in blocks)
     metadata = {k: v for k, v in message.response_metadata.items() if k != "output_version"}
-    told: Any = "".join(block["text"] for block in blocks) if only_text else blocks
-    return message.model_copy(update={"content": told, "response_metadata": metadata})
+    merged: Any = "".join(block["text"] for block in blocks) if only_text else blocks
+    return message.model_copy(update={"content": merged, "response_metadata": metadata})
 
 
 def _finished_block(block: str | dict[str, Any], message: AIMessage) -> dict[str, Any]:
@@ -401,7 +401,7 @@ def _fields_of(block: dict[str, Any]) -> dict[str, Any]:
 
 
 def replay_updates(result: TurnResult) -> Iterator[Update]:
-    """Tells a finished turn from its result, complete and in order."""
+    """Yields a finished turn's updates from its result, complete and in order."""
     for message in result.messages:
         if message.thinking:
             yield ThinkingDelta(message.id, message.thinking)

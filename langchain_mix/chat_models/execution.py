@@ -55,7 +55,7 @@ _QUOTED: Final = 200
 def metadata_of(
     request: ChatRequest, prepared: PreparedTurn, result: TurnResult, writer: ReplyWriter
 ) -> dict[str, Any]:
-    """What the last chunk says of the reply.
+    """Returns the metadata of the reply, for its last chunk.
 
     Args:
         request: The call.
@@ -67,20 +67,20 @@ def metadata_of(
         The metadata.
 
     Raises:
-        MixHistoryDiverged: Somebody else wrote to the session meanwhile, and the call asked for an error then.
+        MixHistoryDiverged: Somebody else wrote to the session meanwhile, and the call requested an error then.
     """
     reply = writer.reply()
     pointer = prepared.pointer(result, reply)
     if writer.stopped or request.options.retention == "delete":
         # The session holds more than the reply says, or will be gone: it proves nothing.
         pointer = _unproven(pointer)
-    told: dict[str, Any] = pointer.as_metadata()
+    mix: dict[str, Any] = pointer.as_metadata()
     if result.usage is not None and result.usage.cost is not None:
-        told["cost"] = result.usage.cost
+        mix["cost"] = result.usage.cost
     if result.reasoning_duration:
-        told["reasoning_duration"] = result.reasoning_duration
+        mix["reasoning_duration"] = result.reasoning_duration
     model = reported_model(result.model, prepared.request.parameters, honoured=prepared.model_honoured)
-    return {"finish_reason": "tool_calls" if reply.tool_calls else "stop", "model_name": model, KEY: told}
+    return {"finish_reason": "tool_calls" if reply.tool_calls else "stop", "model_name": model, KEY: mix}
 
 
 def _unproven(pointer: Pointer) -> Pointer:
@@ -90,12 +90,12 @@ def _unproven(pointer: Pointer) -> Pointer:
 def store_position(
     request: ChatRequest, prepared: PreparedTurn, result: TurnResult | None, *, digest: str = ""
 ) -> None:
-    """Stores where the session stands now.
+    """Stores the position of the session now.
 
     Args:
         request: The call.
         prepared: The session it was answered in.
-        result: The turn; None for one that did not end well, after which nobody knows where the session stands.
+        result: The turn; None for one that did not end well, after which its position is unknown.
         digest: Hash of the conversation up to and with the reply, once the reply is known.
     """
     key = (prepared.request.server, prepared.session_id)
@@ -117,7 +117,7 @@ def prepare_reminder(request: ChatRequest, prepared: PreparedTurn, result: TurnR
         result: Its turn.
 
     Returns:
-        The same session as it stands now, with the reminder as the message.
+        The same session at its present position, with the reminder as the message.
     """
     spent = result.usage.cost if result.usage is not None else None
     return replace(
@@ -251,7 +251,7 @@ def deleting(session_id: str) -> Flow[None]:
 
 
 def cleanup_note(prepared: PreparedTurn, troubles: Sequence[errors.MixError]) -> str:
-    """What is told of a turn that was given up for a pause and could not be tidied up.
+    """Describes a turn that was given up for a pause and could not be tidied up.
 
     Args:
         prepared: What the turn was run in.
@@ -310,7 +310,7 @@ def warn_of_denial(request: ChatRequest, update: Update) -> None:
     if name not in request.denied:
         request.denied.add(name)
         warnings.warn(
-            f"The tool {name!r} of the agent was denied, as ChatMix does unless told otherwise. Allow it with "
+            f"The tool {name!r} of the agent was denied, as ChatMix does by default. Allow it with "
             f'permissions=[{name!r}], decide yourself with a function or "interrupt", allow all with "allow", or '
             'choose permissions="deny" to deny without this warning.',
             MixPermissionWarning,

@@ -1,4 +1,4 @@
-"""What a conversation of LangChain messages says: its digest, and as text for Mix.
+"""Reads what a conversation of LangChain messages says: its digest, and its text for Mix.
 
 Owns: what of a message counts, the hash that proves that nothing of it was changed, and the text that is sent: new
 messages as they are, a history that the session does not hold as a transcript.
@@ -31,11 +31,11 @@ Kind = Literal["system", "human", "ai", "tool"]
 """Whose message it is: of the application, to the agent, of the agent, or of a tool of the application."""
 
 INTRODUCTION: Final = "Below is the conversation so far, which took place elsewhere."
-"""How a transcript of a whole conversation begins."""
+"""The beginning of a transcript of a whole conversation."""
 CONTINUATION: Final = "Below is how the conversation went on elsewhere since your last message here."
-"""How a transcript begins in a session that holds what came before."""
+"""The beginning of a transcript in a session that holds what came before."""
 KEY: Final = 'A line in square brackets says who speaks; every line of what was said begins with "> ".'
-"""How a transcript is read. No line of what was said can be taken for a line in brackets."""
+"""The key to a transcript. No line of what was said can be taken for a line in brackets."""
 QUESTION: Final = "[Message to answer]"
 """The line after which a transcript ends and the message to answer follows as it is."""
 NO_QUESTION: Final = "[There is no newer message: go on from here]"
@@ -73,7 +73,7 @@ _Part = str | Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Rendering:
-    """How to write what is no text.
+    """Writes what is no text.
 
     Attributes:
         tool_results: Writes results of the application's tools that are to be answered, given the messages and the
@@ -87,7 +87,7 @@ class Rendering:
 
 
 def kind_of(message: BaseMessage) -> Kind:
-    """Tells whose message it is. A `ChatMessage` with a role of its own is one to the agent.
+    """Returns whose message it is. A `ChatMessage` with a role of its own is one to the agent.
 
     Raises:
         MixInputError: It is no message that a model can be given.
@@ -222,11 +222,11 @@ def text_to_send(
     calls: Mapping[str, ToolCall] | None = None,
     continued: bool = False,
 ) -> str:
-    """The text that tells a session what it does not hold yet.
+    """Returns the text that gives a session what it does not hold yet.
 
     Messages to the agent are sent as they are, joined by a blank line; each with a line that says who speaks if any
     has a name or a role of its own. Results of tools are written by `rendering`. If answers that the session did not
-    give stand between them, all up to the last one becomes a transcript, which ends with the message to answer.
+    give are between them, all up to the last one becomes a transcript, which ends with the message to answer.
     Nothing is cut, whatever the size.
 
     Args:
@@ -243,17 +243,17 @@ def text_to_send(
     """
     spoken = [m for m in messages if kind_of(m) != "system"]
     known = {**(calls or {}), **calls_by_id(spoken)}
-    told = max((i + 1 for i, m in enumerate(spoken) if kind_of(m) == "ai"), default=0)
-    question = _question(spoken[told:], known, rendering)
-    if not told:
+    answered = max((i + 1 for i, m in enumerate(spoken) if kind_of(m) == "ai"), default=0)
+    question = _question(spoken[answered:], known, rendering)
+    if not answered:
         if not question.strip():
             raise MixInputError("The message to send is empty.", hint="Mix takes no empty messages.")
         return question
-    if spoken[told:] and not question.strip():
+    if spoken[answered:] and not question.strip():
         raise MixInputError("The message to answer is empty.", hint="Mix takes no empty messages.")
     parts = [f"{CONTINUATION if continued else INTRODUCTION} {KEY}"]
-    parts += [_part(m, known, rendering) for m in spoken[:told]]
-    parts.append(f"{QUESTION}\n\n{question}" if spoken[told:] else NO_QUESTION)
+    parts += [_part(m, known, rendering) for m in spoken[:answered]]
+    parts.append(f"{QUESTION}\n\n{question}" if spoken[answered:] else NO_QUESTION)
     return "\n\n".join(parts)
 
 
@@ -302,7 +302,7 @@ def _speaker(message: BaseMessage) -> str:
 
 
 def _name(message: BaseMessage) -> str:
-    """What sets this speaker apart from the plain user; empty for the plain user."""
+    """Returns what distinguishes this speaker from the plain user; empty for the plain user."""
     speaker = _speaker(message)
     return "" if speaker == "User" else speaker
 
@@ -341,7 +341,7 @@ def _joined(message: BaseMessage, write: Callable[[Mapping[str, Any]], str]) -> 
 
 
 def _parts(message: BaseMessage) -> list[_Part]:
-    """What a message says, without empty texts. Texts side by side are one, unless unsaid blocks stand between them."""
+    """Returns what a message says, without empty texts. Adjacent texts are one, unless unsaid blocks are in between."""
     if isinstance(message.content, str):
         return [message.content] if message.content else []
     is_ai = kind_of(message) == "ai"

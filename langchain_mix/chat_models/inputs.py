@@ -146,7 +146,7 @@ class Attachment:
     mime_type: str
 
     def part(self) -> FilePart | None:
-        """What is uploaded; None if there is nothing to upload."""
+        """Returns what is uploaded; None if there is nothing to upload."""
         return None if self.content is None else FilePart(self.name, self.content, self.mime_type)
 
 
@@ -165,13 +165,13 @@ class Inputs:
 
     @property
     def uploads(self) -> tuple[FilePart, ...]:
-        """What must be at the server before the messages are sent."""
+        """The files that must be at the server before the messages are sent."""
         return tuple(part for a in self.attachments if (part := a.part()) is not None)
 
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """Where the bytes of a block are: exactly one of the first three."""
+    """Locates the bytes of a block: exactly one of the first three is given."""
 
     data: str | None = None
     url: str | None = None
@@ -183,9 +183,9 @@ class _Source:
 def read_inputs(messages: Iterable[BaseMessage], *, max_bytes: int = MAX_BYTES) -> Inputs:
     """Takes the files out of messages, results of tools included.
 
-    Base64 data and `data:` URLs become uploads; `http(s)` URLs and files that are at the server (`file_id`) are told to
-    the agent by their names. Nothing is downloaded here. Reasoning and tool blocks of AI messages stay as they are, and
-    so do files in them that cannot be sent.
+    Base64 data and `data:` URLs become uploads; `http(s)` URLs and files that are at the server (`file_id`) are
+    named to the agent. Nothing is downloaded here. Reasoning and tool blocks of AI messages stay as they are, and so do
+    files in them that cannot be sent.
 
     Args:
         messages: What is to be sent, oldest first.
@@ -198,8 +198,8 @@ def read_inputs(messages: Iterable[BaseMessage], *, max_bytes: int = MAX_BYTES) 
         MixInputError: A block cannot be sent: unknown, empty, too large, or not readable as what it says it is.
     """
     found: dict[str, Attachment] = {}
-    told = tuple(_told(message, found, max_bytes) for message in messages)
-    return Inputs(told, tuple(found.values()))
+    read = tuple(_without_files(message, found, max_bytes) for message in messages)
+    return Inputs(read, tuple(found.values()))
 
 
 def standard_messages(messages: Iterable[BaseMessage]) -> list[BaseMessage]:
@@ -260,12 +260,12 @@ def _result(block: Mapping[str, Any]) -> ToolMessage:
 
 
 def is_file(block: Any) -> bool:
-    """Whether a content block is a file of some kind, not text, reasoning or a tool's."""
+    """True for a content block that is a file of some kind, not text, reasoning or a tool's."""
     return isinstance(block, Mapping) and str(block.get("type")) in _KINDS
 
 
 def _is_media(block: _Block, where: str) -> bool:
-    """Whether a block is a file by its type and says where its bytes are, so that it is no other data of a tool."""
+    """True for a block that is a file by its type and locates its bytes, so that it is no other data of a tool."""
     if not is_file(block):
         return False
     try:
@@ -275,12 +275,12 @@ def _is_media(block: _Block, where: str) -> bool:
 
 
 def reference(name: str, mime_type: str, *, kind: str = "file", label: str = "") -> str:
-    """The words with which the agent is told of a file.
+    """Returns the words that refer to a file.
 
     Args:
         name: The name of the upload, or a URL.
         mime_type: Its media type; empty if unknown.
-        kind: What the block called it, if the media type does not tell.
+        kind: What the block called it, if the media type does not show it.
         label: The name that the user gave it.
 
     Returns:
@@ -292,7 +292,7 @@ def reference(name: str, mime_type: str, *, kind: str = "file", label: str = "")
     return f"[Attached {what}: {name}{named}]"
 
 
-def _told(message: BaseMessage, found: dict[str, Attachment], max_bytes: int) -> BaseMessage:
+def _without_files(message: BaseMessage, found: dict[str, Attachment], max_bytes: int) -> BaseMessage:
     if isinstance(message.content, str):
         return message
     blocks: list[str | dict[Any, Any]] = []
@@ -518,7 +518,7 @@ def _upload(content: bytes, mime: str, label: str, kind: str, fail: Callable[...
     types = mimetypes.MimeTypes()  # Its own table: names must not depend on this machine's.
     mime = _SPELLINGS.get(mime, mime) or _sniffed(content, kind) or types.guess_type(label)[0] or ""
     if not mime and kind in {"image", "audio", "video"}:
-        raise fail("nothing tells its format", "Add its `mime_type`, such as 'image/png'.")
+        raise fail("nothing shows its format", "Add its `mime_type`, such as 'image/png'.")
     mime = mime or ("text/plain" if kind == "document" else "application/octet-stream")
     extension = _EXTENSIONS.get(mime) or types.guess_extension(mime) or ""
     given = re.search(r"\.[A-Za-z0-9]{1,8}$", label)

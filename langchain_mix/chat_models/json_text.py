@@ -101,7 +101,7 @@ def locate_json(text: str, wanted: Callable[[Any], bool] = lambda _: True) -> Fo
         wanted: Whether a value is of the kind that is looked for; others are passed over.
 
     Returns:
-        The value, and what stands around it.
+        The value, and the text around it.
 
     Raises:
         ValueError: There is none.

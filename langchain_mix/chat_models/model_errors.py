@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 RetryIf: TypeAlias = type[BaseException] | tuple[type[BaseException], ...] | Callable[[BaseException], bool]
-"""What LangChain's `with_retry` takes: exception types, or a function of the exception."""
+"""The form of LangChain's `retry_if_exception_type`: exception types, or a function of the exception."""
 
 _BY_TYPE: Final[tuple[tuple[type[errors.MixError], type[core.ModelError]], ...]] = (
     (errors.MixUsageError, core.ModelInvalidRequestError),
@@ -48,7 +48,7 @@ _BY_STATUS: Final[Mapping[int, type[core.ModelError]]] = {
     HTTPStatus.REQUEST_TIMEOUT: core.ModelTimeoutError,
     HTTPStatus.TOO_MANY_REQUESTS: core.ModelRateLimitError,
 }
-# Mix hands on the words of its model providers; nothing else tells these failures apart.
+# Mix hands on the words of its model providers; nothing else distinguishes these failures.
 _BY_WORDS: Final = (
     (
         re.compile(r"prompt is too long|context.?length|context window|exceeds? (the )?context limit", re.IGNORECASE),
@@ -63,7 +63,7 @@ _CLASSES: Final[dict[tuple[type, type, bool], type[errors.MixError]]] = {}
 
 
 class ModelFailure(core.ModelError):
-    """What an error of this package has in addition once it is a model error too.
+    """Adds to an error of this package what a model error has.
 
     The classes are made from the error's own and from LangChain's, and are named after the former:
     `ChatMixAuthenticationError` is a `MixAuthenticationError` and a `ModelAuthenticationError`.
@@ -127,7 +127,7 @@ def as_model_error(error: errors.MixError, *, sent: bool = False) -> errors.MixE
 
 
 def may_retry(error: BaseException) -> bool:
-    """Whether making the same call again may succeed and cannot run a turn twice."""
+    """True when making the same call again may succeed and cannot run a turn twice."""
     return isinstance(error, core.ModelError) and error.is_retryable
 
 
@@ -142,9 +142,9 @@ def retry_rule(retry_if: RetryIf) -> Callable[[BaseException], bool]:
     """
 
     def wanted(error: BaseException) -> bool:
-        asked = isinstance(error, retry_if) if isinstance(retry_if, tuple | type) else retry_if(error)
+        matches = isinstance(error, retry_if) if isinstance(retry_if, tuple | type) else retry_if(error)
         ours = isinstance(error, errors.MixError | core.ModelError)
-        return asked and (may_retry(error) or not ours)
+        return matches and (may_retry(error) or not ours)
 
     return wanted
 

@@ -1,4 +1,4 @@
-"""What ChatMix reports of itself without a request: its profile, and estimates of tokens.
+"""Describes ChatMix without a request: its profile, and estimates of tokens.
 
 Mix names no tokenizer, the model may be any, and nothing is downloaded to count: four bytes of UTF-8 count as a token.
 For English that is what LangChain's own estimate gives; for scripts whose letters have two or three bytes it is nearer
@@ -19,7 +19,7 @@ from langchain_mix.chat_models.inputs import is_file
 
 _PROFILE: Final[dict[str, Any]] = {
     "text_inputs": True,
-    # Files are uploaded, and URLs told, for the agent's own tools to read; whether these are there is up to the server.
+    # Files are uploaded and URLs named for the agent's own tools to read; which tools there are is up to the server.
     "image_inputs": True,
     "image_url_inputs": True,
     "pdf_inputs": True,
@@ -64,7 +64,7 @@ BYTES_PER_TOKEN: Final = 4
 TOKENS_PER_MESSAGE: Final = 3
 """Marks around a message that name its role."""
 TOKENS_PER_FILE: Final = 20
-"""A file is uploaded, and its name stands in the message."""
+"""A file is uploaded, and its name is in the message."""
 
 _UNSENT: Final = frozenset({"reasoning", "thinking", "redacted_thinking"})
 
@@ -121,7 +121,7 @@ def _of_message(message: BaseMessage) -> int:
 
 
 def _text(block: Any) -> str:
-    """What a block adds. Calls of the application's tools stand in the message's `tool_calls` and count there."""
+    """Returns what a block adds. Calls of the application's tools are in the message's `tool_calls` and count there."""
     if not isinstance(block, Mapping):
         return str(block)
     kind = block.get("type")

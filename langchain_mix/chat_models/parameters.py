@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from langchain_mix.chat_models.chat_model import ChatMix
 
 UNNAMED_MODEL: Final = "mix-agent"
-"""What traces show where neither the user nor the server names a model."""
+"""The name in traces where neither the user nor the server names a model."""
 
 _ALIASES: Final[Mapping[str, str]] = {
     "base_url": "server_url",
@@ -46,20 +46,20 @@ _SAMPLING: Final = frozenset(
         "service_tier",
     }
 )
-"""What shapes replies but not what they are: ignored with a warning."""
+"""Parameters that shape replies but not what they are: ignored with a warning."""
 _REFUSED: Final[Mapping[str, str]] = {
     "n": "A Mix turn gives one reply; use `batch` for several.",
-    "logprobs": "Mix tells no probabilities.",
-    "top_logprobs": "Mix tells no probabilities.",
+    "logprobs": "Mix reports no probabilities.",
+    "top_logprobs": "Mix reports no probabilities.",
     "modalities": "A Mix agent replies with text.",
 }
-"""What makes a reply something else, so that one without it would be wrong."""
+"""Parameters that make a reply something else, so that one without them would be wrong."""
 _FIXED: Final = frozenset(
     {"server_url", "api_key", "max_retries", "api", "headers", "client", "async_client", "mix", "max_reply_bytes"}
 )
 _VERSIONS: Final = ("v0", "v1")
 _BY_BASE: Final = frozenset({"stream", "ls_structured_output_format", "structured_output_format"})
-"""What LangChain itself reads from the arguments of a call."""
+"""Arguments of a call that LangChain itself reads."""
 
 
 class MixParameterWarning(UserWarning):
@@ -72,12 +72,12 @@ class MixPermissionWarning(UserWarning):
 
 @dataclass(frozen=True, slots=True)
 class CallParameters:
-    """What one call asks for.
+    """The parameters of one call.
 
     Attributes:
         model: The model, or None for the server's choice.
         provider: Its provider, or None if nobody said.
-        model_is_override: The call asks for another model than the object does.
+        model_is_override: The call requests another model than the object does.
         stop: Texts at which the reply ends.
         timeout: Seconds that the turn may take, or None for any time.
         rest: Arguments that the caller of `read_call` knows.
@@ -103,7 +103,7 @@ def read_call(
         known: Names that the caller understands by itself.
 
     Returns:
-        What the call asks for.
+        What the call requests.
 
     Raises:
         MixInputError: An argument is unknown, or cannot be honoured and would make the reply wrong.
@@ -113,8 +113,8 @@ def read_call(
     for name in list(given):
         _check_argument(name, given)
     warn_ignored([name for name in given if name in _SAMPLING], stacklevel=3)
-    asked = given.get("model")
-    chosen, provider = (model.model, model.provider) if asked is None else split_model(asked)
+    override = given.get("model")
+    chosen, provider = (model.model, model.provider) if override is None else split_model(override)
     return CallParameters(
         model=chosen,
         provider=provider or given.get("provider") or model.provider,
@@ -225,7 +225,7 @@ def read_output_version(value: Any) -> str | None:
         MixConfigurationError: There is no such form.
     """
     if value is None:
-        # Other providers have forms of their own, such as "responses/v1", which may stand there for them.
+        # Other providers have forms of their own, such as "responses/v1", which may be there for them.
         named = os.environ.get("LC_OUTPUT_VERSION")
         return named if named in _VERSIONS else None
     if value not in _VERSIONS:

@@ -1,4 +1,4 @@
-"""Who decides whether a tool may run, and who answers the agent's questions.
+"""Decides whether a tool may run, and answers the agent's questions.
 
 Owns: the policies that a user can name, and the pause of a LangGraph graph until somebody has decided.
 Refuses to know: how an answer reaches the server (`client/`) and what is tidied up after a pause (`execution.py`).
@@ -39,7 +39,7 @@ that may run, each perhaps with a pattern of what it acts on, as `"Write(*.md)"`
 """
 
 Notifications = Literal["interrupt"] | Callable[[SSENotificationEventData], Any] | None
-"""How notifications are answered: through LangGraph, by a function, or not at all."""
+"""A policy for notifications: ask through LangGraph, call a function, or leave them to someone else."""
 
 _log = logging.getLogger("langchain_mix")
 CLIENT_POLICIES = ("deny", "allow", "ignore")  # No set: a policy may be a list.
@@ -52,7 +52,7 @@ _THIS_SESSION = "<session>"  # What is shown for the id of a session that the tu
 
 
 class Approvals:
-    """The policies of one turn, and the pause that one of them asked for.
+    """The policies of one turn, and the pause that one of them requested.
 
     Attributes:
         pause: LangGraph's interrupt, once one was raised: the turn is to be given up and this to be raised.
@@ -138,16 +138,16 @@ class Approvals:
     def _take(self, place: TaskInGraph, stored: Any) -> None:
         from langgraph.types import interrupt  # noqa: PLC0415  # Only inside a graph, where it is loaded.
 
-        asked = place.asked(stored.pending_writes or () if stored is not None else ())
-        marks = asked[_ASKED] if asked else []
+        payload = place.payload(stored.pending_writes or () if stored is not None else ())
+        marks = payload[_ASKED] if payload else []
         number = len(self._questions) - 1
         for mark in marks[number] if number < len(marks) else []:
             self._questions[-1].append(mark)
             # LangGraph gives answers by their order alone. All but the last have one; the last may still be waited for.
-            self._answers[mark] = self._resumed(asked) if asked and self._questions == marks else interrupt(None)
+            self._answers[mark] = self._resumed(payload) if payload and self._questions == marks else interrupt(None)
         self._answers.pop(_NOT_OURS, None)
 
-    def _resumed(self, asked: dict[str, Any]) -> Any:
+    def _resumed(self, payload: dict[str, Any]) -> Any:
         """Returns what the graph was resumed with for its last request.
 
         Raises:
@@ -158,13 +158,13 @@ class Approvals:
         from langgraph.types import interrupt  # noqa: PLC0415
 
         def checked(value: Any) -> Any:
-            _read(value, asked)
+            _read(value, payload)
             return value
 
         if _takes_schema(interrupt):
-            form: Any = Annotated[Any, AfterValidator(checked), WithJsonSchema(_schema_of(asked))]
+            form: Any = Annotated[Any, AfterValidator(checked), WithJsonSchema(_schema_of(payload))]
             try:
-                return interrupt(asked, response_schema=form)
+                return interrupt(payload, response_schema=form)
             except ValidationError as refused:
                 error: MixResumeError = refused.errors(include_url=False)[0].get("ctx", {})["error"]
                 # LangGraph marks the error of a wrong resume value, by which its runner and its ToolNode know it.
@@ -174,7 +174,7 @@ class Approvals:
         wrong: MixResumeError | None = None
         while True:
             try:
-                value = interrupt(asked)
+                value = interrupt(payload)
             except GraphInterrupt:
                 if wrong is not None:
                     raise wrong from None
@@ -187,25 +187,25 @@ class Approvals:
 
     def _ask(self, request: SSEPermissionEventData) -> Verdict:
         arguments = dict(request.params) if isinstance(request.params, Mapping) else {"params": request.params}
-        asked = {
+        payload = {
             "action_requests": [
                 {"name": request.tool_name, "args": arguments, "description": request.description or request.action}
             ],
             "review_configs": [{"action_name": request.tool_name, "allowed_decisions": ["approve", "reject"]}],
         }
-        return _read(self._answer(asked, request.session_id), asked, default=False) is True
+        return _read(self._answer(payload, request.session_id), payload, default=False) is True
 
     def _question(self, notification: SSENotificationEventData) -> str | None:
-        told = notification.model_dump(include={"title", "message", "response_type", "choices", "notification_type"})
-        asked = {
-            "action_requests": [{"name": _QUESTION, "args": told, "description": notification.message}],
+        fields = notification.model_dump(include={"title", "message", "response_type", "choices", "notification_type"})
+        payload = {
+            "action_requests": [{"name": _QUESTION, "args": fields, "description": notification.message}],
             "review_configs": [{"action_name": _QUESTION, "allowed_decisions": ["respond", "approve"]}],
         }
         # Mix 0.8: there is no refusal, and a turn waits up to five minutes for what is not even acknowledged.
-        return str(_read(self._answer(asked, notification.session_id), asked, default=""))
+        return str(_read(self._answer(payload, notification.session_id), payload, default=""))
 
-    def _answer(self, asked: dict[str, Any], session_id: str) -> Any:
-        """Gives the answer to this very request, or asks for one through LangGraph.
+    def _answer(self, payload: dict[str, Any], session_id: str) -> Any:
+        """Gives the answer to this very request, or requests one through LangGraph.
 
         The server denies after 30 s, while a graph may pause for days. So the request is denied at once, the turn given
         up and its traces removed; when the graph goes on, the turn is run again and the answer is known.
@@ -216,10 +216,10 @@ class Approvals:
         from langgraph.errors import GraphInterrupt  # noqa: PLC0415  # Only inside a graph, where it is loaded.
         from langgraph.types import interrupt  # noqa: PLC0415
 
-        said = json.dumps(asked, sort_keys=True, default=str)
+        said = json.dumps(payload, sort_keys=True, default=str)
         for passing in {session_id, self._session} - {self._lasting, ""}:
             said = said.replace(passing, _THIS_SESSION)
-        asked = json.loads(said)
+        payload = json.loads(said)
         mark = blake2b(said.encode(), digest_size=16).hexdigest()
         with self._lock:
             if mark in self._answers or self.pause is not None:
@@ -229,8 +229,8 @@ class Approvals:
                     marks = [*self._questions[:-1], [*self._questions[-1], mark]]
                     # The schema as a dict: what is checked is the answer to a request, and this is none yet.
                     interrupt(
-                        {**asked, _ASKED: marks},
-                        **({"response_schema": _schema_of(asked)} if _takes_schema(interrupt) else {}),
+                        {**payload, _ASKED: marks},
+                        **({"response_schema": _schema_of(payload)} if _takes_schema(interrupt) else {}),
                     )
                     # What was answered here is not known, so that it is no answer to this.
                     self._questions[-1].append(_NOT_OURS)
@@ -259,7 +259,7 @@ class TaskInGraph:
         checkpoint = (self.configurable.get("checkpoint_map") or {}).get(namespace)
         return {"configurable": known | ({"checkpoint_id": checkpoint} if checkpoint else {})}
 
-    def asked(self, writes: Collection[tuple[str, str, Any]]) -> dict[str, Any] | None:
+    def payload(self, writes: Collection[tuple[str, str, Any]]) -> dict[str, Any] | None:
         """The request with which this task was paused last, or None."""
         for task_id, channel, value in writes:
             if task_id == self.task_id and channel == "__interrupt__":
@@ -317,21 +317,21 @@ def _takes_schema(interrupt: Callable[..., Any]) -> bool:
     return "response_schema" in inspect.signature(interrupt).parameters
 
 
-def _asks_for_text(asked: Mapping[str, Any]) -> bool:
-    return bool(asked["action_requests"][0]["name"] == _QUESTION)
+def _asks_for_text(payload: Mapping[str, Any]) -> bool:
+    return bool(payload["action_requests"][0]["name"] == _QUESTION)
 
 
-def _schema_of(asked: Mapping[str, Any]) -> dict[str, Any]:
+def _schema_of(payload: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the JSON Schema of the values that a graph may be resumed with."""
-    return ANSWER_SCHEMA if _asks_for_text(asked) else PERMISSION_SCHEMA
+    return ANSWER_SCHEMA if _asks_for_text(payload) else PERMISSION_SCHEMA
 
 
-def _read(value: Any, asked: Mapping[str, Any], *, default: bool | str | None = None) -> bool | str:
+def _read(value: Any, payload: Mapping[str, Any], *, default: bool | str | None = None) -> bool | str:
     """Reads what the graph was resumed with for a request.
 
     Args:
         value: The value; None if nobody answered yet.
-        asked: What the graph paused with.
+        payload: The value with which the graph paused.
         default: What None means, and what was taken for an answer before values were checked; None to check it.
 
     Returns:
@@ -340,9 +340,9 @@ def _read(value: Any, asked: Mapping[str, Any], *, default: bool | str | None = 
     Raises:
         MixResumeError: The value is no answer, and there is no default.
     """
-    args = asked["action_requests"][0]["args"]
+    args = payload["action_requests"][0]["args"]
     try:
-        if _asks_for_text(asked):
+        if _asks_for_text(payload):
             return read_answer(value, args.get("choices") if args.get("response_type") == "choice" else None)
         decision = read_permission(value, args)
     except MixResumeError:

@@ -1,4 +1,4 @@
-"""What this process remembers of conversations, so that it need not ask and does not send twice.
+"""Remembers conversations of this process, so that it need not read them and does not send twice.
 
 Owns: where sessions stood when this process last used them and which it uses now, which session a thread has, and the
 replies that a graph's task was given. Refuses to know: what is done with it. All of it is bounded, and all of it may be
@@ -80,7 +80,7 @@ class SessionHead:
 
 @dataclass(frozen=True, slots=True, eq=False, weakref_slot=True)
 class SessionClaim:
-    """The right of a call to the place where its session stands. It ends with the call at the latest."""
+    """The right of a call to the position of its session. It ends with the call at the latest."""
 
     key: Hashable
 
@@ -88,8 +88,8 @@ class SessionClaim:
 class SessionClaims:
     """The sessions in which calls of this process run their turns, or are about to. Safe to share between threads.
 
-    A session stands where a conversation does until the first call for it sends its message. Of several calls at once,
-    only one may rely on that; the others have to go elsewhere.
+    A session is at the position of a conversation until the first call for it sends its message. Of several calls at
+    once, only one may rely on that; the others have to go elsewhere.
     """
 
     def __init__(self) -> None:
@@ -152,7 +152,7 @@ class ReplyCache:
 
     A node that fails after its model call, or is interrupted after it, runs again from its first line and makes the
     call again. The second execution gets the reply of the first: nothing is sent twice, and no session is forked. Calls
-    that a node makes several times with the same messages are told apart by the order of their replies; a call that
+    that a node makes several times with the same messages are distinguished by the order of their replies; a call that
     failed has none.
     """
 
@@ -167,10 +167,10 @@ class ReplyCache:
         self._lock = threading.Lock()
 
     def slot(self, mark: Callable[[], str]) -> TaskSlot | None:
-        """Finds where a call stands in the running task.
+        """Finds the position of a call in the running task.
 
         Args:
-            mark: Gives a hash of what the call asks, messages and options; only asked for inside of a task.
+            mark: Gives a hash of what the call asks, messages and options; only called inside of a task.
 
         Returns:
             Its place, or None outside of a graph's task.
@@ -178,7 +178,7 @@ class ReplyCache:
         info = _execution()
         if info is None:
             return None
-        asked = mark()
+        hashed = mark()
         key = (info.thread_id, info.checkpoint_ns, info.task_id)
         execution = (info.node_attempt, info.node_first_attempt_time)
         with self._lock:
@@ -187,10 +187,10 @@ class ReplyCache:
                 task.execution, task.questions = execution, []
                 task.left = {earlier: deque(replies) for earlier, replies in task.replies.items()}
             self._tasks.put(key, task)
-            left = task.left.get(asked)
+            left = task.left.get(hashed)
             reply, questions = left.popleft() if left else (None, ())
             task.questions.append(list(questions))
-            return TaskSlot(task, asked, len(task.questions) - 1, reply)
+            return TaskSlot(task, hashed, len(task.questions) - 1, reply)
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,7 +203,7 @@ class TaskSlot:
     """
 
     task: _Task = field(repr=False)
-    asked: str
+    hashed: str
     number: int
     reply: Any | None
 
@@ -214,11 +214,11 @@ class TaskSlot:
 
     def keep(self, reply: Any) -> None:
         """Keeps the reply for a later execution."""
-        self.task.replies.setdefault(self.asked, []).append((reply, tuple(self.task.questions[self.number])))
+        self.task.replies.setdefault(self.hashed, []).append((reply, tuple(self.task.questions[self.number])))
 
 
 def _execution() -> Any | None:
-    """What LangGraph says of the running task; None outside of one, or where LangGraph is not even loaded."""
+    """Returns what LangGraph knows of the running task; None outside of one, or where LangGraph is not even loaded."""
     runtime = sys.modules.get("langgraph.runtime")
     if runtime is None:
         return None
@@ -229,10 +229,10 @@ def _execution() -> Any | None:
 
 
 SESSION_HEADS: Final[Recent[SessionHead]] = Recent()
-"""Where this process left a session, by server and session."""
+"""The end of each session as this process left it, by server and session."""
 
 SESSION_CLAIMS: Final = SessionClaims()
-"""Who uses which session now, by server and session."""
+"""The sessions that calls use now, by server and session."""
 
 THREAD_SESSIONS: Final[Recent[str]] = Recent()
 """The session of a thread, by server and thread, where ChatMix keeps one for each."""

@@ -36,10 +36,10 @@ _HEAVY: Final[dict[str, dict[str, Any]]] = {
     "server_tool_call": {"args": {}},
     "non_standard": {"value": {}},
 }
-"""What stands in a block's start for the required fields that only its finish has."""
+"""Placeholders in a block's start for the required fields that only its finish has."""
 
 _LATE: Final = frozenset({"args", "value", "output", "base64", "data"})
-"""What may be large and is sent once, with a block's finish."""
+"""Fields that may be large and are sent once, with a block's finish."""
 
 
 class _Open:
@@ -57,7 +57,7 @@ class _Open:
         return str(self.block["type"])
 
     def goes_on(self, block: _Block) -> bool:
-        """Whether a piece with the same key is one of this block."""
+        """True when a piece with the same key is one of this block."""
         ids = {self.block.get("id"), block.get("id")} - {None, ""}
         return self.kind == block["type"] and len(ids) <= 1
 
@@ -76,11 +76,11 @@ class _Open:
         return piece
 
     def is_over(self) -> bool:
-        """Whether the block is complete when another one begins."""
+        """True when the block is complete as soon as another one begins."""
         if self.kind in {"text", "reasoning"}:
             return True
         if self.kind == "server_tool_result":
-            return False  # Mix 0.8: what a tool gave is told at the end of the turn.
+            return False  # Mix 0.8: what a tool gave is emitted at the end of the turn.
         return isinstance(_json("".join(self.pieces)), dict)
 
     def finished(self) -> _Block:
@@ -201,7 +201,7 @@ class ProtocolWriter:
 
 
 def _blocks_of(message: AIMessageChunk) -> list[tuple[Any, _Block]]:
-    """The blocks of a chunk and what tells them apart: the index, or the type for pieces that have none."""
+    """Returns the blocks of a chunk and what distinguishes them: the index, or the type for pieces that have none."""
     blocks = [cast("_Block", block) for block in message.content_blocks]
     if not any(block["type"] == "tool_call_chunk" for block in blocks):
         blocks += [{**call, "type": "tool_call_chunk"} for call in message.tool_call_chunks]
@@ -215,7 +215,7 @@ def _key(block: _Block) -> tuple[Literal["call", "block"], Any]:
 
 
 def _is_whole(block: _Block) -> bool:
-    """Whether nothing more will come of a block after this piece."""
+    """True when nothing more will come of a block after this piece."""
     if block["type"] == "server_tool_result":
         return "output" in block
     return block["type"] not in _RUNNING

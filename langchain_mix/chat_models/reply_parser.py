@@ -198,7 +198,7 @@ class ToolCallParser:
             self._blank = ""
 
     def _block(self, rest: str) -> Generator[Piece, None, str]:
-        """Goes on in a block to its end, which is where the tag stands outside of JSON's strings."""
+        """Goes on in a block to its end, which is where the tag is outside of JSON's strings."""
         body = self._body
         if body is None:
             return rest
@@ -292,7 +292,7 @@ class ToolCallParser:
 
 
 def _opening(line: str) -> int | None:
-    """Tells how long the beginning of a block is at the top of `line`: 0 if there is none, None if more is needed."""
+    """Returns how long the beginning of a block is at the top of `line`: 0 if there is none, None if more is needed."""
     bare = line.lstrip(" ")
     if len(line) - len(bare) > _INDENT:
         return 0
@@ -363,7 +363,7 @@ def _arguments(entry: Mapping[str, Any], parameters: frozenset[str]) -> dict[str
 
 
 def _flat(written: dict[str, Any], parameters: frozenset[str]) -> dict[str, Any]:
-    """Reads arguments that stand beside the name, of which one may have the name of a key for all of them."""
+    """Reads arguments that are beside the name, of which one may have the name of a key for all of them."""
     key, value = next(iter(written.items()))
     if len(written) > 1 or key not in _ARGUMENTS or not isinstance(value, dict) or not value.keys() <= parameters:
         return written
@@ -373,7 +373,7 @@ def _flat(written: dict[str, Any], parameters: frozenset[str]) -> dict[str, Any]
 
 
 def _unwrapped(written: dict[str, Any], parameters: frozenset[str]) -> dict[str, Any]:
-    """Reads arguments that may stand one object deeper, under a key that is no parameter of the tool."""
+    """Reads arguments that may be one object deeper, under a key that is no parameter of the tool."""
     if len(written) != 1 or not parameters:
         return written
     key, value = next(iter(written.items()))
@@ -471,7 +471,7 @@ class StopCutter:
         return held
 
     def _beginning_at(self, text: str) -> int:
-        """Where the longest end of the text begins that may become a sequence."""
+        """Returns where the longest end of the text begins that may become a sequence."""
         for at in range(max(len(text) - self._longest, 0), len(text)):
             if any(stop.startswith(text[at:]) for stop in self._stops):
                 return at
@@ -493,7 +493,7 @@ class DataReader:
     """Reads the pieces of one reply, message by message, and holds text back until it is known what it is.
 
     The text of the last message becomes its data alone; if it has none, it stays text as it was written, so that who
-    reads it can tell what is wrong. A reply that calls tools of the application is no data, and its text passes.
+    reads it can see what is wrong. A reply that calls tools of the application is no data, and its text passes.
     """
 
     def __init__(self, schema: ResponseSchema) -> None:
@@ -513,7 +513,7 @@ class DataReader:
             pieces: The pieces.
 
         Yields:
-            Those that are certain to be told as they are.
+            Those that are certain to be emitted as they are.
         """
         for piece in pieces:
             if isinstance(piece, Text) and not self._calls:
@@ -548,7 +548,7 @@ class DataReader:
 
 
 def _strict(written: str, value: object) -> str:
-    """The data as it was written; written anew where only a lenient reader could read it."""
+    """The data as it was written; written again where only a lenient reader could read it."""
     try:
         json.loads(written)
     except ValueError:
@@ -557,7 +557,7 @@ def _strict(written: str, value: object) -> str:
 
 
 Segment = Piece | NonDataText
-"""What a reply's text is read as."""
+"""A part of a reply's text."""
 
 
 class ReplyParser:
@@ -587,20 +587,20 @@ class ReplyParser:
     def feed(self, text: str) -> Iterator[Segment]:
         """Takes the next piece of text of the current message."""
         shown, ended = self._cutter.feed(text)
-        yield from self._told(self._read(shown))
+        yield from self._without_data(self._read(shown))
         if ended and not self.stopped:
             yield from self._rest(last=True)
             self.stopped = True
 
     def end(self, *, last: bool = False) -> Iterator[Segment]:
-        """Ends the current message: what was held back is told.
+        """Ends the current message: what was held back is emitted.
 
         Args:
             last: Whether the reply ends with it.
         """
         if self.stopped:
             return
-        yield from self._told(self._read(self._cutter.flush()))
+        yield from self._without_data(self._read(self._cutter.flush()))
         yield from self._rest(last=last)
         self._cutter = StopCutter(self._stops)
 
@@ -617,11 +617,11 @@ class ReplyParser:
         else:
             yield from self._parser.feed(text)
 
-    def _told(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
+    def _without_data(self, pieces: Iterator[Piece]) -> Iterator[Piece]:
         return pieces if self._data is None else self._data.feed(pieces)
 
     def _rest(self, *, last: bool) -> Iterator[Segment]:
         if self._parser is not None:
-            yield from self._told(iter(self._parser.finish()))
+            yield from self._without_data(iter(self._parser.finish()))
         if self._data is not None:
             yield from self._data.end(last=last)

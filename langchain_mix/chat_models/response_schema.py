@@ -219,11 +219,11 @@ def _searcher(pattern: str) -> Callable[[str], bool]:
 
 
 def _described(problem: Any) -> str:
-    told = f"{problem.json_path}: {_short_message(problem)}"
+    message = f"{problem.json_path}: {_short_message(problem)}"
     nearest = problem
     while nearest.context:
         nearest = _nearest(nearest.context)
-    return told if nearest is problem else f"{told} (nearest: {nearest.json_path}: {_short_message(nearest)})"
+    return message if nearest is problem else f"{message} (nearest: {nearest.json_path}: {_short_message(nearest)})"
 
 
 def _nearest(context: Iterable[Any]) -> Any:
@@ -236,12 +236,12 @@ def _nearest(context: Iterable[Any]) -> Any:
 
 def _short_message(problem: Any) -> str:
     """Shortens a message of `jsonschema`, which quotes the whole value and the keyword's."""
-    told = str(problem.message)
+    message = str(problem.message)
     for quoted in (problem.instance, problem.validator_value):
         written = repr(quoted)
         if len(written) > _VALUE_CHARS:
-            told = told.replace(written, f"{written[:_VALUE_CHARS]}…")
-    return told if len(told) <= _PROBLEM_CHARS else f"{told[:_PROBLEM_CHARS]}…"
+            message = message.replace(written, f"{written[:_VALUE_CHARS]}…")
+    return message if len(message) <= _PROBLEM_CHARS else f"{message[:_PROBLEM_CHARS]}…"
 
 
 _UNNAMED = "response"
@@ -331,13 +331,13 @@ class ResponseSchema:
         return self._checked(value, text)
 
     def find(self, text: str) -> FoundJson | None:
-        """Finds where in a reply its value stands: the last one that fits, else the last of its kind.
+        """Finds the value in a reply: the last one that fits, else the last of its kind.
 
         Args:
             text: The reply.
 
         Returns:
-            The value and what stands around it, or None if there is none.
+            The value and the text around it, or None if there is none.
         """
         for wanted in (self._fits, self._is_kind):
             try:
@@ -434,9 +434,9 @@ class ResponseSchema:
         try:
             return self._converted(value)
         except (ValueError, pydantic.v1.ValidationError) as error:
-            told = str(error)
-            told = told if len(told) <= _PROBLEMS_CHARS else f"{told[:_PROBLEMS_CHARS]}…"
-            raise OutputParserException(f"{self.name}: {told}", llm_output=text) from error
+            message = str(error)
+            message = message if len(message) <= _PROBLEMS_CHARS else f"{message[:_PROBLEMS_CHARS]}…"
+            raise OutputParserException(f"{self.name}: {message}", llm_output=text) from error
 
     def _converted(self, value: Any) -> Any:
         if isinstance(self.source, Mapping):
@@ -524,7 +524,7 @@ _QUALIFIERS: Final[Mapping[Any, bool]] = {
     typing_extensions.ReadOnly: False,
     Annotated: False,
 }
-"""What may be around the type of an item, and whether it makes the item required."""
+"""Qualifiers around the type of an item, and whether they make the item required."""
 _PLAIN: Final = (str, int, float, NoneType, list, dict, tuple, Enum)
 """Types of defaults; everything else in `Annotated` is left to pydantic."""
 
@@ -600,6 +600,6 @@ def _field(hint: Any, made: dict[Any, Any], *, needed: bool) -> tuple[Any, bool]
         kept = notes[1:]
     if len(kept) < len(notes) and kept and isinstance(kept[0], str):
         extra["description"] = kept.pop(0)
-    told = [pydantic.Field(**extra)] if extra else []
+    details = [pydantic.Field(**extra)] if extra else []
     read = _readable(hint, made)
-    return (_subscripted(Annotated, (read, *kept, *told)) if kept or told else read), needed
+    return (_subscripted(Annotated, (read, *kept, *details)) if kept or details else read), needed

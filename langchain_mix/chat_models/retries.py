@@ -1,7 +1,7 @@
 """Recognises a call that LangChain makes again after it failed, so that no message is sent twice.
 
 Owns: which run is inside which and which a stream belongs to, the calls that failed after their message may have
-arrived, and the rule that tells a retry from a new call with the same messages.
+arrived, and the rule that distinguishes a retry from a new call with the same messages.
 Refuses to know: how a call is sent and why it failed (`execution.py`).
 
 How it works: LangChain marks a retry at the place of the retry only: `with_retry` tags the run right below it, however
@@ -276,7 +276,7 @@ register_configure_hook(ContextVar("langchain_mix_lineage", default=LINEAGE), in
 class StreamedRun(BaseCallbackHandler):
     """Finds out the run of a stream: LangChain gives it to the producers of whole replies, but not to those of chunks.
 
-    A handler is told of a run, but not of the other handlers. These are found by configuring the callbacks of the call
+    A handler gets a run, but not the other handlers. These are found by configuring the callbacks of the call
     before LangChain does, which then takes them as they are.
     """
 

@@ -68,16 +68,16 @@ class Route:
 def routes_to_model(
     call: CallParameters, detected: ApiKnowledge, *, set_preferences: bool = False, max_tokens: int | None = None
 ) -> tuple[Route, ...]:
-    """Tells how the model of a call can be had, the best way first.
+    """Returns how the model of a call can be had, the best way first.
 
     Args:
-        call: What the call asks for.
+        call: What the call requests.
         detected: The generations the server may be.
         set_preferences: Whether preferences, which all users of a server share, may be changed.
         max_tokens: Tokens that the model may write, for the preferences alone.
 
     Returns:
-        At least one route. With the last one, `server`, the request is not honoured unless no model was asked for: see
+        At least one route. With the last one, `server`, the request is not honoured unless no model was requested: see
         `not_honoured`.
 
     Raises:
@@ -109,17 +109,17 @@ def provider_missing(call: CallParameters) -> MixInputError:
 
 
 def check_honoured(call: CallParameters, detected: ApiKnowledge) -> None:
-    """Reports that another model answers than the one that was asked for. Call it before the message is sent.
+    """Reports that another model answers than the requested one. Call it before the message is sent.
 
-    A model of the object is warned about: `init_chat_model` gives one to every object. One that was asked for in
+    A model of the object is warned about: `init_chat_model` gives one to every object. One that was requested in
     this very call is not traded for another.
 
     Args:
-        call: What the call asks for.
+        call: What the call requests.
         detected: The generations the server may be.
 
     Raises:
-        MixUnsupportedError: The call asks for another model than the object does.
+        MixUnsupportedError: The call requests another model than the object does.
     """
     if call.model is None:
         return
@@ -144,16 +144,16 @@ def reported_model(reported: str, call: CallParameters, *, honoured: bool) -> st
 
     Args:
         reported: The model that the server says has answered (Mix 0.8), or empty.
-        call: What the call asks for.
+        call: What the call requests.
         honoured: Whether the session or the preferences were given that model.
 
     Returns:
-        What the server says; else what it was told to use; else a name that says that nobody knows.
+        What the server says; else what was requested of it; else a name for an unknown model.
     """
     if reported:
         if honoured and call.model and not _same(reported, call.model):
             warnings.warn(
-                f"Model {call.model!r} was asked for, and {reported!r} has answered.", MixParameterWarning, stacklevel=2
+                f"Model {call.model!r} was requested, and {reported!r} has answered.", MixParameterWarning, stacklevel=2
             )
         return reported
     return call.model if honoured and call.model else UNNAMED_MODEL
@@ -166,19 +166,19 @@ def _same(reported: str, request: str) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRequest:
-    """What a call of the model asks for.
+    """The conversation of a call and the session that it needs.
 
     Attributes:
         messages: The conversation, oldest first.
         setup: What the session must know beforehand: system prompt, client tools, response format.
         server: The server's base URL.
-        reminder: What is said if the conversation ends with an answer that is not the one asked for; it is no part of
+        reminder: What is said if the conversation ends with an answer that is not the one requested; it is no part of
             the conversation. Empty if there is nothing to say.
         pinned: The session that is to be used, if there is one.
-        on_divergence: What to do when no session stands where the conversation does.
+        on_divergence: The reaction when no session is at the position of the conversation.
         title: Of new sessions; None for the beginning of the conversation.
-        prompt_mode: How the prompt of a new session stands to the agent's own.
-        parameters: What the call asks for besides: the model, and what LangChain has for all models.
+        prompt_mode: How the prompt of a new session relates to the agent's own.
+        parameters: What the call requests in addition: the model, and what LangChain has for all models.
         set_preferences: Whether preferences of the whole server may be changed for it.
         max_tokens: For these preferences.
     """
@@ -198,7 +198,7 @@ class SessionRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreparedTurn:
-    """A session that stands where the conversation does, and the message for it.
+    """A session that is at the position of the conversation, and the message for it.
 
     Attributes:
         request: What it was made for.
@@ -206,11 +206,11 @@ class PreparedTurn:
         session_id: The session.
         text: The message.
         created: Whether the session was made for this call.
-        model_honoured: Whether the server was told to use the model that was asked for.
+        model_honoured: Whether the server was given the requested model.
         cost_before: The session's cost before the turn, if known.
         rows_before: Its rows before the turn, if known.
         session_model: The model that the session itself was given, or empty.
-        claim: Keeps other calls of this process from relying on where the session stands.
+        claim: Keeps other calls of this process from relying on the position of the session.
     """
 
     request: SessionRequest
@@ -225,17 +225,17 @@ class PreparedTurn:
     claim: SessionClaim | None = None
 
     def pointer(self, result: TurnResult, reply: AIMessage) -> Pointer:
-        """Where the reply stands, and what it proves.
+        """Returns the position of the reply, and what it proves.
 
         Args:
             result: The turn.
             reply: The reply as the conversation will hold it.
 
         Returns:
-            The pointer. Without a digest it proves nothing: the message did not come to stand where it should.
+            The pointer. Without a digest it proves nothing: the message is not where it should be.
 
         Raises:
-            MixHistoryDiverged: It did not, and the call asked for an error then. The reply is in the error's `turn`.
+            MixHistoryDiverged: It is not, and the call requested an error then. The reply is in the error's `turn`.
         """
         mismatch = verify(self.plan, result.rows, result.user_message_id) if result.verified else None
         if mismatch and self.request.on_divergence == "error":
@@ -353,10 +353,10 @@ def title_of(request: SessionRequest) -> str:
 
 
 def _new_session(server_api: ServerApi, request: SessionRequest) -> Flow[tuple[str, bool, str]]:
-    """Makes a session, with the model that was asked for where sessions have one.
+    """Makes a session, with the requested model where sessions have one.
 
     Returns:
-        The session, whether the model is the one asked for, and the one that the session itself was given.
+        The session, whether the model is the one requested, and the one that the session itself was given.
     """
     from langchain_mix.protocol import flows  # noqa: PLC0415  # As above.
 
@@ -441,7 +441,7 @@ def _plan(
             return plan, None if rows is None else len(rows)
         if can.supports("fork") is None:
             try:
-                yield from ask(calls.get_session(plan.session_id))  # Tells the server's generation.
+                yield from ask(calls.get_session(plan.session_id))  # Shows the server's generation.
             except MixNotFoundError:
                 head, rows = _NOWHERE, []
                 continue

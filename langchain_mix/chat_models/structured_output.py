@@ -1,7 +1,7 @@
 """Structured output: replies that are values of a schema.
 
-Owns: asking for it in the prompt (Mix has no response formats), reading the reply, checking it, and one repair.
-Refuses to know: how a model is asked; any chat model that takes `response_format` and `bind_tools` will do.
+Owns: requesting it in the prompt (Mix has no response formats), reading the reply, checking it, and one repair.
+Refuses to know: how a model is called; any chat model that takes `response_format` and `bind_tools` will do.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ FORMAT_WITHDRAWN = """\
 <response_format>
 The response format that you were given before is void; reply in your own words.
 </response_format>"""
-"""For a session that was told of a response format when the next message has none."""
+"""For a session that was given a response format when the next message has none."""
 
 
 def response_prompt(response_format: Any) -> str:
@@ -109,7 +109,7 @@ def structured(
 ) -> Runnable[LanguageModelInput, Any]:
     """Makes a runnable with structured output: values of a schema.
 
-    A reply that cannot be read or does not fit is told to the model with the error, once; `invoke`, `ainvoke` and
+    A reply that cannot be read or does not fit is reported to the model with the error, once; `invoke`, `ainvoke` and
     `batch` give what it says then. Streams give the value as it grows, whenever it is valid so far, and are not
     repaired: they end with the complete value or the error. With `function_calling` they give the value at the end.
 
@@ -118,8 +118,8 @@ def structured(
         schema: A pydantic class (2 or 1), a dataclass, a TypedDict, JSON Schema, or an OpenAI function. Pydantic
             classes and dataclasses give instances, the others JSON data as the agent wrote them, checked against the
             schema. None with `json_mode` takes any object.
-        method: `json_schema` puts the schema into the prompt; `json_mode` asks for any JSON object, and the message has
-            to tell which; `function_calling` makes the reply the call of a tool. All of them are requests in words: Mix
+        method: `json_schema` puts the schema into the prompt; `json_mode` requests any JSON object, and the message has
+            to say which; `function_calling` makes the reply the call of a tool. All of them are requests in words: Mix
             itself enforces none. With `function_calling`, a value that is no object is the call's argument `value`.
         include_raw: Whether the output is `{"raw": message, "parsed": value or None, "parsing_error": error or None}`.
         strict: True takes no type for another (`"1"` for 1) and no properties that the schema does not name; else the
@@ -142,7 +142,7 @@ def structured(
     tracing = {"kwargs": {"method": method}, "schema": form.traced}
     bound: Runnable[LanguageModelInput, AIMessage]
     if method == "function_calling":
-        checked = {CALLS_CHECKED: True}  # What is missing is asked for once, whether it is the call or what is in it.
+        checked = {CALLS_CHECKED: True}  # What is missing is requested once, whether it is the call or what is in it.
         bound = model.bind_tools([form.tool], tool_choice=form.name, ls_structured_output_format=tracing, **checked)
     else:
         wanted = {"type": "json_object"} if method == "json_mode" else form.response_format
@@ -159,10 +159,10 @@ class StructuredOutput(Runnable[LanguageModelInput, Any]):
         """Joins a model and a schema.
 
         Args:
-            bound: The model, asked for the form.
+            bound: The model with the response format or the tool.
             form: The schema.
             called: Whether the value is the arguments of a tool call; else it is JSON in the text.
-            include_raw: Whether the output tells the message and the error too.
+            include_raw: Whether the output reports the message and the error too.
         """
         self.bound = bound
         self.form = form
@@ -224,19 +224,25 @@ class StructuredOutput(Runnable[LanguageModelInput, Any]):
         async for value in self._atransform_stream_with_config(once(), self._agrow, config, **kwargs):
             yield value
 
-    def _ask(self, asked: LanguageModelInput, run_manager: Any, config: RunnableConfig, **kwargs: Any) -> Any:  # noqa: ARG002
-        message = self.bound.invoke(asked, config, **kwargs)
+    def _ask(self, conversation: LanguageModelInput, run_manager: Any, config: RunnableConfig, **kwargs: Any) -> Any:  # noqa: ARG002
+        message = self.bound.invoke(conversation, config, **kwargs)
         parsed, error = self._read(message)
         if error is not None:
-            message = self.bound.invoke(_repair(asked, message, error), config, **kwargs)
+            message = self.bound.invoke(_repair(conversation, message, error), config, **kwargs)
             parsed, error = self._read(message)
         return self._output(message, parsed, error)
 
-    async def _aask(self, asked: LanguageModelInput, run_manager: Any, config: RunnableConfig, **kwargs: Any) -> Any:  # noqa: ARG002
-        message = await self.bound.ainvoke(asked, config, **kwargs)
+    async def _aask(
+        self,
+        conversation: LanguageModelInput,
+        run_manager: Any,  # noqa: ARG002  # LangChain's helpers pass it by name.
+        config: RunnableConfig,
+        **kwargs: Any,
+    ) -> Any:
+        message = await self.bound.ainvoke(conversation, config, **kwargs)
         parsed, error = self._read(message)
         if error is not None:
-            message = await self.bound.ainvoke(_repair(asked, message, error), config, **kwargs)
+            message = await self.bound.ainvoke(_repair(conversation, message, error), config, **kwargs)
             parsed, error = self._read(message)
         return self._output(message, parsed, error)
 
@@ -248,8 +254,8 @@ class StructuredOutput(Runnable[LanguageModelInput, Any]):
         **kwargs: Any,
     ) -> Iterator[Any]:
         reader = _Growing(self)
-        for asked in inputs:
-            for chunk in self.bound.stream(asked, config, **kwargs):
+        for conversation in inputs:
+            for chunk in self.bound.stream(conversation, config, **kwargs):
                 yield from reader.feed(chunk)
         yield from reader.finish()
 
@@ -261,8 +267,8 @@ class StructuredOutput(Runnable[LanguageModelInput, Any]):
         **kwargs: Any,
     ) -> AsyncIterator[Any]:
         reader = _Growing(self)
-        async for asked in inputs:
-            async for chunk in self.bound.astream(asked, config, **kwargs):
+        async for conversation in inputs:
+            async for chunk in self.bound.astream(conversation, config, **kwargs):
                 for value in reader.feed(chunk):
                     yield value
         for value in reader.finish():
@@ -325,13 +331,13 @@ class _Growing:
         return add_ai_message_chunks(first, *others)
 
 
-def _repair(asked: LanguageModelInput, reply: AIMessage, error: OutputParserException) -> Sequence[BaseMessage]:
-    return [*_messages(asked), reply, HumanMessage(content=_REPAIR.format(error=error))]
+def _repair(conversation: LanguageModelInput, reply: AIMessage, error: OutputParserException) -> Sequence[BaseMessage]:
+    return [*_messages(conversation), reply, HumanMessage(content=_REPAIR.format(error=error))]
 
 
-def _messages(asked: LanguageModelInput) -> list[BaseMessage]:
-    if isinstance(asked, PromptValue):
-        return asked.to_messages()
-    if isinstance(asked, str):
-        return [HumanMessage(asked)]
-    return convert_to_messages(asked)
+def _messages(conversation: LanguageModelInput) -> list[BaseMessage]:
+    if isinstance(conversation, PromptValue):
+        return conversation.to_messages()
+    if isinstance(conversation, str):
+        return [HumanMessage(conversation)]
+    return convert_to_messages(conversation)

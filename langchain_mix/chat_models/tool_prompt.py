@@ -1,7 +1,7 @@
-"""The words in which a Mix agent is told of the application's tools and of what they gave.
+"""Describes the application's tools and their results to a Mix agent.
 
-Owns: the protocol's text. Mix has no client tools: the agent is asked in its prompt to write calls as a block of text,
-which `reply_parser.py` reads, and gets results as text in the next message. Whether it follows is up to its model.
+Owns: the protocol's text. Mix has no client tools: the prompt requests calls as a block of text, which
+`reply_parser.py` reads, and results are text in the next message. Whether the agent follows is up to its model.
 Refuses to know: where this text is sent and how replies are read.
 """
 
@@ -67,16 +67,16 @@ TOOLS_WITHDRAWN = """\
 <client_tools choice="none" parallel="no">
 The application's tools that you were told of before are no longer there; do not call them.
 </client_tools>"""
-"""For a session that was told of client tools when the next message has none."""
+"""For a session that was given client tools when the next message has none."""
 
 
 def tools_prompt(tools: Sequence[Mapping[str, Any]], tool_choice: str = "auto", *, parallel: bool = True) -> str:
-    """Tells the agent which tools the application has and how to ask for calls.
+    """Describes to the agent which tools the application has and how to request calls.
 
     Args:
         tools: In OpenAI's format, as `convert_to_openai_tool` gives them.
         tool_choice: As `normalise_choice` gives it.
-        parallel: Whether one reply may ask for several calls.
+        parallel: Whether one reply may request several calls.
 
     Returns:
         The text for the session's prompt, or for the top of a message; empty if there are no tools.
@@ -225,7 +225,7 @@ def demanded(choice: str, tools: Collection[str]) -> tuple[str, ...]:
 
 
 def reminder(tools: Sequence[str]) -> str:
-    """Tells the agent that its last reply lacks the call that it had to make.
+    """Reminds the agent that its last reply lacks the call that it had to make.
 
     Args:
         tools: Those of which it has to call one.
@@ -274,11 +274,11 @@ def render_tool_results(results: Sequence[ToolMessage], calls: Mapping[str, Tool
 
 
 def _result(message: ToolMessage, call: ToolCall | None) -> dict[str, Any]:
-    asked = {"args": call["args"]} if call else {}
+    arguments = {"args": call["args"]} if call else {}
     return {
         "id": message.tool_call_id,
         "name": message.name or (call["name"] if call else ""),
-        **asked,
+        **arguments,
         "status": message.status,
         "content": _content(message),
     }

@@ -64,47 +64,47 @@ def task(monkeypatch):
 def test_a_later_execution_gets_the_replies_in_order(task):
     replies = ReplyCache()
     for text in ("a", "b"):
-        replies.place(lambda: "q").keep(text)
-    replies.place(lambda: "other").keep("c")
+        replies.slot(lambda: "q").keep(text)
+    replies.slot(lambda: "other").keep("c")
     task.node_attempt = 2
-    assert [replies.place(lambda: "q").reply for _ in range(3)] == ["a", "b", None]
-    assert replies.place(lambda: "other").reply == "c"
+    assert [replies.slot(lambda: "q").reply for _ in range(3)] == ["a", "b", None]
+    assert replies.slot(lambda: "other").reply == "c"
     task.node_attempt, task.node_first_attempt_time = 1, 2.0
-    assert replies.place(lambda: "q").reply == "a"
+    assert replies.slot(lambda: "q").reply == "a"
 
 
 def test_the_same_execution_gets_none(task):
     replies = ReplyCache()
-    replies.place(lambda: "q").keep("a")
-    assert replies.place(lambda: "q").reply is None
+    replies.slot(lambda: "q").keep("a")
+    assert replies.slot(lambda: "q").reply is None
 
 
 def test_a_call_that_failed_has_no_reply_and_no_place(task):
     """The node caught its error and asked again: the reply is that of its first question, next time."""
     replies = ReplyCache()
-    replies.place(lambda: "q")
-    replies.place(lambda: "q").keep("a")
+    replies.slot(lambda: "q")
+    replies.slot(lambda: "q").keep("a")
     task.node_attempt = 2
-    assert replies.place(lambda: "q").reply == "a"
+    assert replies.slot(lambda: "q").reply == "a"
 
 
 def test_another_task_gets_none(task):
     replies = ReplyCache()
-    replies.place(lambda: "q").keep("a")
+    replies.slot(lambda: "q").keep("a")
     task.task_id = "2"
-    assert replies.place(lambda: "q").reply is None
+    assert replies.slot(lambda: "q").reply is None
 
 
 def test_questions_come_back_with_the_reply_that_needed_them(task):
     replies = ReplyCache()
-    first = replies.place(lambda: "q")
+    first = replies.slot(lambda: "q")
     first.questions[-1].append("mark")
     first.keep("a")
-    assert replies.place(lambda: "other").questions == [["mark"], []]
+    assert replies.slot(lambda: "other").questions == [["mark"], []]
     task.node_attempt = 2
-    again = replies.place(lambda: "q")
+    again = replies.slot(lambda: "q")
     assert (again.reply, again.number, again.questions) == ("a", 0, [["mark"]])
 
 
 def test_outside_of_a_task_there_is_no_place():
-    assert ReplyCache().place(lambda: "q") is None
+    assert ReplyCache().slot(lambda: "q") is None

@@ -83,12 +83,12 @@ def test_nothing_is_lost_but_the_fence_however_the_text_is_cut(before: str, afte
 
 def test_stops_and_calls_are_read_before_data() -> None:
     speech = ReplyParser(["STOP"], ["add"], FORM)
-    assert [*speech.handle(f"So {DATA} ST"), *speech.handle("OP and more")] == [NonDataText("So "), Text(DATA)]
+    assert [*speech.feed(f"So {DATA} ST"), *speech.feed("OP and more")] == [NonDataText("So "), Text(DATA)]
     assert speech.stopped
     assert list(speech.end(last=True)) == []
     speech = ReplyParser((), ["add"], FORM)
     told = [
-        *speech.handle(f'{DATA}\n<tool_calls>[{{"name": "add", "args": {{}}}}]</tool_calls>'),
+        *speech.feed(f'{DATA}\n<tool_calls>[{{"name": "add", "args": {{}}}}]</tool_calls>'),
         *speech.end(last=True),
     ]
     assert [type(piece) for piece in told] == [Text, CallStarted, CallArguments]
