@@ -6,13 +6,14 @@ lists, and more where a saver tells more.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 from langchain_core.messages import BaseMessage
 
+from langchain_mix.checkpoint.previews import Preview, previews_of
 from langchain_mix.notebook.html import counted, frame
 from langchain_mix.notebook.plain_text import printable
 from langchain_mix.pointer import Pointer, read_pointer
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from langgraph.checkpoint.base import BaseCheckpointSaver, CheckpointTuple
 
 _SHORT: Final = 8
+_MOST_TITLE: Final = 2_000
 _TIME_CHARS: Final = 19
 
 
@@ -114,11 +116,13 @@ class CheckpointTree:
         thread_id: The thread.
         nodes: The checkpoints, oldest first.
         left_out: Whether there are older ones, which were not read.
+        previews: The nodes that ran and the newest message of each checkpoint, by its id.
     """
 
     thread_id: str
     nodes: Sequence[Node]
     left_out: bool = False
+    previews: Mapping[str, Preview] = field(default_factory=dict[str, Preview])
 
     def rows(self) -> Iterator[Row]:
         """The lines of the tree, from the top."""
@@ -144,20 +148,29 @@ class CheckpointTree:
         node = row.node
         latest = node is self.nodes[-1]
         facts = "".join(f" <span>{escape(fact)}</span>" for fact in _facts(node))
-        name = f'<code title="{escape(node.checkpoint_id)}">{escape(_short(node.checkpoint_id))}</code>'
+        name = _id(node.checkpoint_id)
         marks = '<span class="lcm-warn">↳ branch</span> ' if node.is_branch else ""
         marks += '<strong class="lcm-good">latest</strong>' if latest else ""
         sign = '<span class="lcm-good" aria-hidden="true">●</span>' if latest else '<span aria-hidden="true">○</span>'
         return (
             f'<li role="treeitem" aria-level="{row.depth + 1}" style="margin-left:{1.6 * row.depth:.1f}em">'
-            f'{sign} {name}<span class="lcm-facts">{facts}</span> {marks}</li>'
+            f'{sign} {name}<span class="lcm-facts">{facts}</span> {marks}{self._preview(node)}</li>'
         )
+
+    def _preview(self, node: Node) -> str:
+        preview = self.previews.get(node.checkpoint_id)
+        if preview is None or not preview.line:
+            return ""
+        who = f"<b>{escape(preview.node)}</b> " if preview.node else ""
+        return f'<span class="lcm-said" title="{escape(preview.text[:_MOST_TITLE])}">{who}{escape(preview.gist)}</span>'
 
     def _repr_markdown_(self) -> str:
         lines = [f"**Thread** `{_plain(self.thread_id)}`, {self._count()}", ""]
         for row in self.rows():
             marks = " · ".join([*map(_plain, _facts(row.node)), *self._marks(row.node)])
             lines.append(f"{'  ' * row.depth}- `{_plain(row.node.checkpoint_id)}` {marks}")
+            if (preview := self.previews.get(row.node.checkpoint_id)) is not None and preview.line:
+                lines.append(f"{'  ' * row.depth}  {_plain(preview.line)}")
         return "\n".join(lines)
 
     def __repr__(self) -> str:
@@ -167,6 +180,8 @@ class CheckpointTree:
             sign = "*" if row.node is self.nodes[-1] else "o"
             facts = "  ".join([row.node.checkpoint_id, *_facts(row.node), *self._marks(row.node)])
             lines.append(f"{'| ' * row.depth}{sign} {printable(facts)}")
+            if (preview := self.previews.get(row.node.checkpoint_id)) is not None and preview.line:
+                lines.append(f"{'| ' * row.depth}    {printable(preview.line)}")
         return "\n".join(lines)
 
     def _marks(self, node: Node) -> list[str]:
@@ -195,20 +210,21 @@ def tree(
     Raises:
         MixError: It cannot be read.
     """
+    listed = list(saver.list(_config(thread_id, checkpoint_ns), limit=limit + 1))
     branches = getattr(saver, "branches", None)
     if branches is not None:
-        return _of_branches(thread_id, branches(thread_id, checkpoint_ns), limit)
-    return _of_list(thread_id, saver.list(_config(thread_id, checkpoint_ns), limit=limit + 1), limit)
+        return _of_branches(thread_id, branches(thread_id, checkpoint_ns), listed, limit)
+    return _of_list(thread_id, listed, limit)
 
 
 async def atree(
     saver: BaseCheckpointSaver[Any], thread_id: str, *, checkpoint_ns: str = "", limit: int = 500
 ) -> CheckpointTree:
     """Does what `tree` does, asynchronously."""
+    listed = [found async for found in saver.alist(_config(thread_id, checkpoint_ns), limit=limit + 1)]
     branches = getattr(saver, "abranches", None)
     if branches is not None:
-        return _of_branches(thread_id, await branches(thread_id, checkpoint_ns), limit)
-    listed = [found async for found in saver.alist(_config(thread_id, checkpoint_ns), limit=limit + 1)]
+        return _of_branches(thread_id, await branches(thread_id, checkpoint_ns), listed, limit)
     return _of_list(thread_id, listed, limit)
 
 
@@ -216,9 +232,10 @@ def _config(thread_id: str, checkpoint_ns: str) -> RunnableConfig:
     return {"configurable": {"thread_id": thread_id, "checkpoint_ns": checkpoint_ns}}
 
 
-def _of_branches(thread_id: str, found: Any, limit: int) -> CheckpointTree:
+def _of_branches(thread_id: str, found: Any, listed: Iterable[CheckpointTuple], limit: int) -> CheckpointTree:
     nodes: Sequence[Node] = tuple(found.nodes)
-    return CheckpointTree(thread_id=thread_id, nodes=nodes[-limit:], left_out=len(nodes) > limit)
+    previews = previews_of(listed)
+    return CheckpointTree(thread_id=thread_id, nodes=nodes[-limit:], left_out=len(nodes) > limit, previews=previews)
 
 
 def _of_list(thread_id: str, found: Iterable[CheckpointTuple], limit: int) -> CheckpointTree:
@@ -240,7 +257,10 @@ def _of_list(thread_id: str, found: Iterable[CheckpointTuple], limit: int) -> Ch
             )
         )
         parents |= {parent} if parent else set()
-    return CheckpointTree(thread_id=thread_id, nodes=tuple(nodes[-limit:]), left_out=len(nodes) > limit)
+    left_out = len(nodes) > limit
+    return CheckpointTree(
+        thread_id=thread_id, nodes=tuple(nodes[-limit:]), left_out=left_out, previews=previews_of(listed)
+    )
 
 
 def _position(messages: Any) -> Pointer | None:
@@ -255,13 +275,16 @@ def _facts(node: Node) -> list[str]:
     facts.append(node.created_at[:_TIME_CHARS].replace("T", " "))
     if node.position is not None:
         rows = f" after {node.position.row_count} rows" if node.position.row_count >= 0 else ""
-        facts.append(f"session {_short(node.position.session_id)}{rows}")
+        facts.append(f"session {node.position.session_id[:_SHORT]}{rows}")
     return facts
 
 
-def _short(name: str) -> str:
-    """The end of an id: those of checkpoints begin with the time and differ at the end."""
-    return name if len(name) <= _SHORT + 1 else f"…{name[-_SHORT:]}"
+def _id(name: str) -> str:
+    """Writes an id of which only the end is seen, as the beginnings are times, and all is copied."""
+    if len(name) <= _SHORT + 1:
+        return f"<code>{escape(name)}</code>"
+    cut = f'<span class="lcm-cut">{escape(name[:-_SHORT])}</span>'
+    return f'<code class="lcm-id" title="{escape(name)}">{cut}{escape(name[-_SHORT:])}</code>'
 
 
 def _plain(text: str) -> str:

@@ -9,9 +9,12 @@ Every text that comes from somewhere else goes through `escape` here, or through
 from __future__ import annotations
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
+from itertools import takewhile
 from typing import Any, Final, Literal
 
 from langchain_mix.errors import MixError, MixTextGap
@@ -31,7 +34,11 @@ _SIGNS: Final[Mapping[str, tuple[str, str, str]]] = {
     "running": ("lcm-busy", "", "running"),
     "succeeded": ("lcm-good", "✓", "succeeded"),
     "failed": ("lcm-bad", "✗", "failed"),
+    "denied": ("lcm-denied", "⊘", "denied"),
 }
+_MANY: Final = 4
+"""Calls in a row that are folded into one line."""
+_HUNK: Final = re.compile(r"^@@ .*(?:\n[-+ @\\].*)*", re.MULTILINE)
 _STATES: Final[Mapping[str, tuple[str, str]]] = {
     "running": ("lcm-busy", "running"),
     "done": ("lcm-good", "✓ done"),
@@ -97,7 +104,35 @@ class Page:
         return self._sections(view)
 
     def _sections(self, view: View) -> str:
-        return "".join(self._section(str(n), s) for n, s in enumerate(view.sections.values()))
+        """Writes all sections; runs of sections that only call tools, as agents of LangGraph have them, are folded."""
+        written = [(n, s, self._section(str(n), s)) for n, s in enumerate(view.sections.values())]
+        pieces: list[str] = []
+        while written:
+            run = list(takewhile(lambda one: self._only_calls(one[1]), written))
+            calls = [part for _, section, _ in run for part in section.parts if isinstance(part, Tool)]
+            if len(run) > 1 and len(calls) >= _MANY:
+                inner = "".join(html for *_, html in run)
+                pieces.append(_details(f"run.{run[0][0]}", _sum_of(calls), inner))
+                written = written[len(run) :]
+            else:
+                pieces.append(written.pop(0)[2])
+        return "".join(pieces)
+
+    def _only_calls(self, section: Section) -> bool:
+        parts = section.parts
+        return (
+            self.look.tools == "closed"
+            and section.role in {"assistant", "tool"}
+            and any(isinstance(part, Tool) for part in parts)
+            and sum(isinstance(part, Tool) for part in parts) < _MANY
+            and all(self._folds(part) for part in parts)
+        )
+
+    def _folds(self, part: Part) -> bool:
+        """True for tools that have ended, and for what stands between them."""
+        if isinstance(part, Tool):
+            return part.over or not self._live
+        return isinstance(part, Words) and (part.thinking or not part.text.strip())
 
     def _section(self, key: str, section: Section) -> str:
         parts = "".join(self._parts(key, section.parts, plain=section.role in {"user", "system"}))
@@ -109,7 +144,21 @@ class Page:
         return f'<section class="lcm-{section.role}">{heading}{parts}</section>'
 
     def _parts(self, key: str, parts: Sequence[Part], *, plain: bool = False) -> Iterator[str]:
-        for number, part in enumerate(parts):
+        """Writes parts; a run of many tools that have ended is folded into one line."""
+        number = 0
+        while number < len(parts):
+            run = _run_of_tools(list(takewhile(self._folds, parts[number:]))) if self.look.tools == "closed" else []
+            calls = [part for part in run if isinstance(part, Tool)]
+            if len(calls) >= _MANY:
+                inner = "".join(self._each(key, number, run))
+                yield _details(f"{key}.{number}.run", _sum_of(calls), inner)
+                number += len(run)
+            else:
+                yield from self._each(key, number, parts[number : number + 1], plain=plain)
+                number += 1
+
+    def _each(self, key: str, first: int, parts: Sequence[Part], *, plain: bool = False) -> Iterator[str]:
+        for number, part in enumerate(parts, first):
             place = f"{key}.{number}"
             match part:
                 case Words(thinking=True):
@@ -142,12 +191,12 @@ class Page:
             return ""
         gist = f'<span class="lcm-gist">{escape(_short(text))}</span>'
         body = f'<div class="lcm-words">{_cut(place, text, _MOST_CHARS)}</div>'
-        return _details(place, f"Thinking {gist}", body, unfolded=self.look.thinking == "open")
+        return _details(place, f"Thinking {gist}", body, unfolded=self.look.thinking == "open", kind="lcm-thought")
 
     def _tool(self, place: str, tool: Tool) -> str:
         if self.look.tools == "hidden":
             return ""
-        colour, sign, words = _SIGNS[tool.status]
+        colour, sign, words = _SIGNS["denied" if tool.denied else tool.status]
         if not (self._live or tool.over):
             colour, sign, words = "lcm-muted", "◦", "called" if tool.status == "called" else "not finished"
         mark = f'<span class="{colour}">{sign or _SPINNER} <strong>{escape(tool.name or "tool")}</strong></span>'
@@ -163,7 +212,7 @@ class Page:
             body.append(f'<div class="lcm-cap">{escape(tool.progress)}</div>')
         if tool.output:
             shown = _cut(place + ".out", pretty(tool.output), self.look.max_output)
-            kind = ' class="lcm-bad"' if tool.status == "failed" else ""
+            kind = f' class="{colour}"' if tool.status == "failed" else ""
             body += [_caption("Output"), f"<pre{kind}>{shown}</pre>"]
         unfolded = self.look.tools == "open" or (bool(tool.parts) and not tool.over)
         return _details(place, f"{mark} {gist} {state}", "".join(body), unfolded=unfolded)
@@ -197,9 +246,32 @@ def _words(words: Words) -> str:
     return note + to_html(words.text) if words.text.strip() else ""
 
 
-def _details(key: str, summary: str, body: str, *, unfolded: bool = False) -> str:
+def _run_of_tools(parts: Sequence[Part]) -> Sequence[Part]:
+    """Returns the parts from the first to the last tool; none if they do not begin with one."""
+    last = max((number for number, part in enumerate(parts, 1) if isinstance(part, Tool)), default=0)
+    return parts[:last] if last and isinstance(parts[0], Tool) else []
+
+
+def _sum_of(calls: Sequence[Tool]) -> str:
+    """Returns many calls in a line: how many of which tool, and how many did not succeed."""
+    denied = sum(call.denied for call in calls)
+    failed = sum(call.status == "failed" for call in calls) - denied
+    colour, sign = ("lcm-bad", "✗") if failed else ("lcm-denied", "⊘") if denied else ("lcm-good", "✓")
+    names = Counter(call.name or "tool" for call in calls)
+    listed = ", ".join(name if number == 1 else f"{number} {name}" for name, number in names.most_common())
+    notes = [
+        f'<span class="{kind}">{number} {word}</span>'
+        for number, word, kind in ((failed, "failed", "lcm-bad"), (denied, "denied", "lcm-denied"))
+        if number
+    ]
+    head = f'<span class="{colour}">{sign} <strong>{counted(len(calls), "tool call")}</strong></span>'
+    return " ".join([head, f'<span class="lcm-gist">{escape(_short(listed))}</span>', *notes])
+
+
+def _details(key: str, summary: str, body: str, *, unfolded: bool = False, kind: str = "") -> str:
+    name = f' class="{kind}"' if kind else ""
     return (
-        f'<details data-key="{key}"{" open" if unfolded else ""}><summary>{summary}</summary>{body}</details>'
+        f'<details data-key="{key}"{name}{" open" if unfolded else ""}><summary>{summary}</summary>{body}</details>'
         if body
         else f'<div class="lcm-bare">{summary}</div>'
     )
@@ -249,7 +321,26 @@ def pretty(text: str) -> str:
 
 
 def _notice(notice: Notice) -> str:
-    return f'<div class="lcm-note"><strong>{escape(notice.kind)}</strong> {escape(notice.text[:_MOST_CHARS])}</div>'
+    text = with_diffs(notice.text[:_MOST_CHARS])
+    return f'<div class="lcm-note"><strong>{escape(notice.kind)}</strong> {text}</div>'
+
+
+def with_diffs(text: str) -> str:
+    """Returns a text as HTML, with the unified diffs in it monospaced and coloured."""
+    pieces, at = [], 0
+    for found in _HUNK.finditer(text):
+        pieces += [escape(text[at : found.start()].removesuffix("\n")), _diff(found[0])]
+        at = found.end()
+    return "".join([*pieces, escape(text[at:].removeprefix("\n") if at else text)])
+
+
+def _diff(hunk: str) -> str:
+    kinds = {"+": "lcm-good", "-": "lcm-bad", "@": "lcm-busy"}
+    lines = [
+        f'<span class="{kinds[line[0]]}">{escape(line)}</span>' if line[:1] in kinds else escape(line)
+        for line in hunk.split("\n")
+    ]
+    return f'<pre class="lcm-diff">{chr(10).join(lines)}</pre>'
 
 
 def _error(error: BaseException | None) -> str:

@@ -26,6 +26,7 @@ _LINK: Final = {"target": "_blank", "rel": "noopener noreferrer nofollow"}
 _UNSAFE_FORMULA: Final = re.compile(
     r"\\(href|url|class|style|cssId|data|html\w*|require|unicode|def|let|[gex]def|(re)?new\w*|csname|catcode|mmlToken)\b"
 )
+_MOST_CODE: Final = 20_000
 _FORMULAS: Final = "tex2jax_process mathjax_process"
 
 
@@ -63,12 +64,47 @@ def to_html(text: str) -> str:
 
 @cache
 def _parser() -> MarkdownIt:
-    parser = MarkdownIt("commonmark", {"html": False, "linkify": False}).enable(["table", "strikethrough"])
+    options = {"html": False, "linkify": False, "highlight": highlighted}
+    parser = MarkdownIt("commonmark", options).enable(["table", "strikethrough"])
     parser.renderer = _Renderer(parser)
     return parser
 
 
+def highlighted(code: str, language: str, _attributes: str = "") -> str:
+    """Marks up code in its language.
+
+    Args:
+        code: The code.
+        language: Its language as Markdown names it.
+
+    Returns:
+        HTML in which all of the code is escaped; empty if the language is unknown, or the code so long that marking it
+        up again and again would take too long.
+    """
+    # Loaded for the first code; Pygments has no types.
+    from pygments import highlight  # type: ignore[import-untyped]  # noqa: PLC0415
+    from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]  # noqa: PLC0415
+    from pygments.lexers import get_lexer_by_name  # type: ignore[import-untyped]  # noqa: PLC0415
+    from pygments.util import ClassNotFound  # type: ignore[import-untyped]  # noqa: PLC0415
+
+    if not language or len(code) > _MOST_CODE:
+        return ""
+    try:
+        lexer = get_lexer_by_name(language.lower(), stripnl=False)
+    except ClassNotFound:
+        return ""
+    return str(highlight(code, lexer, HtmlFormatter(nowrap=True, classprefix="lcm-t-")))
+
+
 class _Renderer(RendererHTML):
+    def table_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: MutableMapping[str, Any]) -> str:
+        return f'<div class="lcm-grid" tabindex="0">{self.renderToken(tokens, idx, options, env)}'
+
+    def table_close(
+        self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: MutableMapping[str, Any]
+    ) -> str:
+        return f"{self.renderToken(tokens, idx, options, env)}</div>"
+
     def link_open(self, tokens: Sequence[Token], idx: int, options: OptionsDict, env: MutableMapping[str, Any]) -> str:
         token = tokens[idx]
         url = safe_url(str(token.attrGet("href") or ""))

@@ -132,8 +132,9 @@ class PlainTextWriter:
             yield from self._line(f"[tool] {tool.name} {_cut(arguments, _LINE_CHARS)}", "tool", tool.depth)
         if tool.over and stage < 2:  # noqa: PLR2004  # Called, run, and what it gave.
             self._written[tool] = stage = 2
-            style: Style = "bad" if tool.status == "failed" else "good"
-            words = f"[tool] {tool.name} {tool.status} {' '.join(tool.progress.split())}"
+            style: Style = "note" if tool.denied else "bad" if tool.status == "failed" else "good"
+            how = "denied" if tool.denied else tool.status
+            words = f"[tool] {tool.name} {how} {' '.join(tool.progress.split())}"
             yield from self._line(_cut(words.rstrip(), _LINE_CHARS), style, tool.depth)
         if tool.output and stage == 2:  # noqa: PLR2004  # The same.
             self._written[tool] = 3

@@ -174,7 +174,7 @@ def _text_of(part: Part, *, markdown: bool) -> str:
             return part.text
         case Tool():
             name = f"`{_line(part.name)}`" if markdown else part.name
-            return f"[tool] {name} {part.status}: {_line(gist_of(part))}"
+            return f"[tool] {name} {'denied' if part.denied else part.status}: {_line(gist_of(part))}"
         case Notice():
             return f"[{part.kind}] {part.text}"
         case _:

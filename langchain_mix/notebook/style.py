@@ -11,12 +11,14 @@ from typing import Final
 _DARK: Final = (
     "--lcm-muted:#a6adb7;--lcm-line:rgba(200,205,215,.24);--lcm-fill:rgba(200,205,215,.08);"
     "--lcm-good:#6fdd8b;--lcm-bad:#ff938a;--lcm-busy:#7cb7ff;--lcm-warn:#f2c14e;--lcm-link:#7cb7ff;"
+    "--lcm-denied:#d2a8ff;--lcm-key:#ff9492;--lcm-str:#a5d6ff;--lcm-num:#79c0ff;--lcm-name:#d2a8ff;"
 )
 
 STYLE: Final = (
     """<style>
 .lcm{--lcm-muted:#57606a;--lcm-line:rgba(90,100,115,.28);--lcm-fill:rgba(90,100,115,.07);
 --lcm-good:#1a7f37;--lcm-bad:#b3261e;--lcm-busy:#0b5cad;--lcm-warn:#8a5a00;--lcm-link:#0b5cad;
+--lcm-denied:#6e40c9;--lcm-key:#a40e26;--lcm-str:#0a3069;--lcm-num:#0550ae;--lcm-name:#6639ba;
 color:var(--jp-content-font-color1,var(--vscode-editor-foreground,inherit));
 font-family:var(--jp-content-font-family,var(--vscode-font-family,system-ui,sans-serif));
 font-size:var(--jp-content-font-size1,14px);line-height:1.5;max-width:60em;overflow-wrap:anywhere}
@@ -34,11 +36,19 @@ font-size:var(--jp-content-font-size1,14px);line-height:1.5;max-width:60em;overf
 .lcm-md h1,.lcm-md h2,.lcm-md h3,.lcm-md h4{font-size:1.1em;margin:.8em 0 .3em;line-height:1.3}
 .lcm-md h1{font-size:1.3em}.lcm-md h2{font-size:1.2em}
 .lcm a{color:var(--lcm-link)}
-.lcm pre,.lcm code{font-family:var(--jp-code-font-family,var(--vscode-editor-font-family,ui-monospace,monospace));
+.lcm.lcm pre,.lcm.lcm code{
+font-family:var(--jp-code-font-family,var(--vscode-editor-font-family,ui-monospace,monospace));
 font-size:.92em;background:var(--lcm-fill);color:inherit;border-radius:4px}
-.lcm code{padding:.1em .3em}.lcm pre code{padding:0;background:none;font-size:1em}
-.lcm pre{margin:.3em 0;padding:.5em .7em;white-space:pre-wrap;overflow:auto;max-height:24em;
-border:0;text-align:left}
+.lcm.lcm code{padding:.1em .3em}.lcm.lcm pre code{padding:0;background:none;font-size:1em}
+.lcm.lcm pre{margin:.3em 0;padding:.5em .7em;white-space:pre-wrap;overflow:auto;max-height:24em;
+border:1px solid var(--lcm-line);text-align:left;line-height:1.45}
+.lcm.lcm .lcm-md pre,.lcm.lcm .lcm-md pre code{white-space:pre;overflow-wrap:normal}
+.lcm-t-k,.lcm-t-kn,.lcm-t-kd,.lcm-t-kc,.lcm-t-kr,.lcm-t-kt,.lcm-t-ow,.lcm-t-nt{color:var(--lcm-key)}
+.lcm-t-s,.lcm-t-s1,.lcm-t-s2,.lcm-t-sa,.lcm-t-sd,.lcm-t-sb,.lcm-t-si,.lcm-t-se,.lcm-t-sr{color:var(--lcm-str)}
+.lcm-t-m,.lcm-t-mi,.lcm-t-mf,.lcm-t-mh,.lcm-t-nb,.lcm-t-na,.lcm-t-nv{color:var(--lcm-num)}
+.lcm-t-nf,.lcm-t-nc,.lcm-t-nd,.lcm-t-fm{color:var(--lcm-name)}
+.lcm-t-c,.lcm-t-c1,.lcm-t-cm,.lcm-t-ch,.lcm-t-cp,.lcm-t-sh{color:var(--lcm-muted)}
+.lcm-t-gi{color:var(--lcm-good)}.lcm-t-gd{color:var(--lcm-bad)}.lcm-t-gu,.lcm-t-gh{color:var(--lcm-busy)}
 .lcm-words{white-space:pre-wrap;color:var(--lcm-muted)}
 .lcm details{margin:.3em 0;border:1px solid var(--lcm-line);border-radius:6px;padding:.25em .6em;display:block}
 .lcm details details{border:0;padding:0;margin:.2em 0}
@@ -47,10 +57,12 @@ border:0;text-align:left}
 .lcm summary .lcm-gist{color:var(--lcm-muted);font-family:var(--jp-code-font-family,ui-monospace,monospace);
 font-size:.9em}
 .lcm details[open]>summary{margin-bottom:.3em}
+.lcm details.lcm-thought[open]>summary .lcm-gist{display:none}
+.lcm.lcm pre.lcm-diff{margin:.3em 0;white-space:pre}
 .lcm-sub{border-left:2px solid var(--lcm-line);padding-left:.7em;margin:.3em 0}
 .lcm-cap{font-size:.85em;color:var(--lcm-muted);margin:.35em 0 .1em}
 .lcm-good{color:var(--lcm-good)}.lcm-bad{color:var(--lcm-bad)}.lcm-busy{color:var(--lcm-busy)}
-.lcm-warn{color:var(--lcm-warn)}.lcm-muted{color:var(--lcm-muted)}
+.lcm-denied{color:var(--lcm-denied)}.lcm-warn{color:var(--lcm-warn)}.lcm-muted{color:var(--lcm-muted)}
 .lcm-note{border-left:3px solid var(--lcm-warn);padding:.15em .7em;margin:.35em 0;white-space:pre-wrap}
 .lcm-error{border:1px solid var(--lcm-bad);border-left-width:4px;border-radius:6px;padding:.4em .8em;margin:.5em 0;
 white-space:pre-wrap}
@@ -58,8 +70,9 @@ white-space:pre-wrap}
 border-top:1px solid var(--lcm-line);padding-top:.35em}
 .lcm figure{margin:.5em 0}.lcm figcaption{font-size:.85em;color:var(--lcm-muted)}
 .lcm img{max-width:100%;height:auto;border-radius:4px;background:#fff}
-.lcm-grid{overflow:auto;max-height:24em;margin:.3em 0}
-.lcm table{border-collapse:collapse;font-size:.92em;margin:0;color:inherit;background:none}
+.lcm-grid{overflow:auto;max-height:24em;margin:.5em 0}
+.lcm.lcm table{border-collapse:collapse;font-size:.92em;margin:0;color:inherit;background:none;
+table-layout:auto;width:auto;overflow-wrap:normal;word-break:normal}
 .lcm caption{text-align:left;color:var(--lcm-muted);font-size:.9em;padding:.2em 0;caption-side:top}
 .lcm.lcm th,.lcm.lcm td{border:1px solid var(--lcm-line);padding:.2em .55em;text-align:left;vertical-align:top;
 white-space:pre-wrap;max-width:32em;color:inherit;background:none}
@@ -68,6 +81,10 @@ white-space:pre-wrap;max-width:32em;color:inherit;background:none}
 .lcm ul.lcm-tree{list-style:none;margin:.3em 0;padding:0}
 .lcm-tree li{margin:0;padding:.15em 0 .15em .7em;border-left:2px solid var(--lcm-line)}
 .lcm-tree code{user-select:all}
+.lcm.lcm .lcm-tree code{padding:0;background:none}
+.lcm-cut{font-size:0}.lcm-tree .lcm-id::before{content:"…"}
+.lcm-said{display:block;padding-left:1.2em;white-space:nowrap;overflow:hidden;text-overflow:ellipsis}
+.lcm-said b{color:var(--lcm-busy);font-weight:600}
 .lcm-facts>span{color:var(--lcm-muted);margin-left:.7em;font-size:.92em}
 .lcm-spin{display:inline-block;width:.75em;height:.75em;border:2px solid var(--lcm-line);
 border-top-color:var(--lcm-busy);border-radius:50%;animation:lcm-spin 1s linear infinite;vertical-align:-.05em}

@@ -15,6 +15,8 @@ from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import add_ai_message_chunks
 from langchain_core.messages.utils import message_chunk_to_message
 
+from langchain_mix.protocol.tool_outcomes import was_denied
+
 ToolStatus = Literal["writing", "called", "running", "succeeded", "failed"]
 MediaKind = Literal["image", "video", "audio", "table", "file", "other"]
 Status = Literal["running", "done", "paused", "failed", "stopped"]
@@ -76,6 +78,11 @@ class Tool:
     def input(self) -> str:
         """The arguments as far as they came."""
         return "".join(self.arguments)
+
+    @property
+    def denied(self) -> bool:
+        """True when it was not allowed to run."""
+        return self.status == "failed" and was_denied(self.output, self.progress)
 
     @property
     def over(self) -> bool:

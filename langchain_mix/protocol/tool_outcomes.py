@@ -16,6 +16,18 @@ _COMPLETED: Final = re.compile(r"Completed .+ tool in \S+", re.DOTALL)
 _FAILED: Final = re.compile(r"Failed .+ tool after \S+:.*", re.DOTALL)
 
 
+def was_denied(result: str | None, progress: str = "") -> bool:
+    """Returns whether a tool that did not run was denied, by the user, by a rule or by time.
+
+    Args:
+        result: The stored result, or None if it is not known.
+        progress: The server's words in the event that ended it.
+    """
+    if result is not None and result.lstrip().startswith(_DENIED):
+        return True
+    return _FAILED.fullmatch(progress) is not None and progress.rstrip(". ").lower().endswith(": permission denied")
+
+
 def outcome_of_event(progress: str, *, success: bool) -> ToolOutcome:
     """Returns how a tool ended by the event that says so.
 

@@ -151,11 +151,11 @@ def tree(
 
     console = output_console()
     with reported_errors(), connect(server, api=api, headers=header) as mix, reported_types():
-        found = tree_of_thread(open_store(mix, aes_key_env, [thread]), thread, ns)
+        found, previews = tree_of_thread(open_store(mix, aes_key_env, [thread]), thread, ns)
         if json:
-            write_json(console, tree_data(found))
+            write_json(console, tree_data(found, previews))
         else:
-            show_tree(console, found)
+            show_tree(console, found, previews)
 
 
 def show(

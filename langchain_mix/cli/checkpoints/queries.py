@@ -22,6 +22,7 @@ from langchain_mix.checkpoint.branches import Tree, tree_of
 from langchain_mix.checkpoint.file_backend import FileBackend
 from langchain_mix.checkpoint.garbage import Report
 from langchain_mix.checkpoint.positions import Position, distinct, read_mark
+from langchain_mix.checkpoint.previews import Preview, previews_of
 from langchain_mix.checkpoint.records import CheckpointRecord, Stored, pending
 from langchain_mix.cli.checkpoints.access import Store, no_thread
 from langchain_mix.cli.failures import report_error
@@ -123,18 +124,20 @@ def checkpoints_of(store: Store, thread_id: str, limit: int | None) -> Found:
     return Found([summary(store.backend, name, one) for one in page])
 
 
-def tree_of_thread(store: Store, thread_id: str, ns: str) -> Tree:
-    """Reads the checkpoints of a namespace as a tree.
+def tree_of_thread(store: Store, thread_id: str, ns: str) -> tuple[Tree, dict[str, Preview]]:
+    """Reads the checkpoints of a namespace as a tree, and a preview of each.
 
     Raises:
         MixInputError: There are none.
         MixError: The thread could not be read.
     """
     with waiting("Reading"):
-        tree = store.run(tree_of(store.backend, thread_name(thread_id), ns))
-    if not tree.nodes:
-        raise _no_namespace(thread_id, ns) if ns else no_thread(thread_id)
-    return tree
+        name = thread_name(thread_id)
+        tree = store.run(tree_of(store.backend, name, ns))
+        if not tree.nodes:
+            raise _no_namespace(thread_id, ns) if ns else no_thread(thread_id)
+        page, _ = store.run(store.threads.page(name, ns=ns, limit=None))
+    return tree, previews_of(store.backend.as_tuple(name, one) for one in page)
 
 
 def checkpoint_of(store: Store, thread_id: str, named: str, ns: str) -> Shown:
@@ -306,9 +309,11 @@ def find_checkpoint(store: Store, thread_id: str, named: str, ns: str = "") -> s
     if wanted == LAST:
         return tree.latest.checkpoint_id
     ids = [node.checkpoint_id for node in tree.nodes]
-    found = [one for one in ids if one == wanted] or [one for one in ids if one.startswith(wanted)]
+    part = wanted.removeprefix("…").removeprefix("...")  # As notebooks show the end of an id.
+    found = [one for one in ids if one == wanted] or [one for one in ids if part and one.endswith(part)]
+    found = found if len(found) == 1 else [one for one in ids if one.startswith(wanted)] or found
     if len(found) != 1:
-        said = "No checkpoint's id begins" if not found else f"The ids of {len(found)} checkpoints begin"
+        said = "No checkpoint's id begins or ends" if not found else f"The ids of {len(found)} checkpoints begin or end"
         raise MixInputError(f"{said} with {named!r}.", hint="`langchain-mix checkpoints list THREAD` shows all.")
     return found[0]
 

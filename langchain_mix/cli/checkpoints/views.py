@@ -16,6 +16,7 @@ from rich.tree import Tree as Drawing
 
 from langchain_mix.checkpoint.branches import Node, Tree
 from langchain_mix.checkpoint.garbage import Report
+from langchain_mix.checkpoint.previews import Preview
 from langchain_mix.cli.checkpoints.queries import Shown, Summary, as_data
 from langchain_mix.cli.terminal import counted, one_line, visible, write, write_rows
 
@@ -158,22 +159,26 @@ def _limit(name: str) -> int | None:
     return None if name in {"thread", "checkpoint", "session", "problem", "ns"} else _CELL_CHARS
 
 
-def show_tree(console: Console, tree: Tree) -> None:
+def show_tree(console: Console, tree: Tree, previews: Mapping[str, Preview]) -> None:
     """Draws a tree: in colours to people, one line for each checkpoint to programs.
 
     Args:
         console: Where.
         tree: The checkpoints.
+        previews: The nodes and the newest message of each, by its id.
     """
     if not console.is_terminal:
-        write(console, visible(str(tree)) + "\n")
+        for line in str(tree).split("\n"):
+            preview = next((previews[word] for word in line.split() if word in previews), None)
+            shown = f"{line}  {one_line(preview.line)}" if preview is not None and preview.line else line
+            write(console, visible(shown) + "\n")
         return
     title = " · ".join(part for part in (tree.thread_id, tree.ns, counted(len(tree.nodes), "checkpoint")) if part)
     drawing = Drawing(Text(one_line(title), style="bold"), guide_style="dim")
     waiting = [(node, drawing) for node in reversed(tree.roots)]
     while waiting:
         node, column = waiting.pop()
-        drawn = column.add(_node_line(tree, node))
+        drawn = column.add(_node_line(tree, node, previews.get(node.checkpoint_id)))
         children = tree.children.get(node.checkpoint_id, ())
         # The first child goes on in the same column; what branched off hangs on the checkpoint it left, oldest first.
         waiting.extend((child, column) for child in children[:1])
@@ -181,17 +186,27 @@ def show_tree(console: Console, tree: Tree) -> None:
     console.print(drawing)
 
 
-def tree_data(tree: Tree) -> dict[str, Any]:
-    """The same as JSON."""
+def tree_data(tree: Tree, previews: Mapping[str, Preview]) -> dict[str, Any]:
+    """Returns the same as JSON, with the whole of each newest message."""
     latest = None if tree.latest is None else tree.latest.checkpoint_id
-    nodes = [asdict(node) for node in tree.nodes]
+    none = Preview("", "")
+    nodes = [
+        {**asdict(node), "node": preview.node, "message": preview.text}
+        for node in tree.nodes
+        for preview in (previews.get(node.checkpoint_id, none),)
+    ]
     return {"thread_id": tree.thread_id, "ns": tree.ns, "latest": latest, "nodes": nodes}
 
 
-def _node_line(tree: Tree, node: Node) -> Text:
+def _node_line(tree: Tree, node: Node, preview: Preview | None) -> Text:
     line = Text(one_line(node.checkpoint_id))
     for said, style in _node_facts(tree, node):
         line.append(f"  {one_line(said)}", style=style)
+    if preview is not None and preview.line:
+        line.append("\n  ")
+        if preview.node:
+            line.append(f"{one_line(preview.node)} ", style="blue")
+        line.append(one_line(preview.gist))
     return line
 
 

@@ -28,9 +28,11 @@ def test_a_thread_with_a_branch():
     session = answer.response_metadata["mix"]["session_id"]
     assert found.nodes[-1].position.session_id == session
     html = found._repr_html_()
-    for part in ("a thread", "9 checkpoints, 1 branch", "↳ branch", "latest", session[-8:], "after "):
+    for part in ("a thread", "9 checkpoints, 1 branch", "↳ branch", "latest", session[:8], "after "):
         assert part in html
-    assert repr(found).count("\n") == 9
+    lines = repr(found).split("\n")
+    assert len(lines) == 10 + sum(bool(preview.line) for preview in found.previews.values())
+    assert lines[-1].endswith("[agent] ai: 2+2 = **4**")
 
 
 async def test_asynchronously():

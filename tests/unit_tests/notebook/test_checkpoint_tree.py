@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from types import SimpleNamespace
 
 import pytest
@@ -9,6 +10,7 @@ from langchain_core.messages import AIMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
 
+from langchain_mix.checkpoint.previews import Preview
 from langchain_mix.notebook import atree, tree
 from langchain_mix.notebook.checkpoint_tree import CheckpointTree
 
@@ -56,7 +58,7 @@ def test_text():
     nodes = (node("1", position=position), node("2", "1", step=None, source=""), node("3", "1", branch=True))
     assert repr(CheckpointTree(thread_id="t", nodes=nodes)).split("\n") == [
         "Thread t, 3 checkpoints, 1 branch",
-        "o 1  step 1  loop  2026-01-02 03:04:05  session …89abcdef after 4 rows",
+        "o 1  step 1  loop  2026-01-02 03:04:05  session 01234567 after 4 rows",
         "| * 3  step 1  loop  2026-01-02 03:04:05  branch  latest",
         "o 2  step ?  ?  2026-01-02 03:04:05",
     ]
@@ -115,6 +117,31 @@ def test_any_saver(saver):
     assert "9 checkpoints, 1 branch" in found._repr_html_()
 
 
+def test_each_checkpoint_says_which_node_ran_and_what_was_said_last(saver):
+    found = tree(saver, "t")
+    last = found.nodes[-1].checkpoint_id
+    assert f"* {last}" in repr(found)
+    assert repr(found).count("[agent] ai: a") == 3
+    assert "human: 3" in found._repr_markdown_()
+    assert "<b>agent</b> ai: a</span>" in found._repr_html_()
+
+
+def test_a_long_message_is_cut_and_whole_in_the_tooltip():
+    whole = "human: " + "tea & <b>milk</b> " * 20
+    one = node("1f0c5a2e-7b1d-6c1e-8004-9e0f3f2f6a11")
+    html = CheckpointTree(
+        thread_id="t", nodes=(one,), previews={one.checkpoint_id: Preview("a<b>", whole)}
+    )._repr_html_()
+    assert f'title="{escape(whole)}"' in html
+    assert "<b>a&lt;b&gt;</b> human: tea &amp; &lt;b&gt;milk" in html
+    assert html.count("…</span>") == 1
+
+
+def test_an_id_is_copied_as_a_whole_though_its_end_is_shown():
+    html = CheckpointTree(thread_id="t", nodes=(node("1f0c5a2e-7b1d-6c1e-8004-9e0f3f2f6a11"),))._repr_html_()
+    assert '<span class="lcm-cut">1f0c5a2e-7b1d-6c1e-8004-9e0f</span>3f2f6a11</code>' in html
+
+
 async def test_any_saver_asynchronously(saver):
     assert repr(await atree(saver, "t")) == repr(tree(saver, "t"))
 
@@ -143,6 +170,13 @@ class Branches:
 
     async def abranches(self, thread_id, ns=""):
         return self.branches(thread_id, ns)
+
+    def list(self, config, *, limit):
+        return iter(())
+
+    async def alist(self, config, *, limit):
+        return
+        yield
 
 
 async def test_a_saver_that_knows_its_branches():

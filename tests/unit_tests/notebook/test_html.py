@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 from dataclasses import replace
@@ -334,3 +335,79 @@ def test_no_colour_says_it_alone():
     for colour, sign, words in module._SIGNS.values():
         assert colour
         assert sign or words
+
+
+def call(number, name="Grep", status="succeeded", **fields):
+    return Tool(f"t{number}", name, [f'{{"pattern": "p{number}"}}'], status=status, **fields)
+
+
+def summaries(html):
+    return re.findall(r"<summary>(.*?)</summary>", html)
+
+
+def test_many_calls_in_a_row_fold_into_one_line():
+    bad = call(9, "Bash", "failed", output="exit 1")
+    parts = [
+        *map(call, range(5)),
+        Words(thinking=True, pieces=["hm"]),
+        call(5, "ReadText"),
+        bad,
+        Words(pieces=["Done."]),
+    ]
+    html = render(*parts)
+    first = summaries(html)[0]
+    assert "7 tool calls" in first
+    assert "5 Grep, ReadText, Bash" in first
+    assert '<span class="lcm-bad">1 failed</span>' in first
+    assert html.index("Done.") > html.rindex("</details>"), "what was said stays outside"
+    assert len(summaries(html)) == 9, "each call and thought is inside"
+
+
+def test_few_calls_and_open_tools_do_not_fold():
+    assert "tool calls</strong>" not in render(*map(call, range(3)))
+    assert "tool calls</strong>" not in render(*map(call, range(9)), look=Look(tools="open"))
+
+
+def test_a_call_that_runs_stays_outside_of_the_fold():
+    html = render(*map(call, range(4)), call(4, "Bash", "running"), status="running")
+    assert "4 tool calls</strong>" in summaries(html)[0]
+    assert "Bash" in summaries(html)[-1]
+    assert html.count("</details>") == 6
+
+
+def test_messages_that_only_call_tools_fold_together():
+    view = View()
+    for number in range(6):
+        view.section(f"m{number}").parts.append(call(number))
+    view.section("end").parts.append(Words(pieces=["Done."]))
+    view.end("done")
+    html = Page(Look(), "r").render(view)
+    parse(html)
+    assert "6 tool calls</strong>" in summaries(html)[0]
+    assert html.index("Done.") > html.rindex("</details>")
+
+
+def test_a_denied_tool_has_its_own_words_and_colour():
+    denied = call(1, "Write", "failed", progress="Failed Write tool after 3.2ms: permission denied")
+    html = render(denied)
+    assert '<span class="lcm-denied">⊘ <strong>Write</strong></span>' in html
+    assert '<span class="lcm-denied">denied</span>' in html
+    stored = call(1, "Write", "failed", output="The user doesn't want to proceed with this tool use. Ask.")
+    assert ">denied</span>" in render(stored)
+    assert ">failed</span>" in render(call(1, "Write", "failed", output="permission denied: a.md"))
+    assert "2 denied" in summaries(render(denied, stored, call(2), call(3)))[0]
+
+
+def test_a_diff_is_monospaced_and_coloured():
+    html = render(Notice("interrupt", "Write: a.md\ndiff:\n@@ -1 +1 @@\n-<b>old\n+new\n context\ndecisions: approve"))
+    assert (
+        '<pre class="lcm-diff"><span class="lcm-busy">@@ -1 +1 @@</span>\n<span class="lcm-bad">-&lt;b&gt;old</span>\n'
+        '<span class="lcm-good">+new</span>\n context</pre>decisions: approve' in html
+    )
+    assert "lcm-diff" not in render(Notice("note", "a\n- b\n+ c")).split("</style>")[1]
+
+
+def test_an_open_thought_is_shown_once():
+    html = render(Words(thinking=True, pieces=["hm"]), look=Look(thinking="open"))
+    assert '<details data-key="0.0" class="lcm-thought" open>' in html
+    assert ".lcm-thought[open]>summary .lcm-gist{display:none}" in STYLE

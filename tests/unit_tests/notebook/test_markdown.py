@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from langchain_mix.notebook import markdown as module
 from langchain_mix.notebook.markdown import link, safe_url, to_html
 
 ALLOWED = {
@@ -36,7 +37,7 @@ def check(html):
     for tag, attributes in tags(html):
         assert tag in ALLOWED, html
         for name, value in attributes.items():
-            assert name in {"class", "href", "target", "rel", "style", "start", "title"}, html
+            assert name in {"class", "href", "target", "rel", "style", "start", "title", "tabindex"}, html
             if name == "style":
                 assert value.startswith("text-align:")
             if name == "href":
@@ -45,7 +46,14 @@ def check(html):
 
 def test_markup():
     html = to_html("# T\n\n**b** ~~s~~ `c`\n\n| a |\n|---|\n| 1 |\n\n```py\nx < 1\n```")
-    for part in ("<h1>T</h1>", "<strong>b</strong>", "<s>s</s>", "<code>c</code>", "<td>1</td>", "x &lt; 1"):
+    for part in (
+        "<h1>T</h1>",
+        "<strong>b</strong>",
+        "<s>s</s>",
+        "<code>c</code>",
+        "<td>1</td>",
+        '<span class="lcm-t-o">&lt;</span>',
+    ):
         assert part in html
 
 
@@ -139,3 +147,29 @@ def test_safe_urls(url, safe):
 
 def test_a_link_that_leads_nowhere_safe_is_text():
     assert link("javascript:x", "<b>") == "&lt;b&gt; (javascript:x)"
+
+
+def test_code_is_highlighted_in_its_language():
+    html = to_html("```python\ndef tea(): return '<b>'  # hot\n```")
+    assert '<span class="lcm-t-k">def</span>' in html
+    assert '<span class="lcm-t-c1"># hot</span>' in html
+    assert "&lt;b&gt;" in html
+
+
+@pytest.mark.parametrize("language", ["", "nonsense", "<script>"])
+def test_code_in_no_known_language_is_as_it_is(language):
+    html = to_html(f"```{language}\n<b> x\n```")
+    assert "&lt;b&gt; x" in html
+    assert "lcm-t-" not in html
+    assert "<script" not in html
+
+
+def test_long_code_is_not_read_again_and_again(monkeypatch):
+    monkeypatch.setattr(module, "_MOST_CODE", 10)
+    assert "lcm-t-" not in to_html("```python\nx = 'long enough'\n```")
+
+
+def test_a_wide_table_scrolls():
+    html = to_html("|a|b|\n|-|-|\n|1|2|")
+    assert html.count('<div class="lcm-grid" tabindex="0"><table>') == 1
+    assert html.endswith("</table>\n</div></div>")

@@ -133,13 +133,27 @@ def branched(tools, server, saver):
 
 def test_the_tree(checkpoints, tools, server, saver):
     left = branched(tools, server, saver)
-    assert checkpoints("tree", "a").out == f"{saver.branches('a')}\n"
+    lines = checkpoints("tree", "a").out.splitlines()
+    for line, plain in zip(lines, str(saver.branches("a")).splitlines(), strict=True):
+        assert line.startswith(plain), "a line for each checkpoint, as the saver draws it"
+    assert any(line.endswith("  human: What is 1+1?") for line in lines)
+    assert sum("  [chat] ai: " in line for line in lines) == 2
     told = json.loads(checkpoints("tree", "a", "--json").out)
     assert told["latest"] == tools.ids(saver)[0]
+    assert {node["node"] for node in told["nodes"]} == {"", "chat", "ask"}
+    assert "human: What is 1+1?" in {node["message"] for node in told["nodes"]}
     (branch,) = [node for node in told["nodes"] if node["is_branch"]]
     assert branch["parent_id"] == left
     sessions = {node["position"]["session_id"] for node in told["nodes"] if node["position"]}
     assert sessions == tools.sessions(server)
+
+
+def test_the_end_of_an_id_names_a_checkpoint_as_notebooks_show_it(checkpoints, tools, server, saver):
+    tools.talk(server, saver)
+    for whole in tools.ids(saver):
+        for typed in (whole[-8:], f"…{whole[-8:]}", whole[:-1], whole):
+            assert checkpoints("show", "a", typed).out.startswith(whole)
+    assert checkpoints("show", "a", "…").code == 2
 
 
 def test_the_tree_of_a_subgraph(checkpoints, tools, server, saver):

@@ -16,6 +16,7 @@ from rich.console import Console
 from langchain_mix.checkpoint.branches import Node, Tree
 from langchain_mix.checkpoint.garbage import Report, ThreadReport
 from langchain_mix.checkpoint.positions import Position
+from langchain_mix.checkpoint.previews import Preview
 from langchain_mix.cli.checkpoints.queries import Shown, Summary, as_data
 from langchain_mix.cli.checkpoints.views import (
     as_text,
@@ -64,7 +65,9 @@ def test_nothing_steers_the_terminal():
         lambda c: show_list(c, [ONE], threads=True),
         lambda c: show_checkpoint(c, Shown(ONE, {}, {"\x1b[2J": "\x1b[2J"}, [("t", "\x1b[2J", 1)]), full=True),
         lambda c: show_report(c, Report((ThreadReport("\x1b[2J", "k", problem="\x1b[2J"),))),
-        lambda c: show_tree(c, Tree("\x1b[2J", "\x1b[2J", (node("1", source="\x1b[2J"),))),
+        lambda c: show_tree(
+            c, Tree("\x1b[2J", "\x1b[2J", (node("1", source="\x1b[2J"),)), {"1": Preview("\x1b[2J", "\x1b[2J")}
+        ),
     ):
         for terminal in (True, False):
             told = shown(show, terminal=terminal)
@@ -107,7 +110,8 @@ def test_branches_hang_on_what_they_left_and_the_rest_goes_straight_down():
         node("6", "1", is_branch=True, pending_writes=1),
         node("7", "gone"),
     )
-    lines = [line.rstrip() for line in shown(lambda c: show_tree(c, Tree("t", "", nodes))).splitlines()]
+    previews = {"3": Preview("chat", "ai: " + "four " * 30)}
+    lines = [line.rstrip() for line in shown(lambda c: show_tree(c, Tree("t", "", nodes), previews)).splitlines()]
     assert lines == [
         "t · 7 checkpoints",
         "├── 1  step 0 loop",
@@ -116,6 +120,7 @@ def test_branches_hang_on_what_they_left_and_the_rest_goes_straight_down():
         "│   └── 6  step 0 loop  branch  1 pending",
         "├── 2  step 0 loop",
         "├── 3  step 0 loop",
+        f"│     chat ai: {('four ' * 30)[:66]}…",
         "└── 7  step 0 loop  newest",
     ]
 
