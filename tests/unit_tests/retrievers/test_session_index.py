@@ -12,7 +12,7 @@ import pytest
 
 from langchain_mix.protocol.call import Call, Reply
 from langchain_mix.protocol.procedure import run, run_async
-from langchain_mix.retrievers import indexing
+from langchain_mix.retrievers import indexing, session_index
 from langchain_mix.retrievers.downloads import Received
 from langchain_mix.retrievers.files import RemoteFile, Selection
 from langchain_mix.retrievers.indexing import IndexedFile, Reading, Splitting
@@ -154,6 +154,32 @@ def test_cutting_ends_in_time_and_is_reported(monkeypatch):
     assert 0 < len(read.chunks) < 1000
     assert "max_seconds" in read.problems[-1]
     assert f"first {read.chunks[-1].end_index + 1} characters" in read.problems[-1]
+
+
+def test_short_work_stays_on_the_loop_and_long_work_goes_to_a_thread():
+    async def threads():
+        steps = [Work(threading.get_ident, quick=True), Work(threading.get_ident), Work(threading.get_ident, on_loop)]
+        return [await perform_async(None, step) == threading.get_ident() for step in steps]
+
+    async def on_loop():
+        return threading.get_ident()
+
+    assert asyncio.run(threads()) == [True, False, True]
+
+
+@pytest.mark.parametrize(("most", "quick"), [(1, True), (0, False)])
+def test_large_indexes_are_searched_in_a_thread(index, monkeypatch, most, quick):
+    monkeypatch.setattr(session_index, "_QUICK_CHUNKS", most)
+    steps = index.search("hello", 1)
+    step = next(steps)
+    while not (isinstance(step, Work) and "_found" in step.do.__qualname__):
+        if isinstance(step, Download):
+            used = [step.use(Received(file, b"hello")) for file in step.files]
+            step = steps.send([one.do() for one in used])
+        else:
+            step = steps.send(step.decode(listing("a.txt")) if isinstance(step, Call) else step.do())
+    assert step.quick is quick
+    steps.close()
 
 
 def test_nobody_waits_for_a_loop_that_has_stopped():
