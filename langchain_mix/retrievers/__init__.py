@@ -1,6 +1,6 @@
 """Files of a session for LangChain: `MixRetriever`, loaders, and `upload`.
 
-`retriever.py` meets LangChain, `session_index.py` keeps an index up to date, `index.py` searches it; `parsing/` reads
+`retriever.py` meets LangChain, `session_index.py` keeps an index up to date, `ranking.py` searches it; `parsing/` reads
 files, `loaders.py` loads them. The rest are their parts.
 
 Names are loaded when they are first used: the process that reads a file needs the readers and nothing else.
