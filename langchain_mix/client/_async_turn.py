@@ -266,54 +266,49 @@ class AsyncTurnDriver:
             async for update in self._perform(self.turn.step(self._answers.pop())):
                 yield update
 
-    async def _perform(self, effects: tuple[Effect, ...]) -> AsyncGenerator[Update, None]:
+    async def _perform(self, effects: tuple[Effect, ...]) -> AsyncGenerator[Update, None]:  # noqa: C901, PLR0912  # One case per effect.
         """Performs effects, each with all that follows from it, and yields the updates among them."""
-        pending = deque(effects)
+        pending, stall = deque(effects), self._watchdog.stall
         while pending:
             if self._is_inherited():
                 raise inherited_turn()
             effect = pending.popleft()
             update: Update | None = None
+            following: tuple[Effect, ...] = ()
             match effect:
                 case Emit():
                     update = effect.update
+                case Send() if needs_background_send(self.turn.detected):
+                    self._sender = asyncio.create_task(self._send_in_background())
+                case Send():
+                    answer = await self._post(self._deadline.options())
+                    cut_off = self._deadline.cuts_off(answer)
+                    following = self.turn.step(Expired(self._deadline.seconds) if cut_off else answer)
+                case Reconcile():
+                    following = self.turn.step(await self._read_transcript(effect))
+                case Reopen():
+                    pause = self._watchdog.pause(reopen_wait(effect.attempt, random.random()))  # noqa: S311
+                    await asyncio.sleep(pause)  # noqa: TID251  # Between two attempts.
+                    following = await self._open_stream()
                 case Ask() | Notify():
-                    update = await self._answer_prompt(effect)
+                    stall.pause()  # People may decide.
+                    update = await self._prompts.answer(effect, self.turn.detected)
+                    stall.resume()
+                case Watch():
+                    self._prompts.watch_subagent(effect.parent_id)
+                case Unwatch():
+                    await self._prompts.unwatch_subagent(effect.parent_id)
+                case Cancel():
+                    await self._cancel()
                 case Fail():
                     raise effect.error
-                case _:
-                    pending.extendleft(reversed(await self._perform_silent(effect)))
+                case Finish():  # Nothing is left to do: the turn is over.
+                    pass
+            pending.extendleft(reversed(following))
             if update is not None:
-                self._watchdog.stall.pause()  # The user's code has it.
+                stall.pause()  # The user's code has it.
                 yield update
-                self._watchdog.stall.resume()
-
-    async def _perform_silent(self, effect: Effect) -> tuple[Effect, ...]:
-        """Performs an effect without an update; returns the effects that follow from it."""
-        match effect:
-            case Send():
-                return await self._send()
-            case Reconcile():
-                return self.turn.step(await self._read_transcript(effect))
-            case Reopen():
-                pause = self._watchdog.pause(reopen_wait(effect.attempt, random.random()))  # noqa: S311
-                await asyncio.sleep(pause)  # noqa: TID251  # Between two attempts.
-                return await self._open_stream()
-            case Watch():
-                self._prompts.watch_subagent(effect.parent_id)
-            case Unwatch():
-                await self._prompts.unwatch_subagent(effect.parent_id)
-            case Cancel():
-                await self._cancel()
-            case Finish():  # Nothing is left to do: the turn is over.
-                pass
-        return ()
-
-    async def _answer_prompt(self, effect: Ask | Notify) -> Update | None:
-        self._watchdog.stall.pause()  # People may decide.
-        update = await self._prompts.answer(effect, self.turn.detected)
-        self._watchdog.stall.resume()
-        return update
+                stall.resume()
 
     async def _open_stream(self) -> tuple[Effect, ...]:
         if self._stream is not None:
@@ -337,14 +332,8 @@ class AsyncTurnDriver:
             self._interrupt_stream()  # It came while this stream was being opened, when there was none to interrupt.
         return ()
 
-    async def _send(self) -> tuple[Effect, ...]:
-        if needs_background_send(self.turn.detected):
-            self._sender = asyncio.create_task(self._send_in_background())
-            return ()
-        answer = await self._post(self._deadline.options())
-        return self.turn.step(Expired(self._deadline.seconds) if self._deadline.cuts_off(answer) else answer)
-
     async def _post(self, options: CallOptions) -> Answered:
+        """Sends the message; returns what became of it."""
         try:
             call = self._request.message_call(self.turn.detected)
             return answer_of(await self._transport.send(call, options))

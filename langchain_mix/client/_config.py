@@ -90,8 +90,6 @@ class CallOptions:
         Args:
             inner: The request's options.
         """
-        if self is DEFAULT_OPTIONS:
-            return inner
         return CallOptions(
             inner.retries or self.retries,
             inner.timeout_ms if inner.timeout_ms is not None else self.timeout_ms,
@@ -109,8 +107,6 @@ def read_request_options(options: RequestOptions) -> CallOptions:
     Raises:
         TypeError: There is an option that no operation has.
     """
-    if not options:
-        return DEFAULT_OPTIONS
     # Python checks the names of keyword arguments only where they are written out.
     unknown = sorted(options.keys() - RequestOptions.__annotations__.keys())
     if unknown:
@@ -135,6 +131,7 @@ class Settings:
         max_reply_bytes: Bytes that an answer may have after decompression, downloads and event streams aside.
         logger: Where requests are logged at DEBUG level.
         detected: The generations the server may be.
+        server: The base URL, for messages. It holds no credentials.
     """
 
     url: httpx.URL
@@ -146,11 +143,11 @@ class Settings:
     max_reply_bytes: int = MAX_REPLY_BYTES
     logger: logging.Logger
     detected: ApiKnowledge = UNKNOWN
+    server: str = field(init=False)
 
-    @property
-    def server(self) -> str:
-        """The base URL, for messages. It holds no credentials."""
-        return str(self.url).rstrip("/")
+    def __post_init__(self) -> None:
+        """Writes the base URL out once."""
+        object.__setattr__(self, "server", str(self.url).rstrip("/"))
 
 
 def read_settings(

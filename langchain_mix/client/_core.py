@@ -18,7 +18,7 @@ import weakref
 import zlib
 from collections import deque
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
@@ -35,7 +35,6 @@ from langchain_mix.client._config import (
     Settings,
     settings_for,
 )
-from langchain_mix.client._deadlines import left
 from langchain_mix.client.credentials import HIDDEN, check_headers, secrets_of, shown_body, shown_headers
 from langchain_mix.client.httpclient import proxy_variable
 from langchain_mix.protocol.api import ApiKnowledge, ServerApi
@@ -60,6 +59,8 @@ _NO_CONNECTION_YET: Final = (httpx.ConnectTimeout, httpx.PoolTimeout)
 
 _ACCEPTED_ENCODINGS: Final = "gzip, deflate"
 """Only encodings of zlib: other libraries decompress a piece as a whole, which can give a thousand times its size."""
+
+_STREAM_HEADERS: Final = {"Accept": "text/event-stream", "Cache-Control": "no-cache, no-transform"}
 
 _TERMINAL_EVENTS: Final = frozenset({SSECompleteEvent, SSEErrorEvent})
 
@@ -226,8 +227,19 @@ class Core:
                 error.body = error.body.replace(secret, HIDDEN)
                 error.args = (error.message, *error.args[1:])
 
-    def request(self, client: httpx.Client | httpx.AsyncClient, call: Call[Any], options: CallOptions) -> httpx.Request:
+    def request(
+        self, client: httpx.Client | httpx.AsyncClient, call: Call[Any], options: CallOptions, *, stream: bool = False
+    ) -> httpx.Request:
         """Makes the request for a call.
+
+        Args:
+            client: The HTTP client that will send it.
+            call: The call.
+            options: How this one is sent.
+            stream: True for a call that opens an event stream.
+
+        Returns:
+            The request.
 
         Raises:
             MixConfigurationError: Its headers or its URL cannot be sent.
@@ -239,7 +251,10 @@ class Core:
             **self.settings.headers,
             **dict(call.headers),
         }
-        headers |= check_headers(options.http_headers or {})
+        if stream:
+            headers |= _STREAM_HEADERS
+        if options.http_headers:
+            headers |= check_headers(options.http_headers)
         seconds = options.timeout_ms / 1000 if options.timeout_ms is not None else self.settings.timeout
         if call.long_poll and options.timeout_ms is None:
             seconds = max(seconds, TURN_TIMEOUT)
@@ -254,7 +269,7 @@ class Core:
         try:
             request = client.build_request(
                 call.method,
-                _url(str(self.settings.url), call.path),
+                _url(self.settings.server, call.path),
                 params=dict(call.query) or None,
                 headers=headers,
                 timeout=httpx.Timeout(
@@ -270,16 +285,6 @@ class Core:
                 f"{call} cannot be sent: its URL or its body is nothing that HTTP takes ({type(problem).__name__})."
             ) from None
         return request
-
-    def stream_request(
-        self,
-        client: httpx.Client | httpx.AsyncClient,
-        call: Call[Any],
-        options: CallOptions,
-    ) -> httpx.Request:
-        """Makes the request that opens an event stream."""
-        headers = {"Accept": "text/event-stream", "Cache-Control": "no-cache, no-transform"}
-        return self.request(client, call, replace(options, http_headers=headers | dict(options.http_headers or {})))
 
     def extend_read_timeout(self, request: httpx.Request, liveness: float | None) -> float:
         """Allows a stream whose head has arrived to be silent for longer; the head itself comes at once or not at all.
@@ -302,8 +307,7 @@ class Core:
     def _pool_timeout(seconds: float, options: CallOptions) -> float:
         """Returns how long a call may wait for a free connection; a crowd waits longer than a server may take."""
         wait = seconds if options.timeout_ms is not None else max(seconds, _POOL_TIMEOUT)
-        time_left = left(options.until)
-        return wait if time_left is None else min(wait, max(time_left, _SHORTEST))
+        return wait if options.until is None else min(wait, max(options.until - time.monotonic(), _SHORTEST))
 
     @staticmethod
     def refused_stream(call: Call[Any], reply: Reply) -> Outcome:

@@ -207,7 +207,8 @@ class _Guarded:
         if (limit := _READING.get()) is not None:
             until = earlier(until, limit.until())
         if until is not None:
-            timeout = earlier(timeout, left(until))
+            time_left = max(until - time.monotonic(), 0.0)
+            timeout = time_left if timeout is None else min(timeout, time_left)
             if timeout == 0.0:
                 raise httpx.ReadTimeout(_OVER)
         return method(data, timeout)

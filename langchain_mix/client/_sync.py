@@ -25,7 +25,6 @@ from langchain_mix.client._config import (
 )
 from langchain_mix.client._core import (
     FAILURES,
-    Attempt,
     Core,
     EventBuffer,
     Outcome,
@@ -166,6 +165,8 @@ class SyncTransport:
             TypeError: There is an option that no operation has.
             MixConfigurationError: The URL is malformed.
         """
+        if not options:
+            return self
         read = read_request_options(options)
         return SyncTransport(self.core.for_server(options.get("server_url")), self.connections, read)
 
@@ -188,19 +189,20 @@ class SyncTransport:
         self, call: Call[T], options: CallOptions, attempt: AttemptFunction
     ) -> tuple[T, httpx.Response | None]:
         """Makes attempts as long as one more is safe and promising; returns the result and the answer it came from."""
-        options = self._options.overridden_by(options)
-        response: httpx.Response | None = None
-
-        def perform(step: Attempt | Wait) -> Outcome | None:
-            nonlocal response
-            if isinstance(step, Wait):
-                time.sleep(step.seconds)  # noqa: TID251  # The pause between two attempts.
-                return None
-            outcome, response = attempt(call, options)
-            return outcome
-
+        if self._options is not DEFAULT_OPTIONS:
+            options = self._options.overridden_by(options)
+        steps, response = self.core.sending(call, options), None
+        step = next(steps)  # No step raises into this generator, so that it needs no driver.
         try:
-            return run(self.core.sending(call, options), perform), response
+            while True:
+                outcome: Outcome | None = None
+                if isinstance(step, Wait):
+                    time.sleep(step.seconds)  # noqa: TID251  # The pause between two attempts.
+                else:
+                    outcome, response = attempt(call, options)
+                step = steps.send(outcome)
+        except StopIteration as done:
+            return done.value, response
         except errors.MixResponseError as error:
             error.raw_response = response
             raise
@@ -297,7 +299,7 @@ class SyncTransport:
 
     def _open(self, call: Call[Any], options: CallOptions) -> tuple[Outcome, httpx.Response | None]:
         client = self.connections.stream_client()
-        request = self.core.stream_request(client, call, options)
+        request = self.core.request(client, call, options, stream=True)
         self.core.log_request(call, request)
         try:
             with BoundedAttempt(request, options.until, body=ANSWER_LIMIT):

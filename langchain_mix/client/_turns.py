@@ -16,7 +16,6 @@ from typing import Any, Final, Literal, TypeVar
 
 from langchain_mix import errors
 from langchain_mix.client._config import TURN_TIMEOUT, CallOptions, Settings
-from langchain_mix.client._deadlines import left
 from langchain_mix.fifo_lock import FifoLock, LockTicket
 from langchain_mix.protocol import calls
 from langchain_mix.protocol.api import ApiKnowledge, having
@@ -130,7 +129,7 @@ class Deadline:
 
     def left(self) -> float | None:
         """Returns the seconds left, not negative, or None for any time."""
-        return left(self.end)
+        return None if self.end is None else max(self.end - time.monotonic(), 0.0)
 
     @property
     def over(self) -> bool:

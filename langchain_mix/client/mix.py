@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from langchain_mix.client.system import System, Tools
     from langchain_mix.client.types import Unset
     from langchain_mix.protocol.api import ApiKnowledge, ApiVersion
-    from langchain_mix.protocol.call import Call, Flow, Together
+    from langchain_mix.protocol.call import Call, Flow
     from langchain_mix.protocol.models import ThinkingLevel
     from langchain_mix.protocol.retry import RetryConfig
 
@@ -66,6 +66,10 @@ class Mix:
 
     Attributes:
         server_api: What the server's replies have shown of its API so far, for procedures that `run` carries out.
+        perform: Carries out one step of a procedure that requests other steps as well; `run` carries out those that
+            request calls alone. It takes a call, or several that go together, and returns the result, or the list of
+            results.
+        perform_async: Does what `perform` does, asynchronously.
     """
 
     @_url_first
@@ -134,6 +138,8 @@ class Mix:
         self.server_api = self._core.server_api
         self._sync = SyncTransport(self._core, SyncConnections(client))
         self._async = AsyncTransport(self._core, AsyncConnections(async_client))
+        self.perform = self._sync.perform
+        self.perform_async = self._async.perform
 
     def __repr__(self) -> str:
         """Returns the client with its server's URL."""
@@ -343,24 +349,6 @@ class Mix:
         from langchain_mix.client._config import CallOptions
 
         return await self._async.run(flow, CallOptions(until=until))
-
-    def perform(self, step: Call[Any] | Together) -> Any:
-        """Carries out one step of a procedure that requests other steps as well; see `run` for one of calls alone.
-
-        Args:
-            step: A call, or several that go together.
-
-        Returns:
-            The result of the call, or the list of their results.
-
-        Raises:
-            MixError: A call failed.
-        """
-        return self._sync.perform(step)
-
-    async def perform_async(self, step: Call[Any] | Together) -> Any:
-        """Does what `perform` does, asynchronously."""
-        return await self._async.perform(step)
 
     def download(self, call: Call[T], write: Callable[[bytes], object]) -> T:
         """Sends a call for the content of a file; see `files.download` for whole files.

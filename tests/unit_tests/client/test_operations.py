@@ -17,4 +17,4 @@ def test_what_a_request_says_counts_more() -> None:
 def test_what_it_does_not_say_is_the_operations() -> None:
     outer = CallOptions(ONE, 100, {"a": "outer"})
     assert outer.overridden_by(CallOptions()) == outer
-    assert DEFAULT_OPTIONS.overridden_by(outer) is outer
+    assert DEFAULT_OPTIONS.overridden_by(outer) == outer
