@@ -1,4 +1,4 @@
-"""What any place that keeps checkpoints can do, and the values that it is called with.
+"""The interface of any place that keeps checkpoints, and the values that it is called with.
 
 Owns: reading the address in a LangGraph config, a checkpoint without its values, and the operations of a backend.
 Refuses to know: whether checkpoints are kept in files of the Mix server (`file_backend.py`) or by another saver
@@ -121,7 +121,7 @@ class PendingWrite:
     Attributes:
         task_id: The task.
         channel: The channel.
-        positions: Where the messages in its value stand.
+        positions: The places of the messages in its value.
     """
 
     task_id: str
@@ -139,8 +139,8 @@ class CheckpointInfo:
         parent_id: The checkpoint it follows, or None.
         ts: When it was made, as the checkpoint says.
         metadata: Its metadata, as its author gave it.
-        channels: The channels whose value stands in it.
-        positions: The newest place in each session it points to; the first is where it stands.
+        channels: The channels whose value it holds.
+        positions: The newest place in each session it points to; the first is its own.
         writes: Its pending writes, in LangGraph's order.
     """
 
@@ -161,7 +161,7 @@ class CheckpointInfo:
 
 @dataclass(frozen=True, slots=True)
 class Keep:
-    """What of a thread is to stay.
+    """The part of a thread that is to stay.
 
     Attributes:
         checkpoints: The checkpoints.
@@ -178,7 +178,7 @@ class Snapshot:
 
     Attributes:
         items: Its checkpoints, oldest id first.
-        held: The same as they are kept, for who made the snapshot.
+        held: The same as the backend keeps them.
     """
 
     items: tuple[CheckpointInfo, ...]
@@ -187,7 +187,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
-    """What a listing asks for.
+    """The conditions of a listing.
 
     Attributes:
         thread_id: The thread, or None for all.
@@ -242,7 +242,7 @@ class CheckpointBackend(Protocol):
 
         Args:
             thread_id: The thread.
-            decide: Gets the checkpoints, oldest id first, and tells which stay. It may be called again with more.
+            decide: Gets the checkpoints, oldest id first, and returns which stay. It may be called again with more.
         """
         ...
 

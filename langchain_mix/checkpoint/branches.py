@@ -26,7 +26,7 @@ class Node:
         step: LangGraph's number of the step, or None if it was not stored.
         source: Why it was made: `input`, `loop`, `update` or `fork`; empty if it was not stored.
         created_at: When it was made, as ISO 8601 text.
-        position: Where in which Mix session it stands, or None.
+        position: Its place in a Mix session, or None.
         is_branch: Whether its parent had a child already.
         pending_writes: How many writes wait at it for the next step.
     """
@@ -104,7 +104,7 @@ class Tree:
         while waiting:
             node, margin = waiting.pop()
             mark = "*" if node is latest else "o"
-            yield f"{margin}{mark} {_told(node)}"
+            yield f"{margin}{mark} {_line(node)}"
             children = self.children.get(node.checkpoint_id, ())
             # The first child goes on in the same column, below all that branched off.
             waiting.extend((child, margin if child is children[0] else f"{margin}| ") for child in children)
@@ -142,7 +142,7 @@ def build_tree(thread_id: str, ns: str, items: Iterable[CheckpointInfo]) -> Tree
     return Tree(thread_id, ns, tuple(nodes))
 
 
-def _told(node: Node) -> str:
+def _line(node: Node) -> str:
     parts = [node.checkpoint_id, f"step {'?' if node.step is None else node.step}", node.source or "?"]
     if node.is_branch:
         parts.append("branch")
@@ -155,7 +155,7 @@ def _told(node: Node) -> str:
 
 
 def position_of(backend: CheckpointBackend, address: Address) -> Steps[Position | None]:
-    """Tells where in which session a checkpoint stands."""
+    """Returns the place of a checkpoint in its session."""
     item = yield from backend.item(address)
     if item is None or item.positions:
         return item.positions[0] if item is not None else None

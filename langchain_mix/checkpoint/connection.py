@@ -1,4 +1,4 @@
-"""What a saver stands on: a client, and a place where checkpoints are kept.
+"""The client and the backend behind a saver, and the options of both.
 
 Owns: the options of both, and how procedures are run. Copies of a saver share one connection; one that was pickled or
 deep-copied begins with a writer of its own. Refuses to know: what is done with checkpoints.
@@ -30,12 +30,12 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _STORE_SETTINGS: Final = frozenset({"attempts", "backoff", "cache_bytes", "retries"})
-"""Settings of the store that are for those who operate it; the others are for tests."""
+"""Settings of the store for operators; the others are for tests."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What a saver was told of its connection. The fields are those of `MixSaver`."""
+    """The options of a saver's connection. The fields are those of `MixSaver`."""
 
     server_url: str | None = field(default=None, repr=False)
     mix: Mix | None = None
@@ -111,8 +111,8 @@ class Connection:
         """Opens nothing yet.
 
         Args:
-            options: What the user said.
-            serde: The saver's serializer; the cipher of an encrypting one seals whole documents.
+            options: The user's options.
+            serde: The saver's serializer; the cipher of an encrypting one encrypts whole documents.
 
         Raises:
             MixConfigurationError: The options cannot work.

@@ -1,8 +1,8 @@
 """Reads and writes the documents of the store; the layout is drawn at the head of `writer.py`.
 
 Owns: what an owner file, an epoch marker, a manifest, a segment, an index and a blob hold, how often a torn one is read
-again, and the cache of immutable ones. Refuses to know: who may write what and when (`writer.py`), and what is looked
-for (`queries.py`).
+again, and the cache of immutable ones. Refuses to know: which writes are allowed and when (`writer.py`), and what is
+looked for (`queries.py`).
 """
 
 from __future__ import annotations
@@ -106,56 +106,56 @@ class DocumentIO:
 
     # Owner files and epoch markers
 
-    def claim(self, key: str) -> Flow[OwnerClaim | None]:
-        """Reads a register once.
+    def owner(self, key: str) -> Flow[OwnerClaim | None]:
+        """Reads an owner file once.
 
         Raises:
             TornDocument: It cannot be read now.
-            MixCheckpointDamaged: It belongs elsewhere or is sealed otherwise.
+            MixCheckpointDamaged: It belongs elsewhere or is encrypted otherwise.
         """
         name = names.owner(key)
         data = yield from self.session_files.read(name)
         return None if data is None else self.parse_owner(name, data)
 
     def parse_owner(self, name: str, data: bytes) -> OwnerClaim:
-        """Reads the bytes of a register."""
+        """Parses the bytes of an owner file."""
         match encoding.unpack(name, "owner", encoding.reopened(name, data), self.encryption):
             case [str() as writer, int() as epoch] if epoch >= 0:
                 return OwnerClaim(writer, epoch)
         raise damaged(name, "holds no writer and epoch")
 
     def settled_owner(self, key: str) -> Steps[OwnerClaim | None]:
-        """Reads a register, again while it is torn.
+        """Reads an owner file, again while it is torn.
 
         Raises:
             TornDocument: It stays torn.
         """
-        return (yield from self._again(lambda: self.claim(key)))
+        return (yield from self._again(lambda: self.owner(key)))
 
     def current_owner(self, key: str) -> Flow[OwnerClaim | None]:
-        """Tells who came last; None if nobody or somebody whose announcement cannot be read: not the one who asks."""
+        """Returns the last claim; None if there is none, or it cannot be read: then it is not the caller's."""
         try:
-            return (yield from self.claim(key))
+            return (yield from self.owner(key))
         except TornDocument:
             return None
 
     def write_owner(self, key: str, claim: OwnerClaim) -> Flow[None]:
-        """Writes a register."""
+        """Writes an owner file."""
         name = names.owner(key)
         yield from self._write(name, "owner", [claim.writer, claim.epoch])
 
     def write_closed_owner(self, key: str, claim: OwnerClaim) -> Flow[None]:
-        """Writes a register of visible names that versions of this package which know no others refuse to read."""
+        """Writes an owner file of visible names that earlier versions of this package refuse to read."""
         name = names.owner(key)
         body = [claim.writer, claim.epoch]
         yield from self.session_files.write(name, encoding.closed(encoding.pack(name, "owner", body, self.encryption)))
 
     def is_epoch_taken(self, key: str, epoch: int) -> Flow[bool]:
-        """Whether an epoch is taken. What is in its gate does not matter."""
+        """True if an epoch is taken. The content of its marker does not matter."""
         return (yield from self.session_files.read(names.epoch_marker(key, epoch))) is not None
 
     def write_epoch_marker(self, key: str, claim: OwnerClaim) -> Flow[None]:
-        """Writes a gate."""
+        """Writes an epoch marker."""
         yield from self._write(names.epoch_marker(key, claim.epoch), "epoch_marker", [claim.writer])
 
     def last_taken_epoch(self, key: str, start: int) -> Flow[int]:
@@ -182,24 +182,24 @@ class DocumentIO:
                 free = middle
         return taken
 
-    # Lanes
+    # Manifests
 
     def manifest(self, key: str, epoch: int) -> Steps[Manifest | None]:
-        """Reads the newest version of an epoch's lane.
+        """Reads the newest version of an epoch's manifest.
 
-        A first slot alone is read once more: lanes are deleted first slot first, so if that is still there the second
-        has not been written, rather than been deleted.
+        A lone copy 0 is read once more. Copy 0 is deleted first: if it is still there, copy 1 has not been written yet,
+        rather than been deleted.
 
         Args:
             key: The thread.
             epoch: The epoch.
 
         Returns:
-            The lane, or None if its owner has not written one, or it was deleted.
+            The manifest, or None if its owner has not written one, or it was deleted.
 
         Raises:
-            MixCheckpointDamaged: A slot stays torn, is not what it should be, or is missing. The other slot is never
-                taken instead: what the bad one held may have been acknowledged.
+            MixCheckpointDamaged: A copy stays torn, is not what it should be, or is missing. The other copy is never
+                used instead: what the bad one held may have been acknowledged.
         """
         copies = [names.manifest(key, epoch, copy) for copy in (0, 1)]
         newest: ManifestCopy | None = None
@@ -236,15 +236,15 @@ class DocumentIO:
         return newest.manifest()
 
     def parse_manifest(self, name: str, data: bytes) -> Manifest:
-        """Reads the bytes of a slot.
+        """Parses the bytes of a copy.
 
         Raises:
-            MixCheckpointDamaged: They are no lane, or another one.
+            MixCheckpointDamaged: They are no manifest, or another one.
         """
         return read_copy(name, data, self.encryption).manifest()
 
     def newest_manifest(self, key: str, claim: OwnerClaim, data: Mapping[str, bytes | None]) -> Manifest | None:
-        """Finds the lane of a writer among files that were read already; None if they do not settle it.
+        """Finds the manifest of a writer among files that were read already; None if they do not settle it.
 
         Raises:
             MixCheckpointDamaged: They hold something else.
@@ -259,7 +259,7 @@ class DocumentIO:
         return newest_copy(read).manifest()
 
     def write_manifest(self, key: str, manifest: Manifest) -> Flow[None]:
-        """Writes a version of a lane, over the last but one."""
+        """Writes a version of a manifest, over the last but one."""
         name = names.manifest(key, manifest.claim.epoch, manifest.version % 2)
         data = encoding.pack_parts(name, "manifest", manifest.parts, self.encryption)
         yield from self.session_files.write(name, data)

@@ -23,21 +23,21 @@ _LONGEST_NAME: Final = 255
 
 
 class DecryptionError(ValueError):
-    """A document cannot be opened with this seal."""
+    """A document cannot be decrypted."""
 
 
 class Encryption(Protocol):
     """Makes bytes unreadable to others, or leaves them as they are."""
 
     def encrypt(self, payload: bytes) -> bytes:
-        """Seals a document."""
+        """Encrypts a document."""
         ...
 
     def decrypt(self, encrypted: bytes) -> bytes:
-        """Opens a document.
+        """Decrypts a document.
 
         Raises:
-            DecryptionError: It was sealed with something else, or changed since.
+            DecryptionError: It was encrypted with something else, or changed since.
         """
         ...
 
@@ -58,12 +58,12 @@ class NoEncryption:
         if encrypted[:1] == _ENCRYPTED:
             raise DecryptionError("is encrypted, and this saver has no cipher")
         if encrypted[:1] != _PLAIN:
-            raise DecryptionError("is sealed in a way that this version does not know")
+            raise DecryptionError("is encrypted in a way that this version does not know")
         return encrypted[1:]
 
 
 NO_ENCRYPTION: Final = NoEncryption()
-"""The seal that leaves documents readable."""
+"""Leaves documents readable."""
 
 
 class CipherEncryption:
@@ -89,7 +89,7 @@ class CipherEncryption:
         """Decrypts the document.
 
         Raises:
-            DecryptionError: It is plain, sealed with another key, or changed since.
+            DecryptionError: It is plain, encrypted with another key, or changed since.
         """
         if encrypted[:1] != _ENCRYPTED:
             raise DecryptionError("is not encrypted, though this saver has a cipher")
@@ -114,7 +114,7 @@ _STORED_KINDS: Final[dict[Kind, str]] = {
     "index": "index",
     "blob": "blob",
 }
-"""The words that stored documents have for what they are. They stay as they are for ever."""
+"""The words for kinds in stored documents, which never change."""
 
 
 class TornDocument(MixCheckpointDamaged):
@@ -142,7 +142,7 @@ def damaged(name: str, problem: str, kind: type[MixCheckpointDamaged] = MixCheck
     """
     error = kind(
         f"The checkpoint document {name} {problem}.",
-        hint="Nothing was guessed from the rest. `repair()` tells what can be saved.",
+        hint="Nothing was guessed from the rest. `repair()` reports what can be saved.",
     )
     error.document, error.problem = name, problem
     return error
@@ -160,7 +160,7 @@ def pack(name: str, kind: Kind, body: Sequence[Any], encryption: Encryption) -> 
         name: The name of its file.
         kind: What it is.
         body: What it holds: anything msgpack can express.
-        encryption: What it is sealed with.
+        encryption: Encrypts it.
 
     Returns:
         The bytes of the file.
@@ -222,13 +222,13 @@ def unpack(name: str, kind: Kind, data: bytes, encryption: Encryption) -> list[A
         name: The name of the file it was read from.
         kind: What it should be.
         data: The bytes of the file.
-        encryption: What it was sealed with.
+        encryption: Decrypts it.
 
     Returns:
         What it holds.
 
     Raises:
-        MixCheckpointDamaged: It is not that document: torn, changed, swapped with another, or sealed otherwise.
+        MixCheckpointDamaged: It is not that document: torn, changed, swapped with another, or encrypted otherwise.
     """
     start = len(_MARK) + _DIGEST_SIZE
     if not data.startswith(_MARK):

@@ -92,7 +92,7 @@ class FileBackend:
     def _recall(
         self, address: Address, channel: str, versions: Mapping[str, Any], new: Mapping[str, Any]
     ) -> Value | None:
-        """What the parent holds of a channel that did not change, if this process knows it: no need to serialise it."""
+        """Returns the parent's value of an unchanged channel, if known here, to save serialising it again."""
         if address.checkpoint_id is None or channel in new or channel not in versions:
             return None
         return self.threads.recall(address.thread_id, address.ns, address.checkpoint_id, channel, versions[channel])
@@ -186,7 +186,7 @@ class FileBackend:
         return unmarked(self.codec.load(record.metadata))
 
     def as_tuple(self, thread_id: str, stored: Stored) -> CheckpointTuple:
-        """What LangGraph gets for a stored checkpoint."""
+        """Returns a stored checkpoint in LangGraph's form."""
         record = stored.record
         address = Address(thread_id, record.ns, record.checkpoint_id)
         values = {name: self.codec.load(value) for name, value in record.values.items()}
@@ -212,7 +212,7 @@ class FileBackend:
     def _item(self, record: CheckpointRecord, writes: Sequence[WritesRecord]) -> CheckpointInfo:
         metadata = self.codec.load(record.metadata)
         positions = read_mark(metadata)
-        if positions is None:  # Nobody noted any: messages that hold pointers may have come in another way.
+        if positions is None:  # Stored without a mark: its messages may hold pointers all the same.
             ordered = sorted(record.values, key=lambda name: (name != "messages", name))
             found = [p for name in ordered for p in reversed(self.codec.positions(record.values[name]))]
             positions = distinct(found)
@@ -237,12 +237,12 @@ def _check_left(thread_id: str, left: Sequence[str]) -> None:
             f"What was to go of thread {thread_id!r} is gone from it, but {len(left)} files that held it could not be "
             f"deleted: {', '.join(left)}.",
             acted="yes",
-            hint="Delete them with `repair(orphans=True, dry_run=False)` when nobody writes.",
+            hint="Delete them with `repair(orphans=True, dry_run=False)` while nothing writes.",
         )
 
 
 def _kept(entry: Entry, keep: Keep, gone: set[Key]) -> Entry | None:
-    """What of an entry stays."""
+    """Returns the part of an entry that stays, or None."""
     key = entry.ns, entry.checkpoint_id
     if key in gone:
         return None
@@ -270,7 +270,7 @@ class CheckpointLister:
 
     Attributes:
         backend: Where the checkpoints are.
-        query: What is asked for.
+        query: The conditions.
     """
 
     backend: FileBackend
@@ -345,7 +345,7 @@ class CheckpointLister:
 
 @dataclass(slots=True)
 class _Thread:
-    """How far a thread was read."""
+    """A thread of a listing, and how far it was read."""
 
     thread_id: str
     read: deque[Stored] = field(default_factory=deque)

@@ -23,7 +23,7 @@ from langchain_mix.protocol.call import Flow
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """What is stored.
+    """The figures of all threads.
 
     Attributes:
         threads: One report each.
@@ -64,10 +64,10 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class ThreadReport:
-    """What is stored of one thread.
+    """The figures of one thread.
 
     Attributes:
-        thread_id: The thread; empty if nothing readable tells it.
+        thread_id: The thread; empty if nothing readable names it.
         key: The part that all names of its files share.
         files: Its files, orphans included.
         bytes: Their size.
@@ -97,7 +97,7 @@ class StoredFile:
     """A file of the store.
 
     Attributes:
-        what: What its name tells.
+        what: Its parsed name.
         size: Bytes.
     """
 
@@ -129,12 +129,12 @@ class GarbageCollector:
     def discard(self, files: Iterable[StoredFile], kept: Manifest) -> Flow[tuple[int, tuple[str, ...]]]:
         """Deletes what a thread held before it was replaced as a whole.
 
-        Registers and gates stay: a writer that was slow could otherwise take an old epoch. What was listed before the
-        epoch was taken is referred to by nobody who can still commit.
+        Owner files and epoch markers stay: a slow writer could otherwise take an old epoch. No writer that can still
+        commit refers to what was listed before the epoch was taken.
 
         Args:
             files: The thread's files, listed before the new epoch was taken.
-            kept: The lane that has replaced all.
+            kept: The manifest that has replaced all.
 
         Returns:
             How many were deleted, and the names of those that could not be.
@@ -146,7 +146,7 @@ class GarbageCollector:
         return (yield from self.delete(going))
 
     def delete(self, going: Sequence[names.FileName]) -> Flow[tuple[int, tuple[str, ...]]]:
-        """Deletes files; oldest lanes first, so that who goes down the epochs never meets one that is passed over."""
+        """Deletes files; oldest manifests first, so that a search down the epochs never meets a skipped one."""
         count = 0
         left: list[str] = []
         for what in sorted(going, key=lambda what: (what.epoch, what.copy)):
@@ -182,7 +182,7 @@ class GarbageCollector:
         return found
 
     def _manifest(self, key: str) -> Steps[tuple[Manifest | None, str]]:
-        """Finds the lane of a thread that counts, and the key of its names."""
+        """Finds the manifest of a thread that counts, and the key of its names."""
         manifest = yield from self._reader.manifest(key, (yield from self._owners([key])).get(key))
         if manifest is not None:
             return manifest, key
@@ -202,7 +202,7 @@ class GarbageCollector:
         claims = yield from self._owners(keys)
         copies = [names.manifest(key, one.epoch, copy) for key, one in claims.items() for copy in (0, 1)]
         data = dict(zip(copies, (yield from self._documents.session_files.read_all(copies)), strict=True))
-        # As in `DocumentIO.manifest`: where there is a first slot alone it must still be there.
+        # As in `DocumentIO.manifest`: a lone copy 0 must still be there.
         alone = [one for one, other in zip(copies[::2], copies[1::2], strict=True) if data[one] and data[other] is None]
         for copy, again in zip(alone, (yield from self._documents.session_files.read_all(alone)), strict=True):
             data[copy] = again if again == data[copy] else None
@@ -263,7 +263,7 @@ class GarbageCollector:
         )
 
     def _unmoved(self, manifest: Manifest, files: Sequence[StoredFile]) -> Flow[str]:
-        """Tells what an earlier version has stored under visible names since the thread was moved."""
+        """Describes what an earlier version has stored under visible names since the thread was moved."""
         visible = names.visible(names.key_of(manifest.thread_id))
         owner = names.owner(visible)
         if any(one.what.key == visible and one.what.kind == "manifest" for one in files):
@@ -277,7 +277,7 @@ class GarbageCollector:
 
         Args:
             key: The thread.
-            manifest: Its current lane.
+            manifest: Its current manifest.
             tables: Its segments.
         """
         copies = {names.manifest(key, manifest.claim.epoch, copy) for copy in (0, 1)}
@@ -298,7 +298,7 @@ class GarbageCollector:
 
     @staticmethod
     def unused(files: Iterable[StoredFile], used: set[str]) -> list[names.FileName]:
-        """The files nothing refers to. Registers and gates always count as used."""
+        """Returns the files that nothing refers to. Owner files and epoch markers always count as used."""
         return [
             one.what for one in files if one.what.kind not in {"owner", "epoch_marker"} and one.what.name not in used
         ]

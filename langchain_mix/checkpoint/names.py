@@ -1,6 +1,6 @@
 """Names of the store's files.
 
-Owns: which file of a thread is called what, and what a name tells. Refuses to know: what is in the files.
+Owns: which file of a thread is called what, and parsing names. Refuses to know: what is in the files.
 
 All names are a dot followed by `a-z`, `0-9` and `-`: no generation of the server rewrites those, and the agent's Glob
 and Grep skip them. Earlier versions of this package wrote the same names without the dot. A thread's files of that kind
@@ -31,14 +31,14 @@ _KINDS: Final[dict[str, Kind]] = {"s": "segment", "x": "index", "b": "blob"}
 
 @dataclass(frozen=True, slots=True)
 class FileName:
-    """What a name tells.
+    """A parsed name.
 
     Attributes:
         name: The name.
         key: Which thread the file belongs to, and under which kind of names.
         kind: What it is.
-        epoch: The epoch of a gate or a lane, else -1.
-        copy: The slot of a lane, else -1.
+        epoch: The epoch of a marker or a manifest, else -1.
+        copy: The copy of a manifest, else -1.
     """
 
     name: str
@@ -55,7 +55,7 @@ def key_of(thread_id: str) -> str:
 
 
 def key_of_bytes(thread: bytes) -> str:
-    """The same from the bytes of the thread's id."""
+    """Does what `key_of` does, with the bytes of the thread's id."""
     return hashlib.sha256(thread).hexdigest()[:32]
 
 
@@ -70,44 +70,44 @@ def hidden(key: str) -> str:
 
 
 def is_visible(name: str) -> bool:
-    """Whether a file's name is one of those that earlier versions wrote."""
+    """True for a name that earlier versions of this package wrote."""
     return name.startswith(VISIBLE_CHECKPOINT_PREFIX)
 
 
 def bytes_of(thread_id: str) -> bytes:
-    """The bytes of a thread's id, which may be any text Python can hold."""
+    """Returns the bytes of a thread's id, which may be any text Python can hold."""
     return thread_id.encode("utf-8", "surrogatepass")
 
 
 @lru_cache(maxsize=4096)
 def owner(key: str) -> str:
-    """The file in which whoever wants to write announces itself."""
+    """Returns the name of the file that holds the last claim of a thread."""
     return f"{_stem(key)}-r"
 
 
 def epoch_marker(key: str, epoch: int) -> str:
-    """The file whose existence says that an epoch is taken."""
+    """Returns the name of the file whose existence says that an epoch is taken."""
     return f"{_stem(key)}-g{epoch}"
 
 
 @lru_cache(maxsize=4096)
 def manifest(key: str, epoch: int, copy: int) -> str:
-    """One of the two files that the owner of an epoch writes in turn."""
+    """Returns the name of one of the two files that the owner of an epoch writes in turn."""
     return f"{_stem(key)}-l{epoch}-{copy}"
 
 
 def segment(key: str, unique: str) -> str:
-    """An immutable file of entries."""
+    """Returns the name of an immutable file of entries."""
     return f"{_stem(key)}-s{unique}"
 
 
 def index(key: str, unique: str) -> str:
-    """An immutable file of references."""
+    """Returns the name of an immutable file of references."""
     return f"{_stem(key)}-x{unique}"
 
 
 def blob(key: str, unique: str) -> str:
-    """An immutable file of one big value."""
+    """Returns the name of an immutable file of one big value."""
     return f"{_stem(key)}-b{unique}"
 
 
@@ -118,7 +118,7 @@ def parse(name: str) -> FileName | None:
         name: The name of any file on the server.
 
     Returns:
-        What it tells, or None if it is no file of the store.
+        Its parts, or None if it is no file of the store.
     """
     found = _NAME.fullmatch(name)
     if found is None:

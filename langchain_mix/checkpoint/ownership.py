@@ -1,4 +1,4 @@
-"""Whether a session that a thread points to holds the thread's conversation.
+"""Checks that a session to which a thread points holds the thread's conversation.
 
 Owns: the check before a session is copied, taken back or deleted for a thread. A pointer is a claim: it may have come
 into the state with messages from outside. It is followed only where the words of the session's rows up to it are those
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Ownership:
-    """What a thread has to show for the sessions that it points to.
+    """The evidence of a thread for the sessions that it points to.
 
     Attributes:
         backend: Where the thread is.

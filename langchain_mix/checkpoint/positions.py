@@ -1,7 +1,7 @@
-"""Where in which Mix sessions a state stands: the pointers in its messages.
+"""The places of a state in Mix sessions: the pointers in its messages.
 
 Owns: finding pointers in the values of channels, in whichever container, and the mark that keeps them in a checkpoint's
-metadata. Refuses to know: serialised values (`packed.py`), and what is done to the sessions.
+metadata. Refuses to know: serialised values (`serde.py`), and what is done to the sessions.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ MARK: Final = "langchain_mix"
 """Key in a stored checkpoint's metadata. It is never shown: LangGraph and its users see their own keys."""
 
 Renew: TypeAlias = Callable[[Mapping[str, Any]], Mapping[str, Any]]
-"""Given a pointer, gives the one that is to stand in its place; the same one if it is to stay."""
+"""Returns the pointer that replaces the given one; the same one if it is to stay."""
 
 _DEEPEST: Final = 8
 _PLAIN: Final = (str, bytes, bytearray, int, float, bool, type(None))
@@ -72,13 +72,13 @@ def _server_of(pointer: Mapping[str, Any]) -> str:
 
 
 def newest_first(channels: Mapping[str, Any]) -> tuple[Position, ...]:
-    """The newest position in each session that the values of channels point to.
+    """Finds the newest position in each session that the values of channels point to.
 
     Args:
         channels: The values by channel. `messages` is looked at first, then the others by name.
 
     Returns:
-        The positions; the first one is where the state stands.
+        The positions; the first one is the state's own.
     """
     newest: dict[tuple[str, str], Mapping[str, Any]] = {}
     for channel in sorted(channels, key=lambda name: (name != "messages", name)):
@@ -90,7 +90,7 @@ def newest_first(channels: Mapping[str, Any]) -> tuple[Position, ...]:
 
 
 def distinct(positions: Iterable[Position]) -> tuple[Position, ...]:
-    """The first position in each session."""
+    """Returns the first position in each session."""
     first: dict[tuple[str, str], Position] = {}
     for position in positions:
         first.setdefault((position.server, position.session_id), position)
@@ -98,14 +98,14 @@ def distinct(positions: Iterable[Position]) -> tuple[Position, ...]:
 
 
 def positions_in(value: Any) -> list[Position]:
-    """All positions in a value, in the order in which they stand."""
+    """Returns all positions in a value, in their order."""
     found: list[Mapping[str, Any]] = []
     _seek(value, found, 0)
     return [_position_of(pointer) for pointer in found]
 
 
 def messages_in(value: Any) -> list[list[BaseMessage]]:
-    """Returns the lists of messages in a value; a message that stands alone is a list of one."""
+    """Returns the lists of messages in a value; a single message is a list of one."""
     return list(_lists(value, 0))
 
 
@@ -122,7 +122,7 @@ def _lists(value: Any, depth: int) -> Iterator[list[BaseMessage]]:
 
 
 def _seek(value: Any, found: list[Mapping[str, Any]], depth: int) -> None:
-    """Collects pointers. States hold many messages: each is asked what it is as seldom as possible."""
+    """Collects pointers. States hold many messages, so types are checked as seldom as possible."""
     if isinstance(value, _PLAIN) or depth > _DEEPEST:
         return
     if isinstance(value, AIMessage):
@@ -135,7 +135,7 @@ def _seek(value: Any, found: list[Mapping[str, Any]], depth: int) -> None:
 
 
 def _parts(value: Any) -> Iterable[Any]:
-    """What a container holds; nothing for what is none."""
+    """Returns the members of a container; nothing for other values."""
     if isinstance(value, Mapping):
         return value.values()
     if isinstance(value, list | tuple | set | frozenset | deque):
@@ -150,7 +150,7 @@ def _parts(value: Any) -> Iterable[Any]:
 
 
 def marked(metadata: Mapping[str, Any], positions: Iterable[Position]) -> dict[str, Any]:
-    """Metadata with the positions of its checkpoint; without any it is as it was."""
+    """Adds the mark of a checkpoint's positions to its metadata; without any it is as it was."""
     kept = [_as_dict(position) for position in positions]
     return {**metadata, MARK: kept} if kept else dict(metadata)
 
@@ -167,12 +167,12 @@ def _as_dict(position: Position) -> dict[str, Any]:
 
 
 def unmarked(metadata: Mapping[str, Any]) -> dict[str, Any]:
-    """Metadata as its author gave it."""
+    """Returns metadata as its author gave it."""
     return {key: value for key, value in metadata.items() if key != MARK}
 
 
 def read_mark(metadata: Mapping[str, Any]) -> tuple[Position, ...] | None:
-    """The positions that a checkpoint was stored with; None if nobody noted any, though it may have some."""
+    """Returns the positions in the mark of a checkpoint; None if it was stored without one, though it may have some."""
     kept = metadata.get(MARK)
     if not isinstance(kept, list):
         return None
@@ -180,11 +180,11 @@ def read_mark(metadata: Mapping[str, Any]) -> tuple[Position, ...] | None:
 
 
 def with_pointers(value: Any, renew: Renew) -> Any:
-    """A value whose pointers are other ones.
+    """Replaces the pointers in a value.
 
     Args:
         value: The value. It is never changed itself.
-        renew: Gives the pointer that is to stand in the place of one; the same one if it is to stay.
+        renew: Returns the pointer that replaces one; the same one if it is to stay.
 
     Returns:
         A copy as deep as needed; the very same value if no pointer changes.

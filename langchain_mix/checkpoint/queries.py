@@ -139,12 +139,12 @@ def load_segments(documents: DocumentIO, refs: Sequence[Ref], wanted: Callable[[
 _AT_ONCE = 8
 
 _Order: TypeAlias = tuple[int, ...]
-"""Where a document stands among all, oldest first."""
+"""The order of a document among all, oldest first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """Where a page ended.
+    """The end of a page.
 
     Attributes:
         checkpoint_id: The id of its last checkpoint.
@@ -159,7 +159,7 @@ class Cursor:
 
 @dataclass(frozen=True, slots=True)
 class PageQuery:
-    """What is listed; see `ThreadStore.page`."""
+    """The conditions of a page; see `ThreadStore.page`."""
 
     ns: str | None
     before: str | None

@@ -32,13 +32,13 @@ class StateReader:
         self._attempts = attempts
 
     def state(self, thread_id: str) -> Steps[ThreadState]:
-        """Tells what a thread holds; nothing if it does not exist.
+        """Returns the state of a thread; an empty one if it does not exist.
 
-        One request if this process owns the lane and nobody has come since, else three. A thread that is not there, or
+        One request if this process still owns the thread, else three. A thread that is not there, or
         that an earlier version of this package has stored under visible names, costs one more.
 
         What one process is storing while another takes an epoch may be seen here before it counts. If the first is
-        killed then, and the other has looked at its lane earlier, later reads do not find it: it was never
+        killed then, and the other has read its manifest earlier, later reads do not find it: it was never
         acknowledged. Ruling that out would take another request for every read, and a write where someone was killed.
 
         Raises:
@@ -49,19 +49,19 @@ class StateReader:
         claim, torn = yield from self._owner(key)
         own = self._cache.owned(key)
         if own is not None and own.claim == claim:
-            # Nobody had come when the register was read, so no one else can have stored anything by then.
+            # No other writer had claimed the thread when the owner file was read, so none can have stored anything.
             return own.state
         if own is not None and before is not None and own.claim == before.claim:
-            self._cache.disown(
-                key
-            )  # Somebody has come: what is stored next needs a new epoch, and can take it at once.
+            # Another writer has come: what is stored next needs a new epoch, and can take it at once.
+            self._cache.disown(key)
         manifest = yield from self._under_either_name(key, claim, exists=claim is not None or torn)
         return ThreadState() if manifest is None else manifest.state
 
     def _under_either_name(self, key: str, claim: OwnerClaim | None, *, exists: bool) -> Steps[Manifest | None]:
-        """Finds the lane that counts: a hidden one as soon as there is one, for it holds all that visible ones held.
+        """Finds the manifest that counts: a hidden one if there is one, for it holds all that visible ones held.
 
-        The visible files are deleted only after that: who finds no lane of either kind looks for a hidden one again.
+        The visible files are deleted only after that: without a manifest of either kind, a hidden one is looked for
+        again.
         """
         manifest = (yield from self.manifest(key, claim)) if exists else None
         if manifest is None:
@@ -81,7 +81,7 @@ class StateReader:
         return manifest
 
     def visible_manifest(self, key: str) -> Steps[Manifest | None]:
-        """Finds the lane that an earlier version of this package has stored under visible names."""
+        """Finds the manifest that an earlier version of this package has stored under visible names."""
         visible = names.visible(key)
         claim, torn = yield from self._owner(visible)
         return None if claim is None and not torn else (yield from self.manifest(visible, claim))
@@ -110,21 +110,21 @@ class StateReader:
                 state = now
 
     def manifest(self, key: str, claim: OwnerClaim | None) -> Steps[Manifest | None]:
-        """Finds the lane that counts.
+        """Finds the manifest that counts.
 
         Args:
             key: The thread.
-            claim: What the register held, None if it cannot be read.
+            claim: The content of the owner file, None if it cannot be read.
 
         Returns:
-            The lane, or None if nothing was ever stored.
+            The manifest, or None if nothing was ever stored.
         """
         for _ in range(self._attempts):
             problem: MixCheckpointDamaged | None = None
             manifest, again = None, 0
             try:
                 manifest, again = yield from self._manifest_once(key, claim)
-            except MixCheckpointDamaged as damage:  # Or an old lane that somebody is deleting: see below.
+            except MixCheckpointDamaged as damage:  # Or an old manifest that is being deleted: see below.
                 problem = damage
             if manifest is not None:
                 return manifest
@@ -132,7 +132,7 @@ class StateReader:
             if now == claim:
                 if problem is not None:
                     raise problem
-                # The last who came may have replaced all and deleted what was before, behind the back of this search.
+                # The last owner may have replaced all and deleted what was before, while this search went on.
                 if (yield from self._documents.manifest(key, again)) is None:
                     return None
             claim = now
@@ -141,19 +141,19 @@ class StateReader:
         )
 
     def _manifest_once(self, key: str, claim: OwnerClaim | None) -> Steps[tuple[Manifest | None, int]]:
-        """The lane that counts, and which epoch's may have been written since it was looked for."""
+        """Returns the manifest that counts, and the epoch whose manifest may have been written since the search."""
         start = 0
         if claim is not None:
             start = claim.epoch
             manifest = yield from self._documents.manifest(key, start)
             if manifest is not None and manifest.claim == claim:
                 return manifest, start
-        # Somebody is taking an epoch, or died doing so. The last lane that was written counts.
+        # A writer is claiming an epoch, or died doing so. The last manifest that was written counts.
         last = yield from self._documents.last_taken_epoch(key, start)
         return (yield from self.below(key, last + 1)), max(start, last)
 
     def below(self, key: str, epoch: int) -> Steps[Manifest | None]:
-        """Finds the last lane of an epoch before this one."""
+        """Finds the last manifest below an epoch."""
         for earlier in range(epoch - 1, -1, -1):
             manifest = yield from self._documents.manifest(key, earlier)
             if manifest is not None:
@@ -161,21 +161,21 @@ class StateReader:
         return None
 
     def _is_new(self, key: str) -> Steps[bool]:
-        """Whether a thread without a register was never written to.
+        """True if a thread without an owner file was never written to.
 
         Raises:
-            MixCheckpointDamaged: It was: the register has been deleted.
+            MixCheckpointDamaged: It was: the owner file has been deleted.
         """
         yield from self._documents.session_files.verify()
         if not (yield from self._documents.is_epoch_taken(key, 0)):
             return True
         claim, torn = yield from self._owner(key)
-        if claim is None and not torn:  # Registers are written before gates, and never deleted.
+        if claim is None and not torn:  # Owner files are written before markers, and never deleted.
             raise damaged(names.owner(key), "is missing, though the thread has been written to")
         return False
 
     def _owner(self, key: str) -> Steps[tuple[OwnerClaim | None, bool]]:
-        """What the register holds, and whether it cannot be read."""
+        """Reads the owner file; True as well if it cannot be read."""
         try:
             return (yield from self._documents.settled_owner(key)), False
         except TornDocument:

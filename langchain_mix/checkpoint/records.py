@@ -1,4 +1,4 @@
-"""What the store keeps of a thread: checkpoints, pending writes, and the bytes in them.
+"""The records of a thread: checkpoints, pending writes, and the bytes in them.
 
 Owns: the records, which of several writes to one place counts, and their order. Refuses to know: how they are stored,
 and what the bytes mean; the saver serialises.
@@ -72,7 +72,7 @@ class WritesRecord:
         ns: The namespace.
         checkpoint_id: The checkpoint.
         task_id: The task.
-        task_path: Where the task stands in the graph.
+        task_path: The task's place in the graph.
         writes: What it wrote.
     """
 
@@ -120,7 +120,7 @@ def effective(writes: Iterable[WritesRecord]) -> list[tuple[WritesRecord, Write]
 
 
 def pending(stored: Stored) -> list[tuple[str, str, Value]]:
-    """Tells the pending writes of a checkpoint.
+    """Returns the pending writes of a checkpoint.
 
     Args:
         stored: The checkpoint as it was found.

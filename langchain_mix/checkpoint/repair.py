@@ -1,9 +1,9 @@
 """Makes damaged threads usable again.
 
-Owns: what is saved of a thread whose documents are damaged, and telling what was lost. Refuses to know: how a thread
-is changed.
+Owns: what is saved of a thread whose documents are damaged, and the report of what was lost. Refuses to know: how a
+thread is changed.
 
-What was saved is stored anew in an epoch of its own. The damaged files stay where they are, unless files that nothing
+What was saved is stored again in an epoch of its own. The damaged files stay where they are, unless files that nothing
 refers to are deleted on request.
 """
 
@@ -46,7 +46,7 @@ class Repaired:
 
 @dataclass(frozen=True, slots=True)
 class Repair:
-    """What a repair found and did.
+    """The result of a repair.
 
     Attributes:
         dry_run: Whether nothing was done.
@@ -61,13 +61,13 @@ class Repair:
 
 @dataclass(slots=True)
 class Saved:
-    """What is left of a thread.
+    """The rest of a damaged thread.
 
     Attributes:
         key: The part that all names of its files share.
-        thread_id: The thread, if anything tells it.
+        thread_id: The thread, if anything names it.
         steps: What was found.
-        manifest: The lane that is gone on from.
+        manifest: The manifest from which it goes on.
         tables: Its readable segments, oldest first.
         entries: What could be read.
     """
@@ -117,7 +117,7 @@ class Repairer:
         if manifest is saved.manifest and not saved.steps:
             unused = self._garbage.unused(files, (yield from self._garbage.used(key, manifest, saved.tables)))
         else:
-            unused = self._garbage.unused(files, set())  # What could be saved is stored anew.
+            unused = self._garbage.unused(files, set())  # What could be saved is stored again.
         for what in unused:
             saved.note(what.name, "is referred to by nothing", "deleted", lost=False)
         left = () if dry_run else (yield from self._garbage.delete(unused))[1]
@@ -132,10 +132,10 @@ class Repairer:
             key: The thread.
             thread_id: Its id, if it is known.
             files: Its visible files.
-            dry_run: Only tell what would be done.
+            dry_run: Only report what would be done.
 
         Returns:
-            What was found. Damage is told as by `repair`; the damaged files are deleted with the others.
+            What was found. Damage is reported as by `repair`; the damaged files are deleted with the others.
         """
         visible = names.visible(key)
         hidden = yield from self._reader.manifest(key, (yield from self._documents.current_owner(key)))
@@ -152,7 +152,7 @@ class Repairer:
         saved.key = key
         damage = bool(saved.steps)
         text = f"is one of {len(files)} files under names that agents see"
-        action = "all they hold is moved to hidden names" if saved.thread_id else "nothing tells the thread"
+        action = "all they hold is moved to hidden names" if saved.thread_id else "nothing names the thread"
         saved.note(names.owner(visible), text, action, lost=False)
         if dry_run or saved.thread_id is None:
             return saved.steps
@@ -177,7 +177,7 @@ class Repairer:
             What is left, and what was found.
 
         Raises:
-            ForeignDocument: Its documents are sealed with another key: nothing is wrong with them.
+            ForeignDocument: Its documents are encrypted with another key: nothing is wrong with them.
         """
         saved = Saved(key, thread_id)
         yield from self._find_manifest(saved, files)
@@ -210,14 +210,14 @@ class Repairer:
             claim = yield from self._documents.settled_owner(saved.key)
             if claim is None and any(one.what.kind in {"manifest", "epoch_marker"} for one in files):
                 known = saved.thread_id is not None or any(one.what.kind == "manifest" for one in files)
-                action = "it is written anew" if known else "nothing tells the thread: repair it by its id"
+                action = "it is written again" if known else "nothing names the thread: repair it by its id"
                 saved.note(owner, "is missing", action, lost=False)
         except ForeignDocument:
             raise
         except TornDocument as problem:
-            saved.note(owner, problem.problem, "it is written anew", lost=False)
+            saved.note(owner, problem.problem, "it is written again", lost=False)
         except MixCheckpointDamaged as problem:
-            saved.note(owner, problem.problem, "it is written anew", lost=False)
+            saved.note(owner, problem.problem, "it is written again", lost=False)
         try:
             saved.manifest = yield from self._reader.manifest(saved.key, claim)
         except ForeignDocument:
@@ -228,7 +228,7 @@ class Repairer:
     def _find_older_manifest(
         self, saved: Saved, files: Sequence[StoredFile], problem: MixCheckpointDamaged
     ) -> Steps[None]:
-        """Goes on from the newest lane file that can be read."""
+        """Goes on from the newest manifest that can be read."""
         manifests = sorted((one.what for one in files if one.what.kind == "manifest"), key=lambda what: -what.epoch)
         for epoch in dict.fromkeys(what.epoch for what in manifests):
             readable: list[Manifest] = []
@@ -246,9 +246,9 @@ class Repairer:
                 used = f"version {saved.manifest.version} of epoch {claim.epoch} is used instead"
                 saved.note(problem.document, problem.problem, f"{used}; what was stored after it is lost", lost=True)
                 return
-        action = "no lane can be read: the thread starts empty"
+        action = "no manifest can be read: the thread starts empty"
         if saved.thread_id is None:
-            action = "no lane can be read, and nothing tells the thread: repair it by its id, or delete it"
+            action = "no manifest can be read, and nothing names the thread: repair it by its id, or delete it"
         saved.note(problem.document, problem.problem, action, lost=True)
 
     def _find_tables(self, saved: Saved, files: Sequence[StoredFile]) -> Steps[None]:

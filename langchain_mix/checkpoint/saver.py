@@ -54,8 +54,9 @@ class MixSaver(BaseCheckpointSaver[Any]):
     and graphs; any number of processes may work on the same threads. Use it as context manager, sync or async, or call
     `close` or `aclose` at the end.
 
-    State on a Mix server can be read and written by all who reach the server. Nothing is unpickled, and by default
-    nothing but well-known types and `allowed_types` is constructed of it; `serde=EncryptedSerializer...` hides it.
+    State on a Mix server can be read and written by everybody that reaches the server. Nothing is unpickled, and by
+    default nothing but well-known types and `allowed_types` is constructed of it; `serde=EncryptedSerializer...` hides
+    it.
 
     Example:
         ```python
@@ -99,7 +100,7 @@ class MixSaver(BaseCheckpointSaver[Any]):
             allowed_types: Types of your own that the default serializer may construct, as classes or as
                 `("module", "name")`; others are given as plain data, with a warning.
             delete_sessions: Whether `delete_thread` and `prune` also delete Mix sessions that no checkpoint points to
-                any more. Such a session may still be in use elsewhere, which nobody can tell.
+                any more. Such a session may still be in use elsewhere, which cannot be known.
             api: The server's generation, or `"auto"` to learn it from its replies.
             timeout: Seconds without progress after which a request fails; None for 30.
             max_retries: How often a request that does no more when sent twice is sent again; None for the client's
@@ -158,7 +159,7 @@ class MixSaver(BaseCheckpointSaver[Any]):
 
     @property
     def _backend(self) -> CheckpointBackend:
-        """Where checkpoints are kept, with the serializer of this very copy."""
+        """The place that keeps checkpoints, with the serializer of this very copy."""
         storage = self._connection.options.storage
         return self._file_backend() if storage is None else SaverBackend(self._storage or storage)
 
@@ -238,15 +239,15 @@ class MixSaver(BaseCheckpointSaver[Any]):
 
     @property
     def config_specs(self) -> list[Any]:
-        """Keys of `configurable` that are demanded besides the usual ones: none, or those of the saver underneath."""
+        """Keys of `configurable` that are demanded beyond the usual ones: none, or those of the saver underneath."""
         return [] if self._storage is None else self._storage.config_specs
 
     def get_next_version(self, current: Any, channel: None) -> Any:
-        """Makes the version after one; a random part tells apart those that branches make."""
+        """Makes the version after one; a random part distinguishes those that branches make."""
         if self._storage is not None:
             return self._storage.get_next_version(current, channel)
         number = 0 if current is None else int(str(current).partition(".")[0])
-        return f"{number + 1:032}.{random.random():016}"  # noqa: S311  # Tells branches apart; keeps no secret.
+        return f"{number + 1:032}.{random.random():016}"  # noqa: S311  # Distinguishes branches; keeps no secret.
 
     # What LangGraph calls: reading
 
@@ -266,7 +267,7 @@ class MixSaver(BaseCheckpointSaver[Any]):
         before: RunnableConfig | None = None,
         limit: int | None = None,
     ) -> Iterator[CheckpointTuple]:
-        """Lists checkpoints, newest first, reading on as they are asked for.
+        """Lists checkpoints, newest first, and reads on as they are consumed.
 
         Args:
             config: A thread, a namespace or a checkpoint; None for all threads.
@@ -362,7 +363,7 @@ class MixSaver(BaseCheckpointSaver[Any]):
         Args:
             thread_id: The thread.
             delete_sessions: Whether Mix sessions go too that its messages point to and those of no other thread do;
-                None for what the saver was told. To find out, all threads are read.
+                None for the saver's own option. To find out, all threads are read.
 
         Raises:
             MixError: It failed; the thread is deleted or as it was.
@@ -374,15 +375,15 @@ class MixSaver(BaseCheckpointSaver[Any]):
         await self._connection.run_async(self._deletion(thread_id, delete_sessions))
 
     def _deletion(self, thread_id: str, sessions: bool | None) -> Steps[None]:  # noqa: FBT001  # Passed on.
-        return self._removal.thread(thread_name(thread_id), sessions=self._goes_too(sessions))
+        return self._removal.thread(thread_name(thread_id), sessions=self._deletes_sessions(sessions))
 
     @property
     def _removal(self) -> Removal:
         session_files = self._connection.session_files
         return Removal(self._backend, self.mix.server_url, None if session_files is None else session_files.session_id)
 
-    def _goes_too(self, asked: bool | None) -> bool:  # noqa: FBT001  # The same.
-        return self._delete_sessions if asked is None else asked
+    def _deletes_sessions(self, given: bool | None) -> bool:  # noqa: FBT001  # The same.
+        return self._delete_sessions if given is None else given
 
     def delete_for_runs(self, run_ids: Sequence[str]) -> None:
         """Deletes the checkpoints that runs have made, and what was written at them, in all threads.
@@ -454,9 +455,9 @@ class MixSaver(BaseCheckpointSaver[Any]):
             strategy: `"keep_latest"`, or `"delete"` to remove the threads altogether.
             keep_last: How many checkpoints of each namespace stay in any case; None for 1.
             older_than: Only checkpoints of that age go; None for all.
-            delete_sessions: Whether Mix sessions go too that no checkpoint points to any more; None for what the saver
-                was told. To find out, all threads are read.
-            dry_run: Only tell what would be done.
+            delete_sessions: Whether Mix sessions go too that no checkpoint points to any more; None for the saver's
+                own option. To find out, all threads are read.
+            dry_run: Only report what would be done.
 
         Returns:
             What was removed. LangGraph itself expects nothing.
@@ -466,7 +467,7 @@ class MixSaver(BaseCheckpointSaver[Any]):
             MixError: It failed; each thread is as it was or as it should be.
         """
         rule = _rule(strategy, keep_last, older_than)
-        names, sessions = [thread_name(one) for one in thread_ids], self._goes_too(delete_sessions)
+        names, sessions = [thread_name(one) for one in thread_ids], self._deletes_sessions(delete_sessions)
         steps = self._removal.checkpoints(names, rule, sessions=sessions, dry_run=dry_run)
         return self._connection.run(steps)
 
@@ -482,14 +483,14 @@ class MixSaver(BaseCheckpointSaver[Any]):
     ) -> Removed:
         """Does what `prune` does, asynchronously."""
         rule = _rule(strategy, keep_last, older_than)
-        names, sessions = [thread_name(one) for one in thread_ids], self._goes_too(delete_sessions)
+        names, sessions = [thread_name(one) for one in thread_ids], self._deletes_sessions(delete_sessions)
         steps = self._removal.checkpoints(names, rule, sessions=sessions, dry_run=dry_run)
         return await self._connection.run_async(steps)
 
     # Mix sessions that go along with checkpoints
 
     def session_of(self, config: RunnableConfig) -> Position | None:
-        """Tells where in which Mix session a checkpoint stands.
+        """Returns the place of a checkpoint in its Mix session.
 
         Args:
             config: The checkpoint, or a thread for its newest one.
@@ -532,14 +533,14 @@ class MixSaver(BaseCheckpointSaver[Any]):
         The checkpoint is the newest one of its thread again. What goes: all that is newer, branches that were made
         later included, and what subgraphs did for any of it; the writes of tasks at the checkpoint, so that they run
         again, but not an interrupt that waited there; and the messages of its session after the last one that it holds,
-        whoever wrote them. What stays: its ancestors, older branches, and a session that an older branch still needs.
-        Branches that ChatMix made in sessions of their own leave these behind.
+        no matter which client wrote them. What stays: its ancestors, older branches, and a session that an older branch
+        still needs. Branches that ChatMix made in sessions of their own leave these behind.
 
         To go on elsewhere without losing anything, run the graph with the checkpoint's config instead.
 
         Args:
             config: A checkpoint of the root graph.
-            dry_run: Only tell what would be done.
+            dry_run: Only report what would be done.
 
         Returns:
             What was done.
@@ -581,8 +582,8 @@ class MixSaver(BaseCheckpointSaver[Any]):
 
         Args:
             thread_id: The thread, or None for all.
-            dry_run: Only tell what would be done.
-            orphans: Also delete files that nothing refers to. Do it while nobody writes.
+            dry_run: Only report what would be done.
+            orphans: Also delete files that nothing refers to. Do it while nothing writes.
 
         Returns:
             What was found and done.
@@ -603,7 +604,7 @@ class MixSaver(BaseCheckpointSaver[Any]):
 def _rule(
     strategy: str, keep_last: int | None, older_than: timedelta | None
 ) -> Callable[[Sequence[CheckpointInfo]], Keep] | None:
-    """Which checkpoints stay; None for none."""
+    """Returns the rule for what stays; None for nothing."""
     if strategy not in {"keep_latest", "delete"}:
         raise MixInputError(f"`strategy` is {strategy!r}.", hint='Use "keep_latest" or "delete".')
     if strategy == "delete":

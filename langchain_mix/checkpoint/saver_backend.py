@@ -101,8 +101,8 @@ class SaverBackend:
         """Removes from a thread what is not to stay.
 
         Savers of LangGraph delete whole threads only. So what stays is first stored a second time, under another
-        thread id, then the thread is deleted and stored anew: at any moment the state exists, though until the end
-        others may see the thread without it. Nobody should run a graph on it meanwhile.
+        thread id, then the thread is deleted and stored again: at any moment the state exists, though until the end
+        others may see the thread without it. No graph should run on it meanwhile.
         """
         snapshot = yield from self.snapshot(thread_id)
         keep = decide(snapshot.items)
@@ -119,7 +119,7 @@ class SaverBackend:
             yield from self._store(thread_id, stays)
         except Exception as problem:
             raise MixStoreError(
-                f"Thread {thread_id!r} could not be stored anew; what it is to hold stands in thread {spare!r}.",
+                f"Thread {thread_id!r} could not be stored again; what it is to hold is in thread {spare!r}.",
                 acted="unknown",
                 hint="Delete what there is of the thread, then copy that one back with `copy_thread`.",
             ) from problem
@@ -162,7 +162,7 @@ class SaverBackend:
             versions = one.checkpoint.get("channel_versions") or {}
             yield self._saver_call("put", _config(target), one.checkpoint, one.metadata, versions)
             for number, (task_id, writes) in enumerate(_by_task(one.pending_writes or ())):
-                # The task's path is not told, only the order it makes: the number stands in for it.
+                # The task's path is not known, only the order it makes: a number replaces it.
                 path = f"{number:08}"
                 yield self._saver_call("put_writes", _config(target.at(here.checkpoint_id)), writes, task_id, path)
 
@@ -190,7 +190,7 @@ def _threads_of(found: Iterable[CheckpointTuple]) -> list[str]:
 
 
 def listing_arguments(query: ListQuery) -> dict[str, Any]:
-    """What a saver's `list` is given: no key whose value some of them would take for an id."""
+    """Returns the arguments of a saver's `list`: no key whose value some of them would take for an id."""
     keys = {"thread_id": query.thread_id, "checkpoint_ns": query.ns, "checkpoint_id": query.checkpoint_id}
     given = {key: value for key, value in keys.items() if value is not None}
     return {

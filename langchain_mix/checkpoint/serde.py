@@ -38,8 +38,9 @@ class MixSerdeWarning(UserWarning):
 class StrictSerializer(JsonPlusSerializer):
     """LangGraph's serializer in its strict mode: it constructs nothing but well-known types and those allowed by name.
 
-    Whoever can write to the Mix server can write to these files; a permissive serializer would import and call what
-    they name. A value of a type that is not allowed is given as plain data, with a `MixSerdeWarning` that names it.
+    Everybody that can write to the Mix server can write to these files; a permissive serializer would import and call
+    what they name. A value of a type that is not allowed is given as plain data, with a `MixSerdeWarning` that names
+    it.
     """
 
     def __init__(self, allowed_types: Iterable[AllowedType] = ()) -> None:
@@ -133,7 +134,7 @@ class Codec:
     """Turns objects into stored values and back.
 
     Attributes:
-        serde: The serializer; of an encrypting one the inner, since the store seals whole documents.
+        serde: The serializer; of an encrypting one the inner, since the store encrypts whole documents.
     """
 
     serde: SerializerProtocol
@@ -162,7 +163,7 @@ class Codec:
         return self.serde.loads_typed((value.tag, value.data))
 
     def positions(self, value: Value) -> list[Position]:
-        """All positions in a stored value, in the order in which they stand."""
+        """Returns all positions in a stored value, in their order."""
         if value.tag in _INERT:
             return []
         if value.tag == _MSGPACK:
@@ -200,7 +201,7 @@ class _Extension:
 
 
 def packed_pointers(data: bytes) -> list[Mapping[str, Any]]:
-    """All pointers in a value, in the order in which they stand.
+    """Returns all pointers in a value, in their order.
 
     Args:
         data: The value, as msgpack.

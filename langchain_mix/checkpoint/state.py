@@ -22,10 +22,10 @@ from langchain_mix.checkpoint.table import Blob, Place, Row, Table, read_table, 
 from langchain_mix.errors import MixConfigurationError
 
 _NAMED: Final = 8
-"""Namespaces that a reference tells one by one."""
+"""Namespaces that a reference lists one by one."""
 
 _PRINTED: Final = 256
-"""Further namespaces that it tells by fingerprint."""
+"""Further namespaces that it lists by fingerprint."""
 
 _PRINT_SIZE: Final = 4
 
@@ -92,7 +92,7 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """What the entries of a document can speak of.
+    """The namespaces and ids that the entries of a document can belong to.
 
     Attributes:
         named: Namespaces and their spans.
@@ -156,13 +156,13 @@ def _print(ns: str) -> bytes:
 
 
 def cover(places: Iterable[Place]) -> Coverage:
-    """Tells what entries speak of.
+    """Computes the coverage of entries.
 
     Args:
         places: Namespace and checkpoint id of each.
 
     Returns:
-        The coverage. The namespaces with the most entries are told by name.
+        The coverage. The namespaces with the most entries are listed by name.
     """
     spans: dict[str, Span] = {}
     counts: Counter[str] = Counter()
@@ -174,13 +174,13 @@ def cover(places: Iterable[Place]) -> Coverage:
 
 
 def cover_all(refs: Sequence[Ref]) -> Coverage:
-    """Tells what documents together speak of.
+    """Computes the coverage of several documents together.
 
     Args:
         refs: References to them.
 
     Returns:
-        The coverage. The namespaces that most of them tell by name are told by name.
+        The coverage. The namespaces that most of them list by name are listed by name.
     """
     spans: dict[str, Span] = {}
     counts: Counter[str] = Counter()
@@ -193,7 +193,7 @@ def cover_all(refs: Sequence[Ref]) -> Coverage:
         if ref.coverage.others is not None:
             others = ref.coverage.others.joined(others)
             prints = None if prints is None or ref.coverage.prints is None else prints | set(ref.coverage.prints)
-    # One of the named may be among the others of another document: then it must not be told by name alone.
+    # One of the named may be among the others of another document: then it must not be listed by name alone.
     named = [ns for ns, _ in counts.most_common(_NAMED)]
     for ns in named:
         if others is not None and (prints is None or _print(ns) in prints):
@@ -216,7 +216,7 @@ def read_ref(name: str, raw: Any) -> Ref:
     """Reads a reference.
 
     Args:
-        name: The file it stands in.
+        name: The file that holds it.
         raw: What the file holds.
 
     Returns:
@@ -257,7 +257,7 @@ _WORTH: Final = 2.5
 
 @dataclass(frozen=True, slots=True)
 class ThreadState:
-    """What a thread holds.
+    """Everything that a thread holds.
 
     Attributes:
         refs: References, oldest entries first; of higher levels before those of lower.
@@ -269,7 +269,7 @@ class ThreadState:
 
     @property
     def is_empty(self) -> bool:
-        """Whether it holds nothing: then the thread does not exist."""
+        """True if it holds nothing: then the thread does not exist."""
         return not self.refs and not self.active.rows
 
 
@@ -289,7 +289,7 @@ class NewDocument:
 
 
 class StateBuilder:
-    """Adds entries to content, and collects the documents that this needs."""
+    """Adds entries to a state, and collects the documents that this needs."""
 
     def __init__(
         self, state: ThreadState, *, key: str, settings: StoreSettings, encryption: Encryption, fresh: Callable[[], str]
@@ -300,7 +300,7 @@ class StateBuilder:
             state: What there is.
             key: The part that all names of the thread's files share.
             settings: When something moves out of the manifest.
-            encryption: What documents are sealed with.
+            encryption: Encrypts documents.
             fresh: Makes 32 hexadecimal digits that were never used.
         """
         self.refs = state.refs
@@ -313,7 +313,7 @@ class StateBuilder:
 
     @property
     def state(self) -> ThreadState:
-        """What there is now."""
+        """The state with all entries that were added."""
         return ThreadState(self.refs, self.active)
 
     def add(self, entries: Iterable[Entry]) -> None:
@@ -336,7 +336,7 @@ class StateBuilder:
         settings = self._settings
         if len(grown) > settings.segment_entries:
             return True
-        # Rolling must be worth it: where one value is bigger than the limit, a new window would be as big as the old.
+        # It must be worth it: with one value bigger than the limit, a new active segment would be as big as the old.
         return grown.size > settings.segment_bytes and grown.size > _WORTH * sum(map(len, values_of(entry)))
 
     def _keep(self, data: bytes) -> Blob:
@@ -350,7 +350,7 @@ class StateBuilder:
         return document
 
     def _roll(self) -> None:
-        """Makes a segment of the window. What belongs to the newest checkpoints moves into the new window."""
+        """Makes a document of the active segment. What belongs to the newest checkpoints moves into the new one."""
         carried = self._carried()
         moved = self.active
         fresh = self.active.started()
@@ -367,7 +367,7 @@ class StateBuilder:
         self.active = fresh
 
     def _carried(self) -> list[Row]:
-        """The rows that move into the new window, so that reading the newest checkpoint needs no segment.
+        """Returns the rows that move into the new active segment, so that reading the newest checkpoint needs no other.
 
         All rows of a checkpoint move, or none, so that their order among each other stays.
         """
@@ -417,7 +417,7 @@ _MOVED: Final = re.compile("moved-([0-9]+)-")
 
 @dataclass(frozen=True, slots=True)
 class OwnerClaim:
-    """What a register holds: who came last, and which epoch it wants.
+    """The content of an owner file: the last writer that claimed the thread, and its epoch.
 
     Attributes:
         writer: An identity that was made for this one attempt.
@@ -429,27 +429,23 @@ class OwnerClaim:
 
     @property
     def moved_in(self) -> int | None:
-        """The epoch of hidden names in which somebody moves the thread away from these; None if nobody does."""
+        """The epoch of hidden names in which the thread is moved away from these; None if it is not."""
         found = _MOVED.match(self.writer)
         return None if found is None else int(found[1])
 
     def closed(self, unique: str, moved_in: int) -> OwnerClaim:
-        """Returns what the register holds next if the thread is moved away from its names in that epoch."""
+        """Returns what the owner file holds next if the thread is moved away from its names in that epoch."""
         return OwnerClaim(f"moved-{moved_in}-{unique}", self.epoch)
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """What a lane file holds: the whole state of a thread, as its writer leaves it.
+    """The whole state of a thread, as its owner stores it.
 
-    Attributes:
-        thread_id: The thread.
-        claim: The writer and its epoch.
-        version: How many times the writer has written its lane before; -1 before the first time.
-        state: The state.
-        base: The epoch whose lane it has gone on from, or -1.
-        skipped_base: The epoch that lane had gone on from, or -1; only the one who takes over knows it.
-        moved: What closes the files under visible names that this lane replaces; only the one who moves them knows it.
+    Attributes: thread_id: The thread. claim: The writer and its epoch. version: How many times the writer has written
+        its manifest before; -1 before the first time. state: The state. base: The epoch from whose manifest it has gone
+        on, or -1. skipped_base: The epoch from which that one had gone on, or -1; known at a take-over only. moved: The
+        claim that closes the visible files that this manifest replaces; known to the one that moves them only.
     """
 
     thread_id: str
@@ -465,10 +461,10 @@ class Manifest:
         return replace(self, version=self.version + 1, state=state)
 
     def holds(self, mark: OwnerClaim) -> bool:
-        """Whether it holds all that was stored under visible names whose register holds this.
+        """True if it holds all that was stored under visible names whose owner file holds this claim.
 
-        It does if it was written in the epoch of that move or later: who takes an epoch looks for the mark, and moves
-        the thread if the lane that it goes on from is older.
+        It does if it was written in the epoch of that move or later: a claimant looks for the mark, and moves the
+        thread if the manifest that it goes on from is older.
         """
         return mark.moved_in is not None and mark.moved_in <= self.claim.epoch
 
@@ -482,14 +478,14 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class ManifestCopy:
-    """A lane file whose entries have not been looked at.
+    """One copy of a manifest whose entries have not been parsed.
 
     Attributes:
         name: The file.
         thread: The thread's id as bytes.
         claim: The writer and its epoch.
-        version: Which version of the lane it is.
-        base: The epoch whose lane it has gone on from, or -1.
+        version: Its version.
+        base: The epoch from whose manifest it has gone on, or -1.
         refs: References.
         rows: Entries.
     """
@@ -514,18 +510,18 @@ class ManifestCopy:
 
 
 def read_copy(name: str, data: bytes, encryption: Encryption) -> ManifestCopy:
-    """Reads the bytes of a lane file.
+    """Parses the bytes of a copy.
 
     Args:
         name: The file.
         data: Its bytes.
-        encryption: What it was sealed with.
+        encryption: Decrypts it.
 
     Returns:
         What it holds.
 
     Raises:
-        MixCheckpointDamaged: It is no lane, or another one.
+        MixCheckpointDamaged: It is no manifest, or another one.
     """
     match encoding.unpack(name, "manifest", data, encryption):
         case [bytes() as thread, str() as writer, int() as epoch, int() as version, int() as base, [*refs], [*rows]]:
@@ -536,16 +532,16 @@ def read_copy(name: str, data: bytes, encryption: Encryption) -> ManifestCopy:
                 whose = thread.decode("utf-8", "replace")
                 raise damaged(name, f"holds version {version} of epoch {epoch} of the thread {whose!r}")
             return ManifestCopy(name, thread, OwnerClaim(writer, epoch), version, base, refs, rows)
-    raise damaged(name, "holds no lane of a known form")
+    raise damaged(name, "holds no manifest of a known form")
 
 
 def newest_copy(copies: Sequence[ManifestCopy]) -> ManifestCopy:
-    """The one that was written last."""
+    """Returns the copy that was written last."""
     return max(copies, key=lambda copy: copy.version)
 
 
 def are_whole(copies: Sequence[ManifestCopy]) -> bool:
-    """Whether these are what an owner leaves: its last two versions, or its first alone."""
+    """True if these are what an owner leaves: its last two versions, or its first alone."""
     if len({copy.claim for copy in copies}) > 1:
         return False
     versions = sorted(copy.version for copy in copies)

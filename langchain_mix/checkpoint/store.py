@@ -32,10 +32,10 @@ from langchain_mix.fifo_lock import FifoLock
 
 @dataclass(frozen=True, slots=True)
 class Deleted:
-    """What deleting a thread did.
+    """The result of deleting a thread.
 
     Attributes:
-        existed: Whether there was something to delete.
+        existed: True if there was something to delete.
         files: Files deleted.
         left: Names of files that could not be deleted; nothing refers to them.
     """
@@ -47,7 +47,7 @@ class Deleted:
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:
-    """What rewriting a thread did.
+    """The result of rewriting a thread.
 
     Attributes:
         before: Entries before.
@@ -101,7 +101,7 @@ class ThreadStore:
         self._repairer = Repairer(self._documents, self._reader, self._writer, self._garbage)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickles and deep-copies as a store that owns nothing yet: two must never write the same lane."""
+        """Pickles and deep-copies as a store that owns nothing yet: two must never write the same manifest."""
         return self._rebuild, ()
 
     def find(self, thread_id: str, ns: str, checkpoint_id: str | None) -> Steps[Stored | None]:
@@ -180,7 +180,7 @@ class ThreadStore:
             return
         with self._lock.enter(names.key_of(thread_id), work) as ticket:
             yield AcquireLock(ticket)
-            if ticket.done:  # By whoever had the lock before: many small puts share one upload.
+            if ticket.done:  # By the owner of the lock before: many small puts share one upload.
                 return
             group, done = self._lock.claim_work(ticket), False
             try:
@@ -195,7 +195,7 @@ class ThreadStore:
         Args:
             thread_id: The thread.
             ns: The namespace.
-            checkpoint_id: The checkpoint it stands in, the parent of the one to be put.
+            checkpoint_id: The checkpoint that holds it, the parent of the one to be put.
             channel: The channel.
             version: The version that is looked for.
 
@@ -249,8 +249,8 @@ class ThreadStore:
         """Deletes a thread with all its namespaces. One that never existed costs no write.
 
         Raises:
-            MixCheckpointDamaged: It is sealed with another key, or of a later form: the empty thread that this saver
-                would leave could not be read by those who use it.
+            MixCheckpointDamaged: It is encrypted with another key, or of a later form: the empty thread that this saver
+                would leave could not be read by those that use it.
         """
         key = names.key_of(thread_id)
 
@@ -285,8 +285,8 @@ class ThreadStore:
 
         Args:
             thread_id: The thread, or None for all on the server.
-            dry_run: Only tell what would be done.
-            orphans: Also delete files of the store that nothing refers to. Do it while nobody writes.
+            dry_run: Only report what would be done.
+            orphans: Also delete files of the store that nothing refers to. Do it while nothing writes.
 
         Returns:
             What was found and done.

@@ -28,7 +28,7 @@ _FIXARRAY: Final = range(0x90, 0xA0)
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """What makes a value out of an earlier one.
+    """The difference that makes a value out of an earlier one.
 
     Attributes:
         header: Its own header.
@@ -130,7 +130,7 @@ class Row:
 
     @property
     def is_checkpoint(self) -> bool:
-        """Whether it is a checkpoint, else it is writes."""
+        """True for a checkpoint, False for writes."""
         return bool(self.head[0] == _CHECKPOINT)
 
     @property
@@ -140,7 +140,7 @@ class Row:
 
     @property
     def keys(self) -> list[Key]:
-        """What each of its values is compared with, in order."""
+        """The key under which each of its values is compared, in order."""
         return keys_of(self.head)
 
     def channel(self, name: str) -> tuple[int, str] | None:
@@ -178,7 +178,7 @@ class Row:
 
 
 def head_of(entry: Entry) -> tuple[Any, ...]:
-    """What of an entry is no value."""
+    """Returns the part of an entry that is no value."""
     if isinstance(entry, CheckpointRecord):
         labels = tuple((channel, value.tag) for channel, value in entry.values.items())
         parts = (entry.ns, entry.checkpoint_id, entry.parent_id, entry.skeleton.tag, entry.metadata.tag, labels)
@@ -195,7 +195,7 @@ def values_of(entry: Entry) -> list[bytes]:
 
 
 def keys_of(head: tuple[Any, ...]) -> list[Key]:
-    """What each value of an entry is compared with, in the order of its slots."""
+    """Returns the keys under which the values of an entry are compared, in the order of its slots."""
     ns = head[1]
     if head[0] == _CHECKPOINT:
         return [(ns, _SKELETON), (ns, _METADATA), *((ns, f"={channel}") for channel, _ in head[6])]
@@ -221,7 +221,7 @@ def read_row(name: str, raw: Any, first: int) -> Row:
     """Reads a row.
 
     Args:
-        name: The file it stands in.
+        name: The file that holds it.
         raw: What the file holds.
         first: The number of its first value.
 
@@ -267,7 +267,7 @@ def _is_write_label(label: Any) -> bool:
 
 
 def is_slot(slot: Any, number: int) -> TypeGuard[Slot]:
-    """Whether this is a slot that can stand at that number: it refers to earlier ones only."""
+    """True for a slot that is valid at that number: it refers to earlier ones only."""
     match slot:
         case bytes():
             return True
@@ -315,7 +315,7 @@ class Table:
     """Rows in the order in which they were stored.
 
     Attributes:
-        name: The file they stand in, for errors.
+        name: The file that holds them, for errors.
         rows: The rows.
         slots: The values of all rows.
         size: Bytes of the rows as they are stored.
@@ -490,7 +490,7 @@ class Table:
         return known.number, self._value(known.number, {})
 
     def _root(self, number: int) -> bytes | Blob:
-        """What a value is made from in the end."""
+        """Returns the whole value, or the blob, from which a value is made in the end."""
         while True:
             slot = self.slots[number]
             if isinstance(slot, bytes):

@@ -9,8 +9,8 @@ that points to nothing. Refuses to know: where checkpoints are kept, and how cal
 - *Rewind.* The checkpoint is the newest of its thread again, as if what came later had not happened. What is newer
   goes, with branches made later and what subgraphs did for it; older branches stay. Tasks of the checkpoint run again;
   an interrupt that waited for an answer waits again.
-- *Prune and delete.* Checkpoints go first, then the sessions that only they pointed to. Mix does not record who made a
-  session, so a session counts as a thread's own if its messages point to it. It goes on demand only, only if no
+- *Prune and delete.* Checkpoints go first, then the sessions that only they pointed to. Mix does not record the maker
+  of a session, so a session counts as a thread's own if its messages point to it. It goes on demand only, only if no
   checkpoint of any thread in the same backend points to it, and never if the store works through it.
 """
 
@@ -48,7 +48,7 @@ _PLACE: Final = ("server", "session_id", "message_id", "user_message_id", "row_c
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """What a copy did.
+    """The result of a copy.
 
     Attributes:
         checkpoints: How many checkpoints were copied.
@@ -174,7 +174,7 @@ def _renewed(pointer: Mapping[str, Any], server: str, forks: Mapping[str, Sessio
     """The pointer that a message of the copy has in the place of the source's.
 
     A fork has no prompt (Mix 0.5 to 0.7), so that it knows no setup. A pointer to what was not forked loses its place
-    and keeps what else it tells, such as the cost.
+    and keeps the rest, such as the cost.
     """
     position = read_position(pointer)
     if position is None:
@@ -183,12 +183,12 @@ def _renewed(pointer: Mapping[str, Any], server: str, forks: Mapping[str, Sessio
     place = fork.rows.get(position.message_id) if fork is not None else None
     if fork is None or place is None:
         return {key: value for key, value in pointer.items() if key not in _PLACE}
-    asked = fork.rows.get(position.user_message_id)
+    question = fork.rows.get(position.user_message_id)
     renewed = {
         **pointer,
         "session_id": fork.session_id,
         "message_id": fork.copies[place - 1],
-        "user_message_id": "" if asked is None else fork.copies[asked - 1],
+        "user_message_id": "" if question is None else fork.copies[question - 1],
         "row_count": place,
     }
     return {**renewed, "setup": "", "model": ""} if "setup" in pointer else renewed
@@ -196,12 +196,12 @@ def _renewed(pointer: Mapping[str, Any], server: str, forks: Mapping[str, Sessio
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rewound:
-    """What a rewind did, or would do.
+    """The result of a rewind, done or planned.
 
     Attributes:
         checkpoint_id: The checkpoint that is the newest now.
         removed: Ids of the checkpoints that went, by namespace.
-        position: Where in which session the thread stands now, or None if no message of its state came from a session.
+        position: The place of the thread in its session now, or None if no message of its state came from one.
         session_rewound: Whether messages of the session went.
         rows_removed: How many.
         reason: Why no message of the session went; empty if some did.
@@ -217,7 +217,7 @@ class Rewound:
 
 @dataclass(slots=True)
 class _RewindPlan:
-    """What stays, as it is found out."""
+    """Collects what stays after a rewind."""
 
     items: Sequence[CheckpointInfo]
     checkpoints: set[Key] = field(default_factory=set)
@@ -263,7 +263,7 @@ class _RewindPlan:
             self.within(max(waited, key=lambda item: item.checkpoint_id))
 
     def _descendants(self, target: CheckpointInfo) -> set[Key]:
-        """What follows a checkpoint, whatever the ids say."""
+        """Returns all that follows a checkpoint, whatever the ids say."""
         children: dict[str, list[CheckpointInfo]] = {}
         for item in self.items:
             if item.ns == target.ns and item.parent_id is not None:
@@ -283,7 +283,7 @@ class _RewindPlan:
 
 
 def stays(items: Sequence[CheckpointInfo], checkpoint_id: str) -> Keep:
-    """Tells what of a thread stays when it goes back.
+    """Returns what of a thread stays when it goes back.
 
     Args:
         items: Its checkpoints.
@@ -313,7 +313,7 @@ def rewind(backend: CheckpointBackend, server: str, address: Address, *, dry_run
         backend: Where the checkpoints are.
         server: The base URL of the Mix server.
         address: The checkpoint, of the root graph.
-        dry_run: Only tell what would be done.
+        dry_run: Only report what would be done.
 
     Returns:
         What was done.
@@ -359,7 +359,7 @@ def _rewind_session(plan: Rewound, owned: Ownership, position: Position, *, dry_
         if needed & set(after):
             return _unmoved(plan, "an older branch needs later messages of the session")
         if all(row.role == "tool" for row in listed[place + 1 :]):
-            return _unmoved(plan, "the session stands there already")
+            return _unmoved(plan, "the session ends there already")
         if not dry_run:
             yield from ask(calls.rewind_session(position.session_id, position.message_id))
     except MixError as error:
@@ -380,7 +380,7 @@ def _kept(item: CheckpointInfo, keep: Keep) -> CheckpointInfo:
 
 
 def _stands(item: CheckpointInfo) -> Position | None:
-    """Where a state stands once the writes that stay at it count."""
+    """Returns the place of a state once the writes that stay at it count."""
     written = [position for write in item.writes for position in write.positions]
     first = item.positions[0] if item.positions else None
     later = [p for p in written if first is None or p.session_id == first.session_id]
@@ -468,7 +468,7 @@ def _needed(item: CheckpointInfo, by_key: Mapping[Key, CheckpointInfo]) -> Itera
 
 
 def _older(ts: str, since: datetime) -> bool:
-    """Whether a checkpoint is older; one whose time cannot be read is not."""
+    """True if a checkpoint is older; one whose time cannot be read is not."""
     try:
         made = datetime.fromisoformat(ts)
     except ValueError:
@@ -478,7 +478,7 @@ def _older(ts: str, since: datetime) -> bool:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removed:
-    """What was removed, or would be.
+    """The result of a removal, done or planned.
 
     Attributes:
         checkpoints: The ids of checkpoints, by thread.
@@ -570,7 +570,7 @@ class Removal:
     store_session: str | None = None
 
     def thread(self, thread_id: str, *, sessions: bool) -> Steps[None]:
-        """Removes a thread, and its sessions if asked to."""
+        """Removes a thread, and its sessions if requested."""
         if sessions:
             yield from self.checkpoints([thread_id], None, sessions=True)
         else:
@@ -595,9 +595,9 @@ class Removal:
 
         Args:
             thread_ids: The threads.
-            decide: Tells what stays of each; None removes them altogether.
+            decide: Returns what stays of each; None removes them altogether.
             sessions: Whether sessions go too.
-            dry_run: Only tell what would be done.
+            dry_run: Only report what would be done.
 
         Returns:
             What was done.

@@ -195,7 +195,7 @@ class WriterCache:
             self._keep(self._uncertain, key, manifest)
 
     def uncertain(self, key: str, epoch: int) -> Manifest | None:
-        """Returns the version whose upload may have torn a copy in that epoch; nobody else can have written one."""
+        """Returns the version whose upload may have torn a copy in that epoch; no other process wrote there."""
         with self._lock:
             manifest = self._uncertain.get(key)
             return manifest if manifest is not None and manifest.claim.epoch == epoch else None
@@ -418,8 +418,8 @@ class Writer:
 
         Args:
             key: The thread.
-            begin: Reads what the owner starts with. It is done before the last look at the owner file: then nobody
-                can have replaced and deleted what it found, or did not find, without being seen.
+            begin: Reads what the owner starts with. It is done before the last look at the owner file: then
+                what it found, or did not find, cannot have been replaced and deleted by another one unnoticed.
 
         Returns:
             The result of `begin`.
@@ -492,7 +492,7 @@ class Writer:
             raise _Superseded from problem
 
     def _delete_skipped(self, key: str, manifest: Manifest) -> Steps[None]:
-        """Deletes manifests that nobody goes on from any more, but not the one before this.
+        """Deletes manifests from which no writer goes on any more, but not the one before this.
 
         They are only in the way. Those that cannot be deleted now are found by `report` and `repair`.
         """

@@ -293,9 +293,9 @@ async def test_synchronous_methods_work_on_the_thread_of_a_loop(mix_saver, threa
 )
 def test_what_could_not_be_read_again_is_not_stored(mix_saver, thread, bad):
     good = put(mix_saver, thread, {"x": 1})
-    with pytest.raises(MixInputError) as told:
+    with pytest.raises(MixInputError) as raised:
         put(mix_saver, thread, **bad)
-    assert told.value.acted == "no"
+    assert raised.value.acted == "no"
     with pytest.raises(MixInputError):
         mix_saver.put_writes(good, [("x", 1)], 7)
     with pytest.raises(MixInputError):
@@ -388,7 +388,7 @@ def test_types_of_ones_own_have_to_be_allowed(module_server, thread):
         assert allowing.get({"configurable": {"thread_id": copied}})["channel_values"] == {"x": Mine("w")}
 
 
-def test_the_saver_underneath_has_to_have_what_is_asked(tmp_path):
+def test_the_saver_underneath_has_to_have_what_is_requested(tmp_path):
     from langgraph.checkpoint.sqlite import SqliteSaver
 
     with SqliteSaver.from_conn_string(str(tmp_path / "x")) as sqlite:

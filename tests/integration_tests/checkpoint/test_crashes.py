@@ -21,7 +21,7 @@ from langchain_mix.checkpoint.state import StoreSettings
 from tests.earlier_names import as_an_earlier_version
 
 SMALL = StoreSettings(segment_entries=1)
-"""Every write moves the window into a file of its own, which must be there before what refers to it."""
+"""Every write moves the active segment into a file of its own, which must be there before what refers to it."""
 
 FORKS = """
 import json, os, sys

@@ -69,7 +69,7 @@ async def test_it_is_moved_asynchronously_too():
             assert not [name for name in listed(saver) if not name.startswith(".")]
 
 
-def test_a_server_that_takes_the_dot_away_is_told_before_anything_counts(monkeypatch):
+def test_a_server_that_takes_the_dot_away_is_reported_before_anything_counts(monkeypatch):
     upload = calls.upload_file
 
     def rewritten(session_id, part):

@@ -59,7 +59,7 @@ def test_requests_per_operation(server, length):
             writes.append(costs(lambda saver: saver.put_writes(config, [("messages", "w")], "t")))
         # The first one finds a session, makes it, looks for files of earlier versions, and becomes the thread's writer.
         assert 2 < first <= 11
-        # Once in a while a full window moves to a file of its own.
+        # Once in a while a full active segment moves to a file of its own.
         every = [*puts, *writes]
         assert set(every) <= {2, 3}
         assert every.count(3) <= len(every) // 64 + 1

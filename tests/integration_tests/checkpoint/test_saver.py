@@ -147,7 +147,7 @@ async def test_http_clients_that_were_given_are_used_and_left_open(server):
     assert {"sync", "async"} == set(seen)
 
 
-def test_a_session_that_was_given_is_the_door(server):
+def test_a_given_session_is_used(server):
     with Mix(server_url=server.url) as mix:
         session = mix.sessions.create(title="mine")
         with MixSaver(mix=mix, session_id=session.id) as saver:
@@ -235,7 +235,7 @@ def test_options_that_cannot_work_are_refused(wrong):
         MixSaver(**wrong)
 
 
-def test_a_server_that_is_not_there_is_told():
+def test_a_server_that_is_not_there_is_reported():
     with MixSaver("http://127.0.0.1:1", max_retries=0) as saver, pytest.raises(MixConnectionError):
         put(saver)
 

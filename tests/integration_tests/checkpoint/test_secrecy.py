@@ -109,7 +109,7 @@ def read_all(server, serde):
 def damage_noticed(server, serde, expected):
     """Reads with a damaged file: gives the error, or None if nothing but what is right was read."""
     try:
-        assert read_all(server, serde) == expected  # Files that only writers need: register and gates.
+        assert read_all(server, serde) == expected  # Files that only writers need: owner file and epoch markers.
     except MixCheckpointDamaged as problem:
         return problem
     return None
@@ -159,15 +159,15 @@ def test_a_missing_file_is_named(server, serde):
     assert all(name in str(problem) for name, problem in noticed.items())
 
 
-def test_a_thread_whose_register_is_missing_is_found_by_its_next_writer(server):
-    """Readers are told; nothing of it is lost."""
+def test_a_thread_whose_owner_file_is_missing_is_found_by_its_next_writer(server):
+    """Readers get an error; nothing of it is lost."""
     with MixSaver(server.url, store=SMALL) as saver:
         fill(saver)
     (register,) = [path for name, path in stored(server).items() if name.endswith("-r")]
     register.unlink()
-    with pytest.raises(MixCheckpointDamaged, match="is missing") as told:
+    with pytest.raises(MixCheckpointDamaged, match="is missing") as raised:
         read_all(server, None)
-    assert told.value.document == register.name
+    assert raised.value.document == register.name
     with MixSaver(server.url, store=SMALL) as saver:
         fill(saver, count=1)
     assert len(read_all(server, None)) == 13

@@ -374,7 +374,7 @@ def oldest(saver, config):
     return {"checkpoint_id": ids(saver, config)[-1]}
 
 
-def test_what_the_saver_was_told_holds_for_all(server):
+def test_the_option_of_the_saver_holds_for_all(server):
     with MixSaver(server.url, delete_sessions=True) as saver:
         graph = chat(server, saver)
         say(graph, "one")

@@ -170,13 +170,13 @@ def test_a_write_that_fails_is_made_again_and_counts_once(server, mix, fault, be
 
 
 @pytest.mark.parametrize("before", [True, False])
-def test_a_write_that_keeps_failing_is_told(server, mix, before):
+def test_a_write_that_keeps_failing_is_reported(server, mix, before):
     store = store_of(mix, retries=0)
     run(mix, store.append("t", [checkpoint(0)]))
     server.faults.add(HttpError(UPLOAD, before=before))
-    with pytest.raises(MixError) as told:
+    with pytest.raises(MixError) as raised:
         run(mix, store.append("t", [checkpoint(1)]))
-    assert told.value.acted == "unknown"
+    assert raised.value.acted == "unknown"
     run(mix, store.append("t", [checkpoint(2)]))
     assert [entry for entry in read(server) if entry != checkpoint(1)] == [checkpoint(0), checkpoint(2)]
 
@@ -217,7 +217,7 @@ async def test_a_synchronous_write_says_when_it_would_never_end(server, mix):
         assert await run_async(mix, store.entries("t")) == [checkpoint(1), checkpoint(2)]
 
 
-def test_the_door_may_be_deleted(server, mix):
+def test_the_session_may_be_deleted(server, mix):
     store = store_of(mix)
     run(mix, store.append("t", [checkpoint(0)]))
     mix.sessions.delete(id=store._documents.session_files.session_id)
@@ -226,7 +226,7 @@ def test_the_door_may_be_deleted(server, mix):
     assert read(server) == [checkpoint(0), checkpoint(1)]
 
 
-def test_a_door_that_was_given_must_be_there(server, mix):
+def test_a_session_that_was_given_must_be_there(server, mix):
     session = mix.sessions.create(title="mine")
     store = ThreadStore(session_files=SessionFiles(mix.server_api, session.id))
     run(mix, store.append("t", [checkpoint(0)]))

@@ -46,7 +46,7 @@ def say(graph, text):
 
 
 @pytest.mark.parametrize("written", [False, True], ids=["nothing written", "written"])
-def test_a_full_disk_is_told_and_what_was_stored_stays(written):
+def test_a_full_disk_is_reported_and_what_was_stored_stays(written):
     with MixEmulator(api="0.8") as server, MixSaver(server.url) as saver:
         put(saver, 1)
         put(saver, 2)

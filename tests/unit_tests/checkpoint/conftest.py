@@ -78,7 +78,7 @@ class Process:
     error: Exception | None = None
     got: list = field(default_factory=list)
     heard: int = 0
-    """What it has been answered so far, as a hash: where it stands, since it is told nothing else."""
+    """The replies so far, as a hash: they alone decide what it does next."""
 
     def waiting(self):
         """The call it makes next."""

@@ -1,4 +1,4 @@
-"""Documents that are torn, tampered with, swapped or missing: told by name, never passed over, and repaired."""
+"""Documents that are torn, tampered with, swapped or missing: reported by name, never skipped, and repaired."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from langchain_mix.errors import MixCheckpointDamaged, MixConnectionError, MixEr
 from langchain_mix.protocol.call import Together
 
 KEY = names.key_of("t")
-REGISTER = names.owner(KEY)
-SLOT0, SLOT1 = names.manifest(KEY, 0, 0), names.manifest(KEY, 0, 1)
+OWNER_FILE = names.owner(KEY)
+COPY0, COPY1 = names.manifest(KEY, 0, 0), names.manifest(KEY, 0, 1)
 
 
 class Rot:
@@ -59,7 +59,7 @@ def everything(world, **settings):
 
 
 @pytest.mark.parametrize("kind", ["manifest", "segment", "blob"])
-def test_a_changed_document_is_told_by_its_name(kit, kind):
+def test_a_changed_document_is_reported_by_its_name(kit, kind):
     world = built(kit)
     good = everything(world)
     for name in named(world, kind):
@@ -67,11 +67,11 @@ def test_a_changed_document_is_told_by_its_name(kit, kind):
         spoiled = [b"", data[:-1], data[: len(data) // 2], data + b"x", data[:-1] + bytes([data[-1] ^ 1])]
         for bad in spoiled:
             world.server.files[name] = bad
-            with pytest.raises(MixCheckpointDamaged) as told:
+            with pytest.raises(MixCheckpointDamaged) as raised:
                 everything(world)
-            assert told.value.document == name
-            assert name in str(told.value)
-            assert "repair" in told.value.hint
+            assert raised.value.document == name
+            assert name in str(raised.value)
+            assert "repair" in raised.value.hint
         world.server.files[name] = data
     assert everything(world) == good
 
@@ -92,7 +92,7 @@ def test_one_wrong_byte_anywhere_never_gives_other_data(kit, data):
 
 
 @pytest.mark.parametrize("kind", ["segment", "blob"])
-def test_a_missing_document_is_told_by_its_name(kit, kind):
+def test_a_missing_document_is_reported_by_its_name(kit, kind):
     world = built(kit)
     for name in named(world, kind):
         data = world.server.files.pop(name)
@@ -117,7 +117,7 @@ def test_an_index_is_checked_too(kit):
     assert world.run(world.store().find("t", "", None)).record == kit.checkpoint(69), "it does not need the index"
 
 
-def test_another_document_of_the_same_name_is_told(kit):
+def test_another_document_of_the_same_name_is_reported(kit):
     world = built(kit)
     for name, body in ((named(world, "segment")[0], [[]]), (named(world, "blob")[0], [b"other"])):
         data = world.server.files[name]
@@ -127,28 +127,28 @@ def test_another_document_of_the_same_name_is_told(kit):
         world.server.files[name] = data
 
 
-def test_swapped_documents_are_told(kit):
+def test_swapped_documents_are_reported(kit):
     world = built(kit)
     world.run(world.store().append("u", [kit.checkpoint(1)]))
     segments = named(world, "segment")
     pairs = [
         (segments[0], segments[1]),
-        (SLOT0, SLOT1),
-        (SLOT0, names.manifest(names.key_of("u"), 0, 0)),
-        (REGISTER, names.owner(names.key_of("u"))),
-        (SLOT1, segments[0]),
+        (COPY0, COPY1),
+        (COPY0, names.manifest(names.key_of("u"), 0, 0)),
+        (OWNER_FILE, names.owner(names.key_of("u"))),
+        (COPY1, segments[0]),
     ]
     for one, other in pairs:
         files = dict(world.server.files)
         world.server.files[one] = files[other]
-        with pytest.raises(MixCheckpointDamaged) as told:
+        with pytest.raises(MixCheckpointDamaged) as raised:
             everything(world)
-        assert told.value.document == one
+        assert raised.value.document == one
         world.server.files = files
 
 
-@pytest.mark.parametrize("slot", [SLOT0, SLOT1])
-def test_the_other_slot_is_never_taken_silently(kit, slot):
+@pytest.mark.parametrize("slot", [COPY0, COPY1])
+def test_the_other_copy_is_never_taken_silently(kit, slot):
     world = kit.World()
     store = world.store()
     for n in range(4):
@@ -158,15 +158,15 @@ def test_the_other_slot_is_never_taken_silently(kit, slot):
         world.read()
 
 
-def test_a_slot_that_is_much_older_than_the_other_is_told(kit):
+def test_a_copy_that_is_much_older_than_the_other_is_reported(kit):
     world = kit.World()
     store = world.store()
     world.run(store.append("t", [kit.checkpoint(0)]))
-    old = world.server.files[SLOT0]
+    old = world.server.files[COPY0]
     for n in range(1, 4):
         world.run(store.append("t", [kit.checkpoint(n)]))
-    world.server.files[SLOT0] = old
-    with pytest.raises(MixCheckpointDamaged, match=f"{SLOT0} is not what precedes version 3"):
+    world.server.files[COPY0] = old
+    with pytest.raises(MixCheckpointDamaged, match=f"{COPY0} is not what precedes version 3"):
         world.read()
 
 
@@ -189,14 +189,14 @@ def test_an_overwrite_that_ends_in_time_is_waited_for(kit):
 def test_torn_documents_are_read_again_as_often_as_wished(kit, rereads):
     world = kit.World(rereads=rereads)
     world.run(world.store().append("t", [kit.checkpoint(1)]))
-    world.server.files[SLOT0] = b""
+    world.server.files[COPY0] = b""
     world.server.log.clear()
     reader = world.store()
     with pytest.raises(MixCheckpointDamaged):
         world.run(reader._documents.manifest(KEY, 0))
-    assert world.server.log.count(f"GET /api/sessions/{kit.session}/files/{SLOT0}") == max(rereads, 1) + 1
+    assert world.server.log.count(f"GET /api/sessions/{kit.session}/files/{COPY0}") == max(rereads, 1) + 1
     world.server.log.clear()
-    world.server.files[REGISTER] = b""
+    world.server.files[OWNER_FILE] = b""
     with pytest.raises(MixCheckpointDamaged):
         world.run(reader._documents.settled_owner(KEY))
     assert len(world.server.log) == rereads + 1
@@ -205,7 +205,7 @@ def test_torn_documents_are_read_again_as_often_as_wished(kit, rereads):
 def test_the_pause_before_reading_again_is_as_long_as_wished(kit):
     world = kit.World(reread_pause=0.125)
     world.run(world.store().append("t", [kit.checkpoint(1)]))
-    world.server.files[REGISTER] = b""
+    world.server.files[OWNER_FILE] = b""
     steps = world.store()._documents.settled_owner(KEY)
     step = steps.send(None)
     step = steps.send(world.server.answer(step)) if not isinstance(step, Pause) else step
@@ -213,14 +213,14 @@ def test_the_pause_before_reading_again_is_as_long_as_wished(kit):
 
 
 @pytest.mark.parametrize("bad", [b"", b"LCMIX1\nxxxx", None])
-def test_a_register_that_cannot_be_read_locks_nobody_out(kit, bad):
+def test_an_owner_file_that_cannot_be_read_locks_nobody_out(kit, bad):
     world = kit.World()
     owner = world.store()
     world.run(owner.append("t", [kit.checkpoint(1)]))
     if bad is None:
-        world.server.files[REGISTER] = pack(REGISTER, "owner", ["somebody who died", 0], NO_ENCRYPTION)
+        world.server.files[OWNER_FILE] = pack(OWNER_FILE, "owner", ["somebody who died", 0], NO_ENCRYPTION)
     else:
-        world.server.files[REGISTER] = bad
+        world.server.files[OWNER_FILE] = bad
     assert world.read() == [kit.checkpoint(1)]
     assert world.run(owner.find("t", "", None)).record == kit.checkpoint(1)
     world.run(owner.append("t", [kit.checkpoint(2)]))
@@ -228,11 +228,11 @@ def test_a_register_that_cannot_be_read_locks_nobody_out(kit, bad):
 
 
 @pytest.mark.parametrize("body", [["w"], ["w", -1], [1, 2], ["w", "x"], []])
-def test_a_forged_register_is_told(kit, body):
+def test_a_forged_owner_file_is_reported(kit, body):
     world = kit.World()
     world.run(world.store().append("t", [kit.checkpoint(1)]))
-    world.server.files[REGISTER] = pack(REGISTER, "owner", body, NO_ENCRYPTION)
-    with pytest.raises(MixCheckpointDamaged, match=REGISTER):
+    world.server.files[OWNER_FILE] = pack(OWNER_FILE, "owner", body, NO_ENCRYPTION)
+    with pytest.raises(MixCheckpointDamaged, match=OWNER_FILE):
         world.read()
 
 
@@ -250,11 +250,11 @@ def test_a_forged_register_is_told(kit, body):
         [b"\xff", "w", 0, 0, -1, [], []],
     ],
 )
-def test_a_forged_lane_is_told(kit, body):
+def test_a_forged_manifest_is_reported(kit, body):
     world = kit.World()
     world.run(world.store().append("t", [kit.checkpoint(1)]))
-    world.server.files[SLOT0] = pack(SLOT0, "manifest", body, NO_ENCRYPTION)
-    with pytest.raises(MixCheckpointDamaged, match=SLOT0):
+    world.server.files[COPY0] = pack(COPY0, "manifest", body, NO_ENCRYPTION)
+    with pytest.raises(MixCheckpointDamaged, match=COPY0):
         world.read()
 
 
@@ -289,7 +289,7 @@ def test_without_the_key_nothing_is_read_written_or_repaired(kit, encryption):
         stranger().repair("t", dry_run=False),
         stranger().thread_ids(),
     ):
-        with pytest.raises(MixCheckpointDamaged, match=f"{REGISTER}|{SLOT0}"):
+        with pytest.raises(MixCheckpointDamaged, match=f"{OWNER_FILE}|{COPY0}"):
             world.run(steps)
     assert world.server.files == files
 
@@ -322,20 +322,20 @@ def test_a_whole_thread_needs_no_repair(kit):
 
 def test_a_dry_run_changes_nothing(kit):
     world = built(kit)
-    world.server.files[SLOT1] = b"torn"
+    world.server.files[COPY1] = b"torn"
     files = dict(world.server.files)
     assert world.run(world.store().repair("t", orphans=True)).steps
     assert world.server.files == files
 
 
-def test_a_torn_slot_is_repaired_from_the_other_and_it_says_so(kit):
+def test_a_torn_copy_is_repaired_from_the_other_and_it_says_so(kit):
     world = kit.World()
     store = world.store()
     for n in range(4):
         world.run(store.append("t", [kit.checkpoint(n)]))
-    world.server.files[SLOT1] = world.server.files[SLOT1][:99]
+    world.server.files[COPY1] = world.server.files[COPY1][:99]
     (step,) = repaired(world).steps
-    assert (step.document, step.lost, step.key) == (SLOT1, True, KEY)
+    assert (step.document, step.lost, step.key) == (COPY1, True, KEY)
     assert "version 2 of epoch 0 is used instead" in step.action
     assert world.read() == [kit.checkpoint(n) for n in range(3)]
     world.run(store.append("t", [kit.checkpoint(9)]))
@@ -378,14 +378,14 @@ def test_a_lost_index_is_made_good_from_its_segments(kit):
     assert world.read() == [kit.checkpoint(n) for n in range(70)]
 
 
-def test_both_slots_torn_leave_an_empty_thread_when_its_id_is_known(kit):
+def test_both_copies_torn_leave_an_empty_thread_when_its_id_is_known(kit):
     world = kit.World()
     store = world.store()
     for n in range(2):
         world.run(store.append("t", [kit.checkpoint(n)]))
-    world.server.files[SLOT0] = world.server.files[SLOT1] = b""
+    world.server.files[COPY0] = world.server.files[COPY1] = b""
     unnamed = world.run(world.store().repair(dry_run=False))
-    assert "nothing tells the thread" in unnamed.steps[0].action
+    assert "nothing names the thread" in unnamed.steps[0].action
     with pytest.raises(MixCheckpointDamaged):
         world.read()
     (step,) = repaired(world).steps
@@ -394,16 +394,16 @@ def test_both_slots_torn_leave_an_empty_thread_when_its_id_is_known(kit):
 
 
 @pytest.mark.parametrize("warm", [True, False])
-def test_a_register_that_is_gone_does_not_make_a_thread_new(kit, warm):
+def test_an_owner_file_that_is_gone_does_not_make_a_thread_new(kit, warm):
     world = kit.World()
     owner = world.store()
     world.run(owner.append("t", [kit.checkpoint(1)]))
     store = owner if warm else world.store()
-    del world.server.files[REGISTER]
+    del world.server.files[OWNER_FILE]
     for steps in (store.find("t", "", None), store.entries("t"), store.page("t", ns=None)):
-        with pytest.raises(MixCheckpointDamaged, match="is missing") as told:
+        with pytest.raises(MixCheckpointDamaged, match="is missing") as raised:
             world.run(steps)
-        assert told.value.document == REGISTER
+        assert raised.value.document == OWNER_FILE
     # Who writes needs nothing of it.
     world.run(store.append("t", [kit.checkpoint(2)]))
     assert world.read() == [kit.checkpoint(1), kit.checkpoint(2)]
@@ -413,24 +413,24 @@ def test_a_thread_that_comes_into_being_is_not_taken_for_damaged(kit):
     world = kit.World()
     reader = world.process("reader", world.store().entries("t"))
     reader.waiting()
-    reader.step()  # There is no register yet.
+    reader.step()  # There is no owner file yet.
     world.run(world.store().append("t", [kit.checkpoint(1)]))
     assert reader.run() == [kit.checkpoint(1)]
 
 
-def test_a_register_without_lanes_is_written_anew(kit):
+def test_an_owner_file_without_manifests_is_written_again(kit):
     world = kit.World()
     first = world.process("first", world.store().append("t", [kit.checkpoint(1)]))
     while not any(name.endswith("-g0") for name in world.server.files):
         first.waiting()
         first.step()
-    del world.server.files[REGISTER]
+    del world.server.files[OWNER_FILE]
     (step,) = repaired(world, None).steps
-    assert (step.document, step.action) == (REGISTER, "nothing tells the thread: repair it by its id")
+    assert (step.document, step.action) == (OWNER_FILE, "nothing names the thread: repair it by its id")
     with pytest.raises(MixCheckpointDamaged):
         world.read()
     (step,) = repaired(world).steps
-    assert (step.document, step.action) == (REGISTER, "it is written anew")
+    assert (step.document, step.action) == (OWNER_FILE, "it is written again")
     assert world.read() == []
 
 
@@ -478,10 +478,10 @@ def test_a_full_disk_takes_nothing_that_was_stored(kit, monkeypatch, count, over
     with pytest.raises(MixConnectionError, match="no space"):
         attempt(world, store.append("t", [kit.checkpoint(8)]))
     stored = [kit.checkpoint(n) for n in range(count)]
-    if overwrites:  # A lane file was cut off: that is told by name, and nothing is guessed.
-        with pytest.raises(MixCheckpointDamaged) as told:
+    if overwrites:  # A manifest was cut off: that is reported by name, and nothing is guessed.
+        with pytest.raises(MixCheckpointDamaged) as raised:
             world.read()
-        assert names.parse(told.value.document).kind == "manifest"
+        assert names.parse(raised.value.document).kind == "manifest"
     else:
         assert world.read() == stored
     # When there is room again, who knows what it had stored goes on; others need a repair.
@@ -491,17 +491,17 @@ def test_a_full_disk_takes_nothing_that_was_stored(kit, monkeypatch, count, over
 
 
 @pytest.mark.parametrize("bad", [None, b""])
-def test_a_register_is_written_anew(kit, bad):
+def test_an_owner_file_is_written_again(kit, bad):
     world = built(kit)
-    del world.server.files[REGISTER]
+    del world.server.files[OWNER_FILE]
     if bad is not None:
-        world.server.files[REGISTER] = bad
+        world.server.files[OWNER_FILE] = bad
     (step,) = repaired(world).steps
-    assert (step.document, step.lost) == (REGISTER, False)
+    assert (step.document, step.lost) == (OWNER_FILE, False)
     assert len(world.read()) == 12
 
 
-def test_files_nothing_refers_to_are_deleted_only_when_asked(kit):
+def test_files_nothing_refers_to_are_deleted_only_when_requested(kit):
     world = built(kit)
     world.run(world.store().append("t", [kit.checkpoint(99)]))
     orphan = names.segment(KEY, "e" * 32)
@@ -510,14 +510,14 @@ def test_files_nothing_refers_to_are_deleted_only_when_asked(kit):
     assert repaired(world).steps == ()
     assert orphan in world.server.files
     done = repaired(world, orphans=True)
-    assert {step.document for step in done.steps} == {orphan, SLOT0, SLOT1}
+    assert {step.document for step in done.steps} == {orphan, COPY0, COPY1}
     assert not any(step.lost for step in done.steps)
     assert orphan not in world.server.files
     assert world.read() == before
     assert repaired(world, orphans=True).steps == ()
 
 
-def test_what_cannot_be_deleted_is_told(kit, monkeypatch):
+def test_what_cannot_be_deleted_is_reported(kit, monkeypatch):
     world = built(kit)
     orphan = names.segment(KEY, "e" * 32)
     world.server.files[orphan] = b"left"
@@ -540,10 +540,10 @@ def test_what_cannot_be_deleted_is_told(kit, monkeypatch):
 
 def test_a_damaged_thread_is_reported_with_its_problem(kit):
     world = built(kit)
-    world.server.files[SLOT0] = b"torn"
+    world.server.files[COPY0] = b"torn"
     (one,) = world.run(world.store().report()).threads
-    assert SLOT0 in one.problem
-    with pytest.raises(MixCheckpointDamaged, match=SLOT0):
+    assert COPY0 in one.problem
+    with pytest.raises(MixCheckpointDamaged, match=COPY0):
         world.run(world.store().thread_ids())
 
 

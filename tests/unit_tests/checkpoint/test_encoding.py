@@ -1,4 +1,4 @@
-"""Every change of a document's bytes is told, by the document's name."""
+"""Every change of a document's bytes is reported, by the document's name."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def test_another_key_or_cipher_is_refused_whatever_it_raises(other):
 
 @pytest.mark.parametrize("encryption", [NO_ENCRYPTION, CipherEncryption(Xor())])
 @pytest.mark.parametrize("encrypted", [b"", b"Z", b"E", b"E\xff", b"E\x03xor", b"E\x01\xff\x00"])
-def test_what_was_never_sealed_is_refused(encryption, encrypted):
+def test_what_was_never_encrypted_is_refused(encryption, encrypted):
     with pytest.raises(DecryptionError):
         encryption.decrypt(encrypted)
 
@@ -93,7 +93,7 @@ def test_a_document_comes_back(encryption, body):
 
 
 @pytest.mark.parametrize("encryption", [NO_ENCRYPTION, CipherEncryption(Rot())])
-def test_a_changed_byte_anywhere_is_told(encryption):
+def test_a_changed_byte_anywhere_is_reported(encryption):
     whole = pack(NAME, "owner", ["writer", 3], encryption)
     for at in range(len(whole)):
         for bit in (1, 128):
@@ -104,27 +104,27 @@ def test_a_changed_byte_anywhere_is_told(encryption):
                 unpack(NAME, "owner", changed, encryption)
 
 
-def test_a_document_that_is_cut_or_longer_is_told():
+def test_a_document_that_is_cut_or_longer_is_reported():
     whole = pack(NAME, "owner", ["writer", 3], NO_ENCRYPTION)
     for changed in (*(whole[:end] for end in range(len(whole))), whole + b"\0"):
-        with pytest.raises(TornDocument) as told:
+        with pytest.raises(TornDocument) as raised:
             unpack(NAME, "owner", changed, NO_ENCRYPTION)
-        assert told.value.document == NAME
-        assert told.value.problem
-        assert told.value.hint
+        assert raised.value.document == NAME
+        assert raised.value.problem
+        assert raised.value.hint
 
 
-def test_a_swapped_document_is_told_with_what_it_is():
+def test_a_swapped_document_is_reported_with_what_it_is():
     with pytest.raises(MixCheckpointDamaged, match="b holds what belongs into a"):
         unpack("b", "manifest", pack("a", "manifest", [], NO_ENCRYPTION), NO_ENCRYPTION)
     with pytest.raises(MixCheckpointDamaged, match="a holds no manifest"):
         unpack("a", "manifest", pack("a", "segment", [], NO_ENCRYPTION), NO_ENCRYPTION)
 
 
-def test_a_document_with_another_seal_is_foreign_and_not_torn():
-    with pytest.raises(ForeignDocument, match="is not encrypted") as told:
+def test_a_document_with_another_encryption_is_foreign_and_not_torn():
+    with pytest.raises(ForeignDocument, match="is not encrypted") as raised:
         unpack(NAME, "owner", pack(NAME, "owner", [], NO_ENCRYPTION), CipherEncryption(Rot()))
-    assert not isinstance(told.value, TornDocument)
+    assert not isinstance(raised.value, TornDocument)
 
 
 def forged(payload):
@@ -133,13 +133,13 @@ def forged(payload):
 
 
 @given(st.binary(max_size=40))
-def test_whatever_a_forger_writes_is_told(payload):
+def test_whatever_a_forger_writes_is_reported(payload):
     with pytest.raises(MixCheckpointDamaged):
         unpack(NAME, "owner", forged(payload), NO_ENCRYPTION)
 
 
 @pytest.mark.parametrize("content", [[], {}, "text", ["owner"], [None, NAME], ["owner", 1]])
-def test_whatever_else_a_forger_writes_is_told(content):
+def test_whatever_else_a_forger_writes_is_reported(content):
     with pytest.raises(MixCheckpointDamaged):
         unpack(NAME, "owner", forged(ormsgpack.packb(content)), NO_ENCRYPTION)
 

@@ -49,7 +49,7 @@ def session_files(session_id=None):
     return SessionFiles(ServerApi(KNOWN), session_id)
 
 
-def test_the_oldest_session_of_that_title_is_used_and_asked_for_once():
+def test_the_oldest_session_of_that_title_is_used_and_looked_up_once():
     one = session_files()
     listed = [
         session("young", created="2026-02-01T00:00:00Z"),
@@ -92,16 +92,16 @@ def test_a_missing_route_is_no_missing_file():
         drive(session_files("s").read("x"), (404, b"404 page not found\n"))
 
 
-def test_a_missing_session_is_told_before_a_thread_is_believed_not_to_exist():
+def test_a_missing_session_is_reported_before_a_thread_is_believed_not_to_exist():
     assert drive(session_files("s").verify(), (200, session("s")))[0] == ["GET /api/sessions/s"]
     with pytest.raises(MixNotFoundError):
         drive(session_files("s").verify(), (404, SESSION))
 
 
 def test_a_name_that_the_server_changes_is_an_error():
-    with pytest.raises(MixStoreError, match="'x_y'") as told:
+    with pytest.raises(MixStoreError, match="'x_y'") as raised:
         drive(session_files("s").write("x-y", b""), (201, {"name": "x_y"}))
-    assert told.value.acted == "yes"
+    assert raised.value.acted == "yes"
 
 
 def test_files_are_written_listed_and_deleted():

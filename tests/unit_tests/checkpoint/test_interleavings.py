@@ -185,7 +185,7 @@ def test_readers_see_all_that_was_acknowledged(kit):
     assert explore(make, finish, preemptions=2) > 100
 
 
-def test_windows_roll_while_others_arrive(kit):
+def test_active_segments_roll_while_others_arrive(kit):
     def make():
         return Scene(kit, before=("own", "own2"), segment_entries=2).appends("own2", "1").appends("a", "1")
 
@@ -313,7 +313,7 @@ def owning(kit):
     return lambda: Scene(kit).appends("own", "1", "2").appends("other", "1")
 
 
-def test_without_reading_the_register_after_the_gate_two_own_one_epoch(kit, monkeypatch):
+def test_without_reading_the_owner_file_after_the_epoch_marker_two_own_one_epoch(kit, monkeypatch):
     def careless(self, key, look):
         epoch = yield from self._first_free_epoch(key)
         while True:
@@ -330,7 +330,7 @@ def test_without_reading_the_register_after_the_gate_two_own_one_epoch(kit, monk
     assert runs > 10
 
 
-def test_without_the_gate_two_own_one_epoch(kit, monkeypatch):
+def test_without_the_epoch_marker_two_own_one_epoch(kit, monkeypatch):
     def never(self, key, epoch):
         return False
         yield
@@ -340,7 +340,7 @@ def test_without_the_gate_two_own_one_epoch(kit, monkeypatch):
     assert how
 
 
-def test_without_the_last_look_at_the_register_an_entry_is_lost(kit, monkeypatch):
+def test_without_the_last_look_at_the_owner_file_an_entry_is_lost(kit, monkeypatch):
     def trusting(self, key, manifest):
         yield from self._documents.write_manifest(key, manifest)
         self._cache.commit(key, manifest)
@@ -396,7 +396,7 @@ def gets(part):
 
 
 def hasten(monkeypatch):
-    """Has writers look at the register first, then at the lanes."""
+    """Has writers look at the owner file first, then at the manifests."""
     take = writer.Writer._claim_epoch
 
     def hasty(self, key, look):
@@ -411,24 +411,24 @@ def hasten(monkeypatch):
 
 
 def passed_over(kit):
-    """Somebody has the owner's entries in its lane, but the last who came passes that lane over."""
+    """Somebody has the owner's entries in its manifest, but the last who came passes that manifest over."""
     scene = Scene(kit).appends("own", "1").appends("first", "1").appends("last", "1")
     own, first, last = scene.processes
     advance(first, gets("-l0-0"))  # It owns epoch 1 and is about to read what there is.
-    advance(last, posts("-l2-0"))  # It owns epoch 2, found no lane of epoch 1 and read that of epoch 0.
+    advance(last, posts("-l2-0"))  # It owns epoch 2, found no manifest of epoch 1 and read that of epoch 0.
     advance(own, gets("-r"))  # It writes its entries there, too late for the last one.
-    advance(first, gets("-r"))  # It takes them over into the lane of epoch 1.
+    advance(first, gets("-r"))  # It takes them over into the manifest of epoch 1.
     own.run()
     last.run()
     first.run()
     return scene
 
 
-def test_entries_in_a_lane_that_is_passed_over_do_not_count(kit):
+def test_entries_in_a_manifest_that_is_skipped_do_not_count(kit):
     passed_over(kit).finish()
 
 
-def test_the_rule_that_any_lane_counts_would_lose_them(kit, monkeypatch):
+def test_the_rule_that_any_manifest_counts_would_lose_them(kit, monkeypatch):
     def credulous(self, key, entries, last):
         manifest = yield from self._reader.manifest(key, last)
         return manifest is not None and manifest.claim.epoch > 0 and writer._holds(manifest.state, entries)
@@ -439,7 +439,7 @@ def test_the_rule_that_any_lane_counts_would_lose_them(kit, monkeypatch):
         passed_over(kit).finish()
 
 
-def test_a_lane_that_is_deleted_between_its_two_slots_is_not_taken_for_new(kit):
+def test_a_manifest_that_is_deleted_between_its_two_copies_is_not_taken_for_new(kit):
     scene = Scene(kit).appends("own", "1").reads("reader")
     own, reader = scene.processes
     own.run()
@@ -470,7 +470,7 @@ def test_who_owns_an_epoch_but_came_too_late_to_read_writes_nothing_there(kit):
     scene.finish()
 
 
-def test_looking_at_the_register_before_the_lanes_would_lose_what_was_stored(kit, monkeypatch):
+def test_looking_at_the_owner_file_before_the_manifests_would_lose_what_was_stored(kit, monkeypatch):
     hasten(monkeypatch)
     scene = Scene(kit).appends("slow", "1").reads("reader")
     slow, reader = scene.processes
@@ -485,12 +485,12 @@ def test_looking_at_the_register_before_the_lanes_would_lose_what_was_stored(kit
 
 
 @pytest.mark.parametrize("steps", range(25))
-def test_old_lanes_are_deleted_before_newer_ones(kit, steps):
-    """Who goes down the epochs never finds a lane that is passed over, wherever the deleting has come to."""
+def test_old_manifests_are_deleted_before_newer_ones(kit, steps):
+    """Who goes down the epochs never finds a manifest that is passed over, wherever the deleting has come to."""
     scene = rewriting(kit).reads("reader")
     rewrites, reader = scene.processes
     advance(rewrites, posts("-l2-0"))
-    advance(reader, gets("-l1-0"))  # There is no lane of epoch 2 yet.
+    advance(reader, gets("-l1-0"))  # There is no manifest of epoch 2 yet.
     for _ in range(steps):
         if rewrites.waiting() is not None:
             rewrites.step()

@@ -191,13 +191,13 @@ def test_two_who_move_and_one_who_reads(kit, names):
 def test_what_an_earlier_version_stores_meanwhile_or_later_is_added_by_the_next_writer(kit):
     def check(scene):
         for process in scene.processes:
-            # What it was storing while its files were deleted it is told about; that was not acknowledged.
+            # What it was storing while its files were deleted is an error; that was not acknowledged.
             assert process.error is None or isinstance(process.error, MixCheckpointDamaged)
         for n in range(2):
             entries = scene.batch(f"afterwards {n}")
             try:
                 scene.world.run(scene.world.store().append(THREAD, entries))
-            except MixCheckpointDamaged:  # It wrote a lane while that was deleted: this is told, and repaired.
+            except MixCheckpointDamaged:  # It wrote a manifest while that was deleted: this is reported, and repaired.
                 scene.world.run(scene.world.store().repair(THREAD, dry_run=False))
                 scene.world.run(scene.world.store().append(THREAD, entries))
             scene.acknowledged.add(f"afterwards {n}")
@@ -242,7 +242,7 @@ def test_a_crash_while_that_is_added_loses_nothing(old, kit):
             return
 
 
-def test_repair_tells_what_it_would_move(old):
+def test_repair_reports_what_it_would_move(old):
     world, _ = old()
     before = dict(world.server.files)
     repair = world.run(world.store().repair())
@@ -253,7 +253,7 @@ def test_repair_tells_what_it_would_move(old):
     assert world.run(world.store().repair()).steps == ()
 
 
-def test_a_damaged_one_is_told_by_readers_and_writers_and_repaired(old, kit):
+def test_a_damaged_one_is_reported_by_readers_and_writers_and_repaired(old, kit):
     world, entries = old()
     segment = next(name for name in visible(world) if names.parse(name).kind == "segment")
     world.server.files[segment] = b"?"
@@ -270,7 +270,7 @@ def test_a_damaged_one_is_told_by_readers_and_writers_and_repaired(old, kit):
     assert not visible(world)
 
 
-def test_a_missing_register_is_told_by_the_next_writer(old, kit):
+def test_a_missing_owner_file_is_reported_by_the_next_writer(old, kit):
     world, _ = old()
     del world.server.files[names.owner(VISIBLE)]
     with pytest.raises(MixCheckpointDamaged, match="is missing, though the thread has been written to"):
@@ -300,7 +300,7 @@ def test_without_closing_the_old_files_an_acknowledged_entry_is_lost(kit, monkey
         made = OldScene(kit).appends_visibly("1").appends("a", "1")
         old, mover = made.processes
         advance(mover, posts(".langchain"), 3)  # It has read what it moves, and is about to commit it.
-        with suppress(MixCheckpointDamaged):  # It is told that the files are of a later form.
+        with suppress(MixCheckpointDamaged):  # The error says that the files are of a later form.
             old.run()
         mover.run()
         made.world.run(made.world.store().append(THREAD, made.batch("afterwards")))
@@ -334,7 +334,7 @@ def test_deleting_before_the_commit_would_lose_all(old, kit, monkeypatch):
 def test_a_reader_that_did_not_look_again_would_find_nothing(kit):
     scene = OldScene(kit).reads("reader").appends("a", "1")
     reader, mover = scene.processes
-    advance(reader, gets("/langchain-mix-ckpt"))  # It knows of no hidden lane.
+    advance(reader, gets("/langchain-mix-ckpt"))  # It knows of no hidden manifest.
     mover.run()
     reader.run()
     finish(scene)

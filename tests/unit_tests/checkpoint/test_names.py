@@ -21,7 +21,7 @@ ALL = {
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_a_name_tells_what_it_was_made_of(name):
+def test_a_name_reports_what_it_was_made_of(name):
     assert names.parse(name) == ALL[name]
     assert is_reserved(name)
     assert re.fullmatch("[.][a-z0-9-]{1,128}", name), "no generation of the server rewrites it, and no agent lists it"

@@ -115,7 +115,7 @@ def test_serialised_values_without_pointers_are_left_alone():
             assert with_packed_pointers(data, other) is data
 
 
-def test_a_state_stands_at_its_newest_message():
+def test_the_place_of_a_state_is_that_of_its_newest_message():
     channels = {
         "aside": [answer("other", "o1")],
         "messages": [answer("old", "a1"), answer("s", "m1", 2), HumanMessage("q"), answer("s", "m2", 4)],
@@ -149,7 +149,7 @@ def test_values_that_hold_themselves_end():
 
 
 @pytest.mark.parametrize("junk", ["text", 7, None, [], {}, {"session_id": ""}, {"server": SERVER}])
-def test_what_is_no_pointer_tells_no_position(junk):
+def test_what_is_no_pointer_reports_no_position(junk):
     message = AIMessage("hi", response_metadata={"mix": junk})
     assert positions_in([message]) == []
     assert newest_first({"messages": [answer(), message]}) == (at(),)

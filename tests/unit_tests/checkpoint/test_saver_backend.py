@@ -80,7 +80,7 @@ def test_a_failure_in_the_middle_of_pruning_loses_nothing():
     assert saver.get_tuple(A).config == config
 
 
-def test_nothing_is_stored_anew_when_nothing_goes():
+def test_nothing_is_stored_again_when_nothing_goes():
     storage = Failing()
     saver = MixSaver(storage=storage)
     fill(saver)

@@ -65,7 +65,7 @@ def test_values_come_back(value):
         assert codec.load(codec.store(value)) == value
 
 
-def test_what_cannot_be_serialised_is_told_before_anything_is_sent():
+def test_what_cannot_be_serialised_is_reported_before_anything_is_sent():
     with pytest.raises(MixInputError, match="cannot be serialised"):
         Codec.of(choose_serde(None, (), None)).store(object())
 

@@ -74,7 +74,7 @@ def test_a_reference_stays_small_however_many_namespaces_there_are():
         ["f", b"d", 0, 1, 1, [], None, 7],
     ],
 )
-def test_what_is_no_reference_is_told(raw):
+def test_what_is_no_reference_is_reported(raw):
     with pytest.raises(MixCheckpointDamaged, match="the lane holds a reference"):
         read_ref("the lane", raw)
 
@@ -96,14 +96,14 @@ def size_of_manifest(state):
     return len(packed_array([packed_array([ref.stored for ref in state.refs]), state.active.stored]))
 
 
-def test_a_full_window_becomes_a_segment(kit):
+def test_a_full_active_segment_becomes_a_segment(kit):
     builder = grown(ThreadState(), [kit.checkpoint(n) for n in range(5)], segment_entries=4)
     (segment,) = builder.documents
     assert segment.name == builder.refs[0].name
     assert builder.refs[0].entries + len(builder.active) == 5
 
 
-def test_the_newest_checkpoint_and_its_writes_stay_in_the_window(kit):
+def test_the_newest_checkpoint_and_its_writes_stay_in_the_active_segment(kit):
     entries = []
     for n in range(10):
         entries += [kit.checkpoint(n), kit.checkpoint(n, "sub"), kit.writes(n), kit.writes(n, "sub")]
@@ -114,14 +114,14 @@ def test_the_newest_checkpoint_and_its_writes_stay_in_the_window(kit):
     assert builder.refs[0].coverage.span("").high < "00000008"
 
 
-def test_bytes_fill_a_window_too(kit):
+def test_bytes_fill_an_active_segment_too(kit):
     entries = [kit.checkpoint(n, values={"x": bytes([n]) * 1000}) for n in range(20)]
     builder = grown(ThreadState(), entries, segment_bytes=5000)
     assert 3 <= len(builder.refs) <= 6
     assert builder.active.size < 7000
 
 
-def test_a_value_bigger_than_the_window_does_not_make_every_put_a_segment(kit):
+def test_a_value_bigger_than_the_active_segment_does_not_make_every_put_a_segment(kit):
     big = b"z" * 10_000
     entries = [kit.checkpoint(n, values={"x": big + b"%d" % n * 10}) for n in range(40)]
     builder = grown(ThreadState(), entries, segment_bytes=5000)
@@ -130,7 +130,7 @@ def test_a_value_bigger_than_the_window_does_not_make_every_put_a_segment(kit):
     assert len(grown(ThreadState(), different, segment_bytes=5000).refs) <= 21
 
 
-def test_big_values_are_named_before_the_window_that_needs_them(kit):
+def test_big_values_are_named_before_the_active_segment_that_needs_them(kit):
     entries = [kit.checkpoint(n, values={"x": b"z" * 500}) for n in range(3)]
     builder = grown(ThreadState(), entries, blob_bytes=500)
     (blob,) = builder.documents
@@ -138,7 +138,7 @@ def test_big_values_are_named_before_the_window_that_needs_them(kit):
     assert [one[0] for row in builder.active.rows for one in builder.active.blobs_of(row)] == [blob.name] * 2
 
 
-def test_a_lane_stays_small_with_five_thousand_entries(kit):
+def test_a_manifest_stays_small_with_five_thousand_entries(kit):
     state, sizes, levels = ThreadState(), [], set()
     for n in range(5000):
         state = grown(state, [kit.checkpoint(n, values={"x": b"%d" % n * 20})]).state

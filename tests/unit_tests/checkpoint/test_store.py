@@ -93,7 +93,7 @@ def test_who_has_seen_somebody_else_takes_a_new_epoch_at_once(kit, world):
     assert requests(world, store.append("t", [kit.checkpoint(4)]))[1] == 12
 
 
-def test_a_lane_with_one_version_is_looked_at_twice(kit, world):
+def test_a_manifest_with_one_version_is_looked_at_twice(kit, world):
     world.run(world.store().append("t", [kit.checkpoint(1)]))
     assert requests(world, world.store().find("t", "", None))[1] == 4
 
@@ -388,7 +388,7 @@ def uploads(process):
 
 
 def fail(world, steps, fault, times=1):
-    """Lets the upload of a lane fail."""
+    """Lets the upload of a manifest fail."""
     process = world.process("", steps)
     while process.waiting() is not None:
         wrong = uploads(process) and times > 0
@@ -413,14 +413,14 @@ def test_a_lost_answer_is_made_good_in_a_new_epoch(kit, world, fault):
 def test_a_write_is_made_again_as_often_as_wished(kit, retries, times):
     world = kit.World(retries=retries)
     store = world.store()
-    with pytest.raises(MixConnectionError) as told:
+    with pytest.raises(MixConnectionError) as raised:
         fail(world, store.append("t", [kit.checkpoint(1)]), "late", times)
-    assert told.value.acted == "unknown"
+    assert raised.value.acted == "unknown"
     fail(world, store.append("t", [kit.checkpoint(1)]), "late", times - 1)
     assert world.read() == [kit.checkpoint(1)]
 
 
-def test_a_lane_that_failed_is_never_written_again(kit):
+def test_a_manifest_that_failed_is_never_written_again(kit):
     world = kit.World(retries=0)
     store = world.store()
     world.run(store.append("t", [kit.checkpoint(1)]))
@@ -431,7 +431,7 @@ def test_a_lane_that_failed_is_never_written_again(kit):
     assert [entry.checkpoint_id for entry in world.read()] == ["00000001", "00000003"]
 
 
-def test_a_full_disk_that_tears_the_own_lane_does_not_lock_its_owner_out(kit):
+def test_a_full_disk_that_tears_the_own_manifest_does_not_lock_its_owner_out(kit):
     world = kit.World(retries=0)
     store = world.store()
     world.run(store.append("t", [kit.checkpoint(1)]))
@@ -485,7 +485,7 @@ def test_pauses_between_attempts_grow_and_are_by_chance(kit):
     assert pauses == [0.5, 1.0, 1.0], "half of 1, 2 and, at most, 2 seconds"
 
 
-def test_lanes_that_nobody_needs_do_not_pile_up(kit, world):
+def test_manifests_that_nobody_needs_do_not_pile_up(kit, world):
     for n in range(30):
         world.run(world.store().append("t", [kit.checkpoint(n)]))
     kinds = Counter(names.parse(name).kind for name in world.server.files)
@@ -570,14 +570,14 @@ def test_numbers_out_of_range_are_refused(kit, setting):
 
 
 @pytest.mark.parametrize(("segment_entries", "segments"), [(64, 0), (5, 4)])
-def test_windows_are_as_long_as_wished(kit, segment_entries, segments):
+def test_active_segments_are_as_long_as_wished(kit, segment_entries, segments):
     world = kit.World(segment_entries=segment_entries)
     filled(world, world.store(), kit, 20)
     assert world.run(world.store().report("t")).segments == segments
 
 
 @pytest.mark.parametrize(("segment_bytes", "rolls"), [(524_288, False), (900, True)])
-def test_windows_are_as_big_as_wished(kit, segment_bytes, rolls):
+def test_active_segments_are_as_big_as_wished(kit, segment_bytes, rolls):
     world = kit.World(segment_bytes=segment_bytes)
     filled(world, world.store(), kit, 20)
     assert (world.run(world.store().report("t")).segments > 0) == rolls

@@ -216,14 +216,14 @@ def test_a_recalled_value_may_stand_in_a_file_of_its_own():
         [[1, "", "1", "t", "", [[0, "c", "m"]], []]],
     ],
 )
-def test_what_is_no_row_is_told(raw):
-    with pytest.raises(MixCheckpointDamaged, match="the file") as told:
+def test_what_is_no_row_is_reported(raw):
+    with pytest.raises(MixCheckpointDamaged, match="the file") as raised:
         read_table("the file", raw)
-    assert told.value.document == "the file"
+    assert raised.value.document == "the file"
 
 
 @pytest.mark.parametrize("slots", [[b"short", [0, b"", 6, b""]], [b"short", [0, b"", 2, b"ab"], [1, b"", 5, b""]]])
-def test_a_value_in_terms_of_a_shorter_one_is_told(slots):
+def test_a_value_in_terms_of_a_shorter_one_is_reported(slots):
     labels = [["a", "m"]] * (len(slots) - 2)
     table = read_table("the file", [[0, "", "1", None, "m", "m", labels, slots]])
     with pytest.raises(MixCheckpointDamaged, match="the file puts a value in terms of a shorter one"):
