@@ -25,7 +25,7 @@ import threading
 from contextvars import ContextVar
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from uuid import UUID, uuid4
 
 from langchain_core.callbacks import (
@@ -102,10 +102,8 @@ class Lineage(BaseCallbackHandler):
     """Keeps the parents and marks of the runs that are going on in this process."""
 
     run_inline = True  # Otherwise asynchronous runs would start before they are known.
-    _IGNORED = property(lambda _: True)
-    # pyright takes properties that are assigned for methods that override them wrongly.
-    ignore_llm = ignore_chat_model = ignore_retriever = _IGNORED  # pyright: ignore[reportIncompatibleMethodOverride]
-    ignore_retry = ignore_custom_event = _IGNORED  # pyright: ignore[reportIncompatibleMethodOverride]
+    if not TYPE_CHECKING:  # Plain attributes, since LangChain reads them for each token of every model.
+        ignore_llm = ignore_chat_model = ignore_retriever = ignore_retry = ignore_custom_event = True
 
     def __init__(self) -> None:
         """Starts without runs."""
@@ -281,6 +279,8 @@ class StreamedRun(BaseCallbackHandler):
     """
 
     run_inline = True  # Otherwise chunks might come before the run is known.
+    if not TYPE_CHECKING:
+        ignore_llm = True  # Tokens are of no interest.
 
     def __init__(self, manager: BaseCallbackManager, local: Callbacks) -> None:
         """Waits for the run's start.
@@ -315,11 +315,6 @@ class StreamedRun(BaseCallbackHandler):
             "tags": list(tags or []),
             "metadata": dict(metadata or {}),
         }
-
-    @property
-    def ignore_llm(self) -> bool:
-        """Says that tokens are of no interest."""
-        return True
 
     def run(self) -> CallbackManagerForLLMRun | None:
         """Returns the run, for synchronous code; None before its start."""

@@ -432,7 +432,7 @@ def _plan(
             head=head,
             rows=rows,
             same_words=same_words,
-            can_fork=can.supports("fork") is not False,
+            can_fork=base is not None and can.supports("fork") is not False,
             can_rewind=claim is not None,
             on_divergence=request.on_divergence,
             pinned=request.pinned,

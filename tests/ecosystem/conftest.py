@@ -1,4 +1,4 @@
-"""What runs with other packages in an environment of its own: `pip install -e '.[ecosystem]'`, then `.ci/ecosystem`.
+"""Shared by the tests that run with other packages in an environment of their own: `pip install -e '.[ecosystem]'`, then `.ci/ecosystem`.
 
 Without them nothing here is collected. Their own warnings are not ours: they are imported here, where none is an error.
 """

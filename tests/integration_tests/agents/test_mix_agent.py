@@ -40,7 +40,7 @@ def call(name, args):
 
 
 def sessions(server):
-    """What each session was given."""
+    """Returns what each session was given."""
     return sorted(
         [row["userInput"] for row in server.state.rows.messages(s["id"]) if row["role"] == "user"]
         for s in server.state.sessions.listing(include_subagents=False)

@@ -190,7 +190,7 @@ WAYS = {
     "graph": by_graph,
     "async graph": by_async_graph,
 }
-"""What gives the replies of one call of a model (of two in a batch): each the same message."""
+"""Each gives the replies of one call of a model (of two in a batch): each the same message."""
 
 
 @pytest.fixture

@@ -238,7 +238,7 @@ def test_choices_are_told(choice, told):
     with MixEmulator(agent=script) as server:
         reply = ChatMix(server_url=server.url).bind_tools([weather], tool_choice=choice).invoke("Rome?")
     assert told in script.requests[0].system_prompt
-    # Nobody would run the calls of one who was told to call none: what was written stays what was said.
+    # Nobody would run the calls of one who may call none: what was written stays what was said.
     assert bool(reply.tool_calls) is (choice != "none")
     assert ("<tool_calls>" in reply.text) is (choice == "none")
 
@@ -379,7 +379,7 @@ async def test_data_with_words_around_it_are_the_form(api, reply, aside, way):
 @pytest.mark.parametrize("lost", ["tool", "tool_use_start", "tool_use_parameter_streaming_complete"])
 @pytest.mark.parametrize("api", ["0.6", *APIS])
 def test_data_is_found_where_events_were_lost(api, lost):
-    """The call is told when the turn is over, though it belongs before the data."""
+    """The call is emitted when the turn is over, though it belongs before the data."""
     faults = Faults(DropEvent(lost, count=None), DropEvent("tool_execution_start", count=None))
     with MixEmulator(api=api, agent=Script(LOOKED), faults=faults) as server:
         agent = create_agent(ChatMix(server_url=server.url), [], response_format=Weather)
@@ -515,7 +515,7 @@ def test_the_call_limit_ends_a_loop_and_the_talk_goes_on():
         assert len(posts(server)) == 2
         assert "limit" in state["messages"][-1].text
         agent.invoke(ask("Go on"), thread())
-        # The words of the middleware are none of the session's; they are told, and nothing else is told again.
+        # The words of the middleware are none of the session's; they are sent, and nothing else is sent again.
         assert "limit" in posts(server)[2]
         assert "Go on" in posts(server)[2]
         assert "Rome?" not in posts(server)[2]

@@ -1,4 +1,4 @@
-"""What callbacks, tracers and graphs see of a call: runs with the right parents, closed on every path."""
+"""A call as callbacks, tracers and graphs see it: runs with the right parents, closed on every path."""
 
 from __future__ import annotations
 

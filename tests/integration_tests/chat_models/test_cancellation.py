@@ -1,4 +1,4 @@
-"""Giving up a call: the server is told exactly once, nothing runs on, and what was said stays reachable."""
+"""Giving up a call: the server gets exactly one cancel, nothing runs on, and what was said stays reachable."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def users(server: MixEmulator) -> list[str]:
 
 
 def cancelled_once(server: MixEmulator, text: str = "Go") -> None:
-    """The server was told once, runs nothing, holds one message, and answers the next call in the same session."""
+    """The server got one cancel, runs nothing, holds one message, and answers the next call in the same session."""
     server.wait_until(lambda: bool(cancels(server)))
     server.wait_idle()
     server.wait_until(lambda: server.streams == 0)
@@ -131,7 +131,7 @@ async def test_a_cancelled_task(api, way):
         await asyncio.to_thread(server.wait_until, lambda: bool(cancels(server)))
         if way != "chain":  # LangChain's chains leave the generators inside them to the collector.
             assert asyncio.all_tasks() == {asyncio.current_task()}
-        if way == "astream":  # LangChain tells nobody of a cancelled `ainvoke`.
+        if way == "astream":  # LangChain notifies nobody of a cancelled `ainvoke`.
             assert seen.open == set()
             assert [type(e) for e in seen.errors] == [asyncio.CancelledError]
             assert seen.partial == SAID

@@ -80,7 +80,7 @@ def shape(reply: AIMessage) -> dict[str, Any]:
     blocks = []
     for block in reply.content_blocks:
         kept = {k: v for k, v in block.items() if k not in {"extras", "index", "id"}}
-        # Servers add to a scripted call's id where a session has it already, so that it is told by its place.
+        # Servers add to a scripted call's id where a session has it already, so that it is known by its position.
         if block["type"] == "server_tool_call":
             names[block["id"]] = f"call {len(names)}"
             kept["id"] = names[block["id"]]

@@ -53,7 +53,7 @@ def session_of(message):
 
 
 def sessions(server):
-    """What the user said in each session, by its rows."""
+    """Returns what the user said in each session, by its rows."""
     return {
         s["id"]: [row["userInput"] for row in server.state.rows.messages(s["id"]) if row["role"] == "user"]
         for s in server.state.sessions.listing(include_subagents=True)
@@ -61,7 +61,7 @@ def sessions(server):
 
 
 def sent(server):
-    """How many messages were sent."""
+    """Returns the number of messages that were sent."""
     return sum(r.method == "POST" and r.path.endswith(("/messages", "/message")) for r in server.requests)
 
 

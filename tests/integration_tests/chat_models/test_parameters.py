@@ -50,7 +50,7 @@ MODEL = "claude-sonnet-4-5"
 
 
 class Heard(BaseCallbackHandler):
-    """Counts what callbacks are told."""
+    """Counts the events of callbacks."""
 
     def __init__(self):
         self.tokens = self.tools = 0
@@ -63,7 +63,7 @@ class Heard(BaseCallbackHandler):
 
 
 def observe(look, *, api="0.8", script=(), text="Hi", fields=None, call=None, faults=None):
-    """What a call shows of itself: the reply or error, what the agent was asked, what the server got."""
+    """Observes a call: the reply or error, what the agent was asked, what the server got."""
     agent, heard = Script(*script, default="Hello."), Heard()
     with MixEmulator(api=api, agent=agent, faults=faults) as server, warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always", MixParameterWarning)
@@ -123,7 +123,7 @@ BOTH = {
         value=f"anthropic:{MODEL}", wanted=MODEL, api="next", look=lambda s: s.server.state.sessions.listing(include_subagents=False)[0].get("modelId")
     ),
 }  # fmt: skip
-"""What an object and a call of it take alike."""
+"""Parameters that an object and a call of it take alike."""
 ELSEWHERE = {
     "session_id", "on_divergence", "multitask_strategy",  # Fields and arguments.
     "server_url", "api", "api_key", "url_credentials", "prompt_mode", "provider", "set_preferences", "max_retries",

@@ -54,7 +54,7 @@ def statuses(message):
 
 
 def answers(server):
-    """What the server was told about its requests, in order."""
+    """The answers that the server got to its requests, in order."""
     return [r.path.rsplit("/", 1)[1] for r in server.requests if r.path.startswith("/api/permissions/")]
 
 
@@ -178,7 +178,7 @@ def start(graph, text="Go", config=A):
 
 
 def request_of(state):
-    """What the pause asks for."""
+    """Returns the request of a pause."""
     (pause,) = state["__interrupt__"]
     return pause.value["action_requests"]
 

@@ -1,4 +1,4 @@
-"""What a message's pointer opens: the session of the very conversation that it comes with, and no other.
+"""A message's pointer opens the session of the very conversation that it comes with, and no other.
 
 Each new process is played by forgetting what this one remembers.
 """
@@ -130,7 +130,7 @@ def test_a_replayed_conversation_and_its_forks_are_known_again(api):
 
 
 def forged(own, victim):
-    """One's own conversation, with a pointer to where somebody else's stands and the digest of one's own."""
+    """One's own conversation, with a pointer to the position of somebody else's and the digest of one's own."""
     place = {**victim.response_metadata[KEY], "digest": own[-1].response_metadata[KEY]["digest"]}
     last = own[-1].model_copy(update={"response_metadata": {**own[-1].response_metadata, KEY: place}})
     return [*own[:-1], last]

@@ -113,14 +113,14 @@ class Held:
 
 @dataclass
 class Race:
-    """What came of it: what each process was told, and the rows of all sessions by session."""
+    """The outcome: what each process was given, and the rows of all sessions by session."""
 
     base: str
     told: dict[str, Any]
     rows: dict[str, list[tuple[str, str]]]
 
     def said(self, text):
-        """How often the server holds a message."""
+        """Returns how often the server holds a message."""
         return sum(row == ("user", text) for rows in self.rows.values() for row in rows)
 
 
@@ -135,7 +135,7 @@ def rows_of(server):
 
 
 def race(api, policy):
-    """Processes that read where the session stands before any of them has sent its message, and then all send it."""
+    """Processes that read the position of the session before any of them has sent its message, and then all send it."""
     agent, read = Held(), Gate()
     with MixEmulator(api=api, agent=agent, heartbeat=0.1) as server, ExitStack() as stack:
         model = ChatMix(server_url=server.url, api=api)
@@ -204,7 +204,7 @@ def test_processes_at_the_same_instant_are_told_where_that_was_asked_for(api):
     for text, told in ran.told.items():
         assert ran.said(text) == 1
         assert told["error"] == "ChatMixHistoryDiverged"
-        # The first goes on where it believes to stand, and is told then.
+        # The first goes on at its assumed position, and is refused then.
         assert len(told["replies"]) == (text == first)
         assert ran.said(f"{text} again") == (told["acted"] == "yes" and text == first)
 

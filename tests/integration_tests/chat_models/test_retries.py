@@ -1,4 +1,4 @@
-"""What LangChain and LangGraph make again after a failure is not sent again; what a user asks again is."""
+"""Calls that LangChain and LangGraph make again after a failure are not sent again; what a user asks again is."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where conversations go on: which session holds what, on every generation, and what that costs."""
+"""Sessions of conversations: which session holds what, on every generation, and what that costs."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def forking():
 
 
 def forget():
-    """What a new process knows: nothing."""
+    """Forgets all, as a new process."""
     SESSION_HEADS._entries.clear()
     THREAD_SESSIONS._entries.clear()
 
@@ -74,7 +74,7 @@ def session_of(message):
 
 
 def said(server, session_id):
-    """What the user said in a session, by its rows."""
+    """Returns what the user said in a session, by its rows."""
     return [row["userInput"] for row in server.state.rows.messages(session_id) if row["role"] == "user"]
 
 
@@ -136,7 +136,7 @@ def test_a_new_model_and_a_new_process_go_on_at_one_request_more(server):
     messages = talk(ChatMix(server_url=server.url), "one", "two")
     forget()
     server.forget_requests()
-    # A new process does not know the server's generation either, unless it is told.
+    # A new process does not know the server's generation either, unless it is given.
     messages = talk(ChatMix(server_url=server.url, api=server.api), "three", messages=messages)
     assert sorted(r.method for r in server.requests) == ["GET", "GET", "GET", "POST"], asked(server)
     (session,) = sessions(server)

@@ -1,4 +1,4 @@
-"""How a tool ended, on every surface that says so, also where the event of its end was lost."""
+"""The outcome of a tool, on every surface that says so, also where the event of its end was lost."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which rows say what a conversation says. The rows are written here as a server stores them."""
+"""Compares rows with what a conversation says. The rows are written here as a server stores them."""
 
 from __future__ import annotations
 

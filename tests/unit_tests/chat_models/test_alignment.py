@@ -1,4 +1,4 @@
-"""Where a conversation goes on: each rule, and that no message is ever lost, doubled or made up."""
+"""The position at which a conversation goes on: each rule, and that no message is ever lost, doubled or made up."""
 
 from __future__ import annotations
 
@@ -175,7 +175,7 @@ def said(message: BaseMessage) -> list[Said]:
 
 
 def held(rows: list[BackendMessage], calls: dict[str, list[Said]]) -> list[Said]:
-    """Everything that the rows tell a reader: users' texts, transcripts taken apart, answers with their calls."""
+    """Everything that the rows hold for a reader: users' texts, transcripts taken apart, answers with their calls."""
     found: list[Said] = []
     for row in rows:
         if row.role == "user":

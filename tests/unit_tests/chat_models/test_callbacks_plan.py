@@ -1,4 +1,4 @@
-"""Which runs there are, without anybody who is told of them."""
+"""The plan of runs, without any listener."""
 
 from __future__ import annotations
 

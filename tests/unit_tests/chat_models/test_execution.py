@@ -1,4 +1,4 @@
-"""How a call ends: what its reply says of itself, what is remembered, and what is removed."""
+"""The end of a call: its reply's metadata, what is remembered, and what is removed."""
 
 from __future__ import annotations
 

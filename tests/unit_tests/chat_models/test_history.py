@@ -1,4 +1,4 @@
-"""What a conversation says: digests that only changes of what was said change, and texts that lose nothing."""
+"""The content of a conversation: digests that only changes of what was said change, and texts that lose nothing."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from langchain_mix.errors import MixAgentError, MixConnectionError, MixError, Mi
 
 
 class Opened:
-    """What stands for an open connection: it cannot be copied."""
+    """Represents an open connection: it cannot be copied."""
 
     def __reduce_ex__(self, protocol: Any) -> Any:
         raise TypeError("An open connection.")

@@ -1,4 +1,4 @@
-"""What a rule allows. Whatever it cannot vouch for is a no."""
+"""Rules of permissions. Whatever it cannot vouch for is a no."""
 
 from __future__ import annotations
 

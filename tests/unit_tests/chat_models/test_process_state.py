@@ -1,4 +1,4 @@
-"""What a process remembers: bounded, and told apart by tasks, executions and order."""
+"""Memory of a process: bounded, and distinguished by tasks, executions and order."""
 
 from __future__ import annotations
 

@@ -187,7 +187,7 @@ def test_arguments_are_there_when_the_tool_is_called():
     }
 
 
-# The bridge puts a block's later piece in the place of its earlier one, so that an output that is told later (Mix 0.8)
+# The bridge puts a block's later piece in the place of its earlier one, so that an output that is emitted later (Mix 0.8)
 # costs the result its call. Before Mix 0.8 there are none.
 @pytest.mark.parametrize("model", [Native(updates=UPDATES), Scripted(updates=UPDATES[:-2])], ids=["native", "bridge"])
 async def test_every_way_gives_the_same_message(model):

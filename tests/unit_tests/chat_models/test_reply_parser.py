@@ -303,7 +303,7 @@ def test_chunking_never_changes_the_result(text: str, cuts: list[int]) -> None:
 
 @given(st.lists(PARTS | st.text(max_size=3), max_size=25).map("".join))
 def test_no_text_is_lost(text: str) -> None:
-    """What is no valid call comes out as it is: all that may be missing are tags, white space and JSON's own spelling."""
+    """An invalid call comes out as it is: all that may be missing are tags, white space and JSON's own spelling."""
     pieces = read(text, names=())
     left = [
         piece.text if isinstance(piece, Text) else piece.raw

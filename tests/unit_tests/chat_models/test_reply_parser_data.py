@@ -1,4 +1,4 @@
-"""Which part of a reply's text is its data: nothing is lost, and nothing is told before it is known what it is."""
+"""The part of a reply's text that is its data: nothing is lost, and nothing is emitted before it is known what it is."""
 
 from __future__ import annotations
 
