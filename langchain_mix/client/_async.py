@@ -162,7 +162,7 @@ class AsyncTransport:
             Its result.
 
         Raises:
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         return (await self._send_with_retries(call, options, self._send_once))[0]
 

@@ -88,7 +88,7 @@ class AsyncTurnStream:
 
     @property
     def result(self) -> TurnResult:
-        """What is known of the turn: all of it once the iteration has ended."""
+        """The turn as far as it is known: all of it once the iteration has ended."""
         return self._driver.turn.partial()
 
     @property

@@ -21,7 +21,7 @@ from langchain_mix.protocol.api import UNKNOWN, ApiKnowledge, parse_api
 from langchain_mix.protocol.retry import RetryConfig
 
 DEFAULT_URL: Final = "http://localhost:8088"
-"""Where every example of the Mix documentation expects the server."""
+"""The address of the server in every example of the Mix documentation."""
 
 CONNECT_TIMEOUT: Final = 5.0
 REQUEST_TIMEOUT: Final = 30.0
@@ -47,7 +47,7 @@ attempts at a provider add up to about 610 s.
 
 
 class RequestOptions(TypedDict, total=False):
-    """How the requests of one operation are sent; every operation takes these as keyword arguments.
+    """Options of the requests of one operation; every operation takes these as keyword arguments.
 
     Attributes:
         retries: When a request is sent again; None for the client's policy. Whatever it says, only requests that do no
@@ -68,7 +68,7 @@ class RequestOptions(TypedDict, total=False):
 
 @dataclass(frozen=True, slots=True)
 class CallOptions:
-    """How one call is sent.
+    """Options of one call.
 
     Attributes:
         retries: The retry policy, or None for the client's.
@@ -111,7 +111,7 @@ def read_request_options(options: RequestOptions) -> CallOptions:
     unknown = sorted(options.keys() - RequestOptions.__annotations__.keys())
     if unknown:
         raise TypeError(
-            f"unexpected keyword argument {unknown[0]!r}; besides its own, an operation takes "
+            f"unexpected keyword argument {unknown[0]!r}; apart from its own, an operation takes "
             f"{', '.join(RequestOptions.__annotations__)}"
         )
     return CallOptions(given(options.get("retries")), options.get("timeout_ms"), options.get("http_headers"))

@@ -3,7 +3,7 @@
 Owns: requests, bodies of answers, failures of the HTTP library as errors, logging, what is known of the server, and the
 decision about another attempt. Refuses to know: how anything is sent or waited for (`_sync.py`, `_async.py`).
 
-The documentation of Mix tells users to catch `httpx.ConnectError`, `httpx.TimeoutException` and `httpx.RequestError`,
+The documentation of Mix has users catch `httpx.ConnectError`, `httpx.TimeoutException` and `httpx.RequestError`,
 so the errors of failed requests are those too.
 """
 
@@ -50,7 +50,7 @@ Outcome = Reply | errors.MixError
 _POOL_TIMEOUT: Final = 120.0
 _SHORTEST: Final = 0.001
 _SERVERS: Final = 256
-"""Servers of which a client remembers more than the URL. One that was forgotten is only asked again."""
+"""Servers of which a client remembers more than the URL. A forgotten one is only probed again."""
 
 FAILURES: Final = (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError)
 """Raised by httpx when a request cannot be made, sent or answered."""
@@ -200,7 +200,7 @@ class Core:
         """Reads the outcome of the last attempt and remembers what it shows of the server.
 
         Raises:
-            MixError: It is one, or stands for one.
+            MixError: The outcome is an error, or a reply that means one.
         """
         if isinstance(outcome, errors.MixError):
             raise outcome

@@ -181,7 +181,7 @@ class SyncTransport:
             Its result.
 
         Raises:
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         return self._send_with_retries(call, options, self._send_once)[0]
 

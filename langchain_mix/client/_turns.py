@@ -35,11 +35,11 @@ Verdict = bool | None
 """Grant, deny, or leave unanswered."""
 
 PermissionPolicy = Literal["deny", "allow", "ignore"] | Callable[[SSEPermissionEventData], Verdict | Awaitable[Verdict]]
-"""How permission requests are answered. `"ignore"` leaves them to someone else, or to the server's denial in 30 s."""
+"""A policy for permission requests. `"ignore"` leaves them to someone else, or to the server's denial in 30 s."""
 
 NotificationAnswer = str | None
 NotificationPolicy = Callable[[SSENotificationEventData], NotificationAnswer | Awaitable[NotificationAnswer]]
-"""How notifications are answered: with a text, a choice, `""` to acknowledge, or None to leave it to someone else."""
+"""A policy for notifications: a text, a choice, `""` to acknowledge, or None to leave it to someone else."""
 
 CLEANUP: Final = 5.0
 """Seconds for all that is done after the end or the deadline of a turn."""

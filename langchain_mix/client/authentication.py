@@ -34,7 +34,7 @@ class Health(BaseSDK):
 
         Raises:
             MixUnsupportedError: This generation of the server has no such operation.
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         shell = self._sync.with_options(options)
         return shell.run(flows.get_oauth_health(shell.server_api))
@@ -59,7 +59,7 @@ class Internal(BaseSDK):
 
         Raises:
             MixUnsupportedError: This generation of the server has no such operation.
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         shell = self._sync.with_options(options)
         return shell.run(flows.refresh_oauth_tokens(shell.server_api))
@@ -93,7 +93,7 @@ class Authentication(Health, Internal):
         Raises:
             MixInputError: An argument is empty.
             MixBadRequestError: The provider is unknown, or no key of it looks so.
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         return self._sync.with_options(options).send(calls.store_api_key(provider, api_key))
 
@@ -129,7 +129,7 @@ class Authentication(Health, Internal):
         Raises:
             MixInputError: An argument is empty.
             MixBadRequestError: The code or the state is not valid.
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         return self._sync.with_options(options).send(calls.handle_oauth_callback(provider, code, state))
 
@@ -161,7 +161,7 @@ class Authentication(Health, Internal):
 
         Raises:
             MixBadRequestError: The provider has no login.
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         return self._sync.with_options(options).send(calls.start_oauth_flow(provider))
 
@@ -184,7 +184,7 @@ class Authentication(Health, Internal):
             The state, by provider.
 
         Raises:
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         return self._sync.with_options(options).send(calls.get_auth_status())
 
@@ -202,7 +202,7 @@ class Authentication(Health, Internal):
             Whether it has; `valid` is false too if none is preferred.
 
         Raises:
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         return self._sync.with_options(options).send(calls.validate_preferred_provider())
 
@@ -228,7 +228,7 @@ class Authentication(Health, Internal):
             The server's answer.
 
         Raises:
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         return self._sync.with_options(options).send(calls.delete_credentials(provider))
 

@@ -1,7 +1,7 @@
 """Secrets in what users pass: credentials in URLs, and headers.
 
-Owns: how a user name and a password are told from the rest of a URL, which headers can be sent, and which may be shown.
-Refuses to know: who sends and keeps them. Nothing here quotes what it cannot read: it may be a secret.
+Owns: splitting credentials from a URL, which headers can be sent, and which may be shown.
+Refuses to know: who sends and keeps them. Nothing here quotes text that cannot be parsed: it may be a secret.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from urllib.parse import unquote
 from langchain_mix.errors import MixConfigurationError
 
 HIDDEN: Final = "<hidden>"
-"""What stands where a secret was."""
+"""The replacement of a secret."""
 
 _HARMLESS: Final = frozenset(
     {

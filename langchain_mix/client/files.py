@@ -33,7 +33,7 @@ Target: TypeAlias = str | os.PathLike[str] | IO[bytes]
 """A path, or a file that is open for writing in binary mode."""
 
 Progress: TypeAlias = Callable[[int, int | None], object]
-"""Told the bytes so far and the bytes in all, None if that is not known."""
+"""Called with the bytes so far and the bytes in all, None if that is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ class File:
 
 
 FileSource: TypeAlias = File | Mapping[str, Any] | bytes | str | os.PathLike[str] | IO[bytes]
-"""What can be uploaded: a `File`, the same as a mapping, bytes, a path, or a file that is open in binary mode."""
+"""Sources of an upload: a `File`, the same as a mapping, bytes, a path, or a file that is open in binary mode."""
 
 _KEYS: Final = {"file_name": "file_name", "fileName": "file_name", "content": "content", "content_type": "content_type"}
 
@@ -77,7 +77,7 @@ class Files(BaseSDK):
 
         Raises:
             MixBadRequestError: The id is none of a session.
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         return self._sync.with_options(options).send(calls.list_files(id))
 
@@ -106,7 +106,7 @@ class Files(BaseSDK):
             file: A path, bytes, a file that is open in binary mode, a `File`, or a mapping with `file_name`, `content`
                 and perhaps `content_type`. Without a type it is guessed from the name.
             file_name: The name to send; None for the file's own.
-            progress: Told the bytes read for sending so far and the bytes in all, None if that is not known.
+            progress: Called with the bytes read for sending so far and the bytes in all, None if that is not known.
             **options: See `RequestOptions`. This call is never sent twice.
 
         Returns:
@@ -115,7 +115,7 @@ class Files(BaseSDK):
         Raises:
             MixInputError: This is no file that can be uploaded, or it has no name.
             MixNotFoundError: There is no such session.
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         with part_of(file, file_name, progress) as part:
             return self._sync.with_options(options).send(calls.upload_file(id, part))
@@ -161,7 +161,7 @@ class Files(BaseSDK):
             MixInputError: The size or the time is out of range.
             MixNotFoundError: There is no such file.
             MixDefaultError: There is no picture of this file.
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         shell = self._sync.with_options(options)
         return shell.send(_whole(shell.core.settings.url, calls.download_file(id, filename, thumb=thumb, time=time)))
@@ -196,7 +196,7 @@ class Files(BaseSDK):
             **options: See `RequestOptions`.
 
         Raises:
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         return self._sync.with_options(options).send(calls.delete_file(id, filename))
 
@@ -232,7 +232,7 @@ class Files(BaseSDK):
             MixInputError: The name is empty.
             MixDefaultError: There is no such session or picture (status 404).
             MixUnsupportedError: This generation of the server has no such operation.
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         shell = self._sync.with_options(options)
         return shell.run(flows.get_screenshot(shell.server_api, id, filename))
@@ -270,7 +270,7 @@ class Files(BaseSDK):
             to: A path, or a file that is open for writing in binary mode.
             thumb: As for `get_session_file`.
             time: As for `get_session_file`.
-            progress: Told the bytes so far and the bytes in all, None if the server does not tell.
+            progress: Called with the bytes so far and the bytes in all, None if the server does not say.
             overwrite: Whether a file that is at the path already is replaced.
             **options: See `RequestOptions`. The file is not requested again once a part of it was written.
 
@@ -280,7 +280,7 @@ class Files(BaseSDK):
         Raises:
             MixInputError: An argument is out of range, `to` cannot be written, or a file is there and must stay.
             MixNotFoundError: There is no such file.
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         call = calls.download_file(id, filename, thumb=thumb, time=time)
         with open_target(to, overwrite=overwrite) as write:
@@ -323,7 +323,7 @@ def part_of(source: FileSource, file_name: str | None, progress: Progress | None
     Args:
         source: The file.
         file_name: Its name; None for the one it brings along.
-        progress: Told how much was read for sending.
+        progress: Called with the bytes read for sending so far.
 
     Yields:
         The part.
@@ -403,7 +403,7 @@ def _checked(content: Any) -> bytes | IO[bytes]:
 
 
 class _Watched:
-    """A file that tells how much of it was read."""
+    """A file that reports how much of it was read."""
 
     def __init__(self, content: bytes | IO[bytes], progress: Progress) -> None:
 

@@ -49,10 +49,10 @@ from langchain_mix.protocol.turn.updates import (
 
 __all__ = ["StreamEvent", "StreamingSession", "query", "send_with_callbacks"]
 
-Told: TypeAlias = Callable[[str], object]
+TextCallback: TypeAlias = Callable[[str], object]
 """A callback that gets a text; what it returns is awaited if it can be."""
 
-Shown: TypeAlias = Callable[[Any], object]
+DataCallback: TypeAlias = Callable[[Any], object]
 """A callback that gets the data of an event; what it returns is awaited if it can be."""
 
 
@@ -207,17 +207,17 @@ class TurnOptions(RequestOptions, total=False):
 
 
 class SendOptions(TurnOptions, total=False):
-    """What `send_with_callbacks` takes besides the message. See there."""
+    """The options of `send_with_callbacks`. See there."""
 
-    on_thinking: Told | None
-    on_content: Told | None
-    on_tool: Shown | None
-    on_tool_execution_start: Shown | None
-    on_tool_execution_complete: Shown | None
-    on_error: Told | None
-    on_permission: Shown | None
+    on_thinking: TextCallback | None
+    on_content: TextCallback | None
+    on_tool: DataCallback | None
+    on_tool_execution_start: DataCallback | None
+    on_tool_execution_complete: DataCallback | None
+    on_error: TextCallback | None
+    on_permission: DataCallback | None
     on_complete: Callable[[], object] | None
-    on_notification: Shown | None
+    on_notification: DataCallback | None
 
 
 Options = TypeVar("Options", TurnOptions, SendOptions)
@@ -272,21 +272,21 @@ async def send_with_callbacks(
     session_id: str,
     message: str,
     *,
-    on_thinking: Told | None = None,
-    on_content: Told | None = None,
-    on_tool: Shown | None = None,
-    on_tool_execution_start: Shown | None = None,
-    on_tool_execution_complete: Shown | None = None,
-    on_error: Told | None = None,
-    on_permission: Shown | None = None,
+    on_thinking: TextCallback | None = None,
+    on_content: TextCallback | None = None,
+    on_tool: DataCallback | None = None,
+    on_tool_execution_start: DataCallback | None = None,
+    on_tool_execution_complete: DataCallback | None = None,
+    on_error: TextCallback | None = None,
+    on_permission: DataCallback | None = None,
     on_complete: Callable[[], object] | None = None,
-    on_notification: Shown | None = None,
+    on_notification: DataCallback | None = None,
     **options: Unpack[TurnOptions],
 ) -> None:
-    """Sends a message and tells callbacks what happens until its turn is over.
+    """Sends a message and calls callbacks for all that happens until its turn is over.
 
     Callbacks may be plain or async functions. One that raises ends the turn, and its exception is raised here. Text and
-    reasoning are those of the session's own agent, each piece exactly once; tools of sub-agents are told too.
+    reasoning are those of the session's own agent, each piece exactly once; tools of sub-agents are reported too.
 
     Args:
         mix: The client.
@@ -296,7 +296,7 @@ async def send_with_callbacks(
         on_content: Gets each piece of the answer.
         on_tool: Gets each tool call once its arguments are complete: `id`, `name`, `input`.
         on_tool_execution_start: Gets each start of a tool: `tool_call_id`, `tool_name`, `progress`.
-        on_tool_execution_complete: Gets each end of a tool, with `success` besides.
+        on_tool_execution_complete: Gets each end of a tool, with `success`.
         on_error: Gets the words of the error that ends the turn, which is then not raised.
         on_permission: Gets each permission request, and answers it: by granting or denying it (`mix.permissions`), or
             by returning True or False. Without this callback every request is denied at once.
@@ -372,7 +372,7 @@ class StreamingSession:
             mix: The client.
             title: The title.
             custom_system_prompt: The session's own prompt.
-            prompt_mode: How it stands to the server's own. None appends it.
+            prompt_mode: How it is combined with the server's own. None appends it.
             browser_mode: Which browser the session's web tools drive (Mix 0.8).
             cdp_url: The DevTools URL of a remote browser.
             callbacks: What the session does after tools (Mix 0.7).
@@ -410,7 +410,7 @@ class StreamingSession:
         except errors.MixError as problem:
             if error is None:
                 raise
-            error.add_note(f"Besides, session {self.id} could not be deleted: {problem}")
+            error.add_note(f"Also, session {self.id} could not be deleted: {problem}")
 
     @property
     def id(self) -> str:
@@ -454,7 +454,7 @@ class StreamingSession:
                 yield event
 
     async def send(self, message: str, **options: Unpack[SendOptions]) -> None:
-        """Sends a message and tells callbacks what happens; see `send_with_callbacks`.
+        """Sends a message and calls callbacks for what happens; see `send_with_callbacks`.
 
         Args:
             message: The message.
@@ -477,7 +477,7 @@ async def _call(callback: Callable[..., object] | None, *arguments: Any) -> None
             await said
 
 
-async def _fail(error: errors.MixError, on_error: Told | None) -> None:
+async def _fail(error: errors.MixError, on_error: TextCallback | None) -> None:
     if on_error is None:
         raise error
     await _call(on_error, error.message)
@@ -507,7 +507,7 @@ def _left_to_the_reader(session_id: str) -> Callable[[SSEPermissionEventData], V
     return policy
 
 
-def _asking(on_permission: Shown) -> Callable[[SSEPermissionEventData], Awaitable[Verdict]]:
+def _asking(on_permission: DataCallback) -> Callable[[SSEPermissionEventData], Awaitable[Verdict]]:
     async def policy(request: SSEPermissionEventData) -> Verdict:
         said = on_permission(request)
         if inspect.isawaitable(said):
@@ -517,7 +517,7 @@ def _asking(on_permission: Shown) -> Callable[[SSEPermissionEventData], Awaitabl
     return policy
 
 
-def _answering(on_notification: Shown) -> Callable[[SSENotificationEventData], Awaitable[str | None]]:
+def _answering(on_notification: DataCallback) -> Callable[[SSENotificationEventData], Awaitable[str | None]]:
     async def policy(notification: SSENotificationEventData) -> str | None:
         said = on_notification(notification)
         if inspect.isawaitable(said):

@@ -52,7 +52,7 @@ class Messages(BaseSDK):
 
         Raises:
             MixInputError: A number for which the server would silently take its default.
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         return self._sync.with_options(options).send(calls.message_history(limit=limit, offset=offset))
 
@@ -82,7 +82,7 @@ class Messages(BaseSDK):
             The messages. An unknown session has none.
 
         Raises:
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         return self._sync.with_options(options).send(calls.list_messages(id))
 
@@ -135,7 +135,7 @@ class Messages(BaseSDK):
 
         Returns:
             With `wait` the finished message: `assistant_response` is the last text, `tool_calls` and `reasoning` are
-            those of the whole turn, tokens and cost where the server tells them; `status` is `"complete"`.
+            those of the whole turn, tokens and cost where the server reports them; `status` is `"complete"`.
 
         Raises:
             MixInputError: An argument that the server would refuse, or misread.
@@ -143,8 +143,8 @@ class Messages(BaseSDK):
             MixUsageError: Mix 0.5 would run the message more than once, since this client has more than one event
                 stream of the session open.
             MixAuthenticationError: The server holds no usable credential of a model provider.
-            MixTurnError: The turn did not end well; the subclass tells how, and `turn` what is known of it.
-            MixError: It failed otherwise; the type tells whose fault it is.
+            MixTurnError: The turn did not end well; the subclass shows how, and `turn` has what is known of it.
+            MixError: It failed otherwise; the type shows whose fault it is.
         """
         shell = self._sync.with_options(options)
         request = TurnRequest(
@@ -181,7 +181,7 @@ class Messages(BaseSDK):
         command: bool = False,
         permissions: PermissionPolicy = "ignore",
         multitask_strategy: Literal["reject", "enqueue"] = "reject",
-        timeout: float | None = None,  # noqa: ASYNC109  # The server is told of the cancel.
+        timeout: float | None = None,  # noqa: ASYNC109  # The server gets the cancel.
         **options: Unpack[RequestOptions],
     ) -> SendMessageResponse:
         """Does what `send` does, asynchronously."""

@@ -244,7 +244,7 @@ class Mix:
             multitask_strategy: What to do if the session runs another turn of this process: `"reject"` raises
                 `MixSessionBusy`, `"enqueue"` waits for it.
             cost_before: The session's cost before the turn in US dollars, if you know it; before Mix 0.8 only the
-                difference tells what the turn has cost.
+                difference shows what the turn has cost.
             rows_before: The session's rows before the turn, if you know them: an earlier message with the same words
                 is then never taken for this one when an answer was lost.
             began: The moment from which `timeout` counts, in seconds of `time.monotonic()`, where the turn is part of
@@ -261,7 +261,7 @@ class Mix:
                 `MixAuthenticationError` (no provider credential), `MixNetworkError` (no connection), `MixAgentError`
                 (the agent failed), `MixTurnCancelled`, `MixTurnTimeout`, `MixTurnInterrupted` (Mix 0.5 and 0.6: the
                 stream broke, and that cancels the turn), `MixStreamError` (the stream is lost while the turn goes on),
-                `MixOutcomeUnknown` (nothing tells whether the message arrived). `turn` of each is what is
+                `MixOutcomeUnknown` (nothing shows whether the message arrived). `turn` of each is what is
                 known.
         """
         from langchain_mix.client._sync_turn import TurnStream

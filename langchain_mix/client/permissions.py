@@ -21,7 +21,7 @@ class Permissions(BaseSDK):
         id: str,
         **options: Unpack[RequestOptions],
     ) -> DenyPermissionResponse:
-        """Refuses a tool. The agent is told, and the turn goes on.
+        """Refuses a tool. The agent gets the refusal, and the turn goes on.
 
         Args:
             id: The request, from its event. The answer is the same for unknown and expired ones.
@@ -31,7 +31,7 @@ class Permissions(BaseSDK):
             The server's answer.
 
         Raises:
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         return self._sync.with_options(options).send(calls.deny_permission(id))
 
@@ -60,7 +60,7 @@ class Permissions(BaseSDK):
             The server's answer.
 
         Raises:
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         return self._sync.with_options(options).send(calls.grant_permission(id))
 
@@ -97,7 +97,7 @@ class Notifications(BaseSDK):
             MixInputError: The type is empty.
             MixDefaultError: It was answered before, or its time is over (status 404).
             MixUnsupportedError: This generation of the server has no such operation.
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         shell = self._sync.with_options(options)
         return shell.run(flows.respond_to_notification(shell.server_api, id, type_, value))

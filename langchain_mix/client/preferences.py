@@ -34,7 +34,7 @@ class Preferences(BaseSDK):
 
         Raises:
             MixUnsupportedError: This generation of the server has no such operation.
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         shell = self._sync.with_options(options)
         return shell.run(flows.get_preferences(shell.server_api))
@@ -64,7 +64,7 @@ class Preferences(BaseSDK):
             main_agent_max_tokens: Tokens a reply of the main agent may have.
             main_agent_model: The model of sessions.
             main_agent_reasoning_effort: How hard it reasons.
-            preferred_provider: The provider asked first.
+            preferred_provider: The provider that is tried first.
             sub_agent_max_tokens: Tokens a reply of a sub-agent may have.
             sub_agent_model: The model of sub-agents.
             sub_agent_reasoning_effort: How hard it reasons.
@@ -77,7 +77,7 @@ class Preferences(BaseSDK):
             MixInputError: The server would refuse a value, or silently ignore tokens or an effort without their
                 model.
             MixUnsupportedError: This generation of the server has no such operation.
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         shell = self._sync.with_options(options)
         return shell.run(
@@ -131,7 +131,7 @@ class Preferences(BaseSDK):
 
         Raises:
             MixUnsupportedError: This generation of the server has no such operation.
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         shell = self._sync.with_options(options)
         return shell.run(flows.get_available_providers(shell.server_api))
@@ -154,7 +154,7 @@ class Preferences(BaseSDK):
 
         Raises:
             MixUnsupportedError: This generation of the server has no such operation.
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         shell = self._sync.with_options(options)
         return shell.run(flows.reset_preferences(shell.server_api))

@@ -47,7 +47,7 @@ class Sessions(BaseSDK):
             The sessions, without their callbacks.
 
         Raises:
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         shell = self._sync.with_options(options)
         return shell.send(calls.list_sessions(shell.server_api.detected, include_subagents=include_subagents))
@@ -88,7 +88,8 @@ class Sessions(BaseSDK):
             cdp_url: The DevTools URL of a remote browser, `ws://` or `wss://`, for `BrowserMode.REMOTE_CDP_WEBSOCKET`
                 alone.
             custom_system_prompt: The session's own prompt.
-            prompt_mode: How that prompt stands to the server's own. None appends it: by itself the server ignores it.
+            prompt_mode: How that prompt is combined with the server's own. None appends it: without a mode the server
+                ignores it.
             session_type: `main`, the only type that can be created (Mix 0.7).
             subagent_type: None; sub-agents are created by the server alone.
             model_id: The session's own model (Mix next).
@@ -101,7 +102,7 @@ class Sessions(BaseSDK):
         Raises:
             MixInputError: The server would refuse an argument, or misread it.
             MixUnsupportedError: This generation of the server does not know an argument.
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         shell = self._sync.with_options(options)
         return shell.run(
@@ -170,7 +171,7 @@ class Sessions(BaseSDK):
 
         Raises:
             MixNotFoundError: There is no such session.
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         return self._sync.with_options(options).send(calls.get_session(id))
 
@@ -197,7 +198,7 @@ class Sessions(BaseSDK):
 
         Raises:
             MixNotFoundError: There is no such session.
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         return self._sync.with_options(options).send(calls.delete_session(id))
 
@@ -231,7 +232,7 @@ class Sessions(BaseSDK):
             MixInputError: The server would refuse an argument, or misread it.
             MixNotFoundError: There is no such session.
             MixUnsupportedError: This generation of the server has no such operation.
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         shell = self._sync.with_options(options)
         return shell.run(flows.update_session_callbacks(shell.server_api, id, callbacks))
@@ -263,7 +264,7 @@ class Sessions(BaseSDK):
             The server's answer.
 
         Raises:
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         return self._sync.with_options(options).send(calls.cancel_session(id))
 
@@ -301,7 +302,7 @@ class Sessions(BaseSDK):
             MixInputError: The index is negative.
             MixNotFoundError: There is no such session.
             MixUnsupportedError: This generation of the server has no such operation.
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         shell = self._sync.with_options(options)
         return shell.run(flows.fork_session(shell.server_api, id, message_index, title))
@@ -342,7 +343,7 @@ class Sessions(BaseSDK):
         Raises:
             MixInputError: The message id is empty.
             MixNotFoundError: There is no such session or message.
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         return self._sync.with_options(options).send(calls.rewind_session(id, message_id, cleanup_media=cleanup_media))
 
@@ -376,7 +377,7 @@ class Sessions(BaseSDK):
 
         Raises:
             MixNotFoundError: There is no such session.
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         return self._sync.with_options(options).send(calls.export_session(id))
 

@@ -42,7 +42,7 @@ class Streaming(BaseSDK):
 
         Raises:
             MixInputError: The session id is empty.
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         shell = self._sync.with_options(options)
         stream = shell.open_stream(
@@ -90,7 +90,7 @@ class Streaming(BaseSDK):
 
         Raises:
             MixInputError: The content is empty, or has parts that this server does not take.
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         shell = self._sync.with_options(options)
         return shell.run(sending.write_stream_message(shell.server_api, id, content, command=command))

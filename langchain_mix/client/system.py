@@ -32,7 +32,7 @@ class System(BaseSDK):
             The commands, by name.
 
         Raises:
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         return self._sync.with_options(options).send(calls.list_commands())
 
@@ -57,7 +57,7 @@ class System(BaseSDK):
 
         Raises:
             MixNotFoundError: There is no such command.
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         return self._sync.with_options(options).send(calls.get_command(name))
 
@@ -80,7 +80,7 @@ class System(BaseSDK):
             The servers.
 
         Raises:
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         return self._sync.with_options(options).send(calls.list_mcp_servers())
 
@@ -98,7 +98,7 @@ class System(BaseSDK):
             A path on the server's own host.
 
         Raises:
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         return self._sync.with_options(options).send(calls.get_system_info())
 
@@ -116,7 +116,7 @@ class System(BaseSDK):
             Its state and version.
 
         Raises:
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         return self._sync.with_options(options).send(calls.get_health())
 
@@ -139,7 +139,7 @@ class Tools(BaseSDK):
 
         Raises:
             MixUnsupportedError: This generation of the server has no such operation.
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         shell = self._sync.with_options(options)
         return shell.run(flows.list_llm_tools(shell.server_api))
@@ -160,7 +160,7 @@ class Tools(BaseSDK):
 
         Raises:
             MixUnsupportedError: This generation of the server has no such operation.
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         shell = self._sync.with_options(options)
         return shell.run(flows.get_tool_credentials_status(shell.server_api))
@@ -183,7 +183,7 @@ class Tools(BaseSDK):
 
         Raises:
             MixUnsupportedError: This generation of the server has no such operation.
-            MixError: It failed; the type tells whose fault it is.
+            MixError: It failed; the type shows whose fault it is.
         """
         shell = self._sync.with_options(options)
         return shell.run(flows.get_tools_status(shell.server_api))

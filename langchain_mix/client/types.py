@@ -25,7 +25,7 @@ __all__ = [
 T = TypeVar("T")
 
 UNSET_SENTINEL: Final = "~?~unset~?~sentinel~?~"
-"""How the official client writes `UNSET` into JSON; no request here has it."""
+"""The text of `UNSET` in the JSON of the official client; no request here has it."""
 
 
 class Unset:
