@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Mapping
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from langchain_core.document_loaders import BaseLoader
 from langchain_core.document_loaders.blob_loaders import BlobLoader
@@ -107,19 +107,16 @@ class _Loader:
             )
         self.session_id = session_id
         self.report = FileReport()
-        self._connection = Connection(mix=mix, server_url=server_url, api=api, headers=headers)
-        self._selection = selection or Selection(include=include, exclude=exclude)
-        self._limits = limits or Limits()
-        self._on_problem: OnProblem = checked_on_problem(on_problem)
+        self._run = _Run(
+            session_id=session_id,
+            connection=Connection(mix=mix, server_url=server_url, api=api, headers=headers),
+            selection=selection or Selection(include=include, exclude=exclude),
+            limits=limits or Limits(),
+            on_problem=checked_on_problem(on_problem),
+        )
 
     def _begin(self) -> _Run:
-        run = _Run(
-            session_id=self.session_id,
-            connection=self._connection,
-            selection=self._selection,
-            limits=self._limits,
-            on_problem=self._on_problem,
-        )
+        run = replace(self._run, session_id=self.session_id, report=FileReport())
         self.report = run.report
         return run
 
