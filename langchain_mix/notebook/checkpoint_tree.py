@@ -162,7 +162,7 @@ class CheckpointTree:
         if preview is None or not preview.line:
             return ""
         who = f"<b>{escape(preview.node)}</b> " if preview.node else ""
-        return f'<span class="lcm-said" title="{escape(preview.text[:_MOST_TITLE])}">{who}{escape(preview.gist)}</span>'
+        return f'<div class="lcm-said" title="{escape(preview.text[:_MOST_TITLE])}">{who}{escape(preview.gist)}</div>'
 
     def _repr_markdown_(self) -> str:
         lines = [f"**Thread** `{_plain(self.thread_id)}`, {self._count()}", ""]

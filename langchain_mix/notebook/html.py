@@ -46,6 +46,8 @@ _STATES: Final[Mapping[str, tuple[str, str]]] = {
     "failed": ("lcm-bad", "✗ failed"),
     "stopped": ("lcm-warn", "■ stopped"),
 }
+DOT: Final = '<span class="lcm-dot"> · </span>'
+"""Separates facts where styles, which do it otherwise, are dropped."""
 _SPINNER: Final = '<span class="lcm-spin" aria-hidden="true"></span>'
 
 
@@ -329,9 +331,14 @@ def with_diffs(text: str) -> str:
     """Returns a text as HTML, with the unified diffs in it monospaced and coloured."""
     pieces, at = [], 0
     for found in _HUNK.finditer(text):
-        pieces += [escape(text[at : found.start()].removesuffix("\n")), _diff(found[0])]
+        pieces += [_lines(text[at : found.start()].removesuffix("\n")), _diff(found[0])]
         at = found.end()
-    return "".join([*pieces, escape(text[at:].removeprefix("\n") if at else text)])
+    return "".join([*pieces, _lines(text[at:].removeprefix("\n") if at else text)])
+
+
+def _lines(text: str) -> str:
+    """Escapes lines, and keeps them apart in frontends that drop styles, as JupyterLab does of a saved notebook."""
+    return escape(text).replace("\n", "<br>")
 
 
 def _diff(hunk: str) -> str:
@@ -361,7 +368,7 @@ def _status(view: View) -> str:
     spinner = f"{_SPINNER} " if view.status == "running" else ""
     facts = [f'<span class="{colour}">{spinner}{words}</span>']
     facts += [f"<span>{escape(fact)}</span>" for fact in facts_of(view)]
-    return f'<div class="lcm-status" role="status">{"".join(facts)}</div>'
+    return f'<div class="lcm-status" role="status">{DOT.join(facts)}</div>'
 
 
 def facts_of(view: View) -> list[str]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from langchain_mix.notebook.html import Folding, Look, Page, counted, frame, gist_of
+from langchain_mix.notebook.html import DOT, Folding, Look, Page, counted, frame, gist_of
 from langchain_mix.notebook.plain_text import printable
 from langchain_mix.notebook.view import Notice, Part, Section, Tool, View, Words
 from langchain_mix.protocol.tool_outcomes import outcome_of_result
@@ -42,7 +42,7 @@ class Transcript:
     look: Look = field(repr=False)
 
     def _repr_html_(self) -> str:
-        facts = "".join(f"<span>{escape(fact)}</span>" for fact in self.facts)
+        facts = DOT.join(f"<span>{escape(fact)}</span>" for fact in self.facts)
         head = f'<div class="lcm-label">{escape(self.title or "Session")} <code>{escape(self.session_id)}</code></div>'
         page = Page(self.look, "")
         foot = f'<div class="lcm-status">{facts}</div>'

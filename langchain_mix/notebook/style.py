@@ -83,7 +83,8 @@ white-space:pre-wrap;max-width:32em;color:inherit;background:none}
 .lcm-tree code{user-select:all}
 .lcm.lcm .lcm-tree code{padding:0;background:none}
 .lcm-cut{font-size:0}.lcm-tree .lcm-id::before{content:"…"}
-.lcm-said{display:block;padding-left:1.2em;white-space:nowrap;overflow:hidden;text-overflow:ellipsis}
+.lcm-dot{display:none}
+.lcm-said{padding-left:1.2em;white-space:nowrap;overflow:hidden;text-overflow:ellipsis}
 .lcm-said b{color:var(--lcm-busy);font-weight:600}
 .lcm-facts>span{color:var(--lcm-muted);margin-left:.7em;font-size:.92em}
 .lcm-spin{display:inline-block;width:.75em;height:.75em;border:2px solid var(--lcm-line);

@@ -123,7 +123,7 @@ def test_each_checkpoint_says_which_node_ran_and_what_was_said_last(saver):
     assert f"* {last}" in repr(found)
     assert repr(found).count("[agent] ai: a") == 3
     assert "human: 3" in found._repr_markdown_()
-    assert "<b>agent</b> ai: a</span>" in found._repr_html_()
+    assert "<b>agent</b> ai: a</div>" in found._repr_html_()
 
 
 def test_a_long_message_is_cut_and_whole_in_the_tooltip():
@@ -134,7 +134,7 @@ def test_a_long_message_is_cut_and_whole_in_the_tooltip():
     )._repr_html_()
     assert f'title="{escape(whole)}"' in html
     assert "<b>a&lt;b&gt;</b> human: tea &amp; &lt;b&gt;milk" in html
-    assert html.count("…</span>") == 1
+    assert html.count("…</div>") == 1
 
 
 def test_an_id_is_copied_as_a_whole_though_its_end_is_shown():

@@ -411,3 +411,10 @@ def test_an_open_thought_is_shown_once():
     html = render(Words(thinking=True, pieces=["hm"]), look=Look(thinking="open"))
     assert '<details data-key="0.0" class="lcm-thought" open>' in html
     assert ".lcm-thought[open]>summary .lcm-gist{display:none}" in STYLE
+
+
+def test_without_styles_facts_and_lines_are_apart():
+    html = render(Notice("interrupt", "one\ntwo"), call(1))
+    assert "one<br>two" in html
+    assert '</span><span class="lcm-dot"> · </span><span>1 tool call</span>' in html
+    assert ".lcm-dot{display:none}" in STYLE
