@@ -282,7 +282,7 @@ async def outcome(call: Any) -> Any:
 @pytest.mark.parametrize("way", CALLS)
 async def test_a_timeout_cancels(api, way, by):
     with MixEmulator(api=api, agent=Script(turn([*say(SAID), Wait(Gate())]), loop=True)) as server:
-        field, argument = ({"timeout": 0.3}, {}) if by == "field" else ({}, {"timeout": 0.3})
+        field, argument = ({"timeout": 1.0}, {}) if by == "field" else ({}, {"timeout": 1.0})
         ways = [call async for call in calls(ChatMix(server_url=server.url, **field), "Go", **argument)]
         with pytest.raises(MixTurnTimeout) as caught:
             await outcome(ways[CALLS.index(way)])

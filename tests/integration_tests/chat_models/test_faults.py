@@ -297,7 +297,7 @@ def failed(lab: Lab, error: Any, kinds: Any, told: str) -> None:
 @pytest.mark.parametrize(("case", "api"), [pytest.param(c, a, id=f"{c.name}-{a}") for c in CASES for a in c.apis])
 async def test_text_exactly_once_or_a_typed_error(case, api, way):
     seen = Runs()
-    with MixEmulator(api=api, agent=script(), heartbeat=0.05) as server:
+    with MixEmulator(api=api, agent=script(), heartbeat=0.1) as server:
         lab = Lab(server)
         model = lab.model(liveness=case.liveness, callbacks=[seen], **case.options)
         for fault in case.faults():

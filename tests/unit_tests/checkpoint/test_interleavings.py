@@ -168,6 +168,7 @@ def test_two_who_arrive_at_a_new_thread(kit):
     assert explore(lambda: Scene(kit, before=()).appends("a", "1").appends("b", "1"), finish, preemptions=3) > 500
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize(
     ("preemptions", "orders"), [(1, 50), pytest.param(2, 500, marks=pytest.mark.exhaustive)], ids=str
 )
