@@ -1,7 +1,7 @@
 """The generations of the Mix API and what each can do, in one table.
 
 Owns: the names of the generations, the capability table, and how a generation is recognised from replies.
-Refuses to know: how requests are built (`calls.py`) and how they are sent (`client/`).
+Refuses to know: how requests are built (`calls/`) and how they are sent (`client/`).
 """
 
 from __future__ import annotations

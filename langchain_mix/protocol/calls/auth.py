@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from langchain_mix.protocol.api import ApiKnowledge, having, require
-from langchain_mix.protocol.call import Call, reads
-from langchain_mix.protocol.calls._inputs import filled
+from langchain_mix.protocol.call import Call, filled, reads
 from langchain_mix.protocol.models.auth import (
     DeleteCredentialsResponse,
     GetAuthStatusResponse,

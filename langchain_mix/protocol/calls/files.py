@@ -9,8 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from langchain_mix.errors import MixInputError, MixNotFoundError, MixResponseError
 from langchain_mix.protocol.api import ApiKnowledge, having, require
-from langchain_mix.protocol.call import Call, FilePart, Reply, content, head, nothing, reads
-from langchain_mix.protocol.calls._inputs import filled
+from langchain_mix.protocol.call import Call, FilePart, Reply, content, filled, head, nothing, reads
 from langchain_mix.protocol.models.sessions import FileInfo
 
 _THUMB: Final = re.compile(r"[wh]?([0-9]{1,9})")

@@ -16,9 +16,8 @@ from langchain_mix.errors import (
     RESTError,
 )
 from langchain_mix.protocol.api import ALL, ApiKnowledge, ApiVersion, having, require
-from langchain_mix.protocol.call import Call, Reply, nothing, reads
-from langchain_mix.protocol.calls._inputs import filled, given, one_of, strict_body
-from langchain_mix.protocol.calls._inputs import text as valid_text
+from langchain_mix.protocol.call import Call, Reply, filled, given, nothing, one_of, reads, strict_body
+from langchain_mix.protocol.call import text as valid_text
 from langchain_mix.protocol.models.messages import (
     COMPLETE,
     PROCESSING,

@@ -10,8 +10,18 @@ from pydantic.alias_generators import to_snake
 
 from langchain_mix.errors import MixInputError, MixResponseError
 from langchain_mix.protocol.api import ALL, UNKNOWN, ApiKnowledge, ApiVersion, having, require, seen_in_session
-from langchain_mix.protocol.call import Call, demands_browser_mode, names_browser_mode, nothing, reads
-from langchain_mix.protocol.calls._inputs import filled, given, one_of, strict_body, text
+from langchain_mix.protocol.call import (
+    Call,
+    demands_browser_mode,
+    filled,
+    given,
+    names_browser_mode,
+    nothing,
+    one_of,
+    reads,
+    strict_body,
+    text,
+)
 from langchain_mix.protocol.models.options import BrowserMode, CallbackType, PromptMode, SessionType
 from langchain_mix.protocol.models.sessions import (
     Callback,

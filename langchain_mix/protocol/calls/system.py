@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from langchain_mix.errors import MixInputError
 from langchain_mix.protocol.api import ApiKnowledge, having, require
-from langchain_mix.protocol.call import Call, reads
-from langchain_mix.protocol.calls._inputs import filled, given, one_of
+from langchain_mix.protocol.call import Call, filled, given, one_of, reads
 from langchain_mix.protocol.models.options import ReasoningEffort
 from langchain_mix.protocol.models.system import (
     GetAvailableProvidersResponse,

@@ -9,8 +9,6 @@ from typing import Final, Literal
 
 from langchain_mix import errors
 from langchain_mix.protocol.events import SSEErrorEventData
-from langchain_mix.protocol.turn.transcript import StoredRow, Transcript, usage_of
-from langchain_mix.protocol.turn.updates import RowRef, TurnResult, Usage
 
 _SIGN_IN: Final = ("⚠️ Authentication required. Please go to settings", "⚠️ Not authenticated with")
 _LOGIN: Final = "⚠️ Authentication required. Please use the /login command"
@@ -149,22 +147,3 @@ def unproven(session_id: str) -> errors.MixOutcomeUnknown:
         acted="unknown",
         hint="The server may have been restarted. Read the session's messages before sending it again.",
     )
-
-
-def complete_result(
-    result: TurnResult, transcript: Transcript, rows: list[StoredRow], cost_before: float | None
-) -> None:
-    """Adds what the stored messages have of the whole turn: tokens, cost, model, the position in the session."""
-    result.row_count = len(transcript.rows)
-    result.rows = [RowRef(r.id, r.role) for r in transcript.rows]
-    result.model = next((r.model for r in reversed(rows) if r.model), "")
-    result.usage = usage_of(rows)
-    if result.usage is None and transcript.last_call is not None and rows:
-        last = transcript.last_call
-        cost = None if cost_before is None or last.cost is None else max(last.cost - cost_before, 0.0)
-        result.usage = Usage(
-            input_tokens=last.input_tokens,
-            output_tokens=last.output_tokens,
-            cost=cost,
-            whole_turn=len(rows) == 1,
-        )

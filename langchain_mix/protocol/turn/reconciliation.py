@@ -13,7 +13,8 @@ from langchain_mix.protocol.turn import errors as turn_errors
 from langchain_mix.protocol.turn.attribution import TurnEvidence, attribute_rows
 from langchain_mix.protocol.turn.signals import Emit, Read, Reconcile
 from langchain_mix.protocol.turn.state import MAX_UNPROVEN, Delivery, Effects, Phase, State, TextSuppression, Visibility
-from langchain_mix.protocol.turn.transcript import StoredRow, Transcript, outcome_of, up_to_call
+from langchain_mix.protocol.turn.transcript import StoredRow, Transcript, outcome_of, up_to_call, usage_of
+from langchain_mix.protocol.turn.updates import RowRef, TurnResult, Usage
 
 _IDLE_READS: Final = 2
 """Heartbeats after which a session where nobody is at work will not change any more."""
@@ -159,7 +160,7 @@ def _reconcile_all(state: State, transcript: Transcript, rows: list[StoredRow]) 
         own = {r.id for r in rows}
         state.accumulator.drop_foreign_calls([r for r in transcript.rows if r.id not in own])
     effects: Effects = tuple(Emit(u) for u in state.accumulator.reconcile(rows, whole=ended))
-    turn_errors.complete_result(state.result, transcript, rows, state.cost_before)
+    _complete_result(state.result, transcript, rows, state.cost_before)
     if isinstance(state.failure, errors.MixTurnInterrupted) and transcript.last_call and outcome_of(rows) == "finished":
         state.failure = None  # The turn was over before the break could cancel it.
     if state.result.usage is None and transcript.last_call is None and rows and state.failure is None:
@@ -171,7 +172,7 @@ def _reconcile_all(state: State, transcript: Transcript, rows: list[StoredRow]) 
 
 def _count(state: State, transcript: Transcript) -> Effects:
     _, rows, _ = _own(state, transcript)
-    turn_errors.complete_result(state.result, transcript, rows, state.cost_before)
+    _complete_result(state.result, transcript, rows, state.cost_before)
     return _end(state)
 
 
@@ -235,3 +236,22 @@ def _end(state: State) -> Effects:
     late = state.accumulator.reconcile_last(state.complete, stored=state.result.verified)
     state.result.reasoning_duration = state.complete.reasoning_duration
     return tuple(Emit(u) for u in late) + state.finish()
+
+
+def _complete_result(
+    result: TurnResult, transcript: Transcript, rows: list[StoredRow], cost_before: float | None
+) -> None:
+    """Adds what the stored messages have of the whole turn: tokens, cost, model, the position in the session."""
+    result.row_count = len(transcript.rows)
+    result.rows = [RowRef(r.id, r.role) for r in transcript.rows]
+    result.model = next((r.model for r in reversed(rows) if r.model), "")
+    result.usage = usage_of(rows)
+    if result.usage is None and transcript.last_call is not None and rows:
+        last = transcript.last_call
+        cost = None if cost_before is None or last.cost is None else max(last.cost - cost_before, 0.0)
+        result.usage = Usage(
+            input_tokens=last.input_tokens,
+            output_tokens=last.output_tokens,
+            cost=cost,
+            whole_turn=len(rows) == 1,
+        )
