@@ -66,6 +66,14 @@ def test_the_tests_that_are_named_exist():
     assert [name for name in NAMED_TESTS if not exists(name)] == []
 
 
+def test_every_term_of_the_glossary_has_its_module():
+    _, _, glossary = (ROOT / "ARCHITECTURE.md").read_text().partition("## Glossary")
+    rows = re.findall(r"^\| [^|]+ \| [^|]+ \| ([^|]+) \|$", glossary.partition("\n## ")[0], re.MULTILINE)
+    named = [name for row in rows for name in re.findall(r"`([^`]+)`", row)]
+    assert len(named) >= 30
+    assert [name for name in named if not list((ROOT / "langchain_mix").glob(name))] == []
+
+
 @pytest.mark.parametrize("page", SECURITY, ids=["page", "policy"])
 def test_what_is_promised_of_security_names_its_test(page):
     promises = re.split(r"\n(?=- \*\*)|\n\n", page.read_text())

@@ -309,7 +309,7 @@ def test_a_forked_child_begins_with_every_key_free():
     with SHARED.enter("k"), SHARED.enter("k") as waiting, SHARED._mutex:
         child = fork.Process(target=in_child, args=(answers, waiting))
         child.start()
-    child.join(30)
+    child.join()
     assert child.exitcode == 0
     assert answers.get() is True
     assert "parent of this process" in answers.get()
