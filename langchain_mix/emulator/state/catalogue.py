@@ -26,7 +26,7 @@ def llm_tools(caps: Capabilities) -> list[dict[str, Any]]:
     Mix 0.7 keeps a list of its own there, in which ReadText is called Read and Search is called WebSearch.
     """
     if caps.notifications:
-        return _CORE + _NOTIFY
+        return TOOLS
     return [tool | {"name": _NAMES_0_7.get(tool["name"], tool["name"])} for tool in _CORE]
 
 
@@ -153,6 +153,8 @@ _NOTIFY: Final = [
         timeout=_WHOLE | {"description": "Seconds to wait, from 1 to 300."},
     )
 ]
+TOOLS: Final = _CORE + _NOTIFY
+"""Every tool of the server, with its parameters."""
 _NAMES_0_7: Final = {"ReadText": "Read", "Search": "WebSearch", "Show": "ShowMedia"}
 
 

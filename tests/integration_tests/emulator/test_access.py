@@ -15,7 +15,7 @@ EVIL = {"Origin": "http://evil.example"}
 
 
 class Paid:
-    """A brain that might cost money, for all that anybody knows."""
+    """An agent that may cost money."""
 
     def __init__(self):
         self.asked = 0
@@ -27,8 +27,8 @@ class Paid:
 
 @pytest.mark.parametrize("api", ["0.5", "0.7", "0.8"])
 def test_a_foreign_page_cannot_start_a_turn_that_costs(make, api):
-    brain = Paid()
-    wire = make(api, brain)
+    agent = Paid()
+    wire = make(api, agent)
     session = wire.session()
     url = f"/api/sessions/{session}/messages"
     plain = {"Content-Type": "text/plain"}  # What a page may send without a preflight.
@@ -47,14 +47,14 @@ def test_a_foreign_page_cannot_start_a_turn_that_costs(make, api):
         assert wire.error(reply)[:2] == (403, "forbidden")
         assert "access-control-allow-origin" not in reply.headers
     wire.server.wait_idle()
-    assert (brain.asked, wire.rows(session)) == (0, [])
+    assert (agent.asked, wire.rows(session)) == (0, [])
     wire.turn(session, "from a program")
-    assert brain.asked == 1
+    assert agent.asked == 1
     same = wire.http.post(url, json={"text": "from an own page"}, headers={"Origin": wire.server.url})
     assert same.status_code in {200, 202}
 
 
-def test_a_chat_model_costs_and_origins_can_be_told(make):
+def test_a_chat_model_costs_and_origins_can_be_allowed(make):
     wire = make("0.8", FakeListChatModel(responses=["ok"]), origins=["http://app.example"])
     assert wire.http.get("/health", headers=EVIL).status_code == 403
     reply = wire.http.get("/health", headers={"Origin": "http://app.example"})

@@ -150,7 +150,7 @@ def test_cut_stream_in_a_turn(make, half):
     assert told(wire.turn(session)) == ["a", "b", "c", "abc"]
 
 
-def test_cut_stream_counts_each_turn_anew(make):
+def test_cut_stream_counts_each_turn_from_its_start(make):
     wire, session = faulty(make)
     stream = wire.open(session)
     wire.post(session, "go")

@@ -143,3 +143,16 @@ def test_a_hundred_sessions_at_once(make):
 def test_waiting_for_what_does_not_come_says_what_there_is(wire):
     with pytest.raises(TimeoutError, match="0 streams"):
         wire.server.wait_until(lambda: wire.server.streams == 1, timeout=0.01)
+
+
+def test_another_agent_answers_from_the_next_start_on():
+    with MixEmulator(agent=Script("first")) as server:
+        server.agent = Script("second")
+        assert server.brain is server.agent
+        server.restart()
+        session = server.state.sessions.create({"title": "t", "browserMode": "local-browser-service"})["id"]
+        httpx.post(f"{server.url}/api/sessions/{session}/messages", json={"text": "hi"})
+        server.wait_until(lambda: server.state.rows.of(session)[-1:] != [] and server.turns == 0)
+        assert server.state.rows.of(session)[-1].text == "second"
+        server.brain = Script("third")
+        assert server.agent is server.brain

@@ -193,7 +193,7 @@ def test_q40_messages_of_unknown_sessions_are_an_empty_list(wire):
     assert (reply.status_code, reply.text) == (200, "[]\n")
 
 
-def test_whoever_reads_during_a_turn_sees_all_of_it_so_far(make):
+def test_a_reader_during_a_turn_sees_all_of_it_so_far(make):
     gate = Gate()
     wire = make("0.8", Script(turn((Text("half of"), Wait(gate), Text(" it")))))
     session = wire.session()
@@ -206,7 +206,7 @@ def test_whoever_reads_during_a_turn_sees_all_of_it_so_far(make):
 
 
 @pytest.mark.parametrize("path", ["messages", "export"])
-def test_a_brain_that_takes_its_time_is_read_up_to_date(make, path):
+def test_a_slow_agent_is_read_up_to_date(make, path):
     gate = Gate()
 
     class Slow:
@@ -239,7 +239,7 @@ def test_words_of_the_message_ask_for_thinking(make, text, level, wanted):
     assert script.requests[0].thinking_level == wanted
 
 
-def test_the_brain_gets_the_conversation_and_the_prompt(make):
+def test_the_agent_gets_the_conversation_and_the_prompt(make):
     script = Script(turn((use("Grep", {"pattern": "x"}, result="found"),), say("one")), "two")
     wire = make("0.5", script)
     session = wire.session(customSystemPrompt="Be brief.", promptMode="replace")

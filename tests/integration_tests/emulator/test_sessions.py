@@ -204,7 +204,7 @@ def test_rewind_errors(make):
 
 
 @pytest.mark.parametrize("api", ["0.7", "0.8"])
-def test_rewind_cleans_up_private_media_only_when_asked(make, api):
+def test_rewind_cleans_up_private_media_only_on_request(make, api):
     wire = make(api, Script("a", "b"))
     session = talked(wire, 2)
     media = wire.server.state.files.workspace(session) / "picture.png"

@@ -98,7 +98,7 @@ def test_ids_are_counted_per_connection_and_nothing_is_replayed(make):
 
 
 @pytest.mark.parametrize("api", ["0.6", "0.6.5", "0.7", "0.8", "next"])
-def test_all_connections_of_a_session_hear_a_turn_and_no_others(make, api):
+def test_all_connections_of_a_session_receive_a_turn_and_no_others(make, api):
     wire = make(api, Script("hello"))
     session = wire.session()
     first, second, other = wire.open(session), wire.open(session), wire.open(wire.session())
@@ -109,7 +109,7 @@ def test_all_connections_of_a_session_hear_a_turn_and_no_others(make, api):
     assert other.rest() == []
 
 
-def test_on_0_5_a_turn_is_heard_only_by_the_stream_that_runs_it_and_by_each_q12(make):
+def test_on_0_5_only_the_stream_that_runs_a_turn_receives_it_q12(make):
     wire = make("0.5", Script("hello"))
     session = wire.session()
     first, second = wire.open(session), wire.open(session)

@@ -227,7 +227,7 @@ def test_f_two_tools_run_in_parallel_and_are_stored_in_call_order(make):
 
 
 @pytest.mark.parametrize("api", ["0.7", "0.8"])
-def test_g_a_sub_agent_is_heard_on_its_parents_stream(make, api):
+def test_g_a_sub_agents_events_are_on_its_parents_stream(make, api):
     task = ToolUse(name="Task", id="T", input={"description": "count", "prompt": "Count to two."})
     script = Script(turn((task,), say("They counted.")), subagent=(turn(say("one two")),))
     wire = make(api, script)
@@ -399,7 +399,7 @@ def test_cancel_reaches_the_latest_turn_only_q9(make):
     assert stream.until("complete")[-1].data["content"] == "one"
 
 
-def test_usage_is_ten_and_twenty_unless_told(make):
+def test_usage_is_ten_and_twenty_by_default(make):
     wire = make(
         "0.8", Script(turn(say("a")), turn((Text("b"), Usage(input_tokens=7, output_tokens=9, cost=0.5, model="m"))))
     )
@@ -434,7 +434,7 @@ def test_lone_surrogates_become_replacement_characters(make):
     assert wire.rows(session)[1]["userInput"] == "a\ufffdb"
 
 
-def test_a_brain_that_breaks_ends_the_turn_with_an_error(make, caplog):
+def test_an_agent_that_breaks_ends_the_turn_with_an_error(make, caplog):
     class Broken:
         async def reply(self, request):
             yield Text("so far")
@@ -447,7 +447,7 @@ def test_a_brain_that_breaks_ends_the_turn_with_an_error(make, caplog):
     assert "no idea" in caplog.text
 
 
-def test_messages_to_a_sub_agents_session_are_heard_on_the_parents_stream(make):
+def test_messages_to_a_sub_agents_session_are_on_the_parents_stream(make):
     task = ToolUse(name="Task", id="T", input={"description": "d", "prompt": "p"})
     wire = make("0.8", Script(turn((task,), say("Done.")), subagent=(turn(say("inner")), turn(say("again")))))
     session = wire.session()

@@ -42,7 +42,7 @@ def test_other_names_are_refused_whatever_the_agent(host: str, method: str) -> N
         assert "--allow-host" in str(rules.refusal(method, {"host": host}))
 
 
-def test_names_that_were_told_are_answered_on_any_port() -> None:
+def test_allowed_hosts_are_answered_on_any_port() -> None:
     rules = AccessRules.parse(["Mix.Example", "other:80"], "*")
     for host in ("mix.example", "MIX.EXAMPLE:99", "other", "other:81", "localhost"):
         assert rules.refusal("GET", {"host": host}) is None
@@ -102,7 +102,7 @@ def test_programs_are_no_pages() -> None:
     assert CLOSED.refusal("POST", {"host": OWN}) is None
 
 
-def test_origins_that_were_told() -> None:
+def test_allowed_origins() -> None:
     rules = AccessRules.parse((), ["http://localhost:3000", "https://App.Example"])
     for origin, answered in {
         "http://localhost:3000": True,

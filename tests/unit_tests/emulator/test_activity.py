@@ -7,7 +7,7 @@ import pytest
 from langchain_mix.emulator.activity import MAX_BODIES, MAX_HEADS, MAX_REQUESTS, Activity, RequestRecord
 
 
-def test_changes_wake_whoever_waits():
+def test_changes_wake_waiters():
     activity = Activity()
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(activity.wait_until, lambda: activity.count("streams") == 1, 5)

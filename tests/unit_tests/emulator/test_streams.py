@@ -63,7 +63,7 @@ async def test_fan_out():
     assert also.closed
 
 
-async def test_a_closed_connection_ends_whoever_waits_for_it():
+async def test_a_closed_connection_ends_its_waiters():
     connection = Connection("s", None, Faults())
     waiting = asyncio.create_task(connection.next())
     await yield_to_tasks()

@@ -1,4 +1,4 @@
-"""A small runner for brains: one session, real tools on a real directory."""
+"""A small runner for agents: one session, real tools on a real directory."""
 
 from __future__ import annotations
 

@@ -40,8 +40,14 @@ def test_every_public_name_is_there() -> None:
 
 def test_scripts_load_neither_langchain_nor_pillow() -> None:
     code = (
-        "import sys; from langchain_mix.emulator.agents import Script, make_brain; make_brain(Script('x'));"
+        "import sys; from langchain_mix.emulator.agents import Script, make_agent; make_agent(Script('x'));"
         "print([m for m in ('langchain_core', 'PIL', 'starlette') if m in sys.modules])"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert shown.stdout.strip() == "[]"
+
+
+def test_the_earlier_names_are_aliases() -> None:
+    assert agents.Brain is agents.Agent
+    assert agents.ModelBrain is agents.ModelAgent
+    assert agents.make_brain is agents.make_agent

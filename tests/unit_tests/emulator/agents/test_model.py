@@ -104,6 +104,10 @@ async def test_tools_thinking_and_usage(desk) -> None:
     assert desk.lines[1].text == "Reading. "
     names = [tool["function"]["name"] for tool in model.bound]
     assert {"ReadText", "Task", "Bash"} <= set(names)
+    bash = model.bound[names.index("Bash")]["function"]
+    assert bash["description"].endswith("refuses every command.")
+    assert bash["parameters"]["required"] == ["command"]
+    assert bash["parameters"]["properties"]["command"]["type"] == "string"
     second = model.asked[1]
     assert [type(m) for m in second] == [SystemMessage, HumanMessage, AIMessage, ToolMessage]
     assert second[3].tool_call_id == second[2].tool_calls[0]["id"]

@@ -274,7 +274,7 @@ def test_what_does_not_ask(request_: Request, name: str, arguments: dict[str, ob
     assert BOX.asks(name, arguments, request_) is None
 
 
-async def test_a_huge_write_is_asked_for_quickly(request_: Request) -> None:
+async def test_permission_for_a_huge_write_is_requested_quickly(request_: Request) -> None:
     (request_.workspace / "a.txt").write_text("".join(f"{i}\n" for i in range(60_000)))
     started = time.monotonic()
     ask = BOX.asks(
@@ -339,7 +339,7 @@ async def test_todos_and_plans(request_: Request) -> None:
     assert "boil" in (await run(request_, "ExitPlanMode", plan="boil")).output
 
 
-async def test_media_facts_are_told_without_a_model(request_: Request) -> None:
+async def test_media_facts_are_reported_without_a_model(request_: Request) -> None:
     Image.new("RGB", (30, 20)).save(request_.uploads / "p.png")
     (request_.uploads / "d.pdf").write_bytes(b"%PDF-1.7\n")
     found = json.loads(

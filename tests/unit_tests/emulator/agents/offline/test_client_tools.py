@@ -103,12 +103,12 @@ async def called(desk, text: str, *tools: Any, **kwargs: Any) -> list[tuple[str,
         ),
     ],
 )  # fmt: skip
-async def test_the_tool_that_fits_is_called_with_what_the_words_tell(desk, text: str, expected: Any) -> None:
+async def test_the_tool_that_fits_is_called_with_the_values_in_the_words(desk, text: str, expected: Any) -> None:
     assert await called(desk, text) == expected
 
 
 @pytest.mark.parametrize("text", ["Hello!", "What is the capital of France?", "My name is Ada.", "Who are you?"])
-async def test_what_no_tool_is_for_is_answered_as_ever(desk, text: str) -> None:
+async def test_a_question_that_fits_no_tool_is_answered_without_tools(desk, text: str) -> None:
     with_tools = await desk.say(AGENT, text, system_prompt=setup(*TOOLS), prompt_mode="append")
     desk.lines.clear()
     assert with_tools == await desk.say(AGENT, text)
@@ -185,7 +185,7 @@ what was said begins with "> ".
 """
 
 
-async def test_a_history_from_elsewhere_is_read_as_what_it_tells(desk) -> None:
+async def test_a_replayed_history_counts_like_rows(desk) -> None:
     result = results(("my_adder_tool", {"a": 1, "b": 2}, "success", '{"result": 3}'))
     answer = await desk.say(AGENT, TRANSCRIPT + result, system_prompt=setup(*TOOLS), prompt_mode="append")
     assert "**3**" in answer
@@ -250,11 +250,11 @@ async def formed(desk, text: str, model: type[BaseModel], prompt: str = "") -> A
         ("Extract: John is 30 and Mary Smith is 25.", People(people=[Person(name="John", age=30), Person(name="Mary Smith", age=25)])),
     ],
 )  # fmt: skip
-async def test_forms_are_filled_from_the_conversation(desk, text: str, expected: BaseModel) -> None:
+async def test_schemas_are_filled_from_the_conversation(desk, text: str, expected: BaseModel) -> None:
     assert await formed(desk, text, type(expected)) == expected
 
 
-async def test_forms_are_filled_from_results(desk) -> None:
+async def test_schemas_are_filled_from_results(desk) -> None:
     report = '{"temperature": 21.5, "condition": "sunny"}'
     tools = setup(get_weather)
     await desk.say(AGENT, "What is the weather in Rome?")
@@ -262,7 +262,7 @@ async def test_forms_are_filled_from_results(desk) -> None:
     assert await formed(desk, result, Report, tools) == Report(temperature=21.5, condition="sunny")
 
 
-async def test_forms_that_ask_about_files_look_into_them(desk) -> None:
+async def test_schemas_about_files_are_filled_from_them(desk) -> None:
     class Days(BaseModel):
         answer: str
 
@@ -272,7 +272,7 @@ async def test_forms_that_ask_about_files_look_into_them(desk) -> None:
     assert desk.used
 
 
-async def test_a_form_is_given_to_the_letter_and_until_it_is_withdrawn(desk) -> None:
+async def test_a_schema_holds_until_it_is_withdrawn(desk) -> None:
     prompt = "Always end every answer with Yours truly. Answer in uppercase. Reply in JSON."
     assert await formed(desk, "What is the capital of Italy?", Capital, prompt) == Capital(
         country="Italy", capital="Rome"
@@ -365,7 +365,7 @@ class Everything(BaseModel):
     ).map(" ".join)
 )
 @settings(suppress_health_check=[HealthCheck.too_slow])
-def test_every_form_is_valid_whatever_the_words_are(text: str) -> None:
+def test_every_value_is_valid_whatever_the_words_are(text: str) -> None:
     for model in (Everything, Tree, People, Person, Joke, Mood):
         value = fill(model.model_json_schema(), ValueSource(text, text, [text]))
         model.model_validate_json(json.dumps(value))
