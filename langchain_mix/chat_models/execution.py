@@ -385,7 +385,8 @@ class _Execution:
         """
         self._mix = mix
         self._request = request
-        self._depth = forking.depth()
+        self._deletes = request.options.retention == "delete"
+        self._depth = forking.depth() if self._deletes else 0
         self._streaming = streaming
         options = request.options
         plain = options.on_notification is None and options.permissions in CLIENT_POLICIES
@@ -651,10 +652,11 @@ class _Execution:
             return None
         if not self._done and not self._cleaned:
             store_position(self._request, prepared, None)
+        if not self._deletes or not prepared.created or self._pause is not None:
+            return None
         if forking.depth() != self._depth:
             return None  # This is the copy in a forked process, which ends; the turn goes on in the parent.
-        unwanted = prepared.created and self._request.options.retention == "delete"
-        return self._delete(prepared.session_id) if unwanted and self._pause is None else None
+        return self._delete(prepared.session_id)
 
     @staticmethod
     def _delete(session_id: str) -> Flow[None]:

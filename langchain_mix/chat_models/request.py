@@ -21,7 +21,7 @@ from langchain_mix.chat_models.alignment import OnDivergence
 from langchain_mix.chat_models.content_blocks import Version
 from langchain_mix.chat_models.history import digest, kind_of, system_text
 from langchain_mix.chat_models.inputs import standard_messages
-from langchain_mix.chat_models.parameters import read_call
+from langchain_mix.chat_models.parameters import CallParameters, read_call
 from langchain_mix.chat_models.process_state import REPLY_CACHE, THREAD_SESSIONS, TaskSlot
 from langchain_mix.chat_models.reply_parser import DATA_ONLY
 from langchain_mix.chat_models.response_schema import ResponseSchema
@@ -72,6 +72,7 @@ SESSION_KEY: Final = "mix_session_id"
 """The key of a runnable's `configurable` that names the session, and the argument of a call that does."""
 THREAD_KEY: Final = "mix_thread_id"
 """The argument of a call that has it run in the session of a thread, whatever `session_per_thread` is."""
+_NO_ARGUMENTS: Final[Mapping[str, Any]] = MappingProxyType({})
 _ARGUMENTS: Final = FIELDS | TOOL_ARGUMENTS | {SESSION_KEY, THREAD_KEY, "thread_id"}
 
 
@@ -165,7 +166,12 @@ def parse_request(
     Raises:
         MixInputError: An argument is unknown or cannot be honoured.
     """
-    parameters = read_call(model, stop, kwargs, _ARGUMENTS)
+    if kwargs or stop is not None or model.stop:
+        parameters = read_call(model, stop, kwargs, _ARGUMENTS)
+    else:  # As the object says.
+        parameters = CallParameters(
+            model=model.model, provider=model.provider, timeout=model.timeout, rest=_NO_ARGUMENTS
+        )
     rest = parameters.rest
     if not all(type(message.content) is str for message in messages):
         messages = standard_messages(messages)
