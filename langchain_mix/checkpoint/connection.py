@@ -8,23 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.serde.base import SerializerProtocol
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 
-from langchain_mix.checkpoint import runtime
 from langchain_mix.checkpoint.encoding import NO_ENCRYPTION, CipherEncryption
 from langchain_mix.checkpoint.files import SessionFiles
-from langchain_mix.checkpoint.runtime import Steps
+from langchain_mix.checkpoint.runtime import Steps, perform, perform_async
 from langchain_mix.checkpoint.state import StoreSettings
 from langchain_mix.checkpoint.store import ThreadStore
 from langchain_mix.client import Mix
-from langchain_mix.errors import MixConfigurationError, MixUnsupportedError
+from langchain_mix.errors import MixConfigurationError, MixError, MixUnsupportedError
+from langchain_mix.protocol import procedure
 from langchain_mix.protocol.retry import RetryConfig
 
 if TYPE_CHECKING:
+    from types import TracebackType
+
     import httpx
 
 T = TypeVar("T")
@@ -131,11 +134,17 @@ class Connection:
 
     def run(self, steps: Steps[T]) -> T:
         """Runs a procedure in this thread."""
-        return runtime.run(self.mix, steps)
+        try:
+            return procedure.run(steps, partial(perform, self.mix))
+        except MixError as error:
+            raise error.with_traceback(_origin(error)) from error.__cause__
 
     async def run_async(self, steps: Steps[T]) -> T:
         """Runs a procedure in the running event loop."""
-        return await runtime.run_async(self.mix, steps)
+        try:
+            return await procedure.run_async(steps, partial(perform_async, self.mix))
+        except MixError as error:
+            raise error.with_traceback(_origin(error)) from error.__cause__
 
     def close(self) -> None:
         """Closes the connections of synchronous calls, unless the client is the user's."""
@@ -146,6 +155,17 @@ class Connection:
         """Closes all connections, unless the client is the user's."""
         if self.options.mix is None:
             await self.mix.aclose()
+
+
+def _origin(error: BaseException) -> TracebackType | None:
+    """Returns the frame that raised an error, without the twenty of the procedure and the client on the way to it.
+
+    A `MixError` says itself what was sent and what to do; any other exception, which may be a fault of ours, keeps all.
+    """
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace
 
 
 def _settings(given: Mapping[str, float] | StoreSettings | None) -> StoreSettings:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from langchain_mix import forking
@@ -130,7 +131,7 @@ class DocumentIO:
         Raises:
             TornDocument: It stays torn.
         """
-        return (yield from self._again(lambda: self.owner(key)))
+        return self._again(partial(self.owner, key))
 
     def current_owner(self, key: str) -> Flow[OwnerClaim | None]:
         """Returns the last claim; None if there is none, or it cannot be read: then it is not the caller's."""

@@ -87,7 +87,7 @@ class FileBackend:
             values={name: known[name] or self.codec.store(value) for name, value in channels.items()},
             versions=versions,
         )
-        yield from self.threads.append(address.thread_id, [record])
+        return self.threads.append(address.thread_id, [record])
 
     def _recall(
         self, address: Address, channel: str, versions: Mapping[str, Any], new: Mapping[str, Any]

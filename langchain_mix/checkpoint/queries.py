@@ -92,7 +92,10 @@ def assemble(documents: DocumentIO, found: Sequence[tuple[Table, Row]]) -> Steps
 def entries_of_rows(documents: DocumentIO, found: Sequence[tuple[Table, Row]]) -> Steps[list[Entry]]:
     """Makes entries of rows, with their big values."""
     blobs = yield from documents.blobs([blob for table, row in found for blob in table.blobs_of(row)])
-    return [table.entry(row, blobs) for table, row in found]
+    entries: list[Entry] = []
+    for table, row in found:
+        entries.append(table.entry(row, blobs))
+    return entries
 
 
 def all_entries(documents: DocumentIO, state: ThreadState) -> Steps[list[Entry]]:

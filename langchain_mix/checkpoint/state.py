@@ -12,6 +12,7 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from itertools import takewhile
 from typing import Any, Final
 
@@ -310,6 +311,7 @@ class StateBuilder:
         self._settings = settings
         self._encryption = encryption
         self._fresh = fresh
+        self._extended = partial(Table.extended, blob_bytes=settings.blob_bytes, keep=self._keep)
 
     @property
     def state(self) -> ThreadState:
@@ -328,9 +330,6 @@ class StateBuilder:
                 self._roll()
                 grown = self._extended(self.active, entry)
             self.active = grown
-
-    def _extended(self, active: Table, entry: Entry) -> Table:
-        return active.extended(entry, blob_bytes=self._settings.blob_bytes, keep=self._keep)
 
     def _overflows(self, grown: Table, entry: Entry) -> bool:
         settings = self._settings

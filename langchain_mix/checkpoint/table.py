@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
+from itertools import count
 from typing import Any, Final, TypeAlias, TypeGuard
 
 from langchain_mix.checkpoint.encoding import damaged, packed, packed_array
@@ -163,13 +165,14 @@ class Row:
         at = self.first
         if kind == _CHECKPOINT:
             parent_id, skeleton, metadata, labels = self.head[3:]
+            channels, tags = zip(*labels, strict=True) if labels else ((), ())
             return CheckpointRecord(
                 ns,
                 checkpoint_id,
                 parent_id,
                 Value(skeleton, value(at)),
                 Value(metadata, value(at + 1)),
-                {channel: Value(tag, value(at + 2 + n)) for n, (channel, tag) in enumerate(labels)},
+                dict(zip(channels, map(Value, tags, map(value, count(at + 2))), strict=False)),
                 self.versions,
             )
         task_id, task_path, labels = self.head[3:]
@@ -352,7 +355,7 @@ class Table:
         Raises:
             MixCheckpointDamaged: A value is put in terms of something that is shorter.
         """
-        return row.entry(lambda number: self._value(number, blobs))
+        return row.entry(partial(self._value, blobs=blobs))
 
     def entries(self, blobs: Blobs) -> Iterator[Entry]:
         """Yields the entries of all rows, in order.

@@ -42,7 +42,7 @@ _QUICK_SIZES: Final = _SIZES[:-1]
 _MANY: Final = 50
 """Rounds from which on the longest threads are measured too."""
 _USUAL_SIZE: Final = 200
-"""Checkpoints of the thread that is told first, and of those of other savers."""
+"""Checkpoints of the thread that is reported first, and of those of other savers."""
 _SHORT_THREADS: Final = 8
 """Threads of the smallest size, used by turns."""
 _LISTING: Final = 5
@@ -50,20 +50,20 @@ _LISTING: Final = 5
 _BLOCKS: Final = 4
 """Of so many blocks of rounds the quietest counts: its median."""
 _COUNTED: Final = 35
-"""Rounds in which requests are counted: enough for a window to become full."""
+"""Rounds in which requests are counted: enough for an active segment to become full."""
 _BARE: Final = "bare"
 _REQUESTS: Final[Mapping[Operation, int]] = {"put": 2, "put_writes": 2, "get_tuple": 1, "cold get_tuple": 3, "list": 9}
 """The most that an operation may usually take."""
-_RATIOS: Final[Mapping[Operation, float]] = {"put": 2.2, "get_tuple": 1.5}
+_RATIOS: Final[Mapping[Operation, float]] = {"put": 2.0, "get_tuple": 1.5}
 """The most that an operation may take, in terms of the bare one."""
 _FLAT: Final = 1.3
 
 _OF_OTHERS: Final[tuple[Operation, ...]] = ("put", "put_writes", "get_tuple", "list")
 _NOTES: Final[Mapping[Operation, str]] = {
-    "put": "a lane, then the register; one more when a full window moves",
+    "put": "a manifest, then the owner file; one more when a full active segment moves",
     "put_writes": "the same",
-    "get_tuple": "the register",
-    "cold get_tuple": "designed 2; a register, then two slots",
+    "get_tuple": "the owner file",
+    "cold get_tuple": "designed 2; an owner file, then two copies of a manifest",
     "list": f"{LISTED} checkpoints, nothing in memory",
 }
 

@@ -1,7 +1,7 @@
 """Who keeps states in the benchmark of checkpoints: savers, and a bare upload that keeps nothing but the newest.
 
 Owns: what each does for an operation, and what of it is prepared outside of the measurement.
-Refuses to know: how often that is done, and how it is told.
+Refuses to know: how often that is done, and how it is reported.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import pickle
+import traceback
 from typing import TypedDict
 
 import httpx
@@ -204,6 +205,20 @@ def test_reports_and_repairs(server):
         assert saver.report("a").segments >= 2
         assert saver.report().checkpoints == 6
         assert saver.repair().dry_run
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_the_traceback_of_an_error_is_short(server, asynchronous):
+    """Between the call and the frame that raised, there are procedures and the client, of no use to users."""
+    async with MixSaver(server.url, api="0.8", max_retries=0) as saver:
+        put(saver)
+        server.faults.add(HttpError(match="GET .*/files/.*", status=503))
+        with pytest.raises(MixError) as raised:
+            await saver.aget_tuple(A) if asynchronous else saver.get_tuple(A)
+    ours = [frame for frame in traceback.extract_tb(raised.value.__traceback__) if "langchain_mix" in frame.filename]
+    assert [frame.name for frame in ours[:2]] == ["aget_tuple", "run_async"] if asynchronous else ["get_tuple", "run"]
+    assert len(ours) == 3
+    assert str(raised.value).startswith("The server answered 503")
 
 
 async def test_reports_and_repairs_asynchronously(server):
