@@ -14,11 +14,9 @@ from typing import Literal, NoReturn, Protocol
 from langchain_core.messages import AIMessage, BaseMessage, ToolCall
 
 from langchain_mix.chat_models.history import Rendering, calls_by_id, extend, kind_of, text_to_send
+from langchain_mix.chat_models.parameters import OnDivergence
 from langchain_mix.errors import MixHistoryDiverged, MixInputError
 from langchain_mix.pointer import Pointer, read_pointer
-
-OnDivergence = Literal["fork", "rewind", "replay", "error"]
-"""The reaction when no session is at the position of the conversation."""
 
 Reason = Literal["moved", "gone", "edited", "foreign"]
 """The reason why a turn cannot simply be appended: the session went on or lost the row, the history was changed or came

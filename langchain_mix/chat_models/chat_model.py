@@ -30,12 +30,12 @@ from langchain_core.utils import from_env, secret_from_env
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
 
 from langchain_mix._version import __version__
-from langchain_mix.chat_models.alignment import OnDivergence
-from langchain_mix.chat_models.content_blocks import PROVIDER, Version, finished
 from langchain_mix.chat_models.model_errors import RetryIf, as_model_error, may_retry, retry_rule
-from langchain_mix.chat_models.model_info import approximate_message_tokens, approximate_token_ids, profile_of
 from langchain_mix.chat_models.parameters import (
+    PROVIDER,
     UNNAMED_MODEL,
+    OnDivergence,
+    Version,
     read_output_version,
     rename_aliases,
     split_model,
@@ -323,14 +323,20 @@ class ChatMix(SecretFields, BaseChatModel):
         return params
 
     def _resolve_model_profile(self) -> ModelProfile | None:
+        from langchain_mix.chat_models.model_info import profile_of  # noqa: PLC0415  # Loaded when it is first used.
+
         return profile_of(split_model(self.model)[0] if self.model else None)  # It is not split yet.
 
     def get_token_ids(self, text: str) -> list[int]:
         """Estimates the tokens of a text; Mix has no tokenizer. Only their number means anything."""
+        from langchain_mix.chat_models.model_info import approximate_token_ids  # noqa: PLC0415  # Loaded when it is first used.
+
         return self.custom_get_token_ids(text) if self.custom_get_token_ids else approximate_token_ids(text)
 
     def get_num_tokens_from_messages(self, messages: list[BaseMessage], tools: Sequence[Any] | None = None) -> int:
         """Estimates the tokens of messages; no request is made for it."""
+        from langchain_mix.chat_models.model_info import approximate_message_tokens  # noqa: PLC0415  # Loaded when it is first used.
+
         return approximate_message_tokens(messages, tools)
 
     @property
@@ -659,6 +665,8 @@ class ChatMix(SecretFields, BaseChatModel):
         return self._finished(ChatResult(generations=[ChatGeneration(message=message)]))
 
     def _finished(self, result: ChatResult) -> ChatResult:
+        from langchain_mix.chat_models.content_blocks import finished  # noqa: PLC0415  # Loaded when it is first used.
+
         for generation in result.generations:
             if isinstance(generation.message, AIMessage):
                 generation.message = finished(generation.message, self.content_version())

@@ -17,13 +17,14 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator
 from copy import copy
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 from langchain_core.messages import AIMessage, AIMessageChunk
 from langchain_core.messages.ai import InputTokenDetails, UsageMetadata
 from langchain_core.messages.tool import tool_call_chunk
 from langchain_core.outputs import ChatGenerationChunk
 
+from langchain_mix.chat_models.parameters import PROVIDER, Version
 from langchain_mix.chat_models.reply_parser import (
     CallArguments,
     CallStarted,
@@ -84,11 +85,6 @@ def _block(output: dict[str, Any]) -> dict[str, Any]:
     extras = {k: output[k] for k in ("title", "description", "startTime", "duration") if output.get(k) is not None}
     return {**block, "extras": extras} if extras else block
 
-
-PROVIDER: Final = "mix"
-
-Version = Literal["v0", "v1"]
-"""The form of a reply's content, as LangChain's `output_version` names it."""
 
 METADATA: Final[dict[Version, dict[str, str]]] = {
     "v0": {"model_provider": PROVIDER},

@@ -12,12 +12,20 @@ import warnings
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from langchain_mix.errors import MixConfigurationError, MixInputError
 
 if TYPE_CHECKING:
     from langchain_mix.chat_models.chat_model import ChatMix
+
+PROVIDER: Final = "mix"
+
+Version = Literal["v0", "v1"]
+"""The form of a reply's content, as LangChain's `output_version` names it."""
+
+OnDivergence = Literal["fork", "rewind", "replay", "error"]
+"""The reaction when no session is at the position of the conversation."""
 
 UNNAMED_MODEL: Final = "mix-agent"
 """The name in traces where neither the user nor the server names a model."""

@@ -17,11 +17,9 @@ from langchain_core.messages import AIMessage, BaseMessage
 from langchain_core.runnables.config import ensure_config
 from pydantic import TypeAdapter, ValidationError
 
-from langchain_mix.chat_models.alignment import OnDivergence
-from langchain_mix.chat_models.content_blocks import Version
 from langchain_mix.chat_models.history import digest, kind_of, system_text
 from langchain_mix.chat_models.inputs import standard_messages
-from langchain_mix.chat_models.parameters import CallParameters, read_call
+from langchain_mix.chat_models.parameters import CallParameters, OnDivergence, Version, read_call
 from langchain_mix.chat_models.process_state import REPLY_CACHE, THREAD_SESSIONS, TaskSlot
 from langchain_mix.chat_models.reply_parser import DATA_ONLY
 from langchain_mix.chat_models.response_schema import ResponseSchema

@@ -21,7 +21,6 @@ from langchain_mix.chat_models.alignment import (
     Fork,
     NeedRows,
     New,
-    OnDivergence,
     Plan,
     Replay,
     Rewind,
@@ -34,7 +33,7 @@ from langchain_mix.chat_models.alignment import (
 )
 from langchain_mix.chat_models.history import Rendering, digest, extend, kind_of, said, setup_digest, with_setup
 from langchain_mix.chat_models.inputs import read_inputs
-from langchain_mix.chat_models.parameters import UNNAMED_MODEL, CallParameters, MixParameterWarning
+from langchain_mix.chat_models.parameters import UNNAMED_MODEL, CallParameters, MixParameterWarning, OnDivergence
 from langchain_mix.chat_models.process_state import SESSION_CLAIMS, SESSION_HEADS, SessionClaim, SessionHead
 from langchain_mix.chat_models.tool_prompt import render_tool_results
 from langchain_mix.errors import MixError, MixHistoryDiverged, MixInputError, MixNotFoundError, MixUnsupportedError

@@ -74,8 +74,11 @@ def test_importing_the_client_loads_no_server_and_no_langchain():
 
 
 def test_importing_the_chat_model_loads_no_server_and_no_http():
-    tops, _ = loaded_by("from langchain_mix import ChatMix")
+    tops, modules = loaded_by("from langchain_mix import ChatMix")
     assert not tops & {"langgraph", "starlette", "uvicorn", "typer", "rich", "PIL"}
+    own = {m for m in modules if m.startswith("langchain_mix.")}
+    assert not own & {f"langchain_mix.protocol.{m}" for m in ("call", "events", "models", "turn")}
+    assert not own & {f"langchain_mix.chat_models.{m}" for m in ("alignment", "content_blocks", "inputs", "request")}
 
 
 def test_every_public_name_can_be_imported():
