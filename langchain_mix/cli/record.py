@@ -1,6 +1,6 @@
 """`langchain-mix record`: records the cassettes of the catalogue again.
 
-Owns: telling what is recorded. Refuses to know: the scenarios and how they are recorded (`langchain_mix.testing`).
+Owns: the report of what is recorded. Refuses to know: the scenarios, and recording them (`langchain_mix.testing`).
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ def run_record(
     directory: Path = Path("cassettes"),
     scenarios: tuple[str, ...] = (),
 ) -> None:
-    """Records cassettes, and tells of each.
+    """Records cassettes, and reports each.
 
     Args:
-        console: Where to tell it.
+        console: Where it is reported.
         api: The generation, or `"auto"` for all of them; a real server is of one.
         server: The URL of a real server, or None to start emulators. Its agent works and may cost money.
         headers: Headers of every request to a real server, as `Name: value` or `@file`; see `headers_for`.

@@ -82,7 +82,7 @@ def run_server(
     """Serves until Ctrl-C or SIGTERM.
 
     Args:
-        console: Where to tell what happens.
+        console: Where it is reported what happens.
         api: The generation to speak.
         port: The port, 0 for a free one.
         agent: Who answers.
@@ -124,7 +124,7 @@ def run_server(
             raise
         raise MixConfigurationError(
             f"Port {port} is taken; another server may be running there.",
-            hint="`langchain-mix doctor` tells what answers; `--port 0` takes a free port.",
+            hint="`langchain-mix doctor` shows what answers; `--port 0` takes a free port.",
         ) from error
     finally:
         for number, handler in before.items():

@@ -38,7 +38,7 @@ __all__ = [
 
 
 class SafeConsole(Console):
-    """A console that shows what would steer the terminal instead of passing it on, whoever prints it and however."""
+    """A console that shows what would steer the terminal instead of passing it on, however it is printed."""
 
     def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
         """Renders as usual, with each text made visible; what rich itself sends to steer the terminal stays."""
@@ -147,6 +147,6 @@ def write_rows(console: Console, rows: Iterable[Sequence[str]]) -> None:
 
 
 def _never_fail(stream: Any) -> None:
-    """A terminal that lacks a character shows a stand-in; the command goes on."""
+    """Has a terminal that lacks a character show another one, so that the command goes on."""
     if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
         stream.reconfigure(errors="replace")

@@ -1,7 +1,7 @@
 """`tree`: the checkpoints of a thread with their branches, to be looked at.
 
 Owns: how a tree is laid out. Refuses to know: how `MixSaver` keeps checkpoints; it takes what any saver of LangGraph
-lists, and more where a saver tells more.
+lists, and more where a saver has more.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _TIME_CHARS: Final = 19
 
 
 class Place(Protocol):
-    """Where in a Mix session a checkpoint stands."""
+    """The position of a checkpoint in a Mix session."""
 
     @property
     def session_id(self) -> str:
@@ -42,7 +42,7 @@ class Place(Protocol):
 
 
 class Node(Protocol):
-    """A checkpoint as `MixSaver.branches` tells of it."""
+    """A checkpoint as `MixSaver.branches` returns it."""
 
     @property
     def checkpoint_id(self) -> str:
@@ -61,17 +61,17 @@ class Node(Protocol):
 
     @property
     def source(self) -> str:
-        """Why it was made."""
+        """Its source: `input`, `loop`, `update` or `fork`."""
         ...
 
     @property
     def created_at(self) -> str:
-        """When, as ISO 8601 text."""
+        """Its time, as ISO 8601 text."""
         ...
 
     @property
     def position(self) -> Place | None:
-        """Where in a Mix session it stands."""
+        """Its position in a Mix session."""
         ...
 
     @property
@@ -110,7 +110,7 @@ class Row:
 class CheckpointTree:
     """The checkpoints of a thread as they were when they were read, oldest first. Notebooks show it as a page.
 
-    What goes on from a checkpoint stands below it; later branches stand further to the right.
+    The continuation of a checkpoint is below it; later branches are indented to the right.
 
     Attributes:
         thread_id: The thread.

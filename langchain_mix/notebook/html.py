@@ -131,7 +131,7 @@ class Page:
         )
 
     def _folds(self, part: Part) -> bool:
-        """True for tools that have ended, and for what stands between them."""
+        """True for tools that have ended, and for thoughts between them."""
         if isinstance(part, Tool):
             return part.over or not self._live
         return isinstance(part, Words) and (part.thinking or not part.text.strip())

@@ -219,7 +219,8 @@ def _node_facts(tree: Tree, node: Node) -> Iterator[tuple[str, str]]:
     if node.position is not None:
         rows = node.position.row_count
         after = f" after {counted(rows, 'row')}" if rows >= 0 else ""
-        yield f"session {node.position.session_id}{after}", "cyan"
+        # Eight characters name a session to all commands, and leave the line on one row.
+        yield f"session {node.position.session_id[:8]}{after}", "cyan"
     if node.pending_writes:
         yield f"{node.pending_writes} pending", "dim"
 

@@ -124,7 +124,7 @@ def export_sessions(
     ] = "markdown",
     force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
 ) -> None:
-    """Write sessions down as Markdown or JSON, results of tools included where the server tells them (Mix 0.8).
+    """Write sessions down as Markdown or JSON, results of tools included where the server has them (Mix 0.8).
 
     A file is written whole or not at all.
 

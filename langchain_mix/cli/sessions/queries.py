@@ -65,7 +65,7 @@ def complete_session(context: typer.Context, incomplete: str) -> list[tuple[str,
         incomplete: What is typed of the session.
 
     Returns:
-        Ids and titles. None where the server cannot be asked within a second: there is nobody to tell it to.
+        Ids and titles. None where the server does not answer within a second: a completion has no place for errors.
     """
     from langchain_mix.client import Mix  # noqa: PLC0415  # Only completion needs it here.
     from langchain_mix.protocol.retry import NO_RETRIES  # noqa: PLC0415  # The same.
@@ -94,7 +94,7 @@ class Exchange:
 
     @property
     def asked(self) -> str:
-        """What the user said."""
+        """Returns the message of the user."""
         return self.rows[0].user_input
 
     @property
@@ -108,7 +108,7 @@ def exchanges_of(rows: Sequence[BackendMessage]) -> list[Exchange]:
     """Reads a session's rows as exchanges.
 
     Args:
-        rows: All rows, oldest first. What stands before the first message of the user belongs to no exchange.
+        rows: All rows, oldest first. What precedes the first message of the user belongs to no exchange.
 
     Returns:
         The exchanges, oldest first. Each row of the user begins one, also those that a callback has written.
