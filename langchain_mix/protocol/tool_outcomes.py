@@ -59,3 +59,8 @@ def outcome_of_result(result: str | None, *, is_error: bool | None) -> ToolOutco
     if is_error or (result is not None and result.lstrip().startswith(_DENIED)):
         return "failed"
     return "succeeded" if result is not None and result.strip() else None
+
+
+def word_for_result(result: str | None, *, is_error: bool | None) -> str:
+    """Returns the outcome of a stored result in a word for people: a denial by its own; empty if it is not known."""
+    return "denied" if was_denied(result) else outcome_of_result(result, is_error=is_error) or ""

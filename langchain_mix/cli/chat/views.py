@@ -29,7 +29,7 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from langchain_mix.cli.terminal import one_line, visible, write
-from langchain_mix.protocol.tool_outcomes import outcome_of_result
+from langchain_mix.protocol.tool_outcomes import outcome_of_result, was_denied
 from langchain_mix.protocol.turn.updates import (
     Progress,
     SubagentUpdate,
@@ -185,12 +185,12 @@ class Screen:
         self._finish_text()
         call = self._tools.setdefault(update.id, ToolCall(id=update.id))
         outcome = outcome_of_result(update.output, is_error=update.is_error)
-        if call.status in {"called", "running"} and outcome is not None:
+        before, call.output, call.is_error = call.status, update.output, update.is_error
+        if before in {"called", "running"} and outcome is not None:
             call.status = outcome
             self._print(tool_panel(call))
         elif update.is_error:
             call.status = "failed"
-        call.output, call.is_error = update.output, update.is_error
         if update.output.strip():
             self._print(output_panel(call))
 
@@ -348,7 +348,8 @@ def tool_panel(call: ToolCall) -> Panel:
         "failed": ("failed", "red"),
         "running": ("not finished", "yellow"),
         "called": ("not run", "yellow"),
-    }[call.status]
+        "denied": ("denied", "magenta"),
+    }["denied" if call.status == "failed" and was_denied(call.output, call.progress) else call.status]
     body = Text(cut(readable(call.input), _ARGUMENT_LINES))
     if call.progress:
         body.append(("\n" if body else "") + one_line(call.progress, _LINE_CHARS), style="dim")

@@ -19,7 +19,7 @@ from langchain_mix.cli.sessions.queries import Exchange, exchanges_of
 from langchain_mix.cli.terminal import as_json, counted, one_line, visible, write_rows
 from langchain_mix.errors import MixInputError
 from langchain_mix.protocol.models import BackendMessage, SessionData, ToolCallData
-from langchain_mix.protocol.tool_outcomes import outcome_of_result
+from langchain_mix.protocol.tool_outcomes import word_for_result
 
 _COLUMNS = ("id", "title", "type", "asked", "answered", "cost", "created", "begins")
 _WIDEST, _WIDE, _MIDDLING = 150, 100, 76
@@ -117,8 +117,8 @@ def show_exchange(console: Console, exchange: Exchange) -> None:
         if row.role != "tool" and row.assistant_response:
             console.print(Markdown(visible(row.assistant_response), hyperlinks=False))
         for call in row.tool_calls:
-            outcome = outcome_of_result(call.result, is_error=call.is_error)
-            state = f" {outcome}" if outcome is not None else ""
+            outcome = word_for_result(call.result, is_error=call.is_error)
+            state = f" {outcome}" if outcome else ""
             console.print(Text(f"{one_line(call.name)}{state} {one_line(call.input, _ARGUMENT_CHARS)}", style="cyan"))
             if call.result:
                 console.print(Padding(Text(one_line(call.result, _RESULT_CHARS), style="dim"), (0, 0, 0, 2)))
@@ -215,8 +215,8 @@ def _row(row: BackendMessage) -> Iterator[str]:
 
 
 def _tool(call: ToolCallData) -> Iterator[str]:
-    outcome = outcome_of_result(call.result, is_error=call.is_error)
-    yield f"**Tool `{call.name}`**" + (f" ({outcome})" if outcome is not None else "")
+    outcome = word_for_result(call.result, is_error=call.is_error)
+    yield f"**Tool `{call.name}`**" + (f" ({outcome})" if outcome else "")
     yield ""
     yield from _fenced(call.input, "json")
     if call.result is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from langchain_mix.protocol.tool_outcomes import outcome_of_event, outcome_of_result
+from langchain_mix.protocol.tool_outcomes import outcome_of_event, outcome_of_result, was_denied, word_for_result
 
 DENIAL = "The user doesn't want to proceed with this tool use. The tool use was rejected."
 
@@ -46,3 +46,25 @@ def test_a_stored_result_tells_failure_success_or_neither(
     result: str | None, is_error: bool | None, outcome: str | None
 ) -> None:
     assert outcome_of_result(result, is_error=is_error) == outcome
+
+
+@pytest.mark.parametrize(
+    ("result", "progress", "denied"),
+    [
+        ("The user doesn't want to proceed with this tool use. Ask.", "", True),
+        (None, "Failed Write tool after 3.2ms: permission denied", True),
+        (None, "Failed Write tool after 3.2ms: open a.md: permission denied by the disk", False),
+        ("cat: a.md: permission denied", "", False),
+        (None, "Completed Bash tool in 3ms", False),
+        (None, "", False),
+    ],
+)
+def test_a_denial_is_known_by_the_servers_words(result, progress, denied):
+    assert was_denied(result, progress) is denied
+
+
+def test_the_word_for_a_stored_result():
+    assert word_for_result("The user doesn't want to proceed with this tool use.", is_error=False) == "denied"
+    assert word_for_result("broken", is_error=True) == "failed"
+    assert word_for_result("done", is_error=False) == "succeeded"
+    assert word_for_result(None, is_error=None) == ""

@@ -416,3 +416,10 @@ def test_what_is_drawn_leaves_half_of_the_screen():
         screen.show(TextDelta("m", "word " * 400))
         screen._live.draw(screen._unfinished())
         assert len(screen._live._widths) <= 10
+
+
+def test_a_denied_tool_is_called_so():
+    call = ToolCall(id="t", name="Write", status="failed", progress="Failed Write tool after 3ms: permission denied")
+    out = io.StringIO()
+    Console(file=out, width=80).print(tool_panel(call))
+    assert "Write · denied" in out.getvalue()
