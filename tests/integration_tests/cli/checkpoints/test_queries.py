@@ -316,7 +316,10 @@ def test_on_every_generation(cli, tools, api):
         assert cli("checkpoints", "delete", "a", "-y", "-s", server.url).code == 0
 
 
-@pytest.mark.parametrize("command", ["list", "tree", "show", "report", "prune", "delete"])
+@pytest.mark.parametrize(
+    "command",
+    ["list", "prune", *(pytest.param(c, marks=pytest.mark.exhaustive) for c in ("tree", "show", "report", "delete"))],
+)
 def test_a_thread_id_that_is_no_text(server, command):
     program = [sys.executable, "-m", "langchain_mix", "checkpoints", command, b"\xff", "-s", server.url]
     ran = subprocess.run(program, capture_output=True, text=True, check=False)
