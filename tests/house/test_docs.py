@@ -38,6 +38,7 @@ def test_a_sample_prints_twice_in_a_row_what_the_page_shows(sample):
             assert matches(printed, sample.output), printed
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.parametrize("lines", CONSOLE)
 def test_the_commands_of_a_page_run_one_after_another(lines, tmp_path):
     commands = Path(sys.executable).parent
