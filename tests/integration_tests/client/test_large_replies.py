@@ -184,7 +184,7 @@ def test_everything_with_a_client_has_the_option(server, kind) -> None:
     mix = {
         ChatMix: lambda: made.client,
         MixSaver: lambda: made._connection.mix,
-        MixRetriever: lambda: made.make_client(),  # noqa: PLW0108  # Others have none.
+        MixRetriever: lambda: made.client,
     }
     with mix[kind]() as client, pytest.raises(errors.MixReplyTooLarge):
         client.sessions.list()
