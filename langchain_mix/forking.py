@@ -2,8 +2,8 @@
 
 `os.fork` (gunicorn --preload, Celery's prefork pool, multiprocessing on Linux) gives the child a copy of the memory and
 the very same sockets. Two processes that read one connection take each other's answers; a lock that another thread held
-at the fork is never released in the child; and what one process owned (a session's turn, a lane of a checkpoint store)
-two would now believe they own.
+at the fork is never released in the child; and what one process owned (a session's turn, a checkpoint thread) two would
+now believe they own.
 
 So whatever holds a lock, a connection or a right of this process registers here how it starts afresh in a child. The
 parent is never disturbed: nothing is sent, and no connection is shut down.

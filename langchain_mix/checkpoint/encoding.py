@@ -187,7 +187,7 @@ def closed(data: bytes) -> bytes:
 
 def reopened(name: str, data: bytes) -> bytes:
     """Takes that mark away, if it is there; no later form is ever stored under visible names."""
-    is_closed = is_visible(name) and data.startswith(_MARK_OF_CLOSED)
+    is_closed = data.startswith(_MARK_OF_CLOSED) and is_visible(name)
     return _MARK + data.removeprefix(_MARK_OF_CLOSED) if is_closed else data
 
 

@@ -74,6 +74,7 @@ def is_visible(name: str) -> bool:
     return name.startswith(VISIBLE_CHECKPOINT_PREFIX)
 
 
+@lru_cache(maxsize=4096)
 def bytes_of(thread_id: str) -> bytes:
     """Returns the bytes of a thread's id, which may be any text Python can hold."""
     return thread_id.encode("utf-8", "surrogatepass")

@@ -48,25 +48,30 @@ def _greatest(table: Table, ns: str) -> str | None:
     return max((row.place[1] for row in table.rows if row.is_checkpoint and row.place[0] == ns), default=None)
 
 
-def find_stored(documents: DocumentIO, state: ThreadState, ns: str, checkpoint_id: str) -> Steps[Stored | None]:
+def find_stored(documents: DocumentIO, state: ThreadState, ns: str, checkpoint_id: str | None) -> Steps[Stored | None]:
     """Finds a checkpoint with all writes to it.
 
     Args:
         documents: Reads what is not in memory.
         state: What the thread holds.
         ns: Its namespace.
-        checkpoint_id: Its id.
+        checkpoint_id: Its id, or None for the greatest of the namespace.
 
     Returns:
         The checkpoint, or None if it was not stored.
     """
+    wanted = checkpoint_id
+    if wanted is None:
+        wanted = yield from latest_id(documents, state, ns)
+    if wanted is None:
+        return None
+    place = ns, wanted
 
     def may_hold(ref: Ref) -> bool:
         span = ref.coverage.span(ns)
-        return span is not None and span.low <= checkpoint_id <= span.high
+        return span is not None and span.low <= place[1] <= span.high
 
     segments = yield from load_segments(documents, state.refs, may_hold)
-    place = ns, checkpoint_id
     found = [(table, row) for table in (*segments, state.active) for row in table.rows if row.place == place]
     return (yield from assemble(documents, found))
 

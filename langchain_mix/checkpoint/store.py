@@ -118,14 +118,8 @@ class ThreadStore:
         Raises:
             MixCheckpointDamaged: A document that is needed is damaged or missing.
         """
-
-        def look(state: ThreadState) -> Steps[Stored | None]:
-            wanted = checkpoint_id
-            if wanted is None:
-                wanted = yield from queries.latest_id(self._documents, state, ns)
-            return None if wanted is None else (yield from queries.find_stored(self._documents, state, ns, wanted))
-
-        return (yield from self._reader.using(thread_id, look))
+        find = partial(queries.find_stored, self._documents, ns=ns, checkpoint_id=checkpoint_id)
+        return (yield from self._reader.using(thread_id, find))
 
     def page(
         self,
