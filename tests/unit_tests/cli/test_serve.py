@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import time
 
+import pytest
+from typer.testing import CliRunner
+
+from langchain_mix.cli.app import app
 from langchain_mix.cli.serve import PacedAgent
 from langchain_mix.emulator.agents.base import Text, Thinking, ToolUse
 
@@ -51,3 +55,17 @@ async def test_a_cancelled_reply_ends_the_agents_own():
 def test_an_agent_that_costs_nothing_still_does():
     assert PacedAgent(Agent(), 1).costs_nothing
     assert not PacedAgent(object(), 1).costs_nothing
+
+
+@pytest.mark.parametrize(("options", "paced"), [(["--pace", "5"], True), ([], False)])
+def test_the_option_slows_the_agent_down(monkeypatch, options, paced):
+    made = []
+
+    def emulator(**given):
+        made.append(given["agent"])
+        raise OSError("stop here")
+
+    monkeypatch.setattr("langchain_mix.cli.serve.MixEmulator", emulator)
+    assert CliRunner().invoke(app, ["serve", "--port", "0", *options]).exit_code == 1
+    assert [isinstance(agent, PacedAgent) for agent in made] == [paced]
+    assert not paced or made[0]._seconds == 0.2

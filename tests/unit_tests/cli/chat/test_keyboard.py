@@ -81,6 +81,7 @@ def test_a_question_is_answered(keys):
         assert typed(keys, "o\rY").confirm("Sure?") is True, "other keys are no answers"
         assert typed(keys, "n").confirm("Sure?") is False
         assert typed(keys, "a").ask("Allow? ", 5, keys="yna") == "a", "one key, without Enter"
+        assert typed(keys, "x\ra").ask("Allow? ", 5, keys="yna") == "a", "Enter answers nothing"
         assert typed(keys, "\x1b[200~y\x1b[201~n").ask("Allow? ", 5, keys="yna") == "n", "what is pasted is no answer"
         assert typed(keys, "\x03").confirm("Sure?") is False
 
