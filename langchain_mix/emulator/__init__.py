@@ -1,4 +1,4 @@
-"""A Mix server in the box, for development and tests. Everything is imported when it is first used."""
+"""An emulator of the Mix server, for development and tests. Everything is imported when it is first used."""
 
 from __future__ import annotations
 

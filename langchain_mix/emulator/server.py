@@ -1,4 +1,4 @@
-"""A Mix server in the box.
+"""The emulator: a Mix server with its own socket, thread and data.
 
 Owns: the options of an emulator, its life from start to stop, and what tests may ask it.
 Refuses to know: how requests are answered.

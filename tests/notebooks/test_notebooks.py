@@ -18,7 +18,7 @@ from langchain_mix.testing import find_secrets
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 PATHS = sorted(FOLDER.glob("*.ipynb"))
-SERVER = "SERVER = None  # the URL of a Mix server, or None for the one in the box"
+SERVER = "SERVER = None  # the URL of a Mix server, or None for the emulator"
 CELL_TIMEOUT = 60
 
 SEEN = {
@@ -29,7 +29,7 @@ SEEN = {
     "05-retrieval-with-citations": ["'type': 'citation'", "<mark>## Deliveries", "chunks=", "[1] cited-report.md"],
     "06-human-in-the-loop": ["permission denied", "decisions: approve / reject", "send_mail", "User response: kettles"],
 }
-"""What somebody who runs them in the box sees, beside other things."""
+"""Parts of what they print against the emulator."""
 
 UNWELCOME = re.compile(r"""\w*Warning: |Traceback|role="alert"|\binstall \"""", re.ASCII)
 """What nobody wants to see, wherever it is shown."""

@@ -1,4 +1,4 @@
-"""LangChain's own suites for chat models, against the server in the box."""
+"""LangChain's own suites for chat models, against the emulator."""
 
 from __future__ import annotations
 
