@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
+from contextlib import suppress
 
 import httpx
 import pytest
 
+from langchain_mix.client import Mix
 from langchain_mix.client._deadlines import interrupt
+from langchain_mix.errors import MixUsageError
 
 
 class NetworkStream:
@@ -37,3 +41,28 @@ def test_a_stream_that_has_ended_needs_no_waking(closed):
         extensions = {"network_stream": NetworkStream(reader)} if closed else {}
         reader.close()
         interrupt(httpx.Response(200, extensions=extensions))
+
+
+def test_a_turn_that_waits_for_a_task_of_its_own_thread_is_refused() -> None:
+    """It would block the event loop, and with it the turn that it waits for."""
+
+    async def main() -> None:
+        reached, go_on = asyncio.Event(), asyncio.Event()
+
+        async def hold(_: httpx.Request) -> httpx.Response:
+            reached.set()
+            await go_on.wait()
+            return httpx.Response(503)
+
+        http = httpx.AsyncClient(transport=httpx.MockTransport(hold))
+        mix = Mix(server_url="http://server", api="0.8", async_client=http)
+        running = asyncio.ensure_future(mix.turn_async("s", "first").run())
+        await reached.wait()
+        with pytest.raises(MixUsageError, match="event loop of this thread"):
+            mix.turn("s", "second", multitask_strategy="enqueue").run()
+        running.cancel()
+        go_on.set()
+        with suppress(asyncio.CancelledError):
+            await running
+
+    asyncio.run(main())
