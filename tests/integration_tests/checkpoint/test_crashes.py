@@ -27,6 +27,7 @@ FORKS = """
 import json, os, sys
 import httpx
 from langchain_mix import MixSaver
+from langchain_mix.checkpoint.state import StoreSettings
 
 client = httpx.Client()
 MixSaver(client=client, api="0.8").close()
@@ -36,7 +37,9 @@ def checkpoint(name):
             "channel_versions": {"x": name, "y": name}, "versions_seen": {}, "updated_channels": None}
 
 def work(url, thread, what, warm):
-    saver = MixSaver(url, api="0.8", store=SMALL, max_retries=0, client=client)
+    saver = MixSaver(
+        url, api="0.8", store=StoreSettings(segment_entries=1), max_retries=0, client=client
+    )
     config = {"configurable": {"thread_id": thread, "checkpoint_ns": "", "checkpoint_id": "1"}}
     if warm:
         saver.put_writes(config, [("w", "warm")], "warm")
