@@ -130,7 +130,7 @@ def test_a_rewind_to_the_newest_does_nothing(server, saver, graph):
     say(graph, "one")
     done = saver.rewind(answered(saver, A, 1))
     assert not done.session_rewound
-    assert "stands there already" in done.reason
+    assert "ends there already" in done.reason
     assert done.removed == {}
     assert len(ids(saver, A)) == 3
 
