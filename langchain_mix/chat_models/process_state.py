@@ -139,7 +139,7 @@ CachedReply = tuple[Any, tuple[str, ...]]
 
 @dataclass(slots=True)
 class _Task:
-    """One task of a graph: its replies, by what it asked, and of its current execution what is left and was asked."""
+    """The cached replies of one task of a graph, and what its current execution has left and requested."""
 
     execution: Hashable = None
     replies: dict[str, list[CachedReply]] = field(default_factory=dict)
@@ -209,7 +209,7 @@ class TaskSlot:
 
     @property
     def questions(self) -> list[list[str]]:
-        """The questions that LangGraph was asked by each call of this execution so far; the last are this one's."""
+        """The interrupts of each call of this execution so far; the last are those of this call."""
         return self.task.questions[: self.number + 1]
 
     def keep(self, reply: Any) -> None:
