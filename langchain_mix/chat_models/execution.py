@@ -210,14 +210,13 @@ def cleaning(prepared: PreparedTurn) -> Flow[None]:
     if prepared.created:
         yield from ask(calls.delete_session(prepared.session_id))
         return
-    stood, plan = "", prepared.plan
-    if isinstance(plan, Append | Rewind):
-        stood = plan.after if isinstance(plan, Append) else plan.pointer.message_id
-    if stood and isinstance(
-        plan, Append | Rewind
-    ):  # Mix cannot go back to before the first message: a pinned session without any keeps this one.
-        yield from ask(calls.rewind_session(prepared.session_id, stood))
-        SESSION_HEADS.put(key, SessionHead(stood, plan.pointer.digest if plan.pointer.message_id == stood else ""))
+    plan = prepared.plan
+    if not isinstance(plan, Append | Rewind):
+        return
+    before = plan.after if isinstance(plan, Append) else plan.pointer.message_id
+    if before:  # Mix cannot go back to before the first message: a pinned session without any keeps this one.
+        yield from ask(calls.rewind_session(prepared.session_id, before))
+        SESSION_HEADS.put(key, SessionHead(before, plan.pointer.digest if plan.pointer.message_id == before else ""))
 
 
 def cancelling(session_id: str) -> Flow[object]:

@@ -324,7 +324,7 @@ class AsyncTurnDriver:
             self._stream.read_limit = self._watchdog.read_limit
         except errors.MixError as error:
             self._stream, dropped = None, error
-        if self._deadline.over:  # There was no stream yet that the timer could have interrupted.
+        if self._deadline.over:  # No stream was open whose reads the deadline could have ended.
             return self.turn.step(Expired(self._deadline.seconds))
         if dropped is not None:
             return self.turn.step(Dropped(dropped))

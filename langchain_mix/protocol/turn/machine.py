@@ -131,11 +131,11 @@ def _handle_answer(state: State, signal: Answered) -> Effects:
     if state.phase is not Phase.RUNNING:
         return ()
     if signal.error is not None:
-        return _handle_refusal(state, signal.error)
+        return _handle_failed_answer(state, signal.error)
     state.delivery = Delivery.ANSWERED
     reply = signal.reply
     if state.detected.supports("user_message_created") is False:
-        _expect_events(state)  # No event will announce them.
+        _expect_events(state)  # This server announces no turn: the next events are this one's.
     if reply is None:
         return ()
     if reply.accepted:
@@ -162,11 +162,11 @@ def _handle_reply(state: State, reply: SendMessageResponse) -> Effects:
     return (state.final_read(),)
 
 
-def _handle_refusal(state: State, error: errors.MixError) -> Effects:
+def _handle_failed_answer(state: State, error: errors.MixError) -> Effects:
     if error.acted == "no":
         return state.fail(error)
     if isinstance(error, errors.ErrorResponse) and "agent processing" in error.error.message:
-        return state.end_with(turn_errors.failed_answer(error))  # Mix 0.6 answers a failed turn so.
+        return state.end_with(turn_errors.failed_answer(error))  # Mix 0.6 reports a failed turn like this.
     state.lost = error
     if state.delivery is Delivery.SENT:
         state.delivery = Delivery.LOST
