@@ -324,14 +324,16 @@ async def test_equal_calls_are_one_turn_with_a_cache(server, ways, way, make_tra
     ask = ways[way.partition(" ")[0]]
     before = turns(server)
     firsts, (second, *_) = [await ask(model, "Hi", {"callbacks": [tracer]}) for _ in range(2)]
-    assert turns(server) - before == (2 if "batch" in way else 1), "calls of one batch run at once"
+    # Calls of one batch run at once: the second finds the reply of the first only if that is over.
+    made = turns(server) - before
+    assert made in ({1, 2} if "batch" in way else {1})
     assert second.text == TEXT
     assert second.response_metadata["mix"] in [first.response_metadata["mix"] for first in firsts]
     runs = [run for run in tracer.runs() if run.run_type == "llm"]
     assert [run.outputs["llm_output"]["cost"] for run in (runs[0], runs[-1])] == [0.5, 0.0]
-    assert len([run for run in tracer.runs() if run.run_type == "tool"]) == turns(server) - before, "none ran again"
+    assert len([run for run in tracer.runs() if run.run_type == "tool"]) == made, "none ran again"
     assert ChatMix(server_url=server.url, cache=model.cache, title="Other").invoke("Hi").text == TEXT
-    assert turns(server) - before == (3 if "batch" in way else 2)
+    assert turns(server) - before == made + 1
 
 
 @pytest.mark.parametrize("way", STREAMS)
