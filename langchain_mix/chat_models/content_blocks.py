@@ -260,7 +260,10 @@ class ReplyWriter:
         if self._open == (kind, ""):
             return self._index_of[kind, ""]  # Mix before 0.7 names messages only once they are stored.
         key = (kind, message_id)
-        if self._open == key or (self._open is not None and self._open[1] != message_id and key in self._index_of):
+        # A block goes on while pieces of another message are between its own; one without a name may be of the same.
+        if self._open == key or (
+            self._open is not None and self._open[1] not in {"", message_id} and key in self._index_of
+        ):
             return self._index_of[key]
         self._open = key
         return self._new(key)

@@ -143,6 +143,7 @@ def test_the_conversation_holds_what_the_chunks_merge_to(told):
 @example([TextDelta("M1", "a"), TextDelta("M2", "b"), TextDelta("M1", "c")])
 @example([TextDelta("M1", "a"), ThinkingDelta("M2", "b"), TextDelta("M1", "c"), TextDelta("M2", "d")])
 @example([ToolFinished("c1", "Show", True, ""), TextDelta("M1", "a"), ToolOutput("c1", "o", is_error=False)])
+@example([TextDelta("M1", "a"), ThinkingDelta("", "b"), TextDelta("M1", "c"), ThinkingDelta("M1", "d")])
 def test_both_forms_say_the_same(told):
     (writer, v0), (_, v1) = written(told, version="v0"), written(told)
     assert writer.reply().text == v0.text
