@@ -64,7 +64,7 @@ def let_go(sockets: Iterable[Any]) -> None:
     """Gives up a child's share of sockets without a word to their peers: no FIN, no TLS alert.
 
     Args:
-        sockets: Sockets, or what event loops show of them.
+        sockets: Sockets, what event loops show of them, or files. Those that are closed, and None, are passed over.
     """
     shut, other = os.pipe()
     try:
@@ -72,10 +72,10 @@ def let_go(sockets: Iterable[Any]) -> None:
         for sock in sockets:
             if isinstance(sock, socket.SocketType):
                 sock.close()  # Only of this process; a connection ends with its last share, or by `shutdown`.
-            elif sock is not None and (number := sock.fileno()) >= 0:
+            elif sock is not None:
                 # Event loops own theirs, and would unregister it at the selector that the parent uses too.
-                with suppress(OSError):  # Closed already.
-                    os.dup2(shut, number, inheritable=False)
+                with suppress(OSError, ValueError):  # Closed already: a file then has no number, and a socket has -1.
+                    os.dup2(shut, sock.fileno(), inheritable=False)
     finally:
         os.close(shut)
 
@@ -83,8 +83,14 @@ def let_go(sockets: Iterable[Any]) -> None:
 def _renew_all() -> None:
     global _depth  # noqa: PLW0603  # A process has one.
     _depth += 1
+    problems: list[Exception] = []
     for renew in list(_renewals.values()):
-        renew()
+        try:
+            renew()
+        except Exception as problem:  # noqa: BLE001  # The others do not depend on it: a lock would stay held.
+            problems.append(problem)
+    if problems:
+        raise ExceptionGroup("A forked child could not renew all that its parent had.", problems)  # Python reports it.
 
 
 if hasattr(os, "register_at_fork"):  # Not on Windows, which has no fork.

@@ -20,6 +20,7 @@ from langchain_mix.emulator import Gate, SlowReply
 from langchain_mix.emulator.agents import Text
 from langchain_mix.emulator.agents.base import Wait
 from langchain_mix.errors import MixConfigurationError, MixStreamError, MixUsageError
+from langchain_mix.fifo_lock import FifoLock
 from langchain_mix.retrievers import MixFileLoader, upload
 
 
@@ -109,6 +110,20 @@ def test_a_child_waits_for_no_lock_that_a_thread_of_its_parent_held(forked, tmp_
             reply, areply, found, pages = child.result()
             assert (reply, areply, pages) == ("echo:who?", "echo:and?", {"apples are red"})
             assert found >= 2
+
+
+def test_a_renewal_that_fails_is_reported_and_keeps_no_other_from_it(forked):
+    class Failing:
+        def renew(self):
+            raise ValueError("no longer there")
+
+    failing, before, reported = Failing(), FifoLock(), []
+    forking.renew_in_child(failing.renew)
+    after = FifoLock()
+    with pytest.MonkeyPatch.context() as patch, before._mutex, after._mutex:
+        patch.setattr(sys, "unraisablehook", lambda report: reported.append(repr(report.exc_value.exceptions)))
+        child = forked(lambda: (before.enter("k").granted, after.enter("k").granted, reported))
+    assert child.result() == (True, True, ["(ValueError('no longer there'),)"])
 
 
 # Connections

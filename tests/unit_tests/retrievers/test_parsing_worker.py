@@ -16,6 +16,7 @@ import pytest
 from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen import canvas
 
+from langchain_mix.fifo_lock import FifoLock
 from langchain_mix.retrievers.parsing import Parsed, Skipped, parse, worker
 from langchain_mix.retrievers.parsing.parsed import Limits
 
@@ -291,3 +292,18 @@ def test_a_forked_process_starts_workers_of_its_own():
     )
     ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False, timeout=100)
     assert ran.returncode == 0, ran.stderr
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_a_forked_process_leaves_a_worker_that_has_ended(forked):
+    """As after its rest: the pool still has it, and its output is closed."""
+    ended = worker._pool.fresh()
+    worker._pool.give_back(ended)
+    ended._process.kill()
+    ended._listener.join()
+    assert ended._process.stdout.closed
+    later, reported = FifoLock(), []
+    with pytest.MonkeyPatch.context() as patch, later._mutex:
+        patch.setattr(sys, "unraisablehook", reported.append)
+        child = forked(lambda: (later.enter("k").granted, len(worker._pool._all), len(reported)))
+    assert child.result() == (True, 0, 0)
