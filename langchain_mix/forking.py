@@ -17,10 +17,14 @@ import os
 import socket
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import cached_property
 from inspect import ismethod
 from itertools import count
-from typing import Any, Final
+from threading import RLock
+from typing import Any, Final, TypeVar
 from weakref import ref
+
+T = TypeVar("T")
 
 _renewals: Final[dict[int, Callable[[], object]]] = {}
 """In the order in which they were registered."""
@@ -53,6 +57,29 @@ def renew_in_child(renew: Callable[[], object]) -> None:
             function(thing)
 
     _renewals[number] = renew_living
+
+
+def renew_cached_properties(owner: type[T]) -> type[T]:
+    """Has the cached properties of a class start afresh in every forked child.
+
+    Python 3.11 holds a lock while one of them is computed, the same for all instances; 3.12 has none.
+
+    Args:
+        owner: The class, which is decorated with this.
+
+    Returns:
+        The same class.
+    """
+    found: list[Any] = [
+        value for value in vars(owner).values() if isinstance(value, cached_property) and hasattr(value, "lock")
+    ]
+
+    def renew() -> None:
+        for one in found:
+            one.lock = RLock()
+
+    renew_in_child(renew)
+    return owner
 
 
 def depth() -> int:

@@ -41,7 +41,6 @@ SHORT_LIVED = {
     ("testing/cassette_streams.py", "ReplayedStream"): "a cassette belongs to one test in one process",
     ("testing/vcr.py", "Player"): "a cassette belongs to one test in one process",
     ("testing/vcr.py", ""): "never waited for; the cassette of the parent is in use in a child too",
-    ("forking.py", ""): "the renewals themselves hold in a child too",
 }
 
 
@@ -58,8 +57,16 @@ def scopes(tree: ast.Module) -> dict[str, list[ast.AST]]:
     return found
 
 
+def decorated(nodes: list[ast.AST], name: str) -> bool:
+    """Returns True if a class or function of these nodes has a decorator of this name."""
+    decorators = [one for node in nodes for one in getattr(node, "decorator_list", ())]
+    return any(name in {getattr(one, "id", ""), getattr(one, "attr", "")} for one in decorators)
+
+
 def holds_state(nodes: list[ast.AST]) -> bool:
-    return any(isinstance(node, ast.Call) and name_of(node) in KEPT for node in nodes)
+    """Returns True if something is made here that is kept; Python 3.11 has a lock in each cached property."""
+    made = any(isinstance(node, ast.Call) and name_of(node) in KEPT for node in nodes)
+    return made or decorated(nodes, "cached_property")
 
 
 def fills_a_global(tree: ast.Module) -> bool:
@@ -74,7 +81,8 @@ def fills_a_global(tree: ast.Module) -> bool:
 
 
 def says_how(nodes: list[ast.AST]) -> bool:
-    return any(isinstance(node, ast.Call) and name_of(node) == "renew_in_child" for node in nodes)
+    registered = any(isinstance(node, ast.Call) and name_of(node) == "renew_in_child" for node in nodes)
+    return registered or decorated(nodes, "renew_cached_properties")
 
 
 @cache

@@ -8,6 +8,7 @@ import socket
 import sys
 import threading
 from contextlib import ExitStack, contextmanager
+from functools import cached_property
 
 import httpx
 import pytest
@@ -110,6 +111,28 @@ def test_a_child_waits_for_no_lock_that_a_thread_of_its_parent_held(forked, tmp_
             reply, areply, found, pages = child.result()
             assert (reply, areply, pages) == ("echo:who?", "echo:and?", {"apples are red"})
             assert found >= 2
+
+
+def test_a_child_waits_for_no_cached_property_that_its_parent_computes(forked):
+    computing, free = threading.Event(), threading.Event()
+
+    @forking.renew_cached_properties
+    class Thing:
+        @cached_property
+        def value(self):
+            if forking.depth() == depth:
+                computing.set()
+                free.wait()
+            return forking.depth()
+
+    depth, other = forking.depth(), Thing()
+    thread = threading.Thread(target=lambda: other.value)
+    thread.start()
+    computing.wait()
+    child = forked(lambda: Thing().value)
+    free.set()
+    thread.join()
+    assert child.result() == depth + 1
 
 
 def test_a_renewal_that_fails_is_reported_and_keeps_no_other_from_it(forked):
