@@ -129,16 +129,16 @@ class PlainTextWriter:
         if stage < 1:
             self._written[tool] = stage = 1
             arguments = " ".join(tool.input.split())
-            yield from self._line(f"[tool] {tool.name} {_cut(arguments, _LINE_CHARS)}", "tool", tool.depth)
+            yield from self._line(f"[tool] {tool.name} {cut(arguments, _LINE_CHARS)}", "tool", tool.depth)
         if tool.over and stage < 2:  # noqa: PLR2004  # Called, run, and what it gave.
             self._written[tool] = stage = 2
             style: Style = "note" if tool.denied else "bad" if tool.status == "failed" else "good"
             how = "denied" if tool.denied else tool.status
             words = f"[tool] {tool.name} {how} {' '.join(tool.progress.split())}"
-            yield from self._line(_cut(words.rstrip(), _LINE_CHARS), style, tool.depth)
+            yield from self._line(cut(words.rstrip(), _LINE_CHARS), style, tool.depth)
         if tool.output and stage == 2:  # noqa: PLR2004  # The same.
             self._written[tool] = 3
-            output = f"[tool] {tool.name} gave: {_cut(tool.output.strip(), self._look.max_output)}"
+            output = f"[tool] {tool.name} gave: {cut(tool.output.strip(), self._look.max_output)}"
             yield from self._line(output, "tool", tool.depth)
 
     def _new_line(self) -> Iterator[Span]:
@@ -158,7 +158,8 @@ def _margin(depth: int) -> str:
     return "│ " * depth
 
 
-def _cut(text: str, limit: int) -> str:
+def cut(text: str, limit: int) -> str:
+    """Returns the beginning of a text that is longer than the limit, and how much more there is."""
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text) - limit:,} more characters)"
 
 

@@ -11,7 +11,7 @@ from html import escape
 from typing import TYPE_CHECKING, Final
 
 from langchain_mix.notebook.html import DOT, Folding, Look, Page, counted, frame, gist_of
-from langchain_mix.notebook.plain_text import printable
+from langchain_mix.notebook.plain_text import cut, printable
 from langchain_mix.notebook.view import Notice, Part, Section, Tool, View, Words
 from langchain_mix.protocol.tool_outcomes import outcome_of_result
 
@@ -54,7 +54,7 @@ class Transcript:
         for section in self.view.sections.values():
             lines += [f"**{section.role}**", ""]
             for part in _shown(self.look, section.parts):
-                lines += [*(f"> {line}" for line in _text_of(part, markdown=True).split("\n")), ""]
+                lines += [*(f"> {line}" for line in _text_of(part, self.look, markdown=True).split("\n")), ""]
         return "\n".join(lines)
 
     def __repr__(self) -> str:
@@ -62,7 +62,7 @@ class Transcript:
         lines = [printable(f"{_line(self.title) or 'Session'} ({self.session_id}): {' · '.join(self.facts)}")]
         for section in self.view.sections.values():
             for part in _shown(self.look, section.parts):
-                first, *rest = printable(_text_of(part, markdown=False)).split("\n")
+                first, *rest = printable(_text_of(part, self.look, markdown=False)).split("\n")
                 lines += [f"{section.role:>9} | {first}", *(f"{'':>9} | {line}" for line in rest)]
         return "\n".join(lines)
 
@@ -166,19 +166,31 @@ def _shown(look: Look, parts: Sequence[Part]) -> list[Part]:
     ]
 
 
-def _text_of(part: Part, *, markdown: bool) -> str:
+def _text_of(part: Part, look: Look, *, markdown: bool) -> str:
     match part:
         case Words(thinking=True):
             return f"[thinking] {part.text}"
         case Words():
             return part.text
         case Tool():
-            name = f"`{_line(part.name)}`" if markdown else part.name
-            return f"[tool] {name} {'denied' if part.denied else part.status}: {_line(gist_of(part))}"
+            return _text_of_tool(part, look, markdown=markdown)
         case Notice():
             return f"[{part.kind}] {part.text}"
         case _:
             return f"[shown] {part.title or part.name}"
+
+
+def _text_of_tool(tool: Tool, look: Look, *, markdown: bool) -> str:
+    name = f"`{_line(tool.name)}`" if markdown else tool.name
+    call = f"[tool] {name} {'denied' if tool.denied else tool.status}: {_line(gist_of(tool))}"
+    output = cut((tool.output or "").strip(), look.max_output)
+    if not output:
+        return call
+    if not markdown:
+        return f"{call}\n[tool] {name} gave: {output}"
+    # An indented block stays code, whatever fences or markup are in it.
+    code = "\n".join(f"    {line}" for line in printable(output).split("\n"))
+    return f"{call}\n\n[tool] {name} gave:\n\n{code}"
 
 
 def _line(text: str) -> str:

@@ -71,6 +71,17 @@ def test_text_and_markdown(mix):
     assert "> [tool] `bash`" in markdown.casefold()
 
 
+def test_text_and_markdown_have_the_outputs_of_tools(mix, server):
+    found = transcript(filled(mix), mix, max_output=11)
+    given = str(server.api) in {"0.8", "next"}
+    lines = repr(found).split("\n")
+    assert ("assistant | [tool] Bash succeeded: ls" in lines) is given
+    assert ("          | [tool] Bash gave: out out out… (3,988 more characters)" in lines) is given
+    markdown = found._repr_markdown_()
+    assert ("> [tool] `Bash` gave:\n> \n>     out out out… (3,988 more characters)\n" in markdown) is given
+    assert ("gave" in repr(found) + markdown) is given
+
+
 async def test_asynchronously(mix):
     session = filled(mix)
     assert repr(await atranscript(session, mix, thinking="hidden")) == repr(transcript(session, mix, thinking="hidden"))
