@@ -70,7 +70,7 @@ def parse_rule(text: str) -> PermissionRule:
         The rule.
 
     Raises:
-        MixInputError: It is neither.
+        MixInputError: It is neither, or has a pattern for a tool of which no parameter is known, which allows nothing.
     """
     found = _RULE.fullmatch(text)
     pattern = found["pattern"] or "" if found is not None else ""
@@ -79,6 +79,11 @@ def parse_rule(text: str) -> PermissionRule:
         raise MixInputError(
             f"permissions: {text!r} is no rule.",
             hint='A rule is the name of a tool, or one with a pattern of what it acts on: "ReadText", "Write(*.md)".',
+        )
+    if pattern and core_tool(found["tool"]) not in _SUBJECTS:
+        raise MixInputError(
+            f"permissions: {text!r} is no rule, as {found['tool']} takes no pattern.",
+            hint=f"These take one: {', '.join(_SUBJECTS)}. Of other tools a rule is the name alone.",
         )
     return PermissionRule(found["tool"], found["pattern"])
 

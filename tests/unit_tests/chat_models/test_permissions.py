@@ -8,7 +8,7 @@ from langchain_mix import ChatMix, Mix
 from langchain_mix.chat_models.permissions import Approvals
 from langchain_mix.errors import MixInputError
 from langchain_mix.protocol.events import SSEPermissionEventData
-from langchain_mix.protocol.permission_rules import parse_rule
+from langchain_mix.protocol.permission_rules import PermissionRule, parse_rule
 
 
 def allowed(rule, tool="Write", /, **params):
@@ -47,11 +47,7 @@ def allowed(rule, tool="Write", /, **params):
         ("Write(*)", "wri_te", {"file_path": "a.md"}, False),
         ("Write", "wri_te", {"file_path": "a.md"}, False),
         ("todo_write", "TodoWrite", {}, True),
-        ("TodoWrite(*)", "TodoWrite", {"todos": []}, False),
-        ("Show(*.md)", "Show", {"outputs": [{"path": "a.md"}], "path": "a.md"}, False),
-        ("Task(*)", "Task", {"prompt": "p", "query": "p"}, False),
         ("fs_write", "fs_write", {"path": "/etc/x"}, True),
-        ("fs_write(*.md)", "fs_write", {"file_path": "a.md", "path": "a.md", "command": "a.md"}, False),
         ("Search(cats*)", "Search", {"query": "cats and dogs", "path": "x"}, True),
         ("python_execution(print*)", "python_execution", {"code": "print"}, False),
         ("python_execution(print)", "python_execution", {"code": "print"}, True),
@@ -118,6 +114,27 @@ def test_a_rule_that_cannot_be_read_is_refused_where_it_is_given(rule):
             ChatMix(permissions=policy)
     with pytest.raises(MixInputError, match="is no rule"):
         ChatMix().invoke("Hi", permissions=[rule])
+
+
+@pytest.mark.parametrize(
+    ("rule", "params"),
+    [
+        (("Wriet", "*.md"), {"file_path": "a.md"}),
+        (("TodoWrite", "*"), {"todos": []}),
+        (("Show", "*.md"), {"outputs": [{"path": "a.md"}], "path": "a.md"}),
+        (("Task", "*"), {"prompt": "p", "query": "p"}),
+        (("fs_write", "*.md"), {"file_path": "a.md", "path": "a.md", "command": "a.md"}),
+    ],
+)
+def test_a_pattern_for_a_tool_that_takes_none_is_refused_where_it_is_given(rule, params):
+    tool, pattern = rule
+    with pytest.raises(MixInputError, match=f"{tool} takes no pattern") as caught:
+        ChatMix(permissions=["ReadText", f"{tool}({pattern})"])
+    assert "Bash, ReadText, ReadMedia, Write, Edit, Glob, Grep, Search, python_execution" in caught.value.hint
+    assert not PermissionRule(tool, pattern).allows(
+        SSEPermissionEventData.model_construct(tool_name=tool, params=params)
+    )
+    assert ChatMix(permissions=[tool]).permissions == [tool]
 
 
 @pytest.mark.parametrize("field", ["permissions", "on_notification"])
