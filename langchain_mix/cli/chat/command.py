@@ -5,9 +5,11 @@ Owns: what can be typed, and which parts a chat is put together from. Refuses to
 
 from __future__ import annotations
 
+import shlex
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
@@ -17,6 +19,7 @@ from langchain_mix.cli.connection import ApiOption, HeaderOption, ServerOption, 
 from langchain_mix.cli.failures import INTERRUPTED, message_of, reported_errors
 from langchain_mix.cli.sessions.queries import complete_session
 from langchain_mix.cli.terminal import errors_console, is_interactive, output_console, visible
+from langchain_mix.client.credentials import split_url
 from langchain_mix.errors import MixConfigurationError, MixInputError
 from langchain_mix.protocol.api import parse_api
 
@@ -100,7 +103,8 @@ def chat(
             _serving(server, api, emulated=emulator) as (url, spoken),
             connect(url, api=spoken, headers=header) as mix,
         ):
-            answered = _chat(mix, options, message, session)
+            resume = None if emulator else partial(resume_command, server=server, api=api, headers=header)
+            answered = _chat(mix, options, message, session, resume)
     if not answered:
         raise typer.Exit(INTERRUPTED)
 
@@ -120,14 +124,34 @@ def _serving(server: str | None, api: str, *, emulated: bool) -> Iterator[tuple[
         yield emulator.url, str(emulator.api)
 
 
-def _chat(mix: Mix, options: ChatOptions, message: str | None, session: str | None) -> bool:
+def resume_command(session_id: str, *, server: str | None, api: str, headers: Sequence[str] | None) -> str:
+    """Returns the command that goes on in a session, without what may be a credential.
+
+    Args:
+        session_id: The session.
+        server: The server's URL as it was given, or None for the default.
+        api: The generation as it was given.
+        headers: The headers as they were given.
+    """
+    url, credential = split_url(server) if server else ("", "")
+    words = ["langchain-mix", "chat"]
+    words += ["-s", url] if url else []
+    words += ["--api", api] if api != "auto" else []
+    missing = [name for name, given in (("--header", headers), ("the URL's user and password", credential)) if given]
+    note = f" (give {' and '.join(missing)} again)" if missing else ""
+    return shlex.join([*words, "--session", session_id]) + note
+
+
+def _chat(
+    mix: Mix, options: ChatOptions, message: str | None, session: str | None, resume: Callable[[str], str] | None
+) -> bool:
     """Chats in the way that fits the terminal. Returns whether the last message was answered."""
     from langchain_mix.cli.chat.conversation import Conversation
     from langchain_mix.cli.sessions.queries import find_session
 
     conversation = Conversation(mix, options)
     if message is None and is_interactive():
-        _converse(conversation, session)
+        _converse(conversation, session, resume)
         return True
     if session:
         conversation.go_to(mix.sessions.get(id=find_session(mix, session)))
@@ -136,7 +160,7 @@ def _chat(mix: Mix, options: ChatOptions, message: str | None, session: str | No
     return _answer(conversation, _read_input(), attach=False)  # An @ in piped text is not meant for this command.
 
 
-def _converse(conversation: Conversation, session: str | None) -> None:
+def _converse(conversation: Conversation, session: str | None, resume: Callable[[str], str] | None) -> None:
     from langchain_mix.cli.chat.keyboard import Keyboard, history_file
     from langchain_mix.cli.chat.prompts import PromptHandler
     from langchain_mix.cli.chat.slash_commands import COMMANDS, Commands
@@ -160,7 +184,15 @@ def _converse(conversation: Conversation, session: str | None) -> None:
     console.print(
         Text("@path attaches a file, /help lists commands; Ctrl-C cancels a turn, Ctrl-D leaves.", style="dim")
     )
-    converse(conversation, console=console, keyboard=keyboard, commands=commands, view=view, prompts=prompts)
+    converse(
+        conversation,
+        console=console,
+        keyboard=keyboard,
+        commands=commands,
+        view=view,
+        prompts=prompts,
+        resume=resume,
+    )
 
 
 def _answer(conversation: Conversation, text: str, *, attach: bool = True) -> bool:

@@ -184,6 +184,7 @@ def converse(
     commands: Commands,
     view: TurnView,
     prompts: PromptHandler,
+    resume: Callable[[str], str] | None = None,
 ) -> None:
     """Talks until the user leaves. Errors of a turn or a command are reported, and the chat goes on.
 
@@ -194,6 +195,7 @@ def converse(
         commands: Runs slash commands.
         view: Shows turns.
         prompts: Answers what the agent asks.
+        resume: Returns the command that goes on in a session; None if nothing of the session stays.
     """
     while not commands.over:
         try:
@@ -209,10 +211,8 @@ def converse(
             break
         except (MixError, OSError) as error:
             report_error(error)
-    if conversation.session_id:
-        console.print(
-            Text(f"Go on later: langchain-mix chat --session {conversation.session_id}", style="dim"), soft_wrap=True
-        )
+    if conversation.session_id and resume is not None:
+        console.print(Text(f"Go on later: {visible(resume(conversation.session_id))}", style="dim"), soft_wrap=True)
 
 
 def answer_once(

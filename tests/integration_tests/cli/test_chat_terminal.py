@@ -163,7 +163,7 @@ def test_ctrl_c_cancels_the_turn_and_another_one_leaves(chat, until_cancelled):
             terminal.expect("Again.")
             terminal.expect(PROMPT)
             terminal.type("unsent\x03\x03")
-            terminal.expect("Go on later")
+            terminal.expect("Go on later: langchain-mix chat --session ")
             assert terminal.wait() == 0
             assert "never" not in terminal.plain
         gate.open()
@@ -303,3 +303,26 @@ def test_one_message_in_a_terminal(chat):
             terminal.expect("Session ")
             assert terminal.wait() == 0
         assert written(server)
+
+
+def test_on_leaving_the_command_names_the_server_that_was_given(chat):
+    with (
+        MixEmulator(api="0.7", agent=Script("Yes.")) as server,
+        chat(None, "-s", server.url, "--api", "0.7") as terminal,
+    ):
+        terminal.line("Go.")
+        terminal.expect("Yes.")
+        terminal.expect(PROMPT)
+        terminal.type("\x04")
+        terminal.expect(f"Go on later: langchain-mix chat -s {server.url} --api 0.7 --session ")
+        assert terminal.wait() == 0
+
+
+def test_nothing_goes_on_in_an_emulator_of_the_chat(chat):
+    with chat(None, "--emulator") as terminal:
+        terminal.line("What is 1+1?")
+        terminal.expect("offline")
+        terminal.expect(PROMPT)
+        terminal.type("\x04")
+        assert terminal.wait() == 0
+        assert "Go on later" not in terminal.plain
