@@ -94,17 +94,21 @@ def run_server(
         origins: Web origins whose pages may send requests; None decides by the agent.
 
     Raises:
-        MixConfigurationError: There is no such generation, or the port is taken.
+        MixConfigurationError: There is no such generation, a package of the agent is missing, or the port is taken.
         ValueError: There is no such agent, or a name or an origin is malformed.
         OSError: The server cannot be started.
     """
     version = parse_api(api)
+    try:
+        brain = make_brain(agent)
+    except ImportError as error:
+        raise MixConfigurationError(str(error)) from error
     stop = threading.Event()
     before = {s: signal.signal(s, lambda *_: stop.set()) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
         with MixEmulator(
             api=str(version or "0.8"),
-            agent=make_brain(agent) if pace is None else PacedAgent(make_brain(agent), pace),
+            agent=brain if pace is None else PacedAgent(brain, pace),
             data_dir=data,
             port=port,
             auth_required=require_credentials,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 import pytest
@@ -69,3 +70,10 @@ def test_the_option_slows_the_agent_down(monkeypatch, options, paced):
     assert CliRunner().invoke(app, ["serve", "--port", "0", *options]).exit_code == 1
     assert [isinstance(agent, PacedAgent) for agent in made] == [paced]
     assert not paced or made[0]._seconds == 0.2
+
+
+def test_a_missing_package_of_an_agent_is_an_error_without_a_traceback(monkeypatch):
+    monkeypatch.setitem(sys.modules, "langchain.chat_models", None)
+    ran = CliRunner().invoke(app, ["serve", "--port", "0", "--agent", "model:openai:gpt-4o"])
+    assert ran.exit_code == 2
+    assert "Error: An agent 'model:…' needs LangChain" in ran.stderr
