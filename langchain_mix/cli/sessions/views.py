@@ -121,7 +121,13 @@ def show_exchange(console: Console, exchange: Exchange) -> None:
             state = f" {outcome}" if outcome else ""
             console.print(Text(f"{one_line(call.name)}{state} {one_line(call.input, _ARGUMENT_CHARS)}", style="cyan"))
             if call.result:
-                console.print(Padding(Text(one_line(call.result, _RESULT_CHARS), style="dim"), (0, 0, 0, 2)))
+                console.print(Padding(Text(_excerpt(call.result), style="dim"), (0, 0, 0, 2)))
+
+
+def _excerpt(result: str) -> str:
+    """Returns the beginning of a tool's output with its lines as they are."""
+    text = visible(result).rstrip()
+    return text if len(text) <= _RESULT_CHARS else text[: _RESULT_CHARS - 1] + "…"
 
 
 def money(dollars: float) -> str:

@@ -93,6 +93,19 @@ def test_a_row_shows_thinking_text_and_tools():
     assert "found" in told
 
 
+def test_the_output_of_a_tool_keeps_its_lines_and_is_no_markdown():
+    call = {"id": "t", "name": "Read", "input": "{}", "result": "  1|*a*\n  2|\x1b[2Jb\n\n" + "x" * 500}
+    row = BackendMessage.model_validate({"id": "2", "role": "assistant", "toolCalls": [call]})
+    told = shown(
+        lambda c: show_transcript(c, [BackendMessage(id="1", role="user", user_input="Q"), row]), terminal=False
+    )
+    lines = [line.rstrip() for line in told.splitlines()]
+    assert "    1|*a*" in lines
+    assert "    2|\\x1b[2Jb" in lines
+    assert "x" * 500 not in told
+    assert "…" in told
+
+
 def test_money():
     assert (money(0), money(0.00123), money(12.3)) == ("$0.0000", "$0.0012", "$12.30")
 
