@@ -322,6 +322,6 @@ def require(detected: Iterable[ApiVersion], feature: Feature, what: str) -> None
     detected = frozenset(detected)
     if detected.isdisjoint(able):
         raise MixUnsupportedError(
-            f"{what} does not exist on this Mix server (API {', '.join(v for v in ALL if v in detected)}).",
+            f"{what} is not available on this Mix server (API {', '.join(v for v in ALL if v in detected)}).",
             hint=f"It exists on API {', '.join(able)}." if able else "",
         )

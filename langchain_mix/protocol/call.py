@@ -534,7 +534,7 @@ def strict_body(
         if detected.isdisjoint(able):
             here = ", ".join(version for version in ALL if version in detected)
             raise MixUnsupportedError(
-                f"`{to_snake(key)}` does not exist on this Mix server (API {here}).",
+                f"`{to_snake(key)}` is not available on this Mix server (API {here}).",
                 hint=f"It exists on API {', '.join(able)}.",
             )
     return body

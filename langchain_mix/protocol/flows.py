@@ -235,7 +235,7 @@ def _offered(server_api: ServerApi, call: Call[T], feature: Feature, what: str) 
         if server_api.detected.supports(feature) is True:
             raise
         raise MixUnsupportedError(
-            f"{what} does not exist on this Mix server.",
+            f"{what} is not available on this Mix server.",
             sent=str(call),
             hint=f"It exists on API {_names(having(feature))}.",
         ) from refusal
@@ -259,7 +259,7 @@ def explained(flow: Flow[T], accepts: Literal["session_fields", "message_fields"
         if field is None or not able:
             raise
         raise MixUnsupportedError(
-            f"`{to_snake(field[1])}` does not exist on this Mix server.",
+            f"`{to_snake(field[1])}` is not available on this Mix server.",
             sent=refusal.sent,
             hint=f"It exists on API {_names(able)}.",
         ) from refusal

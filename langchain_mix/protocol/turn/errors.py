@@ -92,7 +92,7 @@ def expired(seconds: float, *, sent: bool, taken: bool = True, quiet: bool = Fal
     """
     acted: errors.Acted = "yes" if taken else "unknown"
     if not sent:
-        return errors.MixTurnTimeout(f"No stream stood within {seconds:g} s; nothing was sent.", acted="no")
+        return errors.MixTurnTimeout(f"No event stream was open within {seconds:g} s; nothing was sent.", acted="no")
     if quiet:
         return errors.MixTurnTimeout(
             f"Nothing happened in the turn for {seconds:g} s, longer than any tool may run; it was cancelled.",

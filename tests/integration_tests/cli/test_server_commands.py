@@ -117,7 +117,7 @@ def test_a_server_without_preferences_is_named_in_a_sentence(cli):
     with MixEmulator(api="next") as server:
         ran = cli("preferences", "show", "-s", server.url)
     assert ran.code == 2
-    assert "The store of preferences does not exist on this Mix server" in ran.err
+    assert "The store of preferences is not available on this Mix server" in ran.err
 
 
 def test_names_from_the_server_steer_no_terminal(run, server, here):

@@ -40,7 +40,7 @@ def test_a_missing_route_is_a_missing_operation(name: str) -> None:
     first = next(flow)
     assert first.path
     assert str(flow.throw(unrouted())) == "GET /api/sessions"
-    with pytest.raises(errors.MixUnsupportedError, match="does not exist on this Mix server") as caught:
+    with pytest.raises(errors.MixUnsupportedError, match="is not available on this Mix server") as caught:
         flow.send([])
     assert caught.value.sent == str(first)
     assert caught.value.hint.startswith("It exists on API ")

@@ -36,7 +36,7 @@ class User:
 
     def unsupported(self, operation: str, **arguments: Any) -> None:
         """Fails unless the operation says that this generation has no such thing."""
-        with pytest.raises(errors.MixUnsupportedError, match="does not exist on this Mix server") as caught:
+        with pytest.raises(errors.MixUnsupportedError, match="is not available on this Mix server") as caught:
             self(operation, **arguments)
         assert "It exists on API" in caught.value.hint
         assert caught.value.acted == "no"
