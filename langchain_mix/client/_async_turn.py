@@ -444,7 +444,8 @@ class AsyncPromptHandler:
     async def _verdict(self, request: SSEPermissionEventData) -> Verdict:
         fixed, verdict = fixed_verdict(self._request.permissions)
         if not fixed and callable(self._request.permissions):
-            return await self._in_time(self._request.permissions(request), late=False)
+            verdict = await self._in_time(self._request.permissions(request), late=False)
+            self._transport.core.report_verdict(verdict)
         return verdict
 
     async def _in_time(self, decision: Decision | Awaitable[Decision], *, late: Decision) -> Decision:

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Final, TypeVar
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -38,7 +39,7 @@ from langchain_mix.client._config import (
 from langchain_mix.client.credentials import HIDDEN, check_headers, secrets_of, shown_body, shown_headers
 from langchain_mix.client.httpclient import proxy_variable
 from langchain_mix.protocol.api import ApiKnowledge, ServerApi
-from langchain_mix.protocol.call import Call, Reply, error_from, is_refusal
+from langchain_mix.protocol.call import Call, Reply, error_from, is_refusal, is_unrouted
 from langchain_mix.protocol.events import Event, SSECompleteEvent, SSEErrorEvent
 from langchain_mix.protocol.retry import RETRIED_STATUSES, RetryConfig, next_wait, retry_after
 
@@ -101,6 +102,7 @@ class Core:
         self._lock = threading.Lock()
         self._others: dict[str, Core] = {}
         self._open_streams: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
+        self._has_reported_verdict = False
         forking.renew_in_child(self._renew)
 
     def _renew(self) -> None:
@@ -211,12 +213,27 @@ class Core:
         except errors.MixResponseError as error:
             error.sent = error.sent or str(call)  # A decoder does not know whose reply it reads.
             self._hide_own_secrets(error, options)
+            self._mention_path(error)
             if call.refusal_shows is not None:
                 self.narrow(ApiKnowledge(call.refusal_shows(error)))
             raise
         if call.shows is not None:
             self.narrow(ApiKnowledge(call.shows(result)))
         return result
+
+    def report_verdict(self, verdict: object) -> None:
+        """Logs a policy's verdict that is neither yes, no nor nothing, and so is a no; once, as it may be every one."""
+        if not (verdict is None or isinstance(verdict, bool)) and not self._has_reported_verdict:
+            self._has_reported_verdict = True
+            self.settings.logger.warning(
+                "The permission policy returned %.80s, which denies: a verdict is True, False or None.", repr(verdict)
+            )
+
+    def _mention_path(self, error: errors.MixResponseError) -> None:
+        """Adds to the error for a missing route that the path of the server's URL may be too much."""
+        root = self.settings.server.removesuffix(urlsplit(self.settings.server).path)
+        if is_unrouted(error) and root != self.settings.server:
+            error.hint = f"{error.hint} Or there is no Mix server at {self.settings.server}: leave the path out, {root}"
 
     def _hide_own_secrets(self, error: errors.MixResponseError, options: CallOptions) -> None:
         """Takes out of an error what a proxy echoes of the credentials that it was sent."""
@@ -538,6 +555,8 @@ _KNOWN_WORDS: Final = frozenset(
         "The write operation timed out",
     }
 )
+_NO_TLS: Final = re.compile("WRONG_VERSION_NUMBER|wrong version number|record layer failure", re.IGNORECASE)
+"""OpenSSL's words for an answer in plain HTTP."""
 _PROXY_STATUS: Final = re.compile(r"\d{3}")
 
 
@@ -567,6 +586,8 @@ def failure_of(problem: Exception, *, sent: str, idempotent: bool, server: str) 
         hint = f"Is a Mix server running at {server}? `langchain-mix serve` starts one for development."
         if proxy := proxy_variable(server):
             hint = f"{proxy} names a proxy for it: is that running? Or add the host to no_proxy. {hint}"
+        if server.startswith("https://") and _NO_TLS.search(words):
+            hint = f"It does not speak TLS; try http://{server.removeprefix('https://')}"
         error = ConnectError(f"No connection to {server}: {words}", sent=sent, hint=hint)
     elif isinstance(problem, httpx.TimeoutException):
         error = RequestTimeout(f"No answer in time: {words}", sent=sent, acted="unknown", hint=again)

@@ -430,7 +430,8 @@ class PromptHandler:
     def _verdict(self, request: SSEPermissionEventData) -> Verdict:
         fixed, verdict = fixed_verdict(self._request.permissions)
         if not fixed and callable(self._request.permissions):
-            return require_decided(self._request.permissions(request))
+            verdict = require_decided(self._request.permissions(request))
+            self._transport.core.report_verdict(verdict)
         return verdict
 
     def _notification_answer(self, notification: SSENotificationEventData, detected: ApiKnowledge) -> Call[Any] | None:

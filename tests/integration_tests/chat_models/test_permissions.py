@@ -117,6 +117,26 @@ async def test_an_async_policy():
         assert answers(server) == ["deny"]
 
 
+@pytest.mark.parametrize("shell", ["invoke", "ainvoke"])
+async def test_a_verdict_that_is_not_understood_denies_and_is_reported_once(caplog, shell):
+    with serve("0.8", writing("a.md", "b.md"), writing("c.md")) as server:
+        model = ChatMix(server_url=server.url, permissions=lambda request: "perhaps")
+        for text in ("Go", "Go on"):
+            reply = model.invoke(text) if shell == "invoke" else await model.ainvoke(text)
+            assert reply.text.endswith("Done.")
+        assert answers(server) == ["deny"] * 4  # Two sessions.
+    warned = [r.getMessage() for r in caplog.records if r.levelname == "WARNING" and "policy" in r.getMessage()]
+    assert warned == ["The permission policy returned 'perhaps', which denies: a verdict is True, False or None."]
+
+
+@pytest.mark.parametrize("verdict", [True, False])
+def test_a_verdict_that_is_understood_is_not_reported(caplog, verdict):
+    with serve("0.8", writing("a.md")) as server:
+        ChatMix(server_url=server.url, permissions=lambda request: verdict).invoke("Go")
+        assert answers(server) == ["grant" if verdict else "deny"]
+    assert "policy" not in caplog.text
+
+
 def test_a_policy_that_raises_denies_and_ends_the_turn():
     def decide(_):
         raise LookupError("my own failure")

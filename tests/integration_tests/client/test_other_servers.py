@@ -11,6 +11,8 @@ import pytest
 
 from langchain_mix.client import Mix, MixUnsupportedError, StreamingSession, query
 from langchain_mix.emulator import MixEmulator, Script
+from langchain_mix.errors import MixConnectionError, MixDefaultError
+from langchain_mix.protocol.retry import NO_RETRIES
 
 Do = Callable[..., Any]
 
@@ -71,6 +73,25 @@ def test_each_server_is_treated_as_what_it_is(pair: tuple[MixEmulator, MixEmulat
         else:
             with pytest.raises(MixUnsupportedError):
                 do(mix.sessions, "fork", **fork)
+
+
+@pytest.mark.parametrize("path", ["/api", "/v1/"])
+def test_a_path_that_is_too_much_is_named(pair: tuple[MixEmulator, MixEmulator], path: str) -> None:
+    own, other = pair
+    with Mix(server_url=own.url + path) as mix, pytest.raises(MixDefaultError, match="404 page not found") as caught:
+        mix.sessions.list()
+    assert caught.value.hint.endswith(f"no Mix server at {own.url}{path.rstrip('/')}: leave the path out, {own.url}")
+    with Mix(server_url=own.url) as mix, pytest.raises(MixDefaultError, match="404 page not found") as caught:
+        mix.sessions.list(server_url=other.url + path)
+    assert caught.value.hint.endswith(f"leave the path out, {other.url}")
+
+
+def test_a_server_that_speaks_no_tls_is_named(pair: tuple[MixEmulator, MixEmulator], do: Do) -> None:
+    own, _ = pair
+    mix = Mix(server_url=own.url.replace("http://", "https://"), retry_config=NO_RETRIES)
+    with pytest.raises(MixConnectionError) as caught:
+        do(mix.sessions, "list")
+    assert caught.value.hint == f"It does not speak TLS; try {own.url}"
 
 
 def test_turns_and_streams(pair: tuple[MixEmulator, MixEmulator]) -> None:
