@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 from langchain_core.messages import BaseMessage
 
 from langchain_mix.checkpoint.previews import Preview, previews_of
+from langchain_mix.errors import MixInputError
 from langchain_mix.notebook.html import counted, frame
 from langchain_mix.notebook.plain_text import printable
 from langchain_mix.pointer import Pointer, read_pointer
@@ -194,22 +195,24 @@ class CheckpointTree:
 
 
 def tree(
-    saver: BaseCheckpointSaver[Any], thread_id: str, *, checkpoint_ns: str = "", limit: int = 500
+    saver: BaseCheckpointSaver[Any], thread_id: str | RunnableConfig, *, checkpoint_ns: str = "", limit: int = 500
 ) -> CheckpointTree:
     """Reads the checkpoints of a thread to look at them: what follows what, and where it branches.
 
     Args:
         saver: `MixSaver`, or any other saver of LangGraph.
-        thread_id: The thread.
-        checkpoint_ns: The namespace of a sub-graph; empty for the graph itself.
+        thread_id: The thread, or the config that names it.
+        checkpoint_ns: The namespace of a sub-graph; empty for the graph itself, or for that of the config.
         limit: How many checkpoints to show, the newest.
 
     Returns:
         The tree; as the last value of a notebook cell it is shown.
 
     Raises:
+        MixInputError: There is no saver, or no thread is named.
         MixError: It cannot be read.
     """
+    thread_id, checkpoint_ns = _named(saver, thread_id, checkpoint_ns)
     listed = list(saver.list(_config(thread_id, checkpoint_ns), limit=limit + 1))
     branches = getattr(saver, "branches", None)
     if branches is not None:
@@ -218,14 +221,33 @@ def tree(
 
 
 async def atree(
-    saver: BaseCheckpointSaver[Any], thread_id: str, *, checkpoint_ns: str = "", limit: int = 500
+    saver: BaseCheckpointSaver[Any], thread_id: str | RunnableConfig, *, checkpoint_ns: str = "", limit: int = 500
 ) -> CheckpointTree:
     """Does what `tree` does, asynchronously."""
+    thread_id, checkpoint_ns = _named(saver, thread_id, checkpoint_ns)
     listed = [found async for found in saver.alist(_config(thread_id, checkpoint_ns), limit=limit + 1)]
     branches = getattr(saver, "abranches", None)
     if branches is not None:
         return _of_branches(thread_id, await branches(thread_id, checkpoint_ns), listed, limit)
     return _of_list(thread_id, listed, limit)
+
+
+def _named(saver: object, thread: object, checkpoint_ns: str) -> tuple[str, str]:
+    """Returns the thread and the namespace that are named by their ids or by a config.
+
+    Raises:
+        MixInputError: What is to be read is no saver, or no thread is named.
+    """
+    hint = 'Call `tree(saver, "thread id")`, or pass a config: `{"configurable": {"thread_id": ...}}`.'
+    if not (hasattr(saver, "list") or hasattr(saver, "alist")):
+        raise MixInputError(f"The saver is {type(saver).__name__}, which is none of LangGraph.", hint=hint)
+    if isinstance(thread, Mapping):
+        configurable = thread.get("configurable")
+        place = configurable if isinstance(configurable, Mapping) else {}
+        thread, checkpoint_ns = place.get("thread_id"), checkpoint_ns or str(place.get("checkpoint_ns") or "")
+    if thread is None or not str(thread):
+        raise MixInputError("No thread is named.", hint=hint)
+    return str(thread), checkpoint_ns
 
 
 def _config(thread_id: str, checkpoint_ns: str) -> RunnableConfig:

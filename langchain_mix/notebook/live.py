@@ -13,6 +13,7 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TextIO, overload
 
 from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.runnables import Runnable
 
 from langchain_mix.errors import MixInputError
 from langchain_mix.notebook.html import Folding, Look
@@ -117,10 +118,11 @@ def show(
         The result of a turn; of anything else the final message, None if there was none.
 
     Raises:
-        MixInputError: An option is out of range, or `output` is asynchronous.
+        MixInputError: An option is out of range, or `output` is asynchronous or no run, as a model or a text.
         Exception: What the stream raised.
     """
     screen = _screen(mode, Look(thinking=thinking, tools=tools, max_output=max_output), max_updates, pixels, file)
+    _check(output)
     if isawaitable(output) or (isinstance(output, AsyncIterable) and not isinstance(output, Iterable)):
         raise MixInputError("This output is asynchronous.", hint="Use `await ashow(...)`.")
     with _watched(screen):
@@ -188,6 +190,7 @@ async def ashow(
         The result of a turn; of anything else the final message, None if there was none.
     """
     screen = _screen(mode, Look(thinking=thinking, tools=tools, max_output=max_output), max_updates, pixels, file)
+    _check(output)
     with _watched(screen):
         try:
             async for item in _async_items(output):
@@ -216,6 +219,15 @@ def _screen(mode: Mode, look: Look, max_updates: float, pixels: int, file: TextI
     if mode == "html" or (mode == "auto" and file is None and in_notebook()):
         return LiveRenderer(look, interval=1 / max_updates, idle=max(1.0, 1 / max_updates))
     return Terminal(look, file=file)
+
+
+def _check(output: Any) -> None:
+    """Refuses what is no run: some of it, as models, can be iterated over, and would be shown field by field."""
+    if output is None or isinstance(output, str | bytes | int | float | Runnable) or callable(output):
+        raise MixInputError(
+            f"`show` takes a run or its result, not {type(output).__name__}.",
+            hint="Pass what `model.stream(...)`, `mix.turn(...)`, `agent.stream(...)` or an `invoke` gives.",
+        )
 
 
 @contextmanager

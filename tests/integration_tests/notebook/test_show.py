@@ -517,3 +517,13 @@ async def test_what_is_asynchronous_is_refused(model):
     with pytest.raises(MixInputError, match="asynchronous"):
         show(stream)
     await stream.aclose()
+
+
+@pytest.mark.parametrize("output", [ChatMix(), None, "a text", 7, ChatMix().stream], ids=lambda o: type(o).__name__)
+async def test_what_is_no_run_is_refused(output, capsys):
+    with pytest.raises(MixInputError, match=f"a run or its result, not {type(output).__name__}") as caught:
+        show(output)
+    assert "model.stream" in caught.value.hint
+    with pytest.raises(MixInputError, match="a run or its result"):
+        await ashow(output)
+    assert capsys.readouterr().out == ""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
 
 from langchain_mix import ChatMix, MixEmulator
 from langchain_mix.checkpoint import MixSaver
+from langchain_mix.errors import MixInputError
 from langchain_mix.notebook import atree, tree
 
 AT = {"configurable": {"thread_id": "a thread"}}
@@ -33,6 +36,36 @@ def test_a_thread_with_a_branch():
     lines = repr(found).split("\n")
     assert len(lines) == 10 + sum(bool(preview.line) for preview in found.previews.values())
     assert lines[-1].endswith("[agent] ai: 2+2 = **4**")
+
+
+async def test_a_config_names_the_thread():
+    saver = InMemorySaver()
+    graph = StateGraph(MessagesState)
+    graph.add_node("agent", lambda _: {"messages": [("ai", "hello")]})
+    graph.add_edge(START, "agent")
+    app = graph.compile(checkpointer=saver)
+    app.invoke({"messages": [("user", "?")]}, AT)
+    assert repr(tree(saver, AT)) == repr(tree(saver, "a thread")) == repr(await atree(saver, AT))
+    assert len(tree(saver, AT).nodes) == 3
+    inner = {"configurable": {"thread_id": "a thread", "checkpoint_ns": "inner"}}
+    assert tree(saver, inner).nodes == ()
+
+
+@pytest.mark.parametrize(
+    ("saver", "thread", "words"),
+    [
+        ("a thread", InMemorySaver(), "saver is str"),
+        (InMemorySaver(), {}, "No thread"),
+        (InMemorySaver(), {"configurable": {}}, "No thread"),
+        (InMemorySaver(), "", "No thread"),
+    ],
+)
+async def test_what_names_no_thread_is_refused(saver, thread, words):
+    with pytest.raises(MixInputError, match=words) as caught:
+        tree(saver, thread)
+    assert "tree(saver" in caught.value.hint
+    with pytest.raises(MixInputError, match=words):
+        await atree(saver, thread)
 
 
 async def test_asynchronously():
