@@ -120,7 +120,8 @@ def _thoughts(talk: Conversation, move: Move) -> str:
         opening = f"The user says: “{' '.join(talk.ask.split())[:120]}”."
     else:
         last = talk.steps[-1]
-        opening = f"{last.call.name} gave {len(last.result.output)} characters."
+        size = len(last.result.output)
+        opening = f"{last.call.name} gave {size} character{'' if size == 1 else 's'}."
     return " ".join([opening, *(move.thoughts or ("I can answer this.",))])
 
 

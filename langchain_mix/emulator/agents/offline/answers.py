@@ -177,7 +177,10 @@ def write_file(talk: Conversation) -> Move | None:
             return Say("There is no earlier answer that I could save.")
     elif len(content) > 1 and content.endswith(_QUOTES.get(content[0], "\0")):
         content = content[1:-1]
-    thoughts = (f"The user wants a file {name}.", f"I write {len(content)} characters; this needs permission.")
+    thoughts = (
+        f"The user wants a file {name}.",
+        f"I write {len(content)} character{'' if len(content) == 1 else 's'}; this needs permission.",
+    )
     return Act("Write", {"file_path": name, "content": content}, f"I will write `{name}`.\n\n", thoughts)
 
 

@@ -67,11 +67,13 @@ def _search(talk: Conversation, paths: list[str], wanted: list[str]) -> Move:
     searched = talk.done("Grep")
     if not searched:
         pattern = "(?i)(" + "|".join(re.escape(word) for word in wanted) + ")"
-        thoughts = (f"{len(paths)} file(s).", f"I search for {', '.join(wanted)}.")
+        thoughts = (f"{len(paths)} file{'' if len(paths) == 1 else 's'}.", f"I search for {', '.join(wanted)}.")
         return Act("Grep", {"pattern": pattern}, thoughts=thoughts)
     hits = {path: texts for path, texts in _hits(searched[-1]).items() if path in paths}
     if not hits:
-        return Say(f"I searched {len(paths)} file(s) for {_listed(wanted)} and found nothing.")
+        return Say(
+            f"I searched {len(paths)} file{'' if len(paths) == 1 else 's'} for {_listed(wanted)} and found nothing."
+        )
     best = min(hits, key=lambda path: (-_matches(" ".join(hits[path]), wanted), path))
     return _from_file(talk, best, wanted)
 
@@ -289,7 +291,10 @@ def _aggregate(talk: Conversation, text: FileText, *, highest: bool) -> Move | N
         return None
     label = next((column for column in columns if column not in numeric), None)
     found = _summed(rows, numeric[0], label)
-    thoughts = (f"{name} has the columns {', '.join(rows[0][1])}.", f"I compute over {len(rows)} rows.")
+    thoughts = (
+        f"{name} has the columns {', '.join(rows[0][1])}.",
+        f"I compute over {len(rows)} row{'' if len(rows) == 1 else 's'}.",
+    )
     return Say(f"{_result(found, numeric[0], label, highest=highest)}\n\n{_source(rows, numeric[0], name)}", thoughts)
 
 
@@ -343,8 +348,11 @@ def _result(found: dict[str, list[Decimal]], column: str, label: str | None, *, 
 
 def _source(rows: list[tuple[int, dict[str, str]]], column: str, name: str) -> str:
     missing = sum(_number(cells[column]) is None for _, cells in rows)
-    left_out = f" {missing} row(s) without a number in {column} were left out." if missing else ""
-    return f"Source: `{name}:{_span(rows[0][0], rows[-1][0])}`, {len(rows)} rows.{left_out}"
+    rows_were = "row was" if missing == 1 else "rows were"
+    left_out = f" {missing} {rows_were} left out: no number in {column}." if missing else ""
+    return (
+        f"Source: `{name}:{_span(rows[0][0], rows[-1][0])}`, {len(rows)} row{'' if len(rows) == 1 else 's'}.{left_out}"
+    )
 
 
 def _shown(value: Decimal) -> str:

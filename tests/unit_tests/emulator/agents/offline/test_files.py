@@ -98,7 +98,7 @@ async def test_cells_without_a_number_are_reported(desk) -> None:
     (desk.request.uploads / "t.csv").write_text("name,x\na,1\nb,\nc,2\nbroken\n")
     answer = await desk.say(AGENT, "what is the total x in t.csv?")
     assert "**3**" in answer
-    assert "1 row(s) without a number" in answer
+    assert "3 rows. 1 row was left out: no number in x." in answer
 
 
 async def test_ties_are_all_named(desk) -> None:
@@ -118,3 +118,9 @@ async def test_a_question_that_fits_no_table_is_searched(desk) -> None:
     (desk.request.uploads / "sales.csv").write_text(SALES)
     (desk.request.uploads / "zoo.txt").write_text("The zebra is the most striped animal.\n")
     assert "`zoo.txt:1`" in await desk.say(AGENT, "Which animal is the most striped?")
+
+
+async def test_one_row_is_no_rows(desk) -> None:
+    (desk.request.uploads / "t.csv").write_text("name,x\na,1\n")
+    answer = await desk.say(AGENT, "what is the total x in t.csv?")
+    assert answer.endswith("Source: `t.csv:2`, 1 row.")
