@@ -44,6 +44,10 @@ class reported_errors:  # noqa: N801  # A context manager, read as a word.
         """Reports the error, if it is one that a user can do something about."""
         if isinstance(error, KeyboardInterrupt):
             raise typer.Exit(INTERRUPTED) from None
+        if isinstance(error, typer.Abort):  # A prompt hides Ctrl-C and the end of input behind the same error as a no.
+            errors_console().print("Nothing was done.")
+            left = isinstance(error.__context__, KeyboardInterrupt)
+            raise typer.Exit(INTERRUPTED if left else FAILED) from None
         if isinstance(error, BrokenPipeError) and not isinstance(error, MixError):
             _leave_pipe()
             raise typer.Exit(FAILED) from None

@@ -87,3 +87,29 @@ def test_a_reader_that_has_left_is_no_error():
         said = process.stderr.read()
     assert said == b""
     assert process.returncode == 1
+
+
+@pytest.mark.parametrize(("pressed", "code"), [(KeyboardInterrupt, INTERRUPTED), (EOFError, FAILED), ("n\n", FAILED)])
+def test_a_question_that_is_not_agreed_to_says_that_nothing_was_done(pressed, code, monkeypatch, capsys):
+    def read(_):
+        if isinstance(pressed, str):
+            return pressed
+        raise pressed
+
+    monkeypatch.setattr(f"{typer.confirm.__module__}.visible_prompt_func", read)
+    with pytest.raises(typer.Exit) as left, reported_errors():
+        typer.confirm("Sure?", abort=True)
+    assert left.value.exit_code == code
+    assert capsys.readouterr().err == "Nothing was done.\n"
+
+
+@pytest.mark.parametrize(("pressed", "code"), [(KeyboardInterrupt, INTERRUPTED), (EOFError, FAILED)])
+def test_leaving_the_prompt_of_a_key(pressed, code, monkeypatch, capsys):
+    def read(_):
+        raise pressed
+
+    monkeypatch.setattr(f"{typer.prompt.__module__}.hidden_prompt_func", read)
+    with pytest.raises(typer.Exit) as left, reported_errors():
+        typer.prompt("Key", hide_input=True)
+    assert left.value.exit_code == code
+    assert capsys.readouterr().err == "Nothing was done.\n"
