@@ -9,7 +9,7 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from io import TextIOWrapper
-from typing import Any
+from typing import Any, Final
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -35,6 +35,9 @@ __all__ = [
     "write_json",
     "write_rows",
 ]
+
+
+_CANNOT_BE_UNDONE: Final = " This cannot be undone."
 
 
 class SafeConsole(Console):
@@ -136,7 +139,8 @@ def confirm(question: str, *, way_out: str = "--yes") -> None:
     """
     if not is_interactive():
         raise MixInputError(
-            "This cannot be undone, and there is no terminal to ask in.", hint=f"Say `{way_out}` to do it."
+            f"There is no terminal to ask in: {question.removesuffix(_CANNOT_BE_UNDONE)}{_CANNOT_BE_UNDONE}",
+            hint=f"Say `{way_out}` to do it.",
         )
     typer.confirm(question, abort=True)
 
