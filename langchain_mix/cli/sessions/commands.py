@@ -117,7 +117,7 @@ def export_sessions(
     everything: Annotated[bool, typer.Option("--all", help="Export all sessions.")] = False,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="A file, or a directory for several; standard output if not given."),
+        typer.Option("--output", "-o", help="A file, or a directory for several; '-' or nothing for standard output."),
     ] = None,
     form: Annotated[
         Literal["markdown", "json"], typer.Option("--format", "-f", help="How it is written.")
@@ -141,6 +141,8 @@ def export_sessions(
         if everything == bool(sessions):
             raise MixInputError("Which sessions?", hint="Name them, or say `--all`.")
         ids = [s.id for s in mix.sessions.list()] if everything else [find_session(mix, s) for s in sessions or ()]
+        if str(output) == "-":
+            output = None
         export(mix, list(dict.fromkeys(ids)), output, form=form, force=force, console=output_console())
 
 
