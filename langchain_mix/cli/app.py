@@ -145,7 +145,7 @@ def record(
     directory: Annotated[Path, typer.Option(file_okay=False, help="Where the cassettes go.")] = Path("cassettes"),
     scenario: Annotated[list[str] | None, typer.Option(help="A scenario; may be given several times.")] = None,
 ) -> None:
-    """Record the cassettes of the test suite again: from emulators, or from a real one.
+    """Record the cassettes of the test suite again: from emulators, or from a real server.
 
     For example: langchain-mix record --api 0.8 --scenario plain
     """

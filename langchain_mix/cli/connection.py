@@ -111,6 +111,7 @@ def _read_headers(lines: Sequence[str]) -> dict[str, str]:
         name, colon, value = line.partition(":")
         if not colon or not name.strip():
             # The line is not repeated: it may be a credential.
-            raise MixConfigurationError("A header has no name.", hint="Write it as 'Name: value'.")
+            problem = "has no name in front of its ':'" if colon else "has no ':'"
+            raise MixConfigurationError(f"A header {problem}.", hint="Write it as 'Name: value'.")
         headers[name.strip()] = value.strip()
     return headers

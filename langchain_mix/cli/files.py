@@ -164,9 +164,16 @@ def check_upload(path: Path) -> None:
         MixInputError: It is no file, or its name is one that this package keeps for itself.
     """
     if not path.is_file():
-        raise MixInputError(f"{path} is no file.")
+        raise MixInputError(no_file(path))
     if is_reserved(path.name):
         raise MixInputError(f"{path.name} is a name that checkpoints use.", hint="Rename the file.")
+
+
+def no_file(path: Path) -> str:
+    """Returns why a path names no file."""
+    if path.is_dir():
+        return f"{path} is a directory."
+    return f"{path} is no file." if path.exists() else f"There is no file {path}."
 
 
 def replaced_by(files: Sequence[FileInfo], names: Sequence[str]) -> list[str]:

@@ -97,6 +97,8 @@ def chat(
         history=history,
     )
     with reported_errors():
+        if message is not None and not message.strip():
+            raise MixInputError("The message is empty.", hint="Write one, or leave it out to type it.")
         if emulator and server is not None:
             raise MixConfigurationError("--server and --emulator name two servers.", hint="Leave one out.")
         with (

@@ -13,7 +13,7 @@ from hashlib import blake2b
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
-from langchain_mix.cli.files import check_upload, name_on_server, replaced_by, uploads
+from langchain_mix.cli.files import check_upload, name_on_server, no_file, replaced_by, uploads
 from langchain_mix.cli.sessions.queries import last_row_kept, rows_up_to
 from langchain_mix.errors import MixError, MixInputError
 from langchain_mix.protocol.api import ALL, ApiKnowledge
@@ -249,7 +249,7 @@ def _attached_path(found: re.Match[str], text: str) -> tuple[Path | None, int]:
     if path.is_file():
         return path, end
     if "\n" not in text and (quoted or "/" in typed or _SUFFIX.search(typed)):
-        raise MixInputError(f"There is no file {path}.", hint=f"Write \\@{typed} to send it as text.")
+        raise MixInputError(no_file(path), hint=f"Write \\@{typed} to send it as text.")
     return None, end
 
 

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from langchain_mix.cli.chat.conversation import Conversation
 from langchain_mix.cli.chat.views import readable
-from langchain_mix.cli.files import progress_of
+from langchain_mix.cli.files import no_file, progress_of
 from langchain_mix.cli.sessions.queries import exchanges_of, find_session, last_row_kept
 from langchain_mix.cli.sessions.views import Format, save, show_head, show_transcript, written
 from langchain_mix.cli.terminal import counted, one_line, visible
@@ -169,7 +169,7 @@ class Commands:
             raise MixInputError("Which file?", hint="/upload PATH")
         path = Path(_unquoted(typed)).expanduser()
         if not path.is_file():
-            raise MixInputError(f"{path} is no file.")
+            raise MixInputError(no_file(path))
         there = self._conversation.overwritten(path)
         if there and not self._keyboard.confirm(f"Replace {visible(', '.join(there))} for all sessions?"):
             self._console.print("Nothing was uploaded.")

@@ -73,7 +73,7 @@ def prune(store: Store, named: Sequence[str] | None, rule: Rule, *, dry_run: boo
         thread_ids = list(dict.fromkeys(named)) if named is not None else store.run(store.threads.thread_ids())
         plan = rule.apply(saver, thread_ids, dry_run=True)
     if not plan.checkpoints:
-        console.print("Nothing is to go.")
+        console.print("Nothing to remove.")
         return 0
     console.print(Text("Would remove:" if dry_run else "Removes:"))
     for thread_id, gone in plan.checkpoints.items():

@@ -140,7 +140,7 @@ def rows_up_to(rows: Sequence[BackendMessage], keep: int | None) -> int:
     count = keep if keep >= 0 else len(exchanges) + keep
     if not 0 <= count <= len(exchanges):
         raise MixInputError(
-            f"The session has {counted(len(exchanges), 'exchange')}, so that {abs(keep)} cannot be "
+            f"The session has {counted(len(exchanges), 'exchange')}, so {abs(keep)} cannot be "
             f"{'kept' if keep >= 0 else 'taken back'}.",
             hint="`langchain-mix sessions show` numbers them.",
         )

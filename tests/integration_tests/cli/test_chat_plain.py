@@ -208,3 +208,11 @@ def test_undecodable_input_is_told(server):
     assert ran.returncode == 2
     assert b"Traceback" not in ran.stderr
     assert b"utf-8" in ran.stderr
+
+
+@pytest.mark.parametrize("text", ["", " \n"])
+def test_an_empty_message_begins_no_session(cli, server, mix, text):
+    ran = cli("chat", text, "-s", server.url)
+    assert ran.code == 2
+    assert "The message is empty." in ran.err
+    assert mix.sessions.list() == []

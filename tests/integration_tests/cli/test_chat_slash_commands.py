@@ -171,7 +171,7 @@ def test_upload_never_replaces_a_file_unasked(chat, mix, talked, here):
 
 
 @pytest.mark.parametrize(
-    ("line", "says"), [("/upload", "Which"), ("/upload gone", "no file"), ("/upload .", "no file")]
+    ("line", "says"), [("/upload", "Which"), ("/upload gone", "no file"), ("/upload .", "is a directory")]
 )
 def test_upload_misused(chat, here, line, says):
     with pytest.raises(MixInputError, match=says):
@@ -272,6 +272,11 @@ def test_not_every_at_sign_attaches(chat, here, typed, sent):
 def test_a_file_that_is_not_there_is_no_message(chat, here, typed):
     with pytest.raises(MixInputError, match="There is no file"):
         chat.conversation.attach(typed, lambda _: None)
+
+
+def test_a_directory_is_not_called_missing(chat, here):
+    with pytest.raises(MixInputError, match="is a directory"):
+        chat.conversation.attach(f"see @{here}", lambda _: None)
 
 
 def test_a_picture_is_called_one(chat, here):

@@ -31,7 +31,7 @@ def test_a_key_is_stored_shown_as_present_and_deleted(run, monkeypatch):
     assert json.loads(run("auth", "status", "--json").out)["anthropic"]["authenticated"] is True
     refused = run("auth", "delete", "anthropic")
     assert refused.code == 2
-    assert "--yes" in refused.err
+    assert "Delete the credential of anthropic? This cannot be undone. Say `--yes`" in refused.err
     assert run("auth", "delete", "anthropic", "--yes").code == 0
     assert json.loads(run("auth", "status", "--json").out)["anthropic"]["authenticated"] is False
     monkeypatch.setenv("MY_KEY", KEY)
@@ -69,6 +69,7 @@ def test_an_upload_replaces_nothing_unasked(run, server, here):
     (here / "notes.md").write_text("two")
     refused = run("files", "upload", "notes.md")
     assert refused.code == 2
+    assert "Replace notes.md for all sessions? This cannot be undone. Say `--force`" in refused.err
     assert run("files", "download", "notes.md", "-o", "-").out == "one"
     assert run("files", "upload", "notes.md", "--force", "--json").code == 0
     assert run("files", "download", "notes.md", "-o", "-").out == "two"
@@ -125,3 +126,14 @@ def test_names_from_the_server_steer_no_terminal(run, server, here):
     run("files", "upload", "a\x1b[2Jb.md")
     for command in (("files", "list"), ("files", "list", "--json"), ("auth", "status"), ("tools", "list")):
         assert "\x1b" not in run(*command).out
+
+
+def test_a_directory_is_not_called_missing(run, here):
+    assert f"{here} is a directory." in run("files", "upload", here).err
+    assert "There is no file missing.md." in run("files", "upload", "missing.md").err
+
+
+def test_a_reset_without_a_terminal_says_what_would_be_reset(run):
+    refused = run("preferences", "reset")
+    assert refused.code == 2
+    assert "Reset the preferences of all sessions of this server? This cannot be undone. Say `--yes`" in refused.err

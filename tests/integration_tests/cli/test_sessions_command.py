@@ -112,6 +112,11 @@ def test_export_to_the_output_and_to_a_file(cli, server, talked, here):
     assert len(json.loads((here / "talk.json").read_text())["messages"]) == 6
 
 
+def test_export_to_standard_output_by_its_usual_name(cli, server, talked, here):
+    assert "## 3. You" in cli("sessions", "export", talked, "-o", "-", "-s", server.url).out
+    assert not list(here.iterdir())
+
+
 def test_export_never_replaces_a_file_unasked(cli, server, talked, here):
     (here / "talk.md").write_text("mine")
     ran = cli("sessions", "export", talked, "-o", "talk.md", "-s", server.url)
@@ -218,7 +223,7 @@ def test_rewind_says_what_becomes_of_private_files(cli, server, talked, monkeypa
     assert asked == [False, True]
 
 
-@pytest.mark.parametrize("case", [("3", 0, ""), ("0", 2, "to nothing"), ("9", 2, "3 exchanges")])
+@pytest.mark.parametrize("case", [("3", 0, ""), ("0", 2, "to nothing"), ("9", 2, "3 exchanges, so 9 cannot be kept")])
 def test_rewind_to_the_limits(cli, mix, talked, case):
     turns, code, says = case
     ran = cli("sessions", "rewind", talked, "--turns", turns, "-y", "-s", mix.server_url)

@@ -33,3 +33,9 @@ def test_a_header_without_a_name_is_refused_and_not_repeated(line):
     with pytest.raises(MixConfigurationError) as refused:
         connect("http://there:1", headers=[line])
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("line", "problem"), [("foo", "has no ':'"), (": foo", "has no name in front of its ':'")])
+def test_what_is_wrong_with_a_header_is_said(line, problem):
+    with pytest.raises(MixConfigurationError, match=f"A header {problem}"):
+        connect("http://there:1", headers=[line])

@@ -27,7 +27,7 @@ def test_prune_keeps_the_newest(checkpoints, tools, server, saver):
     assert "Removed 3 checkpoints of 1 thread." in ran.out
     assert len(tools.ids(saver)) == 1
     assert len(compiled.get_state(tools.thread("a")).values["messages"]) == 3
-    assert "Nothing is to go." in checkpoints("prune", "a", "-y").out
+    assert "Nothing to remove." in checkpoints("prune", "a", "-y").out
 
 
 def test_prune_keeps_as_many_as_wished(checkpoints, tools, server, saver):
@@ -43,7 +43,7 @@ def test_prune_by_age(checkpoints, tools, saver):
         checkpoint = {**empty_checkpoint(), "id": str(number), "ts": f"{day}T00:00:00+00:00"}
         saver.put(tools.thread("a"), checkpoint, {}, {})
     ran = checkpoints("prune", "a", "--older-than", "4000w", "-y")
-    assert "Nothing is to go." in ran.out
+    assert "Nothing to remove." in ran.out
     assert checkpoints("prune", "a", "--older-than", "30d", "-k", "1", "-y").code == 0
     assert tools.ids(saver) == ["3"]
     ran = checkpoints("prune", "a", "--older-than", "old")
