@@ -230,10 +230,12 @@ class Core:
             )
 
     def _mention_path(self, error: errors.MixResponseError) -> None:
-        """Adds to the error for a missing route that the path of the server's URL may be too much."""
+        """Says first in the error for a missing route that the path of the server's URL may be too much."""
         root = self.settings.server.removesuffix(urlsplit(self.settings.server).path)
         if is_unrouted(error) and root != self.settings.server:
-            error.hint = f"{error.hint} Or there is no Mix server at {self.settings.server}: leave the path out, {root}"
+            error.hint = (
+                f"Leave the path out of the URL: {root}. With a proxy that needs it, the generation may lack this."
+            )
 
     def _hide_own_secrets(self, error: errors.MixResponseError, options: CallOptions) -> None:
         """Takes out of an error what a proxy echoes of the credentials that it was sent."""
