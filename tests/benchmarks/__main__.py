@@ -11,7 +11,7 @@ It exits with 1 if a budget is missed.
 Chat models of other providers are measured where they are installed: `pip install -e '.[dev,benchmarks]'`.
 
 Both sides of a ratio are measured in the same run, by turns. Times are processor time of this process, except for
-checkpoints, the first token and how late an event loop is: those are told on the wall. Each server has a process of its
+checkpoints, the first token and how late an event loop is, which are wall-clock times. Each server has a process of its
 own.
 """
 
