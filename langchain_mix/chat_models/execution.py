@@ -33,6 +33,8 @@ from langchain_mix.chat_models.session_setup import PreparedTurn, prepare, repor
 from langchain_mix.chat_models.tool_prompt import reminder
 from langchain_mix.generators import Owned
 from langchain_mix.pointer import KEY, Pointer
+from langchain_mix.protocol import calls
+from langchain_mix.protocol.call import ask
 from langchain_mix.protocol.turn.errors import expired
 from langchain_mix.protocol.turn.updates import (
     PermissionRequested,
@@ -201,9 +203,6 @@ def cleaning(prepared: PreparedTurn) -> Flow[None]:
     Returns:
         The flow: a session made for the turn is deleted, any other goes back to where it stood.
     """
-    from langchain_mix.protocol import calls  # noqa: PLC0415  # Models of the wire are loaded with the client.
-    from langchain_mix.protocol.call import ask  # noqa: PLC0415
-
     key = (prepared.request.server, prepared.session_id)
     SESSION_HEADS.forget(key)
     SESSION_CLAIMS.release(prepared.claim)
@@ -217,36 +216,6 @@ def cleaning(prepared: PreparedTurn) -> Flow[None]:
     if before:  # Mix cannot go back to before the first message: a pinned session without any keeps this one.
         yield from ask(calls.rewind_session(prepared.session_id, before))
         SESSION_HEADS.put(key, SessionHead(before, plan.pointer.digest if plan.pointer.message_id == before else ""))
-
-
-def cancelling(session_id: str) -> Flow[object]:
-    """Cancels the turn of a session.
-
-    Args:
-        session_id: The session.
-
-    Returns:
-        The flow.
-    """
-    from langchain_mix.protocol import calls  # noqa: PLC0415  # As above.
-    from langchain_mix.protocol.call import ask  # noqa: PLC0415
-
-    return (yield from ask(calls.cancel_session(session_id)))
-
-
-def deleting(session_id: str) -> Flow[None]:
-    """Deletes a session that is not to be kept.
-
-    Args:
-        session_id: The session.
-
-    Returns:
-        The flow.
-    """
-    from langchain_mix.protocol import calls  # noqa: PLC0415  # As above.
-    from langchain_mix.protocol.call import ask  # noqa: PLC0415
-
-    yield from ask(calls.delete_session(session_id))
 
 
 def cleanup_note(prepared: PreparedTurn, troubles: Sequence[errors.MixError]) -> str:
@@ -278,9 +247,6 @@ def over_cost(request: ChatRequest, prepared: PreparedTurn) -> Flow[errors.MixEr
     Returns:
         The flow; its result is the error for a turn that has cost too much, or None.
     """
-    from langchain_mix.protocol import calls  # noqa: PLC0415  # As above.
-    from langchain_mix.protocol.call import ask  # noqa: PLC0415
-
     if request.options.max_cost is None:
         return None
     session = yield from ask(calls.get_session(prepared.session_id))
@@ -516,7 +482,7 @@ class _Execution:
         first, self._given_up = not self._given_up, True
         return first
 
-    def _attempt(self, flow: Flow[object]) -> Flow[bool]:
+    def _attempt(self, flow: Flow[Any]) -> Flow[bool]:
         """Runs a flow of tidying up; what fails in it is noted, and is not what the user is waiting for."""
         try:
             yield from flow
@@ -524,6 +490,10 @@ class _Execution:
             self._troubles.append(error)
             return False
         return True
+
+    def _cancel(self, prepared: PreparedTurn) -> Flow[bool]:
+        """Cancels a turn that is given up; False when that failed."""
+        return self._attempt(ask(calls.cancel_session(prepared.session_id)))
 
     def _clean(self, prepared: PreparedTurn) -> Flow[None]:
         """Removes the traces of a turn that was given up, unless it may still run."""
@@ -660,7 +630,7 @@ class _Execution:
     @staticmethod
     def _delete(session_id: str) -> Flow[None]:
         try:
-            yield from deleting(session_id)
+            yield from ask(calls.delete_session(session_id))
         except errors.MixError as error:
             _log.warning("Session %s could not be deleted after its call: %s", session_id, error)
 
@@ -722,8 +692,7 @@ class TurnExecution(_Execution):
                 for update in turn:
                     self._received = True
                     if self._approvals is not None and self._approvals.pause is not None:
-                        cancel = self._attempt(cancelling(prepared.session_id)) if self._gives_up() else None
-                        if cancel is not None and not mix.run(cancel, until=self._tidying()):
+                        if self._gives_up() and not mix.run(self._cancel(prepared), until=self._tidying()):
                             break
                         continue
                     if type(update) is not TextDelta:  # Most of a turn is text, of which only the reply consists.
@@ -797,8 +766,7 @@ class AsyncTurnExecution(_Execution):
                 async for update in turn:
                     self._received = True
                     if self._approvals is not None and self._approvals.pause is not None:
-                        cancel = self._attempt(cancelling(prepared.session_id)) if self._gives_up() else None
-                        if cancel is not None and not await mix.run_async(cancel, until=self._tidying()):
+                        if self._gives_up() and not await mix.run_async(self._cancel(prepared), until=self._tidying()):
                             break
                         continue
                     if type(update) is not TextDelta:
