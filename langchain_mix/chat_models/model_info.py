@@ -34,7 +34,7 @@ _PROFILE: Final[dict[str, Any]] = {
     "video_outputs": False,
     "reasoning_output": True,
     "reasoning_effort_levels": ["off", "basic", "medium", "maximum"],
-    # Asked for in the prompt: there is no native way, and this one works in agents.
+    # Requested in the prompt: there is no native way, and this one works in agents.
     "tool_calling": True,
     "tool_choice": True,
     # LangChain's agents pass the schema as `response_format` then, which ChatMix answers; else as a tool.

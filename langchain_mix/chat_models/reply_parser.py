@@ -358,7 +358,7 @@ def _arguments(entry: Mapping[str, Any], parameters: frozenset[str]) -> dict[str
     if not keys <= parameters:
         raise ValueError(f"The call has {_listed(keys - {'args'})}; its arguments belong under args, and nothing else.")
     if unclear or "name" in parameters:
-        raise ValueError("The arguments stand beside the call's name, where some could be the call's own.")
+        raise ValueError("The arguments are beside the call's name, where some could be the call's own.")
     return _flat({key: value for key, value in entry.items() if key in keys}, parameters)
 
 

@@ -277,7 +277,7 @@ class ResponseSchema:
 
         Args:
             source: A pydantic class (2 or 1), a dataclass, a TypedDict, JSON Schema, or an OpenAI function or tool.
-            name: Stands in for the schema's title.
+            name: Replaces the schema's title.
             strict: See `strict`.
 
         Returns:

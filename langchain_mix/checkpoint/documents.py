@@ -88,7 +88,7 @@ class DocumentCache(Generic[T]):
 
 
 Immutable: TypeAlias = Table | tuple[Ref, ...] | bytes
-"""What a segment, an index or a blob holds."""
+"""The contents of a segment, an index or a blob."""
 
 _AT_ONCE: Final = 8
 """Documents that are read at the same time."""

@@ -84,7 +84,7 @@ class WritesRecord:
 
 
 Entry: TypeAlias = CheckpointRecord | WritesRecord
-"""What a thread is made of."""
+"""The entries of a thread."""
 
 
 @dataclass(frozen=True, slots=True)

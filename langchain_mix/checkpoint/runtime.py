@@ -61,7 +61,7 @@ class SaverCall:
 
 
 Step: TypeAlias = Call[Any] | Together | Pause | AcquireLock | SaverCall
-"""What a procedure may request."""
+"""The steps that a procedure may request."""
 
 Steps: TypeAlias = Procedure[Step, T]
 """A procedure of this package and its result. A `Flow` is one too: `yield from` takes both."""

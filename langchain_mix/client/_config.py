@@ -165,7 +165,7 @@ def read_settings(
     """Checks the arguments of `Mix` and adds what the environment says.
 
     Args:
-        server_url: The base URL; the environment variable `MIX_SERVER_URL`, then port 8088 of this machine stand in.
+        server_url: The base URL; by default the environment variable `MIX_SERVER_URL`, then port 8088 of this machine.
         url_params: Values for `{name}` parts of the URL.
         server_idx: Index into the documented servers, of which there is one.
         retry_config: The retry policy, or None for the default.

@@ -283,7 +283,7 @@ def left(until: float | None) -> float | None:
 
 
 def socket_of(connection: Any) -> Any | None:
-    """Returns the socket of a connection of the HTTP library, or its event loop's stand-in; None if there is none."""
+    """Returns the socket of a connection of the HTTP library, or its event loop's substitute; None if there is none."""
     return None if connection is None else connection.get_extra_info("socket")
 
 

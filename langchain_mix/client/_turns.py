@@ -1,6 +1,6 @@
-"""The part of driving a turn that both shells share: options, deadlines, locks, and the calls that effects stand for.
+"""The part of driving a turn that both shells share: options, deadlines, locks, and the calls of its effects.
 
-Owns: which calls a turn's effects stand for, and which session runs a turn of this process.
+Owns: which calls carry out a turn's effects, and which session runs a turn of this process.
 Refuses to know: how calls are sent and waited for (`_sync_turn.py`, `_async_turn.py`).
 """
 

@@ -161,7 +161,7 @@ def shown_body(body: Any, field: str = "") -> Any:
 
     Args:
         body: JSON values.
-        field: The name under which they stand.
+        field: The name of the field that holds the body.
     """
     if isinstance(body, Mapping):
         return {key: shown_body(value, str(key)) for key, value in body.items()}

@@ -113,7 +113,7 @@ class PromptHandler:
                 return None
             if said.strip().lower() in {"a", "always"}:
                 self._always.add(tool)
-                self._report(f"Allowed, and {named} is not asked about again in this chat.")
+                self._report(f"Allowed, and {named} needs no other answer in this chat.")
                 return True
             decided = word_of_decision(said)
             if decided is not None:

@@ -97,7 +97,7 @@ _CORE: Final = [
         "file_path old_string new_string",
         file_path=_text("The file."),
         old_string=_text("The passage, which occurs once."),
-        new_string=_text("What stands there afterwards."),
+        new_string=_text("What replaces it."),
     ),
     _tool(
         "Search",
