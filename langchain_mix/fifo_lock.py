@@ -21,7 +21,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Generic, Self, TypeVar
 
-from langchain_mix import forking
+from langchain_mix import process_fork
 from langchain_mix.errors import MixUsageError
 
 W = TypeVar("W")
@@ -124,7 +124,7 @@ class FifoLock(Generic[W]):
     def __init__(self) -> None:
         """Starts with every key free."""
         self._clear()
-        forking.renew_in_child(self._clear)
+        process_fork.renew_in_child(self._clear)
 
     def _clear(self) -> None:
         self._mutex = threading.Lock()

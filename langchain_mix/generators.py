@@ -14,7 +14,7 @@ from functools import cache
 from types import TracebackType
 from typing import Any, Final, Generic, Self, TypeVar, cast
 
-from langchain_mix import forking
+from langchain_mix import process_fork
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -67,7 +67,7 @@ def _unregistered(begin: Callable[[], Awaitable[R]]) -> Awaitable[R]:
 
 
 _left: Final[weakref.WeakSet[Generator[Any, None, None]]] = weakref.WeakSet()
-forking.renew_in_child(_left.clear)
+process_fork.renew_in_child(_left.clear)
 
 
 def closed_at_exit(generator: Generator[T, None, None]) -> Generator[T, None, None]:

@@ -18,7 +18,7 @@ from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackMana
 from langchain_core.messages import AIMessageChunk
 from langchain_core.outputs import ChatGenerationChunk
 
-from langchain_mix import errors, forking
+from langchain_mix import errors, process_fork
 from langchain_mix.chat_models.alignment import Append, Rewind, verify
 from langchain_mix.chat_models.callbacks import AsyncCustomEvents, AsyncToolRuns, CustomEvents, ToolRuns
 from langchain_mix.chat_models.content_blocks import ReplyWriter, replay_updates
@@ -351,7 +351,7 @@ class _Execution:
         self._mix = mix
         self._request = request
         self._deletes = request.options.retention == "delete"
-        self._depth = forking.depth() if self._deletes else 0
+        self._depth = process_fork.depth() if self._deletes else 0
         self._streaming = streaming
         options = request.options
         plain = options.on_notification is None and options.permissions in CLIENT_POLICIES
@@ -623,7 +623,7 @@ class _Execution:
             store_position(self._request, prepared, None)
         if not self._deletes or not prepared.created or self._pause is not None:
             return None
-        if forking.depth() != self._depth:
+        if process_fork.depth() != self._depth:
             return None  # This is the copy in a forked process, which ends; the turn goes on in the parent.
         return self._delete(prepared.session_id)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Generic, TypeVar
 from weakref import WeakSet
 
-from langchain_mix import forking
+from langchain_mix import process_fork
 
 V = TypeVar("V")
 
@@ -30,7 +30,7 @@ class Recent(Generic[V]):
         self._size = size
         self._renew()
         self.clear()
-        forking.renew_in_child(self._renew)
+        process_fork.renew_in_child(self._renew)
 
     def _renew(self) -> None:
         self._lock = threading.Lock()
@@ -248,4 +248,4 @@ def _renew() -> None:
     REPLY_CACHE.clear()
 
 
-forking.renew_in_child(_renew)
+process_fork.renew_in_child(_renew)

@@ -38,7 +38,7 @@ from pydantic import StringConstraints, TypeAdapter, ValidationError
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import SchemaError as PatternError
 
-from langchain_mix import forking
+from langchain_mix import process_fork
 from langchain_mix.chat_models.json_text import FoundJson, find_json, locate_json
 
 _SHOWN_PROBLEMS: Final = 5
@@ -51,7 +51,7 @@ _SCHEMA_LISTS: Final = ("anyOf", "oneOf", "allOf", "prefixItems", "items")
 _SCHEMA_MAPS: Final = ("properties", "patternProperties", "$defs", "definitions", "dependentSchemas")
 
 
-@forking.renew_cached_properties
+@process_fork.renew_cached_properties
 class SchemaChecker:
     """Checks values against one JSON Schema."""
 
@@ -254,7 +254,7 @@ _WRAPPED: Final = "value"
 """The parameter of a tool that holds a value which is no object: the arguments of a call are always one."""
 
 
-@forking.renew_cached_properties
+@process_fork.renew_cached_properties
 @dataclass(frozen=True)
 class ResponseSchema:
     """A schema that replies are read by.

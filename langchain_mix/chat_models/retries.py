@@ -39,7 +39,7 @@ from langchain_core.messages import BaseMessage
 from langchain_core.runnables.config import ensure_config
 from langchain_core.tracers.context import register_configure_hook
 
-from langchain_mix import forking
+from langchain_mix import process_fork
 from langchain_mix.chat_models.process_state import Recent
 from langchain_mix.errors import MixError
 
@@ -220,7 +220,7 @@ class FailedCalls:
         self._per_tree = per_tree
         self._by_root: Recent[tuple[_Failed, ...]] = Recent(trees)
         self._renew()
-        forking.renew_in_child(self._renew)
+        process_fork.renew_in_child(self._renew)
 
     def _renew(self) -> None:
         self._lock = threading.Lock()  # What has failed has failed, also for a forked child that calls again.

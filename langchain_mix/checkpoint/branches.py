@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from langchain_mix import forking
+from langchain_mix import process_fork
 from langchain_mix.checkpoint.backend import Address, CheckpointBackend, CheckpointInfo
 from langchain_mix.checkpoint.positions import Position, positions_in
 from langchain_mix.checkpoint.runtime import Steps
@@ -42,7 +42,7 @@ class Node:
     pending_writes: int
 
 
-@forking.renew_cached_properties
+@process_fork.renew_cached_properties
 @dataclass(frozen=True)
 class Tree:
     """The checkpoints of one namespace of a thread.

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
-from langchain_mix import forking
+from langchain_mix import process_fork
 from langchain_mix.checkpoint import encoding, names
 from langchain_mix.checkpoint.encoding import Encryption, MissingDocument, TornDocument, damaged
 from langchain_mix.checkpoint.files import SessionFiles
@@ -48,7 +48,7 @@ class DocumentCache(Generic[T]):
         """
         self._most = most
         self._clear()
-        forking.renew_in_child(self._clear)
+        process_fork.renew_in_child(self._clear)
 
     def _clear(self) -> None:
         """Forgets everything; at a fork, another thread may be in the middle of a change."""

@@ -127,7 +127,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Final, TypeVar
 
-from langchain_mix import forking
+from langchain_mix import process_fork
 from langchain_mix.checkpoint import names, queries
 from langchain_mix.checkpoint.documents import DocumentIO
 from langchain_mix.checkpoint.encoding import TornDocument, damaged
@@ -159,7 +159,7 @@ class WriterCache:
         """
         self._most = most
         self._clear()
-        forking.renew_in_child(self._clear)
+        process_fork.renew_in_child(self._clear)
 
     def _clear(self) -> None:
         """Forgets everything: what a parent owns, its forked child does not."""

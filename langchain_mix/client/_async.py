@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Self, TypeAlias, TypeVar, cast
 
 import httpx
 
-from langchain_mix import errors, forking
+from langchain_mix import errors, process_fork
 from langchain_mix.client._config import (
     ANSWER_LIMIT,
     DEFAULT_OPTIONS,
@@ -76,11 +76,11 @@ class AsyncConnections:
         self._by_loop: weakref.WeakKeyDictionary[asyncio.AbstractEventLoop, Clients] = weakref.WeakKeyDictionary()
         self._connections: weakref.WeakSet[Any] = weakref.WeakSet()
         self._used = self._inherited = False
-        forking.renew_in_child(self._renew)
+        process_fork.renew_in_child(self._renew)
 
     def _renew(self) -> None:
         """Begins without the connections of the parent, which goes on using them."""
-        forking.let_go(map(socket_of, self._connections))
+        process_fork.abandon_sockets(map(socket_of, self._connections))
         self._lock = threading.Lock()
         self._by_loop, self._connections = weakref.WeakKeyDictionary(), weakref.WeakSet()
         self._inherited = self._used and not self._own
@@ -371,14 +371,14 @@ class AsyncEventStream:
         self.read_limit: Callable[[], float] | None = None
         self.response = response
         self.problem: errors.MixStreamError | None = None
-        self._depth = forking.depth()
+        self._depth = process_fork.depth()
         self.buffer = EventBuffer()
         self._reading = False
         self._moved: asyncio.Event | None = None  # Made by a task that waits while another one reads.
         self._chunks = self._read_chunks()
         self._events = self._read()
         self.loop = asyncio.get_running_loop()
-        forking.renew_in_child(self._renew)
+        process_fork.renew_in_child(self._renew)
 
     def _renew(self) -> None:
         """Ends in a forked child, since the parent reads on."""
@@ -432,7 +432,7 @@ class AsyncEventStream:
                 await self.response.aclose()
 
     def _is_inherited(self) -> bool:
-        return forking.depth() != self._depth
+        return process_fork.depth() != self._depth
 
     async def _read_until(self, reached: Callable[[], object]) -> bool:
         """Reads on until a condition holds, or the stream ends. Of several tasks that need it, one reads for all."""

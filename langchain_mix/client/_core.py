@@ -26,7 +26,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from langchain_mix import errors, forking
+from langchain_mix import errors, process_fork
 from langchain_mix._version import __version__
 from langchain_mix.client._config import (
     CONNECT_TIMEOUT,
@@ -103,7 +103,7 @@ class Core:
         self._others: dict[str, Core] = {}
         self._open_streams: weakref.WeakKeyDictionary[Any, str] = weakref.WeakKeyDictionary()
         self._has_reported_verdict = False
-        forking.renew_in_child(self._renew)
+        process_fork.renew_in_child(self._renew)
 
     def _renew(self) -> None:
         # What was learned of the server holds in a child too; the streams are those of the parent.

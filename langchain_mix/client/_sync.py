@@ -15,7 +15,7 @@ from typing import Any, Self, TypeAlias, TypeVar
 
 import httpx
 
-from langchain_mix import errors, forking
+from langchain_mix import errors, process_fork
 from langchain_mix.client._config import (
     ANSWER_LIMIT,
     DEFAULT_OPTIONS,
@@ -68,11 +68,11 @@ class SyncConnections:
         self._connections: weakref.WeakSet[Any] = weakref.WeakSet()
         self._closing: list[weakref.finalize[..., Any]] = []
         self._used = self._inherited = False
-        forking.renew_in_child(self._renew)
+        process_fork.renew_in_child(self._renew)
 
     def _renew(self) -> None:
         """Begins without the connections of the parent, which goes on using them."""
-        forking.let_go(map(socket_of, self._connections))
+        process_fork.abandon_sockets(map(socket_of, self._connections))
         self._lock = threading.Lock()
         self._open_streams, self._connections = weakref.WeakSet(), weakref.WeakSet()
         for closing in self._closing:
@@ -384,14 +384,14 @@ class EventStream:
         self.read_limit: Callable[[], float] | None = None
         self.response = response
         self.problem: errors.MixStreamError | None = None
-        self._depth = forking.depth()
+        self._depth = process_fork.depth()
         self.buffer = EventBuffer()
         self._reading = threading.Lock()  # Held by the thread that reads for all.
         self._changed = threading.Condition()
         self._waiting = 0
         self._chunks = self._read_chunks()
         self._events = self._read()
-        forking.renew_in_child(self._renew)
+        process_fork.renew_in_child(self._renew)
 
     def _renew(self) -> None:
         """Ends in a forked child, since the parent reads on."""
@@ -441,7 +441,7 @@ class EventStream:
                 self.response.close()
 
     def _is_inherited(self) -> bool:
-        return forking.depth() != self._depth
+        return process_fork.depth() != self._depth
 
     def _read_until(self, reached: Callable[[], object], until: float | None = None) -> bool:
         """Reads on until a condition holds, or the stream ends. Of several threads that need events, one reads for all.

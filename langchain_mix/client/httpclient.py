@@ -18,7 +18,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 import httpx
 
-from langchain_mix import errors, forking
+from langchain_mix import errors, process_fork
 
 __all__ = ["AsyncHttpClient", "ClientOwner", "HttpClient", "close_clients"]
 
@@ -307,4 +307,4 @@ def _trusting() -> ssl.SSLContext:
         ) from None
 
 
-forking.renew_in_child(_trusting.cache_clear)  # OpenSSL keeps locks in a context, which a handshake may hold.
+process_fork.renew_in_child(_trusting.cache_clear)  # OpenSSL keeps locks in a context, which a handshake may hold.

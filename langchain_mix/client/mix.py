@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from functools import cached_property, wraps
 from typing import TYPE_CHECKING, Any, Literal, Self, TypeVar, Unpack, cast
 
-from langchain_mix import forking
+from langchain_mix import process_fork
 
 if TYPE_CHECKING:
     import logging
@@ -60,7 +60,7 @@ def _url_first(init: Init) -> Init:
     return cast("Init", call)
 
 
-@forking.renew_cached_properties
+@process_fork.renew_cached_properties
 class Mix:
     """A client of a Mix server, for synchronous and asynchronous code, both at the same time if need be.
 

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from langchain_mix import forking
+from langchain_mix import process_fork
 
 MAX_REQUESTS: Final = 5_000
 """Requests that are remembered. A server that runs for days must not grow."""
@@ -74,7 +74,7 @@ class Activity:
     def __init__(self) -> None:
         """Begins with nothing."""
         self._renew()
-        forking.renew_in_child(self._renew)
+        process_fork.renew_in_child(self._renew)
         self._requests: deque[RequestRecord] = deque()
         self._heads = 0
         self._with_body: dict[RequestRecord, None] = {}

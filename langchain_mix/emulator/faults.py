@@ -15,7 +15,7 @@ from typing import Any, Literal, TypeVar
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from langchain_mix import forking
+from langchain_mix import process_fork
 from langchain_mix.emulator.agents.base import Gate
 from langchain_mix.emulator.events import TURN_EVENTS, Event
 from langchain_mix.emulator.serving import Transports
@@ -343,7 +343,7 @@ class Faults:
             faults: The faults.
         """
         self._renew()
-        forking.renew_in_child(self._renew)
+        process_fork.renew_in_child(self._renew)
         self._times: dict[Fault, int] = {}
         self._asked: dict[Fault, int] = {}
         self._active: tuple[Fault, ...] = ()

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from starlette.types import ASGIApp
 
-from langchain_mix import forking
+from langchain_mix import process_fork
 from langchain_mix.emulator.access import ANY, AccessGate, AccessRules
 from langchain_mix.emulator.activity import Activity, RequestRecord
 from langchain_mix.emulator.agents import Agent, FileToolbox, make_agent
@@ -127,7 +127,7 @@ class MixEmulator:
         self._removal: weakref.finalize[..., Any] | None = None
         self._state: ServerState | None = None
         self._serving: Serving | None = None
-        forking.renew_in_child(self._leave_to_parent)
+        process_fork.renew_in_child(self._leave_to_parent)
         loopback_socket(host, 0).close()
 
     # Life

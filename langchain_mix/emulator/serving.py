@@ -20,7 +20,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.h11_impl import H11Protocol
 from uvicorn.server import ServerState
 
-from langchain_mix import forking
+from langchain_mix import process_fork
 from langchain_mix.emulator.activity import Activity
 
 
@@ -65,7 +65,7 @@ class Transports:
 
     def let_go(self) -> None:
         """Gives up a forked child's share of all connections: they end when the parent closes them."""
-        forking.let_go(transport.get_extra_info("socket") for transport in self._open.values())
+        process_fork.abandon_sockets(transport.get_extra_info("socket") for transport in self._open.values())
 
     def abort_all(self) -> None:
         """Closes all connections at once."""
@@ -166,7 +166,7 @@ class Serving:
         self._loop = asyncio.new_event_loop()
         self._stopping = asyncio.Event()
         self._thread = threading.Thread(target=self._run, name=f"mix-emulator-{sock.getsockname()[1]}", daemon=True)
-        forking.renew_in_child(self._leave_to_parent)
+        process_fork.renew_in_child(self._leave_to_parent)
         self._thread.start()
         self._ready.wait()
         if self._failure is not None:
@@ -175,7 +175,7 @@ class Serving:
     def _leave_to_parent(self) -> None:
         """Leaves the server to the parent in a forked child, which must not keep its port and connections open."""
         self.foreign = True
-        forking.let_go([self._sock])
+        process_fork.abandon_sockets([self._sock])
         self._transports.let_go()
 
     def stop(self) -> None:

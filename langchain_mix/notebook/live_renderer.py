@@ -15,7 +15,7 @@ from contextvars import copy_context
 from typing import Any, Final
 from uuid import uuid4
 
-from langchain_mix import forking
+from langchain_mix import process_fork
 from langchain_mix.notebook.html import Look, Page
 from langchain_mix.notebook.items import read_item
 from langchain_mix.notebook.plain_text import as_plain_text
@@ -55,7 +55,7 @@ class LiveRenderer:
         self._items: list[Any] = []
         self._over = False
         self._renew()
-        forking.renew_in_child(self._renew)
+        process_fork.renew_in_child(self._renew)
         self._problem: Exception | None = None
         # In a copy of the caller's context: the kernel knows by it which cell an output belongs to.
         self._thread = threading.Thread(target=copy_context().run, args=(self._run,), name="mix-display", daemon=True)

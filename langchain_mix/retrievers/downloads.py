@@ -21,7 +21,7 @@ from http import HTTPStatus
 from io import BytesIO
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
-from langchain_mix import forking
+from langchain_mix import process_fork
 from langchain_mix.errors import (
     MixAuthenticationError,
     MixConfigurationError,
@@ -273,7 +273,7 @@ def download_all(
         MixError: A failure that every file would have.
     """
     run = _Run(mix, session_id, limits, versions or {}, _Budget(limits.max_total_bytes))
-    depth = forking.depth()
+    depth = process_fork.depth()
     # This thread downloads one of a few files itself: an answer from a single file is verified without another thread.
     few = len(files) <= limits.parallel_downloads
     pool = ThreadPoolExecutor(max(limits.parallel_downloads - few, 1), thread_name_prefix="ThreadPool-langchain-mix")
@@ -296,7 +296,7 @@ def download_all(
                 yield from _settled(oldest, outcome(), report, on_problem)
     finally:
         run.budget.closed = True
-        if forking.depth() == depth:
+        if process_fork.depth() == depth:
             pool.shutdown(wait=True, cancel_futures=True)
 
 
@@ -357,7 +357,7 @@ def _total(limits: Limits) -> str:
 
 
 def _refuse_in_child(depth: int) -> None:
-    if forking.depth() != depth:
+    if process_fork.depth() != depth:
         raise MixUsageError(
             "The files are being downloaded by threads of the process that this one was forked from.",
             hint="Begin to read them in this process.",

@@ -17,7 +17,7 @@ from functools import lru_cache
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlencode
 
-from langchain_mix import forking
+from langchain_mix import process_fork
 from langchain_mix.errors import MixConfigurationError
 from langchain_mix.protocol import calls
 from langchain_mix.protocol.call import Call, Reply
@@ -147,7 +147,7 @@ def _renew() -> None:
     _uploaded_lock = threading.Lock()
 
 
-forking.renew_in_child(_renew)
+process_fork.renew_in_child(_renew)
 
 
 def remember_upload(server_url: str, name: str) -> None:

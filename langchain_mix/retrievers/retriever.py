@@ -25,7 +25,7 @@ from langchain_core.runnables import RunnableConfig
 from langchain_core.utils import from_env, secret_from_env
 from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
 
-from langchain_mix import forking
+from langchain_mix import process_fork
 from langchain_mix._version import __version__
 from langchain_mix.client.credentials import check_headers, split_url
 from langchain_mix.client.secret_fields import SecretFields
@@ -81,7 +81,7 @@ class _Opened:
     def __init__(self) -> None:
         """Holds nothing yet."""
         self._renew()
-        forking.renew_in_child(self._renew)
+        process_fork.renew_in_child(self._renew)
         self._client: tuple[Hashable, Mix] | None = None
         self._indexes: OrderedDict[str, _Held] = OrderedDict()
 

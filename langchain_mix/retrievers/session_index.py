@@ -15,7 +15,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Final, Literal, TypeAlias
 
-from langchain_mix import forking
+from langchain_mix import process_fork
 from langchain_mix.retrievers.disk_cache import DiskCache
 from langchain_mix.retrievers.downloads import FileReport, OnProblem, Received, SkippedFile
 from langchain_mix.retrievers.embedding import Embedder
@@ -145,7 +145,7 @@ class SingleFlight:
         """Begins without a refresh."""
         self._begun = 0
         self._clear()
-        forking.renew_in_child(self._clear)
+        process_fork.renew_in_child(self._clear)
 
     def _clear(self) -> None:
         """Waits for nobody: a refresh under way at a fork ends in the parent."""
@@ -278,7 +278,7 @@ class SessionIndex:
         self._cache = cache
         self._flight = SingleFlight()
         self._renew()
-        forking.renew_in_child(self._renew)
+        process_fork.renew_in_child(self._renew)
         self._listing = list_remote(plan.session_id, plan.server_url)
         self._settled: list[RemoteFile] | None = None
         self._newest = 0

@@ -101,7 +101,7 @@ def test_what_lives_in_a_process_is_renewed_in_a_forked_child():
         f"{module} {scope}" for module, scope, renewed in states() if not renewed and (module, scope) not in SHORT_LIVED
     ]
     assert forgotten == [], (
-        "register with `forking.renew_in_child` what a forked child does with it, or say here why not"
+        "register with `process_fork.renew_in_child` what a forked child does with it, or say here why not"
     )
 
 

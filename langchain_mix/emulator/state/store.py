@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
-from langchain_mix import forking
+from langchain_mix import process_fork
 
 _VERSION: Final = 1
 
@@ -82,7 +82,7 @@ class Store:
             RuntimeError: Another version of this package wrote the file.
         """
         self._renew()
-        forking.renew_in_child(self._renew)
+        process_fork.renew_in_child(self._renew)
         self._depth = 0
         # SQLite gives its journals the mode of the database.
         path.touch(mode=0o600)

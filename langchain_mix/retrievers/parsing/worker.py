@@ -34,7 +34,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any, Final
 
-from langchain_mix import forking
+from langchain_mix import process_fork
 from langchain_mix.retrievers.parsing.parsed import MEBIBYTE, Collector, Kind, Limits, Parsed, Part, Place, Skipped
 from langchain_mix.retrievers.parsing.pdf import read_pdf
 from langchain_mix.retrievers.parsing.text import read_rtf
@@ -209,7 +209,7 @@ class _Worker:
 
     def let_go(self) -> None:
         """Gives up a forked process's share of a worker, which goes on reading for the process it belongs to."""
-        forking.let_go((self._process.stdin, self._process.stdout))
+        process_fork.abandon_sockets((self._process.stdin, self._process.stdout))
         self._process.returncode = 0  # It is no child of this process, which need not wait for its end.
 
 
@@ -246,7 +246,7 @@ class _Pool:
         self._idle: list[_Worker] = []
         self._all: set[_Worker] = set()
         self._possible = bool(sys.executable) and not getattr(sys, "frozen", False)
-        forking.renew_in_child(self._renew)
+        process_fork.renew_in_child(self._renew)
 
     def take(self) -> _Worker | None:
         """Returns a worker that nobody else uses; None if there can be none."""

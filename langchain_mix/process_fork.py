@@ -1,4 +1,4 @@
-"""Renews in a forked process what it must not share with its parent.
+"""Renews in a forked process (`os.fork`, not a fork of a session) what it must not share with its parent.
 
 `os.fork` (gunicorn --preload, Celery's prefork pool, multiprocessing on Linux) gives the child a copy of the memory and
 the very same sockets. Two processes that read one connection take each other's answers; a lock that another thread held
@@ -87,7 +87,7 @@ def depth() -> int:
     return _depth
 
 
-def let_go(sockets: Iterable[Any]) -> None:
+def abandon_sockets(sockets: Iterable[Any]) -> None:
     """Gives up a child's share of sockets without a word to their peers: no FIN, no TLS alert.
 
     Args:

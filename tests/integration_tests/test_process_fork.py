@@ -15,7 +15,7 @@ import pytest
 from langchain_core.messages import HumanMessage
 from langgraph.checkpoint.base import empty_checkpoint
 
-from langchain_mix import ChatMix, MixEmulator, MixRetriever, MixSaver, forking
+from langchain_mix import ChatMix, MixEmulator, MixRetriever, MixSaver, process_fork
 from langchain_mix.client import Mix
 from langchain_mix.emulator import Gate, SlowReply
 from langchain_mix.emulator.agents import Text
@@ -116,16 +116,16 @@ def test_a_child_waits_for_no_lock_that_a_thread_of_its_parent_held(forked, tmp_
 def test_a_child_waits_for_no_cached_property_that_its_parent_computes(forked):
     computing, free = threading.Event(), threading.Event()
 
-    @forking.renew_cached_properties
+    @process_fork.renew_cached_properties
     class Thing:
         @cached_property
         def value(self):
-            if forking.depth() == depth:
+            if process_fork.depth() == depth:
                 computing.set()
                 free.wait()
-            return forking.depth()
+            return process_fork.depth()
 
-    depth, other = forking.depth(), Thing()
+    depth, other = process_fork.depth(), Thing()
     thread = threading.Thread(target=lambda: other.value)
     thread.start()
     computing.wait()
@@ -141,7 +141,7 @@ def test_a_renewal_that_fails_is_reported_and_keeps_no_other_from_it(forked):
             raise ValueError("no longer there")
 
     failing, before, reported = Failing(), FifoLock(), []
-    forking.renew_in_child(failing.renew)
+    process_fork.renew_in_child(failing.renew)
     after = FifoLock()
     with pytest.MonkeyPatch.context() as patch, before._mutex, after._mutex:
         patch.setattr(sys, "unraisablehook", lambda report: reported.append(repr(report.exc_value.exceptions)))
@@ -165,7 +165,7 @@ def test_no_two_processes_use_one_connection(forked):
             async def look_async():
                 return [(await mix.sessions.get_async(id=i)).id for i in ids] == ids
 
-            return same, asyncio.run(look_async()), forked_twice() if forking.depth() == 1 else True
+            return same, asyncio.run(look_async()), forked_twice() if process_fork.depth() == 1 else True
 
         def forked_twice():
             return forked(lambda: mix.sessions.get(id=ids[1]).id).result() == ids[1]
@@ -205,21 +205,21 @@ def test_letting_go_tells_the_peer_nothing_and_leaves_the_number_taken():
     ours, peer = socket.socketpair()
     with ours, peer, ours.dup() as parents:
         number = ours.fileno()
-        forking.let_go([Shown(ours), None])
+        process_fork.abandon_sockets([Shown(ours), None])
         assert ours.fileno() == number
         peer.setblocking(False)
         with pytest.raises(BlockingIOError):
             peer.recv(1)
         parents.send(b"on")
         assert peer.recv(2) == b"on"
-        forking.let_go([parents])
+        process_fork.abandon_sockets([parents])
         assert peer.recv(2) == b"", "the last share is gone"
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
 def test_a_http_client_of_the_user_that_was_used_before_a_fork_is_refused(forked, asynchronous):
     def look(mix):
-        if forking.depth() and asynchronous:
+        if process_fork.depth() and asynchronous:
             return asyncio.run(mix.sessions.list_async())
         return runner.run(mix.sessions.list_async()) if asynchronous else mix.sessions.list()
 
