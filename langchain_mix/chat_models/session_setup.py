@@ -408,7 +408,7 @@ def _plan(
 ) -> Flow[tuple[Plan, int | None]]:
     from langchain_mix.protocol import calls  # noqa: PLC0415  # As above.
     from langchain_mix.protocol.call import ask  # noqa: PLC0415
-    from langchain_mix.protocol.turn.transcript import from_messages  # noqa: PLC0415
+    from langchain_mix.protocol.turn.stored_rows import from_messages  # noqa: PLC0415
 
     messages = [*request.messages, HumanMessage(request.reminder)] if request.reminder else request.messages
     head: str | None = None

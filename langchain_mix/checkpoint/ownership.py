@@ -68,7 +68,7 @@ def _proven_in(
     # Models of the wire, and what conversations say, are loaded when sessions are touched.
     from langchain_mix.chat_models.agreement import agrees  # noqa: PLC0415
     from langchain_mix.chat_models.alignment import Base  # noqa: PLC0415
-    from langchain_mix.protocol.turn.transcript import from_messages  # noqa: PLC0415
+    from langchain_mix.protocol.turn.stored_rows import from_messages  # noqa: PLC0415
 
     stored, proven, known = from_messages(rows).rows, set[str](), {row.id for row in rows}
     for index in reversed(range(len(messages))):

@@ -26,7 +26,7 @@ from langchain_mix.protocol.models import SendMessageResponse, SessionData
 from langchain_mix.protocol.retry import NO_RETRIES, BackoffStrategy, RetryConfig
 from langchain_mix.protocol.turn.machine import Turn
 from langchain_mix.protocol.turn.signals import Answered, Ask, Notify
-from langchain_mix.protocol.turn.transcript import Transcript, from_export, from_messages
+from langchain_mix.protocol.turn.stored_rows import Transcript, from_export, from_messages
 from langchain_mix.protocol.turn.updates import Progress
 
 Decision = TypeVar("Decision")

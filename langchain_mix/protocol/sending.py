@@ -24,7 +24,7 @@ from langchain_mix.protocol.models import (
     ToolCallData,
 )
 from langchain_mix.protocol.turn.errors import agent_error, failed_answer, interrupted
-from langchain_mix.protocol.turn.transcript import StoredRow, from_messages
+from langchain_mix.protocol.turn.stored_rows import StoredRow, from_messages
 from langchain_mix.protocol.turn.updates import ToolCall, TurnResult
 
 

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 
-from langchain_mix.protocol.turn.transcript import StoredRow
+from langchain_mix.protocol.turn.stored_rows import StoredRow
 
 
 @dataclass(slots=True, kw_only=True)

@@ -13,7 +13,7 @@ from langchain_mix.protocol.turn import errors as turn_errors
 from langchain_mix.protocol.turn.attribution import TurnEvidence, attribute_rows
 from langchain_mix.protocol.turn.signals import Emit, Read, Reconcile
 from langchain_mix.protocol.turn.state import MAX_UNPROVEN, Delivery, Effects, Phase, State, TextSuppression, Visibility
-from langchain_mix.protocol.turn.transcript import StoredRow, Transcript, outcome_of, up_to_call, usage_of
+from langchain_mix.protocol.turn.stored_rows import StoredRow, Transcript, outcome_of, up_to_call, usage_of
 from langchain_mix.protocol.turn.updates import RowRef, TurnResult, Usage
 
 _IDLE_READS: Final = 2

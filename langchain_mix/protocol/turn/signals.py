@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from langchain_mix.errors import MixError
 from langchain_mix.protocol.events import Event, SSENotificationEventData, SSEPermissionEventData
 from langchain_mix.protocol.models import SendMessageResponse
-from langchain_mix.protocol.turn.transcript import Transcript
+from langchain_mix.protocol.turn.stored_rows import Transcript
 from langchain_mix.protocol.turn.updates import TurnResult, Update
 
 # Signals

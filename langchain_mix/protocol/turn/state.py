@@ -33,7 +33,7 @@ from langchain_mix.protocol.events import SSECompleteEventData
 from langchain_mix.protocol.turn import errors as turn_errors
 from langchain_mix.protocol.turn.accumulator import MessageAccumulator
 from langchain_mix.protocol.turn.signals import Effect, Fail, Finish, Reconcile
-from langchain_mix.protocol.turn.transcript import Transcript
+from langchain_mix.protocol.turn.stored_rows import Transcript
 from langchain_mix.protocol.turn.updates import TurnResult
 
 MAX_REOPENS: Final = 5

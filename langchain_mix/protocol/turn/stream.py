@@ -14,7 +14,7 @@ from langchain_mix.protocol.tool_names import same_tool
 from langchain_mix.protocol.turn import errors as turn_errors
 from langchain_mix.protocol.turn.signals import Ask, Emit, Notify, Reconcile, Send, Unwatch, Watch
 from langchain_mix.protocol.turn.state import Delivery, Effects, Phase, State, TextSuppression, Visibility
-from langchain_mix.protocol.turn.transcript import same_text
+from langchain_mix.protocol.turn.stored_rows import same_text
 from langchain_mix.protocol.turn.updates import (
     Accepted,
     NotificationReceived,

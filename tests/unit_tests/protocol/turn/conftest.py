@@ -17,7 +17,7 @@ from langchain_mix.protocol.sse import ServerSentEvent, SSEDecoder, encode
 from langchain_mix.protocol.turn import signals as st
 from langchain_mix.protocol.turn import updates as up
 from langchain_mix.protocol.turn.machine import Turn
-from langchain_mix.protocol.turn.transcript import Transcript, from_export, from_messages
+from langchain_mix.protocol.turn.stored_rows import Transcript, from_export, from_messages
 
 
 @dataclass

@@ -15,7 +15,7 @@ from langchain_mix.protocol.models import SendMessageResponse
 from langchain_mix.protocol.turn import signals
 from langchain_mix.protocol.turn import updates as up
 from langchain_mix.protocol.turn.accumulator import SeenMessage, reconcile
-from langchain_mix.protocol.turn.transcript import StoredRow
+from langchain_mix.protocol.turn.stored_rows import StoredRow
 from langchain_mix.protocol.turn.updates import ToolCall
 
 PIECES = st.lists(st.text("ab\n ", min_size=1, max_size=3), max_size=5)

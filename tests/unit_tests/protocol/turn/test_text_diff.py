@@ -3,7 +3,7 @@
 import pytest
 
 from langchain_mix.protocol.turn.accumulator import SeenMessage, reconcile
-from langchain_mix.protocol.turn.transcript import StoredRow
+from langchain_mix.protocol.turn.stored_rows import StoredRow
 from langchain_mix.protocol.turn.updates import (
     TextDelta,
     TextRestated,

@@ -1,4 +1,4 @@
-"""A session's stored messages, in one form whichever listing they come from.
+"""The stored rows of a session, in one form whichever listing they come from.
 
 Owns: what rows say about a turn: which are its own, whether it is over, what it cost.
 Refuses to know: what was seen of it on a stream (`accumulator.py`).

@@ -3,7 +3,7 @@
 import pytest
 
 from langchain_mix.protocol.api import ApiVersion
-from langchain_mix.protocol.turn.transcript import outcome_of, same_text, up_to_call, usage_of
+from langchain_mix.protocol.turn.stored_rows import outcome_of, same_text, up_to_call, usage_of
 
 
 @pytest.mark.parametrize(
