@@ -43,14 +43,7 @@ class AccessRules:
 
     @classmethod
     def parse(cls, hosts: Iterable[str], origins: Iterable[str]) -> AccessRules:
-        """Reads what a user wrote.
-
-        Args:
-            hosts: Names, with or without a port, which does not count.
-            origins: Origins such as `http://localhost:3000`.
-
-        Returns:
-            The rules.
+        """Reads host names, with or without a port, and origins such as `http://localhost:3000`.
 
         Raises:
             ValueError: One of them is no name or no origin.
@@ -60,15 +53,7 @@ class AccessRules:
         return cls(names, places)
 
     def refusal(self, method: str, headers: Mapping[str, str]) -> str | None:
-        """Decides about a request.
-
-        Args:
-            method: Its method.
-            headers: Its headers, names in lower case.
-
-        Returns:
-            Why it is refused, or None.
-        """
+        """Returns why a request is refused, or None; names of headers are in lower case."""
         host = headers.get("host")
         if host is not None and not self._answers(host):
             return (
@@ -98,12 +83,7 @@ class AccessRules:
 
 @dataclass(frozen=True, slots=True)
 class AccessGate:
-    """An ASGI app that lets requests through to another if the rules allow.
-
-    Attributes:
-        app: The other.
-        rules: The rules.
-    """
+    """An ASGI app that lets requests through to another if the rules allow."""
 
     app: ASGIApp
     rules: AccessRules

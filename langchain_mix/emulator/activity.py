@@ -147,11 +147,7 @@ class Activity:
             self._changed.notify_all()
 
     def wait_until(self, condition: Callable[[], bool], timeout: float) -> None:
-        """Waits until a condition holds; it is checked again after every change.
-
-        Args:
-            condition: Checked after every change. It may use everything here, and must not wait itself.
-            timeout: The longest wait, in seconds.
+        """Waits until a condition holds, which is checked after every change and must not wait itself.
 
         Raises:
             TimeoutError: It does not hold by then.

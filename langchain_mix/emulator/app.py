@@ -31,11 +31,6 @@ class AppContext:
     """The parts of a server.
 
     Attributes:
-        state: The stored state.
-        broker: The open streams.
-        config: The settings of all streams.
-        runner: The turns.
-        prompts: The open permissions and notifications.
         limit: Seconds after which an answer that is not complete is cut (Q11).
         delete_wait: Seconds that deleting a session waits for its turns (Mix 0.8).
     """
@@ -85,12 +80,7 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Api:
-    """Answers requests by the routes of a generation.
-
-    Attributes:
-        mux: The routes.
-        cors: The headers that every answer has unless its handler sets them.
-    """
+    """Answers requests by the routes of a generation."""
 
     mux: Mux
     cors: Sequence[tuple[bytes, bytes]]
@@ -130,12 +120,7 @@ class Api:
 
 @dataclass(frozen=True, slots=True)
 class Recorder:
-    """An ASGI app that notes all requests of another.
-
-    Attributes:
-        app: The other.
-        activity: The counter of they.
-    """
+    """An ASGI app that notes all requests of another."""
 
     app: ASGIApp
     activity: Activity

@@ -49,13 +49,9 @@ _CONTINUATION: Final = 0x80
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """An event as it goes to streams; its id is given by each connection.
+    """An event as it goes to streams, keys in wire order; its id is given by each connection.
 
-    Attributes:
-        name: The event's name.
-        data: Its payload, keys in wire order.
-        text: The payload as JSON.
-        retry: The reconnection time in milliseconds.
+    The payload is written as JSON once, and `retry` is the reconnection time in milliseconds.
     """
 
     name: str
@@ -74,14 +70,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A tool call as events name it.
-
-    Attributes:
-        id: The call's id.
-        name: The tool, spelled as the generation does.
-        input: The arguments as JSON text.
-        ready: True when the arguments are complete.
-    """
+    """A tool call as events name it; its arguments are JSON text."""
 
     id: str
     name: str
@@ -120,12 +109,7 @@ def _typed(name: str, payload: dict[str, Any]) -> Event:
 
 @dataclass(frozen=True, slots=True)
 class EventEncoder:
-    """The events of one turn.
-
-    Attributes:
-        api: The generation.
-        parent_call: The Task call this turn works for, or empty (Mix 0.7).
-    """
+    """The events of one turn, which may work for a Task call (Mix 0.7)."""
 
     api: ApiVersion
     parent_call: str = ""
@@ -197,13 +181,7 @@ class EventEncoder:
         return [_typed("tool_execution_start", payload | self._parent())]
 
     def execution_complete(self, call: Call, seconds: float, cause: str | None) -> list[Event]:
-        """A tool has run.
-
-        Args:
-            call: The call.
-            seconds: The time it took.
-            cause: Why it broke, or None. An error *result* is not a break.
-        """
+        """A tool has run, or broke for a cause. An error *result* is not a break."""
         took = go_duration(seconds)
         progress = f"Completed {call.name} tool in {took}"
         if cause is not None:

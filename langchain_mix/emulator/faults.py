@@ -384,14 +384,7 @@ class Faults:
             return self._times.get(fault, 0)
 
     def take(self, fault: Fault) -> bool:
-        """Has a fault act once more, if its count allows.
-
-        Args:
-            fault: The fault.
-
-        Returns:
-            Whether it may.
-        """
+        """Has a fault act once more; False if its count does not allow it."""
         with self._changed:
             done = self._times.get(fault, 0)
             if fault.count is not None and done >= fault.count:
@@ -443,14 +436,7 @@ class NoAnswer:
 
 @dataclass(frozen=True, slots=True)
 class FaultGate:
-    """An ASGI app that lets requests through to another, faults permitting.
-
-    Attributes:
-        app: The other.
-        faults: The faults.
-        transports: The TCP connections.
-        restart: Has the server restart.
-    """
+    """An ASGI app that lets requests through to another, faults permitting."""
 
     app: ASGIApp
     faults: Faults

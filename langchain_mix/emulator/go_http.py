@@ -46,11 +46,7 @@ def empty(status: int, headers: dict[str, str] | None = None) -> Response:
 
 
 def cors_headers(caps: Capabilities) -> tuple[tuple[bytes, bytes], ...]:
-    """The headers that the outer wrapper puts on every answer.
-
-    Args:
-        caps: The capabilities of the generation. Mix 0.8 added PATCH, a generation after it was routed.
-    """
+    """The headers that the outer wrapper puts on all answers. Mix 0.8 added PATCH, a generation after it was routed."""
     methods = b"GET, POST, PUT, PATCH, DELETE, OPTIONS" if caps.browser_mode else b"GET, POST, PUT, DELETE, OPTIONS"
     return (
         (b"access-control-allow-origin", b"*"),
@@ -82,14 +78,7 @@ class Route:
         return self.method in {"", method} or (self.method == "GET" and method == "HEAD")
 
     def match(self, segments: Sequence[str]) -> dict[str, str] | None:
-        """Compares a path with the pattern.
-
-        Args:
-            segments: The segments of the path, still percent-encoded.
-
-        Returns:
-            The decoded wildcards, or None if the path is another.
-        """
+        """Returns the decoded wildcards, or None if the percent-encoded segments are those of another path."""
         wanted = self.pattern.split("/")
         if len(wanted) != len(segments):
             return None
@@ -111,14 +100,7 @@ class Mux:
     routes: Sequence[Route]
 
     async def answer(self, request: Request) -> ASGIApp:
-        """Finds and runs the handler of a request.
-
-        Args:
-            request: The request; its `path_params` are set here.
-
-        Returns:
-            The answer, Go's 404, 405 or 301 included.
-        """
+        """Finds and runs the handler of a request, whose `path_params` are set here; else Go's 404, 405 or 301."""
         path: str = request.scope["raw_path"].decode("latin-1")
         if (clean := clean_path(path)) != path:
             return _redirect(request, clean)

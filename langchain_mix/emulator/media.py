@@ -67,14 +67,7 @@ _BINARY: Final = frozenset({*range(0x09), 0x0B, *range(0x0E, 0x1B), *range(0x1C,
 
 
 def sniffed(beginning: bytes) -> str:
-    """Guesses a media type.
-
-    Args:
-        beginning: The first bytes; no more than 512 are looked at.
-
-    Returns:
-        The type; `application/octet-stream` if nothing is known of them.
-    """
+    """Guesses a media type by the first 512 bytes; `application/octet-stream` if nothing is known of them."""
     data = beginning[:SNIFFED_BYTES]
     text = data.lstrip(b"\t\n\x0c\r ").lower()
     for tag in _HTML:
@@ -105,12 +98,7 @@ MAX_PIXELS = 80_000_000
 
 @dataclass(frozen=True, slots=True)
 class ThumbnailSpec:
-    """The size of a thumbnail.
-
-    Attributes:
-        side: Which side is given: both as a bounding box, the width, or the height.
-        pixels: Its length.
-    """
+    """The size of a thumbnail: a bounding box, a width or a height in pixels."""
 
     side: Literal["box", "width", "height"]
     pixels: int
@@ -122,13 +110,7 @@ def is_media(path: Path) -> bool:
 
 
 def parse_spec(spec: str) -> ThumbnailSpec:
-    """Reads `100`, `w200` or `h50`.
-
-    Args:
-        spec: As in the query.
-
-    Returns:
-        Its meaning.
+    """Reads `100` (a bounding box), `w200` (a width) or `h50` (a height).
 
     Raises:
         ValueError: If it is malformed or not within 16 to 1024 pixels.
@@ -146,15 +128,7 @@ def parse_spec(spec: str) -> ThumbnailSpec:
 
 
 def make_thumbnail(path: Path, spec: str, time: float = 1.0) -> bytes:
-    """Makes a JPEG of an image. Small images are not enlarged.
-
-    Args:
-        path: Of the file.
-        spec: `N` for a bounding box, `wN` for a width, `hN` for a height, in pixels.
-        time: The place in a video, in seconds.
-
-    Returns:
-        The JPEG.
+    """Makes a JPEG of an image, or of a place in a video, in seconds. Small images are not enlarged.
 
     Raises:
         ValueError: If the specification or the time is wrong, the file is a video, no image, or too large.

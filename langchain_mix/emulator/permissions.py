@@ -27,16 +27,7 @@ _RESPONSE_TYPES: Final = ("acknowledge", "text", "choice")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """A notification as the Notify tool raises it (Mix 0.8).
-
-    Attributes:
-        kind: `info`, `warning`, `error` or `question`.
-        title: Its title.
-        message: Its text.
-        response_type: `acknowledge`, `text` or `choice`.
-        choices: The options.
-        timeout: Seconds until it expires.
-    """
+    """A notification as the Notify tool raises it (Mix 0.8); it expires after `timeout` seconds."""
 
     kind: str
     title: str
@@ -47,13 +38,7 @@ class Notice:
 
     @classmethod
     def parse(cls, arguments: Mapping[str, Any]) -> Notice:
-        """Reads the arguments of the Notify tool.
-
-        Args:
-            arguments: The arguments; camelCase and snake_case keys are both taken.
-
-        Returns:
-            The notification.
+        """Reads the arguments of the Notify tool; camelCase and snake_case keys are both taken.
 
         Raises:
             ValueError: They are no notification; the text says why.
@@ -85,24 +70,14 @@ class Prompts:
     """The open prompts of a server."""
 
     def __init__(self, broker: EventBroker, *, permission_timeout: float) -> None:
-        """Begins with none.
-
-        Args:
-            broker: The streams that show them.
-            permission_timeout: Seconds after which a permission is denied.
-        """
+        """Begins with none; a permission is denied after `permission_timeout` seconds."""
         self._broker = broker
         self._permission_timeout = permission_timeout
         self._permissions: dict[str, asyncio.Future[bool]] = {}
         self._notices: dict[str, asyncio.Future[dict[str, str]]] = {}
 
     async def ask_permission(self, session_id: str, tool: str, ask: Ask) -> bool:
-        """Asks for permission on the session's own streams, and on no others (Q32).
-
-        Args:
-            session_id: The session that asks, be it a sub-agent's.
-            tool: The tool's name.
-            ask: The request.
+        """Asks for permission on the session's own streams, a sub-agent's too, and on no others (Q32).
 
         Returns:
             The first answer; False if there is none in time.
@@ -121,15 +96,7 @@ class Prompts:
         return bool(answer)
 
     async def notify(self, session_id: str, notice: Notice) -> dict[str, str] | None:
-        """Shows a notification and waits for the response.
-
-        Args:
-            session_id: The session that asks.
-            notice: The notification.
-
-        Returns:
-            The response, or None if there was none in time.
-        """
+        """Shows a notification and returns the response, or None if there was none in time."""
         payload = {
             "type": "notification",
             "id": str(uuid.uuid4()),
@@ -167,11 +134,7 @@ class Prompts:
             future.set_result(granted)
 
     def respond(self, question: str, response: dict[str, str]) -> bool:
-        """Responds to a notification.
-
-        Returns:
-            Whether it was still open.
-        """
+        """Responds to a notification; False if it was not open any more."""
         future = self._notices.get(question)
         if future is None or future.done():
             return False

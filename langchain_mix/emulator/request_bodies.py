@@ -52,9 +52,6 @@ class Body:
     def decode(self, raw: bytes) -> dict[str, Any]:
         """Decodes a request body. Data after the first JSON value is ignored, and so is the content type.
 
-        Args:
-            raw: The body.
-
         Returns:
             The fields that the body sets, under the struct's own spelling of their keys. A null sets nothing.
 
@@ -92,13 +89,7 @@ class Body:
 
 
 def first_value(raw: bytes) -> Any:
-    """Reads the first JSON value of a body.
-
-    Args:
-        raw: The body; invalid UTF-8 becomes U+FFFD.
-
-    Returns:
-        The value, without lone surrogates.
+    """Reads the first JSON value of a body; invalid UTF-8 and lone surrogates become U+FFFD.
 
     Raises:
         ApiError: 400 about the field `body`: there is none, or it is not JSON.
@@ -168,13 +159,6 @@ def _whole(value: Any) -> Any:
 def lenient_object(raw: bytes, *, kind: str = "INVALID_JSON") -> dict[str, Any]:
     """Reads the body of a handler that takes any object and ignores what it does not know.
 
-    Args:
-        raw: The body.
-        kind: The error's type.
-
-    Returns:
-        The object.
-
     Raises:
         ApiError: 400 of that type.
     """
@@ -193,12 +177,7 @@ _PART: Final = b"file"
 
 @dataclass(slots=True)
 class FilePart:
-    """The file that was sent.
-
-    Attributes:
-        filename: Its name as sent.
-        content: Its bytes, at their beginning.
-    """
+    """The file that was sent, at its beginning, and its name as sent."""
 
     filename: str
     content: BinaryIO
@@ -206,13 +185,7 @@ class FilePart:
 
 @asynccontextmanager
 async def file_part(request: Request) -> AsyncIterator[FilePart]:
-    """Reads the part `file` of a request's body.
-
-    Args:
-        request: The request; its body has not been read.
-
-    Yields:
-        The file, which is gone afterwards.
+    """Reads the part `file` of a request whose body has not been read; the file is gone afterwards.
 
     Raises:
         ApiError: 400 about `form`, the body is no form or ends too early; about `file`, it has no such part.

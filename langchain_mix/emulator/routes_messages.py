@@ -39,11 +39,7 @@ _LEVELS: Final = ("off", "basic", "medium", "maximum")
 
 @dataclass(frozen=True, slots=True)
 class MessageRoutes:
-    """The handlers.
-
-    Attributes:
-        context: The server's parts.
-    """
+    """The handlers of messages."""
 
     context: AppContext
 
@@ -173,11 +169,7 @@ SHELL_REFUSED: Final = (
 
 @dataclass(frozen=True, slots=True)
 class StreamTurns:
-    """Runs the messages of one stream.
-
-    Attributes:
-        context: The server's parts.
-    """
+    """Runs the messages of one stream."""
 
     context: AppContext
 
@@ -243,12 +235,7 @@ _RESPOND: Final = Body("RespondRequest", {"type": "string", "value": "string"})
 
 @dataclass(frozen=True, slots=True)
 class StreamRoutes:
-    """The handlers.
-
-    Attributes:
-        context: The server's parts.
-        queue_size: Events that wait for a slow reader.
-    """
+    """The handlers of event streams; `queue_size` events wait for a slow reader."""
 
     context: AppContext
     queue_size: int

@@ -43,11 +43,7 @@ _CALLBACKS: Final = Body("UpdateCallbacksRequest", {"callbacks": "slice"}, stric
 
 @dataclass(frozen=True, slots=True)
 class SessionRoutes:
-    """The handlers.
-
-    Attributes:
-        context: The server's parts.
-    """
+    """The handlers of sessions."""
 
     context: AppContext
 
@@ -156,11 +152,7 @@ _CHUNK: Final = 64 * 1024
 
 @dataclass(frozen=True, slots=True)
 class FileRoutes:
-    """The handlers.
-
-    Attributes:
-        context: The server's parts.
-    """
+    """The handlers of files."""
 
     context: AppContext
 

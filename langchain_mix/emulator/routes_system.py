@@ -25,11 +25,7 @@ _DOC: Final = (
 
 @dataclass(frozen=True, slots=True)
 class SystemRoutes:
-    """The handlers.
-
-    Attributes:
-        context: The server's parts.
-    """
+    """The handlers of everything else."""
 
     context: AppContext
 

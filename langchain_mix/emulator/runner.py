@@ -55,17 +55,7 @@ class TurnRunner:
         activity: Activity,
         retitle: bool,
     ) -> None:
-        """Begins without turns.
-
-        Args:
-            state: Sessions and rows.
-            broker: The open streams.
-            agent: The agent that answers.
-            toolbox: The server's tools.
-            prompts: The open permissions and notifications.
-            activity: The counter of running turns.
-            retitle: True when a session's first message gives it a new title (Q30).
-        """
+        """Begins without turns; with `retitle`, a session's first message gives it a new title (Q30)."""
         self._state = state
         self._broker = broker
         self._agent = agent
@@ -77,12 +67,7 @@ class TurnRunner:
     def start(self, turn_request: TurnRequest, subscribers: Subscribers | None = None) -> RunningTurn:
         """Stores a message and starts the turn that answers it, whatever else runs in the session (Q9).
 
-        Args:
-            turn_request: The message; its session exists.
-            subscribers: The streams of its events; None is all streams of the session.
-
-        Returns:
-            The running turn.
+        The session exists; without subscribers, all its streams get the events.
         """
         facts = self._state.sessions.facts(turn_request.session_id)
         if self._retitle and not self._state.rows.of(turn_request.session_id):

@@ -28,11 +28,7 @@ class Transports:
     """All open connections, by the address of the client."""
 
     def __init__(self, activity: Activity) -> None:
-        """Begins with none.
-
-        Args:
-            activity: The counter of they.
-        """
+        """Begins with none."""
         self._activity = activity
         self._open: dict[object, asyncio.Transport] = {}
 
@@ -77,12 +73,7 @@ class TrackedProtocol(H11Protocol):
     """uvicorn's HTTP/1.1, which reports when connections open and end."""
 
     def __init__(self, transports: Transports, **options: Any) -> None:
-        """Prepares for a connection.
-
-        Args:
-            transports: The open connections.
-            options: The options of uvicorn's protocol.
-        """
+        """Prepares for a connection."""
         super().__init__(**options)
         self._transports = transports
 
@@ -109,14 +100,7 @@ Opener = Callable[[Transports], tuple[ASGIApp, Closer]]
 
 
 def loopback_socket(host: str, port: int) -> socket.socket:
-    """A listening socket on this machine only.
-
-    Args:
-        host: A loopback address, or `localhost`.
-        port: The port; 0 takes a free one.
-
-    Returns:
-        The socket.
+    """A listening socket on this machine only; port 0 takes a free one.
 
     Raises:
         ValueError: The host can be reached from elsewhere.
@@ -149,10 +133,7 @@ class Serving:
     def __init__(self, sock: socket.socket, transports: Transports, opener: Opener) -> None:
         """Starts the thread and waits until requests are answered.
 
-        Args:
-            sock: The listening socket; closed by `stop`, or if the start fails.
-            transports: The open connections.
-            opener: Makes the app.
+        The listening socket is closed by `stop`, or if the start fails.
 
         Raises:
             BaseException: Whatever the opener raised.

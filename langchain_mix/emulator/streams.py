@@ -138,11 +138,7 @@ class Connection:
         self._wake.set()
 
     async def next(self) -> Event | None:
-        """Waits for the next event to write.
-
-        Returns:
-            The event, or None once the connection is closed.
-        """
+        """Waits for the next event to write; None once the connection is closed."""
         while not self.closed:
             if self._urgent:
                 return self._urgent.popleft()
@@ -244,10 +240,8 @@ class SessionSubscribers:
     """All streams of a session (Mix 0.6).
 
     Attributes:
-        broker: The streams.
         session_id: The session; a sub-agent's events go to its parent's streams.
         forwarders: Returns how many turns of the session forward its events: each of them forwards all (Q9).
-        errors_twice: True when failures are reported twice.
     """
 
     broker: EventBroker
@@ -313,10 +307,6 @@ class StreamConfig:
     """The settings of all streams of a server.
 
     Attributes:
-        broker: The open streams.
-        faults: The faults.
-        activity: The counter of open streams.
-        transports: The TCP connections.
         heartbeat: Seconds between heartbeats.
         limit: Seconds after which a stream is cut (Q11).
         heartbeat_in_turn: True when heartbeats go on while the connection itself runs a turn.
@@ -376,13 +366,7 @@ class EventStream:
     def __init__(
         self, connection: Connection, config: StreamConfig, attend: Callable[[Connection], Awaitable[None]] | None
     ) -> None:
-        """Prepares the answer.
-
-        Args:
-            connection: Its queue.
-            config: The settings of all streams.
-            attend: Runs beside the stream until it ends: Mix 0.5 runs its turns there.
-        """
+        """Prepares the answer; `attend` runs beside the stream until it ends: Mix 0.5 runs its turns there."""
         self._connection = connection
         self._config = config
         self._attend = attend

@@ -29,23 +29,13 @@ SubAgent = Callable[[Turn, str, str, str], Awaitable[tuple[str, str, str | None]
 
 @dataclass(frozen=True, slots=True)
 class CallbackRunner:
-    """Runs callbacks.
-
-    Attributes:
-        state: The stored rows.
-        subagent: Has a sub-agent follow a prompt.
-    """
+    """Runs callbacks."""
 
     state: ServerState
     subagent: SubAgent
 
     async def run(self, turn: Turn, results: Sequence[Mapping[str, Any]]) -> None:
-        """Runs the callbacks that follow on a stored tool row. Error results have none.
-
-        Args:
-            turn: The turn.
-            results: The results of the row.
-        """
+        """Runs the callbacks that follow on a stored tool row. Error results have none."""
         if not self.state.caps.callbacks:
             return
         # Read again: a PATCH during the turn counts.
@@ -107,12 +97,7 @@ class ToolFailed(Exception):
     """
 
     def __init__(self, cause: str, output: str = "") -> None:
-        """Says why.
-
-        Args:
-            cause: Why.
-            output: The result that is stored.
-        """
+        """Says why."""
         super().__init__(cause)
         self.cause = cause
         self.output = output
@@ -120,15 +105,7 @@ class ToolFailed(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ToolRunner:
-    """Runs the tools of all turns.
-
-    Attributes:
-        state: The stored rows.
-        toolbox: The tools.
-        prompts: The open permissions and notifications.
-        callbacks: Runs the callbacks of the results.
-        delegate: Has a sub-agent do a Task call.
-    """
+    """Runs the tools of all turns."""
 
     state: ServerState
     toolbox: Toolbox
@@ -137,13 +114,7 @@ class ToolRunner:
     delegate: Delegate
 
     async def run(self, turn: Turn, uses: list[ToolUse], calls: list[Call]) -> None:
-        """Runs the calls of one model reply in parallel and stores their results in call order.
-
-        Args:
-            turn: The turn.
-            uses: The calls.
-            calls: The same as events name them.
-        """
+        """Runs the calls of one model reply in parallel and stores their results in call order."""
         pairs = list(zip(uses, calls, strict=True))
         outcomes = await asyncio.gather(*(self._one(turn, use, call) for use, call in pairs))
         self._keep_screenshots(turn, uses)

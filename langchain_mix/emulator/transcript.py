@@ -58,16 +58,7 @@ def canonical(name: str) -> str:
 
 
 def available(api: ApiVersion, *, plan_mode: bool, is_subagent: bool) -> tuple[str, ...]:
-    """The tools that a turn may call.
-
-    Args:
-        api: The generation.
-        plan_mode: True when only read-only tools are allowed.
-        is_subagent: True for a sub-agent; those cannot have sub-agents of their own.
-
-    Returns:
-        Their PascalCase names.
-    """
+    """Returns the PascalCase names of the tools that a turn may call. Sub-agents cannot have sub-agents."""
     caps = CAPABILITIES[api]
     names: list[str] = list(_CORE)
     if caps.subagents and not is_subagent:
@@ -78,14 +69,7 @@ def available(api: ApiVersion, *, plan_mode: bool, is_subagent: bool) -> tuple[s
 
 
 def conversation(rows: Iterable[Row]) -> tuple[Line, ...]:
-    """Makes lines of rows.
-
-    Args:
-        rows: A session's rows, oldest first.
-
-    Returns:
-        One line for each row, tools under their PascalCase names.
-    """
+    """Makes a line of each row, tools under their PascalCase names."""
     return tuple(
         Line(
             role=row.role,

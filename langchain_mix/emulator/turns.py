@@ -40,9 +40,6 @@ class TurnRequest:
     """A message and how it is to be answered.
 
     Attributes:
-        session_id: The session.
-        text: The user's message.
-        plan_mode: True when only read-only tools are allowed.
         thinking_level: The level of thinking; None leaves it to words in the text.
         max_steps: The most batches of tools; 0 or less is no limit (Mix 0.8).
     """
@@ -60,8 +57,6 @@ class Ending:
 
     Attributes:
         row: The last assistant row, if there is one.
-        error: The error text, or None if the turn went well.
-        kind: The kind of end.
         is_auth: True when the server takes the error for a missing login.
     """
 
@@ -72,20 +67,10 @@ class Ending:
 
 
 class AgentError(Exception):
-    """The agent cannot go on.
-
-    Attributes:
-        text: The text of its `error` event.
-        kind: The kind of failure of the provider.
-    """
+    """The agent cannot go on; the text is that of its `error` event."""
 
     def __init__(self, text: str, kind: Literal["provider", "rate_limit", "auth"] = "provider") -> None:
-        """Says why.
-
-        Args:
-            text: The text of the `error` event.
-            kind: The kind of failure.
-        """
+        """Says why."""
         super().__init__(text)
         self.text = text
         self.kind = kind
@@ -107,17 +92,7 @@ RunTools = Callable[["Turn", list[ToolUse], list[Call]], Awaitable[None]]
 
 @dataclass(eq=False, kw_only=True)
 class Turn:
-    """A turn that is running.
-
-    Attributes:
-        turn_request: The message.
-        facts: The session.
-        state: The stored rows.
-        agent: The agent that answers.
-        subscribers: The streams of its events.
-        encoder: The generation's events.
-        run_tools: Runs a batch of tool calls.
-    """
+    """A turn that is running."""
 
     turn_request: TurnRequest
     facts: SessionFacts
@@ -148,11 +123,7 @@ class Turn:
         self.user_row = self.state.rows.append(self.session_id, Row(role="user", text=text))
 
     async def run(self) -> Ending:
-        """Answers the message.
-
-        Returns:
-            How it ended. Cancelling the task is an end too.
-        """
+        """Answers the message and returns how that ended. Cancelling the task is an end too."""
         try:
             await self.emit(self.encoder.user_message_created(self.user_row.id, self.user_row.text))
             row = await self._converse()
@@ -235,11 +206,7 @@ class Turn:
         return row, uses
 
     def request(self, growing: Row | None = None) -> Request:
-        """Builds the input of an agent or a tool.
-
-        Args:
-            growing: The row that is being written, which is no part of the conversation yet.
-        """
+        """Builds the input of an agent or a tool, without the row that is being written."""
         rows = self.state.rows.of(self.session_id)
         if growing is not None:
             rows = [row for row in rows if row.id != growing.id]

@@ -26,13 +26,7 @@ _LOADER: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # The one in C i
 
 
 def read_cassette(path: Path) -> tuple[list[Any], list[dict[str, Any]], dict[str, Any]]:
-    """Reads a cassette.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The requests, the answers, and what is said about all of it.
+    """Reads a cassette: the requests, the answers, and what is said about all of it.
 
     Raises:
         CassetteError: There is none, or it is none.
@@ -53,13 +47,7 @@ def read_cassette(path: Path) -> tuple[list[Any], list[dict[str, Any]], dict[str
 def write_cassette(
     path: Path, requests: Sequence[Any], answers: Sequence[dict[str, Any]], about: Mapping[str, Any]
 ) -> None:
-    """Writes a cassette, all of it or nothing.
-
-    Args:
-        path: The file; it is replaced.
-        requests: The requests, as vcrpy has them.
-        answers: The answer of each.
-        about: What is said about all of it, in words that YAML has.
+    """Writes a cassette, all of it or nothing; a file that is there is replaced.
 
     Raises:
         CassetteError: It holds what looks like a secret. Nothing is written.

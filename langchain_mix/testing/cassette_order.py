@@ -79,12 +79,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """Something to wait for.
-
-    Attributes:
-        ready: Whether it holds; it must not wait itself.
-        what: Its name, for who waits in vain.
-    """
+    """Something to wait for, with a name for who waits in vain; `ready` must not wait itself."""
 
     ready: Callable[[], bool]
     what: str
@@ -116,12 +111,7 @@ class Playback:
     """
 
     def __init__(self, orders: Iterable[Order], patience: float) -> None:
-        """Begins a replay.
-
-        Args:
-            orders: Of everything in the cassette.
-            patience: Seconds without anything happening after which who waits gives up.
-        """
+        """Begins a replay in which who waits gives up after so many seconds without anything happening."""
         self.problem: CassetteError | None = None
         self._patience = patience
         self._changed = threading.Condition()
@@ -235,13 +225,7 @@ class CassetteError(AssertionError):
     """
 
     def __init__(self, message: str = "", *, sent: str = "", hint: str = "") -> None:
-        """Describes what happened.
-
-        Args:
-            message: What went wrong, in one sentence.
-            sent: Method and path of the request.
-            hint: What to do next.
-        """
+        """Describes what happened."""
         super().__init__(message)
         self.message = message
         self.sent = sent

@@ -38,12 +38,7 @@ class Take:
     """One answer while it is recorded.
 
     Attributes:
-        clock: Of the whole recording.
-        requested: When its request was made.
-        answered: When its head arrived.
-        pieces: What arrived of its stream, and when.
         ending: How its stream ended, if the reader did not end it.
-        ended: When.
         failure: Class and words of the failure that ended it.
         waiting: Whether its reader waits for more.
         interrupted: Whether it was shut down under its reader.
@@ -162,13 +157,7 @@ class ReplayedStream(httpx.SyncByteStream, httpx.AsyncByteStream):
     """A stream out of a cassette: its events, each when all that came before it in the recording has happened again."""
 
     def __init__(self, body: bytes, order: Order, playback: Playback, name: str) -> None:
-        """Prepares it.
-
-        Args:
-            body: All of it.
-            order: When its parts came.
-            playback: What has happened in the replay.
-            name: Of the request, for errors.
+        """Prepares it; the name is that of the request, for errors.
 
         Raises:
             CassetteError: The body has more events than the order, or fewer.

@@ -52,14 +52,7 @@ def cassette_path(directory: Path, api: ApiVersion, scenario: str) -> Path:
 
 
 def catalogue(apis: Sequence[ApiVersion] = ALL, names: Sequence[str] = ()) -> list[tuple[ApiVersion, Scenario]]:
-    """Returns what is recorded of these generations.
-
-    Args:
-        apis: The generations.
-        names: The scenarios; all of them if there is none.
-
-    Returns:
-        Generation and scenario of each cassette.
+    """Returns generation and scenario of each cassette; without names, those of all scenarios.
 
     Raises:
         MixConfigurationError: There is no such scenario.

@@ -35,12 +35,7 @@ from langchain_mix.protocol.turn.updates import (
 
 @dataclass(frozen=True, slots=True)
 class Operate:
-    """Carry out an operation of `Mix`; its result comes back.
-
-    Attributes:
-        name: Such as `"sessions.create"`.
-        arguments: Its arguments.
-    """
+    """Carry out an operation of `Mix`, such as `"sessions.create"`; its result comes back."""
 
     name: str
     arguments: Mapping[str, Any]
@@ -51,8 +46,6 @@ class Talk:
     """Run a turn; a `TurnRecord` comes back.
 
     Attributes:
-        session: The session.
-        text: The message.
         leave_at: The kind of update after which its reader leaves, or None to stay to the end.
         options: More arguments of `Mix.turn`.
     """
@@ -65,12 +58,7 @@ class Talk:
 
 @dataclass(frozen=True, slots=True)
 class Chat:
-    """Stream a reply of `ChatMix`; its chunks come back.
-
-    Attributes:
-        text: The message.
-        options: Arguments of `ChatMix`.
-    """
+    """Stream a reply of `ChatMix`; its chunks come back."""
 
     text: str
     options: Mapping[str, Any] = field(default_factory=dict)
@@ -78,13 +66,7 @@ class Chat:
 
 @dataclass(frozen=True, slots=True)
 class TurnRecord:
-    """The outcome of a turn.
-
-    Attributes:
-        lines: What its reader saw, update by update.
-        result: What is known of it.
-        error: How it failed, or None.
-    """
+    """The outcome of a turn, and what its reader saw, update by update."""
 
     lines: list[str]
     result: TurnResult
@@ -311,14 +293,7 @@ SCENARIOS: Final = (
 
 
 def play(course: Course, mix: Mix) -> list[str]:
-    """Carries out a scenario in synchronous code.
-
-    Args:
-        course: What to do.
-        mix: The client of the server.
-
-    Returns:
-        What was seen.
+    """Carries out a scenario in synchronous code and returns what was seen.
 
     Raises:
         MixError: An operation failed; a turn that fails is part of what is seen.

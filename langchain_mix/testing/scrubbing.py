@@ -56,13 +56,7 @@ _FIXED_BOUNDARY: Final = "cassette-boundary"
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """Something that looks as if it should not be in a cassette.
-
-    Attributes:
-        what: What it looks like.
-        where: The line, from 1.
-        shown: Its beginning.
-    """
+    """Something that looks as if it should not be in a cassette: its line, from 1, and its beginning."""
 
     what: str
     where: int
@@ -104,12 +98,6 @@ class Scrubber:
 
     def request(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None) -> tuple[Any, ...]:
         """Takes it out of a request, and out of a form the boundary that differs each time.
-
-        Args:
-            method: The method.
-            url: Where it goes.
-            headers: Its headers.
-            body: Its body.
 
         Returns:
             Method, URL, body and headers.

@@ -43,11 +43,7 @@ class ModelAgent:
     """Lets a chat model answer, with the server's tools bound to it."""
 
     def __init__(self, model: BaseChatModel) -> None:
-        """Takes any LangChain chat model.
-
-        Args:
-            model: If it cannot bind tools, it answers without them.
-        """
+        """Takes any LangChain chat model; one that cannot bind tools answers without them."""
         self._model = model
 
     async def reply(self, request: Request) -> AsyncIterator[Piece]:
@@ -79,14 +75,7 @@ class ModelAgent:
 
 
 def messages_of(request: Request) -> Iterator[BaseMessage]:
-    """Writes a conversation as LangChain messages, with every tool call answered, as providers demand.
-
-    Args:
-        request: The conversation and its prompt.
-
-    Yields:
-        The system prompt and the rows.
-    """
+    """Writes a conversation as LangChain messages, with every tool call answered, as providers demand."""
     yield SystemMessage(_system_prompt(request))
     for index, line in enumerate(request.lines):
         if line.role == "user":

@@ -172,14 +172,7 @@ class Script:
 
 
 def position(lines: Sequence[Line]) -> tuple[int, int]:
-    """Finds the place of a conversation in the script.
-
-    Args:
-        lines: All of it.
-
-    Returns:
-        Number of the turn, and number of the reply within it, both from 0.
-    """
+    """Returns the place of a conversation in the script: the turn, and the reply within it, both from 0."""
     turns = steps = 0
     for line in lines:
         if line.role == "user":

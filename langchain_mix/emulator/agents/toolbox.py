@@ -23,13 +23,7 @@ _PRIORITIES = ("low", "medium", "high")
 
 
 def _write_todos(arguments: Mapping[str, Any]) -> str:
-    """Runs TodoWrite.
-
-    Args:
-        arguments: `todos`, objects with `id`, `content`, `status`, `priority`.
-
-    Returns:
-        The list as JSON, after a sentence that counts it.
+    """Runs TodoWrite: the list as JSON, after a sentence that counts it.
 
     Raises:
         ToolError: If an item is malformed or two have the same id.
@@ -81,11 +75,7 @@ class FileToolbox:
     """Runs the tools for files, media, todo lists and plans; refuses commands and the network."""
 
     def __init__(self, *, search_seconds: float = 10.0) -> None:
-        """Makes a toolbox, which holds no state and serves any number of sessions.
-
-        Args:
-            search_seconds: Seconds after which a Grep returns what it has found.
-        """
+        """Makes a toolbox without state; a Grep returns what it has found after `search_seconds`."""
         self._tools: dict[str, Callable[[Arguments, Places], str]] = {
             "readtext": files.read_text,
             "glob": search.glob,
@@ -103,16 +93,7 @@ class FileToolbox:
         }
 
     def asks(self, name: str, arguments: Arguments, request: Request) -> Ask | None:
-        """Returns the permission that a call needs: for Write, Edit and Bash, unless the call is refused anyway.
-
-        Args:
-            name: Of the tool, in any spelling.
-            arguments: Of the call.
-            request: Whose directories count.
-
-        Returns:
-            The request for permission, or None.
-        """
+        """Returns the permission that a call needs: for Write, Edit and Bash, unless the call is refused anyway."""
         key = tool_key(name)
         if not _allowed(key, request):
             return None
@@ -122,15 +103,7 @@ class FileToolbox:
         return ask(arguments, Places.of(request)) if ask else None
 
     async def run(self, name: str, arguments: Arguments, request: Request) -> Outcome:
-        """Runs a tool on a worker thread.
-
-        Args:
-            name: Of the tool, in any spelling.
-            arguments: Of the call.
-            request: Whose directories and tools count.
-
-        Returns:
-            What it gave; an error result for wrong arguments and for tools that the turn has not.
+        """Runs a tool on a worker thread; wrong arguments and tools that the turn has not give an error result.
 
         Raises:
             OSError: If the disk fails.

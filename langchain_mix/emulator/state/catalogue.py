@@ -194,16 +194,7 @@ class Catalogue:
         serializers: Serializers,
         now: Callable[[], int],
     ) -> None:
-        """Describes a server.
-
-        Args:
-            api: Its generation.
-            caps: The capabilities of the generation.
-            data_dir: The directory of the state.
-            credentials: Which tools have keys.
-            serializers: Writes timestamps.
-            now: The time in unix seconds.
-        """
+        """Describes a server."""
         self._api = api
         self._caps = caps
         self._data_dir = data_dir

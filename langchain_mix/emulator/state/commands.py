@@ -35,13 +35,7 @@ class Commands:
     """The commands of one server."""
 
     def __init__(self, sessions: Sessions, credentials: Credentials, caps: Capabilities) -> None:
-        """Works on `sessions` and `credentials`.
-
-        Args:
-            sessions: The sessions.
-            credentials: The credentials.
-            caps: The capabilities of the generation.
-        """
+        """Works on `sessions` and `credentials`."""
         self._sessions = sessions
         self._credentials = credentials
         self._caps = caps
@@ -77,9 +71,6 @@ class Commands:
 
     def run(self, text: str) -> dict[str, Any] | None:
         """Runs a text as command (Q15).
-
-        Args:
-            text: The text of the message.
 
         Returns:
             The BackendMessage of the answer (Q16), or None if the text is no command.

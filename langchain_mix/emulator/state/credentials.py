@@ -48,14 +48,7 @@ class Credentials:
     def __init__(
         self, store: Store, preferences: Preferences, serializers: Serializers, now: Callable[[], int]
     ) -> None:
-        """Reads and writes `store`.
-
-        Args:
-            store: The database.
-            preferences: Which provider is preferred.
-            serializers: Writes timestamps.
-            now: The time in unix seconds.
-        """
+        """Reads and writes `store`."""
         self._store = store
         self._preferences = preferences
         self._serializers = serializers

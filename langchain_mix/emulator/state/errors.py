@@ -20,13 +20,7 @@ class ApiError(Exception):
     """
 
     def __init__(self, status: int, type: str, message: str) -> None:  # noqa: A002 - the wire's own word
-        """Describes what went wrong.
-
-        Args:
-            status: The HTTP status.
-            type: The server's kind of error.
-            message: The server's words.
-        """
+        """Describes what went wrong."""
         super().__init__(message)
         self.status = status
         self.type = type
@@ -46,12 +40,7 @@ class PlainError(Exception):
     """
 
     def __init__(self, status: int, text: str) -> None:
-        """Describes what went wrong.
-
-        Args:
-            status: The HTTP status.
-            text: The body without its final newline.
-        """
+        """Describes what went wrong."""
         super().__init__(text)
         self.status = status
         self.text = text

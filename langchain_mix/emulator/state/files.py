@@ -34,13 +34,6 @@ def stored_name(sent: str, caps: Capabilities) -> str:
     Directories are cut off, white space becomes `_`, runs of `_` become one, and from Mix 0.7 on every dot before the
     extension becomes `_`. A dot at the beginning starts no extension: `.bashrc` stays, `.env.local` is `_env.local`.
 
-    Args:
-        sent: The name in the request.
-        caps: The capabilities of the generation.
-
-    Returns:
-        The name, one path segment.
-
     Raises:
         ApiError: 400, nothing is left that could be a name.
     """
@@ -56,14 +49,7 @@ def stored_name(sent: str, caps: Capabilities) -> str:
 
 
 def inside(name: str) -> str | None:
-    """Resolves the name of a wanted file.
-
-    Args:
-        name: The name in the request, decoded; may have several segments.
-
-    Returns:
-        The path below a directory, `.` for the directory itself, or None if it leads out of it.
-    """
+    """Returns the path below a directory that a decoded name means, or None if it leads out of it."""
     path = posixpath.normpath(name) if name else "."
     return None if path.startswith("/") or path.split("/")[0] == ".." else path
 
@@ -74,10 +60,6 @@ _log: Final = logging.getLogger(__name__)
 
 def make_private(directory: Path, *, parents: bool = False) -> None:
     """Makes a directory that no other user of this machine can enter; one that exists is closed to them.
-
-    Args:
-        directory: The directory.
-        parents: True when to make missing parents too; those are left as they are.
 
     Raises:
         OSError: It cannot be made, or belongs to somebody else.
@@ -90,13 +72,7 @@ class Files:
     """The files of one server."""
 
     def __init__(self, data_dir: Path, caps: Capabilities, session_exists: Callable[[str], bool]) -> None:
-        """Makes the directories and removes unfinished uploads of a killed process.
-
-        Args:
-            data_dir: The directory of the state; it exists.
-            caps: The capabilities of the generation.
-            session_exists: Returns True when a session exists.
-        """
+        """Makes the directories and removes unfinished uploads of a killed process."""
         self.uploads = data_dir / "uploads"
         self._private = data_dir / "sessions"
         self._incoming = data_dir / "incoming"
@@ -129,14 +105,7 @@ class Files:
                 _log.warning("The directory of a deleted session is not empty: %s.", path, exc_info=True)
 
     def save_screenshot(self, session_id: str, picture: bytes) -> str:
-        """Stores a picture that a tool took (Mix 0.8).
-
-        Args:
-            session_id: The session.
-            picture: The PNG.
-
-        Returns:
-            Its name: the time in nanoseconds.
+        """Stores a PNG that a tool took (Mix 0.8) and returns its name: the time in nanoseconds.
 
         Raises:
             ApiError: 400, the id is no UUID.

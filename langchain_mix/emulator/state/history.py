@@ -37,16 +37,7 @@ class History:
         caps: Capabilities,
         private_dir: Callable[[str], Path],
     ) -> None:
-        """Works on `sessions` and `rows`.
-
-        Args:
-            store: The database, for transactions over both.
-            sessions: The sessions.
-            rows: Their rows.
-            serializers: The generation's wire serializers.
-            caps: The capabilities of the generation.
-            private_dir: Gives the private directory of a session.
-        """
+        """Works on `sessions` and `rows`."""
         self._store = store
         self._sessions = sessions
         self._rows = rows

@@ -65,14 +65,7 @@ class Preferences:
     """The preferences of one server."""
 
     def __init__(self, store: Store, api: ApiVersion, caps: Capabilities, now: Callable[[], int]) -> None:
-        """Reads and writes `store`.
-
-        Args:
-            store: The database.
-            api: The generation.
-            caps: The capabilities of the generation.
-            now: The time in unix seconds.
-        """
+        """Reads and writes `store`."""
         self._store = store
         self._caps = caps
         self._now = now

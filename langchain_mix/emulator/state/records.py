@@ -17,13 +17,9 @@ class ToolCallRecord:
     """A tool call on an assistant row.
 
     Attributes:
-        id: The call's id.
         name: The tool, spelled as the generation spells it.
         input: The arguments as JSON text.
-        type: The provider's kind of call.
-        finished: True when the arguments are complete.
         result: A result known without a tool row. Listings prefer what the tool row holds.
-        is_error: True when that result is an error.
         screenshot_urls: Pictures the tool took (Mix 0.8).
     """
 
@@ -43,25 +39,15 @@ class Row:
 
     Attributes:
         role: The speaker; callback results are `tool` rows.
-        text: The text.
-        id: UUID, given when the row is appended.
-        session_id: The session, given when the row is appended.
         created_at: Unix seconds, given when the row is appended.
-        updated_at: Unix seconds of the last change.
         sequence: Position among all rows ever appended; ascends with time.
-        tool_calls: The calls of an assistant row.
         tool_results: The results of a tool row in call order: `call_id`, `name`, `output`, `is_error`.
         callback_results: The results of callbacks, in the wire's snake_case keys (Mix 0.7).
-        reasoning: The reasoning of an assistant row.
         reasoning_duration: Its duration in seconds.
-        thinking_blocks: The provider's thinking blocks.
         redacted_thinking_blocks: Those the provider encrypted.
         finish_reason: Why the reply ended; empty while it grows.
-        model: The model that gave the reply.
         input_tokens: Tokens read.
         output_tokens: Tokens written.
-        cache_creation_tokens: Tokens put in the provider's cache.
-        cache_read_tokens: Tokens taken from it.
         cost: In US dollars.
     """
 
@@ -93,24 +79,19 @@ class SessionFacts:
     """The stored fields of a session, apart from its rows.
 
     Attributes:
-        id: UUID v4.
-        title: The title, cut where the generation cuts it.
         parent_id: The session it was forked from or works for, or empty.
         parent_tool_call: The Task call that a sub-agent works for, or empty.
         type: `main`, `forked` or `subagent`.
-        subagent_type: The kind of sub-agent, or empty.
         system_prompt: The custom prompt; empty in mode `default`, which ignores it.
         prompt_mode: The relation of the custom prompt to the built-in one.
         callbacks: The callbacks, in the wire's camelCase keys.
         browser_mode: Which browser its tools drive (Mix 0.8), or empty.
         cdp_url: The address of a remote browser (Mix 0.8), or empty.
         model_id: The model (next), or empty.
-        provider: The provider of that model (next), or empty.
         prompt_tokens: Tokens the last model call read.
         completion_tokens: Tokens the last model call wrote.
         cost: In US dollars, of all model calls.
         created_at: Unix seconds.
-        updated_at: Unix seconds of the last change.
     """
 
     id: str

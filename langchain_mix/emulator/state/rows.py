@@ -27,26 +27,13 @@ class RowLog:
     """All rows of all sessions, in the order in which they were appended."""
 
     def __init__(self, store: Store, serializers: Serializers, now: Callable[[], int]) -> None:
-        """Reads and writes `store`.
-
-        Args:
-            store: The database.
-            serializers: The generation's wire serializers.
-            now: The time in unix seconds.
-        """
+        """Reads and writes `store`."""
         self._store = store
         self._serializers = serializers
         self._now = now
 
     def append(self, session_id: str, row: Row) -> Row:
-        """Stores a new row at the end of a session.
-
-        Args:
-            session_id: The session.
-            row: The row; its id, session, times and sequence are set here.
-
-        Returns:
-            The same row.
+        """Stores a new row at the end of a session, and sets its id, session, times and sequence.
 
         Raises:
             ApiError: The session does not exist (any more); nothing was stored.
@@ -125,15 +112,7 @@ class RowLog:
         return listing[::-1]
 
     def history(self, limit: int, offset: int) -> list[dict[str, Any]]:
-        """User rows of all sessions, newest first.
-
-        Args:
-            limit: The most rows; zero or less means 50.
-            offset: The rows to leave out; less than zero means 0.
-
-        Returns:
-            A BackendMessage for each.
-        """
+        """Returns the user rows of all sessions, newest first; a limit of zero or less means 50."""
         with self._store.transaction() as db:
             found = db.execute(
                 "SELECT * FROM rows WHERE role = 'user' ORDER BY created_at DESC, sequence DESC LIMIT ? OFFSET ?",

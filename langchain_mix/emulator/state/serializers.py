@@ -52,13 +52,7 @@ class Serializers:
     """The wire serializers of one generation."""
 
     def __init__(self, api: ApiVersion, caps: Capabilities, offset: timedelta) -> None:
-        """Chooses the generation.
-
-        Args:
-            api: The generation.
-            caps: The capabilities of the generation.
-            offset: The server's UTC offset.
-        """
+        """Chooses the generation."""
         self._is_next = api is ApiVersion.NEXT
         self._caps = caps
         self._offset = offset
@@ -77,9 +71,6 @@ class Serializers:
             counts: Its rows; they make the counters (Q35).
             first_user_message: The first message as lists show it.
             listed: True when it is an item of a list, which has no callbacks.
-
-        Returns:
-            The object, keys in the server's order.
         """
         caps = self._caps
         lineage = filled(parentSessionId=facts.parent_id, parentToolCallId=facts.parent_tool_call)
@@ -96,15 +87,7 @@ class Serializers:
         return body | lineage | kind | callbacks if caps.subagents else body
 
     def message(self, row: Row, results: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-        """A BackendMessage.
-
-        Args:
-            row: The row.
-            results: The results that the tool row after it holds, by call id.
-
-        Returns:
-            The object, keys in the server's order. `userInput` is the text of every role.
-        """
+        """A BackendMessage with the results of its calls, by call id. `userInput` is the text of every role."""
         body: dict[str, Any] = {"id": row.id, "sessionId": row.session_id, "role": row.role, "userInput": row.text}
         if row.role != "user":
             body |= filled(assistantResponse=row.text)

@@ -24,19 +24,9 @@ class ServerState:
     """The state of one Mix server of one generation. All methods of its parts may be called from any thread.
 
     Attributes:
-        api: The generation.
-        caps: The capabilities of the generation.
         auth_required: True when messages need a stored credential, as on the real server. Off by default, so that
             everything runs without a key.
         base_url: The beginning of the addresses of screenshots.
-        sessions: The sessions and their counters.
-        rows: The rows of all sessions.
-        files: Uploads, private directories and screenshots.
-        history: Fork, rewind and export.
-        preferences: The preferences of the server.
-        credentials: The credentials of model providers and tools.
-        catalogue: The listings that no request changes.
-        commands: The slash commands.
     """
 
     def __init__(
@@ -49,12 +39,8 @@ class ServerState:
     ) -> None:
         """Opens the state in a directory, or begins there.
 
-        Args:
-            api: The generation.
-            data_dir: The directory of the state; made if need be, and closed to other users of this machine. Only one
-                server at a time may use it.
-            clock: Returns the time in unix seconds.
-            utc_offset: The server's time zone, which its timestamps show.
+        The directory is made if need be, and closed to other users of this machine. Only one server at a time may use
+        it.
         """
         self.api = api
         self.caps: Capabilities = CAPABILITIES[api]

@@ -45,10 +45,7 @@ def _read_title(body: Mapping[str, Any], caps: Capabilities) -> str:
 
 
 def _read_prompt(body: Mapping[str, Any]) -> tuple[str, str]:
-    """The mode and the custom prompt of a new session.
-
-    Returns:
-        Mode and prompt; mode `default` ignores the prompt and its size.
+    """The mode and the custom prompt of a new session; mode `default` ignores the prompt and its size.
 
     Raises:
         ApiError: 400, an unknown mode or a prompt of too many bytes.
@@ -143,13 +140,7 @@ _NEEDED: Final[Mapping[str, str]] = {
 
 
 def read_callbacks(value: Any) -> list[dict[str, Any]]:
-    """Decodes a list of callbacks; unknown keys are left out, as a lenient decoder does.
-
-    Args:
-        value: The JSON value.
-
-    Returns:
-        One object per callback with the keys in the wire's order; `toolName` and `type` are always there.
+    """Decodes a list of callbacks, keys in the wire's order; unknown keys are left out, as a lenient decoder does.
 
     Raises:
         ApiError: 400, something has a wrong JSON type.
@@ -163,9 +154,6 @@ def read_callbacks(value: Any) -> list[dict[str, Any]]:
 
 def check_callbacks(callbacks: list[dict[str, Any]]) -> None:
     """Refuses callbacks that could not run.
-
-    Args:
-        callbacks: The result of `read_callbacks`.
 
     Raises:
         ApiError: 400 that names the first bad one as `callbacks[i]`.
@@ -210,15 +198,7 @@ class Sessions:
     def __init__(
         self, store: Store, rows: RowLog, serializers: Serializers, caps: Capabilities, now: Callable[[], int]
     ) -> None:
-        """Reads and writes `store`.
-
-        Args:
-            store: The database.
-            rows: The sessions' rows; they make the counters.
-            serializers: The generation's wire serializers.
-            caps: The capabilities of the generation.
-            now: The time in unix seconds.
-        """
+        """Reads and writes `store`."""
         self._store = store
         self._rows = rows
         self._serializers = serializers
@@ -233,16 +213,13 @@ class Sessions:
         parent_tool_call: str | None = None,
         subagent_type: str | None = None,
     ) -> dict[str, Any]:
-        """Makes a session.
+        """Makes a session and returns its SessionData.
 
         Args:
             body: The decoded body of POST /api/sessions; keys that the generation does not know are ignored.
             parent: For a sub-agent, the session that it works for; its browser is taken over.
             parent_tool_call: For a sub-agent, the call of the Task tool.
             subagent_type: For a sub-agent, its kind; `general-purpose` by default.
-
-        Returns:
-            A SessionData.
 
         Raises:
             ApiError: 400. A session whose callbacks are refused exists all the same: it was stored before they were

@@ -73,10 +73,7 @@ class Store:
     """A SQLite database that several threads may use at once."""
 
     def __init__(self, path: Path) -> None:
-        """Opens the database and creates it if it is not there.
-
-        Args:
-            path: The database file; its directory exists.
+        """Opens the database and creates it if it is not there; its directory exists.
 
         Raises:
             RuntimeError: Another version of this package wrote the file.
@@ -111,11 +108,7 @@ class Store:
 
     @contextmanager
     def transaction(self) -> Iterator[sqlite3.Connection]:
-        """Runs what is inside alone and all or nothing. An inner transaction is part of the outer one.
-
-        Yields:
-            The connection.
-        """
+        """Runs what is inside alone and all or nothing. An inner transaction is part of the outer one."""
         with self._lock:
             if self._depth == 0:
                 self._connection.execute("BEGIN IMMEDIATE")

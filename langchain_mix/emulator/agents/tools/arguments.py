@@ -24,14 +24,6 @@ class ToolError(Exception):
 def text(arguments: Mapping[str, Any], name: str, *, empty: bool = False) -> str:
     """Reads a required text.
 
-    Args:
-        arguments: Of the call.
-        name: Of the argument.
-        empty: True when an empty text is fine.
-
-    Returns:
-        The text.
-
     Raises:
         ToolError: If it is missing, empty or no text.
     """
@@ -57,15 +49,6 @@ def optional_text(arguments: Mapping[str, Any], name: str) -> str:
 
 def number(arguments: Mapping[str, Any], name: str, default: int, *, least: int = 0) -> int:
     """Reads a whole number that may be missing.
-
-    Args:
-        arguments: Of the call.
-        name: Of the argument.
-        default: If it is missing.
-        least: The smallest allowed.
-
-    Returns:
-        The number.
 
     Raises:
         ToolError: If it is no whole number or too small.
@@ -106,12 +89,7 @@ _SKIPPED = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """The session's private directory, which may be written, and the uploads, which may only be read.
-
-    Attributes:
-        workspace: Resolved.
-        uploads: Resolved.
-    """
+    """The session's private directory, which may be written, and the uploads, which may only be read; both resolved."""
 
     workspace: Path
     uploads: Path
@@ -170,16 +148,10 @@ class Places:
         return path.relative_to(root).as_posix()
 
     def files(self, under: str = "") -> Iterator[tuple[str, Path]]:
-        """Walks the regular files, sorted by name, the workspace first; links that lead outside are passed over.
+        """Walks the regular files below one directory or both, sorted by name; links that lead outside are passed over.
 
         Mix: hidden files are passed over too, and so is what is below directories of tools and builds. Naming a hidden
         directory shows what is in it; naming one of the others does not.
-
-        Args:
-            under: A directory; empty means both.
-
-        Yields:
-            Name relative to the directory walked, and path.
 
         Raises:
             ToolError: If `under` is outside or no directory.

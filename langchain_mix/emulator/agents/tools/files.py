@@ -28,14 +28,7 @@ _BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codec
 
 
 def decode(content: bytes) -> str | None:
-    """Turns a file's bytes into text.
-
-    Args:
-        content: All of them.
-
-    Returns:
-        The text, or None if the file is binary. Text that is not Unicode is read as Windows-1252.
-    """
+    """Turns a file's bytes into text; None for a binary file. Text that is not Unicode is read as Windows-1252."""
     for mark, encoding in _BOMS:
         if content.startswith(mark):
             return _try(content, encoding)
@@ -55,11 +48,7 @@ def _try(content: bytes, encoding: str) -> str | None:
 
 
 def lines_of(path: Path) -> list[str] | None:
-    """Reads a text file as lines without their ends.
-
-    Returns:
-        The lines, or None if the file is binary or larger than 16 MiB.
-    """
+    """Reads a text file as lines without their ends; None for a binary file and one larger than 16 MiB."""
     if path.stat().st_size > MAX_FILE_BYTES:
         return None
     text = decode(path.read_bytes())
@@ -70,14 +59,7 @@ def lines_of(path: Path) -> list[str] | None:
 
 
 def read_text(arguments: Mapping[str, Any], places: Places) -> str:
-    """Runs ReadText.
-
-    Args:
-        arguments: `file_path`; `offset`, the lines to skip; `limit`, the lines to give, 2000 by default.
-        places: The directories that it may read.
-
-    Returns:
-        Numbered lines, and a note if there are more.
+    """Runs ReadText: at most `limit` numbered lines after the first `offset`, and a note if there are more.
 
     Raises:
         ToolError: If the file cannot be read as text.

@@ -31,14 +31,7 @@ _MAGIC = (
 
 
 def read_media(arguments: Mapping[str, Any], places: Places) -> str:
-    """Runs ReadMedia: format, size and length of a media file.
-
-    Args:
-        arguments: `file_path`, `media_type`, `prompt`.
-        places: The directories that it may read.
-
-    Returns:
-        The documented JSON, `results` and `summary`.
+    """Runs ReadMedia: format, size and length of a media file, as the documented JSON.
 
     Raises:
         ToolError: If the file is no such medium.
@@ -93,13 +86,6 @@ def _wave_facts(path: Path) -> str:
 
 def show(arguments: Mapping[str, Any], places: Places) -> str:
     """Runs Show: checks that what is to be shown is there.
-
-    Args:
-        arguments: `outputs`, a list of objects with `type`, `title`, and `path` or `config`.
-        places: The directories of the files.
-
-    Returns:
-        What is shown.
 
     Raises:
         ToolError: If an output is malformed or its file does not exist.

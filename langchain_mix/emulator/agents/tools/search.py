@@ -45,10 +45,7 @@ class Pattern:
     """A compiled pattern."""
 
     def __init__(self, source: str) -> None:
-        """Compiles a pattern.
-
-        Args:
-            source: The pattern, in RE2's syntax.
+        """Compiles a pattern in RE2's syntax.
 
         Raises:
             PatternError: It is malformed or too large. The text is the server's.
@@ -82,13 +79,7 @@ def literal_source(text: str) -> str:
 
 
 def glob_pattern(glob: str) -> Pattern:
-    """Compiles a file name pattern: `*`, `?`, `**`, `[a-z]`, `{a,b}`.
-
-    Args:
-        glob: The pattern of a path with `/` between its parts.
-
-    Returns:
-        A pattern for the whole path.
+    """Compiles a file name pattern for a whole path: `*`, `?`, `**`, `[a-z]`, `{a,b}`.
 
     Raises:
         PatternError: Brackets or braces do not close.
@@ -128,14 +119,7 @@ TRUNCATED = "(Results are truncated. Use a more specific path or pattern.)"
 
 
 def glob(arguments: Mapping[str, Any], places: Places) -> str:
-    """Runs Glob.
-
-    Args:
-        arguments: `pattern`; `path`, the directory, by default the workspace and the uploads.
-        places: The directories that it may look.
-
-    Returns:
-        Absolute paths, one per line, sorted by name, 100 at most.
+    """Runs Glob in a directory, or in the workspace and the uploads: absolute paths by name, 100 at most.
 
     Raises:
         ToolError: If the pattern or the directory is wrong.
@@ -151,15 +135,7 @@ def glob(arguments: Mapping[str, Any], places: Places) -> str:
 
 
 def grep(arguments: Mapping[str, Any], places: Places, *, seconds: float) -> str:
-    """Runs Grep.
-
-    Args:
-        arguments: `pattern`; `path`; `include`, a pattern for names; `literal_text`.
-        places: The directories that it may search.
-        seconds: The longest time.
-
-    Returns:
-        Matching lines by file, 100 at most.
+    """Runs Grep for at most so many seconds: matching lines by file, 100 at most.
 
     Raises:
         ToolError: If a pattern is wrong or the time is over before anything was found.
