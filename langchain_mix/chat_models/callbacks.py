@@ -1,8 +1,8 @@
-"""Notifies callbacks and graphs of what happens beside the reply: runs of the server's tools, and custom events.
+"""Notifies callbacks, tracers and graphs of what happens beside the reply: runs of tools, custom events, the cost.
 
-Owns: which runs start and end when and inside of what (`RunPlan`, pure), that every started run ends (`ToolRuns`), the
-names and data of custom events, and who gets them: callbacks as `on_custom_event`, and in a LangGraph graph the stream
-writer (`stream_mode="custom"`), which callbacks do not reach.
+Owns: which runs start and end when and inside of what (`RunPlan`, pure), that every started run ends (`TurnCallbacks`),
+the names and data of custom events, and who gets them: callbacks as `on_custom_event`, and in a LangGraph graph the
+stream writer (`stream_mode="custom"`), which callbacks do not reach.
 Refuses to know: what a reply shows of tools (`content_blocks.py`), and how permission requests are answered.
 
 A run ends with the tool's result, as a `ToolMessage`. Mix 0.8 reports results when the turn is over, so that a run that
@@ -15,12 +15,12 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AsyncExitStack, ExitStack
 from contextvars import copy_context
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Any, Final, Literal, Self
 
 from langchain_core.callbacks import (
     AsyncCallbackManager,
@@ -36,8 +36,10 @@ from langchain_core.runnables.config import (
     get_callback_manager_for_config,
 )
 
+from langchain_mix.chat_models.parameters import UNNAMED_MODEL
 from langchain_mix.chat_models.retries import LINEAGE
 from langchain_mix.errors import MixAgentError, MixTurnCancelled
+from langchain_mix.pointer import KEY
 from langchain_mix.protocol.tool_names import CoreToolName
 from langchain_mix.protocol.turn.updates import (
     NotificationReceived,
@@ -53,6 +55,9 @@ from langchain_mix.protocol.turn.updates import (
     Update,
 )
 
+if TYPE_CHECKING:
+    from langchain_mix.protocol.api import ApiKnowledge
+
 SUBAGENT = "subagent"
 """The name of a sub-agent's run."""
 
@@ -60,7 +65,8 @@ Key = tuple[Literal["tool", "subagent"], str]
 """A run: of a tool call, or of the sub-agent that a Task call runs."""
 
 _ToolUpdate = ToolCallStarted | ToolCalled | ToolRunning | ToolFinished | ToolOutput
-HANDLED = frozenset({ToolCallStarted, ToolCalled, ToolRunning, ToolFinished, ToolOutput, SubagentUpdate})
+_OF_RUNS: Final = frozenset({ToolCallStarted, ToolCalled, ToolRunning, ToolFinished, ToolOutput, SubagentUpdate})
+_OF_EVENTS: Final = frozenset({PermissionRequested, NotificationReceived, Progress, SubagentUpdate})
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,13 +158,9 @@ class _Subagent:
 class RunPlan:
     """Decides what starts and ends. What a step says is taken as done when the next one is requested."""
 
-    def __init__(self, *, results_follow: bool = False) -> None:
-        """Starts with no run.
-
-        Args:
-            results_follow: Whether the server may report the tools' results when the turn is over.
-        """
-        self._results_follow = results_follow
+    def __init__(self, detected: ApiKnowledge | None = None) -> None:
+        """Starts with no run. `detected` shows whether the server may report tools' results when the turn is over."""
+        self._detected = detected
         self._calls: dict[str, _Call] = {}
         self._subagents: dict[str, _Subagent] = {}
 
@@ -218,13 +220,16 @@ class RunPlan:
                 call.progress = update.progress
                 if not update.success:
                     yield from self._over(call, _failure(call, update.progress))
-                elif self._results_follow and inside is None and call.output is None:
+                elif inside is None and call.output is None and self._results_follow():
                     yield from self._begin(call)
                     yield from self._end_subagent(call.id, None)
                 else:
                     yield from self._over(call, None)
             case _:
                 pass
+
+    def _results_follow(self) -> bool:
+        return self._detected is not None and self._detected.supports("tool_results") is not False
 
     def _call(self, call_id: str, inside: str | None) -> _Call:
         return self._calls.setdefault(call_id, _Call(call_id, inside))
@@ -269,16 +274,72 @@ def _arguments(text: str) -> dict[str, Any]:
     return value if isinstance(value, dict) else {"input": text}
 
 
-class _Runs:
-    """Holds what sync and async share: the plan, and the runs that are open."""
+PERMISSION: Final = "mix_permission"
+"""A tool asks whether it may run. The data has the fields of `SSEPermissionEventData`."""
+NOTIFICATION: Final = "mix_notification"
+"""The agent notifies or asks the user. The data has the fields of `SSENotificationEventData`."""
+PROGRESS: Final = "mix_progress"
+"""Anything else: `kind` (`rate_limit`, `reopened`, `foreign_turn`, …) and `detail`, as in the update `Progress`."""
 
-    def __init__(self, manager: CallbackManager | AsyncCallbackManager | None, *, results_follow: bool) -> None:
-        self._manager = manager
-        self._plan = RunPlan(results_follow=results_follow)
+
+@dataclass(frozen=True, slots=True)
+class CustomEvent:
+    """A custom event.
+
+    Attributes:
+        name: `mix_permission`, `mix_notification` or `mix_progress`.
+        data: JSON values. Of a sub-agent's event, `parent_tool_call_id` is its Task call.
+    """
+
+    name: str
+    data: dict[str, Any]
+
+    def written(self) -> dict[str, Any]:
+        """The event as it goes to a graph's stream writer, distinguished from other writers' data by its only key."""
+        return {"mix": {**self.data, "event": self.name.removeprefix("mix_")}}
+
+
+def custom_event_of(update: Update) -> CustomEvent | None:
+    """Returns the custom event that an update is; None if it is part of the reply or of a tool's run."""
+    match update:
+        case PermissionRequested():
+            event = CustomEvent(PERMISSION, update.request.model_dump(mode="json", exclude_none=True))
+        case NotificationReceived():
+            event = CustomEvent(NOTIFICATION, update.notification.model_dump(mode="json", exclude_none=True))
+        case Progress():
+            # Details hold what the server sent as it came, so that they are JSON but for what nobody foresaw.
+            event = CustomEvent(
+                PROGRESS, {"kind": update.kind, "detail": json.loads(json.dumps(dict(update.detail), default=str))}
+            )
+        case SubagentUpdate():
+            inner = custom_event_of(update.update)
+            return CustomEvent(inner.name, {**inner.data, "parent_tool_call_id": update.parent_id}) if inner else None
+        case _:
+            return None
+    event.data.pop("type", None)  # The wire's name of the event, which `name` replaces.
+    return event
+
+
+class _TurnCallbacks:
+    """Holds what sync and async share: who listens, the plan of the runs, and those that are open."""
+
+    def __init__(
+        self,
+        manager: CallbackManager | AsyncCallbackManager | None,
+        *,
+        tool_runs: bool,
+        detected: ApiKnowledge | None,
+    ) -> None:
+        self._manager: Any = manager  # Synchronous or asynchronous, as the class is.
+        self._write = _graph_writer()
+        self._plan = RunPlan(detected) if tool_runs and manager is not None else None
         self._open: dict[Key, Any] = {}
         # Handlers set context variables at a run's start and reset them at its end. Between the two the reply's
         # generator hands control to its caller, who must not see them; so they are kept in a context of their own.
         self._context = copy_context()
+
+    def _steps(self, update: Update) -> Steps:
+        return iter(()) if self._plan is None or type(update) not in _OF_RUNS else self._plan.handle(update)
 
     def _target(self, step: Start | End) -> Any:
         if isinstance(step, End):
@@ -293,54 +354,56 @@ class _Runs:
         return [End(key, error=error) for key in self._open]
 
 
-class ToolRuns(_Runs):
-    """Notifies callbacks of the tools of one turn. A context manager that closes all runs."""
+class TurnCallbacks(_TurnCallbacks):
+    """Notifies callbacks and the graph of one turn. A context manager that closes all runs of tools."""
 
     def __init__(
-        self, run_manager: CallbackManagerForLLMRun | None = None, *, enabled: bool = True, results_follow: bool = False
+        self,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        *,
+        tool_runs: bool = True,
+        detected: ApiKnowledge | None = None,
     ) -> None:
         """Finds the listeners, once: the run's handlers, else those of the run around it, else none.
 
         Args:
             run_manager: The model's run, where the caller of the producer gives it.
-            enabled: False to notify nobody.
-            results_follow: Whether the server may report the tools' results when the turn is over.
+            tool_runs: Whether runs of tools are reported; custom events are in any case.
+            detected: What is known of the server's generation; see `RunPlan`.
         """
-        super().__init__(manager_of(run_manager) if enabled else None, results_follow=results_follow)
+        super().__init__(manager_of(run_manager), tool_runs=tool_runs, detected=detected)
 
     def handle(self, update: Update) -> None:
-        """Starts and ends what an update starts and ends.
-
-        Args:
-            update: An update of the turn.
-        """
-        if self._manager is None or type(update) not in HANDLED:
-            return
-        for step in self._plan.handle(update):
+        """Starts and ends the runs that an update starts and ends, and emits it if it is a custom event."""
+        for step in self._steps(update):
             self._do(step)
+        event = custom_event_of(update) if type(update) in _OF_EVENTS else None
+        if event is None:
+            return
+        if self._manager is not None:
+            # Not `run_manager.on_custom_event`: that is a handler's hook, inherited, and notifies nobody.
+            self._manager.on_custom_event(event.name, event.data, run_id=self._manager.parent_run_id)
+        if self._write is not None:
+            self._write(event.written())
 
     def close(self, error: BaseException | None = None) -> None:
-        """Closes every open run, the innermost first.
-
-        Args:
-            error: Why the turn ended early; None if it ended well.
-        """
-        if self._manager is None:
+        """Closes every open run, the innermost first; `error` is why the turn ended early."""
+        if self._plan is None:
             return
         if error is None:
             try:
                 for step in self._plan.rest():
                     self._do(step)
             except BaseException as failure:
-                self._abort(failure)
+                self._abort(self._plan, failure)
                 raise
         else:
-            self._abort(error)
+            self._abort(self._plan, error)
 
-    def _abort(self, error: BaseException) -> None:
+    def _abort(self, plan: RunPlan, error: BaseException) -> None:
         with ExitStack() as stack:
             stack.callback(self._abort_open, error)
-            for step in self._plan.succeeded():
+            for step in plan.succeeded():
                 self._do(step)
 
     def _abort_open(self, error: BaseException) -> None:
@@ -362,58 +425,49 @@ class ToolRuns(_Runs):
         self.close(error)
 
 
-class AsyncToolRuns(_Runs):
-    """`ToolRuns` for async code."""
+class AsyncTurnCallbacks(_TurnCallbacks):
+    """Does what `TurnCallbacks` does, for async code."""
 
     def __init__(
         self,
         run_manager: AsyncCallbackManagerForLLMRun | None = None,
         *,
-        enabled: bool = True,
-        results_follow: bool = False,
+        tool_runs: bool = True,
+        detected: ApiKnowledge | None = None,
     ) -> None:
-        """Finds the listeners, once: the run's handlers, else those of the run around it, else none.
-
-        Args:
-            run_manager: The model's run, where the caller of the producer gives it.
-            enabled: False to notify nobody.
-            results_follow: Whether the server may report the tools' results when the turn is over.
-        """
-        super().__init__(async_manager_of(run_manager) if enabled else None, results_follow=results_follow)
+        """Finds the listeners; see `TurnCallbacks`."""
+        super().__init__(async_manager_of(run_manager), tool_runs=tool_runs, detected=detected)
 
     async def handle(self, update: Update) -> None:
-        """Starts and ends what an update starts and ends.
-
-        Args:
-            update: An update of the turn.
-        """
-        if self._manager is None or type(update) not in HANDLED:
-            return
-        for step in self._plan.handle(update):
+        """Starts and ends the runs that an update starts and ends, and emits it if it is a custom event."""
+        for step in self._steps(update):
             await self._do(step)
+        event = custom_event_of(update) if type(update) in _OF_EVENTS else None
+        if event is None:
+            return
+        if self._manager is not None:
+            await self._manager.on_custom_event(event.name, event.data, run_id=self._manager.parent_run_id)
+        if self._write is not None:
+            self._write(event.written())
 
     async def close(self, error: BaseException | None = None) -> None:
-        """Closes every open run, the innermost first.
-
-        Args:
-            error: Why the turn ended early; None if it ended well.
-        """
-        if self._manager is None:
+        """Closes every open run, the innermost first; `error` is why the turn ended early."""
+        if self._plan is None:
             return
         if error is None:
             try:
                 for step in self._plan.rest():
                     await self._do(step)
             except BaseException as failure:
-                await self._abort(failure)
+                await self._abort(self._plan, failure)
                 raise
         else:
-            await self._abort(error)
+            await self._abort(self._plan, error)
 
-    async def _abort(self, error: BaseException) -> None:
+    async def _abort(self, plan: RunPlan, error: BaseException) -> None:
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self._abort_open, error)
-            for step in self._plan.succeeded():
+            for step in plan.succeeded():
                 await self._do(step)
 
     async def _abort_open(self, error: BaseException) -> None:
@@ -447,15 +501,9 @@ class AsyncToolRuns(_Runs):
 
 
 def manager_of(run_manager: CallbackManagerForLLMRun | None) -> CallbackManager | None:
-    """The callbacks under a model's run, else those under the run around it.
+    """Returns the callbacks under a model's run, else those under the run around it; None if nobody listens.
 
     The base class gives producers of streams no run, and a model's run cannot make children itself.
-
-    Args:
-        run_manager: The model's run, or None.
-
-    Returns:
-        A manager with a parent run, or None if nobody listens.
     """
     if run_manager is not None:
         manager = CallbackManager(**_inherited(run_manager))
@@ -465,14 +513,7 @@ def manager_of(run_manager: CallbackManagerForLLMRun | None) -> CallbackManager 
 
 
 def async_manager_of(run_manager: AsyncCallbackManagerForLLMRun | None) -> AsyncCallbackManager | None:
-    """`manager_of` for async code.
-
-    Args:
-        run_manager: The model's run, or None.
-
-    Returns:
-        A manager with a parent run, or None if nobody listens.
-    """
+    """Does what `manager_of` does, for async code."""
     if run_manager is not None:
         manager = AsyncCallbackManager(**_inherited(run_manager))
     else:
@@ -499,114 +540,6 @@ def _inherited(run: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun) ->
     }
 
 
-PERMISSION: Final = "mix_permission"
-"""A tool asks whether it may run. The data has the fields of `SSEPermissionEventData`."""
-NOTIFICATION: Final = "mix_notification"
-"""The agent notifies or asks the user. The data has the fields of `SSENotificationEventData`."""
-PROGRESS: Final = "mix_progress"
-"""Anything else: `kind` (`rate_limit`, `reopened`, `foreign_turn`, …) and `detail`, as in the update `Progress`."""
-
-_HANDLED = frozenset({PermissionRequested, NotificationReceived, Progress, SubagentUpdate})
-
-
-@dataclass(frozen=True, slots=True)
-class CustomEvent:
-    """A custom event.
-
-    Attributes:
-        name: `mix_permission`, `mix_notification` or `mix_progress`.
-        data: JSON values. Of a sub-agent's event, `parent_tool_call_id` is its Task call.
-    """
-
-    name: str
-    data: dict[str, Any]
-
-    def written(self) -> dict[str, Any]:
-        """The event as it goes to a graph's stream writer, distinguished from other writers' data by its only key."""
-        return {"mix": {**self.data, "event": self.name.removeprefix("mix_")}}
-
-
-def custom_event_of(update: Update) -> CustomEvent | None:
-    """Shows an update as a custom event.
-
-    Args:
-        update: An update of the turn.
-
-    Returns:
-        The event, or None if the update is part of the reply or of a tool's run.
-    """
-    match update:
-        case PermissionRequested():
-            event = CustomEvent(PERMISSION, update.request.model_dump(mode="json", exclude_none=True))
-        case NotificationReceived():
-            event = CustomEvent(NOTIFICATION, update.notification.model_dump(mode="json", exclude_none=True))
-        case Progress():
-            # Details hold what the server sent as it came, so that they are JSON but for what nobody foresaw.
-            event = CustomEvent(
-                PROGRESS, {"kind": update.kind, "detail": json.loads(json.dumps(dict(update.detail), default=str))}
-            )
-        case SubagentUpdate():
-            inner = custom_event_of(update.update)
-            return CustomEvent(inner.name, {**inner.data, "parent_tool_call_id": update.parent_id}) if inner else None
-        case _:
-            return None
-    event.data.pop("type", None)  # The wire's name of the event, which `name` replaces.
-    return event
-
-
-class CustomEvents:
-    """Emits one turn's custom events, in sync code."""
-
-    def __init__(self, run_manager: CallbackManagerForLLMRun | None = None) -> None:
-        """Finds the listeners, once: the model's run, else the run around it, and the graph around it, if any.
-
-        Args:
-            run_manager: The model's run, where the caller of the producer gives it.
-        """
-        self._manager = manager_of(run_manager)
-        self._write = _graph_writer()
-
-    def handle(self, update: Update) -> None:
-        """Emits an update if it is an event.
-
-        Args:
-            update: An update of the turn.
-        """
-        if type(update) not in _HANDLED or (event := custom_event_of(update)) is None:
-            return
-        if self._manager is not None:
-            # Not `run_manager.on_custom_event`: that is a handler's hook, inherited, and notifies nobody.
-            self._manager.on_custom_event(event.name, event.data, run_id=self._manager.parent_run_id)
-        if self._write is not None:
-            self._write(event.written())
-
-
-class AsyncCustomEvents:
-    """`CustomEvents` for async code."""
-
-    def __init__(self, run_manager: AsyncCallbackManagerForLLMRun | None = None) -> None:
-        """Finds the listeners, once: the model's run, else the run around it, and the graph around it, if any.
-
-        Args:
-            run_manager: The model's run, where the caller of the producer gives it.
-        """
-        self._manager = async_manager_of(run_manager)
-        self._write = _graph_writer()
-
-    async def handle(self, update: Update) -> None:
-        """Emits an update if it is an event.
-
-        Args:
-            update: An update of the turn.
-        """
-        if type(update) not in _HANDLED or (event := custom_event_of(update)) is None:
-            return
-        if self._manager is not None:
-            await self._manager.on_custom_event(event.name, event.data, run_id=self._manager.parent_run_id)
-        if self._write is not None:
-            self._write(event.written())
-
-
 def _graph_writer() -> Callable[[Any], None] | None:
     """The stream writer of the LangGraph graph around this, if there is one. Loads nothing: a graph has loaded it."""
     langgraph = sys.modules.get("langgraph.config")
@@ -617,3 +550,35 @@ def _graph_writer() -> Callable[[Any], None] | None:
     except (RuntimeError, KeyError):
         return None  # No run is around this, or one that is no graph's.
     return writer
+
+
+def report_to_tracers(run: Any, metadata: Mapping[str, Any], usage: Mapping[str, Any] | None) -> None:
+    """Writes which model answered, and what it cost, where LangSmith reads them: in the metadata of the model's run.
+
+    A message cannot carry the cost in `usage_metadata`: LangChain adds up only whole numbers there.
+    """
+    if run is None:
+        return
+    cost = metadata[KEY].get("cost")
+    for handler in run.handlers:
+        traced = getattr(handler, "run_map", {}).get(str(run.run_id))
+        if traced is None:
+            continue
+        known = dict(traced.extra.get("metadata") or {})
+        if metadata["model_name"] != UNNAMED_MODEL:
+            known["ls_model_name"] = metadata["model_name"]
+        if cost is not None:
+            known = _Metered(known, cost)
+            known["usage_metadata"] = usage or {}
+        traced.extra["metadata"] = known
+
+
+class _Metered(dict[str, Any]):
+    """The metadata of a traced run, whose `usage_metadata` keeps its cost when a tracer sets it from the message."""
+
+    def __init__(self, known: Mapping[str, Any], cost: float) -> None:
+        super().__init__(known)
+        self._cost = cost
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        super().__setitem__(key, {**value, "total_cost": self._cost} if key == "usage_metadata" else value)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 import time
 import warnings
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -20,10 +20,10 @@ from langchain_core.outputs import ChatGenerationChunk
 
 from langchain_mix import errors, process_fork
 from langchain_mix.chat_models.alignment import Append, Rewind, verify
-from langchain_mix.chat_models.callbacks import AsyncCustomEvents, AsyncToolRuns, CustomEvents, ToolRuns
+from langchain_mix.chat_models.callbacks import AsyncTurnCallbacks, TurnCallbacks, report_to_tracers
 from langchain_mix.chat_models.content_blocks import ReplyWriter, replay_updates
 from langchain_mix.chat_models.model_errors import as_model_error
-from langchain_mix.chat_models.parameters import UNNAMED_MODEL, MixPermissionWarning
+from langchain_mix.chat_models.parameters import MixPermissionWarning
 from langchain_mix.chat_models.permissions import CLIENT_POLICIES, Approvals
 from langchain_mix.chat_models.process_state import SESSION_CLAIMS, SESSION_HEADS, THREAD_SESSIONS, SessionHead
 from langchain_mix.chat_models.reply_parser import ReplyParser
@@ -283,43 +283,6 @@ def warn_of_denial(request: ChatRequest, update: Update) -> None:
         )
 
 
-def report_to_tracers(run: Any, metadata: Mapping[str, Any], usage: Mapping[str, Any] | None) -> None:
-    """Writes which model answered, and what it cost, where LangSmith reads them: in the metadata of the model's run.
-
-    A message cannot carry the cost in `usage_metadata`: LangChain adds up only whole numbers there.
-
-    Args:
-        run: The model's run, or None.
-        metadata: The reply's.
-        usage: The reply's tokens.
-    """
-    if run is None:
-        return
-    cost = metadata[KEY].get("cost")
-    for handler in run.handlers:
-        traced = getattr(handler, "run_map", {}).get(str(run.run_id))
-        if traced is None:
-            continue
-        known = dict(traced.extra.get("metadata") or {})
-        if metadata["model_name"] != UNNAMED_MODEL:
-            known["ls_model_name"] = metadata["model_name"]
-        if cost is not None:
-            known = _Metered(known, cost)
-            known["usage_metadata"] = usage or {}
-        traced.extra["metadata"] = known
-
-
-class _Metered(dict[str, Any]):
-    """The metadata of a traced run, whose `usage_metadata` keeps its cost when a tracer sets it from the message."""
-
-    def __init__(self, known: Mapping[str, Any], cost: float) -> None:
-        super().__init__(known)
-        self._cost = cost
-
-    def __setitem__(self, key: str, value: Any) -> None:
-        super().__setitem__(key, {**value, "total_cost": self._cost} if key == "usage_metadata" else value)
-
-
 def gap(result: TurnResult) -> errors.MixTextGap:
     """The error for text that was shown and lacks a part."""
     error = errors.MixTextGap(
@@ -472,10 +435,6 @@ class _Execution:
         """True for an error of a request outside of the turn that the deadline has cut off."""
         over = self._deadline is not None and time.monotonic() >= self._deadline
         return over and isinstance(error, errors.MixTimeoutError)
-
-    def _run_options(self) -> dict[str, bool]:
-        follow = self._mix.server_api.detected.supports("tool_results") is not False
-        return {"enabled": self._request.options.emit_tool_runs, "results_follow": follow}
 
     def _gives_up(self) -> bool:
         """Returns True once: when the turn must be cancelled because its graph pauses."""
@@ -685,9 +644,10 @@ class TurnExecution(_Execution):
     ) -> Iterator[ChatGenerationChunk]:
         mix, request = self._mix, self._request
         write, costs = self._writing(), request.options.max_cost is not None
-        events = CustomEvents(run_manager)
+        detected = mix.server_api.detected
         self._stream = turn = mix.turn(prepared.session_id, prepared.text, **self._turn_options(prepared))
-        with ToolRuns(run_manager, **self._run_options()) as runs, turn:
+        callbacks = TurnCallbacks(run_manager, tool_runs=request.options.emit_tool_runs, detected=detected)
+        with callbacks, turn:
             try:
                 for update in turn:
                     self._received = True
@@ -697,8 +657,7 @@ class TurnExecution(_Execution):
                         continue
                     if type(update) is not TextDelta:  # Most of a turn is text, of which only the reply consists.
                         warn_of_denial(request, update)
-                        runs.handle(update)
-                        events.handle(update)
+                        callbacks.handle(update)
                     yield from write(update)
                     if self._writer.stopped:
                         break
@@ -759,9 +718,10 @@ class AsyncTurnExecution(_Execution):
     ) -> AsyncGenerator[ChatGenerationChunk, None]:
         mix, request = self._mix, self._request
         write, costs = self._writing(), request.options.max_cost is not None
-        events = AsyncCustomEvents(run_manager)
+        detected = mix.server_api.detected
         self._stream = turn = mix.turn_async(prepared.session_id, prepared.text, **self._turn_options(prepared))
-        async with AsyncToolRuns(run_manager, **self._run_options()) as runs, turn:
+        callbacks = AsyncTurnCallbacks(run_manager, tool_runs=request.options.emit_tool_runs, detected=detected)
+        async with callbacks, turn:
             try:
                 async for update in turn:
                     self._received = True
@@ -771,8 +731,7 @@ class AsyncTurnExecution(_Execution):
                         continue
                     if type(update) is not TextDelta:
                         warn_of_denial(request, update)
-                        await runs.handle(update)
-                        await events.handle(update)
+                        await callbacks.handle(update)
                     for chunk in write(update):
                         yield chunk
                     if self._writer.stopped:

@@ -241,7 +241,7 @@ class FailedCalls:
 
     def may_hold(self, path: Path) -> bool:
         """Returns whether any call below the same outermost run has failed."""
-        return bool(self._by_root.get(path[0].id))
+        return len(path) > 1 and bool(self._by_root.get(path[0].id))
 
     def error_for(self, mark: str, path: Path) -> MixError | None:
         """Returns the error of the call that this one retries, for the retry to raise; None for a new call.

@@ -12,8 +12,9 @@ from langchain_core.callbacks import AsyncCallbackHandler, AsyncCallbackManager,
 from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableLambda
 
-from langchain_mix.chat_models.callbacks import AsyncToolRuns, ToolRuns
+from langchain_mix.chat_models.callbacks import AsyncTurnCallbacks, TurnCallbacks
 from langchain_mix.errors import MixAgentError, MixTurnCancelled
+from langchain_mix.protocol.api import ApiKnowledge, ApiVersion
 from langchain_mix.protocol.turn.updates import (
     Progress,
     SubagentUpdate,
@@ -135,7 +136,7 @@ def expected(failure):
 def play(updates, failure=None):
     """Plays a turn to a handler in sync code."""
     log = Recorder()
-    with expected(failure) as raised, ToolRuns(model_run(log)) as runs:
+    with expected(failure) as raised, TurnCallbacks(model_run(log)) as runs:
         for update in updates:
             runs.handle(update)
         if failure:
@@ -148,7 +149,7 @@ async def aplay(updates, failure=None, handler=AsyncRecorder):
     """Plays a turn to a handler in async code."""
     log = handler()
     with expected(failure) as raised:
-        async with AsyncToolRuns(await async_model_run(log)) as runs:
+        async with AsyncTurnCallbacks(await async_model_run(log)) as runs:
             for update in updates:
                 await runs.handle(update)
             if failure:
@@ -201,7 +202,7 @@ def test_an_output_that_is_known_in_time_is_the_output(played):
 
 def test_a_result_that_follows_ends_the_run_that_waits_for_it():
     log = Recorder()
-    with ToolRuns(model_run(log), results_follow=True) as runs:
+    with TurnCallbacks(model_run(log), detected=ApiKnowledge({ApiVersion.V0_8})) as runs:
         for update in ONE_TOOL[:4]:
             runs.handle(update)
         assert log.shape == ["tool start Bash"]
@@ -212,7 +213,7 @@ def test_a_result_that_follows_ends_the_run_that_waits_for_it():
 @pytest.mark.parametrize("failure", [None, MixAgentError("broken", acted="yes")])
 def test_a_run_that_waits_in_vain_ends_well_with_the_progress(failure):
     log = Recorder()
-    with expected(failure), ToolRuns(model_run(log), results_follow=True) as runs:
+    with expected(failure), TurnCallbacks(model_run(log), detected=ApiKnowledge({ApiVersion.V0_8})) as runs:
         for update in ONE_TOOL[:4]:
             runs.handle(update)
         if failure:
@@ -222,7 +223,7 @@ def test_a_run_that_waits_in_vain_ends_well_with_the_progress(failure):
 
 def test_a_run_that_fails_ends_at_once():
     log = Recorder()
-    with ToolRuns(model_run(log), results_follow=True) as runs:
+    with TurnCallbacks(model_run(log), detected=ApiKnowledge({ApiVersion.V0_8})) as runs:
         runs.handle(ToolFinished("T1", "Bash", success=False, progress="no"))
         assert log.shape == ["tool start Bash", "tool error Bash"]
 
@@ -328,7 +329,7 @@ async def achunks(runs):
 
 async def test_every_run_is_closed_when_the_reply_is_given_up():
     log, alog = Recorder(), AsyncRecorder()
-    stream, astream = chunks(ToolRuns(model_run(log))), achunks(AsyncToolRuns(await async_model_run(alog)))
+    stream, astream = chunks(TurnCallbacks(model_run(log))), achunks(AsyncTurnCallbacks(await async_model_run(alog)))
     for _ in range(3):
         next(stream)
         await anext(astream)
@@ -348,7 +349,7 @@ async def test_a_run_whose_start_is_cancelled_is_closed():
             await super().on_tool_start(*args, **kwargs)
 
     async def turn():
-        async with AsyncToolRuns(run) as runs:
+        async with AsyncTurnCallbacks(run) as runs:
             await runs.handle(ONE_TOOL[2])
 
     log, started, go_on = Slow(), asyncio.Event(), asyncio.Event()
@@ -378,14 +379,14 @@ async def test_a_handler_that_raises_hides_no_other_run(ended):
 
     updates = [ToolRunning(i, i, "") for i in ("A", "B")]
     log = Strict()
-    with pytest.raises(LookupError), ToolRuns(model_run(log)) as runs:
+    with pytest.raises(LookupError), TurnCallbacks(model_run(log)) as runs:
         for update in updates:
             runs.handle(update)
         if not ended:
             raise ValueError
     alog = Strict()
     with pytest.raises(LookupError):
-        async with AsyncToolRuns(await async_model_run(alog)) as aruns:
+        async with AsyncTurnCallbacks(await async_model_run(alog)) as aruns:
             for update in updates:
                 await aruns.handle(update)
             if not ended:
@@ -397,7 +398,7 @@ async def test_a_handler_that_raises_hides_no_other_run(ended):
 
 def test_closing_twice_closes_once():
     log = Recorder()
-    runs = ToolRuns(model_run(log))
+    runs = TurnCallbacks(model_run(log))
     runs.handle(ONE_TOOL[2])
     runs.close()
     runs.close(ValueError())
@@ -406,7 +407,7 @@ def test_closing_twice_closes_once():
 
 def test_nobody_is_told_when_switched_off():
     log = Recorder()
-    with ToolRuns(model_run(log), enabled=False) as runs:
+    with TurnCallbacks(model_run(log), tool_runs=False) as runs:
         for update in ONE_TOOL:
             runs.handle(update)
     assert log.seen == []
@@ -414,12 +415,12 @@ def test_nobody_is_told_when_switched_off():
 
 async def test_without_the_models_run_runs_hang_under_the_run_around_it():
     def node(_):
-        with ToolRuns() as runs:
+        with TurnCallbacks() as runs:
             for update in ONE_TOOL:
                 runs.handle(update)
 
     async def anode(_):
-        async with AsyncToolRuns() as runs:
+        async with AsyncTurnCallbacks() as runs:
             for update in ONE_TOOL:
                 await runs.handle(update)
 
@@ -438,9 +439,9 @@ async def test_without_any_run_nobody_is_told():
     hook = ContextVar("hook", default=None)
     register_configure_hook(hook, inheritable=True)
     hook.set(log)  # As global tracing does: handlers, but no run that a tool could belong to.
-    with ToolRuns() as runs:
+    with TurnCallbacks() as runs:
         runs.handle(ONE_TOOL[2])
-    async with AsyncToolRuns() as aruns:
+    async with AsyncTurnCallbacks() as aruns:
         await aruns.handle(ONE_TOOL[2])
     assert log.seen == []
 
@@ -457,7 +458,7 @@ def test_a_tool_has_the_tags_and_metadata_of_the_run_but_not_the_models_own():
         inheritable_tags=["mine", "seq:step:2"],
         inheritable_metadata={"langgraph_node": "n", "ls_provider": "mix", "ls_model_type": "chat"},
     )
-    with ToolRuns(run) as runs:
+    with TurnCallbacks(run) as runs:
         runs.handle(ONE_TOOL[2])
     assert log.meta == (["mine"], {"langgraph_node": "n"})
 
@@ -465,7 +466,7 @@ def test_a_tool_has_the_tags_and_metadata_of_the_run_but_not_the_models_own():
 def test_handlers_of_the_model_alone_see_its_subagents_too():
     log = Recorder()
     manager = CallbackManager.configure(None, [log])  # As `ChatMix(callbacks=[…])` gives them: not inheritable.
-    with ToolRuns(manager.on_chat_model_start({}, [[HumanMessage("hi")]])[0]) as runs:
+    with TurnCallbacks(manager.on_chat_model_start({}, [[HumanMessage("hi")]])[0]) as runs:
         for update in [*TASK, TASK_OVER]:
             runs.handle(update)
     assert "tool start Glob" in log.shape
@@ -491,11 +492,11 @@ async def test_what_handlers_keep_in_context_is_never_seen_between_chunks():
     updates += [ToolFinished(i, i, success=True, progress="") for i in ("A", "B")]
     keeper = Keeper()
     keeper.raise_error = True
-    with ToolRuns(model_run(keeper)) as runs:
+    with TurnCallbacks(model_run(keeper)) as runs:
         for update in updates:
             runs.handle(update)
             assert var.get() == "outside"
-    async with AsyncToolRuns(await async_model_run(keeper)) as aruns:
+    async with AsyncTurnCallbacks(await async_model_run(keeper)) as aruns:
         for update in updates:
             await aruns.handle(update)
             assert var.get() == "outside"

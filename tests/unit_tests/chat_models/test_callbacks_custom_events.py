@@ -13,7 +13,7 @@ from langchain_core.messages import HumanMessage
 from langchain_core.runnables import RunnableLambda
 from langgraph.graph import START, StateGraph
 
-from langchain_mix.chat_models.callbacks import AsyncCustomEvents, CustomEvents, custom_event_of
+from langchain_mix.chat_models.callbacks import AsyncTurnCallbacks, TurnCallbacks, custom_event_of
 from langchain_mix.protocol.events import SSENotificationEventData, SSEPermissionEventData
 from langchain_mix.protocol.turn.updates import (
     NotificationReceived,
@@ -102,13 +102,13 @@ class Recorder(BaseCallbackHandler):
 
 
 def tell(run_manager=None):
-    events = CustomEvents(run_manager)
+    events = TurnCallbacks(run_manager)
     for update in UPDATES:
         events.handle(update)
 
 
 async def atell(run_manager=None):
-    events = AsyncCustomEvents(run_manager)
+    events = AsyncTurnCallbacks(run_manager)
     for update in UPDATES:
         await events.handle(update)
 
@@ -205,8 +205,8 @@ async def test_astream_events_shows_them():
 
 def test_no_graph_library_is_loaded_for_them():
     code = (
-        "import sys; from langchain_mix.chat_models.callbacks import CustomEvents;"
-        "CustomEvents(); print(any(m.startswith('langgraph') for m in sys.modules))"
+        "import sys; from langchain_mix.chat_models.callbacks import TurnCallbacks;"
+        "TurnCallbacks(); print(any(m.startswith('langgraph') for m in sys.modules))"
     )
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout.strip() == "False"

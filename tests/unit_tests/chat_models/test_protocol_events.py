@@ -20,7 +20,7 @@ from langchain_tests.utils.stream_lifecycle import assert_valid_event_stream
 from langgraph.graph import START, StateGraph
 from langgraph.graph.message import add_messages
 
-from langchain_mix.chat_models.callbacks import AsyncCustomEvents, AsyncToolRuns, CustomEvents, ToolRuns
+from langchain_mix.chat_models.callbacks import AsyncTurnCallbacks, TurnCallbacks
 from langchain_mix.chat_models.content_blocks import ReplyWriter
 from langchain_mix.chat_models.protocol_events import ProtocolWriter
 from langchain_mix.pointer import KEY, Pointer
@@ -74,22 +74,20 @@ class Scripted(BaseChatModel):
         return "scripted"
 
     def _chunks(self, run_manager: Any = None) -> Iterator[ChatGenerationChunk]:
-        writer, events = ReplyWriter(), CustomEvents(run_manager)
-        with ToolRuns(run_manager) as runs:
+        writer = ReplyWriter()
+        with TurnCallbacks(run_manager) as callbacks:
             for update in self.updates:
-                runs.handle(update)
-                events.handle(update)
+                callbacks.handle(update)
                 yield from writer.write(update)
             if self.failure is not None:
                 raise self.failure
             yield writer.last(METADATA, RESULT.usage)
 
     async def _achunks(self, run_manager: Any = None) -> AsyncIterator[ChatGenerationChunk]:
-        writer, events = ReplyWriter(), AsyncCustomEvents(run_manager)
-        async with AsyncToolRuns(run_manager) as runs:
+        writer = ReplyWriter()
+        async with AsyncTurnCallbacks(run_manager) as callbacks:
             for update in self.updates:
-                await runs.handle(update)
-                await events.handle(update)
+                await callbacks.handle(update)
                 for chunk in writer.write(update):
                     yield chunk
             if self.failure is not None:
