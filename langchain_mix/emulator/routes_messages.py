@@ -24,7 +24,7 @@ from langchain_mix.emulator.request_bodies import Body, GoType, first_value
 from langchain_mix.emulator.runner import RunningTurn
 from langchain_mix.emulator.state import ApiError, PlainError
 from langchain_mix.emulator.state.errors import internal, invalid, not_found
-from langchain_mix.emulator.streams import HEAD, Connection, EventStream, NoSubscribers, Refusal, SingleStream
+from langchain_mix.emulator.streams import HEAD, Connection, EventStream, Refusal, Subscribers
 from langchain_mix.emulator.turns import Ending, TurnRequest
 from langchain_mix.protocol.api import ApiVersion
 
@@ -34,6 +34,8 @@ _FIELDS: Final[dict[str, GoType]] = {
     "thinking_level": "string",
     "max_steps": "int",
 }
+_NOBODY: Final = Subscribers(lambda _: None)
+"""Mix 0.5: turns that POST messages started are not streamed."""
 _LEVELS: Final = ("off", "basic", "medium", "maximum")
 
 
@@ -86,7 +88,7 @@ class MessageRoutes:
             thinking_level=body.get("thinking_level"),
             max_steps=body.get("max_steps", 0),
         )
-        running = self.context.runner.start(turn_request, None if state.caps.send_streams else NoSubscribers())
+        running = self.context.runner.start(turn_request, None if state.caps.send_streams else _NOBODY)
         if state.caps.send_waits:
             return await self._outcome(request, running, text)
         return json_reply({"sessionId": session_id, "status": "processing"}, 202)
@@ -216,7 +218,8 @@ class StreamTurns:
     async def _turn(self, connection: Connection, text: str, said: dict[str, Any]) -> None:
         turn_request = TurnRequest(session_id=connection.session_id, text=text, plan_mode=said.get("plan_mode") is True)
         try:
-            running = self.context.runner.start(turn_request, SingleStream(connection))
+            # Nothing is dropped: turn and stream share one loop.
+            running = self.context.runner.start(turn_request, Subscribers(connection.offer))
         except ApiError:
             connection.offer(failure("Failed to start agent: sql: no rows in result set"))
             return

@@ -7,7 +7,7 @@ Refuses to know: HTTP, and what happens inside a turn.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from functools import partial
 from typing import Any, Final
 
 from langchain_mix.emulator.activity import Activity
@@ -16,8 +16,8 @@ from langchain_mix.emulator.events import EventEncoder
 from langchain_mix.emulator.permissions import Prompts
 from langchain_mix.emulator.state import ServerState
 from langchain_mix.emulator.state.records import SessionFacts
-from langchain_mix.emulator.streams import EventBroker, SessionSubscribers, Subscribers
-from langchain_mix.emulator.tool_runs import CallbackRunner, ToolFailed, ToolRunner
+from langchain_mix.emulator.streams import EventBroker, Subscribers
+from langchain_mix.emulator.tool_runs import ToolRunner
 from langchain_mix.emulator.turns import CANCELLED, Ending, Turn, TurnRequest
 
 _TITLE_CHARACTERS: Final = 40
@@ -62,7 +62,7 @@ class TurnRunner:
         self._activity = activity
         self._retitle = retitle
         self._running: dict[str, list[RunningTurn]] = {}
-        self._tools = ToolRunner(state, toolbox, prompts, CallbackRunner(state, self._follow), self._delegate)
+        self._tools = ToolRunner(state, toolbox, prompts, self._follow)
 
     def start(self, turn_request: TurnRequest, subscribers: Subscribers | None = None) -> RunningTurn:
         """Stores a message and starts the turn that answers it, whatever else runs in the session (Q9).
@@ -73,26 +73,21 @@ class TurnRunner:
         if self._retitle and not self._state.rows.of(turn_request.session_id):
             title = " ".join(turn_request.text.split())[:_TITLE_CHARACTERS]
             self._state.sessions.set_title(turn_request.session_id, title or facts.title)
-        return self._start(turn_request, facts, subscribers or self.streams(facts))
+        if subscribers is None:
+            # A sub-agent's turns go to its parent's streams.
+            streamed = facts.parent_id if facts.type == "subagent" else facts.id
+            subscribers = self._streams(streamed, errors_twice=self._state.caps.errors_twice)
+        return self._start(turn_request, facts, subscribers)
 
-    def streams(self, facts: SessionFacts) -> Subscribers:
-        """Those who stream a session; a sub-agent's turns go to its parent's streams."""
-        caps = self._state.caps
-        session_id = facts.parent_id if facts.type == "subagent" else facts.id
-        return SessionSubscribers(self._broker, session_id, lambda: self.count(session_id), caps.errors_twice)
-
-    def count(self, session_id: str) -> int:
-        """Returns how many turns of a session run."""
-        return len(self._running.get(session_id, ()))
-
-    def latest(self, session_id: str) -> RunningTurn | None:
-        """The turn of a session that was started last, if it still runs."""
-        return next(reversed(self._running.get(session_id, ())), None)
+    def _streams(self, session_id: str, *, errors_twice: bool) -> Subscribers:
+        return Subscribers(
+            partial(self._broker.publish, session_id), lambda: len(self._running.get(session_id, ())), errors_twice
+        )
 
     def cancel(self, session_id: str) -> None:
         """Cancels the latest turn of a session, and no earlier one (Q9)."""
-        if (running := self.latest(session_id)) is not None:
-            running.cancel()
+        if turns := self._running.get(session_id):
+            turns[-1].cancel()
 
     def save(self) -> None:
         """Stores what all replies hold so far, so that readers see the current state."""
@@ -139,26 +134,14 @@ class TurnRunner:
             del self._running[running.turn.session_id]
         self._activity.changed("turns", -1)
 
-    async def _delegate(self, turn: Turn, call_id: str, given: Mapping[str, Any]) -> str:
-        """Does a Task call."""
-        title = f"Subagent: {given.get('description') or 'task'}"
-        _, text, error = await self._follow(turn, title, call_id, str(given.get("prompt") or ""))
-        if error is not None:
-            raise ToolFailed(error)
-        return text
-
     async def _follow(self, turn: Turn, title: str, call_id: str, prompt: str) -> tuple[str, str, str | None]:
         """Has a sub-agent follow a prompt in a session of its own."""
         body: dict[str, Any] = {"title": title}
         if self._state.caps.browser_mode:
             body["browserMode"] = turn.facts.browser_mode or "local-browser-service"
-        session = self._state.sessions.create(
-            body, parent=turn.session_id, parent_tool_call=call_id, subagent_type="general-purpose"
-        )
+        session = self._state.sessions.create(body, parent=turn.session_id, parent_tool_call=call_id)
         facts = self._state.sessions.facts(str(session["id"]))
-        subscribers = SessionSubscribers(
-            self._broker, turn.session_id, lambda: self.count(turn.session_id), errors_twice=False
-        )
+        subscribers = self._streams(turn.session_id, errors_twice=False)
         turn_request = TurnRequest(session_id=facts.id, text=prompt, thinking_level=turn.turn_request.thinking_level)
         running = self._start(turn_request, facts, subscribers)
         try:

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Callable, Coroutine, Generator
 from dataclasses import dataclass, field
 from functools import partial
 from types import coroutine
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from starlette.types import Receive, Scope, Send
 
@@ -218,78 +218,30 @@ class EventBroker:
                 connection.close()
 
 
-class Subscribers(Protocol):
-    """The streams that receive a turn's events."""
+@dataclass(frozen=True, slots=True)
+class Subscribers:
+    """The streams that receive a turn's events.
 
-    @property
-    def errors_twice(self) -> bool:
-        """True when the handler that started the turn reports its failure once more (Q1)."""
-        ...
+    Attributes:
+        publish: Queues an event on each of them.
+        forwarders: Returns how many turns of the session forward its events: each of them forwards all (Q9).
+        errors_twice: True when the handler that started the turn reports its failure once more (Q1).
+    """
+
+    publish: Callable[[Event], None]
+    forwarders: Callable[[], int] = lambda: 1
+    errors_twice: bool = False
 
     async def emit(self, event: Event) -> None:
-        """Sends an event of the agent, and lets the streams write it."""
-        ...
+        """Sends an event of the agent as often as turns forward it, and lets the streams write it."""
+        for _ in range(max(1, self.forwarders())):
+            self.publish(event)
+        await yield_to_tasks()
 
     async def emit_once(self, event: Event) -> None:
         """Sends an event of the handler that started the turn."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class SessionSubscribers:
-    """All streams of a session (Mix 0.6).
-
-    Attributes:
-        session_id: The session; a sub-agent's events go to its parent's streams.
-        forwarders: Returns how many turns of the session forward its events: each of them forwards all (Q9).
-    """
-
-    broker: EventBroker
-    session_id: str
-    forwarders: Callable[[], int]
-    errors_twice: bool
-
-    async def emit(self, event: Event) -> None:
-        """Sends an event as often as turns forward it."""
-        for _ in range(max(1, self.forwarders())):
-            self.broker.publish(self.session_id, event)
+        self.publish(event)
         await yield_to_tasks()
-
-    async def emit_once(self, event: Event) -> None:
-        """Sends an event."""
-        self.broker.publish(self.session_id, event)
-        await yield_to_tasks()
-
-
-@dataclass(frozen=True, slots=True)
-class SingleStream:
-    """The stream that runs the turn itself (Mix 0.5). Nothing is dropped: turn and stream share one loop."""
-
-    connection: Connection
-    errors_twice: bool = False
-
-    async def emit(self, event: Event) -> None:
-        """Sends an event."""
-        self.connection.offer(event)
-        await yield_to_tasks()
-
-    async def emit_once(self, event: Event) -> None:
-        """Sends an event."""
-        await self.emit(event)
-
-
-@dataclass(frozen=True, slots=True)
-class NoSubscribers:
-    """Turns of Mix 0.5 that POST messages started are not streamed."""
-
-    errors_twice: bool = False
-
-    async def emit(self, event: Event) -> None:  # noqa: ARG002  As all audiences.
-        """Lets the event vanish."""
-        await yield_to_tasks()
-
-    async def emit_once(self, event: Event) -> None:
-        """Lets the event vanish."""
 
 
 HEAD: Final = (
@@ -347,7 +299,6 @@ class _Progress:
 
     number: int = 0
     in_turn: int = 0
-    done: set[StreamFault] = field(default_factory=set)
 
     def wrote(self, event: Event) -> None:
         if event.name in TURN_EVENTS:
@@ -364,7 +315,10 @@ class EventStream:
     """One open event stream."""
 
     def __init__(
-        self, connection: Connection, config: StreamConfig, attend: Callable[[Connection], Awaitable[None]] | None
+        self,
+        connection: Connection,
+        config: StreamConfig,
+        attend: Callable[[Connection], Coroutine[Any, Any, None]] | None,
     ) -> None:
         """Prepares the answer; `attend` runs beside the stream until it ends: Mix 0.5 runs its turns there."""
         self._connection = connection
@@ -382,10 +336,10 @@ class EventStream:
         config.broker.join(connection)
         config.activity.changed("streams", 1)
         loop = asyncio.get_running_loop()
-        clock = _Clock(connection, config, loop)
+        self._heartbeat = loop.call_later(config.heartbeat, self._beat)
         limit = loop.call_later(config.limit, self._expire)
         gone = asyncio.create_task(self._watch(receive))
-        beside = asyncio.create_task(_attended(self._attend, connection)) if self._attend else None
+        beside = asyncio.create_task(self._attend(connection)) if self._attend else None
         try:
             await self._pump(send)
             if connection.ended:
@@ -394,7 +348,7 @@ class EventStream:
                 # Waiting until the connection is lost leaves the answer unfinished, so that it looks cut and not ended.
                 await gone
         finally:
-            clock.stop()
+            self._heartbeat.cancel()
             limit.cancel()
             gone.cancel()
             config.broker.leave(connection)
@@ -412,6 +366,11 @@ class EventStream:
     def _expire(self) -> None:
         self._connection.close()
         self._config.transports.abort(self._peer)
+
+    def _beat(self) -> None:
+        if self._config.heartbeat_in_turn or not self._connection.busy:
+            self._connection.offer_directly(heartbeat())
+        self._heartbeat = asyncio.get_running_loop().call_later(self._config.heartbeat, self._beat)
 
     async def _pump(self, send: Send) -> None:
         connection, progress = self._connection, self._progress
@@ -443,25 +402,3 @@ class EventStream:
                 self._config.transports.close(self._peer)
                 return True
         return connection.closed
-
-
-async def _attended(attend: Callable[[Connection], Awaitable[None]], connection: Connection) -> None:
-    await attend(connection)
-
-
-class _Clock:
-    """Sends the heartbeats of a stream."""
-
-    def __init__(self, connection: Connection, config: StreamConfig, loop: asyncio.AbstractEventLoop) -> None:
-        self._connection = connection
-        self._config = config
-        self._loop = loop
-        self._timer = loop.call_later(config.heartbeat, self._beat)
-
-    def _beat(self) -> None:
-        if self._config.heartbeat_in_turn or not self._connection.busy:
-            self._connection.offer_directly(heartbeat())
-        self._timer = self._loop.call_later(self._config.heartbeat, self._beat)
-
-    def stop(self) -> None:
-        self._timer.cancel()

@@ -22,61 +22,6 @@ from langchain_mix.emulator.transcript import arguments, available, canonical
 from langchain_mix.emulator.turns import Turn
 
 NOT_EXECUTED: Final = "The emulator never executes scripts. A Mix server would have run: "
-
-SubAgent = Callable[[Turn, str, str, str], Awaitable[tuple[str, str, str | None]]]
-"""Has a sub-agent of a turn follow a prompt: turn, title, call id, prompt; gives session id, last words, error."""
-
-
-@dataclass(frozen=True, slots=True)
-class CallbackRunner:
-    """Runs callbacks."""
-
-    state: ServerState
-    subagent: SubAgent
-
-    async def run(self, turn: Turn, results: Sequence[Mapping[str, Any]]) -> None:
-        """Runs the callbacks that follow on a stored tool row. Error results have none."""
-        if not self.state.caps.callbacks:
-            return
-        # Read again: a PATCH during the turn counts.
-        callbacks = self.state.sessions.facts(turn.session_id).callbacks
-        for result in results:
-            for callback in callbacks:
-                if not result["is_error"] and _follows(callback, str(result["name"])):
-                    await self._one(turn, callback, result)
-
-    async def _one(self, turn: Turn, callback: Mapping[str, Any], result: Mapping[str, Any]) -> None:
-        kind = callback.get("type")
-        if kind == "send_message":
-            self.state.rows.append(turn.session_id, Row(role="user", text=str(callback.get("messageContent", ""))))
-            return
-        outcome = {
-            "tool_call_id": result["call_id"],
-            "tool_name": result["name"],
-            "callback_name": callback.get("name") or "",
-            "callback_type": kind,
-        }
-        if kind == "sub_agent":
-            outcome |= await self._subagent(turn, callback, result)
-        else:
-            # A script would run without anybody's consent.
-            text = NOT_EXECUTED + str(callback.get("bashCommand", ""))
-            outcome |= {"stderr": text, "exit_code": 126, "success": False, "error": "not executed"}
-        self.state.rows.append(turn.session_id, Row(role="tool", callback_results=[outcome]))
-
-    async def _subagent(self, turn: Turn, callback: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, Any]:
-        prompt = f"{callback.get('subAgentPrompt', '')}\n\nResult of {result['name']}:\n{result['output']}"
-        title = f"Callback: {result['name']}"
-        session_id, text, error = await self.subagent(turn, title, str(result["call_id"]), prompt)
-        outcome = {"subagent_id": session_id, "subagent_result": text, "success": error is None}
-        return outcome if error is None else outcome | {"error": error}
-
-
-def _follows(callback: Mapping[str, Any], tool: str) -> bool:
-    wanted = str(callback.get("toolName", ""))
-    return wanted == "*" or canonical(wanted) == canonical(tool)
-
-
 DENIED: Final = (
     "The user doesn't want to proceed with this tool use. The tool was not run and nothing was changed. "
     "Ask the user how to go on."
@@ -84,8 +29,8 @@ DENIED: Final = (
 _NOTICE_EXPIRED: Final = "Notification request timed out - user did not respond in time"
 _log = logging.getLogger(__name__)
 
-Delegate = Callable[[Turn, str, Mapping[str, Any]], Awaitable[str]]
-"""Has a sub-agent do a Task call of a turn and gives its last words."""
+SubAgent = Callable[[Turn, str, str, str], Awaitable[tuple[str, str, str | None]]]
+"""Has a sub-agent of a turn follow a prompt: turn, title, call id, prompt; gives session id, last words, error."""
 
 
 class ToolFailed(Exception):
@@ -110,8 +55,7 @@ class ToolRunner:
     state: ServerState
     toolbox: Toolbox
     prompts: Prompts
-    callbacks: CallbackRunner
-    delegate: Delegate
+    follow: SubAgent
 
     async def run(self, turn: Turn, uses: list[ToolUse], calls: list[Call]) -> None:
         """Runs the calls of one model reply in parallel and stores their results in call order."""
@@ -123,7 +67,7 @@ class ToolRunner:
             for call, outcome in zip(calls, outcomes, strict=True)
         ]
         self.state.rows.append(turn.session_id, Row(role="tool", tool_results=results))
-        await self.callbacks.run(turn, results)
+        await self._run_callbacks(turn, results)
 
     def _keep_screenshots(self, turn: Turn, uses: list[ToolUse]) -> None:
         row = turn.live
@@ -164,7 +108,7 @@ class ToolRunner:
             return Outcome(use.result)
         match canonical(use.name):
             case "Task":
-                return Outcome(await self.delegate(turn, call.id, given))
+                return await self._delegate(turn, call.id, given)
             case "Notify":
                 return await self._notify(turn, given)
             case name:
@@ -180,6 +124,13 @@ class ToolRunner:
         if ask is not None and not await self.prompts.ask_permission(turn.session_id, call.name, ask):
             raise ToolFailed("permission denied", DENIED)
 
+    async def _delegate(self, turn: Turn, call_id: str, given: Mapping[str, Any]) -> Outcome:
+        title = f"Subagent: {given.get('description') or 'task'}"
+        _, text, error = await self.follow(turn, title, call_id, str(given.get("prompt") or ""))
+        if error is not None:
+            raise ToolFailed(error)
+        return Outcome(text)
+
     async def _notify(self, turn: Turn, given: Mapping[str, Any]) -> Outcome:
         try:
             notice = Notice.parse(given)
@@ -189,3 +140,47 @@ class ToolRunner:
         if response is None:
             return Outcome(_NOTICE_EXPIRED, is_error=True)
         return Outcome(f"User response: {response.get('value') or response.get('type', '')}")
+
+    async def _run_callbacks(self, turn: Turn, results: Sequence[Mapping[str, Any]]) -> None:
+        """Runs the callbacks that follow on a stored tool row. Error results have none."""
+        if not self.state.caps.callbacks:
+            return
+        # Read again: a PATCH during the turn counts.
+        callbacks = self.state.sessions.facts(turn.session_id).callbacks
+        for result in results:
+            for callback in callbacks:
+                if not result["is_error"] and _follows(callback, str(result["name"])):
+                    await self._run_callback(turn, callback, result)
+
+    async def _run_callback(self, turn: Turn, callback: Mapping[str, Any], result: Mapping[str, Any]) -> None:
+        kind = callback.get("type")
+        if kind == "send_message":
+            self.state.rows.append(turn.session_id, Row(role="user", text=str(callback.get("messageContent", ""))))
+            return
+        outcome = {
+            "tool_call_id": result["call_id"],
+            "tool_name": result["name"],
+            "callback_name": callback.get("name") or "",
+            "callback_type": kind,
+        }
+        if kind == "sub_agent":
+            outcome |= await self._follow_result(turn, callback, result)
+        else:
+            # A script would run without anybody's consent.
+            text = NOT_EXECUTED + str(callback.get("bashCommand", ""))
+            outcome |= {"stderr": text, "exit_code": 126, "success": False, "error": "not executed"}
+        self.state.rows.append(turn.session_id, Row(role="tool", callback_results=[outcome]))
+
+    async def _follow_result(
+        self, turn: Turn, callback: Mapping[str, Any], result: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        prompt = f"{callback.get('subAgentPrompt', '')}\n\nResult of {result['name']}:\n{result['output']}"
+        title = f"Callback: {result['name']}"
+        session_id, text, error = await self.follow(turn, title, str(result["call_id"]), prompt)
+        outcome = {"subagent_id": session_id, "subagent_result": text, "success": error is None}
+        return outcome if error is None else outcome | {"error": error}
+
+
+def _follows(callback: Mapping[str, Any], tool: str) -> bool:
+    wanted = str(callback.get("toolName", ""))
+    return wanted == "*" or canonical(wanted) == canonical(tool)

@@ -211,7 +211,6 @@ class Sessions:
         *,
         parent: str | None = None,
         parent_tool_call: str | None = None,
-        subagent_type: str | None = None,
     ) -> dict[str, Any]:
         """Makes a session and returns its SessionData.
 
@@ -219,7 +218,6 @@ class Sessions:
             body: The decoded body of POST /api/sessions; keys that the generation does not know are ignored.
             parent: For a sub-agent, the session that it works for; its browser is taken over.
             parent_tool_call: For a sub-agent, the call of the Task tool.
-            subagent_type: For a sub-agent, its kind; `general-purpose` by default.
 
         Raises:
             ApiError: 400. A session whose callbacks are refused exists all the same: it was stored before they were
@@ -237,7 +235,7 @@ class Sessions:
             else:
                 # A sub-agent works in the browser of the session that it works for.
                 above = self.facts(parent)
-                browser, cdp, kind = above.browser_mode, above.cdp_url, subagent_type or "general-purpose"
+                browser, cdp, kind = above.browser_mode, above.cdp_url, "general-purpose"
             facts = self.insert(
                 SessionFacts(
                     id="",

@@ -89,7 +89,7 @@ def test_sub_agents_are_hidden_and_inherit_the_browser(state: ServerState) -> No
 
 def test_no_sub_agent_of_nobody(state: ServerState) -> None:
     with pytest.raises(ApiError) as caught:
-        state.sessions.create({"title": "t"}, parent=str(uuid.uuid4()), subagent_type="general-purpose")
+        state.sessions.create({"title": "t"}, parent=str(uuid.uuid4()))
     assert caught.value.status == 404
     assert state.sessions.listing(include_subagents=True) == []
 
@@ -176,7 +176,7 @@ def test_a_sub_agents_cost_goes_up_and_a_forks_does_not(
 ) -> None:
     state = make_state("0.7")
     parent = new_session(state)
-    child = state.sessions.create({"title": "c"}, parent=parent, subagent_type="general-purpose")["id"]
+    child = state.sessions.create({"title": "c"}, parent=parent)["id"]
     fork = state.history.fork(parent, 0, None)["id"]
     state.sessions.add_usage(child, prompt_tokens=1, completion_tokens=1, cost=0.5)
     state.sessions.add_usage(fork, prompt_tokens=1, completion_tokens=1, cost=4)
