@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from langchain_mix.client._config import RequestOptions as RequestOptions
     from langchain_mix.client._sync import EventStream as EventStream
     from langchain_mix.client._sync_turn import TurnStream as TurnStream
-    from langchain_mix.client._turns import NotificationPolicy as NotificationPolicy
-    from langchain_mix.client._turns import PermissionPolicy as PermissionPolicy
+    from langchain_mix.client._turn_calls import NotificationPolicy as NotificationPolicy
+    from langchain_mix.client._turn_calls import PermissionPolicy as PermissionPolicy
     from langchain_mix.client.basesdk import BaseSDK as BaseSDK
     from langchain_mix.client.errors import *
     from langchain_mix.client.helpers import StreamEvent as StreamEvent
@@ -47,7 +47,7 @@ _MODULES = {
     "_config": "RequestOptions",
     "_sync": "EventStream",
     "_sync_turn": "TurnStream",
-    "_turns": "NotificationPolicy PermissionPolicy",
+    "_turn_calls": "NotificationPolicy PermissionPolicy",
     "basesdk": "BaseSDK",
     "helpers": "StreamEvent StreamingSession query send_with_callbacks",
     "httpclient": "AsyncHttpClient HttpClient close_clients",

@@ -40,7 +40,7 @@ from langchain_mix.client._core import (
     reply_of,
     with_body,
 )
-from langchain_mix.client._deadlines import SLACK, AsyncBoundedAttempt, ReadLimit, guard_async, left, socket_of
+from langchain_mix.client._timeouts import SLACK, AsyncBoundedAttempt, ReadLimit, guard_async, left, socket_of
 from langchain_mix.client.httpclient import CALL_LIMITS, STREAM_LIMITS, open_async_client
 from langchain_mix.protocol.call import Call, Flow, Reply, Together
 from langchain_mix.protocol.events import Event, read_event

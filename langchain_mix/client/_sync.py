@@ -38,7 +38,7 @@ from langchain_mix.client._core import (
     reply_of,
     with_body,
 )
-from langchain_mix.client._deadlines import SLACK, BoundedAttempt, ReadLimit, guard, interrupt, left, socket_of
+from langchain_mix.client._timeouts import SLACK, BoundedAttempt, ReadLimit, guard, interrupt, left, socket_of
 from langchain_mix.client.httpclient import CALL_LIMITS, STREAM_LIMITS, open_client
 from langchain_mix.protocol.call import Call, Flow, Reply, Together
 from langchain_mix.protocol.events import Event, read_event

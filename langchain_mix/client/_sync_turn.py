@@ -22,9 +22,9 @@ from typing import Any, Self
 from langchain_mix import errors, process_fork
 from langchain_mix.client._config import CallOptions
 from langchain_mix.client._core import inherited_turn
-from langchain_mix.client._deadlines import interrupt
 from langchain_mix.client._sync import EventStream, SyncTransport
-from langchain_mix.client._turns import (
+from langchain_mix.client._timeouts import interrupt
+from langchain_mix.client._turn_calls import (
     CLEANUP,
     SESSION_LOCKS,
     Deadline,

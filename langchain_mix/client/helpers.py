@@ -13,7 +13,7 @@ from typing import Any, Self, TypeAlias, TypeVar, Unpack, cast
 
 from langchain_mix import errors
 from langchain_mix.client._config import RequestOptions
-from langchain_mix.client._turns import PermissionPolicy, Verdict
+from langchain_mix.client._turn_calls import PermissionPolicy, Verdict
 from langchain_mix.client.mix import Mix
 from langchain_mix.generators import Owned
 from langchain_mix.protocol.events import (

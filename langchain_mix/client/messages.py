@@ -19,7 +19,7 @@ from langchain_mix.client._config import RequestOptions
 from langchain_mix.client._core import Core, broken_stream
 from langchain_mix.client._sync import EventStream, SyncTransport
 from langchain_mix.client._sync_turn import TurnStream
-from langchain_mix.client._turns import SESSION_LOCKS, PermissionPolicy, TurnRequest
+from langchain_mix.client._turn_calls import SESSION_LOCKS, PermissionPolicy, TurnRequest
 from langchain_mix.client.basesdk import BaseSDK
 from langchain_mix.errors import MixUsageError
 from langchain_mix.fifo_lock import LockTicket

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from langchain_mix.client._async_turn import AsyncTurnStream
     from langchain_mix.client._config import RequestOptions
     from langchain_mix.client._sync_turn import TurnStream
-    from langchain_mix.client._turns import NotificationPolicy, PermissionPolicy
+    from langchain_mix.client._turn_calls import NotificationPolicy, PermissionPolicy
     from langchain_mix.client.authentication import Authentication, Health, Internal
     from langchain_mix.client.files import Files
     from langchain_mix.client.messages import Messages
@@ -268,7 +268,7 @@ class Mix:
                 known.
         """
         from langchain_mix.client._sync_turn import TurnStream
-        from langchain_mix.client._turns import TurnRequest
+        from langchain_mix.client._turn_calls import TurnRequest
 
         request = TurnRequest(
             session_id=session_id,
@@ -311,7 +311,7 @@ class Mix:
             The turn, not begun: iterate over it with `async for`, or `await` its `run()`.
         """
         from langchain_mix.client._async_turn import AsyncTurnStream
-        from langchain_mix.client._turns import TurnRequest
+        from langchain_mix.client._turn_calls import TurnRequest
 
         request = TurnRequest(
             session_id=session_id,

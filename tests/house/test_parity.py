@@ -17,7 +17,7 @@ import httpx
 import pytest
 
 from langchain_mix import client
-from langchain_mix.client import AsyncEventStream, AsyncTurnStream, EventStream, Mix, TurnStream, _turns, models
+from langchain_mix.client import AsyncEventStream, AsyncTurnStream, EventStream, Mix, TurnStream, _turn_calls, models
 from langchain_mix.client._config import RequestOptions
 from langchain_mix.client.types import Unset
 
@@ -30,7 +30,7 @@ NAMES = {
     "httpx": httpx,
     "logging": logging,
     **vars(client),
-    **vars(_turns),
+    **vars(_turn_calls),
     **vars(models),
     "RequestOptions": RequestOptions,
     "Unset": Unset,

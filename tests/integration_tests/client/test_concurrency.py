@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from langchain_mix import errors
-from langchain_mix.client._turns import SESSION_LOCKS
+from langchain_mix.client._turn_calls import SESSION_LOCKS
 from langchain_mix.emulator import DropEvent, Gate, Script, say, turn
 from langchain_mix.emulator.agents.base import Fail, Wait
 from langchain_mix.protocol.turn.updates import Progress, TextDelta

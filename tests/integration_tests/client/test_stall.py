@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from langchain_mix import errors
-from langchain_mix.client._turns import SESSION_LOCKS
+from langchain_mix.client._turn_calls import SESSION_LOCKS
 from langchain_mix.emulator import Gate, HttpError, Script, SlowReply, StallStream, say, turn
 from langchain_mix.emulator.agents.base import Wait
 from langchain_mix.protocol.turn.updates import Progress

@@ -12,7 +12,7 @@ import pytest
 
 from langchain_mix import errors
 from langchain_mix.client._async import AsyncEventStream
-from langchain_mix.client._deadlines import ReadLimit, guard, guard_async
+from langchain_mix.client._timeouts import ReadLimit, guard, guard_async
 from langchain_mix.protocol import calls
 
 

@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from langchain_mix.client import Mix
-from langchain_mix.client._deadlines import interrupt
+from langchain_mix.client._timeouts import interrupt
 from langchain_mix.errors import MixUsageError
 
 
