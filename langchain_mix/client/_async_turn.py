@@ -21,15 +21,12 @@ from langchain_mix import errors, process_fork
 from langchain_mix.client._async import AsyncEventStream, AsyncTransport, decided, shielded
 from langchain_mix.client._config import CallOptions
 from langchain_mix.client._core import inherited_turn
-from langchain_mix.client._timeouts import interrupt
+from langchain_mix.client._timeouts import CLEANUP, Deadline, Watchdog, interrupt, stream_liveness
 from langchain_mix.client._turn_calls import (
-    CLEANUP,
     SESSION_LOCKS,
-    Deadline,
     Decision,
     TurnRequest,
     Verdict,
-    Watchdog,
     answer_of,
     detected_after,
     ends_turn,
@@ -38,7 +35,6 @@ from langchain_mix.client._turn_calls import (
     notification_call,
     refuse_duplicate_turn,
     refused_update,
-    stream_liveness,
     subagent_session,
     transcript_call,
     transcript_of,

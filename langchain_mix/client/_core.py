@@ -29,13 +29,12 @@ import httpx
 from langchain_mix import errors, process_fork
 from langchain_mix._version import __version__
 from langchain_mix.client._config import (
-    CONNECT_TIMEOUT,
     DEFAULT_OPTIONS,
-    TURN_TIMEOUT,
     CallOptions,
     Settings,
     settings_for,
 )
+from langchain_mix.client._timeouts import timeout_of
 from langchain_mix.client.credentials import HIDDEN, check_headers, secrets_of, shown_body, shown_headers
 from langchain_mix.client.httpclient import proxy_variable
 from langchain_mix.protocol.api import ApiKnowledge, ServerApi
@@ -48,8 +47,6 @@ T = TypeVar("T")
 Outcome = Reply | errors.MixError
 """The outcome of one attempt."""
 
-_POOL_TIMEOUT: Final = 120.0
-_SHORTEST: Final = 0.001
 _SERVERS: Final = 256
 """Servers of which a client remembers more than the URL. A forgotten one is only probed again."""
 
@@ -274,11 +271,6 @@ class Core:
             headers |= _STREAM_HEADERS
         if options.http_headers:
             headers |= check_headers(options.http_headers)
-        seconds = options.timeout_ms / 1000 if options.timeout_ms is not None else self.settings.timeout
-        if call.long_poll and options.timeout_ms is None:
-            seconds = max(seconds, TURN_TIMEOUT)
-        if options.until is not None:
-            seconds = min(seconds, max(options.until - time.monotonic(), _SHORTEST))
         payload: dict[str, Any] = {}
         if call.upload is not None:
             part = call.upload
@@ -291,9 +283,7 @@ class Core:
                 _url(self.settings.server, call.path),
                 params=dict(call.query) or None,
                 headers=headers,
-                timeout=httpx.Timeout(
-                    seconds, connect=min(CONNECT_TIMEOUT, seconds), pool=self._pool_timeout(seconds, options)
-                ),
+                timeout=timeout_of(call, options, self.settings.timeout),
                 **payload,
             )
             if call.upload is not None and isinstance(call.upload.content, bytes):
@@ -321,12 +311,6 @@ class Core:
     def is_stream(response: httpx.Response) -> bool:
         """Returns True if the head of an answer says that it is an event stream."""
         return response.status_code == HTTPStatus.OK and "event-stream" in response.headers.get("content-type", "")
-
-    @staticmethod
-    def _pool_timeout(seconds: float, options: CallOptions) -> float:
-        """Returns how long a call may wait for a free connection; a crowd waits longer than a server may take."""
-        wait = seconds if options.timeout_ms is not None else max(seconds, _POOL_TIMEOUT)
-        return wait if options.until is None else min(wait, max(options.until - time.monotonic(), _SHORTEST))
 
     @staticmethod
     def refused_stream(call: Call[Any], reply: Reply) -> Outcome:

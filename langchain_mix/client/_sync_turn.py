@@ -23,14 +23,11 @@ from langchain_mix import errors, process_fork
 from langchain_mix.client._config import CallOptions
 from langchain_mix.client._core import inherited_turn
 from langchain_mix.client._sync import EventStream, SyncTransport
-from langchain_mix.client._timeouts import interrupt
+from langchain_mix.client._timeouts import CLEANUP, Deadline, Watchdog, interrupt, stream_liveness
 from langchain_mix.client._turn_calls import (
-    CLEANUP,
     SESSION_LOCKS,
-    Deadline,
     TurnRequest,
     Verdict,
-    Watchdog,
     answer_of,
     detected_after,
     ends_turn,
@@ -40,7 +37,6 @@ from langchain_mix.client._turn_calls import (
     refuse_duplicate_turn,
     refused_update,
     require_decided,
-    stream_liveness,
     subagent_session,
     transcript_call,
     transcript_of,

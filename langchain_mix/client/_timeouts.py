@@ -1,7 +1,12 @@
-"""Deadlines that hold whatever a server sends: one byte now and then, interim answers without end, endless chunk heads.
+"""Enforces timeouts: of a turn, of an attempt at a request, and of each read of the network.
 
-Owns: by when an attempt must have its answer, and how a read of the HTTP library is made to keep to it.
+Owns: by when something must be over, whatever a server sends: one byte now and then, interim answers without end,
+endless chunk heads; and how a read of the HTTP library is made to keep to it.
 Refuses to know: what is sent, and what follows from a missed deadline.
+
+`timeout` of a turn is a `Deadline`: it makes the options of each request of the turn (`until`), and a `Watchdog` limits
+the reads of its stream by it, by the turn's silence (`StallDetector`) and by the `connected` that is due. `until` and
+`timeout_ms` of a request hold through `BoundedAttempt`.
 
 The timeouts of httpx hold for one read of the socket, and are fixed when the head or the body of an answer begins to be
 read. In asynchronous code a task that waits can be cancelled. Synchronous code waits in a system call: there the read
@@ -28,6 +33,22 @@ from typing import Any, Final, Self
 
 import httpx
 
+from langchain_mix.client._config import CONNECT_TIMEOUT, TURN_TIMEOUT, CallOptions, Settings
+from langchain_mix.protocol.api import ApiKnowledge
+from langchain_mix.protocol.call import Call
+from langchain_mix.protocol.retry import NO_RETRIES, BackoffStrategy, RetryConfig
+from langchain_mix.protocol.turn.signals import Answered
+
+CLEANUP: Final = 5.0
+"""Seconds for all that is done after the end or the deadline of a turn."""
+
+_LAST_REQUEST: Final = 2.0
+_BACKGROUND_GRACE: Final = 1.0
+_LAST_RETRIES: Final = RetryConfig(backoff=BackoffStrategy(50, 50, 1.0, int(_LAST_REQUEST * 1000)), max_attempts=2)
+
+_POOL_TIMEOUT: Final = 120.0
+_SHORTEST: Final = 0.001
+
 _AT_ONCE: Final = 256 * 1024
 """Bytes written between two checks of the deadline."""
 
@@ -38,6 +59,195 @@ _SLICE: Final = 1.0
 """Seconds of waiting in one system call. Python takes no notice of a Ctrl-C that came just before it until it ends."""
 
 _OVER: Final = "The time allowed is over."
+
+
+class Deadline:
+    """The time allowed for a turn, and the short time for cleaning up after it."""
+
+    def __init__(self, seconds: float | None, began: float | None = None) -> None:
+        """Starts counting.
+
+        Args:
+            seconds: The time allowed, or None for any time.
+            began: The moment from which it counts, on the monotonic clock in seconds; None for now.
+        """
+        self.seconds = seconds or 0.0
+        self.end = None if seconds is None else (time.monotonic() if began is None else began) + seconds
+        self._cleanup: float | None = None
+
+    def left(self) -> float | None:
+        """Returns the seconds left, not negative, or None for any time."""
+        return None if self.end is None else max(self.end - time.monotonic(), 0.0)
+
+    @property
+    def over(self) -> bool:
+        """True when the time is up."""
+        return self.end is not None and time.monotonic() >= self.end
+
+    def cuts_off(self, answer: Answered) -> bool:
+        """True when the deadline is why a message has no answer; a refusal counts all the same."""
+        return self.over and answer.error is not None and answer.error.acted != "no"
+
+    def cleanup_until(self) -> float:
+        """Returns when all cleaning up must be over: some seconds after the first call of this method."""
+        if self._cleanup is None:
+            self._cleanup = time.monotonic() + CLEANUP
+        return self._cleanup
+
+    def cleanup_left(self) -> float:
+        """Returns the seconds left for cleaning up, not negative."""
+        return max(self.cleanup_until() - time.monotonic(), 0.0)
+
+    def options(self) -> CallOptions:
+        """Returns the options of a request of the turn."""
+        return CallOptions(until=self.end)
+
+    def options_for_cleanup(self) -> CallOptions:
+        """Returns the options of the last requests: a short time, and a second attempt for a stale connection."""
+        until = min(time.monotonic() + _LAST_REQUEST, self.cleanup_until())
+        return CallOptions(_LAST_RETRIES, until=until)
+
+    def options_for_reading(self) -> CallOptions:
+        """Returns the options for reading the stored messages; at the end of the time allowed not for much longer."""
+        time_left = self.left()
+        return self.options() if time_left is None or time_left > _LAST_REQUEST else self.options_for_cleanup()
+
+    def options_for_stream(self) -> CallOptions:
+        """Returns the options for opening the stream: one attempt, since the turn decides about another one."""
+        return CallOptions(NO_RETRIES, until=self.end)
+
+    def options_for_background(self) -> CallOptions:
+        """Returns the options of a message that is sent in the background.
+
+        A little more than the deadline: giving the request up cancels the turn (Mix 0.6), and the stream would report
+        that as somebody else's cancelling before the deadline is noticed.
+        """
+        return CallOptions(until=None if self.end is None else self.end + _BACKGROUND_GRACE)
+
+
+class StallDetector:
+    """Measures how long a running turn has brought nothing new, whatever its streams do meanwhile.
+
+    Heartbeats, comments, streams that end and are opened again: none of it is a sign of life. Only time counts in which
+    the turn is being read: the user's own code may take an hour over an update, and find old heartbeats then.
+    """
+
+    __slots__ = ("_clock", "_longest_gap", "_news", "_since", "_stalled", "allowed")
+
+    def __init__(self, allowed: float, longest_gap: float, clock: Callable[[], float] = time.monotonic) -> None:
+        """Begins to measure.
+
+        Args:
+            allowed: Seconds without anything new after which the turn is given up.
+            longest_gap: Seconds between two readings of the clock that count at most. No wait is longer; in a longer
+                gap the process was stopped.
+            clock: Returns the time in seconds.
+        """
+        self.allowed = allowed
+        self._longest_gap = longest_gap
+        self._clock = clock
+        self._news = 0
+        self._stalled = 0.0
+        self._since: float | None = clock()
+
+    def pause(self) -> None:
+        """Stops the clock, while the user's code has an update."""
+        self._count()
+        self._since = None
+
+    def resume(self) -> None:
+        """Starts the clock again."""
+        self._since = self._clock()
+
+    def is_over(self, news: int) -> bool:
+        """Returns True when the turn's counter of what was new has not changed for too long."""
+        if news == self._news:
+            self._count()
+        else:
+            self._news, self._stalled = news, 0.0
+            if self._since is not None:
+                self._since = self._clock()
+        return self._stalled >= self.allowed
+
+    def left(self) -> float:
+        """Returns the seconds until the turn has stalled if nothing new comes, not negative."""
+        self._count()
+        return max(self.allowed - self._stalled, 0.0)
+
+    def _count(self) -> None:
+        if self._since is not None:
+            now = self._clock()
+            self._stalled += min(now - self._since, self._longest_gap)
+            self._since = now
+
+
+class Watchdog:
+    """Limits how long a turn's stream is read: by its deadline, its stall, and the `connected` that is due."""
+
+    def __init__(self, deadline: Deadline, settings: Settings) -> None:
+        """Begins to measure.
+
+        Args:
+            deadline: The turn's.
+            settings: The client's.
+        """
+        self.stall = StallDetector(settings.stall, settings.liveness)
+        self._deadline = deadline
+        self._liveness = settings.liveness
+        self._opened = time.monotonic()
+        self._connected = False
+
+    def opening(self) -> None:
+        """Begins to wait for `connected`: a stream is being opened."""
+        self._opened, self._connected = time.monotonic(), False
+
+    def connected(self) -> None:
+        """Ceases to wait for `connected`: an event has arrived."""
+        self._connected = True
+
+    def read_limit(self) -> float:
+        """Returns until when the next piece of the stream is waited for, on the monotonic clock in seconds.
+
+        Mix: `connected` comes at once, in all generations; Mix 0.5 may be silent for long after it.
+        """
+        limit = time.monotonic() + self.stall.left()
+        if not self._connected:
+            limit = min(limit, self._opened + self._liveness)
+        return limit if self._deadline.end is None else min(limit, self._deadline.end)
+
+    def pause(self, apart: float) -> float:
+        """Returns the seconds to wait before a stream is opened again.
+
+        Args:
+            apart: Seconds that two openings are apart at least. A stream that lasted for longer is opened at once.
+        """
+        pause = max(self._opened + apart - time.monotonic(), 0.0)
+        time_left = self._deadline.left()
+        return pause if time_left is None else min(pause, time_left)
+
+
+def stream_liveness(detected: ApiKnowledge, usual: float) -> float:
+    """Returns the seconds that a stream may be silent. Mix 0.5 sends no heartbeats while a turn runs."""
+    return usual if detected.supports("heartbeat_in_turn") is not False else max(usual, TURN_TIMEOUT)
+
+
+def timeout_of(call: Call[Any], options: CallOptions, usual: float) -> httpx.Timeout:
+    """Returns the timeouts of one attempt at a call, within its deadline.
+
+    Args:
+        call: The call.
+        options: How it is sent.
+        usual: Seconds that the client allows where the options say nothing.
+    """
+    seconds = options.timeout_ms / 1000 if options.timeout_ms is not None else usual
+    if call.long_poll and options.timeout_ms is None:
+        seconds = max(seconds, TURN_TIMEOUT)
+    # A crowd waits longer for a free connection than a server may take.
+    pool = seconds if options.timeout_ms is not None else max(seconds, _POOL_TIMEOUT)
+    if options.until is not None:
+        time_left = max(options.until - time.monotonic(), _SHORTEST)
+        seconds, pool = min(seconds, time_left), min(pool, time_left)
+    return httpx.Timeout(seconds, connect=min(CONNECT_TIMEOUT, seconds), pool=pool)
 
 
 class _Thread(threading.local):

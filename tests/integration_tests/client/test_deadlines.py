@@ -18,7 +18,7 @@ import httpx
 import pytest
 
 from langchain_mix import errors
-from langchain_mix.client import Mix, _async_turn, _sync_turn, _turn_calls
+from langchain_mix.client import Mix, _async_turn, _sync_turn, _timeouts
 from langchain_mix.client._config import CallOptions
 from langchain_mix.protocol import calls, flows, retry
 from langchain_mix.protocol.retry import NO_RETRIES
@@ -169,7 +169,7 @@ def serving(server: Hostile) -> Iterator[Hostile]:
 @pytest.fixture(autouse=True)
 def short_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """The waits of the way out and between two streams, in fractions of a second."""
-    monkeypatch.setattr(_turn_calls, "_LAST_REQUEST", 0.15)
+    monkeypatch.setattr(_timeouts, "_LAST_REQUEST", 0.15)
     for module in (_sync_turn, _async_turn):
         monkeypatch.setattr(module, "reopen_wait", lambda attempt, chance: retry.reopen_wait(attempt, chance) / 10)
 
@@ -234,12 +234,12 @@ def test_a_reply_that_came_in_time_is_kept_though_its_last_read_trickles(
 
 def test_cleaning_up_after_a_deadline_has_a_deadline_of_its_own(clients: Any, shell: str) -> None:
     """Counted on the clock that the code has, not measured."""
-    deadline = _turn_calls.Deadline(0.001)
+    deadline = _timeouts.Deadline(0.001)
     first = deadline.options_for_cleanup()
     assert first.until is not None
-    assert first.until <= deadline.cleanup_until() <= time.monotonic() + _turn_calls.CLEANUP
+    assert first.until <= deadline.cleanup_until() <= time.monotonic() + _timeouts.CLEANUP
     assert (deadline.options_for_reading().until or 0.0) <= deadline.cleanup_until()
-    assert 0.0 <= deadline.cleanup_left() <= _turn_calls.CLEANUP
+    assert 0.0 <= deadline.cleanup_left() <= _timeouts.CLEANUP
 
 
 def test_a_turn_may_be_part_of_something_longer(clients: Any, shell: str) -> None:

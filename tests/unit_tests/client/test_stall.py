@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from langchain_mix.client._turn_calls import StallDetector
+from langchain_mix.client._timeouts import StallDetector
 
 
 class Clock:
