@@ -25,21 +25,25 @@ from langchain_mix.client._config import (
     RequestOptions,
     read_request_options,
 )
-from langchain_mix.client._core import (
+from langchain_mix.client._failures import (
     FAILURES,
-    Core,
-    EventBuffer,
-    Outcome,
-    Wait,
     broken_stream,
     failure_of,
-    head_of,
     inherited_client,
     inherited_stream,
     original_of,
+)
+from langchain_mix.client._replies import (
+    EventBuffer,
+    Outcome,
+    head_of,
+    is_stream,
+    refused_stream,
     reply_of,
+    size_of,
     with_body,
 )
+from langchain_mix.client._requests import Core, Wait
 from langchain_mix.client._timeouts import SLACK, AsyncBoundedAttempt, ReadLimit, guard_async, left, socket_of
 from langchain_mix.client.httpclient import CALL_LIMITS, STREAM_LIMITS, open_async_client
 from langchain_mix.protocol.call import Call, Flow, Reply, Together
@@ -291,14 +295,14 @@ class AsyncTransport:
         try:
             async with AsyncBoundedAttempt(request, options.until, body=ANSWER_LIMIT):
                 response = await self.connections.transmit(client, request)
-                if self.core.is_stream(response):
+                if is_stream(response):
                     return head_of(response), response
                 response, reply = await self._read_reply(call, response)
         except errors.MixReplyTooLarge as error:
             return error, None
         except FAILURES as problem:
             return self._failure(call, problem), None
-        return self.core.refused_stream(call, reply), response
+        return refused_stream(call, reply), response
 
     async def download(
         self,
@@ -335,7 +339,7 @@ class AsyncTransport:
                         if response.status_code not in call.statuses:
                             refused, reply = await self._read_reply(call, response)
                             return reply, refused
-                        total = self.core.size_of(response)
+                        total = size_of(response)
                         async for piece in response.aiter_bytes():
                             write(piece)
                             size += len(piece)

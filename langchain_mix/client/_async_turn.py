@@ -20,7 +20,7 @@ from typing import Any, Self
 from langchain_mix import errors, process_fork
 from langchain_mix.client._async import AsyncEventStream, AsyncTransport, decided, shielded
 from langchain_mix.client._config import CallOptions
-from langchain_mix.client._core import inherited_turn
+from langchain_mix.client._failures import inherited_turn
 from langchain_mix.client._timeouts import CLEANUP, Deadline, Watchdog, interrupt, stream_liveness
 from langchain_mix.client._turn_calls import (
     SESSION_LOCKS,

@@ -23,21 +23,25 @@ from langchain_mix.client._config import (
     RequestOptions,
     read_request_options,
 )
-from langchain_mix.client._core import (
+from langchain_mix.client._failures import (
     FAILURES,
-    Core,
-    EventBuffer,
-    Outcome,
-    Wait,
     broken_stream,
     failure_of,
-    head_of,
     inherited_client,
     inherited_stream,
     original_of,
+)
+from langchain_mix.client._replies import (
+    EventBuffer,
+    Outcome,
+    head_of,
+    is_stream,
+    refused_stream,
     reply_of,
+    size_of,
     with_body,
 )
+from langchain_mix.client._requests import Core, Wait
 from langchain_mix.client._timeouts import SLACK, BoundedAttempt, ReadLimit, guard, interrupt, left, socket_of
 from langchain_mix.client.httpclient import CALL_LIMITS, STREAM_LIMITS, open_client
 from langchain_mix.protocol.call import Call, Flow, Reply, Together
@@ -304,14 +308,14 @@ class SyncTransport:
         try:
             with BoundedAttempt(request, options.until, body=ANSWER_LIMIT):
                 response = self.connections.transmit(client, request)
-                if self.core.is_stream(response):
+                if is_stream(response):
                     return head_of(response), response
                 response, reply = self._read_reply(call, response)
         except errors.MixReplyTooLarge as error:
             return error, None
         except FAILURES as problem:
             return self._failure(call, problem), None
-        return self.core.refused_stream(call, reply), response
+        return refused_stream(call, reply), response
 
     def download(
         self,
@@ -348,7 +352,7 @@ class SyncTransport:
                         if response.status_code not in call.statuses:
                             refused, reply = self._read_reply(call, response)
                             return reply, refused
-                        total = self.core.size_of(response)
+                        total = size_of(response)
                         for piece in response.iter_bytes():
                             write(piece)
                             size += len(piece)

@@ -16,7 +16,8 @@ from typing import Any, Literal, TypeAlias, TypeVar, Unpack, cast
 from langchain_mix.client._async import AsyncEventStream, AsyncTransport, in_thread, running_loop
 from langchain_mix.client._async_turn import AsyncTurnStream
 from langchain_mix.client._config import RequestOptions
-from langchain_mix.client._core import Core, broken_stream
+from langchain_mix.client._failures import broken_stream
+from langchain_mix.client._requests import Core
 from langchain_mix.client._sync import EventStream, SyncTransport
 from langchain_mix.client._sync_turn import TurnStream
 from langchain_mix.client._turn_calls import SESSION_LOCKS, PermissionPolicy, TurnRequest

@@ -120,7 +120,7 @@ class Mix:
         """
         from langchain_mix.client._async import AsyncConnections, AsyncTransport
         from langchain_mix.client._config import read_settings
-        from langchain_mix.client._core import Core
+        from langchain_mix.client._requests import Core
         from langchain_mix.client._sync import SyncConnections, SyncTransport
         from langchain_mix.client.httpclient import check_clients
         from langchain_mix.client.types import given

@@ -15,7 +15,7 @@ from langgraph.types import RetryPolicy
 
 from langchain_mix import errors
 from langchain_mix.chat_models.model_errors import as_model_error, may_retry, retry_rule
-from langchain_mix.client._core import ConnectError, ConnectionLost, RequestTimeout
+from langchain_mix.client._failures import ConnectError, ConnectionLost, RequestTimeout
 from langchain_mix.protocol.call import Call, Reply, error_from, nothing
 
 

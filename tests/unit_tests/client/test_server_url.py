@@ -15,7 +15,7 @@ import pytest
 
 from langchain_mix.client import Mix, MixConfigurationError, MixError
 from langchain_mix.client._config import read_settings
-from langchain_mix.client._core import Core
+from langchain_mix.client._requests import Core
 from langchain_mix.client.httpclient import tls
 from langchain_mix.client.types import UNSET
 from langchain_mix.client.utils import RetryConfig
