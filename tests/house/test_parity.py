@@ -33,6 +33,7 @@ NAMES = {
     **vars(_turn_calls),
     **vars(models),
     "RequestOptions": RequestOptions,
+    "RetryConfig": client.RetryConfig,
     "Unset": Unset,
 }
 """What the annotations of `Mix` name: it imports these for type checkers alone."""

@@ -1,7 +1,7 @@
 """Reconciles a turn with the stored messages: they decide what was said and whether the turn is over.
 
-Owns: the rules for a read of them. Refuses to know: events (`stream.py`), answers (`machine.py`) and the comparison of
-text (`accumulator.py`).
+Owns: the rules for a read of them. Refuses to know: events (`stream.py`), answers (`machine.py`), the comparison of
+text (`accumulator.py`) and the counting of tokens (`usage.py`).
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from langchain_mix.protocol.turn import errors as turn_errors
 from langchain_mix.protocol.turn.attribution import TurnEvidence, attribute_rows
 from langchain_mix.protocol.turn.signals import Emit, Read, Reconcile
 from langchain_mix.protocol.turn.state import MAX_UNPROVEN, Delivery, Effects, Phase, State, TextSuppression, Visibility
-from langchain_mix.protocol.turn.stored_rows import StoredRow, Transcript, outcome_of, up_to_call, usage_of
-from langchain_mix.protocol.turn.updates import RowRef, TurnResult, Usage
+from langchain_mix.protocol.turn.stored_rows import StoredRow, Transcript, outcome_of, up_to_call
+from langchain_mix.protocol.turn.updates import RowRef, TurnResult
+from langchain_mix.protocol.turn.usage import usage_of_turn
 
 _IDLE_READS: Final = 2
 """Heartbeats after which a session where nobody is at work will not change any more."""
@@ -245,13 +246,4 @@ def _complete_result(
     result.row_count = len(transcript.rows)
     result.rows = [RowRef(r.id, r.role) for r in transcript.rows]
     result.model = next((r.model for r in reversed(rows) if r.model), "")
-    result.usage = usage_of(rows)
-    if result.usage is None and transcript.last_call is not None and rows:
-        last = transcript.last_call
-        cost = None if cost_before is None or last.cost is None else max(last.cost - cost_before, 0.0)
-        result.usage = Usage(
-            input_tokens=last.input_tokens,
-            output_tokens=last.output_tokens,
-            cost=cost,
-            whole_turn=len(rows) == 1,
-        )
+    result.usage = usage_of_turn([row.usage for row in rows], transcript.last_call, cost_before)

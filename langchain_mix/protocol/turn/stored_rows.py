@@ -1,7 +1,7 @@
 """The stored rows of a session, in one form whichever listing they come from.
 
-Owns: what rows say about a turn: which are its own, whether it is over, what it cost.
-Refuses to know: what was seen of it on a stream (`accumulator.py`).
+Owns: what rows say about a turn: which are its own, and whether it is over.
+Refuses to know: what was seen of it on a stream (`accumulator.py`), and how its tokens are counted (`usage.py`).
 """
 
 from __future__ import annotations
@@ -12,7 +12,8 @@ from typing import Final, Literal
 
 from langchain_mix.protocol.models import BackendMessage, ExportSession, ExportToolCall, ToolCallData
 from langchain_mix.protocol.tool_outcomes import outcome_of_result
-from langchain_mix.protocol.turn.updates import ToolCall, Usage
+from langchain_mix.protocol.turn.updates import ToolCall
+from langchain_mix.protocol.turn.usage import Usage, usage_of_last_call, usage_of_message
 
 Outcome = Literal["running", "finished", "cancelled", "failed"]
 
@@ -153,24 +154,10 @@ def from_export(export: ExportSession) -> Transcript:
         )
         for m in export.messages
     ]
-    usage = Usage(
-        input_tokens=export.prompt_tokens,
-        output_tokens=export.completion_tokens,
-        cost=export.cost,
-        whole_turn=False,
-    )
-    return Transcript(rows, usage)
+    return Transcript(rows, usage_of_last_call(export))
 
 
 def _from_message(m: BackendMessage) -> StoredRow:
-    counted = m.input_tokens or m.output_tokens or m.cache_creation_tokens or m.cache_read_tokens or m.cost
-    usage = Usage(
-        input_tokens=m.input_tokens or 0,
-        output_tokens=m.output_tokens or 0,
-        cache_creation_tokens=m.cache_creation_tokens or 0,
-        cache_read_tokens=m.cache_read_tokens or 0,
-        cost=m.cost or 0.0,
-    )
     text = m.user_input or m.assistant_response or ""
     return StoredRow(
         m.id,
@@ -179,7 +166,7 @@ def _from_message(m: BackendMessage) -> StoredRow:
         m.reasoning or "",
         [_call(c) for c in m.tool_calls],
         None,
-        usage if counted else None,
+        usage_of_message(m),
         m.model or "",
     )
 
@@ -187,17 +174,3 @@ def _from_message(m: BackendMessage) -> StoredRow:
 def _call(c: ToolCallData | ExportToolCall) -> ToolCall:
     status = outcome_of_result(c.result, is_error=c.is_error) or "called"
     return ToolCall(id=c.id, name=c.name, input=c.input, status=status, output=c.result, is_error=bool(c.is_error))
-
-
-def usage_of(rows: Iterable[StoredRow]) -> Usage | None:
-    """Returns the sum of the tokens that the rows of a turn list; None if none does."""
-    total: Usage | None = None
-    for row in rows:
-        if row.usage is not None:
-            total = total or Usage(cost=0.0)
-            total.input_tokens += row.usage.input_tokens
-            total.output_tokens += row.usage.output_tokens
-            total.cache_creation_tokens += row.usage.cache_creation_tokens
-            total.cache_read_tokens += row.usage.cache_read_tokens
-            total.cost = (total.cost or 0.0) + (row.usage.cost or 0.0)
-    return total

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from langchain_mix.protocol.events import SSENotificationEventData, SSEPermissionEventData
+from langchain_mix.protocol.turn.usage import Usage
 
 __all__ = [
     "Accepted",
@@ -220,27 +221,6 @@ class Message:
     text: str = ""
     thinking: str = ""
     tool_calls: list[ToolCall] = field(default_factory=list)
-
-
-@dataclass(slots=True, kw_only=True)
-class Usage:
-    """Tokens and cost of a turn.
-
-    Attributes:
-        input_tokens: Tokens read, as the server counts them.
-        output_tokens: Tokens written.
-        cache_creation_tokens: Of these, tokens written to the provider's cache.
-        cache_read_tokens: Of these, tokens read from it.
-        cost: US dollars, or None where the turn's share is unknown.
-        whole_turn: True if all model calls are counted. Before Mix 0.8 servers list only the last one's tokens.
-    """
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    cache_creation_tokens: int = 0
-    cache_read_tokens: int = 0
-    cost: float | None = None
-    whole_turn: bool = True
 
 
 @dataclass(frozen=True, slots=True)

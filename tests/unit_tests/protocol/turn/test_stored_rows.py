@@ -3,7 +3,7 @@
 import pytest
 
 from langchain_mix.protocol.api import ApiVersion
-from langchain_mix.protocol.turn.stored_rows import outcome_of, same_text, up_to_call, usage_of
+from langchain_mix.protocol.turn.stored_rows import outcome_of, same_text, up_to_call
 
 
 @pytest.mark.parametrize(
@@ -84,11 +84,3 @@ def test_rows_up_to_a_call(row, read_rows):
     listing = read_rows(rows, ApiVersion.V0_8, export=True).rows
     assert [r.id for r in up_to_call(listing, "T2")] == ["A"]
     assert up_to_call(listing, "T3") == up_to_call(listing, "") == []
-
-
-def test_usage_is_unknown_where_no_row_tells_it(row, read_rows):
-    assert usage_of(read_rows([row("assistant", "A", "a")], ApiVersion.V0_8, export=False).rows) is None
-    assert (
-        usage_of(read_rows([row("assistant", "A", "a", tokens=(1, 2, 3.0))], ApiVersion.V0_7, export=False).rows)
-        is None
-    )
