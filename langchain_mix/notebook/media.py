@@ -149,8 +149,8 @@ def _table(media: Media) -> str:
     body = "".join(f"<tr>{''.join(map(_field, row))}</tr>" for row in rows)
     left = f'<div class="lcm-cap">{more}</div>' if more else ""
     return (
-        f'<div class="lcm-grid" tabindex="0"><table><caption>{_caption(media)}</caption>'
-        f"<thead><tr>{columns}</tr></thead><tbody>{body}</tbody></table></div>{left}"
+        f'<figure><figcaption>{_caption(media)}</figcaption><div class="lcm-grid" tabindex="0"><table>'
+        f"<thead><tr>{columns}</tr></thead><tbody>{body}</tbody></table></div>{left}</figure>"
     )
 
 

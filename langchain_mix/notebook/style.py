@@ -8,26 +8,17 @@ from __future__ import annotations
 
 from typing import Final
 
-_DARK: Final = (
-    "--lcm-muted:#a6adb7;--lcm-line:rgba(200,205,215,.24);--lcm-fill:rgba(200,205,215,.08);"
-    "--lcm-good:#6fdd8b;--lcm-bad:#ff938a;--lcm-busy:#7cb7ff;--lcm-warn:#f2c14e;--lcm-link:#7cb7ff;"
-    "--lcm-denied:#d2a8ff;--lcm-key:#ff9492;--lcm-str:#a5d6ff;--lcm-num:#79c0ff;--lcm-name:#d2a8ff;"
-)
-
-STYLE: Final = (
-    """<style>
-.lcm{--lcm-muted:#57606a;--lcm-line:rgba(90,100,115,.28);--lcm-fill:rgba(90,100,115,.07);
---lcm-good:#1a7f37;--lcm-bad:#b3261e;--lcm-busy:#0b5cad;--lcm-warn:#8a5a00;--lcm-link:#0b5cad;
---lcm-denied:#6e40c9;--lcm-key:#a40e26;--lcm-str:#0a3069;--lcm-num:#0550ae;--lcm-name:#6639ba;
-color:var(--jp-content-font-color1,var(--vscode-editor-foreground,inherit));
-font-family:var(--jp-content-font-family,var(--vscode-font-family,system-ui,sans-serif));
+STYLE: Final = """<style>
+.lcm{--lcm-ink:var(--jp-content-font-color1,var(--vscode-editor-foreground,currentColor));
+--lcm-muted:color-mix(in srgb,var(--lcm-ink) 68%,transparent);
+--lcm-line:color-mix(in srgb,var(--lcm-ink) 22%,transparent);
+--lcm-fill:color-mix(in srgb,var(--lcm-ink) 6%,transparent);
+--lcm-good:color-mix(in srgb,#1f9d45 62%,var(--lcm-ink));--lcm-bad:color-mix(in srgb,#d93a30 68%,var(--lcm-ink));
+--lcm-busy:color-mix(in srgb,#1f6fd0 68%,var(--lcm-ink));--lcm-warn:color-mix(in srgb,#b87900 65%,var(--lcm-ink));
+--lcm-denied:color-mix(in srgb,#8250df 68%,var(--lcm-ink));--lcm-str:color-mix(in srgb,#0a8577 62%,var(--lcm-ink));
+color:var(--lcm-ink);font-family:var(--jp-content-font-family,var(--vscode-font-family,system-ui,sans-serif));
 font-size:var(--jp-content-font-size1,14px);line-height:1.5;max-width:60em;overflow-wrap:anywhere}
-"""
-    # JupyterLab, Notebook 7 and nbconvert; VS Code; Colab. Elsewhere what the reader's system prefers.
-    f'[data-jp-theme-light="false"] .lcm,.vscode-dark .lcm,html[theme="dark"] .lcm{{{_DARK}}}\n'
-    "@media (prefers-color-scheme:dark){"
-    f'html:not([theme]) body:not([data-jp-theme-light]):not([class*="vscode-"]) .lcm{{{_DARK}}}}}\n'
-    """.lcm *{box-sizing:border-box}
+.lcm *{box-sizing:border-box}
 .lcm section{margin:0 0 .6em}
 .lcm-label{font-size:.85em;color:var(--lcm-muted);font-weight:600;margin:0 0 .2em}
 .lcm-user{border-left:3px solid var(--lcm-busy);padding-left:.7em}
@@ -35,7 +26,7 @@ font-size:var(--jp-content-font-size1,14px);line-height:1.5;max-width:60em;overf
 .lcm-md{margin:.35em 0}.lcm-md p{margin:.5em 0}
 .lcm-md h1,.lcm-md h2,.lcm-md h3,.lcm-md h4{font-size:1.1em;margin:.8em 0 .3em;line-height:1.3}
 .lcm-md h1{font-size:1.3em}.lcm-md h2{font-size:1.2em}
-.lcm a{color:var(--lcm-link)}
+.lcm a{color:var(--lcm-busy)}
 .lcm.lcm pre,.lcm.lcm code{
 font-family:var(--jp-code-font-family,var(--vscode-editor-font-family,ui-monospace,monospace));
 font-size:.92em;background:var(--lcm-fill);color:inherit;border-radius:4px}
@@ -43,10 +34,10 @@ font-size:.92em;background:var(--lcm-fill);color:inherit;border-radius:4px}
 .lcm.lcm pre{margin:.3em 0;padding:.5em .7em;white-space:pre-wrap;overflow:auto;max-height:24em;
 border:1px solid var(--lcm-line);text-align:left;line-height:1.45}
 .lcm.lcm .lcm-md pre,.lcm.lcm .lcm-md pre code{white-space:pre;overflow-wrap:normal}
-.lcm-t-k,.lcm-t-kn,.lcm-t-kd,.lcm-t-kc,.lcm-t-kr,.lcm-t-kt,.lcm-t-ow,.lcm-t-nt{color:var(--lcm-key)}
+.lcm-t-k,.lcm-t-kn,.lcm-t-kd,.lcm-t-kc,.lcm-t-kr,.lcm-t-kt,.lcm-t-ow,.lcm-t-nt{color:var(--lcm-bad)}
 .lcm-t-s,.lcm-t-s1,.lcm-t-s2,.lcm-t-sa,.lcm-t-sd,.lcm-t-sb,.lcm-t-si,.lcm-t-se,.lcm-t-sr{color:var(--lcm-str)}
-.lcm-t-m,.lcm-t-mi,.lcm-t-mf,.lcm-t-mh,.lcm-t-nb,.lcm-t-na,.lcm-t-nv{color:var(--lcm-num)}
-.lcm-t-nf,.lcm-t-nc,.lcm-t-nd,.lcm-t-fm{color:var(--lcm-name)}
+.lcm-t-m,.lcm-t-mi,.lcm-t-mf,.lcm-t-mh,.lcm-t-nb,.lcm-t-na,.lcm-t-nv{color:var(--lcm-busy)}
+.lcm-t-nf,.lcm-t-nc,.lcm-t-nd,.lcm-t-fm{color:var(--lcm-denied)}
 .lcm-t-c,.lcm-t-c1,.lcm-t-cm,.lcm-t-ch,.lcm-t-cp,.lcm-t-sh{color:var(--lcm-muted)}
 .lcm-t-gi{color:var(--lcm-good)}.lcm-t-gd{color:var(--lcm-bad)}.lcm-t-gu,.lcm-t-gh{color:var(--lcm-busy)}
 .lcm-words{white-space:pre-wrap;color:var(--lcm-muted)}
@@ -73,7 +64,6 @@ border-top:1px solid var(--lcm-line);padding-top:.35em}
 .lcm-grid{overflow:auto;max-height:24em;margin:.5em 0}
 .lcm.lcm table{border-collapse:collapse;font-size:.92em;margin:0;color:inherit;background:none;
 table-layout:auto;width:auto;overflow-wrap:normal;word-break:normal}
-.lcm caption{text-align:left;color:var(--lcm-muted);font-size:.9em;padding:.2em 0;caption-side:top}
 .lcm.lcm th,.lcm.lcm td{border:1px solid var(--lcm-line);padding:.2em .55em;text-align:left;vertical-align:top;
 white-space:pre-wrap;max-width:32em;color:inherit;background:none}
 .lcm.lcm td.lcm-num{text-align:right}
@@ -92,8 +82,11 @@ border-top-color:var(--lcm-busy);border-radius:50%;animation:lcm-spin 1s linear 
 @keyframes lcm-spin{to{transform:rotate(1turn)}}
 @media (prefers-reduced-motion:reduce){.lcm-spin{animation:none}}
 </style>"""
-)
-"""For every display: a notebook may show one alone, or several of different versions."""
+"""For every display: a notebook may show one alone, or several of different versions.
+
+Each colour is mixed with that of the text around, so that it can be read on whatever is behind that text: a page may be
+light though the system prefers dark, and frontends mark their themes in ways of their own.
+"""
 
 _SCRIPT: Final = """<script>
 (function(){

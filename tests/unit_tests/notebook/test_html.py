@@ -418,3 +418,11 @@ def test_without_styles_facts_and_lines_are_apart():
     assert "one<br>two" in html
     assert '</span><span class="lcm-dot"> · </span><span>1 tool call</span>' in html
     assert ".lcm-dot{display:none}" in STYLE
+
+
+def test_colours_are_mixed_with_that_of_the_text_around():
+    """So they can be read on any background; a frontend that is light though the system is dark has no mark to look for."""
+    assert "currentColor" in STYLE
+    assert "prefers-color-scheme" not in STYLE
+    coloured = re.findall(r"color:[^;}]*#[0-9a-f]{3,6}[^;}]*", STYLE)
+    assert all("color-mix(" in one for one in coloured)

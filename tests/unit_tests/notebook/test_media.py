@@ -157,7 +157,7 @@ def test_a_table():
     assert '<th scope="col">name</th><th scope="col">units</th>' in html
     assert '<td>&lt;b&gt;x&lt;/b&gt;</td><td class="lcm-num">12</td>' in html
     assert '<td>a,b</td><td class="lcm-num">-1.5%</td>' in html
-    assert "<caption><strong>T</strong>" in html
+    assert "<figcaption><strong>T</strong>" in html
 
 
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
