@@ -9,15 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
-from langchain_core.messages import BaseMessage
-
+from langchain_mix.checkpoint import Node
+from langchain_mix.checkpoint.positions import newest_first
 from langchain_mix.checkpoint.previews import Preview, previews_of
 from langchain_mix.errors import MixInputError
 from langchain_mix.notebook.html import counted, frame
 from langchain_mix.notebook.plain_text import printable
-from langchain_mix.pointer import Pointer, read_pointer
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
@@ -26,72 +25,6 @@ if TYPE_CHECKING:
 _SHORT: Final = 8
 _MOST_TITLE: Final = 2_000
 _TIME_CHARS: Final = 19
-
-
-class Place(Protocol):
-    """The position of a checkpoint in a Mix session."""
-
-    @property
-    def session_id(self) -> str:
-        """The session."""
-        ...
-
-    @property
-    def row_count(self) -> int:
-        """Rows of the session up to there; -1 if unknown."""
-        ...
-
-
-class Node(Protocol):
-    """A checkpoint as `MixSaver.branches` returns it."""
-
-    @property
-    def checkpoint_id(self) -> str:
-        """Its id."""
-        ...
-
-    @property
-    def parent_id(self) -> str | None:
-        """The checkpoint it follows."""
-        ...
-
-    @property
-    def step(self) -> int | None:
-        """LangGraph's number of the step."""
-        ...
-
-    @property
-    def source(self) -> str:
-        """Its source: `input`, `loop`, `update` or `fork`."""
-        ...
-
-    @property
-    def created_at(self) -> str:
-        """Its time, as ISO 8601 text."""
-        ...
-
-    @property
-    def position(self) -> Place | None:
-        """Its position in a Mix session."""
-        ...
-
-    @property
-    def is_branch(self) -> bool:
-        """True when its parent had a child already."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Listed:
-    """A checkpoint of a saver that only lists them; a `Node`."""
-
-    checkpoint_id: str
-    parent_id: str | None
-    step: int | None
-    source: str
-    created_at: str
-    position: Pointer | None
-    is_branch: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,7 +81,7 @@ class CheckpointTree:
     def _row(self, row: Row) -> str:
         node = row.node
         latest = node is self.nodes[-1]
-        facts = "".join(f" <span>{escape(fact)}</span>" for fact in _facts(node))
+        facts = "".join(f" <span>{escape(fact)}</span>" for fact in [*_step(node), *_place(node)])
         name = _id(node.checkpoint_id)
         marks = '<span class="lcm-warn">↳ branch</span> ' if node.is_branch else ""
         marks += '<strong class="lcm-good">latest</strong>' if latest else ""
@@ -165,25 +98,17 @@ class CheckpointTree:
         who = f"<b>{escape(preview.node)}</b> " if preview.node else ""
         return f'<div class="lcm-said" title="{escape(preview.text[:_MOST_TITLE])}">{who}{escape(preview.gist)}</div>'
 
-    def _repr_markdown_(self) -> str:
-        lines = [f"**Thread** `{_plain(self.thread_id)}`, {self._count()}", ""]
-        for row in self.rows():
-            marks = " · ".join([*map(_plain, _facts(row.node)), *self._marks(row.node)])
-            lines.append(f"{'  ' * row.depth}- `{_plain(row.node.checkpoint_id)}` {marks}")
-            if (preview := self.previews.get(row.node.checkpoint_id)) is not None and preview.line:
-                lines.append(f"{'  ' * row.depth}  {_plain(preview.line)}")
-        return "\n".join(lines)
-
     def __repr__(self) -> str:
-        """The tree as text, a line for each checkpoint."""
-        lines = [f"Thread {printable(self.thread_id)}, {self._count()}"]
+        """The tree as text, a few lines for each checkpoint."""
+        lines = [f"Thread {self.thread_id}, {self._count()}"]
         for row in self.rows():
-            sign = "*" if row.node is self.nodes[-1] else "o"
-            facts = "  ".join([row.node.checkpoint_id, *_facts(row.node), *self._marks(row.node)])
-            lines.append(f"{'| ' * row.depth}{sign} {printable(facts)}")
-            if (preview := self.previews.get(row.node.checkpoint_id)) is not None and preview.line:
-                lines.append(f"{'| ' * row.depth}    {printable(preview.line)}")
-        return "\n".join(lines)
+            node, margin = row.node, "| " * row.depth
+            sign = "*" if node is self.nodes[-1] else "o"
+            lines.append(f"{margin}{sign} {'  '.join([node.checkpoint_id, *_step(node), *self._marks(node)])}")
+            lines.append(f"{margin}    {'  '.join(_place(node))}")
+            if (preview := self.previews.get(node.checkpoint_id)) is not None and preview.line:
+                lines.append(f"{margin}    {preview.line}")
+        return "\n".join(map(printable, lines))
 
     def _marks(self, node: Node) -> list[str]:
         return ["branch"] * node.is_branch + ["latest"] * (node is self.nodes[-1])
@@ -268,14 +193,15 @@ def _of_list(thread_id: str, found: Iterable[CheckpointTuple], limit: int) -> Ch
         parent = str((one.parent_config or {}).get("configurable", {}).get("checkpoint_id") or "") or None
         step = one.metadata.get("step")
         nodes.append(
-            _Listed(
+            Node(
                 checkpoint_id=one.checkpoint["id"],
                 parent_id=parent,
                 step=step if isinstance(step, int) else None,
                 source=str(one.metadata.get("source") or ""),
                 created_at=one.checkpoint["ts"],
-                position=_position(one.checkpoint["channel_values"].get("messages")),
+                position=next(iter(newest_first(one.checkpoint["channel_values"])), None),
                 is_branch=parent in parents,
+                pending_writes=len(one.pending_writes or ()),
             )
         )
         parents |= {parent} if parent else set()
@@ -285,19 +211,17 @@ def _of_list(thread_id: str, found: Iterable[CheckpointTuple], limit: int) -> Ch
     )
 
 
-def _position(messages: Any) -> Pointer | None:
-    for message in reversed(messages) if isinstance(messages, list) else ():
-        if isinstance(message, BaseMessage) and (found := read_pointer(message.response_metadata)) is not None:
-            return found
-    return None
+def _step(node: Node) -> list[str]:
+    return [f"step {'?' if node.step is None else node.step}", node.source or "?"]
 
 
-def _facts(node: Node) -> list[str]:
-    facts = [f"step {'?' if node.step is None else node.step}", node.source or "?"]
-    facts.append(node.created_at[:_TIME_CHARS].replace("T", " "))
+def _place(node: Node) -> list[str]:
+    """Returns the time of a checkpoint, and its position in a session."""
+    facts = [node.created_at[:_TIME_CHARS].replace("T", " ")]
     if node.position is not None:
-        rows = f" after {node.position.row_count} rows" if node.position.row_count >= 0 else ""
-        facts.append(f"session {node.position.session_id[:_SHORT]}{rows}")
+        rows = node.position.row_count
+        after = f" after {counted(rows, 'message')}" if rows >= 0 else ""
+        facts.append(f"session {node.position.session_id[:_SHORT]}{after}")
     return facts
 
 
@@ -307,8 +231,3 @@ def _id(name: str) -> str:
         return f"<code>{escape(name)}</code>"
     cut = f'<span class="lcm-cut">{escape(name[:-_SHORT])}</span>'
     return f'<code class="lcm-id" title="{escape(name)}">{cut}{escape(name[-_SHORT:])}</code>'
-
-
-def _plain(text: str) -> str:
-    """The text without what Markdown and terminals would obey."""
-    return printable(text).translate(str.maketrans("`*_[]<>|\\\n", "'........ "))

@@ -34,16 +34,20 @@ class Span:
 class PlainTextWriter:
     """Writes what is new in a view."""
 
-    def __init__(self, look: Look) -> None:
+    def __init__(self, look: Look, *, whole: bool = False) -> None:
         """Starts with nothing written.
 
         Args:
             look: What is written and how much of it.
+            whole: Whether nothing more will come, so that calls are written though their arguments are not complete.
         """
         self._look = look
+        self._whole = whole
         self._written: dict[Part, int] = {}
         self._restated: set[Part] = set()
         self._last: Part | None = None
+        self._ends: dict[Words, str] = {}
+        """Line ends after the last word: written when more follows, so that they leave no gap before a tool."""
         self._open = False
         """True when the last line goes on."""
 
@@ -106,24 +110,27 @@ class PlainTextWriter:
         if words.restated and words not in self._restated:
             self._restated.add(words)
             self._written[words] = 0
+            self._ends.pop(words, None)
             if words.pieces:
                 yield from self._line("[a part of the text was lost on the way; this is the whole of it]", "note")
-        new = "".join(words.pieces[self._written.get(words, 0) :])
+        new = self._ends.pop(words, "") + printable("".join(words.pieces[self._written.get(words, 0) :]))
         self._written[words] = len(words.pieces)
-        if not new:
+        text = new.rstrip("\n")
+        self._ends[words] = new[len(text) :]
+        if not text:
             return
         style: Style = "thinking" if words.thinking else "text"
         margin = _margin(words.depth)
         if words is not self._last or not self._open:
             yield from self._new_line()
+            text = text.lstrip("\n")
             yield Span(margin + ("[thinking] " if words.thinking and words is not self._last else ""), style)
         self._last = words
-        clean = printable(new).replace("\n", f"\n{margin}")
         self._open = True
-        yield Span(clean, style)
+        yield Span(text.replace("\n", f"\n{margin}"), style)
 
     def _tool(self, tool: Tool) -> Iterator[Span]:
-        if self._look.tools == "hidden" or tool.status == "writing":
+        if self._look.tools == "hidden" or (tool.status == "writing" and not self._whole):
             return
         stage = self._written.get(tool, 0)
         if stage < 1:
@@ -177,7 +184,7 @@ def as_plain_text(view: View) -> str:
     Returns:
         Its text: what was said, and the tools in one line each.
     """
-    writer = PlainTextWriter(Look(thinking="open", tools="open"))
+    writer = PlainTextWriter(Look(thinking="open", tools="open"), whole=view.status != "running")
     spans = [span for section in view.sections.values() for part in section.parts for span in _all_of(writer, part)]
     return "".join(span.text for span in [*spans, *writer.end(view)]).rstrip("\n")
 

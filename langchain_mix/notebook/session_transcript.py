@@ -5,14 +5,14 @@ Owns: which rows become which sections. Refuses to know: how sections look (`htm
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 from typing import TYPE_CHECKING, Final
 
-from langchain_mix.notebook.html import DOT, Folding, Look, Page, counted, frame, gist_of
-from langchain_mix.notebook.plain_text import cut, printable
-from langchain_mix.notebook.view import Notice, Part, Section, Tool, View, Words
+from langchain_mix.notebook.html import DOT, Folding, Look, Page, counted, frame
+from langchain_mix.notebook.plain_text import PlainTextWriter, printable
+from langchain_mix.notebook.view import Notice, Section, Tool, View, Words
 from langchain_mix.protocol.tool_outcomes import outcome_of_result
 
 if TYPE_CHECKING:
@@ -48,22 +48,17 @@ class Transcript:
         foot = f'<div class="lcm-status">{facts}</div>'
         return frame(f"{head}{page.still(self.view)}{foot}", label=f"Session {self.session_id}")
 
-    def _repr_markdown_(self) -> str:
-        """The same for frontends that show Markdown and no HTML. Roles are quoted so that no text passes for one."""
-        lines = [f"### {_line(self.title) or 'Session'} `{self.session_id}`", "", " · ".join(self.facts), ""]
-        for section in self.view.sections.values():
-            lines += [f"**{section.role}**", ""]
-            for part in _shown(self.look, section.parts):
-                lines += [*(f"> {line}" for line in _text_of(part, self.look, markdown=True).split("\n")), ""]
-        return "\n".join(lines)
-
     def __repr__(self) -> str:
         """The session as text."""
-        lines = [printable(f"{_line(self.title) or 'Session'} ({self.session_id}): {' · '.join(self.facts)}")]
+        title = " ".join(self.title.split()) or "Session"
+        lines = [printable(f"{title} ({self.session_id}): {' · '.join(self.facts)}")]
+        writer = PlainTextWriter(self.look, whole=True)
         for section in self.view.sections.values():
-            for part in _shown(self.look, section.parts):
-                first, *rest = printable(_text_of(part, self.look, markdown=False)).split("\n")
-                lines += [f"{section.role:>9} | {first}", *(f"{'':>9} | {line}" for line in rest)]
+            for part in section.parts:
+                text = "".join(span.text for span in writer.part(part)).strip("\n")
+                if text:
+                    first, *rest = text.split("\n")
+                    lines += [f"{section.role:>9} | {first}", *(f"{'':>9} | {line}" for line in rest)]
         return "\n".join(lines)
 
 
@@ -154,44 +149,3 @@ def _facts(exported: ExportSession, view: View) -> list[str]:
     if (tokens := view.tokens()) is not None:
         facts.append(f"{tokens[0]:,} tokens in, {tokens[1]:,} out")
     return [*facts, f"${exported.cost:.4f}"]
-
-
-def _shown(look: Look, parts: Sequence[Part]) -> list[Part]:
-    hidden: Mapping[bool, bool] = {True: look.thinking == "hidden", False: False}
-    return [
-        part
-        for part in parts
-        if not (isinstance(part, Words) and hidden[part.thinking])
-        and not (isinstance(part, Tool) and look.tools == "hidden")
-    ]
-
-
-def _text_of(part: Part, look: Look, *, markdown: bool) -> str:
-    match part:
-        case Words(thinking=True):
-            return f"[thinking] {part.text}"
-        case Words():
-            return part.text
-        case Tool():
-            return _text_of_tool(part, look, markdown=markdown)
-        case Notice():
-            return f"[{part.kind}] {part.text}"
-        case _:
-            return f"[shown] {part.title or part.name}"
-
-
-def _text_of_tool(tool: Tool, look: Look, *, markdown: bool) -> str:
-    name = f"`{_line(tool.name)}`" if markdown else tool.name
-    call = f"[tool] {name} {'denied' if tool.denied else tool.status}: {_line(gist_of(tool))}"
-    output = cut((tool.output or "").strip(), look.max_output)
-    if not output:
-        return call
-    if not markdown:
-        return f"{call}\n[tool] {name} gave: {output}"
-    # An indented block stays code, whatever fences or markup are in it.
-    code = "\n".join(f"    {line}" for line in printable(output).split("\n"))
-    return f"{call}\n\n[tool] {name} gave:\n\n{code}"
-
-
-def _line(text: str) -> str:
-    return " ".join(text.replace("`", "'").split())

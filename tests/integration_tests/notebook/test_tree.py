@@ -34,7 +34,7 @@ def test_a_thread_with_a_branch():
     for part in ("a thread", "9 checkpoints, 1 branch", "↳ branch", "latest", session[:8], "after "):
         assert part in html
     lines = repr(found).split("\n")
-    assert len(lines) == 10 + sum(bool(preview.line) for preview in found.previews.values())
+    assert len(lines) == 1 + 2 * 9 + sum(bool(preview.line) for preview in found.previews.values())
     assert lines[-1].endswith("[agent] ai: 2+2 = **4**")
 
 

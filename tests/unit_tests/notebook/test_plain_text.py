@@ -64,6 +64,26 @@ def test_a_text_that_goes_on_after_a_tool(view, parts):
     assert first + second + told(writer, view) == "a\n[tool] Bash \nb"
 
 
+def test_line_ends_before_a_tool_leave_no_gap(view, parts):
+    writer, words = PlainTextWriter(Look()), Words()
+    view.add(parts, words)
+    view.say(words, "a\n\n")
+    first = told(writer, view)
+    view.say(words, "b\n\n")
+    second = told(writer, view)
+    tool = view.tool(parts, "t")
+    tool.name, tool.status = "Bash", "called"
+    assert (first, second, told(writer, view)) == ("a", "\n\nb", "\n[tool] Bash \n")
+
+
+def test_a_call_that_never_ended_is_in_the_whole_text(view, parts):
+    """A run may be stopped while the arguments of a call come."""
+    view.tool(parts, "t").name = "Bash"
+    assert "Bash" not in as_plain_text(view)
+    view.end("stopped")
+    assert as_plain_text(view) == "[tool] Bash \nstopped · 1 tool call, 0 done"
+
+
 def test_the_life_of_a_tool(view, parts):
     writer = PlainTextWriter(Look())
     tool = view.tool(parts, "t")
@@ -175,7 +195,7 @@ UPDATES = [
     ToolCalled("t", "Bash", "{}", "m"),
     ToolFinished("t", "Bash", success=False, progress="no"),
 ]
-PLAIN = f"[thinking] hm\n[bold]a[/bold] :smile: {'x' * 200}\n\n[tool] Bash {{}}\n[tool] Bash failed no\ndone"
+PLAIN = f"[thinking] hm\n[bold]a[/bold] :smile: {'x' * 200}\n[tool] Bash {{}}\n[tool] Bash failed no\ndone"
 
 
 class Screen(io.StringIO):
