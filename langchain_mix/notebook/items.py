@@ -80,7 +80,12 @@ def _read_mapping(view: View, item: Mapping[Any, Any], namespace: tuple[str, ...
     elif item and all(value is None or isinstance(value, Mapping | list | tuple) for value in item.values()):
         _read_mode(view, "updates", item, namespace)
     else:
-        _read_mode(view, "custom", item, namespace)
+        rest = {key: value for key, value in item.items() if not isinstance(value, BaseMessage)}
+        for key, message in item.items():
+            if isinstance(message, BaseMessage):
+                read_message(view, message, label=str(key))
+        if rest:
+            _read_mode(view, "custom", rest, namespace)
 
 
 def _read_mode(view: View, mode: str, data: Any, namespace: tuple[str, ...] | None) -> None:

@@ -12,12 +12,13 @@ from contextlib import contextmanager
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any, Final, Literal, Protocol, TextIO, overload
 
-from langchain_core.messages import AIMessage, BaseMessage
+from langchain_core.messages import AIMessage
 from langchain_core.runnables import Runnable
+from pydantic import BaseModel
 
 from langchain_mix.errors import MixInputError
 from langchain_mix.notebook.html import Folding, Look
-from langchain_mix.notebook.live_renderer import LiveRenderer, in_notebook
+from langchain_mix.notebook.live_renderer import LiveRenderer, in_notebook, keep_quiet
 from langchain_mix.notebook.media import fetching, wanted
 from langchain_mix.notebook.plain_text import Terminal
 from langchain_mix.notebook.view import Status, View
@@ -30,7 +31,11 @@ Mode = Literal["auto", "html", "plain"]
 
 _MOST_UPDATES: Final = 10.0
 _PIXELS: Final = range(16, 1025)
-_WHOLE: Final = (str, BaseMessage, Mapping, TurnResult)
+_INSTEAD_OF_TEXT: Final = (
+    "To ask, `show(model.stream(text))`; for a session, `transcript(session_id, mix)`; for a thread, "
+    "`tree(saver, thread_id)`; for a reply, the message that `model.invoke(...)` gave."
+)
+_WHOLE: Final = (str, BaseModel, Mapping, TurnResult)
 """Types that are one item, though some of them can be iterated over."""
 
 
@@ -223,18 +228,21 @@ def _screen(mode: Mode, look: Look, max_updates: float, pixels: int, file: TextI
 
 def _check(output: Any) -> None:
     """Refuses what is no run: some of it, as models, can be iterated over, and would be shown field by field."""
-    if output is None or isinstance(output, str | bytes | int | float | Runnable) or callable(output):
-        raise MixInputError(
-            f"`show` takes a run or its result, not {type(output).__name__}.",
-            hint="Pass what `model.stream(...)`, `mix.turn(...)`, `agent.stream(...)` or an `invoke` gives.",
-        )
+    instead = "Pass what `model.stream(...)`, `mix.turn(...)`, `agent.stream(...)` or an `invoke` gives."
+    if isinstance(output, str):
+        instead = _INSTEAD_OF_TEXT
+    elif hasattr(output, "_repr_html_"):
+        instead = "It needs no `show`: end a cell with it, or print it."
+    elif not (output is None or isinstance(output, bytes | int | float | Runnable) or callable(output)):
+        return
+    raise MixInputError(f"`show` takes a run or its result, not {type(output).__name__}.", hint=instead)
 
 
 @contextmanager
 def _watched(screen: _Screen) -> Generator[None, None, None]:
     """Shows how a block ends."""
-    screen.start()
     try:
+        screen.start()
         yield
     except (KeyboardInterrupt, GeneratorExit, asyncio.CancelledError):
         screen.finish("stopped")
@@ -283,7 +291,9 @@ def _result(output: Any) -> TurnResult | None:
 
 
 def _given(screen: _Screen, output: Any) -> TurnResult | AIMessage | None:
-    return _result(output) or screen.view.final_message()
+    given = _result(output) or screen.view.final_message()
+    keep_quiet(given)
+    return given
 
 
 def _has_files(screen: _Screen, mix: Mix | None) -> bool:

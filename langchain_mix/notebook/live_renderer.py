@@ -7,11 +7,13 @@ IPython's display protocol. Refuses to know: what items mean (`items.py`) and ho
 
 from __future__ import annotations
 
+import ast
 import sys
 import threading
 import time
 from collections.abc import Callable
 from contextvars import copy_context
+from dataclasses import dataclass
 from typing import Any, Final
 from uuid import uuid4
 
@@ -53,7 +55,7 @@ class LiveRenderer:
         self._clock = clock
         self._began = 0.0
         self._items: list[Any] = []
-        self._over = False
+        self._end: tuple[Status, BaseException | None] | None = None
         self._renew()
         process_fork.renew_in_child(self._renew)
         self._problem: Exception | None = None
@@ -91,34 +93,35 @@ class LiveRenderer:
             Exception: Something could not be drawn. The stream was read to its end all the same.
         """
         with self._awake:
-            self._over = True
+            self._end = (status, error)
             self._awake.notify()
+        if self._thread.ident is None:
+            self._thread.start()  # `start` was interrupted.
         self._thread.join()
         if self._problem is not None:
             raise self._problem
-        self._read()
-        self.view.elapsed = self._clock() - self._began
-        self.view.end(status, error)
-        self._draw()
 
     def refresh(self) -> None:
         """Draws once more, after `finish`."""
         self._draw()
 
     def _run(self) -> None:
-        while self._wait():
-            try:
+        # The last state is drawn here too: an interrupt while `finish` waits leaves no display that says "running".
+        try:
+            while self._wait():
                 self._read()
-                self.view.elapsed = self._clock() - self._began
                 self._draw()
-            except Exception as problem:  # noqa: BLE001  # Raised by `finish`: no thread may end in silence.
-                self._problem = problem
-                return
+            self._read()
+            if self._end is not None:
+                self.view.end(*self._end)
+            self._draw()
+        except Exception as problem:  # noqa: BLE001  # Raised by `finish`: no thread may end in silence.
+            self._problem = problem
 
     def _wait(self) -> bool:
-        """Waits until a drawing is due. Returns False when there will be none."""
+        """Waits until a drawing is due. Returns False when the last one is."""
         with self._awake:
-            while not self._over:
+            while self._end is None:
                 wait = self._throttle.wait(self._clock(), news=bool(self._items))
                 if not wait:
                     return True
@@ -130,15 +133,19 @@ class LiveRenderer:
             items, self._items = self._items, []
         for item in items:
             read_item(self.view, item)
+        self.view.elapsed = self._clock() - self._began
 
     def _draw(self) -> None:
         began = self._clock()
-        self._cell.publish(self._page.render(self.view), as_plain_text(self.view))
-        self._throttle.drawn(began, self._clock())
+        html, text = self._page.render(self.view), as_plain_text(self.view)
+        self._cell.publish(html, text)
+        self._throttle.drawn(began, self._clock(), size=len(html) + len(text))
 
 
 _SHARE: Final = 4
 """Drawing takes a fifth of the time at most: what is drawn must also be read."""
+_MOST_PER_SECOND: Final = 250_000
+"""Characters. Jupyter's server drops what a kernel sends, the last state among it, at more than 1 MB in a second."""
 
 
 class Throttle:
@@ -154,7 +161,7 @@ class Throttle:
         self._interval = interval
         self._idle = idle
         self._last: float | None = None
-        self._took = 0.0
+        self._rest = 0.0
 
     def wait(self, now: float, *, news: bool) -> float:
         """Returns how long to wait before the next drawing.
@@ -168,17 +175,12 @@ class Throttle:
         """
         if self._last is None:
             return 0.0
-        gap = max(self._interval if news else self._idle, _SHARE * self._took)
+        gap = max(self._interval if news else self._idle, self._rest)
         return max(0.0, self._last + gap - now)
 
-    def drawn(self, began: float, ended: float) -> None:
-        """Notes a drawing.
-
-        Args:
-            began: When it began.
-            ended: When it was done.
-        """
-        self._last, self._took = ended, ended - began
+    def drawn(self, began: float, ended: float, *, size: int = 0) -> None:
+        """Notes when a drawing began and was done, and how many characters were sent."""
+        self._last, self._rest = ended, max(_SHARE * (ended - began), size / _MOST_PER_SECOND)
 
 
 def in_notebook() -> bool:
@@ -186,6 +188,43 @@ def in_notebook() -> bool:
     ipython = sys.modules.get("IPython")
     shell = ipython.get_ipython() if ipython is not None else None
     return shell is not None and not any(kind.__name__ == "TerminalInteractiveShell" for kind in type(shell).__mro__)
+
+
+@dataclass(slots=True)
+class _QuietHook:
+    """IPython's display hook of one cell, which prints no value that the cell has shown.
+
+    Attributes:
+        hook: The one that it replaces. IPython sets its own again after the cell.
+        shown: The values.
+    """
+
+    hook: Any
+    shown: list[object]
+
+    def __call__(self, value: object) -> None:
+        """Prints the value of a line, unless it is that of a call that has shown it."""
+        if any(value is one for one in self.shown) and self._is_of_a_call():
+            self.hook.update_user_ns(value)  # It is `_` and in `Out` all the same.
+        else:
+            self.hook(value)
+
+    def _is_of_a_call(self) -> bool:
+        """True when the cell ends with a call: who writes the name of the reply wants to see its repr."""
+        try:
+            last = ast.parse(self.hook.shell.history_manager.input_hist_parsed[-1]).body[-1]
+        except (AttributeError, IndexError, SyntaxError):
+            return False
+        return isinstance(last, ast.Expr) and isinstance(last.value, ast.Call | ast.Await)
+
+
+def keep_quiet(value: object) -> None:
+    """Keeps IPython from printing a value below the display that has shown it."""
+    hook: Any = sys.displayhook
+    if isinstance(hook, _QuietHook):
+        hook.shown.append(value)
+    elif hasattr(hook, "update_user_ns"):  # A cell of IPython is running.
+        sys.displayhook = _QuietHook(hook, [value])
 
 
 class Cell:

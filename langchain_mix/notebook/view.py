@@ -7,13 +7,13 @@ Refuses to know: where it comes from (`messages.py`, `turn_view.py`, `items.py`)
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage
 from langchain_core.messages.ai import add_ai_message_chunks
 from langchain_core.messages.utils import message_chunk_to_message
+from pydantic_core import to_json
 
 from langchain_mix.protocol.tool_outcomes import was_denied
 
@@ -283,6 +283,7 @@ def as_text(value: Any) -> str:
     if isinstance(value, str):
         return value
     try:
-        return json.dumps(value, ensure_ascii=False, indent=2, default=str)
-    except (TypeError, ValueError):
+        encoded = to_json(value, indent=2, serialize_unknown=True, bytes_mode="base64", inf_nan_mode="constants")
+    except ValueError:  # It contains itself.
         return str(value)
+    return encoded.decode()

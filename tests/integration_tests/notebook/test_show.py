@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import io
+import re
+import sys
 from pathlib import Path
 
 import pytest
+from IPython.core.interactiveshell import InteractiveShell
 from langchain.agents import create_agent
 from langchain_core.messages import AIMessage
 from langchain_core.output_parsers import StrOutputParser
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import interrupt
+from pydantic import BaseModel
 
 from langchain_mix import ChatMix, Mix, MixEmulator
 from langchain_mix.client.updates import TurnResult
@@ -20,6 +24,7 @@ from langchain_mix.emulator import Gate, Script, say, think, turn, use
 from langchain_mix.emulator.agents.base import Fail, Usage, Wait
 from langchain_mix.errors import MixAgentError, MixInputError
 from langchain_mix.notebook import ashow, show
+from langchain_mix.notebook.checkpoint_tree import CheckpointTree
 from langchain_mix.protocol.api import ALL
 
 FIXTURES = Path(__file__).resolve().parents[2] / "fixtures"
@@ -221,6 +226,28 @@ def test_plain_strings(notebook, model):
     message = show((model | StrOutputParser()).stream("?"))
     assert message.text == "I look. " + ANSWER
     assert notebook.html.count("<strong>answer</strong>") == 1
+
+
+class City(BaseModel):
+    name: str
+    people: int
+
+
+def test_structured_output_is_shown_as_json_and_no_repr(capsys):
+    city = City(name="Oslo", people=7)
+    for output in (city, iter([city])):
+        assert show(output) is None
+        assert capsys.readouterr().out.startswith('[City] {\n  "name": "Oslo",\n  "people": 7\n}\ndone')
+
+
+def test_structured_output_with_its_message(model, capsys):
+    """As `include_raw=True` gives it: the message is one, and what was parsed is JSON."""
+    raw = AIMessage("Oslo has 7.")
+    assert show({"raw": raw, "parsed": City(name="Oslo", people=7), "parsing_error": None}) is raw
+    written = capsys.readouterr().out
+    assert written.startswith("Oslo has 7.\n[custom] {")
+    assert '"name": "Oslo"' in written
+    assert "content=" not in written
 
 
 def test_a_graph_that_pauses(notebook):
@@ -435,6 +462,41 @@ async def test_a_cancelled_task_cancels_the_turn(notebook):
     assert "stopped" in notebook.html
 
 
+def test_a_stream_ends_as_what_is_shown_at_once(notebook, model):
+    """The last state of a stream is that of its finished message, but for what only a message of its own has: an id."""
+
+    def without_time(html):
+        return re.sub(r"lcm-[0-9a-f]{32}|[0-9.]+ s</span>", "", html)
+
+    message = show(model.stream("?"))
+    streamed = without_time(notebook.html)
+    show(message)
+    assert without_time(notebook.html) == streamed
+
+
+def test_the_reply_is_not_printed_below_its_display(notebook):
+    """A cell that ends with `show(...)` shows the run; one that ends with the name of the reply, its repr too."""
+    with MixEmulator(api="0.8", agent=script()) as server:
+        shell = InteractiveShell.instance()
+        shell.user_ns.update(show=show, ashow=ashow, model=ChatMix(server_url=server.url, permissions="allow"))
+        printed = []
+        shell.displayhook.write_output_prompt = lambda: printed.append("prompt")
+        hook = sys.displayhook
+        for cell, prompts in (
+            ("show(model.stream('?'))", 0),
+            ("_", 1),
+            ("reply = show(model.stream('?'))\nreply", 1),
+            ("await ashow(model.astream('?'), tools='hidden')", 0),
+            ("show(model.stream('?')).text", 1),
+        ):
+            printed.clear()
+            shell.run_cell(cell, store_history=True).raise_error()
+            assert len(printed) == prompts, cell
+        assert sys.displayhook is hook
+        assert shell.user_ns["_1"] is shell.user_ns["_2"]
+        shell.run_cell("await model.client.aclose()").raise_error()
+
+
 # Outside of notebooks
 
 
@@ -519,11 +581,21 @@ async def test_what_is_asynchronous_is_refused(model):
     await stream.aclose()
 
 
-@pytest.mark.parametrize("output", [ChatMix(), None, "a text", 7, ChatMix().stream], ids=lambda o: type(o).__name__)
-async def test_what_is_no_run_is_refused(output, capsys):
+NO_RUNS = {
+    "model": (ChatMix(), "`model.stream(...)`"),
+    "nothing": (None, "`model.stream(...)`"),
+    "text": ("a text", "To ask, `show(model.stream(text))`; for a session, `transcript(session_id, mix)`"),
+    "number": (7, "`model.stream(...)`"),
+    "method": (ChatMix().stream, "`model.stream(...)`"),
+    "what has a display of its own": (CheckpointTree(thread_id="t", nodes=()), "end a cell with it, or print it"),
+}
+
+
+@pytest.mark.parametrize(("output", "instead"), NO_RUNS.values(), ids=NO_RUNS)
+async def test_what_is_no_run_is_refused(output, instead, capsys):
     with pytest.raises(MixInputError, match=f"a run or its result, not {type(output).__name__}") as caught:
         show(output)
-    assert "model.stream" in caught.value.hint
+    assert instead in caught.value.hint
     with pytest.raises(MixInputError, match="a run or its result"):
         await ashow(output)
     assert capsys.readouterr().out == ""

@@ -124,6 +124,38 @@ def test_what_cannot_be_drawn_is_raised_in_the_end(notebook, monkeypatch):
         painter.finish("done")
 
 
+def test_a_second_interrupt_leaves_the_last_state(notebook, monkeypatch):
+    """Who loses patience while the display ends sees how it ended, all the same."""
+    painter = LiveRenderer(Look())
+    painter.start()
+    painter.put(TextDelta("m", "a"))
+    with monkeypatch.context() as patch:
+
+        def interrupted():
+            raise KeyboardInterrupt
+
+        patch.setattr(painter._thread, "join", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            painter.finish("stopped")
+    painter._thread.join(10)
+    assert "stopped" in notebook.html
+    assert "<p>a</p>" in notebook.html
+
+
+def test_an_interrupt_at_the_start_leaves_a_last_state(notebook, monkeypatch):
+    painter = LiveRenderer(Look())
+    with monkeypatch.context() as patch:
+
+        def interrupted(html, text):
+            raise KeyboardInterrupt
+
+        patch.setattr(painter._cell, "publish", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            painter.start()
+    painter.finish("stopped")
+    assert "stopped" in notebook.html
+
+
 def test_the_look_is_kept(notebook):
     from langchain_mix.client.updates import ThinkingDelta
 
@@ -167,6 +199,18 @@ def test_slow_drawings_come_less_often():
     pace.drawn(5.0, 5.5)
     assert round(pace.wait(5.5, news=True), 3) == 2.0
     assert round(pace.wait(5.5, news=False), 3) == 2.0
+
+
+def test_large_drawings_come_less_often():
+    """Jupyter's server drops what a kernel sends beyond 1 MB in a second, over three seconds."""
+    pace, now, sent = Throttle(0.1, 1.0), 0.0, 0
+    while now < 3.0:
+        now += pace.wait(now, news=True)
+        pace.drawn(now, now, size=400_000)
+        sent += 400_000
+    assert sent <= 1_200_000
+    pace.drawn(5.0, 5.0, size=10_000)
+    assert round(pace.wait(5.0, news=True), 3) == 0.1
 
 
 def test_never_more_than_ten_in_a_second():
