@@ -38,10 +38,10 @@ from langchain_mix.client._replies import (
     Outcome,
     head_of,
     is_stream,
+    readable,
     refused_stream,
     reply_of,
     size_of,
-    with_body,
 )
 from langchain_mix.client._requests import Core, Wait
 from langchain_mix.client._timeouts import SLACK, AsyncBoundedAttempt, ReadLimit, guard_async, left, socket_of
@@ -178,9 +178,10 @@ class AsyncTransport:
             options = self._options.overridden_by(options)
         steps, response = self.core.sending(call, options), None
         step = next(steps)  # No step raises into this generator, so that it needs no driver.
+        outcome: Outcome | None = None
         try:
             while True:
-                outcome: Outcome | None = None
+                outcome = None
                 if isinstance(step, Wait):
                     await asyncio.sleep(step.seconds)  # noqa: TID251  # The pause between two attempts.
                 else:
@@ -189,7 +190,7 @@ class AsyncTransport:
         except StopIteration as done:
             return done.value, response
         except errors.MixResponseError as error:
-            error.raw_response = response
+            error.raw_response = None if response is None else readable(response, outcome)
             raise
 
     async def _send_once(self, call: Call[Any], options: CallOptions) -> tuple[Outcome, httpx.Response | None]:
@@ -198,7 +199,8 @@ class AsyncTransport:
         self.core.log_request(call, request)
         try:
             async with AsyncBoundedAttempt(request, options.until, body=ANSWER_LIMIT):
-                response, reply = await self._read_reply(call, await self.connections.transmit(client, request))
+                response = await self.connections.transmit(client, request)
+                reply = await self._read_reply(call, response)
         except errors.MixReplyTooLarge as error:
             return error, None
         except FAILURES as problem:
@@ -206,19 +208,19 @@ class AsyncTransport:
         self.core.log_reply(call, reply)
         return reply, response
 
-    async def _read_reply(self, call: Call[Any], response: httpx.Response) -> tuple[httpx.Response, Reply]:
+    async def _read_reply(self, call: Call[Any], response: httpx.Response) -> Reply:
         """Reads an answer whole, and closes it."""
         try:
             body = self.core.body_of(call, response)
             if response.is_stream_consumed:  # Of a transport in memory.
                 body.check(len(response.content))
-                return response, reply_of(response, response.content)
+                return reply_of(response, response.content)
             async for piece in response.aiter_raw():
                 body.feed(piece)
             content = body.finish()
         finally:
             await response.aclose()
-        return with_body(response, content), reply_of(response, content)
+        return reply_of(response, content)
 
     def _failure(self, call: Call[Any], problem: Exception) -> errors.MixError:
         error = failure_of(problem, sent=str(call), idempotent=call.idempotent, server=self.core.settings.server)
@@ -297,12 +299,12 @@ class AsyncTransport:
                 response = await self.connections.transmit(client, request)
                 if is_stream(response):
                     return head_of(response), response
-                response, reply = await self._read_reply(call, response)
+                reply = await self._read_reply(call, response)
         except errors.MixReplyTooLarge as error:
             return error, None
         except FAILURES as problem:
             return self._failure(call, problem), None
-        return refused_stream(call, reply), response
+        return refused_stream(call, reply), readable(response, reply)
 
     async def download(
         self,
@@ -337,8 +339,7 @@ class AsyncTransport:
                     response = await self.connections.transmit(client, request)
                     try:
                         if response.status_code not in call.statuses:
-                            refused, reply = await self._read_reply(call, response)
-                            return reply, refused
+                            return await self._read_reply(call, response), response
                         total = size_of(response)
                         async for piece in response.aiter_bytes():
                             write(piece)

@@ -144,8 +144,21 @@ class Body:
             )
 
 
-def with_body(response: httpx.Response, body: bytes) -> httpx.Response:
-    """Returns an answer with its body, for users: that of the one that came over the wire was consumed."""
+def readable(response: httpx.Response, reply: Outcome | None) -> httpx.Response:
+    """Returns an answer with its body, for the users of an error; made for errors alone, since it takes its time.
+
+    Args:
+        response: The answer. Its own body was consumed if it came over the wire.
+        reply: What was made of it.
+    """
+    try:
+        _ = response.content
+    except httpx.ResponseNotRead:
+        return response if not isinstance(reply, Reply) else _with_body(response, reply.body)
+    return response
+
+
+def _with_body(response: httpx.Response, body: bytes) -> httpx.Response:
     # As bytes: names of files are not always ASCII.
     headers = [(k, v) for k, v in response.headers.raw if k.lower() not in {b"content-encoding", b"content-length"}]
     return httpx.Response(

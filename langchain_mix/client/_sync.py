@@ -36,10 +36,10 @@ from langchain_mix.client._replies import (
     Outcome,
     head_of,
     is_stream,
+    readable,
     refused_stream,
     reply_of,
     size_of,
-    with_body,
 )
 from langchain_mix.client._requests import Core, Wait
 from langchain_mix.client._timeouts import SLACK, BoundedAttempt, ReadLimit, guard, interrupt, left, socket_of
@@ -197,9 +197,10 @@ class SyncTransport:
             options = self._options.overridden_by(options)
         steps, response = self.core.sending(call, options), None
         step = next(steps)  # No step raises into this generator, so that it needs no driver.
+        outcome: Outcome | None = None
         try:
             while True:
-                outcome: Outcome | None = None
+                outcome = None
                 if isinstance(step, Wait):
                     time.sleep(step.seconds)  # noqa: TID251  # The pause between two attempts.
                 else:
@@ -208,7 +209,7 @@ class SyncTransport:
         except StopIteration as done:
             return done.value, response
         except errors.MixResponseError as error:
-            error.raw_response = response
+            error.raw_response = None if response is None else readable(response, outcome)
             raise
 
     def _send_once(self, call: Call[Any], options: CallOptions) -> tuple[Outcome, httpx.Response | None]:
@@ -217,7 +218,8 @@ class SyncTransport:
         self.core.log_request(call, request)
         try:
             with BoundedAttempt(request, options.until, body=ANSWER_LIMIT):
-                response, reply = self._read_reply(call, self.connections.transmit(client, request))
+                response = self.connections.transmit(client, request)
+                reply = self._read_reply(call, response)
         except errors.MixReplyTooLarge as error:
             return error, None
         except FAILURES as problem:
@@ -225,19 +227,19 @@ class SyncTransport:
         self.core.log_reply(call, reply)
         return reply, response
 
-    def _read_reply(self, call: Call[Any], response: httpx.Response) -> tuple[httpx.Response, Reply]:
+    def _read_reply(self, call: Call[Any], response: httpx.Response) -> Reply:
         """Reads an answer whole, and closes it."""
         try:
             body = self.core.body_of(call, response)
             if response.is_stream_consumed:  # Of a transport in memory.
                 body.check(len(response.content))
-                return response, reply_of(response, response.content)
+                return reply_of(response, response.content)
             for piece in response.iter_raw():
                 body.feed(piece)
             content = body.finish()
         finally:
             response.close()
-        return with_body(response, content), reply_of(response, content)
+        return reply_of(response, content)
 
     def _failure(self, call: Call[Any], problem: Exception) -> errors.MixError:
         error = failure_of(problem, sent=str(call), idempotent=call.idempotent, server=self.core.settings.server)
@@ -310,12 +312,12 @@ class SyncTransport:
                 response = self.connections.transmit(client, request)
                 if is_stream(response):
                     return head_of(response), response
-                response, reply = self._read_reply(call, response)
+                reply = self._read_reply(call, response)
         except errors.MixReplyTooLarge as error:
             return error, None
         except FAILURES as problem:
             return self._failure(call, problem), None
-        return refused_stream(call, reply), response
+        return refused_stream(call, reply), readable(response, reply)
 
     def download(
         self,
@@ -350,8 +352,7 @@ class SyncTransport:
                     response = self.connections.transmit(client, request)
                     try:
                         if response.status_code not in call.statuses:
-                            refused, reply = self._read_reply(call, response)
-                            return reply, refused
+                            return self._read_reply(call, response), response
                         total = size_of(response)
                         for piece in response.iter_bytes():
                             write(piece)
