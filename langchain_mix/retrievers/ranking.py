@@ -6,11 +6,10 @@ model is called (`embedding.py`), servers and disks. An index never changes; a n
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, Final
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +20,9 @@ from langchain_mix.retrievers.tokens import terms_of
 
 Mask = npt.NDArray[np.bool_]
 """For each text whether it may be a hit."""
+
+_Rows: TypeAlias = npt.NDArray[np.int32]
+_Scores: TypeAlias = npt.NDArray[np.float32]
 
 MOST_TERMS: Final = 1024
 """Different terms of a query that are looked for; of a longer one the rarest, which are the most specific."""
@@ -51,11 +53,9 @@ class LexicalIndex:
         self.size = len(texts)
         self._ids: dict[str, int] = {}
         numbers = [[self._ids.setdefault(term, len(self._ids)) for term in terms] for terms in texts]
-        self._bm25: Any = None
-        self._lengths: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
+        self._starts, self._rows, self._scores = [0], np.zeros(0, np.int32), np.zeros(0, np.float32)
         if self._ids:
-            self._bm25 = _indexed(numbers, self._ids)
-            self._lengths = np.diff(self._bm25.scores["indptr"])
+            self._starts, self._rows, self._scores = _columns(numbers, len(self._ids))
 
     def rank(self, query: Iterable[str], k: int, mask: Mask | None = None) -> list[Hit]:
         """Finds the texts that have most of a query.
@@ -68,23 +68,26 @@ class LexicalIndex:
         Returns:
             The hits, the best first; of equal ones the earlier text first. Texts without any of the terms are none.
         """
-        if self._bm25 is None or k < 1:
-            return []
         terms = self._numbers(query)
-        if not terms:
+        if not terms or k < 1:
             return []
-        scores = self._bm25.get_scores_from_ids(terms)
+        scores = np.zeros(self.size, dtype=np.float32)
+        for term in terms:
+            column = slice(self._starts[term], self._starts[term + 1])
+            np.add.at(scores, self._rows[column], self._scores[column])
         if mask is not None:
             scores = np.where(mask, scores, 0)
         return best(scores, k)
 
     def _numbers(self, query: Iterable[str]) -> list[int]:
-        known = Counter(self._ids[term] for term in query if term in self._ids)
-        if len(known) > MOST_TERMS:
-            rarest = sorted(known, key=lambda number: (self._lengths[number], number))[:MOST_TERMS]
-            known = Counter({number: known[number] for number in rarest})
+        numbers = [self._ids[term] for term in query if term in self._ids]
+        if len(numbers) > MOST_TERMS:
+            starts = self._starts
+            numbers = sorted(set(numbers), key=lambda number: (starts[number + 1] - starts[number], number))[
+                :MOST_TERMS
+            ]
         # Sorted: sums of floating point numbers depend on their order, and equal queries have equal scores.
-        return sorted(known.elements()) if known.total() <= MOST_TERMS else sorted(known)
+        return sorted(numbers)
 
 
 def best(scores: npt.NDArray[np.floating[Any]], k: int) -> list[Hit]:
@@ -98,30 +101,29 @@ def best(scores: npt.NDArray[np.floating[Any]], k: int) -> list[Hit]:
         Those above 0, the best first; of equal ones the earlier first.
     """
     found = np.flatnonzero(scores > 0)
+    values = scores[found]
     if len(found) > k:
-        least = np.partition(scores[found], len(found) - k)[len(found) - k]
         # All that are as good as the last one stay for now: which of them come first is a matter of order, not chance.
-        found = found[scores[found] >= least]
-    order = found[np.lexsort((found, -scores[found]))][:k]
-    return [Hit(int(position), float(scores[position])) for position in order]
+        kept = values >= np.partition(values, len(values) - k)[len(values) - k]
+        found, values = found[kept], values[kept]
+    order = np.argsort(-values, kind="stable")[:k]
+    return list(map(Hit, found[order].tolist(), values[order].tolist()))
 
 
-def _indexed(numbers: list[list[int]], ids: dict[str, int]) -> Any:
-    """Returns an index of bm25s with a table of scores that numpy counts.
+_K1: Final = 1.5
+"""BM25: how slowly more of the same term counts less."""
+_B: Final = 0.75
+"""BM25: how much long texts are at a disadvantage."""
 
-    bm25s counts in Python, which takes several times as long as the rest of an index; the table is the same. With numpy
-    alone, results do not depend on what else is installed, and nothing is compiled.
+
+def _columns(numbers: list[list[int]], terms_in_all: int) -> tuple[list[int], _Rows, _Scores]:
+    """Returns the scores of BM25 in Lucene's variant, a column for each term with the texts that have it.
+
+    numpy counts them all at once; the packages for BM25 count in Python, which takes several times as long.
+
+    Returns:
+        Where each column begins, and at last where all end; the texts; their scores.
     """
-    import bm25s  # type: ignore[import-untyped]  # noqa: PLC0415  # It takes a third of a second, and has no types.
-
-    index = bm25s.BM25(method="lucene", backend="numpy", csc_backend="numpy")
-    index.nonoccurrence_array = None
-    index.scores = _scores(index, numbers, len(ids))
-    return index
-
-
-def _scores(bm25: Any, numbers: list[list[int]], terms_in_all: int) -> dict[str, Any]:
-    """Returns the scores of BM25 in Lucene's variant, a column for each term, in the form of bm25s."""
     count = len(numbers)
     lengths = np.fromiter(map(len, numbers), dtype=np.int64, count=count)
     terms = np.fromiter(chain.from_iterable(numbers), dtype=np.int64, count=int(lengths.sum()))
@@ -130,14 +132,9 @@ def _scores(bm25: Any, numbers: list[list[int]], terms_in_all: int) -> dict[str,
     columns, rows = np.divmod(pairs, count)
     texts_with = np.bincount(columns, minlength=terms_in_all)
     rarity = np.log1p((count - texts_with + 0.5) / (texts_with + 0.5))
-    length = 1 - bm25.b + bm25.b * lengths[rows] / lengths.mean()
-    scores = rarity[columns] * times / (times + bm25.k1 * length)
-    return {
-        "data": scores.astype(bm25.dtype),
-        "indices": rows.astype(bm25.int_dtype),
-        "indptr": np.concatenate(([0], np.cumsum(texts_with))),
-        "num_docs": count,
-    }
+    length = 1 - _B + _B * lengths[rows] / lengths.mean()
+    scores = rarity[columns] * times / (times + _K1 * length)
+    return [0, *np.cumsum(texts_with).tolist()], rows.astype(np.int32), scores.astype(np.float32)
 
 
 Vector = npt.NDArray[np.float32]

@@ -59,9 +59,14 @@ class Place:
 
     def metadata(self) -> dict[str, Any]:
         """Returns what is known, as plain values for the metadata of a document."""
-        known = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "headings"}
-        found = {name: value for name, value in known.items() if value is not None}
-        return {**found, "headings": list(self.headings)} if self.headings else found
+        found = {name: value for name in _PLACES if (value := getattr(self, name)) is not None}
+        if self.headings:
+            found["headings"] = list(self.headings)
+        return found
+
+
+_PLACES: Final = tuple(field.name for field in fields(Place) if field.name != "headings")
+"""The names of a place that have at most one value."""
 
 
 NOWHERE: Final = Place()
