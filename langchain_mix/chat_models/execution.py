@@ -23,13 +23,13 @@ from langchain_mix.chat_models.alignment import Append, Rewind, verify
 from langchain_mix.chat_models.callbacks import AsyncTurnCallbacks, TurnCallbacks, report_to_tracers
 from langchain_mix.chat_models.content_blocks import ReplyWriter, replay_updates
 from langchain_mix.chat_models.model_errors import as_model_error
-from langchain_mix.chat_models.parameters import MixPermissionWarning
+from langchain_mix.chat_models.parameters import UNNAMED_MODEL, MixPermissionWarning, check_reported
 from langchain_mix.chat_models.permissions import CLIENT_POLICIES, Approvals
 from langchain_mix.chat_models.process_state import SESSION_CLAIMS, SESSION_HEADS, THREAD_SESSIONS, SessionHead
 from langchain_mix.chat_models.reply_parser import ReplyParser
 from langchain_mix.chat_models.request import ChatRequest
 from langchain_mix.chat_models.retries import FAILED_CALLS, Path, path_of
-from langchain_mix.chat_models.session_setup import PreparedTurn, prepare, reported_model
+from langchain_mix.chat_models.session_setup import PreparedTurn, prepare
 from langchain_mix.chat_models.tool_prompt import reminder
 from langchain_mix.generators import Owned
 from langchain_mix.pointer import KEY, Pointer
@@ -81,8 +81,14 @@ def metadata_of(
         mix["cost"] = result.usage.cost
     if result.reasoning_duration:
         mix["reasoning_duration"] = result.reasoning_duration
-    model = reported_model(result.model, prepared.request.parameters, honoured=prepared.model_honoured)
-    return {"finish_reason": "tool_calls" if reply.tool_calls else "stop", "model_name": model, KEY: mix}
+    requested = prepared.request.parameters.model if prepared.model_honoured else None
+    if result.model and requested:
+        check_reported(result.model, requested)
+    return {
+        "finish_reason": "tool_calls" if reply.tool_calls else "stop",
+        "model_name": result.model or requested or UNNAMED_MODEL,
+        KEY: mix,
+    }
 
 
 def _unproven(pointer: Pointer) -> Pointer:

@@ -1,8 +1,8 @@
 """LangChain's standard parameters on a server that has few of them.
 
 Owns: the rule for each parameter, as field and as argument of a call: honoured, refused or warned about, never dropped
-silently. Refuses to know: messages and turns, where stop sequences end a reply (`reply_parser.py`), how a model is
-chosen (`session_setup.py`).
+silently; how the model of a call can be had of a server. Refuses to know: messages and turns, where stop sequences end
+a reply (`reply_parser.py`), when sessions are created and preferences sent (`session_setup.py`).
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from langchain_mix.errors import MixConfigurationError, MixInputError
+from langchain_mix.errors import MixConfigurationError, MixInputError, MixUnsupportedError
+from langchain_mix.protocol.api import ApiKnowledge, ApiVersion
 
 if TYPE_CHECKING:
     from langchain_mix.chat_models.chat_model import ChatMix
@@ -255,3 +256,69 @@ def split_model(model: str) -> tuple[str | None, str | None]:
     named = bool(colon) and provider.replace("-", "").replace("_", "").isalnum()
     name = rest if named else name
     return (None if name in {"", "default"} else name), (provider if named else None)
+
+
+def session_model(call: CallParameters, detected: ApiKnowledge) -> dict[str, str] | None:
+    """Returns the fields of a new session that give it the model of a call; None where they would be refused.
+
+    A server that turns out not to know them refuses with `MixUnsupportedError` and has done nothing.
+    """
+    if call.model is None or call.provider is None or ApiVersion.NEXT not in detected:
+        return None
+    return {"model_id": call.model, "provider": call.provider}
+
+
+def model_preferences(call: CallParameters, detected: ApiKnowledge, max_tokens: int | None) -> dict[str, Any] | None:
+    """Returns the preferences of a server, which all its users share, that choose the model; None if it has none."""
+    if call.model is None or detected.supports("preferences") is False:
+        return None
+    wanted = {
+        "main_agent_model": call.model,
+        "main_agent_max_tokens": max_tokens,
+        "preferred_provider": call.provider,
+    }
+    return {name: value for name, value in wanted.items() if value is not None}
+
+
+def provider_missing(call: CallParameters) -> MixInputError:
+    """Returns the error for a model without its provider, which servers of the generation "next" demand."""
+    return MixInputError(
+        f"Mix of this generation needs the provider of model {call.model!r}.",
+        hint=f"Pass provider='anthropic', for example, or model='anthropic:{call.model}'.",
+    )
+
+
+def check_honoured(call: CallParameters, detected: ApiKnowledge) -> None:
+    """Reports that another model answers than the requested one. Call it before the message is sent.
+
+    A model of the object is warned about: `init_chat_model` gives one to every object. One that was requested in
+    this very call is not traded for another.
+
+    Raises:
+        MixUnsupportedError: The call requests another model than the object does.
+    """
+    if call.model is None:
+        return
+    if detected.version is ApiVersion.NEXT:
+        problem = f"Model {call.model!r} cannot be chosen in a session that was created with another one."
+        instead = "The session's own is used."
+        hint = "Mix fixes a session's model when it creates the session: ask in a new conversation."
+    else:
+        problem = f"Model {call.model!r} cannot be chosen on this Mix server: it has one model for all sessions."
+        instead = "The server's own is used."
+        hint = (
+            "Servers of API next take it with `provider`; on older ones `set_preferences=True` lets ChatMix set it for "
+            "all users, or choose it in the server's preferences."
+        )
+    if call.model_is_override:
+        raise MixUnsupportedError(problem, hint=hint)
+    warnings.warn(f"{problem} {instead} {hint}", MixParameterWarning, stacklevel=2)
+
+
+def check_reported(reported: str, requested: str) -> None:
+    """Warns if the server says that another model has answered than the session or the preferences were given."""
+    # Providers add dates and paths to the names of their models.
+    if requested.lower() not in reported.lower() and reported.lower() not in requested.lower():
+        warnings.warn(
+            f"Model {requested!r} was requested, and {reported!r} has answered.", MixParameterWarning, stacklevel=2
+        )

@@ -6,11 +6,9 @@ Refuses to know: how plans are made (`alignment.py`), how text is written (`hist
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
@@ -33,134 +31,24 @@ from langchain_mix.chat_models.alignment import (
 )
 from langchain_mix.chat_models.history import Rendering, digest, extend, kind_of, said, setup_digest, with_setup
 from langchain_mix.chat_models.inputs import read_inputs
-from langchain_mix.chat_models.parameters import UNNAMED_MODEL, CallParameters, MixParameterWarning, OnDivergence
+from langchain_mix.chat_models.parameters import (
+    CallParameters,
+    OnDivergence,
+    check_honoured,
+    model_preferences,
+    provider_missing,
+    session_model,
+)
 from langchain_mix.chat_models.process_state import SESSION_CLAIMS, SESSION_HEADS, SessionClaim, SessionHead
 from langchain_mix.chat_models.tool_prompt import render_tool_results
-from langchain_mix.errors import MixError, MixHistoryDiverged, MixInputError, MixNotFoundError, MixUnsupportedError
+from langchain_mix.errors import MixError, MixHistoryDiverged, MixNotFoundError, MixUnsupportedError
 from langchain_mix.pointer import Pointer
-from langchain_mix.protocol.api import ApiKnowledge, ApiVersion
+from langchain_mix.protocol.api import ApiVersion
 
 if TYPE_CHECKING:
     from langchain_mix.protocol.api import ServerApi
     from langchain_mix.protocol.call import FilePart, Flow
     from langchain_mix.protocol.turn.updates import TurnResult
-
-
-_NOTHING: Final[Mapping[str, Any]] = MappingProxyType({})
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One way to get the model.
-
-    Attributes:
-        by: `"session"`: create the session with these fields. A server that does not know them refuses with
-            `MixUnsupportedError` and has done nothing; the next route is tried then. `"preferences"`: update the
-            server's preferences with these fields before the message. `"server"`: the server's own model answers.
-        fields: Arguments of `Mix.sessions.create` or `Mix.preferences.update`.
-    """
-
-    by: Literal["session", "preferences", "server"]
-    fields: Mapping[str, Any] = field(default_factory=lambda: _NOTHING)
-
-
-def routes_to_model(
-    call: CallParameters, detected: ApiKnowledge, *, set_preferences: bool = False, max_tokens: int | None = None
-) -> tuple[Route, ...]:
-    """Returns how the model of a call can be had, the best way first.
-
-    Args:
-        call: What the call requests.
-        detected: The generations the server may be.
-        set_preferences: Whether preferences, which all users of a server share, may be changed.
-        max_tokens: Tokens that the model may write, for the preferences alone.
-
-    Returns:
-        At least one route. With the last one, `server`, the request is not honoured unless no model was requested: see
-        `not_honoured`.
-
-    Raises:
-        MixInputError: The server demands a provider along with the model and there is none.
-    """
-    if call.model is None:
-        return (Route("server"),)
-    if call.provider is None and detected.version is ApiVersion.NEXT:
-        raise provider_missing(call)
-    routes: list[Route] = []
-    if ApiVersion.NEXT in detected and call.provider is not None:
-        routes.append(Route("session", MappingProxyType({"model_id": call.model, "provider": call.provider})))
-    if set_preferences and detected.supports("preferences") is not False:
-        wanted = {
-            "main_agent_model": call.model,
-            "main_agent_max_tokens": max_tokens,
-            "preferred_provider": call.provider,
-        }
-        routes.append(Route("preferences", MappingProxyType({k: v for k, v in wanted.items() if v is not None})))
-    return (*routes, Route("server"))
-
-
-def provider_missing(call: CallParameters) -> MixInputError:
-    """Returns the error for a model without its provider, which servers of the generation "next" demand."""
-    return MixInputError(
-        f"Mix of this generation needs the provider of model {call.model!r}.",
-        hint=f"Pass provider='anthropic', for example, or model='anthropic:{call.model}'.",
-    )
-
-
-def check_honoured(call: CallParameters, detected: ApiKnowledge) -> None:
-    """Reports that another model answers than the requested one. Call it before the message is sent.
-
-    A model of the object is warned about: `init_chat_model` gives one to every object. One that was requested in
-    this very call is not traded for another.
-
-    Args:
-        call: What the call requests.
-        detected: The generations the server may be.
-
-    Raises:
-        MixUnsupportedError: The call requests another model than the object does.
-    """
-    if call.model is None:
-        return
-    if detected.version is ApiVersion.NEXT:
-        problem = f"Model {call.model!r} cannot be chosen in a session that was created with another one."
-        instead = "The session's own is used."
-        hint = "Mix fixes a session's model when it creates the session: ask in a new conversation."
-    else:
-        problem = f"Model {call.model!r} cannot be chosen on this Mix server: it has one model for all sessions."
-        instead = "The server's own is used."
-        hint = (
-            "Servers of API next take it with `provider`; on older ones `set_preferences=True` lets ChatMix set it for "
-            "all users, or choose it in the server's preferences."
-        )
-    if call.model_is_override:
-        raise MixUnsupportedError(problem, hint=hint)
-    warnings.warn(f"{problem} {instead} {hint}", MixParameterWarning, stacklevel=2)
-
-
-def reported_model(reported: str, call: CallParameters, *, honoured: bool) -> str:
-    """The name for `response_metadata["model_name"]`.
-
-    Args:
-        reported: The model that the server says has answered (Mix 0.8), or empty.
-        call: What the call requests.
-        honoured: Whether the session or the preferences were given that model.
-
-    Returns:
-        What the server says; else what was requested of it; else a name for an unknown model.
-    """
-    if reported:
-        if honoured and call.model and not _same(reported, call.model):
-            warnings.warn(
-                f"Model {call.model!r} was requested, and {reported!r} has answered.", MixParameterWarning, stacklevel=2
-            )
-        return reported
-    return call.model if honoured and call.model else UNNAMED_MODEL
-
-
-def _same(reported: str, request: str) -> bool:
-    """Providers add dates and paths to the names of their models."""
-    return request.lower() in reported.lower() or reported.lower() in request.lower()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -294,14 +182,14 @@ def _ready(
         sending, uploads = replace(plan, messages=inputs.messages), inputs.uploads
     # What cannot be sent is refused before anything is created for it.
     text = text_of(sending, Rendering(tool_results=render_tool_results))
-    setup_held, cost_before, session_model = setup_known(plan), None, ""
+    setup_held, cost_before, own_model = setup_known(plan), None, ""
     if isinstance(plan, New | Replay):
-        session_id, honoured, session_model = yield from _new_session(server_api, request)
+        session_id, honoured, own_model = yield from _new_session(server_api, request)
         rows_before, cost_before, setup_held = 0, 0.0, setup_digest(request.setup)
     else:
-        session_id, session_model = plan.pointer.session_id, plan.pointer.model
-        honoured = bool(session_model) and session_model == request.parameters.model
-        if not honoured:
+        session_id, own_model = plan.pointer.session_id, plan.pointer.model
+        honoured = bool(own_model) and own_model == request.parameters.model
+        if request.parameters.model is not None and not honoured:
             honoured = yield from _choose_model(server_api, request)
         if isinstance(plan, Rewind):
             yield from ask(calls.rewind_session(session_id, plan.pointer.message_id))
@@ -331,7 +219,7 @@ def _ready(
         model_honoured=honoured,
         cost_before=cost_before,
         rows_before=rows_before,
-        session_model=session_model,
+        session_model=own_model,
         claim=claim,
     )
 
@@ -362,21 +250,24 @@ def _new_session(server_api: ServerApi, request: SessionRequest) -> Flow[tuple[s
     fields: dict[str, Any] = {"title": title_of(request)}
     if request.setup:
         fields |= {"custom_system_prompt": request.setup, "prompt_mode": request.prompt_mode}
-    for route in _routes(server_api, request):
-        if route.by != "session":
-            break
+    parameters = request.parameters
+    if parameters.model is None:
+        session = yield from flows.start_session(server_api, **fields)
+        return session.id, False, ""
+    if (own := session_model(parameters, server_api.detected)) is not None:
         try:
-            session = yield from flows.start_session(server_api, **fields, **route.fields)
+            session = yield from flows.start_session(server_api, **fields, **own)
         except MixUnsupportedError:
-            continue  # The server knows no model of a session, and has done nothing.
-        return session.id, True, request.parameters.model or ""
+            pass  # The server knows no model of a session, and has done nothing.
+        else:
+            return session.id, True, parameters.model
     honoured = yield from _choose_model(server_api, request)
     session = yield from flows.start_session(server_api, **fields)
     return session.id, honoured, ""
 
 
 def _choose_model(server_api: ServerApi, request: SessionRequest) -> Flow[bool]:
-    """Chooses the model where sessions have none, if that may be done.
+    """Chooses the requested model where sessions have none, if that may be done.
 
     Raises:
         MixInputError: The server has no preferences, and takes a model only along with its provider.
@@ -384,23 +275,20 @@ def _choose_model(server_api: ServerApi, request: SessionRequest) -> Flow[bool]:
     """
     from langchain_mix.protocol import flows  # noqa: PLC0415  # As above.
 
-    for route in _routes(server_api, request):
-        if route.by == "preferences":
-            try:
-                yield from flows.update_preferences(server_api, **route.fields)
-            except MixUnsupportedError:  # Mix next has none; its generation was not known until now.
-                if request.parameters.provider is None:
-                    raise provider_missing(request.parameters) from None
-                continue
+    parameters = request.parameters
+    if parameters.provider is None and server_api.detected.version is ApiVersion.NEXT:
+        raise provider_missing(parameters)
+    preferences = model_preferences(parameters, server_api.detected, request.max_tokens)
+    if request.set_preferences and preferences is not None:
+        try:
+            yield from flows.update_preferences(server_api, **preferences)
+        except MixUnsupportedError:  # Mix next has none; its generation was not known until now.
+            if parameters.provider is None:
+                raise provider_missing(parameters) from None
+        else:
             return True
-    check_honoured(request.parameters, server_api.detected)
+    check_honoured(parameters, server_api.detected)
     return False
-
-
-def _routes(server_api: ServerApi, request: SessionRequest) -> tuple[Route, ...]:
-    return routes_to_model(
-        request.parameters, server_api.detected, set_preferences=request.set_preferences, max_tokens=request.max_tokens
-    )
 
 
 def _plan(

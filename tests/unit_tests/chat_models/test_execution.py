@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from typing import Any
 
@@ -21,6 +22,7 @@ from langchain_mix.chat_models.execution import (
     store_position,
 )
 from langchain_mix.chat_models.history import digest
+from langchain_mix.chat_models.parameters import MixParameterWarning
 from langchain_mix.chat_models.process_state import SESSION_CLAIMS, SESSION_HEADS, THREAD_SESSIONS, SessionHead
 from langchain_mix.chat_models.reply_parser import ReplyParser
 from langchain_mix.chat_models.request import ChatRequest, parse_request
@@ -142,6 +144,31 @@ def test_a_reply_that_the_session_holds_otherwise_or_not_for_long_proves_nothing
         assert pointer is not None
         assert (pointer.session_id, pointer.message_id) == ("S", "A2")
         assert (pointer.digest, pointer.row_count, pointer.user_message_id) == ("", -1, "")
+
+
+@pytest.mark.parametrize(
+    ("reported", "requested", "honoured", "named"),
+    [
+        ("m-20260101", "m", True, "m-20260101"),
+        ("other", "m", False, "other"),
+        ("", "m", True, "m"),
+        ("", "m", False, "mix-agent"),
+        ("", None, True, "mix-agent"),
+    ],
+)
+def test_the_model_is_named_as_the_server_reports_it(
+    reported: str, requested: str | None, honoured: bool, named: str
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        asked = question(model=requested)
+        told = told_of(asked, result(model=reported), writer("R"), model_honoured=honoured)
+    assert told["model_name"] == named
+
+
+def test_another_model_than_the_requested_one_is_warned_about() -> None:
+    with pytest.warns(MixParameterWarning, match="'other' has answered"):
+        told_of(question(model="m"), result(model="other"), writer("R"), model_honoured=True)
 
 
 # What is remembered

@@ -17,11 +17,21 @@ from langchain_mix import ChatMix
 from langchain_mix.chat_models.model_errors import as_model_error
 from langchain_mix.chat_models.parameters import (
     UNNAMED_MODEL,
+    CallParameters,
     MixParameterWarning,
+    check_honoured,
+    check_reported,
+    model_preferences,
     read_call,
+    session_model,
     split_model,
 )
-from langchain_mix.errors import MixAgentError, MixConnectionError, MixError, MixInputError
+from langchain_mix.errors import MixAgentError, MixConnectionError, MixError, MixInputError, MixUnsupportedError
+from langchain_mix.protocol.api import ALL, UNKNOWN, ApiKnowledge, ApiVersion
+
+NEXT, V0_8 = ApiKnowledge([ApiVersion.NEXT]), ApiKnowledge([ApiVersion.V0_8])
+MODEL = CallParameters(model="m", provider="p")
+BARE = CallParameters(model="m")
 
 
 class Opened:
@@ -222,6 +232,44 @@ def test_stop_of_a_call_stands_before_that_of_the_object():
 
 
 # Secrets
+
+
+def test_sessions_have_models_on_the_next_generation():
+    assert session_model(MODEL, NEXT) == session_model(MODEL, UNKNOWN) == {"model_id": "m", "provider": "p"}
+    for version in ALL[:-1]:
+        assert session_model(MODEL, ApiKnowledge([version])) is None
+    assert session_model(BARE, UNKNOWN) is None
+    assert session_model(CallParameters(provider="p"), NEXT) is None
+
+
+def test_older_servers_have_preferences():
+    for version in ALL[:-1]:
+        detected = ApiKnowledge([version])
+        fields = {"main_agent_model": "m", "main_agent_max_tokens": 5, "preferred_provider": "p"}
+        assert model_preferences(MODEL, detected, 5) == fields
+        assert model_preferences(BARE, detected, None) == {"main_agent_model": "m"}
+    assert model_preferences(MODEL, NEXT, None) is None
+    assert model_preferences(CallParameters(provider="p"), UNKNOWN, 5) is None
+
+
+def test_a_model_of_the_object_is_warned_about_and_one_of_the_call_is_not_traded():
+    with pytest.warns(MixParameterWarning, match="'m' cannot be chosen"):
+        check_honoured(MODEL, V0_8)
+    with pytest.raises(MixUnsupportedError, match="'m' cannot be chosen"):
+        check_honoured(CallParameters(model="m", model_is_override=True), UNKNOWN)
+    with pytest.raises(MixUnsupportedError, match="in a session that was created with another one"):
+        check_honoured(CallParameters(model="m", provider="p", model_is_override=True), NEXT)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_honoured(CallParameters(), V0_8)
+
+
+def test_a_model_that_answers_in_the_place_of_another_is_warned_about():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check_reported("m-20260101", "m")
+    with pytest.warns(MixParameterWarning, match="'other' has answered"):
+        check_reported("other", "m")
 
 
 def test_the_key_is_sent_to_the_proxy_and_shown_nowhere():

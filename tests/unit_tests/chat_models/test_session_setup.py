@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import base64
 import json
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from typing import Any
@@ -18,80 +17,13 @@ from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 from langchain_mix import errors
 from langchain_mix.chat_models.alignment import Append, Fork, New, Replay, Rewind
 from langchain_mix.chat_models.history import digest, setup_digest
-from langchain_mix.chat_models.parameters import UNNAMED_MODEL, CallParameters, MixParameterWarning
+from langchain_mix.chat_models.parameters import CallParameters, MixParameterWarning
 from langchain_mix.chat_models.process_state import SESSION_CLAIMS, SESSION_HEADS, SessionHead
-from langchain_mix.chat_models.session_setup import (
-    PreparedTurn,
-    Route,
-    SessionRequest,
-    check_honoured,
-    prepare,
-    reported_model,
-    routes_to_model,
-)
-from langchain_mix.errors import MixInputError, MixUnsupportedError
+from langchain_mix.chat_models.session_setup import PreparedTurn, SessionRequest, prepare
 from langchain_mix.pointer import KEY, Pointer
-from langchain_mix.protocol.api import ALL, UNKNOWN, ApiKnowledge, ApiVersion, ServerApi
+from langchain_mix.protocol.api import UNKNOWN, ApiKnowledge, ApiVersion, ServerApi
 from langchain_mix.protocol.call import Call, Reply
 from langchain_mix.protocol.turn.updates import Message, RowRef, TurnResult
-
-NEXT, V0_8 = ApiKnowledge([ApiVersion.NEXT]), ApiKnowledge([ApiVersion.V0_8])
-MODEL = CallParameters(model="m", provider="p")
-BARE = CallParameters(model="m")
-SESSION = Route("session", {"model_id": "m", "provider": "p"})
-
-
-def test_without_a_model_the_server_chooses():
-    for detected in (UNKNOWN, NEXT, V0_8):
-        assert routes_to_model(CallParameters(provider="p"), detected, set_preferences=True) == (Route("server"),)
-
-
-def test_sessions_have_models_on_the_next_generation():
-    assert routes_to_model(MODEL, NEXT, set_preferences=True) == (SESSION, Route("server"))
-
-
-def test_the_next_generation_demands_a_provider():
-    with pytest.raises(MixInputError, match="provider"):
-        routes_to_model(BARE, NEXT)
-
-
-def test_older_servers_have_preferences_that_are_only_changed_if_that_is_allowed():
-    for version in ALL[:-1]:
-        detected = ApiKnowledge([version])
-        assert routes_to_model(MODEL, detected) == (Route("server"),)
-        fields = {"main_agent_model": "m", "main_agent_max_tokens": 5, "preferred_provider": "p"}
-        assert routes_to_model(MODEL, detected, set_preferences=True, max_tokens=5)[0] == Route("preferences", fields)
-        assert routes_to_model(BARE, detected, set_preferences=True)[0].fields == {"main_agent_model": "m"}
-
-
-def test_an_unknown_server_is_asked_for_a_session_first():
-    assert [r.by for r in routes_to_model(MODEL, UNKNOWN, set_preferences=True)] == ["session", "preferences", "server"]
-    assert [r.by for r in routes_to_model(BARE, UNKNOWN)] == ["server"]
-
-
-def test_a_model_of_the_object_is_warned_about_and_one_of_the_call_is_not_traded():
-    with pytest.warns(MixParameterWarning, match="'m' cannot be chosen"):
-        check_honoured(MODEL, V0_8)
-    with pytest.raises(MixUnsupportedError, match="'m' cannot be chosen"):
-        check_honoured(CallParameters(model="m", model_is_override=True), UNKNOWN)
-    with pytest.raises(MixUnsupportedError, match="in a session that was created with another one"):
-        check_honoured(CallParameters(model="m", provider="p", model_is_override=True), NEXT)
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        check_honoured(CallParameters(), V0_8)
-
-
-def test_what_the_server_says_is_told():
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        assert reported_model("m-20260101", MODEL, honoured=True) == "m-20260101"
-        assert reported_model("other", MODEL, honoured=False) == "other"
-        assert reported_model("", MODEL, honoured=True) == "m"
-        assert reported_model("", MODEL, honoured=False) == UNNAMED_MODEL
-        assert reported_model("", CallParameters(), honoured=True) == UNNAMED_MODEL
-    with pytest.warns(MixParameterWarning, match="'other' has answered"):
-        assert reported_model("other", MODEL, honoured=True) == "other"
-
 
 SERVER = "http://localhost:1"
 ROWS = [("U1", "user"), ("A1", "assistant")]
@@ -383,6 +315,37 @@ def test_a_model_is_given_to_the_session_where_sessions_have_one() -> None:
     ready = server.run(asked([HumanMessage("Q1")], parameters=CallParameters(model="m", provider="p")))
     assert (server.bodies[0]["modelId"], server.bodies[0]["provider"]) == ("m", "p")
     assert (ready.model_honoured, ready.session_model) == (True, "m")
+
+
+def test_without_a_model_the_server_chooses() -> None:
+    for version in ("next", "0.8"):
+        server = Server(version)
+        wanted = CallParameters(provider="p")
+        assert not server.run(asked([HumanMessage("Q1")], parameters=wanted, set_preferences=True)).model_honoured
+        assert server.calls == ["POST sessions"]
+        assert not {"modelId", "provider"} & server.bodies[0].keys()
+
+
+@pytest.mark.parametrize("talked", [[HumanMessage("Q1")], talk("Q2")])
+def test_the_next_generation_demands_a_provider(talked: list[BaseMessage]) -> None:
+    SESSION_HEADS.put((SERVER, "S"), LEFT)
+    server = Server("next")
+    with pytest.raises(errors.MixInputError, match="provider"):
+        server.run(asked(talked, parameters=CallParameters(model="m"), set_preferences=True))
+    assert not server.calls
+
+
+@pytest.mark.parametrize("talked", [[HumanMessage("Q1")], talk("Q2")])
+def test_preferences_of_older_servers_are_changed_if_that_is_allowed(talked: list[BaseMessage]) -> None:
+    SESSION_HEADS.put((SERVER, "S"), LEFT)
+    server = Server("0.8")
+    wanted = CallParameters(model="m", provider="p")
+    ready = held(server.run(asked(talked, parameters=wanted, set_preferences=True, max_tokens=5)))
+    assert (ready.model_honoured, ready.session_model) == (True, "")
+    assert server.calls[0] == "POST preferences"
+    assert server.bodies[0]["main_agent_model"] == "m"
+    with pytest.warns(MixParameterWarning, match="cannot be chosen"):
+        assert not held(Server("0.8").run(asked(talked, parameters=wanted))).model_honoured
 
 
 # Pointers
