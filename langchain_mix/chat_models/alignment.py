@@ -2,7 +2,7 @@
 
 Owns: the plans that there are, which session already holds what of a conversation, and the decision where the rest
 goes: appended, to a fork, after a rewind, or replayed to a new session. Pure functions of messages and row ids.
-Refuses to know: how messages become text (`history.py`), and how plans are carried out (`session_setup.py`).
+Refuses to know: how messages become text (`history.py`), and how plans are carried out (`session_lifecycle.py`).
 """
 
 from __future__ import annotations

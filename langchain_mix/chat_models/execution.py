@@ -2,7 +2,7 @@
 
 Owns: the order in which a session is prepared, its turn run and written, and its traces kept or removed; the decisions
 at the end of a turn: metadata, what is remembered, reminders, cleaning up. The order is written once for synchronous
-and once for asynchronous code. Refuses to know: how sessions are prepared (`session_setup.py`) and replies written.
+and once for asynchronous code. Refuses to know: how sessions are prepared (`session_lifecycle.py`) and replies written.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from langchain_mix.chat_models.process_state import SESSION_CLAIMS, SESSION_HEAD
 from langchain_mix.chat_models.reply_parser import ReplyParser
 from langchain_mix.chat_models.request import ChatRequest
 from langchain_mix.chat_models.retries import FAILED_CALLS, Path, path_of
-from langchain_mix.chat_models.session_setup import PreparedTurn, prepare
+from langchain_mix.chat_models.session_lifecycle import PreparedTurn, prepare
 from langchain_mix.chat_models.tool_prompt import reminder
 from langchain_mix.generators import Owned
 from langchain_mix.pointer import KEY, Pointer

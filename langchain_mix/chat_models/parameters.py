@@ -2,7 +2,7 @@
 
 Owns: the rule for each parameter, as field and as argument of a call: honoured, refused or warned about, never dropped
 silently; how the model of a call can be had of a server. Refuses to know: messages and turns, where stop sequences end
-a reply (`reply_parser.py`), when sessions are created and preferences sent (`session_setup.py`).
+a reply (`reply_parser.py`), when sessions are created and preferences sent (`session_lifecycle.py`).
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ from langchain_mix.chat_models.parameters import CallParameters, OnDivergence, V
 from langchain_mix.chat_models.process_state import REPLY_CACHE, THREAD_SESSIONS, TaskSlot
 from langchain_mix.chat_models.reply_parser import DATA_ONLY
 from langchain_mix.chat_models.response_schema import ResponseSchema
-from langchain_mix.chat_models.session_setup import SessionRequest
+from langchain_mix.chat_models.session_lifecycle import SessionRequest
 from langchain_mix.chat_models.structured_output import response_prompt, response_schema
 from langchain_mix.chat_models.tool_prompt import (
     CALLS_CHECKED,

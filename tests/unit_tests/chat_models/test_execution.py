@@ -26,7 +26,7 @@ from langchain_mix.chat_models.parameters import MixParameterWarning
 from langchain_mix.chat_models.process_state import SESSION_CLAIMS, SESSION_HEADS, THREAD_SESSIONS, SessionHead
 from langchain_mix.chat_models.reply_parser import ReplyParser
 from langchain_mix.chat_models.request import ChatRequest, parse_request
-from langchain_mix.chat_models.session_setup import PreparedTurn, SessionRequest
+from langchain_mix.chat_models.session_lifecycle import PreparedTurn, SessionRequest
 from langchain_mix.pointer import KEY, Pointer, read_pointer
 from langchain_mix.protocol.models.sessions import SessionData
 from langchain_mix.protocol.turn.updates import Message, RowRef, TextDelta, TurnResult, Usage

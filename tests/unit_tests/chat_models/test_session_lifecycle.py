@@ -19,7 +19,7 @@ from langchain_mix.chat_models.alignment import Append, Fork, New, Replay, Rewin
 from langchain_mix.chat_models.history import digest, setup_digest
 from langchain_mix.chat_models.parameters import CallParameters, MixParameterWarning
 from langchain_mix.chat_models.process_state import SESSION_CLAIMS, SESSION_HEADS, SessionHead
-from langchain_mix.chat_models.session_setup import PreparedTurn, SessionRequest, prepare
+from langchain_mix.chat_models.session_lifecycle import PreparedTurn, SessionRequest, prepare
 from langchain_mix.pointer import KEY, Pointer
 from langchain_mix.protocol.api import UNKNOWN, ApiKnowledge, ApiVersion, ServerApi
 from langchain_mix.protocol.call import Call, Reply
