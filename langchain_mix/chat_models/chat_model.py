@@ -600,7 +600,7 @@ class ChatMix(SecretFields, BaseChatModel):
         running = streamed.run() if isinstance(streamed, StreamedRun) else _RUNNING.get()
         run = run_manager or (running if isinstance(running, CallbackManagerForLLMRun) else None)
         execution = TurnExecution(self.client, self._request(messages, stop, kwargs), streaming=True)
-        yield from closed_at_exit(execution.chunks(run))
+        return closed_at_exit(execution.chunks(run))
 
     async def _astream(
         self,

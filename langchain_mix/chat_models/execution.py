@@ -1,16 +1,17 @@
-"""One call of the model, carried out: message out, reply in.
+"""Executes one call of the model: prepares its session, runs its turn, yields the chunks of the reply, tidies up.
 
-Owns: the order in which a session is prepared, its turn run and written, and its traces kept or removed; the decisions
-at the end of a turn: metadata, what is remembered, reminders, cleaning up. The order is written once for synchronous
-and once for asynchronous code. Refuses to know: how sessions are prepared (`session_lifecycle.py`) and replies written.
+Owns: this order, written once for synchronous and once for asynchronous code; the deadline of the whole call, of which
+the turn gets what is left (`client/_turns.py` enforces it there); the reminder of a call that a reply lacks; what a
+failed or paused call leaves. Refuses to know: how sessions are prepared and which positions are remembered
+(`session_lifecycle.py`), how replies are written (`content_blocks.py`), how tokens are counted
+(`protocol/turn/reconciliation.py`).
 """
 
 from __future__ import annotations
 
 import logging
 import time
-import warnings
-from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NoReturn
 
@@ -19,17 +20,23 @@ from langchain_core.messages import AIMessageChunk
 from langchain_core.outputs import ChatGenerationChunk
 
 from langchain_mix import errors, process_fork
-from langchain_mix.chat_models.alignment import Append, Rewind, verify
+from langchain_mix.chat_models.alignment import Append, verify
 from langchain_mix.chat_models.callbacks import AsyncTurnCallbacks, TurnCallbacks, report_to_tracers
 from langchain_mix.chat_models.content_blocks import ReplyWriter, replay_updates
 from langchain_mix.chat_models.model_errors import as_model_error
-from langchain_mix.chat_models.parameters import UNNAMED_MODEL, MixPermissionWarning, check_reported
-from langchain_mix.chat_models.permissions import CLIENT_POLICIES, Approvals
-from langchain_mix.chat_models.process_state import SESSION_CLAIMS, SESSION_HEADS, THREAD_SESSIONS, SessionHead
+from langchain_mix.chat_models.permissions import CLIENT_POLICIES, Approvals, warn_of_denial
 from langchain_mix.chat_models.reply_parser import ReplyParser
 from langchain_mix.chat_models.request import ChatRequest
 from langchain_mix.chat_models.retries import FAILED_CALLS, Path, path_of
-from langchain_mix.chat_models.session_lifecycle import PreparedTurn, prepare
+from langchain_mix.chat_models.session_lifecycle import (
+    PreparedTurn,
+    cleanup_note,
+    over_cost,
+    prepare,
+    remove_traces,
+    reply_metadata,
+    store_position,
+)
 from langchain_mix.chat_models.tool_prompt import reminder
 from langchain_mix.generators import Owned
 from langchain_mix.pointer import KEY, Pointer
@@ -52,68 +59,6 @@ if TYPE_CHECKING:
 
 
 _QUOTED: Final = 200
-
-
-def metadata_of(
-    request: ChatRequest, prepared: PreparedTurn, result: TurnResult, writer: ReplyWriter
-) -> dict[str, Any]:
-    """Returns the metadata of the reply, for its last chunk.
-
-    Args:
-        request: The call.
-        prepared: The session it was answered in.
-        result: The turn.
-        writer: The reply.
-
-    Returns:
-        The metadata.
-
-    Raises:
-        MixHistoryDiverged: Somebody else wrote to the session meanwhile, and the call requested an error then.
-    """
-    reply = writer.reply()
-    pointer = prepared.pointer(result, reply)
-    if writer.stopped or request.options.retention == "delete":
-        # The session holds more than the reply says, or will be gone: it proves nothing.
-        pointer = _unproven(pointer)
-    mix: dict[str, Any] = pointer.as_metadata()
-    if result.usage is not None and result.usage.cost is not None:
-        mix["cost"] = result.usage.cost
-    if result.reasoning_duration:
-        mix["reasoning_duration"] = result.reasoning_duration
-    requested = prepared.request.parameters.model if prepared.model_honoured else None
-    if result.model and requested:
-        check_reported(result.model, requested)
-    return {
-        "finish_reason": "tool_calls" if reply.tool_calls else "stop",
-        "model_name": result.model or requested or UNNAMED_MODEL,
-        KEY: mix,
-    }
-
-
-def _unproven(pointer: Pointer) -> Pointer:
-    return Pointer(server=pointer.server, session_id=pointer.session_id, message_id=pointer.message_id)
-
-
-def store_position(
-    request: ChatRequest, prepared: PreparedTurn, result: TurnResult | None, *, digest: str = ""
-) -> None:
-    """Stores the position of the session now.
-
-    Args:
-        request: The call.
-        prepared: The session it was answered in.
-        result: The turn; None for one that did not end well, after which its position is unknown.
-        digest: Hash of the conversation up to and with the reply, once the reply is known.
-    """
-    key = (prepared.request.server, prepared.session_id)
-    if result is not None and result.verified and result.message_id:
-        SESSION_HEADS.put(key, SessionHead(result.message_id, digest))
-    else:
-        SESSION_HEADS.forget(key)
-    SESSION_CLAIMS.release(prepared.claim)
-    if request.thread is not None and result is not None:
-        THREAD_SESSIONS.put(request.thread, prepared.session_id)
 
 
 def prepare_reminder(request: ChatRequest, prepared: PreparedTurn, result: TurnResult) -> PreparedTurn:
@@ -198,95 +143,6 @@ def call_missing(request: ChatRequest, result: TurnResult) -> errors.MixToolCall
     )
     error.turn = result
     return error
-
-
-def cleaning(prepared: PreparedTurn) -> Flow[None]:
-    """Removes the traces of a turn that was given up and will be run again.
-
-    Args:
-        prepared: What the turn was run in.
-
-    Returns:
-        The flow: a session made for the turn is deleted, any other goes back to where it stood.
-    """
-    key = (prepared.request.server, prepared.session_id)
-    SESSION_HEADS.forget(key)
-    SESSION_CLAIMS.release(prepared.claim)
-    if prepared.created:
-        yield from ask(calls.delete_session(prepared.session_id))
-        return
-    plan = prepared.plan
-    if not isinstance(plan, Append | Rewind):
-        return
-    before = plan.after if isinstance(plan, Append) else plan.pointer.message_id
-    if before:  # Mix cannot go back to before the first message: a pinned session without any keeps this one.
-        yield from ask(calls.rewind_session(prepared.session_id, before))
-        SESSION_HEADS.put(key, SessionHead(before, plan.pointer.digest if plan.pointer.message_id == before else ""))
-
-
-def cleanup_note(prepared: PreparedTurn, troubles: Sequence[errors.MixError]) -> str:
-    """Describes a turn that was given up for a pause and could not be tidied up.
-
-    Args:
-        prepared: What the turn was run in.
-        troubles: What failed.
-
-    Returns:
-        The words.
-    """
-    left = (
-        f"Session {prepared.session_id} was made for it and may be left at the server."
-        if prepared.created
-        else f"Session {prepared.session_id} may hold what was said of it, and it may run on; the next turn reads the "
-        "session's messages and goes by `on_divergence`."
-    )
-    return f"The turn that this pause gave up could not be tidied up. {left} {' '.join(str(e) for e in troubles)}"
-
-
-def over_cost(request: ChatRequest, prepared: PreparedTurn) -> Flow[errors.MixError | None]:
-    """Asks what the turn has cost so far.
-
-    Args:
-        request: The call, with its limit.
-        prepared: The session.
-
-    Returns:
-        The flow; its result is the error for a turn that has cost too much, or None.
-    """
-    if request.options.max_cost is None:
-        return None
-    session = yield from ask(calls.get_session(prepared.session_id))
-    limit, cost = request.options.max_cost, session.cost - (prepared.cost_before or 0.0)
-    if cost <= limit:
-        return None
-    return errors.MixTurnCancelled(
-        f"The turn has cost ${cost:.4f}, more than max_cost=${limit:g}, and was cancelled.",
-        acted="yes",
-        hint="The session holds what was said so far. Allow more, or ask for less.",
-    )
-
-
-def warn_of_denial(request: ChatRequest, update: Update) -> None:
-    """Warns that a tool is denied by default: the user reads of it in the agent's words alone, which name no remedy.
-
-    Args:
-        request: The call.
-        update: What the turn emits.
-    """
-    while isinstance(update, SubagentUpdate):
-        update = update.update
-    if request.denied is None or not isinstance(update, PermissionRequested):
-        return
-    name = update.request.tool_name
-    if name not in request.denied:
-        request.denied.add(name)
-        warnings.warn(
-            f"The tool {name!r} of the agent was denied, as ChatMix does by default. Allow it with "
-            f'permissions=[{name!r}], decide yourself with a function or "interrupt", allow all with "allow", or '
-            'choose permissions="deny" to deny without this warning.',
-            MixPermissionWarning,
-            stacklevel=2,
-        )
 
 
 def gap(result: TurnResult) -> errors.MixTextGap:
@@ -442,6 +298,10 @@ class _Execution:
         over = self._deadline is not None and time.monotonic() >= self._deadline
         return over and isinstance(error, errors.MixTimeoutError)
 
+    def _warn_of_denial(self, update: Update) -> None:
+        if self._request.denied is not None and isinstance(update, PermissionRequested | SubagentUpdate):
+            warn_of_denial(update, self._request.denied)
+
     def _gives_up(self) -> bool:
         """Returns True once: when the turn must be cancelled because its graph pauses."""
         first, self._given_up = not self._given_up, True
@@ -463,7 +323,7 @@ class _Execution:
     def _clean(self, prepared: PreparedTurn) -> Flow[None]:
         """Removes the traces of a turn that was given up, unless it may still run."""
         if prepared.created or not self._troubles:
-            self._cleaned = yield from self._attempt(cleaning(prepared))
+            self._cleaned = yield from self._attempt(remove_traces(prepared))
 
     def _check_cost(self, prepared: PreparedTurn) -> Flow[None]:
         """Ends a turn that has cost too much.
@@ -471,7 +331,7 @@ class _Execution:
         Raises:
             MixTurnCancelled: It has.
         """
-        error = yield from over_cost(self._request, self._prepared or prepared)
+        error = yield from over_cost(self._prepared or prepared, self._request.options.max_cost or 0.0)
         if error is not None:
             if self._stream is not None:
                 error.turn = self._stream.result
@@ -535,17 +395,19 @@ class _Execution:
         """Returns the end of the reply, once its turn has ended well."""
         result = self._result or TurnResult(session_id=prepared.session_id)
         self._done = not self._writer.stopped
+        thread = self._request.thread
         if self._done:
-            store_position(self._request, prepared, result)
+            store_position(prepared, result, thread=thread)
         chunks = list(self._writer.finish())
         if self._writer.gap:
             if self._streaming:
                 raise gap(result)
             self._writer, chunks = self._rebuild()
             self._rebuilt = chunks
-        metadata = metadata_of(self._request, prepared, result, self._writer)
+        holds = self._done and not self._deletes
+        metadata = reply_metadata(prepared, result, self._writer.reply(), holds=holds)
         if self._done:
-            store_position(self._request, prepared, result, digest=metadata[KEY]["digest"])
+            store_position(prepared, result, thread=thread, digest=metadata[KEY]["digest"])
         last = self._writer.last(metadata, result.usage)
         if isinstance(last.message, AIMessageChunk):
             report_to_tracers(run_manager, metadata, last.message.usage_metadata)
@@ -585,7 +447,7 @@ class _Execution:
         if prepared is None:
             return None
         if not self._done and not self._cleaned:
-            store_position(self._request, prepared, None)
+            store_position(prepared, None)
         if not self._deletes or not prepared.created or self._pause is not None:
             return None
         if process_fork.depth() != self._depth:
@@ -622,7 +484,9 @@ class TurnExecution(_Execution):
         self._refuse_retry(run_manager)
         mix = self._mix
         try:
-            prepared = self._prepare()
+            self._recall()
+            prepared = mix.run(prepare(mix.server_api, self._request.session), until=self._deadline)
+            self._prepared = prepared
             message: PreparedTurn | None = prepared
             while message is not None:
                 yield from self._turn(message, run_manager)
@@ -638,12 +502,9 @@ class TurnExecution(_Execution):
             if (deletion := self._finalize()) is not None:
                 mix.run(deletion, until=self._tidying())
 
-    def _prepare(self) -> PreparedTurn:
-        mix = self._mix
+    def _recall(self) -> None:
         if self._approvals is not None:
             self._approvals.recall()
-        self._prepared = mix.run(prepare(mix.server_api, self._request.session), until=self._deadline)
-        return self._prepared
 
     def _turn(
         self, prepared: PreparedTurn, run_manager: CallbackManagerForLLMRun | None
@@ -662,7 +523,7 @@ class TurnExecution(_Execution):
                             break
                         continue
                     if type(update) is not TextDelta:  # Most of a turn is text, of which only the reply consists.
-                        warn_of_denial(request, update)
+                        self._warn_of_denial(update)
                         callbacks.handle(update)
                     yield from write(update)
                     if self._writer.stopped:
@@ -692,7 +553,9 @@ class AsyncTurnExecution(_Execution):
         self._refuse_retry(run_manager)
         mix = self._mix
         try:
-            prepared = await self._prepare()
+            await self._recall()
+            prepared = await mix.run_async(prepare(mix.server_api, self._request.session), until=self._deadline)
+            self._prepared = prepared
             message: PreparedTurn | None = prepared
             while message is not None:
                 async with Owned(self._turn(message, run_manager)) as turn:
@@ -712,12 +575,9 @@ class AsyncTurnExecution(_Execution):
             if (deletion := self._finalize()) is not None:
                 await mix.run_async(deletion, until=self._tidying())
 
-    async def _prepare(self) -> PreparedTurn:
-        mix = self._mix
+    async def _recall(self) -> None:
         if self._approvals is not None:
             await self._approvals.arecall()
-        self._prepared = await mix.run_async(prepare(mix.server_api, self._request.session), until=self._deadline)
-        return self._prepared
 
     async def _turn(
         self, prepared: PreparedTurn, run_manager: AsyncCallbackManagerForLLMRun | None
@@ -736,7 +596,7 @@ class AsyncTurnExecution(_Execution):
                             break
                         continue
                     if type(update) is not TextDelta:
-                        warn_of_denial(request, update)
+                        self._warn_of_denial(update)
                         await callbacks.handle(update)
                     for chunk in write(update):
                         yield chunk

@@ -14,6 +14,7 @@ import json
 import logging
 import sys
 import threading
+import warnings
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
@@ -21,11 +22,13 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ValidationError, WithJsonSchema
 
+from langchain_mix.chat_models.parameters import MixPermissionWarning
 from langchain_mix.chat_models.process_state import TaskSlot
 from langchain_mix.errors import MixInputError, MixResumeError
 from langchain_mix.protocol.decisions import ANSWER_SCHEMA, PERMISSION_SCHEMA, read_answer, read_permission
 from langchain_mix.protocol.events import SSENotificationEventData, SSEPermissionEventData
 from langchain_mix.protocol.permission_rules import parse_rule
+from langchain_mix.protocol.turn.updates import PermissionRequested, SubagentUpdate, Update
 
 Verdict = bool | None
 Permissions = (
@@ -352,3 +355,26 @@ def _read(value: Any, payload: Mapping[str, Any], *, default: bool | str | None 
     if decision.kind == "reject" and decision.text and default is not None:
         _log.warning("A refusal has words (%d characters), for which the server has no place.", len(decision.text))
     return decision.kind == "approve"
+
+
+def warn_of_denial(update: Update, warned: set[str]) -> None:
+    """Warns that a tool is denied by default: the user reads of it in the agent's words alone, which name no remedy.
+
+    Args:
+        update: An update of the turn; one of a sub-agent may hold the request, too.
+        warned: The tools of whose denial the user was warned; this one is added.
+    """
+    while isinstance(update, SubagentUpdate):
+        update = update.update
+    if not isinstance(update, PermissionRequested):
+        return
+    name = update.request.tool_name
+    if name not in warned:
+        warned.add(name)
+        warnings.warn(
+            f"The tool {name!r} of the agent was denied, as ChatMix does by default. Allow it with "
+            f'permissions=[{name!r}], decide yourself with a function or "interrupt", allow all with "allow", or '
+            'choose permissions="deny" to deny without this warning.',
+            MixPermissionWarning,
+            stacklevel=2,
+        )

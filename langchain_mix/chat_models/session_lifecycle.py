@@ -1,6 +1,10 @@
-"""A session that is ready for a call of the model, from messages and back.
+"""Creates or continues the session of a call before its turn, and records or removes afterwards what the turn left.
 
-Owns: the order of steps: plan, session and its model, uploads, text; and what the turn has shown of the plan.
+These are the first requests of a call: the rows of a session that may hold the conversation, then the session (created,
+forked or rewound), its model, uploads. Then `execution.py` runs the turn: its stream is opened first, and the message
+sent on it last.
+
+Owns: the order of these steps, the message's text, the metadata of the reply, and which position is remembered.
 Refuses to know: how plans are made (`alignment.py`), how text is written (`history.py`), how the calls are sent.
 """
 
@@ -32,17 +36,25 @@ from langchain_mix.chat_models.alignment import (
 from langchain_mix.chat_models.history import Rendering, digest, extend, kind_of, said, setup_digest, with_setup
 from langchain_mix.chat_models.inputs import read_inputs
 from langchain_mix.chat_models.parameters import (
+    UNNAMED_MODEL,
     CallParameters,
     OnDivergence,
     check_honoured,
+    check_reported,
     model_preferences,
     provider_missing,
     session_model,
 )
-from langchain_mix.chat_models.process_state import SESSION_CLAIMS, SESSION_HEADS, SessionClaim, SessionHead
+from langchain_mix.chat_models.process_state import (
+    SESSION_CLAIMS,
+    SESSION_HEADS,
+    THREAD_SESSIONS,
+    SessionClaim,
+    SessionHead,
+)
 from langchain_mix.chat_models.tool_prompt import render_tool_results
-from langchain_mix.errors import MixError, MixHistoryDiverged, MixNotFoundError, MixUnsupportedError
-from langchain_mix.pointer import Pointer
+from langchain_mix.errors import MixError, MixHistoryDiverged, MixNotFoundError, MixTurnCancelled, MixUnsupportedError
+from langchain_mix.pointer import KEY, Pointer
 from langchain_mix.protocol.api import ApiVersion
 
 if TYPE_CHECKING:
@@ -143,12 +155,7 @@ class PreparedTurn:
 def prepare(server_api: ServerApi, request: SessionRequest) -> Flow[PreparedTurn]:
     """Makes a session ready for a call of the model.
 
-    Args:
-        server_api: What is known of the server.
-        request: The call.
-
-    Returns:
-        The flow. A turn that goes on where this process left it costs no request; a new session costs one.
+    A turn that goes on where this process left it costs no request; a new session costs one.
     """
     base = find_base(request.messages, request.server)
     session_id = request.pinned or (base.pointer.session_id if base is not None else "")
@@ -159,7 +166,7 @@ def prepare(server_api: ServerApi, request: SessionRequest) -> Flow[PreparedTurn
         claim = SESSION_CLAIMS.take((request.server, session_id), shared=request.pinned is not None, in_place=in_place)
     try:
         plan, rows_before = yield from _plan(server_api, request, base, claim)
-        if not isinstance(plan, Append | Rewind):
+        if claim is not None and not isinstance(plan, Append | Rewind):
             SESSION_CLAIMS.release(claim)
         return (yield from _ready(server_api, request, plan, rows_before, claim))
     except BaseException:
@@ -356,3 +363,105 @@ def _spoiled(mismatch: str, result: TurnResult) -> MixHistoryDiverged:
     )
     error.turn = result
     return error
+
+
+def reply_metadata(prepared: PreparedTurn, result: TurnResult, reply: AIMessage, *, holds: bool) -> dict[str, Any]:
+    """Returns the metadata of a reply, for its last chunk: its position in the session, the model, the cost.
+
+    Args:
+        prepared: The session it was answered in.
+        result: The turn.
+        reply: The reply as the conversation will hold it.
+        holds: Whether the session will hold the reply as it is. Else its pointer proves nothing.
+
+    Raises:
+        MixHistoryDiverged: Somebody else wrote to the session meanwhile, and the call requested an error then.
+    """
+    pointer = prepared.pointer(result, reply)
+    if not holds:
+        pointer = Pointer(server=pointer.server, session_id=pointer.session_id, message_id=pointer.message_id)
+    mix: dict[str, Any] = pointer.as_metadata()
+    if result.usage is not None and result.usage.cost is not None:
+        mix["cost"] = result.usage.cost
+    if result.reasoning_duration:
+        mix["reasoning_duration"] = result.reasoning_duration
+    requested = prepared.request.parameters.model if prepared.model_honoured else None
+    if result.model and requested:
+        check_reported(result.model, requested)
+    return {
+        "finish_reason": "tool_calls" if reply.tool_calls else "stop",
+        "model_name": result.model or requested or UNNAMED_MODEL,
+        KEY: mix,
+    }
+
+
+def store_position(
+    prepared: PreparedTurn, result: TurnResult | None, *, thread: tuple[str, str] | None = None, digest: str = ""
+) -> None:
+    """Remembers where the session is after a turn, and ends the call's claim to it.
+
+    Args:
+        prepared: The session.
+        result: The turn; None for one that did not end well, after which its position is unknown.
+        thread: The thread that has a session of its own, if there is one.
+        digest: Hash of the conversation up to and with the reply, once the reply is known.
+    """
+    key = (prepared.request.server, prepared.session_id)
+    if result is not None and result.verified and result.message_id:
+        SESSION_HEADS.put(key, SessionHead(result.message_id, digest))
+    else:
+        SESSION_HEADS.forget(key)
+    if prepared.claim is not None:
+        SESSION_CLAIMS.release(prepared.claim)
+    if thread is not None and result is not None:
+        THREAD_SESSIONS.put(thread, prepared.session_id)
+
+
+def remove_traces(prepared: PreparedTurn) -> Flow[None]:
+    """Removes the traces of a turn that was given up and will be run again.
+
+    A session made for the turn is deleted, any other goes back to where it was.
+    """
+    from langchain_mix.protocol import calls  # noqa: PLC0415  # As above.
+    from langchain_mix.protocol.call import ask  # noqa: PLC0415
+
+    key = (prepared.request.server, prepared.session_id)
+    SESSION_HEADS.forget(key)
+    SESSION_CLAIMS.release(prepared.claim)
+    if prepared.created:
+        yield from ask(calls.delete_session(prepared.session_id))
+        return
+    plan = prepared.plan
+    if not isinstance(plan, Append | Rewind):
+        return
+    before = plan.after if isinstance(plan, Append) else plan.pointer.message_id
+    if before:  # Mix cannot go back to before the first message: a pinned session without any keeps this one.
+        yield from ask(calls.rewind_session(prepared.session_id, before))
+        SESSION_HEADS.put(key, SessionHead(before, plan.pointer.digest if plan.pointer.message_id == before else ""))
+
+
+def cleanup_note(prepared: PreparedTurn, troubles: Sequence[MixError]) -> str:
+    """Describes a turn that was given up for a pause and could not be tidied up, and what failed."""
+    left = (
+        f"Session {prepared.session_id} was made for it and may be left at the server."
+        if prepared.created
+        else f"Session {prepared.session_id} may hold what was said of it, and it may run on; the next turn reads the "
+        "session's messages and goes by `on_divergence`."
+    )
+    return f"The turn that this pause gave up could not be tidied up. {left} {' '.join(str(e) for e in troubles)}"
+
+
+def over_cost(prepared: PreparedTurn, limit: float) -> Flow[MixError | None]:
+    """Asks what the turn has cost so far; returns the error for one that has cost more than `limit` US dollars."""
+    from langchain_mix.protocol import calls  # noqa: PLC0415  # As above.
+    from langchain_mix.protocol.call import ask  # noqa: PLC0415
+
+    session = yield from ask(calls.get_session(prepared.session_id))
+    cost = session.cost - (prepared.cost_before or 0.0)
+    if cost <= limit:
+        return None
+    return MixTurnCancelled(
+        f"The turn has cost ${cost:.4f}, more than max_cost=${limit:g}, and was cancelled.",
+        acted="yes",
+        hint="The session holds what was said so far. Allow more, or ask for less.",
+    )

@@ -12,21 +12,21 @@ from langchain_core.messages import AIMessage, HumanMessage
 from langchain_mix import ChatMix, errors
 from langchain_mix.chat_models.alignment import Append, Fork, New, Plan, Rewind
 from langchain_mix.chat_models.content_blocks import ReplyWriter
-from langchain_mix.chat_models.execution import (
-    TurnExecution,
-    cleaning,
-    cleanup_note,
-    gap,
-    metadata_of,
-    over_cost,
-    store_position,
-)
+from langchain_mix.chat_models.execution import TurnExecution, gap
 from langchain_mix.chat_models.history import digest
 from langchain_mix.chat_models.parameters import MixParameterWarning
 from langchain_mix.chat_models.process_state import SESSION_CLAIMS, SESSION_HEADS, THREAD_SESSIONS, SessionHead
 from langchain_mix.chat_models.reply_parser import ReplyParser
 from langchain_mix.chat_models.request import ChatRequest, parse_request
-from langchain_mix.chat_models.session_lifecycle import PreparedTurn, SessionRequest
+from langchain_mix.chat_models.session_lifecycle import (
+    PreparedTurn,
+    SessionRequest,
+    cleanup_note,
+    over_cost,
+    remove_traces,
+    reply_metadata,
+    store_position,
+)
 from langchain_mix.pointer import KEY, Pointer, read_pointer
 from langchain_mix.protocol.models.sessions import SessionData
 from langchain_mix.protocol.turn.updates import Message, RowRef, TextDelta, TurnResult, Usage
@@ -84,7 +84,8 @@ def writer(*texts: str, **speech: Any) -> ReplyWriter:
 def told_of(asked: ChatRequest, turn: TurnResult, reply: ReplyWriter, **fields: Any) -> dict[str, Any]:
     call = ready(asked=asked.session, **fields)
     try:
-        return metadata_of(asked, call, turn, reply)
+        holds = not reply.stopped and asked.options.retention == "keep"
+        return reply_metadata(call, turn, reply.reply(), holds=holds)
     finally:
         SESSION_CLAIMS.release(call.claim)
 
@@ -181,14 +182,14 @@ def test_another_model_than_the_requested_one_is_warned_about() -> None:
 def test_where_the_session_stands_is_remembered_only_where_it_was_read(
     turn: TurnResult | None, head: str | None
 ) -> None:
-    store_position(question(), ready(), turn, digest="D")
+    store_position(ready(), turn, digest="D")
     assert SESSION_HEADS.get(HEAD) == (None if head is None else SessionHead(head, "D"))
 
 
 def test_a_thread_keeps_its_session_once_a_turn_has_ended() -> None:
-    store_position(question(thread_id="t"), ready(), None)
+    store_position(ready(), None, thread=(SERVER, "t"))
     assert THREAD_SESSIONS.get((SERVER, "t")) is None
-    store_position(question(thread_id="t"), ready(), result())
+    store_position(ready(), result(), thread=(SERVER, "t"))
     assert THREAD_SESSIONS.get((SERVER, "t")) == "S"
 
 
@@ -225,7 +226,7 @@ def sent(flow: Any) -> Iterator[str]:
 def test_a_turn_that_was_given_up_leaves_no_trace(
     plan: Plan, created: bool, calls: list[str], head: str | None
 ) -> None:
-    flow = cleaning(ready(plan, created=created))
+    flow = remove_traces(ready(plan, created=created))
     if not calls:
         assert list(flow) == []
     else:
@@ -235,7 +236,7 @@ def test_a_turn_that_was_given_up_leaves_no_trace(
 
 
 def test_what_could_not_be_removed_is_not_taken_for_the_place() -> None:
-    flow = cleaning(ready())
+    flow = remove_traces(ready())
     next(flow)
     with pytest.raises(errors.MixConnectionError):
         flow.throw(errors.MixConnectionError("Gone."))
@@ -261,7 +262,7 @@ def test_what_is_left_of_a_turn_is_told(created: bool) -> None:
 def test_a_turn_costs_what_its_session_has_cost_since(before: float | None, cost: float, over: bool) -> None:
     call = ready(cost_before=before)
     SESSION_CLAIMS.release(call.claim)
-    flow = over_cost(question(max_cost=0.5), call)
+    flow = over_cost(call, 0.5)
     assert str(next(flow)) == "GET /api/sessions/S"
     with pytest.raises(StopIteration) as end:
         flow.send(SessionData(id="S", title="t", cost=cost))
