@@ -1,4 +1,4 @@
-"""Writes the updates of a turn as LangChain content blocks.
+"""Writes the updates of a turn as LangChain content blocks, and its tokens as `usage_metadata`.
 
 Owns: blocks, their indices, and the chunks of a reply. Refuses to know: how the turn is run, who listens, and how the
 application's tool calls are written in text (`reply_parser.py`).
