@@ -30,16 +30,7 @@ _DESCRIPTION: Final = (
 
 
 def agent_tool(model: ChatMix, name: str, description: str | None) -> BaseTool:
-    """Makes a tool of a model.
-
-    Args:
-        model: The model.
-        name: The tool's name.
-        description: What the calling agent reads of it; None for a general one.
-
-    Returns:
-        The tool: one text in, the answer's text out.
-    """
+    """Makes a tool of a model: one text in, the answer's text out. Without a description, it has a general one."""
     from langgraph.prebuilt import InjectedState  # noqa: PLC0415  # LangGraph is loaded when it is first used.
 
     def run(request: str, config: RunnableConfig, state: Any = None) -> tuple[str, dict[str, Any]]:

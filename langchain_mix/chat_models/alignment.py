@@ -25,12 +25,7 @@ from elsewhere."""
 
 @dataclass(frozen=True, slots=True)
 class Base:
-    """The newest message of a conversation up to which a session is known to hold all of it.
-
-    Attributes:
-        index: Its place among the messages.
-        pointer: Its place in the session.
-    """
+    """The newest message of a conversation up to which a session is known to hold all of it, and its place there."""
 
     index: int
     pointer: Pointer
@@ -65,14 +60,9 @@ class Append(Sending):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fork(Sending):
-    """Copy the first rows of a session to a new one and send to that.
+    """Copy the first `message_index` rows of a session to a new one and send to that.
 
     A copy has the rows, but no prompt, no callbacks and no files of its source (Mix 0.5 to 0.7).
-
-    Attributes:
-        pointer: The position of the conversation in the source.
-        message_index: How many rows to copy.
-        reason: Why.
     """
 
     pointer: Pointer
@@ -82,12 +72,7 @@ class Fork(Sending):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rewind(Sending):
-    """Delete all rows of the session after `pointer.message_id` and send to it.
-
-    Attributes:
-        pointer: The position of the conversation in the session.
-        reason: Why.
-    """
+    """Delete all rows of the session after `pointer.message_id` and send to it."""
 
     pointer: Pointer
     reason: Reason
@@ -95,11 +80,7 @@ class Rewind(Sending):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay(Sending):
-    """Send the whole conversation to a new session, as a transcript.
-
-    Attributes:
-        reason: Why.
-    """
+    """Send the whole conversation to a new session, as a transcript."""
 
     reason: Reason
 
@@ -111,11 +92,7 @@ class New(Sending):
 
 @dataclass(frozen=True, slots=True)
 class NeedRows:
-    """The session's rows must be read before anything can be planned.
-
-    Attributes:
-        session_id: The session.
-    """
+    """The session's rows must be read before anything can be planned."""
 
     session_id: str
 
@@ -142,14 +119,7 @@ def find_base(messages: Sequence[BaseMessage], server: str) -> Base | None:
     """Finds the newest answer of this server up to which nothing was changed since it was given.
 
     A pointer whose digest does not match is in an edited, trimmed or summarised history and proves nothing; an
-    older one may.
-
-    Args:
-        messages: The conversation, oldest first.
-        server: The server's base URL.
-
-    Returns:
-        The base, or None if no session is known to hold a beginning of the conversation.
+    older one may. Returns None if no session is known to hold a beginning of the conversation.
     """
     found: Base | None = None
     so_far = ""
@@ -322,14 +292,7 @@ class _Pinned:
 
 
 def text_of(plan: Plan, rendering: Rendering) -> str:
-    """The text that carries out a plan, once the plan's session exists.
-
-    Args:
-        plan: The plan.
-        rendering: How to write tool results and media.
-
-    Returns:
-        The text. Guard it before it is sent.
+    """Returns the text that carries out a plan, once the plan's session exists. Guard it before it is sent.
 
     Raises:
         MixInputError: There is nothing to answer, or something that cannot be sent.
@@ -349,13 +312,8 @@ def setup_known(plan: Plan) -> str:
 def verify(plan: Plan, rows: Sequence[Row], user_message_id: str) -> str | None:
     """Checks after the turn that the message is where the plan assumed.
 
-    Args:
-        plan: The plan that was carried out.
-        rows: The session's rows after the turn, in order.
-        user_message_id: The row of the message that was sent.
-
     Returns:
-        None if it does; else what is in between. The answer is then one to another history than the given one.
+        None if it is; else what is in between. The answer is then one to another history than the given one.
     """
     place = next((i for i, row in enumerate(rows) if row.id == user_message_id), None)
     if place is None:

@@ -58,14 +58,10 @@ def is_show(name: str) -> bool:
 
 
 def shown_blocks(arguments: str) -> list[dict[str, Any]]:
-    """The blocks for what a call of the tool shows.
+    """Returns the blocks, without an index, for what a call of the tool shows; `arguments` are JSON text.
 
-    Args:
-        arguments: Of the call, as JSON text.
-
-    Returns:
-        One block for each output, without an index: with `url` for a web address, else with `file_id`, the file's name
-        at the server. What LangChain has no block for is `non_standard`.
+    A web address is in `url`, else `file_id` is the file's name at the server. What LangChain has no block for is
+    `non_standard`.
     """
     try:
         outputs = json.loads(arguments).get("outputs", [])
@@ -99,13 +95,7 @@ class ReplyWriter:
     """Writes one reply as chunks that merge to the whole."""
 
     def __init__(self, parser: ReplyParser | None = None, version: Version = "v1") -> None:
-        """Starts an empty reply.
-
-        Args:
-            parser: Reads the text of the reply where it is more than prose: the application's tool calls, texts at
-                which it ends, data among words.
-            version: The form of its content.
-        """
+        """Starts an empty reply. A `parser` reads its text where it is more than prose."""
         self._parser = parser
         self._version: Version = version
         self._plain = version == "v0"  # The content is a `str` so far.
@@ -129,14 +119,7 @@ class ReplyWriter:
         return self._parser is not None and self._parser.stopped
 
     def write(self, update: Update) -> Iterator[ChatGenerationChunk]:
-        """Writes an update.
-
-        Args:
-            update: An update of the turn.
-
-        Yields:
-            The chunks; none if the update is no content of the reply.
-        """
+        """Yields the chunks of an update; none if it is no content of the reply."""
         if self.stopped:
             return
         if self._parser is None and type(update) is TextDelta:  # The way of nearly all updates, kept short.
@@ -363,14 +346,8 @@ class ReplyWriter:
 def finished(message: AIMessage, version: Version) -> AIMessage:
     """Returns a message as it is kept: without what only served to merge its chunks, in the form that is wanted.
 
-    A block's `index` would make `merge_message_runs` melt two answers into one.
-
-    Args:
-        message: The merged chunks of a reply, as a message.
-        version: The form of its content.
-
-    Returns:
-        The message. With "v0", content that is nothing but text is a `str`; else it is a list of blocks.
+    A block's `index` would make `merge_message_runs` melt two answers into one. With "v0", content that is nothing but
+    text is a `str`; else it is a list of blocks.
     """
     content = message.content
     if isinstance(content, str):

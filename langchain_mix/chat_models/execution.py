@@ -62,16 +62,7 @@ _QUOTED: Final = 200
 
 
 def prepare_reminder(request: ChatRequest, prepared: PreparedTurn, result: TurnResult) -> PreparedTurn:
-    """Makes the session ready for a reminder of the call that its reply lacks.
-
-    Args:
-        request: The call.
-        prepared: What the reply was made in.
-        result: Its turn.
-
-    Returns:
-        The same session at its present position, with the reminder as the message.
-    """
+    """Returns the same session at its present position, with a reminder of the call that its reply lacks."""
     spent = result.usage.cost if result.usage is not None else None
     return replace(
         prepared,
@@ -90,13 +81,7 @@ def prepare_reminder(request: ChatRequest, prepared: PreparedTurn, result: TurnR
 def join_turns(first: TurnResult, prepared: PreparedTurn, second: TurnResult) -> TurnResult:
     """Joins the turns of one call of the model: what they said is one reply to the first message.
 
-    Args:
-        first: The turn that lacks its call.
-        prepared: As the reminder was sent.
-        second: The turn of the reminder.
-
-    Returns:
-        The turn as a whole. It is verified only if the reminder follows the first reply.
+    `prepared` is the reminder, which the second turn answers. The whole is verified only if it follows the first reply.
     """
     in_place = verify(prepared.plan, second.rows, second.user_message_id) is None
     return replace(
@@ -128,12 +113,7 @@ def _added(first: Usage | None, second: Usage | None) -> Usage | None:
 
 
 def call_missing(request: ChatRequest, result: TurnResult) -> errors.MixToolCallMissing:
-    """Returns the error for a reply without the call that it had to make.
-
-    Args:
-        request: The call.
-        result: The turns, joined.
-    """
+    """Returns the error for a reply, all its turns joined, without the call that it had to make."""
     tools = ", ".join(request.demanded)
     error = errors.MixToolCallMissing(
         f"The agent answered without a call of {tools}, which tool_choice demands: {result.text[:_QUOTED]!r}",
@@ -166,13 +146,7 @@ class _Execution:
     """Holds the state of one execution, and decides between its steps, for both kinds of code."""
 
     def __init__(self, mix: Mix, request: ChatRequest, *, streaming: bool) -> None:
-        """Prepares an execution.
-
-        Args:
-            mix: The client.
-            request: The call.
-            streaming: True when streaming: chunks already yielded cannot be corrected.
-        """
+        """Prepares an execution. When streaming, chunks already yielded cannot be corrected."""
         self._mix = mix
         self._request = request
         self._deletes = request.options.retention == "delete"
@@ -256,11 +230,7 @@ class _Execution:
         return bool(self._results) or (self._stream is not None and self._stream.sent)
 
     def whole_reply(self, chunks: list[ChatGenerationChunk]) -> list[ChatGenerationChunk]:
-        """Returns the complete reply where none of it was streamed, also if the event stream was not complete.
-
-        Args:
-            chunks: What `chunks` gave.
-        """
+        """Returns the complete reply where none of it was streamed, also if the event stream was not complete."""
         return chunks if self._rebuilt is None else self._rebuilt
 
     def _turn_options(self, prepared: PreparedTurn) -> dict[str, Any]:

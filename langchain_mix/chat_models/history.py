@@ -135,17 +135,11 @@ def setup_digest(text: str) -> str:
 
 
 def digest(messages: Iterable[BaseMessage]) -> str:
-    """Hash of a conversation, equal for conversations that say the same.
+    """Hash of a conversation, equal for conversations that say the same; empty if there is nothing to count.
 
     Counted are roles, names of users, text, media, and calls and results of the application's tools. Not counted are
     system messages, ids, usage, metadata, reasoning, and what tools of the server did. It does not change when
     messages are stored and loaded, or when text moves between a string and blocks.
-
-    Args:
-        messages: The conversation, oldest first.
-
-    Returns:
-        32 hexadecimal digits; empty if there is nothing to count.
     """
     last = ""
     for message in messages:
@@ -154,15 +148,7 @@ def digest(messages: Iterable[BaseMessage]) -> str:
 
 
 def extend(before: str, message: BaseMessage) -> str:
-    """The digest of a conversation with one more message.
-
-    Args:
-        before: The digest of the conversation without it.
-        message: The message.
-
-    Returns:
-        The digest with it; `before` if the message is a system message.
-    """
+    """Returns the digest of a conversation with one more message; the same if that is a system message."""
     kind = kind_of(message)
     if kind == "system":
         return before
@@ -234,9 +220,6 @@ def text_to_send(
         rendering: How to write what is no text.
         calls: The tool calls of the whole conversation by their ids.
         continued: The session holds what came before.
-
-    Returns:
-        The text.
 
     Raises:
         MixInputError: There is nothing to answer, or something that cannot be sent.

@@ -187,13 +187,6 @@ def read_inputs(messages: Iterable[BaseMessage], *, max_bytes: int = MAX_BYTES) 
     named to the agent. Nothing is downloaded here. Reasoning and tool blocks of AI messages stay as they are, and so do
     files in them that cannot be sent.
 
-    Args:
-        messages: What is to be sent, oldest first.
-        max_bytes: Bytes that one file may have.
-
-    Returns:
-        The messages and their files.
-
     Raises:
         MixInputError: A block cannot be sent: unknown, empty, too large, or not readable as what it says it is.
     """
@@ -207,12 +200,7 @@ def standard_messages(messages: Iterable[BaseMessage]) -> list[BaseMessage]:
 
     In Anthropic's form, calls are `tool_use` blocks of an AI message and results are `tool_result` blocks of a human
     one. Calls that `tool_calls` lacks are added to it; each result becomes a ToolMessage where its block is located.
-
-    Args:
-        messages: A conversation, oldest first.
-
-    Returns:
-        The conversation. Messages without such blocks are the same objects as before.
+    Messages without such blocks are the same objects as before.
     """
     return [part for message in messages for part in _standard(message)]
 
@@ -275,16 +263,13 @@ def _is_media(block: _Block, where: str) -> bool:
 
 
 def reference(name: str, mime_type: str, *, kind: str = "file", label: str = "") -> str:
-    """Returns the words that refer to a file.
+    """Returns the words that refer to a file, for example `[Attached image: 3f2a….png ("chart.png")]`.
 
     Args:
         name: The name of the upload, or a URL.
         mime_type: Its media type; empty if unknown.
         kind: What the block called it, if the media type does not show it.
         label: The name that the user gave it.
-
-    Returns:
-        For example `[Attached image: 3f2a….png ("chart.png")]`.
     """
     main = mime_type.partition("/")[0]
     what = main if main in {"image", "audio", "video"} else "PDF" if mime_type == "application/pdf" else kind

@@ -46,9 +46,6 @@ def read_json(text: str, *, unique: bool = False) -> Any:
         text: One JSON value with white space around it.
         unique: Whether a key that is written twice in an object is refused; otherwise the last one counts.
 
-    Returns:
-        The value.
-
     Raises:
         ValueError: It is no JSON, is nested too deeply, has a key twice, or holds half of a surrogate pair, which no
             UTF-8 text can.
@@ -73,14 +70,7 @@ def unfenced(text: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class FoundJson:
-    """A JSON value in a reply.
-
-    Attributes:
-        value: The value.
-        before: What was written before it, without the code fence around it.
-        written: The value as it was written.
-        after: What was written after it, without the code fence.
-    """
+    """A JSON value in a reply, and the text before and after it, without the code fence around it."""
 
     value: Any
     before: str
@@ -96,12 +86,7 @@ def find_json(text: str, wanted: Callable[[Any], bool] = lambda _: True) -> Any:
 def locate_json(text: str, wanted: Callable[[Any], bool] = lambda _: True) -> FoundJson:
     """Finds the JSON value that a reply gives: the whole reply, else its last code block, else the last value in it.
 
-    Args:
-        text: The reply.
-        wanted: Whether a value is of the kind that is looked for; others are passed over.
-
-    Returns:
-        The value, and the text around it.
+    Values that are not `wanted` are passed over.
 
     Raises:
         ValueError: There is none.
@@ -224,11 +209,7 @@ def _encodable(value: Any, text: str) -> bool:
 def write_json(value: Any) -> str:
     r"""Writes a value on one line in its own script, so that no string in it can end a block of tags.
 
-    Args:
-        value: Plain data; what is none is written as its text.
-
-    Returns:
-        JSON in which `</` is written `<\/`, which means the same.
+    `</` is written `<\/`, which means the same. What is no plain data is written as its text.
     """
     text = json.dumps(value, ensure_ascii=False, default=str)
     try:

@@ -105,7 +105,7 @@ class ModelFailure(core.ModelError):
 
 
 def as_model_error(error: errors.MixError, *, sent: bool = False) -> errors.MixError:
-    """Gives an error of this package a class that is one of LangChain's model errors too.
+    """Gives an error of this package a class that is one of LangChain's model errors too. It still is all that it was.
 
     Use it as `raise as_model_error(error) from error.__cause__`: the error itself says nothing that this one does not.
 
@@ -113,9 +113,6 @@ def as_model_error(error: errors.MixError, *, sent: bool = False) -> errors.MixE
         error: The error.
         sent: Whether the server may have taken the message of this call by now, whatever the request that failed says
             of itself: what comes after must not lead to the message being sent again.
-
-    Returns:
-        An error with the same attributes and words. It still is all that the original is.
     """
     if isinstance(error, ModelFailure) and not (sent and error.is_retryable):
         return error
@@ -132,14 +129,7 @@ def may_retry(error: BaseException) -> bool:
 
 
 def retry_rule(retry_if: RetryIf) -> Callable[[BaseException], bool]:
-    """Narrows what a user wants retried to what can be: nothing that may run a turn twice.
-
-    Args:
-        retry_if: As for `with_retry`.
-
-    Returns:
-        The rule, for `with_retry(retry_if_exception_type=...)`.
-    """
+    """Narrows what a user wants `with_retry` to retry to what can be: nothing that may run a turn twice."""
 
     def wanted(error: BaseException) -> bool:
         matches = isinstance(error, retry_if) if isinstance(retry_if, tuple | type) else retry_if(error)

@@ -45,14 +45,9 @@ _PROFILE: Final[dict[str, Any]] = {
 
 
 def profile_of(model: str | None = None) -> ModelProfile:
-    """Describes a ChatMix.
+    """Describes a ChatMix with this model. The limits of its context are unknown and not in the profile.
 
-    Args:
-        model: The name of the model, if the user gave one.
-
-    Returns:
-        The profile. The limits of its context are unknown and not in it. Keys that this langchain-core does not know
-        are left out.
+    Keys that this langchain-core does not know are left out.
     """
     found = {key: value for key, value in _PROFILE.items() if key in ModelProfile.__annotations__}
     if model:
@@ -70,39 +65,23 @@ _UNSENT: Final = frozenset({"reasoning", "thinking", "redacted_thinking"})
 
 
 def approximate_tokens(text: str) -> int:
-    """Estimates the tokens of a text.
-
-    Args:
-        text: The text.
-
-    Returns:
-        The estimate, 0 for no text.
-    """
+    """Estimates the tokens of a text."""
     return -(-len(text.encode("utf-8", "surrogatepass")) // BYTES_PER_TOKEN)
 
 
 def approximate_token_ids(text: str) -> list[int]:
-    """Splits a text where the estimate does. The numbers are its bytes and mean nothing to any model.
+    """Splits a text where the estimate does: as many numbers as it has tokens.
 
-    Args:
-        text: The text.
-
-    Returns:
-        As many numbers as the estimate has tokens.
+    The numbers are its bytes and mean nothing to any model.
     """
     data = text.encode("utf-8", "surrogatepass")
     return [int.from_bytes(data[i : i + BYTES_PER_TOKEN], "big") for i in range(0, len(data), BYTES_PER_TOKEN)]
 
 
 def approximate_message_tokens(messages: Iterable[BaseMessage], tools: Sequence[Any] | None = None) -> int:
-    """Estimates the tokens of messages and tools. The estimate of several messages is the sum of theirs.
+    """Estimates the tokens of messages and tools (in any form that LangChain takes).
 
-    Args:
-        messages: The messages.
-        tools: Tools in any form that LangChain takes.
-
-    Returns:
-        The estimate.
+    The estimate of several messages is the sum of theirs.
     """
     described = sum(approximate_tokens(_json(convert_to_openai_tool(tool))) for tool in tools or ())
     return described + sum(_of_message(message) for message in messages)

@@ -109,10 +109,7 @@ def read_call(
         model: The object that is called.
         stop: What LangChain passes for `stop`.
         kwargs: The other arguments.
-        known: Names that the caller understands by itself.
-
-    Returns:
-        What the call requests.
+        known: Names that the caller understands by itself; they become the `rest`.
 
     Raises:
         MixInputError: An argument is unknown, or cannot be honoured and would make the reply wrong.
@@ -191,12 +188,7 @@ def rename_aliases(values: Mapping[str, Any], fields: Collection[str]) -> dict[s
 
 
 def warn_ignored(names: Collection[str], *, stacklevel: int) -> None:
-    """Warns that parameters are ignored, if there are any.
-
-    Args:
-        names: The parameters.
-        stacklevel: How many frames the user's own code is away.
-    """
+    """Warns of ignored parameters, if there are any; the user's own code is `stacklevel` frames away."""
     if names:
         listed = ", ".join(f"`{name}`" for name in sorted(names))
         warnings.warn(
@@ -207,13 +199,7 @@ def warn_ignored(names: Collection[str], *, stacklevel: int) -> None:
 
 
 def stop_texts(value: str | Iterable[str] | None) -> tuple[str, ...]:
-    """Reads what users pass as `stop`.
-
-    Args:
-        value: A text, several, or None for none.
-
-    Returns:
-        The texts, each once.
+    """Reads what users pass as `stop`; returns each text once.
 
     Raises:
         MixInputError: One is empty or no text.
@@ -243,13 +229,9 @@ def read_output_version(value: Any) -> str | None:
 
 
 def split_model(model: str) -> tuple[str | None, str | None]:
-    """Splits `provider:name`. Names that have a colon of their own keep it: their part before it has a slash.
+    """Splits `provider:name` into name and provider, either of which may be None; `default` is the server's own.
 
-    Args:
-        model: As the user wrote it; `default` for the server's own.
-
-    Returns:
-        The name and the provider; None for the server's own.
+    Names that have a colon of their own keep it: their part before it has a slash.
     """
     name: str = model.strip()
     provider, colon, rest = name.partition(":")

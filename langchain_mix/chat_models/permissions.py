@@ -64,12 +64,7 @@ class Approvals:
     def __init__(
         self, permissions: Permissions, notifications: Notifications = None, slot: TaskSlot | None = None
     ) -> None:
-        """Reads the policies.
-
-        Args:
-            permissions: For permission requests.
-            notifications: For notifications.
-            slot: The position of the call in a graph's task, if it runs in one.
+        """Reads the policies, for a call that may have a position in a graph's task.
 
         Raises:
             MixInputError: A policy is none of those there are.
@@ -90,12 +85,7 @@ class Approvals:
             self._pass_by()
 
     def run_in(self, session_id: str, *, lasting: bool) -> None:
-        """Sets where the turn runs.
-
-        Args:
-            session_id: The session.
-            lasting: Whether it stays if the turn is given up, so that the turn is run in it again.
-        """
+        """Sets where the turn runs. A `lasting` session stays if the turn is given up, which then runs in it again."""
         self._session, self._lasting = session_id, session_id if lasting else ""
 
     @property
@@ -244,12 +234,7 @@ class Approvals:
 
 @dataclass(frozen=True, slots=True)
 class TaskInGraph:
-    """The running task of a LangGraph graph.
-
-    Attributes:
-        configurable: What LangGraph configures for it.
-        task_id: The task.
-    """
+    """The running task of a LangGraph graph, and what LangGraph configures for it."""
 
     configurable: Mapping[str, Any]
     task_id: str
@@ -330,15 +315,12 @@ def _schema_of(payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _read(value: Any, payload: Mapping[str, Any], *, default: bool | str | None = None) -> bool | str:
-    """Reads what the graph was resumed with for a request.
+    """Reads what the graph was resumed with for a request: whether a tool may run, or the answer to a notification.
 
     Args:
         value: The value; None if nobody answered yet.
         payload: The value with which the graph paused.
         default: What None means, and what was taken for an answer before values were checked; None to check it.
-
-    Returns:
-        Whether a tool may run, or the answer to a notification.
 
     Raises:
         MixResumeError: The value is no answer, and there is no default.
@@ -360,9 +342,7 @@ def _read(value: Any, payload: Mapping[str, Any], *, default: bool | str | None 
 def warn_of_denial(update: Update, warned: set[str]) -> None:
     """Warns that a tool is denied by default: the user reads of it in the agent's words alone, which name no remedy.
 
-    Args:
-        update: An update of the turn; one of a sub-agent may hold the request, too.
-        warned: The tools of whose denial the user was warned; this one is added.
+    An update of a sub-agent may hold the request, too. The tool is added to those of whose denial the user was warned.
     """
     while isinstance(update, SubagentUpdate):
         update = update.update

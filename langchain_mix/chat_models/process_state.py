@@ -167,13 +167,9 @@ class ReplyCache:
         self._lock = threading.Lock()
 
     def slot(self, mark: Callable[[], str]) -> TaskSlot | None:
-        """Finds the position of a call in the running task.
+        """Finds the position of a call in the running task; None outside of a graph's task.
 
-        Args:
-            mark: Gives a hash of what the call asks, messages and options; only called inside of a task.
-
-        Returns:
-            Its place, or None outside of a graph's task.
+        `mark` gives a hash of what the call asks, messages and options; it is only called inside of a task.
         """
         info = _execution()
         if info is None:

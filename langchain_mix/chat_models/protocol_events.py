@@ -117,11 +117,7 @@ class ProtocolWriter:
     """Turns the chunks of one reply to events. Every chunk may start, grow and finish blocks."""
 
     def __init__(self, run_id: UUID | None = None) -> None:
-        """Starts before the first event.
-
-        Args:
-            run_id: The model's run, which names a reply that the server does not name (Mix before 0.7).
-        """
+        """Starts before the first event. `run_id` names a reply that the server does not name (Mix before 0.7)."""
         self._fallback_id = f"lc_run--{run_id}" if run_id is not None else ""
         self._started = False
         self._blocks = 0
@@ -131,13 +127,9 @@ class ProtocolWriter:
         self._extra: dict[str, Any] = {}
 
     def write(self, chunk: ChatGenerationChunk) -> list[MessagesData]:
-        """Writes a chunk.
+        """Returns the events of the next chunk, in order.
 
-        Args:
-            chunk: The next chunk. The one whose `chunk_position` is `"last"` ends the message.
-
-        Returns:
-            The events, in order. Nothing is left open after the last chunk.
+        The chunk whose `chunk_position` is `"last"` ends the message, and nothing is left open after it.
         """
         message = chunk.message
         if not isinstance(message, AIMessageChunk):

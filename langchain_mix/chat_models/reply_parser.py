@@ -128,23 +128,14 @@ class ToolCallParser:
         self._blank = ""  # White space behind a block, of no interest unless text follows.
 
     def feed(self, text: str) -> list[Piece]:
-        """Takes a piece of the reply.
-
-        Args:
-            text: Of any length, cut anywhere.
-
-        Returns:
-            What is certain now.
-        """
+        """Takes a piece of the reply, cut anywhere; returns what is certain now."""
         return _joined(self._read(text))
 
     def finish(self) -> list[Piece]:
         """Ends the reply, or one of its messages: Mix's agent writes several when it uses its own tools in between.
 
-        What is fed afterwards begins a new message, at the start of a line; calls are counted on.
-
-        Returns:
-            What is left. A block that is not closed is a call if its JSON is complete.
+        What is fed afterwards begins a new message, at the start of a line; calls are counted on. A block that is not
+        closed is a call if its JSON is complete.
         """
         pieces = _joined(self._end())
         self._line, self._fence, self._blank = [], "", ""
@@ -337,9 +328,6 @@ def _arguments(entry: Mapping[str, Any], parameters: frozenset[str]) -> dict[str
         entry: The call.
         parameters: The names of the tool's parameters; empty if they are not known.
 
-    Returns:
-        The arguments.
-
     Raises:
         TypeError: They are no object.
         ValueError: They are no JSON, or what is written has two readings or none.
@@ -420,11 +408,7 @@ class StopCutter:
     """
 
     def __init__(self, stops: Sequence[str]) -> None:
-        """Starts with an empty text.
-
-        Args:
-            stops: The sequences, none of them empty. Without any, every text passes at once.
-        """
+        """Starts with an empty text. Without any stop sequence (none is empty), every text passes at once."""
         self._stops = tuple(stops)
         self._longest = max(map(len, self._stops), default=1) - 1
         self._held = ""
@@ -436,14 +420,10 @@ class StopCutter:
         return self._stop
 
     def feed(self, text: str) -> tuple[str, bool]:
-        """Takes the next piece of the text.
+        """Takes the next piece of the text; returns what can be shown now, and whether the text ends here.
 
-        Args:
-            text: The piece.
-
-        Returns:
-            What can be shown now, and whether the text ends here. What may be the beginning of a sequence is held back
-            until the next piece or `flush`. Once ended, nothing more is shown.
+        What may be the beginning of a sequence is held back until the next piece or `flush`. Nothing is shown after the
+        end.
         """
         if self._stop is not None:
             return "", True
@@ -462,11 +442,7 @@ class StopCutter:
         return text[:keep], False
 
     def flush(self) -> str:
-        """Ends the text without a sequence.
-
-        Returns:
-            What was held back.
-        """
+        """Ends the text without a sequence; returns what was held back."""
         held, self._held = self._held, ""
         return held
 
@@ -497,24 +473,13 @@ class DataReader:
     """
 
     def __init__(self, schema: ResponseSchema) -> None:
-        """Starts a reply.
-
-        Args:
-            schema: Of the data.
-        """
+        """Starts a reply with data of this schema."""
         self._schema = schema
         self._held: list[str] = []
         self._calls = False
 
     def feed(self, pieces: Iterable[Piece]) -> Iterator[Piece]:
-        """Takes the next pieces of the current message.
-
-        Args:
-            pieces: The pieces.
-
-        Yields:
-            Those that are certain to be emitted as they are.
-        """
+        """Takes the next pieces of the current message; yields those that are certain to be emitted as they are."""
         for piece in pieces:
             if isinstance(piece, Text) and not self._calls:
                 self._held.append(piece.text)
@@ -525,14 +490,7 @@ class DataReader:
             yield piece
 
     def end(self, *, last: bool) -> Iterator[Text | NonDataText]:
-        """Ends the current message.
-
-        Args:
-            last: Whether the reply ends with it.
-
-        Yields:
-            What was held back, in order: data as text, everything else as asides.
-        """
+        """Ends the current message; yields what was held back, in order: data as text, everything else as asides."""
         text = self._taken()
         found = self._schema.find(text) if last else None
         if found is not None:
@@ -593,11 +551,7 @@ class ReplyParser:
             self.stopped = True
 
     def end(self, *, last: bool = False) -> Iterator[Segment]:
-        """Ends the current message: what was held back is emitted.
-
-        Args:
-            last: Whether the reply ends with it.
-        """
+        """Ends the current message, perhaps the `last` of the reply: what was held back is emitted."""
         if self.stopped:
             return
         yield from self._without_data(self._read(self._cutter.flush()))

@@ -158,9 +158,6 @@ def parse_request(
         version: The form of the reply's content.
         denied: The tools of whose denial the model has warned; more are added.
 
-    Returns:
-        The request.
-
     Raises:
         MixInputError: An argument is unknown or cannot be honoured.
     """
@@ -230,12 +227,7 @@ def _read_tools(given: Mapping[str, Any]) -> _Tools:
 
 
 def names_session(model: ChatMix, kwargs: Mapping[str, Any]) -> bool:
-    """Returns whether a call runs in a session that is named, by its id or by a thread.
-
-    Args:
-        model: The model.
-        kwargs: The arguments of the call.
-    """
+    """Returns whether a call with these arguments runs in a session that is named, by its id or by a thread."""
     return any(_named_session(model, kwargs))
 
 

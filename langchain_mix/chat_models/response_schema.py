@@ -56,10 +56,9 @@ class SchemaChecker:
     """Checks values against one JSON Schema."""
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
-        """Starts with a schema; nothing is loaded before the first check.
+        """Starts with a schema of the draft that its `$schema` names, else of 2020-12.
 
-        Args:
-            schema: JSON Schema of the draft that its `$schema` names, else of 2020-12.
+        Nothing is loaded before the first check.
         """
         self._schema = dict(schema)
 
@@ -83,11 +82,7 @@ class SchemaChecker:
             raise ValueError(f"This is no valid JSON Schema: {_described(error)}") from error
 
     def problems(self, value: Any) -> list[str]:
-        """Returns why a value does not fit: the first five problems, each with its place; empty if it fits.
-
-        Args:
-            value: Plain JSON data.
-        """
+        """Returns why JSON data do not fit: the first five problems, each with its place."""
         try:
             return [_described(one) for one in islice(self._validator.iter_errors(value), _SHOWN_PROBLEMS)]
         except RecursionError:
@@ -99,11 +94,9 @@ class SchemaChecker:
 
 
 def closed(schema: Any) -> Any:
-    """Returns a copy of a schema whose objects have no properties but the named ones, unless it says otherwise.
+    """Returns a copy of a JSON Schema whose objects have no properties but the named ones, unless it says otherwise.
 
-    Args:
-        schema: JSON Schema. Schemas that name no properties, and the parts of an `allOf`, stay open: their properties
-            are named elsewhere.
+    Schemas that name no properties, and the parts of an `allOf`, stay open: their properties are named elsewhere.
     """
     return _closed(schema, itself=True)
 
@@ -273,15 +266,12 @@ class ResponseSchema:
 
     @classmethod
     def of(cls, source: Any, *, name: str = "", strict: bool | None = None) -> ResponseSchema:
-        """Reads a schema.
+        """Reads a schema, whose title may be replaced by a name.
 
         Args:
             source: A pydantic class (2 or 1), a dataclass, a TypedDict, JSON Schema, or an OpenAI function or tool.
             name: Replaces the schema's title.
             strict: See `strict`.
-
-        Returns:
-            The schema.
 
         Raises:
             ValueError: It is none of these, or no value could be checked against it.
@@ -315,13 +305,7 @@ class ResponseSchema:
         return {"type": "json_schema", "json_schema": {**inner, "strict": True} if self.strict else inner}
 
     def from_text(self, text: str) -> Any:
-        """Reads the value out of a reply.
-
-        Args:
-            text: JSON, alone, in a code block or in prose.
-
-        Returns:
-            The value.
+        """Reads the value out of a reply: JSON, alone, in a code block or in prose.
 
         Raises:
             OutputParserException: There is none, or it does not fit.
@@ -334,14 +318,7 @@ class ResponseSchema:
         return self._checked(value, text)
 
     def find(self, text: str) -> FoundJson | None:
-        """Finds the value in a reply: the last one that fits, else the last of its kind.
-
-        Args:
-            text: The reply.
-
-        Returns:
-            The value and the text around it, or None if there is none.
-        """
+        """Finds the value in a reply, if there is one: the last one that fits, else the last of its kind."""
         for wanted in (self._fits, self._is_kind):
             try:
                 return locate_json(text, wanted)
@@ -351,12 +328,6 @@ class ResponseSchema:
 
     def from_calls(self, message: AIMessage) -> Any:
         """Reads the value out of the call of the schema's tool.
-
-        Args:
-            message: The reply.
-
-        Returns:
-            The value.
 
         Raises:
             OutputParserException: There is no such call, or its arguments do not fit.
@@ -376,13 +347,9 @@ class ResponseSchema:
         return self._checked(arguments[_WRAPPED], written)
 
     def from_part(self, text: str) -> Any:
-        """Reads what there is of a value.
+        """Reads what there is of a value at the beginning of a reply, as far as it is valid so far.
 
-        Args:
-            text: The beginning of a reply.
-
-        Returns:
-            A value that is valid so far, or None if there is none, or if the reply is not JSON from its beginning.
+        Returns None if there is none, or if the reply is not JSON from its beginning.
         """
         start = text.lstrip()
         if start.startswith("```"):
@@ -548,9 +515,7 @@ def _adapter(source: Any) -> pydantic.TypeAdapter[Any]:
 def _readable(given: Any, made: dict[Any, Any]) -> Any:
     """Returns a type with copies of all TypedDicts in it that pydantic can read.
 
-    Args:
-        given: The type.
-        made: The copies made so far, for TypedDicts that refer to each other; entries are added.
+    `made` has the copies made so far, for TypedDicts that refer to each other; entries are added.
     """
     if typing_extensions.is_typeddict(given):
         return made[given] if given in made else _copied(given, made)

@@ -79,15 +79,7 @@ Path: TypeAlias = tuple[Run, ...]
 
 
 def is_retry(failed: Path, now: Path) -> bool:
-    """Decides whether a call repeats one that failed, by their ancestors; their messages are the same.
-
-    Args:
-        failed: The call that failed.
-        now: The call that is about to be made.
-
-    Returns:
-        False for a call of its own.
-    """
+    """Decides whether a call repeats one that failed, by their ancestors; their messages are the same."""
     inside = {parent.id: run for parent, run in pairwise(failed)}
     for parent, run in pairwise(now):
         earlier = inside.get(parent.id)
@@ -211,12 +203,7 @@ class FailedCalls:
     """The calls that failed after the server may have taken their message, as long as their outermost run goes on."""
 
     def __init__(self, trees: int = _FAILED_TREES, per_tree: int = _FAILED_PER_TREE) -> None:
-        """Starts empty.
-
-        Args:
-            trees: How many outermost runs are remembered.
-            per_tree: How many failed calls of each are remembered; the oldest is forgotten.
-        """
+        """Starts empty. The oldest outermost run and the oldest failed call of each are forgotten first."""
         self._per_tree = per_tree
         self._by_root: Recent[tuple[_Failed, ...]] = Recent(trees)
         self._renew()
@@ -226,12 +213,9 @@ class FailedCalls:
         self._lock = threading.Lock()  # What has failed has failed, also for a forked child that calls again.
 
     def add(self, mark: str, path: Path, error: MixError) -> None:
-        """Keeps a failed call.
+        """Keeps a failed call and a hash of its messages and options.
 
-        Args:
-            mark: A hash of its messages and options.
-            path: The call and the runs around it. A call without any cannot be retried by LangChain.
-            error: How it failed.
+        LangChain cannot retry a call without any run around it.
         """
         if len(path) > 1:
             root = path[0].id
@@ -244,12 +228,7 @@ class FailedCalls:
         return len(path) > 1 and bool(self._by_root.get(path[0].id))
 
     def error_for(self, mark: str, path: Path) -> MixError | None:
-        """Returns the error of the call that this one retries, for the retry to raise; None for a new call.
-
-        Args:
-            mark: A hash of its messages and options.
-            path: The call and the runs around it.
-        """
+        """Returns the error of the call that this one retries, for the retry to raise; None for a new call."""
         for failed in self._by_root.get(path[0].id) or ():
             if failed.mark == mark and is_retry(failed.path, path):
                 error = copy.copy(failed.error)
@@ -283,12 +262,7 @@ class StreamedRun(BaseCallbackHandler):
         ignore_llm = True  # Tokens are of no interest.
 
     def __init__(self, manager: BaseCallbackManager, local: Callbacks) -> None:
-        """Waits for the run's start.
-
-        Args:
-            manager: The callbacks of the call.
-            local: Those of the model.
-        """
+        """Waits for the run's start. `manager` has the callbacks of the call, `local` are those of the model."""
         own = local.handlers if isinstance(local, BaseCallbackManager) else local or []
         self._handlers = [*manager.handlers, *(handler for handler in own if handler not in manager.handlers)]
         self._fields: dict[str, Any] | None = None
@@ -326,11 +300,7 @@ class StreamedRun(BaseCallbackHandler):
 
 
 def path_of(run: CallbackManagerForLLMRun | AsyncCallbackManagerForLLMRun | None) -> Path:
-    """Returns a call of the model with the runs around it.
-
-    Args:
-        run: The model's run, if the caller has it.
-    """
+    """Returns a call of the model with the runs around it; `run` is the model's run, if the caller has it."""
     around = _call_of(ensure_config().get("callbacks"))
     if run is not None:
         # LangChain gives a direct call of `generate` no parent, wherever it is made.

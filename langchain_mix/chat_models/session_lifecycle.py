@@ -124,14 +124,9 @@ class PreparedTurn:
     claim: SessionClaim | None = None
 
     def pointer(self, result: TurnResult, reply: AIMessage) -> Pointer:
-        """Returns the position of the reply, and what it proves.
+        """Returns the position of the reply, as the conversation will hold it, and what it proves.
 
-        Args:
-            result: The turn.
-            reply: The reply as the conversation will hold it.
-
-        Returns:
-            The pointer. Without a digest it proves nothing: the message is not where it should be.
+        Without a digest it proves nothing: the message is not where it should be.
 
         Raises:
             MixHistoryDiverged: It is not, and the call requested an error then. The reply is in the error's `turn`.

@@ -49,15 +49,12 @@ The response format that you were given before is void; reply in your own words.
 
 
 def response_prompt(response_format: Any) -> str:
-    """Returns what asks the agent for structured output.
+    """Returns the text that asks the agent for structured output; empty if any reply will do.
 
     Args:
         response_format: OpenAI's `{"type": "json_schema", "json_schema": {"schema": …}}`, which LangChain's agents
             send, `{"type": "json_object"}`, `{"type": "text"}` or None; or a schema itself: a pydantic class, a
             TypedDict, a dataclass, or JSON Schema.
-
-    Returns:
-        The text for the session's prompt, or for the top of a message; empty if any reply will do.
 
     Raises:
         MixInputError: It is none of these. It is a `ValueError`.
@@ -67,13 +64,7 @@ def response_prompt(response_format: Any) -> str:
 
 
 def response_schema(response_format: Any) -> ResponseSchema | None:
-    """Reads the schema of a response format.
-
-    Args:
-        response_format: As for `response_prompt`.
-
-    Returns:
-        The schema, or None if any reply will do.
+    """Reads the schema of a response format, as `response_prompt` takes it; None if any reply will do.
 
     Raises:
         MixInputError: It is none of these. It is a `ValueError`.
@@ -156,14 +147,7 @@ class StructuredOutput(Runnable[LanguageModelInput, Any]):
     def __init__(
         self, bound: Runnable[LanguageModelInput, AIMessage], form: ResponseSchema, *, called: bool, include_raw: bool
     ) -> None:
-        """Joins a model and a schema.
-
-        Args:
-            bound: The model with the response format or the tool.
-            form: The schema.
-            called: Whether the value is the arguments of a tool call; else it is JSON in the text.
-            include_raw: Whether the output reports the message and the error too.
-        """
+        """Joins a model and a schema. The value is in a tool call if `called`, else it is JSON in the text."""
         self.bound = bound
         self.form = form
         self.called = called
@@ -171,14 +155,6 @@ class StructuredOutput(Runnable[LanguageModelInput, Any]):
 
     def invoke(self, input: LanguageModelInput, config: RunnableConfig | None = None, **kwargs: Any) -> Any:  # noqa: A002
         """Asks, and asks once more if the reply does not fit.
-
-        Args:
-            input: The conversation.
-            config: Callbacks and the like.
-            **kwargs: For the model.
-
-        Returns:
-            The value, or the dictionary of `include_raw`.
 
         Raises:
             OutputParserException: The second reply does not fit either.
@@ -195,15 +171,7 @@ class StructuredOutput(Runnable[LanguageModelInput, Any]):
         config: RunnableConfig | None = None,
         **kwargs: Any,
     ) -> Iterator[Any]:
-        """Gives the value as it grows; see `structured`.
-
-        Args:
-            input: The conversation.
-            config: Callbacks and the like.
-            **kwargs: For the model.
-
-        Yields:
-            Values that are valid so far, the last of them complete; with `include_raw` dictionaries that add up.
+        """Yields values that are valid so far, the last of them complete; with `include_raw` dictionaries that add up.
 
         Raises:
             OutputParserException: The complete reply does not fit.

@@ -100,14 +100,7 @@ def tools_prompt(tools: Sequence[Mapping[str, Any]], tool_choice: str = "auto", 
 
 
 def openai_tool(tool: Any, *, strict: bool | None = None) -> dict[str, Any]:
-    """Gives a tool in OpenAI's format.
-
-    Args:
-        tool: A function, a class, a LangChain tool, or a definition.
-        strict: True describes it as taking the named arguments alone; nothing more comes of it, as Mix enforces none.
-
-    Returns:
-        The definition.
+    """Gives a tool in OpenAI's format; a strict one is described as taking the named arguments alone.
 
     Raises:
         MixInputError: It is no tool.
@@ -124,10 +117,7 @@ def openai_tool(tool: Any, *, strict: bool | None = None) -> dict[str, Any]:
 
 
 def check_tools(tools: Sequence[Mapping[str, Any]]) -> None:
-    """Refuses tools that cannot be described to the agent.
-
-    Args:
-        tools: In OpenAI's format.
+    """Refuses tools (in OpenAI's format) that cannot be described to the agent.
 
     Raises:
         MixInputError: One is no function but a tool that another provider runs; a name is missing, taken, or would
@@ -152,13 +142,7 @@ def check_tools(tools: Sequence[Mapping[str, Any]]) -> None:
 
 
 def tool_name(tool: Mapping[str, Any]) -> str:
-    """Gives a tool's name.
-
-    Args:
-        tool: In OpenAI's format.
-
-    Returns:
-        The name.
+    """Returns the name of a tool in OpenAI's format.
 
     Raises:
         MixInputError: It is no function of the application.
@@ -173,11 +157,7 @@ def tool_name(tool: Mapping[str, Any]) -> str:
 
 
 def parameter_names(tool: Mapping[str, Any]) -> frozenset[str]:
-    """Returns the names of a tool's parameters.
-
-    Args:
-        tool: In OpenAI's format.
-    """
+    """Returns the names of the parameters of a tool in OpenAI's format."""
     properties = (tool["function"].get("parameters") or {}).get("properties")
     return frozenset(properties) if isinstance(properties, Mapping) else frozenset()
 
@@ -213,26 +193,14 @@ def normalise_choice(tool_choice: Any, tools: Sequence[Mapping[str, Any]]) -> st
 
 
 def demanded(choice: str, tools: Collection[str]) -> tuple[str, ...]:
-    """The tools of which every reply has to call one; empty if none has to be called.
-
-    Args:
-        choice: As `normalise_choice` gives it.
-        tools: The names of all tools.
-    """
+    """Returns the tools of which every reply has to call one; none if none has to be called."""
     if choice in tools:
         return (choice,)
     return tuple(tools) if choice == "any" else ()
 
 
 def reminder(tools: Sequence[str]) -> str:
-    """Reminds the agent that its last reply lacks the call that it had to make.
-
-    Args:
-        tools: Those of which it has to call one.
-
-    Returns:
-        The message.
-    """
+    """Reminds the agent that its last reply lacks the call of one of these tools that it had to make."""
     return _REMINDER.format(tools=", ".join(f"`{name}`" for name in tools))
 
 
@@ -260,15 +228,10 @@ def render_tool_calls(calls: Sequence[ToolCall]) -> str:
 
 
 def render_tool_results(results: Sequence[ToolMessage], calls: Mapping[str, ToolCall]) -> str:
-    """Writes what tools gave for the agent to read.
+    """Writes what tools gave for the agent to read, given the calls that they answer, as far as they are known.
 
-    Args:
-        results: In the order of the conversation.
-        calls: The calls that they answer, by id; unknown ones may be missing.
-
-    Returns:
-        The block: a JSON array with an object per result, with the call's `id`, `name` and (if known) `args`, then
-        `status` and `content`. Data that is no text is written as JSON; files have been taken out (`inputs.py`).
+    The block is a JSON array with an object per result, with the call's `id`, `name` and (if known) `args`, then
+    `status` and `content`. Data that is no text is written as JSON; files have been taken out (`inputs.py`).
     """
     return _block(RESULTS, [_result(message, calls.get(message.tool_call_id)) for message in results])
 
