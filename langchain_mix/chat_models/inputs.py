@@ -26,7 +26,7 @@ from langchain_mix.errors import MixInputError
 from langchain_mix.protocol.call import FilePart
 
 MAX_BYTES: Final = 32 * 1024 * 1024
-"""Bytes that one attachment may have unless the caller says otherwise. Mix itself sets no limit; memory does."""
+"""Bytes that one attachment may have. Mix itself sets no limit; memory does."""
 
 _OFFICE: Final = "application/vnd.openxmlformats-officedocument"
 _EXTENSIONS: Final[Mapping[str, str]] = {
@@ -123,31 +123,9 @@ _MIME: Final = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]*/[a-z0-9][a-z0-9!#$&^_.+-]
 _WEB: Final = re.compile(r"https?://[^/?#]", re.IGNORECASE)
 _SPACE: Final = re.compile(r"\s+")
 _LONGEST_LABEL: Final = 200
-_LARGER: Final = "Upload it with `Mix.files.upload_session_file` and pass its name as `file_id`, or raise the limit."
+_LARGER: Final = "Upload it with `Mix.files.upload_session_file` and pass its name as `file_id`."
 
 _Block = Mapping[str, Any]
-
-
-@dataclass(frozen=True, slots=True)
-class Attachment:
-    """A file that a message brings along.
-
-    Attributes:
-        name: The name of the upload, the same for the same content: uploads are shared by all sessions of a server, so
-            that one of the same name is the same file. The URL of a file that stays where it is.
-        content: The bytes to upload; None for a file that is at the server already, or stays at its URL.
-        url: Where the file is, for the agent's tools to read it; None for uploads.
-        mime_type: Its media type; empty if nobody said.
-    """
-
-    name: str
-    content: bytes | None
-    url: str | None
-    mime_type: str
-
-    def part(self) -> FilePart | None:
-        """Returns what is uploaded; None if there is nothing to upload."""
-        return None if self.content is None else FilePart(self.name, self.content, self.mime_type)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,16 +135,12 @@ class Inputs:
     Attributes:
         messages: The messages, a text like `[Attached image: 3f2a….png]` in the place of each file. Messages without
             files are the same objects as before.
-        attachments: The files, each name once, in the order in which they appear.
+        uploads: The files that must be at the server before the messages are sent. The name of one depends on its
+            content alone: uploads are shared by all sessions of a server, so one of the same name is the same file.
     """
 
     messages: tuple[BaseMessage, ...]
-    attachments: tuple[Attachment, ...]
-
-    @property
-    def uploads(self) -> tuple[FilePart, ...]:
-        """The files that must be at the server before the messages are sent."""
-        return tuple(part for a in self.attachments if (part := a.part()) is not None)
+    uploads: tuple[FilePart, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +154,7 @@ class _Source:
     label: str = ""
 
 
-def read_inputs(messages: Iterable[BaseMessage], *, max_bytes: int = MAX_BYTES) -> Inputs:
+def read_inputs(messages: Iterable[BaseMessage]) -> Inputs:
     """Takes the files out of messages, results of tools included.
 
     Base64 data and `data:` URLs become uploads; `http(s)` URLs and files that are at the server (`file_id`) are
@@ -190,8 +164,8 @@ def read_inputs(messages: Iterable[BaseMessage], *, max_bytes: int = MAX_BYTES) 
     Raises:
         MixInputError: A block cannot be sent: unknown, empty, too large, or not readable as what it says it is.
     """
-    found: dict[str, Attachment] = {}
-    read = tuple(_without_files(message, found, max_bytes) for message in messages)
+    found: dict[str, FilePart] = {}
+    read = tuple(_without_files(message, found) for message in messages)
     return Inputs(read, tuple(found.values()))
 
 
@@ -277,7 +251,7 @@ def reference(name: str, mime_type: str, *, kind: str = "file", label: str = "")
     return f"[Attached {what}: {name}{named}]"
 
 
-def _without_files(message: BaseMessage, found: dict[str, Attachment], max_bytes: int) -> BaseMessage:
+def _without_files(message: BaseMessage, found: dict[str, FilePart]) -> BaseMessage:
     if isinstance(message.content, str):
         return message
     blocks: list[str | dict[Any, Any]] = []
@@ -289,7 +263,7 @@ def _without_files(message: BaseMessage, found: dict[str, Attachment], max_bytes
             blocks.append(original)  # Data of the tool's own, which may be called "file" or have a key "source".
         elif is_file(block):
             try:
-                blocks.append({"type": "text", "text": _text_for(block, where, found, max_bytes)})
+                blocks.append({"type": "text", "text": _text_for(block, where, found)})
             except MixInputError:
                 if not isinstance(message, AIMessage):
                     raise
@@ -320,18 +294,19 @@ def _spaced(blocks: list[str | dict[Any, Any]], originals: Sequence[Any]) -> lis
     return blocks
 
 
-def _text_for(block: _Block, where: str, found: dict[str, Attachment], max_bytes: int) -> str:
+def _text_for(block: _Block, where: str, found: dict[str, FilePart]) -> str:
     text = _own_text(block)
     if text is not None:
         return _titled(block, text)
     parts = _own_parts(block)
     if parts is not None:
-        texts = [_text_of_part(part, f"{where}.source.content[{i}]", found, max_bytes) for i, part in enumerate(parts)]
+        texts = [_text_of_part(part, f"{where}.source.content[{i}]", found) for i, part in enumerate(parts)]
         return _titled(block, "\n\n".join(texts))
     source, kind = _source_of(block, where), _KINDS[str(block["type"])]
-    attachment = _attachment(source, kind, where, max_bytes)
-    found.setdefault(attachment.name, attachment)
-    words = reference(attachment.name, attachment.mime_type, kind=kind, label=source.label)
+    name, mime, content = _attachment(source, kind, where)
+    if content is not None:
+        found.setdefault(name, FilePart(name, content, mime))
+    words = reference(name, mime, kind=kind, label=source.label)
     return _titled({**block, "title": None}, words)
 
 
@@ -358,11 +333,11 @@ def _own_parts(block: _Block) -> list[Any] | None:
     return list(parts) if isinstance(parts, Sequence) and parts else None
 
 
-def _text_of_part(part: Any, where: str, found: dict[str, Attachment], max_bytes: int) -> str:
+def _text_of_part(part: Any, where: str, found: dict[str, FilePart]) -> str:
     if isinstance(part, str):
         return part
     if is_file(part):
-        return _text_for(part, where, found, max_bytes)
+        return _text_for(part, where, found)
     if isinstance(part, Mapping) and str(part.get("type")) in _TEXTS and isinstance(part.get("text"), str):
         return str(part["text"])
     raise _refusal(where, part if isinstance(part, Mapping) else {"type": type(part).__name__})
@@ -437,7 +412,9 @@ def _first(values: Iterable[Any]) -> str:
     return next(filter(None, map(_word, values)), "")
 
 
-def _attachment(source: _Source, kind: str, where: str, max_bytes: int) -> Attachment:
+def _attachment(source: _Source, kind: str, where: str) -> tuple[str, str, bytes | None]:
+    """Returns the name or URL of a file, its media type (empty if nobody said), and the bytes of an upload."""
+
     def fail(problem: str, hint: str = "") -> MixInputError:
         return MixInputError(f"{where} ({kind}) cannot be sent: {problem}.", hint=hint)
 
@@ -447,16 +424,17 @@ def _attachment(source: _Source, kind: str, where: str, max_bytes: int) -> Attac
     if source.file_id is not None:
         if not source.file_id.strip() or not source.file_id.isprintable():
             raise fail("its file id is no name", "Give the name of a file that was uploaded to this Mix server.")
-        return Attachment(source.file_id, None, None, mime)
+        return source.file_id, mime, None
     location = source.url or source.data or ""
     if location[:5].lower() == "data:":
-        declared, content = _data_url(location, max_bytes, fail)
+        declared, content = _data_url(location, fail)
         mime = mime or declared
     elif source.url is not None:
-        return Attachment(source.url, None, _readable(source.url, fail), mime)
+        return _readable(source.url, fail), mime, None
     else:
-        content = _decoded(location, max_bytes, fail)
-    return _upload(content, mime, source.label, kind, fail)
+        content = _decoded(location, fail)
+    name, mime = _upload_name(content, mime, source.label, kind, fail)
+    return name, mime, content
 
 
 def _readable(url: str, fail: Callable[..., MixInputError]) -> str:
@@ -467,7 +445,7 @@ def _readable(url: str, fail: Callable[..., MixInputError]) -> str:
     return url
 
 
-def _data_url(url: str, max_bytes: int, fail: Callable[..., MixInputError]) -> tuple[str, bytes]:
+def _data_url(url: str, fail: Callable[..., MixInputError]) -> tuple[str, bytes]:
     """RFC 2397."""
     head, comma, data = url[5:].partition(",")
     if not comma:
@@ -477,29 +455,32 @@ def _data_url(url: str, max_bytes: int, fail: Callable[..., MixInputError]) -> t
         raise fail(f"{mime[:100]!r} in its data: URL is no media type", "It looks like 'data:image/png;base64,…'.")
     if "base64" in parameters:
         encoded = unquote_to_bytes(data).decode("latin-1") if "%" in data else data
-        return mime, _decoded(encoded, max_bytes, fail)
-    return mime or "text/plain", _sized(unquote_to_bytes(data), max_bytes, fail)
+        return mime, _decoded(encoded, fail)
+    return mime or "text/plain", _sized(unquote_to_bytes(data), fail)
 
 
-def _decoded(data: str, max_bytes: int, fail: Callable[..., MixInputError]) -> bytes:
-    if len(data) // 4 * 3 > max_bytes + 3 and len(packed := _SPACE.sub("", data)) // 4 * 3 > max_bytes + 3:
-        raise fail(f"it has about {len(packed) // 4 * 3:,} bytes, more than the {max_bytes:,} allowed", _LARGER)
+def _decoded(data: str, fail: Callable[..., MixInputError]) -> bytes:
+    if len(data) // 4 * 3 > MAX_BYTES + 3 and len(packed := _SPACE.sub("", data)) // 4 * 3 > MAX_BYTES + 3:
+        raise fail(f"it has about {len(packed) // 4 * 3:,} bytes, more than the {MAX_BYTES:,} allowed", _LARGER)
     try:
         content = b64decode(_SPACE.sub("", data).encode("ascii"), validate=True)
     except (binascii.Error, UnicodeEncodeError) as problem:
         raise fail(f"its data is no base64 ({problem})", "Encode it with `base64.b64encode(data).decode()`.") from None
-    return _sized(content, max_bytes, fail)
+    return _sized(content, fail)
 
 
-def _sized(content: bytes, max_bytes: int, fail: Callable[..., MixInputError]) -> bytes:
+def _sized(content: bytes, fail: Callable[..., MixInputError]) -> bytes:
     if not content:
         raise fail("it is empty")
-    if len(content) > max_bytes:
-        raise fail(f"it has {len(content):,} bytes, more than the {max_bytes:,} allowed", _LARGER)
+    if len(content) > MAX_BYTES:
+        raise fail(f"it has {len(content):,} bytes, more than the {MAX_BYTES:,} allowed", _LARGER)
     return content
 
 
-def _upload(content: bytes, mime: str, label: str, kind: str, fail: Callable[..., MixInputError]) -> Attachment:
+def _upload_name(
+    content: bytes, mime: str, label: str, kind: str, fail: Callable[..., MixInputError]
+) -> tuple[str, str]:
+    """Returns the name that an upload gets, and its media type."""
     types = mimetypes.MimeTypes()  # Its own table: names must not depend on this machine's.
     mime = _SPELLINGS.get(mime, mime) or _sniffed(content, kind) or types.guess_type(label)[0] or ""
     if not mime and kind in {"image", "audio", "video"}:
@@ -511,7 +492,7 @@ def _upload(content: bytes, mime: str, label: str, kind: str, fail: Callable[...
         extension = given[0].lower()
     if not extension and (sniffed := _sniffed(content, kind)):  # A type that nobody knows; the bytes say what it is.
         extension = _EXTENSIONS.get(sniffed) or types.guess_extension(sniffed) or ""
-    return Attachment(blake2b(content, digest_size=16).hexdigest() + (extension or ".bin"), content, None, mime)
+    return blake2b(content, digest_size=16).hexdigest() + (extension or ".bin"), mime
 
 
 def _sniffed(content: bytes, kind: str) -> str:

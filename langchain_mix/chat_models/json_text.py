@@ -78,11 +78,6 @@ class FoundJson:
     after: str
 
 
-def find_json(text: str, wanted: Callable[[Any], bool] = lambda _: True) -> Any:
-    """Finds the JSON value that a reply gives; see `locate_json`."""
-    return locate_json(text, wanted).value
-
-
 def locate_json(text: str, wanted: Callable[[Any], bool] = lambda _: True) -> FoundJson:
     """Finds the JSON value that a reply gives: the whole reply, else its last code block, else the last value in it.
 

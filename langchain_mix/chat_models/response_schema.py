@@ -39,7 +39,7 @@ from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import SchemaError as PatternError
 
 from langchain_mix import process_fork
-from langchain_mix.chat_models.json_text import FoundJson, find_json, locate_json
+from langchain_mix.chat_models.json_text import FoundJson, locate_json
 
 _SHOWN_PROBLEMS: Final = 5
 _PROBLEM_CHARS: Final = 300
@@ -311,7 +311,7 @@ class ResponseSchema:
             OutputParserException: There is none, or it does not fit.
         """
         try:
-            value = find_json(text, self._is_kind)
+            value = locate_json(text, self._is_kind).value
         except ValueError as error:
             shown = text if len(text) <= _QUOTED_CHARS else f"{text[:_QUOTED_CHARS]}…"
             raise OutputParserException(f"{self.name}: {error}. The reply: {shown}", llm_output=text) from error

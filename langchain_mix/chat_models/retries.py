@@ -128,7 +128,8 @@ class Lineage(BaseCallbackHandler):
         around = self._runs.get(parent_run_id) if parent_run_id is not None else None
         is_task = bool(namespace) and (around is None or around.namespace != namespace)
         of_agent = given.get("ls_integration") == "langchain_create_agent" and given.get("langgraph_node") == "model"
-        self._add(
+        self._runs.put(
+            run_id,
             Run(
                 run_id,
                 parent_run_id,
@@ -136,7 +137,7 @@ class Lineage(BaseCallbackHandler):
                 work=namespace if is_task else "",
                 retried=_is_tagged(tags),
                 repeats=(is_task and of_agent) or kwargs.get("name") == "RunnableWithFallbacks",
-            )
+            ),
         )
 
     def on_tool_start(
@@ -154,34 +155,15 @@ class Lineage(BaseCallbackHandler):
         del serialized, input_str
         namespace = str((metadata or {}).get("langgraph_checkpoint_ns") or "")
         call = str(kwargs.get("tool_call_id") or "")
-        self._add(Run(run_id, parent_run_id, namespace=namespace, work=call, retried=_is_tagged(tags)))
+        self._runs.put(run_id, Run(run_id, parent_run_id, namespace=namespace, work=call, retried=_is_tagged(tags)))
 
-    def on_chain_end(self, outputs: Any, *, run_id: UUID, **kwargs: Any) -> None:
+    def _ended(self, _: Any, *, run_id: UUID, **_more: Any) -> None:
         """Forgets a run and, if it is the outermost, the calls that failed inside."""
-        del outputs, kwargs
-        self._remove(run_id)
-
-    def on_chain_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
-        """Forgets a run and, if it is the outermost, the calls that failed inside."""
-        del error, kwargs
-        self._remove(run_id)
-
-    def on_tool_end(self, output: Any, *, run_id: UUID, **kwargs: Any) -> None:
-        """Forgets a run and, if it is the outermost, the calls that failed inside."""
-        del output, kwargs
-        self._remove(run_id)
-
-    def on_tool_error(self, error: BaseException, *, run_id: UUID, **kwargs: Any) -> None:
-        """Forgets a run and, if it is the outermost, the calls that failed inside."""
-        del error, kwargs
-        self._remove(run_id)
-
-    def _add(self, run: Run) -> None:
-        self._runs.put(run.id, run)
-
-    def _remove(self, run_id: UUID) -> None:
         self._runs.forget(run_id)
         FAILED_CALLS.forget(run_id)
+
+    if not TYPE_CHECKING:  # LangChain calls each of them with what the run gave or how it failed.
+        on_chain_end = on_chain_error = on_tool_end = on_tool_error = _ended
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Lineage:
         """Returns itself: there is one for the process."""

@@ -13,7 +13,6 @@ from langchain_core.exceptions import OutputParserException
 from langchain_core.language_models import BaseChatModel, LanguageModelInput
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, convert_to_messages
 from langchain_core.messages.ai import add_ai_message_chunks
-from langchain_core.prompt_values import PromptValue
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.utils import AddableDict
 
@@ -40,12 +39,6 @@ Your reply is not what was asked for:
 {error}
 
 Give the whole reply again as it was asked for, and nothing else."""
-
-FORMAT_WITHDRAWN = """\
-<response_format>
-The response format that you were given before is void; reply in your own words.
-</response_format>"""
-"""For a session that was given a response format when the next message has none."""
 
 
 def response_prompt(response_format: Any) -> str:
@@ -300,12 +293,5 @@ class _Growing:
 
 
 def _repair(conversation: LanguageModelInput, reply: AIMessage, error: OutputParserException) -> Sequence[BaseMessage]:
-    return [*_messages(conversation), reply, HumanMessage(content=_REPAIR.format(error=error))]
-
-
-def _messages(conversation: LanguageModelInput) -> list[BaseMessage]:
-    if isinstance(conversation, PromptValue):
-        return conversation.to_messages()
-    if isinstance(conversation, str):
-        return [HumanMessage(conversation)]
-    return convert_to_messages(conversation)
+    asked = [HumanMessage(conversation)] if isinstance(conversation, str) else convert_to_messages(conversation)
+    return [*asked, reply, HumanMessage(content=_REPAIR.format(error=error))]

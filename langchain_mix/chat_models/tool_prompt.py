@@ -18,7 +18,6 @@ from langchain_mix.chat_models.json_text import write_json
 from langchain_mix.chat_models.response_schema import closed
 from langchain_mix.errors import MixInputError
 
-CALLS, RESULTS = "tool_calls", "tool_results"
 MAX_BYTES = 50 * 1024
 """Most bytes that the definitions may have. Mix: an appended prompt holds 51,200 bytes in all."""
 
@@ -62,12 +61,6 @@ REMINDER: Final = re.compile("`[^`\\n]+`(?:, `[^`\\n]+`)*".join(re.escape(part) 
 
 CALLS_CHECKED: Final = "caller_checks_calls"
 """The argument of a call that leaves it to the caller what is done about a reply that lacks its call."""
-
-TOOLS_WITHDRAWN = """\
-<client_tools choice="none" parallel="no">
-The application's tools that you were told of before are no longer there; do not call them.
-</client_tools>"""
-"""For a session that was given client tools when the next message has none."""
 
 
 def tools_prompt(tools: Sequence[Mapping[str, Any]], tool_choice: str = "auto", *, parallel: bool = True) -> str:
@@ -215,25 +208,14 @@ def _named_choice(tool_choice: Any) -> Any:
     return tool_choice
 
 
-def render_tool_calls(calls: Sequence[ToolCall]) -> str:
-    """Writes calls as the agent would have, for a history that it has not seen.
-
-    Args:
-        calls: In order.
-
-    Returns:
-        The block.
-    """
-    return _block(CALLS, [{"name": call["name"], "args": call["args"]} for call in calls])
-
-
 def render_tool_results(results: Sequence[ToolMessage], calls: Mapping[str, ToolCall]) -> str:
     """Writes what tools gave for the agent to read, given the calls that they answer, as far as they are known.
 
     The block is a JSON array with an object per result, with the call's `id`, `name` and (if known) `args`, then
     `status` and `content`. Data that is no text is written as JSON; files have been taken out (`inputs.py`).
     """
-    return _block(RESULTS, [_result(message, calls.get(message.tool_call_id)) for message in results])
+    lines = ",\n".join(write_json(_result(message, calls.get(message.tool_call_id))) for message in results)
+    return f"<tool_results>\n[{lines}]\n</tool_results>"
 
 
 def _result(message: ToolMessage, call: ToolCall | None) -> dict[str, Any]:
@@ -265,8 +247,3 @@ def _definition(tool: Mapping[str, Any]) -> str:
     parameters = function.get("parameters") or {"type": "object", "properties": {}}
     described = {"description": text} if (text := function.get("description")) else {}
     return write_json({"name": function["name"], **described, "parameters": parameters})
-
-
-def _block(tag: str, entries: Sequence[Mapping[str, Any]]) -> str:
-    lines = ",\n".join(write_json(entry) for entry in entries)
-    return f"<{tag}>\n[{lines}]\n</{tag}>"

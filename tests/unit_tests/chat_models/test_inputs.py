@@ -16,6 +16,7 @@ from langchain_core.messages.content import (
     create_video_block,
 )
 
+from langchain_mix.chat_models import inputs
 from langchain_mix.chat_models.history import Rendering, text_to_send
 from langchain_mix.chat_models.inputs import Inputs, read_inputs, reference, standard_messages
 from langchain_mix.chat_models.tool_prompt import render_tool_results
@@ -232,7 +233,6 @@ def test_what_has_bytes_is_uploaded_and_named(block, content, mime, extension, w
 def test_a_url_is_told_and_nothing_is_uploaded(block):
     found = human(block)
     assert found.uploads == ()
-    assert found.attachments[0].url == "https://example.org/a.png"
     assert text_of(found) == "[Attached image: https://example.org/a.png]"
 
 
@@ -259,7 +259,7 @@ def test_documents_of_text_are_text():
         {"type": "file", "source_type": "text", "text": "More."},
         {"type": "file", "source_type": "text", "url": "Most."},
     )
-    assert found.attachments == ()
+    assert found.uploads == ()
     assert text_of(found) == "Minutes\nOf May\nBody.\n\nT\nWords.\n\nMore.\n\nMost."
 
 
@@ -329,7 +329,7 @@ def test_what_an_agent_thought_and_did_stays_and_uploads_nothing():
     )
     found = read_inputs([message])
     assert found.messages[0] is message
-    assert found.attachments == ()
+    assert found.uploads == ()
 
 
 def test_what_an_agent_showed_does_not_end_the_conversation():
@@ -397,16 +397,17 @@ def test_what_cannot_be_sent_is_refused_with_its_place(block, word):
     assert len(str(caught.value)) < 600
 
 
-def test_size_is_limited_before_and_after_decoding():
+def test_size_is_limited_before_and_after_decoding(monkeypatch):
     block = {"type": "file", "base64": b64(b"x" * 100), "mime_type": "text/plain"}
-    assert read_inputs([HumanMessage([block])], max_bytes=100).uploads
     for limit in (99, 10):
+        monkeypatch.setattr(inputs, "MAX_BYTES", limit)
         with pytest.raises(MixInputError, match="allowed"):
-            read_inputs([HumanMessage([block])], max_bytes=limit)
+            human(block)
     with pytest.raises(MixInputError, match="about 102 bytes"):  # Known from its length; it is not decoded.
-        read_inputs([HumanMessage([{**block, "base64": "!" * 136}])], max_bytes=10)
-    spread = {**block, "base64": "\n".join(b64(b"x" * 100))}
-    assert read_inputs([HumanMessage([spread])], max_bytes=100).uploads
+        human({**block, "base64": "!" * 136})
+    monkeypatch.setattr(inputs, "MAX_BYTES", 100)
+    assert human(block).uploads
+    assert human({**block, "base64": "\n".join(b64(b"x" * 100))}).uploads
 
 
 def messages() -> st.SearchStrategy[list[BaseMessage]]:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from langchain_mix.chat_models import json_text
-from langchain_mix.chat_models.json_text import find_json, locate_json, read_json, unfenced, write_json
+from langchain_mix.chat_models.json_text import locate_json, read_json, unfenced, write_json
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -33,13 +33,13 @@ def test_the_value_is_found_in_a_reply(value: object, reply: str) -> None:
     def wanted(found: object) -> bool:
         return found == value
 
-    assert find_json(reply.format(json.dumps(value)), wanted) == value
+    assert locate_json(reply.format(json.dumps(value)), wanted).value == value
 
 
 def test_code_blocks_go_before_prose_and_the_last_before_the_first() -> None:
-    assert find_json('{"a": 1} then {"a": 2}') == {"a": 2}
-    assert find_json('```\n{"a": 1}\n```\nnot {"a": 2}') == {"a": 1}
-    assert find_json('{"a": 1} [2]', lambda value: isinstance(value, dict)) == {"a": 1}
+    assert locate_json('{"a": 1} then {"a": 2}').value == {"a": 2}
+    assert locate_json('```\n{"a": 1}\n```\nnot {"a": 2}').value == {"a": 1}
+    assert locate_json('{"a": 1} [2]', lambda value: isinstance(value, dict)).value == {"a": 1}
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_what_is_no_json_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"."):
         read_json(text)
     with pytest.raises(ValueError, match="no JSON value"):
-        find_json(text)
+        locate_json(text)
 
 
 def test_line_breaks_in_strings_and_whole_surrogate_pairs_are_read() -> None:
@@ -121,14 +121,14 @@ def test_a_text_is_read_a_few_times_however_it_is_written(piece: str, monkeypatc
     text = piece * (40_000 // len(piece))
     counted = Counting(monkeypatch)
     with pytest.raises(ValueError, match="no JSON value"):
-        find_json(text, lambda _: False)
+        locate_json(text, lambda _: False)
     assert counted.read <= 8 * len(text)
 
 
 def test_a_long_list_that_breaks_off_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
     text = "[" * 900 + "1," * 20_000 + '{"a": 1}, NaN'
     counted = Counting(monkeypatch)
-    assert find_json(text) == {"a": 1}
+    assert locate_json(text).value == {"a": 1}
     assert counted.read <= 4 * len(text)
     assert list(json_text._code_blocks("```a\n" * 20_000)) == []
     assert len(list(json_text._code_blocks("```a\n{}\n```\n" * 2_000))) == 2_000

@@ -26,11 +26,11 @@ from langchain_tests.integration_tests import ChatModelIntegrationTests
 from pydantic import BaseModel, Field
 from pydantic.v1 import BaseModel as BaseModelV1
 
+from langchain_mix.chat_models.json_text import write_json
 from langchain_mix.chat_models.reply_parser import CallArguments, CallStarted, InvalidCall, Piece, Text, ToolCallParser
 from langchain_mix.chat_models.structured_output import response_prompt, structured
 from langchain_mix.chat_models.tool_prompt import (
     normalise_choice,
-    render_tool_calls,
     render_tool_results,
     tools_prompt,
 )
@@ -93,8 +93,9 @@ class OfflineChat(BaseChatModel):
         for message in messages:
             if isinstance(message, AIMessage):
                 calls |= {call["id"]: call for call in message.tool_calls}
-                text = message.text + (render_tool_calls(message.tool_calls) if message.tool_calls else "")
-                lines.append(Line("assistant", text))
+                written = write_json([{"name": call["name"], "args": call["args"]} for call in message.tool_calls])
+                block = f"<tool_calls>\n{written}\n</tool_calls>" if message.tool_calls else ""
+                lines.append(Line("assistant", message.text + block))
             elif isinstance(message, ToolMessage):
                 lines.append(Line("user", render_tool_results([message], calls)))
             else:

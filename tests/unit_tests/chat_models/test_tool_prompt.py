@@ -11,12 +11,12 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 
 from langchain_mix.chat_models.history import Rendering, text_to_send
 from langchain_mix.chat_models.inputs import read_inputs
+from langchain_mix.chat_models.json_text import write_json
 from langchain_mix.chat_models.reply_parser import CallArguments, CallStarted, ToolCallParser
 from langchain_mix.chat_models.tool_prompt import (
     MAX_BYTES,
     check_tools,
     normalise_choice,
-    render_tool_calls,
     render_tool_results,
     tools_prompt,
 )
@@ -171,7 +171,8 @@ def test_data_of_a_tool_is_written_as_json(block: dict[str, object]) -> None:
 
 def test_rendered_calls_are_what_the_parser_reads() -> None:
     parser = ToolCallParser(["f"], lambda: "id")
-    pieces = parser.feed(render_tool_calls([call("f", "x", text="</tool_calls> ü")])) + parser.finish()
+    written = write_json({"name": "f", "args": {"text": "</tool_calls> ü"}})
+    pieces = parser.feed(f"<tool_calls>\n[{written}]\n</tool_calls>") + parser.finish()
     assert pieces == [CallStarted(0, "id", "f"), CallArguments(0, '{"text": "</tool_calls> ü"}')]
 
 

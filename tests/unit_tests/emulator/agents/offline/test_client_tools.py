@@ -16,12 +16,20 @@ from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import AnyUrl, BaseModel, Field
 
 from langchain_mix.chat_models.response_schema import SchemaChecker, closed
-from langchain_mix.chat_models.structured_output import FORMAT_WITHDRAWN, response_prompt
-from langchain_mix.chat_models.tool_prompt import TOOLS_WITHDRAWN, tools_prompt
+from langchain_mix.chat_models.structured_output import response_prompt
+from langchain_mix.chat_models.tool_prompt import tools_prompt
 from langchain_mix.emulator.agents import OfflineAgent
 from langchain_mix.emulator.agents.offline.schema_values import ValueSource, fill
 
 AGENT = OfflineAgent()
+TOOLS_WITHDRAWN = """\
+<client_tools choice="none" parallel="no">
+The application's tools that you were told of before are no longer there; do not call them.
+</client_tools>"""
+FORMAT_WITHDRAWN = """\
+<response_format>
+The response format that you were given before is void; reply in your own words.
+</response_format>"""
 
 
 def get_weather(location: str) -> str:
