@@ -310,7 +310,9 @@ class MixEmulator:
             self._removal = weakref.finalize(self, shutil.rmtree, self._temporary, ignore_errors=True)
         sock = loopback_socket(self._host, self._port)
         try:
-            self._state = ServerState(self.api, self.data_dir, utc_offset=self._utc_offset)
+            self._state = ServerState(
+                self.api, self.data_dir, temporary=self._data_dir is None, utc_offset=self._utc_offset
+            )
         except BaseException:
             sock.close()
             raise

@@ -34,6 +34,7 @@ class ServerState:
         api: ApiVersion,
         data_dir: Path,
         *,
+        temporary: bool = False,
         clock: Callable[[], float] = time.time,
         utc_offset: timedelta = timedelta(0),
     ) -> None:
@@ -53,7 +54,7 @@ class ServerState:
         def now() -> int:
             return int(clock())
 
-        self._store = store = Store(data_dir / "mix.sqlite3")
+        self._store = store = Store(data_dir / "mix.sqlite3", temporary=temporary)
         self.rows = RowLog(store, serializers, now)
         self.sessions = Sessions(store, self.rows, serializers, self.caps, now)
         self.files = Files(data_dir, self.caps, self.sessions.exists)

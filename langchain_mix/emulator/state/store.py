@@ -72,8 +72,12 @@ CREATE TABLE preferences (
 class Store:
     """A SQLite database that several threads may use at once."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, temporary: bool = False) -> None:
         """Opens the database and creates it if it is not there; its directory exists.
+
+        Args:
+            path: The database's file.
+            temporary: True if nobody opens it after this process: nothing waits for the disk.
 
         Raises:
             RuntimeError: Another version of this package wrote the file.
@@ -87,8 +91,8 @@ class Store:
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
         self._connection.row_factory = sqlite3.Row
         # In WAL mode a commit is in the file when it returns, so a killed process loses none.
-        self._connection.execute("PRAGMA journal_mode = WAL")
-        self._connection.execute("PRAGMA synchronous = NORMAL")
+        self._connection.execute(f"PRAGMA journal_mode = {'MEMORY' if temporary else 'WAL'}")
+        self._connection.execute(f"PRAGMA synchronous = {'OFF' if temporary else 'NORMAL'}")
         self._connection.execute("PRAGMA foreign_keys = ON")
         self._prepare(path)
 

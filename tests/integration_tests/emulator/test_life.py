@@ -71,6 +71,14 @@ def test_a_second_life_on_the_same_data(tmp_path):
         assert httpx.get(f"{server.url}/api/sessions/{session}").json()["title"] == "kept"
 
 
+def test_only_a_given_directory_is_written_for_good(tmp_path):
+    def logs(server):
+        return [path.name for path in server.data_dir.glob("*-wal")]
+
+    with MixEmulator(data_dir=tmp_path) as lasting, MixEmulator() as temporary:
+        assert (logs(lasting), logs(temporary)) == (["mix.sqlite3-wal"], [])
+
+
 def test_a_turn_that_a_restart_ends_is_stored_as_cancelled(make):
     gate = Gate()
     wire = make("0.8", Script(turn((Text("half"), Wait(gate)))))

@@ -87,3 +87,14 @@ def test_the_file_of_another_version_is_refused(tmp_path: Path) -> None:
     raw.close()
     with pytest.raises(RuntimeError, match="format 99"):
         Store(tmp_path / "db")
+
+
+def test_only_a_lasting_database_waits_for_the_disk(tmp_path: Path) -> None:
+    def settings(store: Store) -> list[str | int]:
+        with store.transaction() as db:
+            return [db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous")]
+
+    lasting, temporary = Store(tmp_path / "lasting"), Store(tmp_path / "temporary", temporary=True)
+    assert (settings(lasting), settings(temporary)) == (["wal", 1], ["memory", 0])
+    lasting.close()
+    temporary.close()
