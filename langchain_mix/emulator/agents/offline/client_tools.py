@@ -38,6 +38,7 @@ _RESULTS = re.compile(r"<tool_results>\n(.*?)\n</tool_results>", re.DOTALL)
 _QUOTED = re.compile(r"^\[([^\n]*)\]\n((?:> ?[^\n]*(?:\n|\Z))+)", re.MULTILINE)
 _REPLAYED = ("Below is the conversation so far", "Below is how the conversation went on")
 _NOW = "\n[Message to answer]\n"
+_RENEWED = re.compile(r"\[Instructions from here on[^\n]*\]\n\n(.*?)\n\n\[Message\]\n\n", re.DOTALL)
 _RESULT_OF = re.compile(r"(Result|Error) of (?:tool (\"(?:[^\"\\]|\\.)*\")|a tool)")
 
 
@@ -88,7 +89,10 @@ class Assignment:
 
 def _assignment(talk: Conversation) -> Assignment:
     said = [line.text for line in talk.request.lines if line.role == "user"]
-    newest_tools = _newest(_TOOLS, [talk.instructions, *said])
+    # Renewed instructions replace all that were given before, tools among them.
+    renewed = max((number for number, text in enumerate(said) if _RENEWED.match(text)), default=None)
+    given = [talk.instructions, *said] if renewed is None else said[renewed:]
+    newest_tools = _newest(_TOOLS, given)
     request, results = "", list[ToolResult]()
     for text in said:
         for part in _parts(_strip_blocks(text)):
@@ -100,7 +104,7 @@ def _assignment(talk: Conversation) -> Assignment:
         tools=tuple(_tools(newest_tools[3])) if newest_tools else (),
         choice=newest_tools[1] if newest_tools else "none",
         parallel=newest_tools is not None and newest_tools[2] == "yes",
-        schema=_schema(_newest(_FORMAT, [talk.instructions, *said])),
+        schema=_schema(_newest(_FORMAT, given)),
         request=request,
         results=tuple(results),
     )
@@ -110,6 +114,10 @@ def without_setup(talk: Conversation) -> Conversation:
     """Returns the conversation without the blocks, and with a replayed transcript as earlier exchanges."""
     replayed, question = _replayed(_strip_results(talk.question))
     earlier = tuple(Exchange(_replayed(_strip_results(one.user))[1], one.agent) for one in talk.earlier)
+    if not question and earlier:
+        question = earlier[
+            -1
+        ].user  # Results alone, of tools that another agent called: what they were called for is open.
     request = replace(talk.request, system_prompt=_strip_blocks(talk.request.system_prompt))
     return replace(talk, question=question, earlier=(*earlier, *replayed), request=request)
 
@@ -161,6 +169,7 @@ def _schema(block: re.Match[str] | None) -> Mapping[str, Any] | None:
 
 
 def _strip_blocks(text: str) -> str:
+    text = _RENEWED.sub("", text, count=1) if _RENEWED.match(text) else text
     return _FORMAT.sub("", _TOOLS.sub("", text)).strip() if "<" in text else text
 
 

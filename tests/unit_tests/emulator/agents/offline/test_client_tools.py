@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from langchain_core.utils.function_calling import convert_to_openai_tool
 from pydantic import AnyUrl, BaseModel, Field
 
+from langchain_mix.chat_models.history import with_setup
 from langchain_mix.chat_models.response_schema import SchemaChecker, closed
 from langchain_mix.chat_models.structured_output import response_prompt
 from langchain_mix.chat_models.tool_prompt import tools_prompt
@@ -409,3 +410,24 @@ async def test_arguments_fit_whatever_the_words_are(desk, text: str, choice: str
     assert parallel or len(calls) <= 1
     for name, arguments in calls:
         assert SchemaChecker(closed(schemas[name])).problems(arguments) == [], (name, arguments)
+
+
+async def test_renewed_instructions_replace_those_before(desk):
+    """After a hand-off another agent, without tools, goes on in the session: it answers what the hand-off was for."""
+
+    def transfer_to_researcher() -> str:
+        """Ask agent 'researcher' for help."""
+        return ""
+
+    asked = await desk.say(
+        AGENT,
+        "Ask the researcher: what is the capital of France?",
+        system_prompt=setup(transfer_to_researcher),
+        prompt_mode="append",
+    )
+    assert calls_in(asked) == [("transfer_to_researcher", {})]
+    handed_over = results(("transfer_to_researcher", {}, "success", "Successfully transferred"))
+    answer = await desk.say(AGENT, with_setup("", handed_over))
+    assert answer == "The capital of France is **Paris**."
+    again = await desk.say(AGENT, with_setup(setup(get_weather), "Get the weather in Oslo."))
+    assert calls_in(again) == [("get_weather", {"location": "Oslo"})]
