@@ -17,24 +17,24 @@ if TYPE_CHECKING:
     from langchain_mix.registration import register
     from langchain_mix.retrievers import MixBlobLoader, MixFileLoader, MixRetriever, aupload, cite, upload
 
-__all__ = [
-    "ChatMix",
-    "Mix",
-    "MixAgent",
-    "MixBlobLoader",
-    "MixEmulator",
-    "MixError",
-    "MixFileLoader",
-    "MixParameterWarning",
-    "MixPermissionWarning",
-    "MixRetriever",
-    "MixSaver",
-    "__version__",
-    "aupload",
-    "cite",
-    "register",
-    "upload",
-]
+    __all__ = [
+        "ChatMix",
+        "Mix",
+        "MixAgent",
+        "MixBlobLoader",
+        "MixEmulator",
+        "MixError",
+        "MixFileLoader",
+        "MixParameterWarning",
+        "MixPermissionWarning",
+        "MixRetriever",
+        "MixSaver",
+        "__version__",
+        "aupload",
+        "cite",
+        "register",
+        "upload",
+    ]
 
 _HOMES = {
     "ChatMix": "langchain_mix.chat_models",
@@ -56,6 +56,8 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__all__":
+        return _all()
     home = _HOMES.get(name)
     if home is None:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
@@ -63,5 +65,20 @@ def __getattr__(name: str) -> Any:
     return value
 
 
+def _all() -> list[str]:
+    """Returns what `from langchain_mix import *` imports: all names, but for the emulator where its extra is missing.
+
+    Whoever names the emulator is told by its import what to install.
+    """
+    names = sorted([*_HOMES, "__version__"])
+    try:
+        __getattr__("MixEmulator")
+    except ModuleNotFoundError as missing:
+        if missing.name is None or missing.name.startswith("langchain_mix"):
+            raise
+        names.remove("MixEmulator")
+    return names
+
+
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    return sorted({*globals(), *_HOMES})

@@ -65,3 +65,13 @@ def test_names_are_listed_before_they_are_imported(package):
     code = f"import langchain_mix.{package} as p; print(set(p.__all__) - set(dir(p)))"
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert ran.stdout == "set()\n"
+
+
+@pytest.mark.parametrize("away", ["starlette", "re2", "nothing"])
+def test_all_names_are_imported_by_a_star_but_those_of_a_missing_extra(away):
+    code = WITHOUT.format(away=away, statement="from langchain_mix import *; print(MixError, 'MixEmulator' in dir())")
+    code += "\nimport langchain_mix; print({'MixEmulator', *langchain_mix.__all__} - set(dir()))"
+    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    there = away == "nothing"
+    missing = "set()" if there else "{'MixEmulator'}"
+    assert ran.stdout == f"<class 'langchain_mix.errors.MixError'> {there}\n{missing}\n"
