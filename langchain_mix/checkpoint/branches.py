@@ -150,7 +150,8 @@ def _line(node: Node) -> str:
         parts.append("branch")
     if node.position is not None:
         rows = node.position.row_count
-        parts.append(f"session {node.position.session_id}" + (f" after {rows} rows" if rows >= 0 else ""))
+        after = f" after {rows} message{'' if rows == 1 else 's'}" if rows >= 0 else ""
+        parts.append(f"session {node.position.session_id}{after}")
     if node.pending_writes:
         parts.append(f"{node.pending_writes} pending")
     return "  ".join(parts)

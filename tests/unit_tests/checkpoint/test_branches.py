@@ -47,7 +47,7 @@ def test_a_branch_is_whose_parent_had_a_child_already():
 def test_the_drawing():
     lines = str(build_tree("a", "", ITEMS)).splitlines()
     assert [line.split("  ")[0] for line in lines] == ["o 1", "o 2", "| * 6", "| o 4", "| o 5", "o 3"]
-    assert lines[1] == "o 2  step 0  loop  session S after 2 rows"
+    assert lines[1] == "o 2  step 0  loop  session S after 2 messages"
     assert lines[3] == "| o 4  step 1  fork  branch"
     assert lines[4].endswith("1 pending")
 
