@@ -12,17 +12,16 @@ from typing import Annotated
 import typer
 
 from langchain_mix._version import __version__
-from langchain_mix.cli.auth import auth_app
 from langchain_mix.cli.chat.command import chat
 from langchain_mix.cli.checkpoints.commands import checkpoints_app
-from langchain_mix.cli.connection import HeaderOption
-from langchain_mix.cli.doctor.command import doctor
-from langchain_mix.cli.failures import EXIT_CODES, reported_errors
+from langchain_mix.cli.connection import ApiOption, HeaderOption, JsonOption, PlainHelp, ServerOption, connect
+from langchain_mix.cli.failures import EXIT_CODES, FAILED, reported_errors
 from langchain_mix.cli.files import files_app
-from langchain_mix.cli.preferences import preferences_app
+from langchain_mix.cli.record import record
+from langchain_mix.cli.server_settings import auth_app, preferences_app, tools_app
 from langchain_mix.cli.sessions.commands import sessions_app
-from langchain_mix.cli.terminal import output_console
-from langchain_mix.cli.tools import tools_app
+from langchain_mix.cli.terminal import output_console, write_json
+from langchain_mix.protocol.api import parse_api
 
 app = typer.Typer(
     name="langchain-mix",
@@ -50,7 +49,7 @@ def _options(
     """Try `langchain-mix demo`: it needs no server and no key."""
 
 
-@app.command(epilog=EXIT_CODES, short_help="Show files, thinking, tools, streaming and forks, offline.")
+@app.command(cls=PlainHelp, epilog=EXIT_CODES, short_help="Show files, thinking, tools, streaming and forks, offline.")
 def demo() -> None:
     """Show it all on this machine: files, thinking, tools, streaming, forks. No server, no key.
 
@@ -65,33 +64,46 @@ def demo() -> None:
         run_demo(output_console())
 
 
-@app.command(epilog=EXIT_CODES)
+@app.command(cls=PlainHelp, epilog=EXIT_CODES)
 def serve(
     *,
-    api: Annotated[str, typer.Option(help="API generation: 0.5, 0.6, 0.6.5, 0.7, 0.8 or next.")] = "0.8",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 takes a free one.")] = 8088,
+    api: Annotated[
+        str, typer.Option(metavar="VERSION", help="API generation: 0.5, 0.6, 0.6.5, 0.7, 0.8 or next.")
+    ] = "0.8",
+    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Port; 0 takes a free one.")] = 8088,
     agent: Annotated[
-        str, typer.Option(help="Who answers: offline, or model:<provider:name> for any LangChain chat model.")
+        str,
+        typer.Option(
+            metavar="AGENT", help="Who answers: offline, or model:PROVIDER:NAME for any LangChain chat model."
+        ),
     ] = "offline",
     data: Annotated[
-        Path | None, typer.Option(file_okay=False, help="Where sessions and files are kept; forgotten if not given.")
+        Path | None,
+        typer.Option(
+            metavar="DIRECTORY", file_okay=False, help="Where sessions and files are kept; forgotten if not given."
+        ),
     ] = None,
     require_credentials: Annotated[
         bool, typer.Option("--require-credentials", help="Refuse messages until a provider's key is stored.")
     ] = False,
     pace: Annotated[
         float | None,
-        typer.Option(min=0.1, help="Words in a second that the agent writes, so that streaming is visible."),
+        typer.Option(
+            metavar="N", min=0.1, help="Words in a second that the agent writes, so that streaming is visible."
+        ),
     ] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Create a session with two files to ask about.")] = False,
     allow_host: Annotated[
         list[str] | None,
-        typer.Option(help="A name to answer to in addition to those of this machine; may be given several times."),
+        typer.Option(
+            metavar="NAME", help="A name to answer to in addition to those of this machine; may be given several times."
+        ),
     ] = None,
     allow_origin: Annotated[
         list[str] | None,
         typer.Option(
-            help="A web origin whose pages may use a server with a model:… agent; may be given several times."
+            metavar="ORIGIN",
+            help="A web origin whose pages may use a server with a model:… agent; may be given several times.",
         ),
     ] = None,
 ) -> None:
@@ -116,12 +128,68 @@ def serve(
         )
 
 
-app.command("chat", epilog=EXIT_CODES, short_help="Talk to a Mix agent in the terminal.")(chat)
-app.command(
-    "doctor",
-    short_help="Find out why it does not work.",
+@app.command(
+    cls=PlainHelp,
     epilog="Exit codes: 0 no problem, 1 problems, 2 misuse, 130 Ctrl-C.",
-)(doctor)
+    short_help="Find out why it does not work.",
+)
+def doctor(
+    *,
+    server: ServerOption = None,
+    api: ApiOption = "auto",
+    header: HeaderOption = None,
+    session: Annotated[
+        str | None,
+        typer.Option(
+            "--session",
+            metavar="SESSION",
+            help="Session whose stream is measured; the one it creates if not given.",
+            show_default=False,
+        ),
+    ] = None,
+    timeout: Annotated[
+        float, typer.Option("--timeout", metavar="SECONDS", min=0.1, help="Seconds to wait for each answer.")
+    ] = 5.0,
+    heartbeat: Annotated[
+        float,
+        typer.Option(
+            "--heartbeat", metavar="SECONDS", min=0.0, help="Seconds to wait for a heartbeat of the stream, such as 60."
+        ),
+    ] = 0.0,
+    read_only: Annotated[
+        bool, typer.Option("--read-only", help="Create no session; whether one can be created is then not known.")
+    ] = False,
+    json: JsonOption = False,
+) -> None:
+    """Find out why it does not work: versions, server, generation, sessions, credentials, streaming, uploads.
+
+    It creates a session with the default options and deletes it again; otherwise it only reads. Streaming is measured
+    on that session: `connected` must come at once. With --heartbeat 60 it also finds proxies that cut or hold back
+    quiet streams.
+
+    For example:
+
+        langchain-mix doctor
+
+        langchain-mix doctor -s https://mix.example.com --heartbeat 60 --json
+    """
+    from langchain_mix.cli.doctor import as_data, examine, show
+    from langchain_mix.protocol.retry import NO_RETRIES
+
+    console = output_console()
+    with reported_errors():
+        parse_api(api)  # Before anything is sent.
+        with connect(server, headers=header, retries=NO_RETRIES, timeout_ms=round(timeout * 1000)) as mix:
+            findings = list(examine(mix, api, session, read_only=read_only, timeout=timeout, heartbeat=heartbeat))
+            if json:
+                write_json(console, as_data(mix.server_url, findings))
+            else:
+                show(console, findings)
+    if any(f.status == "problem" for f in findings):
+        raise typer.Exit(FAILED)
+
+
+app.command("chat", cls=PlainHelp, epilog=EXIT_CODES, short_help="Talk to a Mix agent in the terminal.")(chat)
 app.add_typer(sessions_app, name="sessions")
 app.add_typer(files_app, name="files")
 app.add_typer(checkpoints_app, name="checkpoints", short_help="See and look after the threads that MixSaver keeps.")
@@ -131,32 +199,10 @@ app.add_typer(preferences_app, name="preferences")
 
 
 # What it needs is an extra of its own; the command says so to those who know it.
-@app.command(
+app.command(
+    "record",
+    cls=PlainHelp,
     epilog=EXIT_CODES,
     short_help="Record the cassettes of the test suite.",
     hidden=any(find_spec(name) is None for name in ("vcr", "yaml", "pytest")),
-)
-def record(
-    api: Annotated[str, typer.Option(help="API generation, or auto for all of them.")] = "auto",
-    server: Annotated[
-        str | None, typer.Option("--server", "-s", help="A real server; its agent works and may cost money.")
-    ] = None,
-    header: HeaderOption = None,
-    directory: Annotated[Path, typer.Option(file_okay=False, help="Where the cassettes go.")] = Path("cassettes"),
-    scenario: Annotated[list[str] | None, typer.Option(help="A scenario; may be given several times.")] = None,
-) -> None:
-    """Record the cassettes of the test suite again: from emulators, or from a real server.
-
-    For example: langchain-mix record --api 0.8 --scenario plain
-    """
-    from langchain_mix.cli.record import run_record
-
-    with reported_errors():
-        run_record(
-            output_console(),
-            api=api,
-            server=server,
-            headers=header,
-            directory=directory,
-            scenarios=tuple(scenario or ()),
-        )
+)(record)

@@ -13,11 +13,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from langchain_mix.cli.connection import ApiOption, HeaderOption, JsonOption, ServerOption, connect
-from langchain_mix.cli.failures import EXIT_CODES, FAILED, report_error, reported_errors
+from langchain_mix.cli.connection import JsonOption, YesOption, server_command
+from langchain_mix.cli.failures import FAILED, report_error
 from langchain_mix.cli.sessions.queries import complete_session, find_session
 from langchain_mix.cli.terminal import (
+    Column,
     confirm,
+    counted,
     errors_console,
     one_line,
     output_console,
@@ -32,12 +34,13 @@ if TYPE_CHECKING:
     from langchain_mix.client import Mix
     from langchain_mix.protocol.models import FileInfo
 
-files_app = typer.Typer(no_args_is_help=True, help="List, upload and download the files that all sessions share.")
+files_app = typer.Typer(no_args_is_help=True, help="List, upload, download, delete files that all sessions share.")
 
 SessionOption = Annotated[
     str | None,
     typer.Option(
         "--session",
+        metavar="SESSION",
         help="Session to use: its id, the beginning of it, or 'last'. Any will do, but private files belong to one.",
         autocompletion=complete_session,
         show_default=False,
@@ -46,15 +49,8 @@ SessionOption = Annotated[
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace files of the same names.")]
 
 
-@files_app.command("list", epilog=EXIT_CODES)
-def list_files(
-    *,
-    session: SessionOption = None,
-    server: ServerOption = None,
-    api: ApiOption = "auto",
-    header: HeaderOption = None,
-    json: JsonOption = False,
-) -> None:
+@server_command(files_app, "list")
+def list_files(mix: Mix, *, session: SessionOption = None, json: JsonOption = False) -> None:
     """List uploaded files.
 
     Piped into another program, it writes lines of cells separated by tabs.
@@ -62,26 +58,21 @@ def list_files(
     For example: langchain-mix files list --json | jq -r '.[].name'
     """
     console = output_console()
-    with reported_errors(), connect(server, api=api, headers=header) as mix:
-        session_id = _session(mix, session)
-        found = uploads(mix, session_id) if session_id else []
-        if json:
-            write_json(console, [one.model_dump(mode="json") for one in found])
-        elif found or not console.is_terminal:
-            show_table(console, ("name", "bytes"), [(one.name, str(one.size)) for one in found], numbers=("bytes",))
-        else:
-            console.print("No file was uploaded yet. `langchain-mix files upload PATH` uploads one.")
+    session_id = _session(mix, session)
+    found = uploads(mix, session_id) if session_id else []
+    if json or found or not console.is_terminal:
+        _show(found, json=json)
+    else:
+        console.print("No file was uploaded yet. `langchain-mix files upload PATH` uploads one.")
 
 
-@files_app.command("upload", epilog=EXIT_CODES)
+@server_command(files_app, "upload")
 def upload_files(
-    paths: Annotated[list[Path], typer.Argument(metavar="PATH...", help="Files to upload.", show_default=False)],
+    mix: Mix,
+    paths: Annotated[list[Path], typer.Argument(metavar="PATH", help="Files to upload.", show_default=False)],
     *,
     session: SessionOption = None,
     force: ForceOption = False,
-    server: ServerOption = None,
-    api: ApiOption = "auto",
-    header: HeaderOption = None,
     json: JsonOption = False,
 ) -> None:
     """Upload files, which all sessions of the server can read then.
@@ -90,42 +81,40 @@ def upload_files(
 
     For example: langchain-mix files upload report.pdf sales.csv
     """
-    console = output_console()
     stored: list[FileInfo] = []
-    with reported_errors(), connect(server, api=api, headers=header) as mix:
-        for path in paths:
-            check_upload(path)
-        session_id = _session(mix, session) or mix.sessions.create(title="Files").id
-        there = replaced_by(uploads(mix, session_id), [path.name for path in paths])
-        if there and not force:
-            confirm(f"Replace {visible(', '.join(there))} for all sessions?", way_out="--force")
-        for path in paths:
-            try:
-                with progress_of(f"Uploading {path.name}") as moved:
-                    stored.append(mix.files.upload_session_file(id=session_id, file=path, progress=moved))
-            except MixError as error:
-                report_error(error)
-        if json:
-            write_json(console, [one.model_dump(mode="json") for one in stored])
-        else:
-            show_table(console, ("name", "bytes"), [(one.name, str(one.size)) for one in stored], numbers=("bytes",))
+    for path in paths:
+        check_upload(path)
+    session_id = _session(mix, session) or mix.sessions.create(title="Files").id
+    there = replaced_by(uploads(mix, session_id), [path.name for path in paths])
+    if there and not force:
+        confirm(f"Replace {visible(', '.join(there))} for all sessions?", way_out="--force")
+    for path in paths:
+        try:
+            with progress_of(f"Uploading {path.name}") as moved:
+                stored.append(mix.files.upload_session_file(id=session_id, file=path, progress=moved))
+        except MixError as error:
+            report_error(error)
+    _show(stored, json=json)
     if len(stored) < len(paths):
         raise typer.Exit(FAILED)
 
 
-@files_app.command("download", epilog=EXIT_CODES)
+@server_command(files_app, "download")
 def download_file(
+    mix: Mix,
     name: Annotated[str, typer.Argument(metavar="NAME", help="Its name on the server.", show_default=False)],
     *,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="A file or a directory; '-' for standard output. Here, if not given."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="PATH",
+            help="A file or a directory; '-' for standard output. Here, if not given.",
+        ),
     ] = None,
     session: SessionOption = None,
     force: ForceOption = False,
-    server: ServerOption = None,
-    api: ApiOption = "auto",
-    header: HeaderOption = None,
 ) -> None:
     """Download a file: all of it, or nothing.
 
@@ -135,21 +124,69 @@ def download_file(
 
         langchain-mix files download sales.csv -o - | head
     """
-    with reported_errors(), connect(server, api=api, headers=header) as mix:
-        session_id = _session(mix, session)
-        if not session_id:
-            raise MixInputError("There is no session, and so no file.", hint="`langchain-mix files upload` makes one.")
-        with progress_of(f"Downloading {name}") as moved:
-            if str(output) == "-":
-                mix.files.download(id=session_id, filename=name, to=sys.stdout.buffer, progress=moved)
-                return
-            target = output if output is not None else Path()
-            if target.is_dir():
-                target /= Path(name).name
-            if target.exists() and not force:
-                raise MixInputError(f"{target} is there already.", hint="Name another with `-o`, or say `--force`.")
-            size = mix.files.download(id=session_id, filename=name, to=target, progress=moved, overwrite=force)
+    session_id = _session(mix, session)
+    if not session_id:
+        raise MixInputError("There is no session, and so no file.", hint="`langchain-mix files upload` makes one.")
+    with progress_of(f"Downloading {name}") as moved:
+        if str(output) == "-":
+            mix.files.download(id=session_id, filename=name, to=sys.stdout.buffer, progress=moved)
+            return
+        target = output if output is not None else Path()
+        if target.is_dir():
+            target /= Path(name).name
+        if target.exists() and not force:
+            raise MixInputError(f"{target} is there already.", hint="Name another with `-o`, or say `--force`.")
+        size = mix.files.download(id=session_id, filename=name, to=target, progress=moved, overwrite=force)
     errors_console().print(f"Wrote {visible(str(target))}, {size:,} bytes.", markup=False, soft_wrap=True)
+
+
+@server_command(files_app, "delete")
+def delete_files(
+    mix: Mix,
+    names: Annotated[
+        list[str], typer.Argument(metavar="NAME", help="Names on the server, as `list` shows them.", show_default=False)
+    ],
+    *,
+    yes: YesOption = False,
+    json: JsonOption = False,
+) -> None:
+    """Delete uploaded files, for all sessions. Nothing brings them back.
+
+    For example:
+
+        langchain-mix files delete report.pdf
+
+        langchain-mix files delete report.pdf sales.csv --yes --json
+    """
+    session_id = _session(mix, None)
+    there = {one.name: one for one in uploads(mix, session_id)} if session_id else {}
+    wanted = list(dict.fromkeys(names))
+    if missing := [name for name in wanted if name not in there]:
+        hint = "`langchain-mix files list` shows all."
+        raise MixInputError(f"The server has no file {', '.join(missing)}; nothing was deleted.", hint=hint)
+    if not yes:
+        confirm(f"Delete {visible(', '.join(wanted))} for all sessions?")
+    deleted: list[FileInfo] = []
+    for name in wanted:
+        try:
+            mix.files.delete_session_file(id=session_id, filename=name)
+            deleted.append(there[name])
+        except MixError as error:
+            report_error(error)
+    if json:
+        _show(deleted, json=True)
+    else:
+        output_console().print(f"Deleted {counted(len(deleted), 'file')}.")
+    if len(deleted) < len(wanted):
+        raise typer.Exit(FAILED)
+
+
+def _show(files: Sequence[FileInfo], *, json: bool) -> None:
+    if json:
+        write_json(output_console(), [one.model_dump(mode="json") for one in files])
+    else:
+        columns = ("name", Column("bytes", right=True))
+        show_table(output_console(), columns, [(one.name, str(one.size)) for one in files])
 
 
 def uploads(mix: Mix, session_id: str) -> list[FileInfo]:

@@ -1,59 +1,64 @@
-"""`langchain-mix record`: records the cassettes of the catalogue again.
+"""`langchain-mix record`: records the cassettes of the catalogue again, and reports each.
 
-Owns: the report of what is recorded. Refuses to know: the scenarios, and recording them (`langchain_mix.testing`).
+Refuses to know: the scenarios, and recording them (`langchain_mix.testing`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from rich.console import Console
+import typer
 
-from langchain_mix.cli.connection import headers_for
+from langchain_mix.cli.connection import HeaderOption, headers_for
+from langchain_mix.cli.failures import reported_errors
+from langchain_mix.cli.terminal import output_console
 from langchain_mix.errors import MixConfigurationError, MixInputError
 from langchain_mix.protocol.api import ALL, ApiVersion, parse_api
 
 
-def run_record(
-    console: Console,
+def record(
     *,
-    api: str = "auto",
-    server: str | None = None,
-    headers: Sequence[str] | None = None,
-    directory: Path = Path("cassettes"),
-    scenarios: tuple[str, ...] = (),
+    api: Annotated[str, typer.Option(metavar="VERSION", help="API generation, or auto for all of them.")] = "auto",
+    server: Annotated[
+        str | None,
+        typer.Option("--server", "-s", metavar="URL", help="A real server; its agent works and may cost money."),
+    ] = None,
+    header: HeaderOption = None,
+    directory: Annotated[
+        Path,
+        typer.Option(
+            metavar="DIRECTORY",
+            file_okay=False,
+            help="Where the cassettes go, in a directory per generation. Those of the same names are replaced.",
+        ),
+    ] = Path("cassettes"),
+    scenario: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A scenario; may be given several times. All if not given.")
+    ] = None,
 ) -> None:
-    """Records cassettes, and reports each.
+    """Record the cassettes of the test suite again: from emulators, or from a real server.
 
-    Args:
-        console: Where it is reported.
-        api: The generation, or `"auto"` for all of them; a real server is of one.
-        server: The URL of a real server, or None to start emulators. Its agent works and may cost money.
-        headers: Headers of every request to a real server, as `Name: value` or `@file`; see `headers_for`.
-        directory: Where the cassettes go, in a directory per generation. Those of the same names are replaced.
-        scenarios: Their names; all of them if there is none.
+    What looks like a secret is never written: recording ends with an error then.
 
-    Raises:
-        MixConfigurationError: There is no such generation or scenario, a real server was given without its generation,
-            or what recording needs is not installed.
-        MixInputError: What was recorded holds what looks like a secret. It was not written.
-        MixError: The server cannot be reached or failed.
+    For example: langchain-mix record --api 0.8 --scenario plain
     """
-    version = parse_api(api)
-    if server is not None and version is None:
-        raise MixConfigurationError("A server is of one generation.", hint="Name it, as in --api 0.8.")
-    apis: tuple[ApiVersion, ...] = ALL if version is None else (version,)
-    size = count = 0
-    given = headers_for(server, headers) if server is not None else {}
-    for one in _recorded(directory, apis, server, given, scenarios):
-        if one.outcome == "skipped":
-            console.print(f"{one.api} {one.scenario}: skipped, a real agent cannot be made to do it.", style="dim")
-            continue
-        size, count = size + one.size, count + 1
-        console.print(f"{one.api} [bold]{one.scenario}[/]: {one.size / 1000:.1f} kB, {len(one.seen)} things seen.")
-    console.print(f"Recorded {count} cassettes, {size / 1000:.0f} kB, into {directory}.", highlight=False)
+    console = output_console()
+    with reported_errors():
+        version = parse_api(api)
+        if server is not None and version is None:
+            raise MixConfigurationError("A server is of one generation.", hint="Name it, as in --api 0.8.")
+        apis: tuple[ApiVersion, ...] = ALL if version is None else (version,)
+        size = count = 0
+        given = headers_for(server, header) if server is not None else {}
+        for one in _recorded(directory, apis, server, given, tuple(scenario or ())):
+            if one.outcome == "skipped":
+                console.print(f"{one.api} {one.scenario}: skipped, a real agent cannot be made to do it.", style="dim")
+                continue
+            size, count = size + one.size, count + 1
+            console.print(f"{one.api} [bold]{one.scenario}[/]: {one.size / 1000:.1f} kB, {len(one.seen)} things seen.")
+        console.print(f"Recorded {count} cassettes, {size / 1000:.0f} kB, into {directory}.", highlight=False)
 
 
 def _recorded(

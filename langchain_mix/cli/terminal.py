@@ -8,10 +8,12 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from io import TextIOWrapper
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 from rich.table import Table
@@ -21,6 +23,7 @@ from langchain_mix.errors import MixInputError
 from langchain_mix.protocol.terminal_text import visible, visible_json
 
 __all__ = [
+    "Column",
     "SafeConsole",
     "as_json",
     "confirm",
@@ -38,6 +41,9 @@ __all__ = [
 
 
 _CANNOT_BE_UNDONE: Final = " This cannot be undone."
+_GAP: Final = 2
+_LEAST_CHARS: Final = 20
+_CUT_CHARS: Final = 48
 
 
 class SafeConsole(Console):
@@ -104,26 +110,59 @@ def as_json(value: Any) -> str:
     return visible_json(json.dumps(value, ensure_ascii=False, indent=2, default=str)) + "\n"
 
 
-def show_table(
-    console: Console, columns: Sequence[str], rows: Sequence[Sequence[str]], *, numbers: Sequence[str] = ()
-) -> None:
-    """Shows rows: as a table to people, as lines of cells between tabs to programs.
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of a table.
 
-    Args:
-        console: Where.
-        columns: Names of the columns.
-        rows: The cells.
-        numbers: Columns that are aligned to the right.
+    Attributes:
+        name: Its heading.
+        rank: Where the screen is too narrow, columns with the highest rank are left out first; 0 never is.
+        fit: How a cell fits a narrow column: `whole` is never cut, as ids are copied; `cut` ends in "…"; `wrap` goes on
+            in the next line.
+        right: Aligned to the right, as numbers are.
     """
+
+    name: str
+    rank: int = 0
+    fit: Literal["whole", "cut", "wrap"] = "whole"
+    right: bool = False
+
+    def least(self, cells: Iterable[str]) -> int:
+        """Returns how many characters of a line it needs."""
+        longest = max(map(cell_len, (self.name, *cells)))
+        return longest if self.fit == "whole" else min(longest, _LEAST_CHARS)
+
+
+def show_table(console: Console, columns: Sequence[Column | str], rows: Sequence[Sequence[str]]) -> None:
+    """Shows rows: as a table to people, with the columns that fit; as lines of all cells between tabs to programs.
+
+    A cell that is whole and longer than the screen goes on in the next line.
+    """
+    every = [Column(one) if isinstance(one, str) else one for one in columns]
     if not console.is_terminal:
-        write_rows(console, [columns, *rows])
+        write_rows(console, [[one.name for one in every], *rows])
         return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in columns:
-        table.add_column(name, justify="right" if name in numbers else "left", overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(one_line(cell)) for cell in row))
+    cells = {one: [one_line(row[at]) for row in rows] for at, one in enumerate(every)}
+    kept, needed = list(every), {one: one.least(cells[one]) for one in every}
+    while sum(needed[one] + _GAP for one in kept) - _GAP > console.width:
+        last = max(kept, key=lambda one: one.rank)
+        if not last.rank:
+            break
+        kept.remove(last)
+    too_wide = sum(needed[one] + _GAP for one in kept if one.fit == "whole") > console.width
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, _GAP, 0, 0))
+    for one in kept:
+        whole = one.fit == "whole" and not too_wide
+        table.add_column(one.name, justify="right" if one.right else "left", no_wrap=whole, overflow="fold")
+    for row in zip(*(map(_cell, [one] * len(rows), cells[one]) for one in kept), strict=True):
+        table.add_row(*row)
     console.print(table)
+
+
+def _cell(column: Column, text: str) -> Text:
+    if column.fit != "cut":
+        return Text(text)
+    return Text(one_line(text, _CUT_CHARS), no_wrap=True, overflow="ellipsis")
 
 
 def confirm(question: str, *, way_out: str = "--yes") -> None:

@@ -16,7 +16,6 @@ LINES: Final = 80
 """A module of fewer lines that a single other one imports is mostly a part of that one."""
 
 SMALL: Final[Mapping[str, str]] = {
-    "cli.tools": "a command of its own, loaded when it is called",
     "client.errors": "an import path of the official SDK",
     "client.models": "an import path of the official SDK",
     "client.sdkconfiguration": "an import path of the official SDK",

@@ -35,7 +35,7 @@ _EMULATED = "0.7"
 def chat(
     message: Annotated[
         str | None,
-        typer.Argument(help="Ask only this, show the answer and leave.", show_default=False),
+        typer.Argument(metavar="MESSAGE", help="Ask only this, show the answer and leave.", show_default=False),
     ] = None,
     *,
     server: ServerOption = None,
@@ -49,23 +49,34 @@ def chat(
         str | None,
         typer.Option(
             "--session",
+            metavar="SESSION",
             help="Go on in this session: its id, the beginning of it, or 'last'.",
             autocompletion=complete_session,
             show_default=False,
         ),
     ] = None,
-    title: Annotated[str, typer.Option("--title", help="Title of a new session.")] = "Chat",
+    title: Annotated[str, typer.Option("--title", metavar="TITLE", help="Title of a new session.")] = "Chat",
     permissions: Annotated[
         Literal["ask", "deny", "allow"],
-        typer.Option("--permissions", help="What becomes of the agent's requests to run a tool."),
+        typer.Option(
+            "--permissions",
+            metavar="WHAT",
+            help="What becomes of the agent's requests to run a tool: ask, deny or allow.",
+        ),
     ] = "ask",
     plan: Annotated[bool, typer.Option("--plan", help="Let the agent only read and plan.")] = False,
     thinking_level: Annotated[
         Literal["off", "basic", "medium", "maximum"] | None,
-        typer.Option("--thinking-level", help="How much the model may think (Mix 0.7).", show_default=False),
+        typer.Option(
+            "--thinking-level",
+            metavar="LEVEL",
+            help="How much the model may think: off, basic, medium or maximum. Since API 0.7.",
+            show_default=False,
+        ),
     ] = None,
     max_steps: Annotated[
-        int | None, typer.Option("--max-steps", min=1, help="Steps after which a turn ends (Mix 0.8).")
+        int | None,
+        typer.Option("--max-steps", metavar="N", min=1, help="Steps after which a turn ends. Since API 0.8."),
     ] = None,
     thinking: Annotated[
         bool, typer.Option("--thinking/--no-thinking", help="Show what the model thinks, in a terminal.")

@@ -217,7 +217,7 @@ class Conversation:
     def _generations(self) -> ApiKnowledge:
         if self.mix.api is not None:
             return self.mix.known
-        from langchain_mix.cli.doctor.checks import detect_generation  # noqa: PLC0415  # Only where it is not known.
+        from langchain_mix.cli.doctor import detect_generation  # noqa: PLC0415  # Only where it is not known.
 
         try:
             sessions = self.mix.sessions.list()

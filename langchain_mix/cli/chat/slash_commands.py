@@ -153,7 +153,7 @@ class Commands:
         for exchange in gone:
             self._console.print(Text(f"  {exchange.number}. {one_line(exchange.asked, _ASKED_CHARS)}"))
         if self._keyboard.confirm(f"Delete {counted(len(gone), 'exchange')}? Nothing brings them back."):
-            self._console.print(f"Deleted {counted(self._conversation.rewind(keep, seen=rows), 'row')}.")
+            self._console.print(f"Deleted {counted(self._conversation.rewind(keep, seen=rows), 'message')}.")
         else:
             self._console.print("Nothing was deleted.")
 

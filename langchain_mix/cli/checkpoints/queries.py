@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from langgraph.checkpoint.serde.types import SendProtocol
 from pydantic import BaseModel
-from rich.progress import Progress
+from rich.progress import Progress, track
 from rich.text import Text
 
 from langchain_mix.checkpoint import MixSerdeWarning
@@ -76,17 +76,16 @@ def threads_of(store: Store, limit: int | None) -> Found:
     """
     thread_ids, unreadable = _thread_ids(store)
     found: list[Summary] = []
-    with Progress(console=errors_console(), transient=True) as progress:
-        for thread_id in progress.track(thread_ids, description="Reading"):
-            try:
-                newest, _ = store.run(store.threads.page(thread_id, ns="", limit=1))
-                if not newest:  # Only subgraphs have stored something.
-                    newest, _ = store.run(store.threads.page(thread_id, ns=None, limit=1))
-            except MixCheckpointDamaged as problem:
-                report_error(problem)
-                unreadable += 1
-                continue
-            found += [summary(store.backend, thread_id, one) for one in newest]
+    for thread_id in track(thread_ids, "Reading", console=errors_console(), transient=True):
+        try:
+            newest, _ = store.run(store.threads.page(thread_id, ns="", limit=1))
+            if not newest:  # Only subgraphs have stored something.
+                newest, _ = store.run(store.threads.page(thread_id, ns=None, limit=1))
+        except MixCheckpointDamaged as problem:
+            report_error(problem)
+            unreadable += 1
+            continue
+        found += [summary(store.backend, thread_id, one) for one in newest]
     found.sort(key=lambda one: one.checkpoint_id, reverse=True)
     return Found(found[:limit], unreadable)
 
@@ -166,8 +165,8 @@ def checkpoint_of(store: Store, thread_id: str, named: str, ns: str) -> Shown:
     )
 
 
-def report_of(store: Store, thread_id: str | None) -> Report:
-    """Counts what is stored.
+def report_of(store: Store, thread_id: str | None, *, stored: bool = False) -> Report:
+    """Counts what is stored; with `stored`, a thread that holds nothing any more is none.
 
     Raises:
         MixInputError: There is no such thread.
@@ -175,7 +174,8 @@ def report_of(store: Store, thread_id: str | None) -> Report:
     """
     with waiting("Counting"):
         report = store.run(store.threads.report(None if thread_id is None else thread_name(thread_id)))
-    if thread_id is not None and not report.threads:
+    empty = not (report.checkpoints or report.writes or any(one.problem for one in report.threads))
+    if thread_id is not None and (not report.threads or (stored and empty)):
         raise no_thread(thread_id)
     return report
 

@@ -10,21 +10,38 @@ from typing import Any, Final
 from langchain_core.messages import BaseMessage
 from rich.console import Console
 from rich.padding import Padding
-from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree as Drawing
 
 from langchain_mix.checkpoint.branches import Node, Tree
 from langchain_mix.checkpoint.garbage import Report
+from langchain_mix.checkpoint.positions import Position
 from langchain_mix.checkpoint.previews import Preview
 from langchain_mix.cli.checkpoints.queries import Shown, Summary, as_data
-from langchain_mix.cli.terminal import counted, one_line, visible, write, write_rows
+from langchain_mix.cli.terminal import Column, counted, one_line, show_table, visible, write
 
-_WIDE, _MIDDLING = 130, 90
-_NUMBERS: Final = frozenset({"step", "bytes", "pending", "files", "checkpoints", "writes", "orphans"})
-_LIST = ("thread", "checkpoint", "step", "source", "created", "next", "bytes", "pending", "session", "rows", "ns")
-_REPORT = ("thread", "checkpoints", "writes", "files", "bytes", "orphans", "problem")
-_CELL_CHARS = 48
+_LIST: Final = (
+    Column("thread"),
+    Column("checkpoint"),
+    Column("step", 2, right=True),
+    Column("source", 4),
+    Column("created", 1),
+    Column("next", 3, "cut"),
+    Column("bytes", 6, right=True),
+    Column("pending", 7, right=True),
+    Column("session", 5),
+    Column("messages", 8, right=True),
+    Column("ns", fit="wrap"),
+)
+_REPORT: Final = (
+    Column("thread"),
+    Column("checkpoints", 1, right=True),
+    Column("writes", 4, right=True),
+    Column("files", 3, right=True),
+    Column("bytes", 2, right=True),
+    Column("orphans", 2, right=True),
+    Column("problem", fit="wrap"),
+)
 _VALUE_CHARS = 300
 _LAST_PARTS = 12
 
@@ -37,14 +54,14 @@ def show_list(console: Console, summaries: Sequence[Summary], *, threads: bool) 
         summaries: The checkpoints.
         threads: Whether each represents its thread.
     """
-    rows = [_cells(one) for one in summaries]
-    if not console.is_terminal:
-        write_rows(console, [_LIST, *rows])
-        return
-    wide = ("step", "source", "created", "next", "bytes", "session")
-    columns = wide if console.width >= _WIDE else wide[:4] if console.width >= _MIDDLING else wide[:1]
-    subgraphs = ("ns",) if any(one.ns for one in summaries) else ()
-    _table(console, _LIST, rows, ("thread" if threads else "checkpoint", *columns, *subgraphs))
+    left_out = {"checkpoint" if threads else "thread", *([] if any(one.ns for one in summaries) else ["ns"])}
+    _show(console, _LIST, [_cells(one) for one in summaries], left_out)
+
+
+def _show(console: Console, columns: Sequence[Column], rows: Sequence[Sequence[str]], left_out: set[str]) -> None:
+    """Shows rows; without some columns to people."""
+    kept = [at for at, one in enumerate(columns) if not (console.is_terminal and one.name in left_out)]
+    show_table(console, [columns[at] for at in kept], [[row[at] for at in kept] for row in rows])
 
 
 def show_report(console: Console, report: Report) -> None:
@@ -57,12 +74,10 @@ def show_report(console: Console, report: Report) -> None:
         )
         for one in report.threads
     ]
+    if rows or not console.is_terminal:
+        _show(console, _REPORT, rows, set() if any(one.problem for one in report.threads) else {"problem"})
     if not console.is_terminal:
-        write_rows(console, [_REPORT, *rows])
         return
-    if rows:
-        problems = any(one.problem for one in report.threads)
-        _table(console, _REPORT, rows, _REPORT if problems else _REPORT[:-1])
     sums = [
         counted(report.checkpoints, "checkpoint"),
         counted(report.writes, "write"),
@@ -95,7 +110,7 @@ def show_checkpoint(console: Console, found: Shown, *, full: bool) -> None:
     if summary.parent_id:
         facts.append(f"after {summary.parent_id}")
     if summary.position is not None:
-        facts.append(f"session {summary.position.session_id}{_rows(summary)}")
+        facts.append(f"session {summary.position.session_id}{_after(summary.position)}")
     console.print(Text(visible(" · ".join(facts)), style="dim"), soft_wrap=not console.is_terminal)
     for channel, value in sorted(found.values.items()):
         if not (channel.startswith("branch:to:") and value is None):
@@ -138,25 +153,9 @@ def _cells(one: Summary) -> tuple[str, ...]:
     )
 
 
-def _rows(summary: Summary) -> str:
-    rows = -1 if summary.position is None else summary.position.row_count
-    return f" after {counted(rows, 'row')}" if rows >= 0 else ""
-
-
-def _table(console: Console, names: Sequence[str], rows: Sequence[Sequence[str]], columns: Sequence[str]) -> None:
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    for name in columns:
-        whole = name in {"thread", "problem", "ns"}
-        table.add_column(name, justify="right" if name in _NUMBERS else "left", no_wrap=not whole, overflow="fold")
-    for row in rows:
-        cell: Mapping[str, str] = dict(zip(names, row, strict=True))
-        table.add_row(*(Text(one_line(cell[name], _limit(name))) for name in columns))
-    console.print(table)
-
-
-def _limit(name: str) -> int | None:
-    """Ids and problems are never cut: people copy the ones and have to read the others."""
-    return None if name in {"thread", "checkpoint", "session", "problem", "ns"} else _CELL_CHARS
+def _after(position: Position) -> str:
+    """Returns where in its session a position is; empty if that is unknown."""
+    return f" after {counted(position.row_count, 'message')}" if position.row_count >= 0 else ""
 
 
 def show_tree(console: Console, tree: Tree, previews: Mapping[str, Preview]) -> None:
@@ -217,10 +216,8 @@ def _node_facts(tree: Tree, node: Node) -> Iterator[tuple[str, str]]:
     if node is tree.latest:
         yield "newest", "bold green"
     if node.position is not None:
-        rows = node.position.row_count
-        after = f" after {counted(rows, 'row')}" if rows >= 0 else ""
         # Eight characters name a session to all commands, and leave the line on one row.
-        yield f"session {node.position.session_id[:8]}{after}", "cyan"
+        yield f"session {node.position.session_id[:8]}{_after(node.position)}", "cyan"
     if node.pending_writes:
         yield f"{node.pending_writes} pending", "dim"
 

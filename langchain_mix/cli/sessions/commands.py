@@ -1,16 +1,40 @@
-"""The commands of `langchain-mix sessions` with their options."""
+"""The commands of `langchain-mix sessions`."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Final, Literal
 
 import typer
+from rich.text import Text
 
-from langchain_mix.cli.connection import ApiOption, HeaderOption, JsonOption, ServerOption, connect
-from langchain_mix.cli.failures import EXIT_CODES, FAILED, reported_errors
-from langchain_mix.cli.sessions.queries import complete_session, find_session
-from langchain_mix.cli.terminal import output_console, write, write_json
+from langchain_mix.cli.connection import DryRunOption, JsonOption, LimitOption, YesOption, server_command
+from langchain_mix.cli.failures import FAILED, report_error
+from langchain_mix.cli.sessions.queries import (
+    complete_session,
+    exchanges_of,
+    find_session,
+    last_row_kept,
+    read_session,
+    rows_up_to,
+)
+from langchain_mix.cli.terminal import (
+    confirm,
+    counted,
+    errors_console,
+    one_line,
+    output_console,
+    visible,
+    write,
+    write_json,
+)
+from langchain_mix.errors import MixError, MixInputError, MixNotFoundError
+from langchain_mix.protocol.api import require
+
+if TYPE_CHECKING:
+    from langchain_mix.client import Mix
+    from langchain_mix.protocol.models import SessionData
 
 sessions_app = typer.Typer(no_args_is_help=True, help="Look at sessions, copy them, take them back, delete them.")
 
@@ -23,25 +47,27 @@ SessionArgument = Annotated[
         show_default=False,
     ),
 ]
-YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
+_SEVERAL: Final = typer.Argument(
+    metavar="SESSION",
+    help="Ids, beginnings of them, or 'last'.",
+    autocompletion=complete_session,
+    show_default=False,
+)
+_ASKED_CHARS: Final = 72
 
 
-@sessions_app.command("list", epilog=EXIT_CODES)
+@server_command(sessions_app, "list")
 def list_sessions(
+    mix: Mix,
     *,
-    server: ServerOption = None,
-    api: ApiOption = "auto",
-    header: HeaderOption = None,
-    limit: Annotated[
-        int | None, typer.Option("--limit", "-n", min=1, help="Show so many of the newest.", show_default=False)
-    ] = None,
+    limit: LimitOption = None,
     subagents: Annotated[bool, typer.Option("--subagents", help="Show sessions of sub-agents, too.")] = False,
     json: JsonOption = False,
 ) -> None:
     """List sessions, newest first.
 
-    Piped into another program, it writes lines of cells separated by tabs.
+    A terminal shows the columns that fit it. Piped into another program, it writes lines of all cells separated by
+    tabs; with --json, all there is.
 
     For example:
 
@@ -52,25 +78,25 @@ def list_sessions(
     from langchain_mix.cli.sessions.views import show_sessions
 
     console = output_console()
-    with reported_errors(), connect(server, api=api, headers=header) as mix:
-        sessions = mix.sessions.list(include_subagents=True if subagents else None)[:limit]
-        if json:
-            write_json(console, [s.model_dump(mode="json", by_alias=True, exclude_unset=True) for s in sessions])
-        elif sessions or not console.is_terminal:
-            show_sessions(console, sessions)
-        else:
-            console.print("There is no session yet. `langchain-mix chat` begins one.")
+    sessions = mix.sessions.list(include_subagents=True if subagents else None)[:limit]
+    if json:
+        write_json(console, [s.model_dump(mode="json", by_alias=True, exclude_unset=True) for s in sessions])
+    elif sessions or not console.is_terminal:
+        show_sessions(console, sessions)
+    else:
+        console.print("There is no session yet. `langchain-mix chat` begins one.")
 
 
-@sessions_app.command("show", epilog=EXIT_CODES, short_help="Show what was said in a session.")
+@server_command(sessions_app, "show", short_help="Show what was said in a session.")
 def show_session(
+    mix: Mix,
     session: SessionArgument,
     *,
-    server: ServerOption = None,
-    api: ApiOption = "auto",
-    header: HeaderOption = None,
     last: Annotated[
-        int | None, typer.Option("--last", "-n", min=0, help="Show so many of the last exchanges.", show_default=False)
+        int | None,
+        typer.Option(
+            "--last", "-n", metavar="N", min=0, help="Show so many of the last exchanges.", show_default=False
+        ),
     ] = None,
     json: JsonOption = False,
 ) -> None:
@@ -82,49 +108,39 @@ def show_session(
 
         langchain-mix sessions show 3f2a --last 2
     """
-    from langchain_mix.cli.sessions.actions import read
-    from langchain_mix.cli.sessions.views import (
-        as_data,
-        show_head,
-        show_transcript,
-    )
+    from langchain_mix.cli.sessions import views
 
     console = output_console()
-    with reported_errors(), connect(server, api=api, headers=header) as mix:
-        stored = read(mix, find_session(mix, session))
-        if json:
-            write_json(console, as_data(stored.session, stored.rows))
-            return
-        show_head(console, stored.session)
-        show_transcript(console, stored.rows, last=last)
+    found, rows = read_session(mix, find_session(mix, session))
+    if json:
+        write_json(console, views.as_data(found, rows))
+        return
+    views.show_head(console, found)
+    views.show_transcript(console, rows, last=last)
 
 
-@sessions_app.command("export", epilog=EXIT_CODES, short_help="Write sessions down as Markdown or JSON.")
+@server_command(sessions_app, "export", short_help="Write sessions down as Markdown or JSON.")
 def export_sessions(
-    sessions: Annotated[
-        list[str] | None,
-        typer.Argument(
-            metavar="SESSION...",
-            help="Ids, beginnings of them, or 'last'.",
-            autocompletion=complete_session,
-            show_default=False,
-        ),
-    ] = None,
+    mix: Mix,
+    sessions: Annotated[list[str] | None, _SEVERAL] = None,
     *,
-    server: ServerOption = None,
-    api: ApiOption = "auto",
-    header: HeaderOption = None,
     everything: Annotated[bool, typer.Option("--all", help="Export all sessions.")] = False,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="A file, or a directory for several; '-' or nothing for standard output."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="PATH",
+            help="A file, or a directory for several; '-' or nothing for standard output.",
+        ),
     ] = None,
     form: Annotated[
-        Literal["markdown", "json"], typer.Option("--format", "-f", help="How it is written.")
+        Literal["markdown", "json"],
+        typer.Option("--format", "-f", metavar="FORMAT", help="How it is written: markdown or json."),
     ] = "markdown",
     force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
 ) -> None:
-    """Write sessions down as Markdown or JSON, results of tools included where the server has them (Mix 0.8).
+    """Write sessions down as Markdown or JSON, with the results of tools where the server has them (since API 0.8).
 
     A file is written whole or not at all.
 
@@ -134,58 +150,77 @@ def export_sessions(
 
         langchain-mix sessions export --all --format json -o backup/
     """
-    from langchain_mix.cli.sessions.actions import export
-    from langchain_mix.errors import MixInputError
+    from rich.progress import track
 
-    with reported_errors(), connect(server, api=api, headers=header) as mix:
-        if everything == bool(sessions):
-            raise MixInputError("Which sessions?", hint="Name them, or say `--all`.")
-        ids = [s.id for s in mix.sessions.list()] if everything else [find_session(mix, s) for s in sessions or ()]
-        if str(output) == "-":
-            output = None
-        export(mix, list(dict.fromkeys(ids)), output, form=form, force=force, console=output_console())
+    from langchain_mix.cli.sessions.views import SUFFIXES, save, written
+
+    if everything == bool(sessions):
+        raise MixInputError("Which sessions?", hint="Name them, or say `--all`.")
+    ids = _distinct(mix, sessions) if sessions else [s.id for s in mix.sessions.list()]
+    notes = errors_console()
+    if output is not None and output.is_dir():
+        for session_id in track(ids, "Exporting", console=notes, transient=True):
+            found, rows = read_session(mix, session_id)
+            save(written(found, rows, form), output / f"session-{found.id}{SUFFIXES[form]}", overwrite=force)
+        notes.print(Text(f"Wrote {counted(len(ids), 'session')} into {output}."))
+        return
+    if len(ids) != 1:
+        raise MixInputError("Several sessions need a directory.", hint="Make one and name it with `--output`.")
+    found, rows = read_session(mix, ids[0])
+    text = written(found, rows, form)
+    if output is None or str(output) == "-":
+        write(output_console(), text)
+    else:
+        save(text, output, overwrite=force)
+        notes.print(Text(f"Wrote {output}."))
 
 
-@sessions_app.command("fork", epilog=EXIT_CODES, short_help="Copy the beginning of a session (Mix before 0.8).")
+@server_command(sessions_app, "fork", short_help="Copy the beginning of a session (until API 0.7).")
 def fork_session(
+    mix: Mix,
     session: SessionArgument,
     *,
-    server: ServerOption = None,
-    api: ApiOption = "auto",
-    header: HeaderOption = None,
     turns: Annotated[
         int | None,
-        typer.Option("--turns", "-t", help="Copy so many exchanges; -1: all but the last. All if not given."),
+        typer.Option(
+            "--turns", "-t", metavar="N", help="Copy so many exchanges; -1: all but the last. All if not given."
+        ),
     ] = None,
-    title: Annotated[str | None, typer.Option("--title", help="Title of the copy.", show_default=False)] = None,
+    title: Annotated[
+        str | None, typer.Option("--title", metavar="TITLE", help="Title of the copy.", show_default=False)
+    ] = None,
     dry_run: DryRunOption = False,
 ) -> None:
-    """Copy the beginning of a session into a new one and write the new id (Mix before 0.8).
+    """Copy the beginning of a session into a new one and write the new id. Servers have this until API 0.7.
 
     For example:
 
         langchain-mix sessions fork last --turns 2 --dry-run
 
-        langchain-mix chat --session $(langchain-mix sessions fork last --turns -1)
+        langchain-mix chat --session $(langchain-mix sessions fork last -t -1)
     """
-    from langchain_mix.cli.sessions.actions import fork
+    session_id = find_session(mix, session)
+    _, rows = read_session(mix, session_id)
+    require(mix.known, "fork", "Forking a session")
+    index = rows_up_to(rows, turns)
+    amount = f"{counted(index, 'message')} of {len(rows)}"
+    if dry_run:
+        line = f"Would copy {amount} of session {session_id} into a new one. Nothing was done."
+        output_console().print(Text(line))
+        return
+    forked = mix.sessions.fork(id=session_id, message_index=index, title=title)
+    errors_console().print(Text(f"Copied {amount}. Prompt, callbacks and private files are not copied.", style="dim"))
+    write(output_console(), f"{forked.id}\n")
 
-    console = output_console()
-    with reported_errors(), connect(server, api=api, headers=header) as mix:
-        found = find_session(mix, session)
-        forked = fork(mix, found, turns=turns, title=title, dry_run=dry_run, console=console)
-        if forked:
-            write(console, f"{forked}\n")
 
-
-@sessions_app.command("rewind", epilog=EXIT_CODES)
+@server_command(sessions_app, "rewind")
 def rewind_session(
+    mix: Mix,
     session: SessionArgument,
     *,
-    server: ServerOption = None,
-    api: ApiOption = "auto",
-    header: HeaderOption = None,
-    turns: Annotated[int, typer.Option("--turns", "-t", help="Keep so many exchanges; -1: all but the last.")] = -1,
+    turns: Annotated[
+        int, typer.Option("--turns", "-t", metavar="N", help="Keep so many exchanges; -1: all but the last.")
+    ] = -1,
     cleanup_media: Annotated[
         bool, typer.Option("--cleanup-media", help="Delete the session's younger private files, too.")
     ] = False,
@@ -200,37 +235,32 @@ def rewind_session(
 
         langchain-mix sessions rewind 3f2a --turns 4 --yes
     """
-    from langchain_mix.cli.sessions.actions import rewind
+    console = output_console()
+    session_id = find_session(mix, session)
+    _, rows = read_session(mix, session_id)
+    row = last_row_kept(rows, turns)
+    kept = rows.index(row) + 1
+    gone = counted(len(rows) - kept, "message")
+    if kept == len(rows):
+        console.print("Nothing follows; nothing is deleted.")
+        return
+    console.print(Text(f"{'Would delete' if dry_run else 'Deletes'} {gone} of session {session_id}:"))
+    for exchange in exchanges_of(rows):
+        if exchange.end > kept:
+            console.print(Text(f"  {exchange.number}. {one_line(exchange.asked, _ASKED_CHARS)}"))
+    if dry_run:
+        console.print("Nothing was done.")
+        return
+    if not yes:
+        confirm("Delete them? This cannot be undone.")
+        if [r.id for r in mix.messages.list_session(id=session_id)] != [r.id for r in rows]:
+            raise MixInputError("The session has changed meanwhile; nothing was deleted.", hint="Look at it again.")
+    mix.sessions.rewind_session(id=session_id, message_id=row.id, cleanup_media=cleanup_media)
+    console.print(Text(f"Deleted {gone}; {kept} stay."))
 
-    with reported_errors(), connect(server, api=api, headers=header) as mix:
-        rewind(
-            mix,
-            find_session(mix, session),
-            turns=turns,
-            cleanup_media=cleanup_media,
-            dry_run=dry_run,
-            yes=yes,
-            console=output_console(),
-        )
 
-
-@sessions_app.command("delete", epilog=EXIT_CODES)
-def delete_sessions(
-    sessions: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="SESSION...",
-            help="Ids, beginnings of them, or 'last'.",
-            autocompletion=complete_session,
-            show_default=False,
-        ),
-    ],
-    *,
-    server: ServerOption = None,
-    api: ApiOption = "auto",
-    header: HeaderOption = None,
-    yes: YesOption = False,
-) -> None:
+@server_command(sessions_app, "delete")
+def delete_sessions(mix: Mix, sessions: Annotated[list[str], _SEVERAL], *, yes: YesOption = False) -> None:
     """Delete sessions with their messages and private files. Uploaded files stay, as all sessions share them.
 
     For example:
@@ -239,9 +269,33 @@ def delete_sessions(
 
         langchain-mix sessions delete 3f2a 91bc --yes
     """
-    from langchain_mix.cli.sessions.actions import delete
+    from rich.progress import track
 
-    with reported_errors(), connect(server, api=api, headers=header) as mix:
-        ids = [find_session(mix, s) for s in sessions]
-        if delete(mix, list(dict.fromkeys(ids)), yes=yes, console=output_console()):
-            raise typer.Exit(FAILED)
+    console = output_console()
+    found = [mix.sessions.get(id=session_id) for session_id in _distinct(mix, sessions)]
+    for one in found:
+        line = f"  {one.id}  {visible(one.title)}  ({counted(one.user_message_count, 'exchange')})"
+        console.print(Text(line))
+    if not yes:
+        confirm(f"Delete {counted(len(found), 'session')}? This cannot be undone.")
+    failed: list[str] = []
+    for one in track(found, "Deleting", console=errors_console(), transient=True):
+        _delete(mix, one, failed.append)
+    console.print(f"Deleted {counted(len(found) - len(failed), 'session')}.")
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+def _distinct(mix: Mix, named: Sequence[str]) -> list[str]:
+    """Returns the ids of sessions, each once."""
+    return list(dict.fromkeys(find_session(mix, one) for one in named))
+
+
+def _delete(mix: Mix, session: SessionData, failed: Callable[[str], None]) -> None:
+    try:
+        mix.sessions.delete(id=session.id)
+    except MixNotFoundError:
+        return  # Gone is what was wanted; an answer that was lost on the way looks like this, too.
+    except MixError as error:
+        report_error(error)
+        failed(session.id)

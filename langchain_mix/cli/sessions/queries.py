@@ -14,7 +14,7 @@ from langchain_mix.errors import MixError, MixInputError
 
 if TYPE_CHECKING:
     from langchain_mix.client import Mix
-    from langchain_mix.protocol.models import BackendMessage
+    from langchain_mix.protocol.models import BackendMessage, SessionData
 
 LAST: Final = "last"
 """The newest session."""
@@ -55,6 +55,16 @@ def find_session(mix: Mix, named: str) -> str:
         said = "No session's id begins" if not found else f"The ids of {len(found)} sessions begin"
         raise MixInputError(f"{said} with {named!r}.", hint="`langchain-mix sessions list` shows all.")
     return found[0]
+
+
+def read_session(mix: Mix, session_id: str) -> tuple[SessionData, list[BackendMessage]]:
+    """Reads a session with all its rows, oldest first.
+
+    Raises:
+        MixNotFoundError: There is no such session. Mix: the list of its messages would only be empty.
+    """
+    session = mix.sessions.get(id=session_id)
+    return session, mix.messages.list_session(id=session_id)
 
 
 def complete_session(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:

@@ -12,44 +12,31 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.padding import Padding
 from rich.rule import Rule
-from rich.table import Table
 from rich.text import Text
 
 from langchain_mix.cli.sessions.queries import Exchange, exchanges_of
-from langchain_mix.cli.terminal import as_json, counted, one_line, visible, write_rows
+from langchain_mix.cli.terminal import Column, as_json, counted, one_line, show_table, visible
 from langchain_mix.errors import MixInputError
 from langchain_mix.protocol.models import BackendMessage, SessionData, ToolCallData
 from langchain_mix.protocol.tool_outcomes import word_for_result
 
-_COLUMNS = ("id", "title", "type", "asked", "answered", "cost", "created", "begins")
-_WIDEST, _WIDE, _MIDDLING = 150, 100, 76
-_TITLE_CHARS = 48
+_COLUMNS: Final = (
+    Column("id"),
+    Column("title", fit="cut"),
+    Column("type", 5),
+    Column("asked", 2, right=True),
+    Column("answered", 4, right=True),
+    Column("cost", 3, right=True),
+    Column("created", 1),
+    Column("begins", 6, "cut"),
+)
 _ARGUMENT_CHARS = 200
 _RESULT_CHARS = 400
 
 
 def show_sessions(console: Console, sessions: Sequence[SessionData]) -> None:
     """Shows sessions: as a table to people, as lines of cells between tabs to programs."""
-    cells = [_cells(session) for session in sessions]
-    if not console.is_terminal:
-        write_rows(console, [_COLUMNS, *cells])
-        return
-    table = Table(box=None, header_style="bold", pad_edge=False)
-    columns = _columns_for(console.width)
-    for name in columns:
-        numbers = name in {"asked", "answered", "cost"}
-        table.add_column(name, justify="right" if numbers else "left", no_wrap=name != "title", overflow="fold")
-    for row in cells:
-        cell: dict[str, str] = dict(zip(_COLUMNS, row, strict=True))
-        table.add_row(*(Text(one_line(cell[name], _TITLE_CHARS)) for name in columns))
-    console.print(table)
-
-
-def _columns_for(width: int) -> tuple[str, ...]:
-    """The columns that a screen has room for; ids are never cut."""
-    if width >= _WIDE:
-        return _COLUMNS if width >= _WIDEST else _COLUMNS[:-1]
-    return ("id", "title", "asked", "created") if width >= _MIDDLING else ("id", "title")
+    show_table(console, _COLUMNS, [_cells(session) for session in sessions])
 
 
 def _cells(session: SessionData) -> tuple[str, ...]:

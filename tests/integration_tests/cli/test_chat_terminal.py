@@ -270,7 +270,7 @@ def test_commands_and_errors_do_not_end_the_talk(chat, server):
         terminal.line("/rewind")
         terminal.expect("Delete 1 exchange?")
         terminal.line("y")
-        terminal.expect("Deleted 2 rows")
+        terminal.expect("Deleted 2 messages")
         terminal.expect(PROMPT)
         server.restart()
         terminal.line("What is 3+3?")

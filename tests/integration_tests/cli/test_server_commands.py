@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
+from langgraph.checkpoint.base import empty_checkpoint
 
-from langchain_mix import MixEmulator
+from langchain_mix import MixEmulator, MixSaver
 from langchain_mix.client import Mix
+from langchain_mix.emulator import HttpError
 
 KEY = "sk-ant-api03-" + "x" * 40
 
@@ -45,6 +47,55 @@ def test_a_key_that_is_missing(run, server):
         assert ran.code == 2
         assert said in ran.err
     assert not [r for r in server.requests if r.method == "POST"]
+
+
+def test_a_key_is_sent_to_no_provider_that_the_server_lacks(run, server):
+    ran = run("auth", "store", "antropic", typed=KEY + "\n")
+    assert ran.code == 1
+    assert "The server has no provider 'antropic'; nothing was sent. It has anthropic, brave, " in ran.err
+    assert run("auth", "delete", "antropic", "--yes").code == 1
+    assert {r.method for r in server.requests} == {"GET"}
+
+
+@pytest.mark.parametrize("api", ["0.5", "0.8"])
+def test_a_credential_that_is_not_there_is_not_deleted(cli, api):
+    with MixEmulator(api=api) as server:
+        for provider, key in (("openai", "sk-" + "x" * 40), ("brave", "x" * 40)):
+            ran = cli("auth", "delete", provider, "--yes", "-s", server.url)
+            assert ran.code == 1
+            assert f"The server has no credential of {provider}; nothing was deleted." in ran.err
+            assert not [r for r in server.requests if r.method == "DELETE"]
+            assert cli("auth", "store", provider, "-s", server.url, typed=key).code == 0
+            assert cli("auth", "delete", provider, "--yes", "-s", server.url).code == 0
+            assert cli("auth", "delete", provider, "--yes", "-s", server.url).code == 1
+            server.forget_requests()
+
+
+def test_files_are_deleted(run, server, here):
+    for name in ("a.md", "b.md", "c.md"):
+        (here / name).write_text(name)
+    run("files", "upload", "a.md", "b.md", "c.md")
+    refused = run("files", "delete", "a.md")
+    assert refused.code == 2
+    assert "Delete a.md for all sessions? This cannot be undone. Say `--yes`" in refused.err
+    missing = run("files", "delete", "a.md", "no.md", "--yes")
+    assert missing.code == 2
+    assert "The server has no file no.md; nothing was deleted." in missing.err
+    assert not [r for r in server.requests if r.method == "DELETE"]
+    assert run("files", "delete", "a.md", "a.md", "--yes").out == "Deleted 1 file.\n"
+    server.faults.add(HttpError(match="DELETE .*/b.md", status=500, count=None))
+    ran = run("files", "delete", "b.md", "c.md", "--yes", "--json")
+    assert ran.code == 1
+    assert [one["name"] for one in json.loads(ran.out)] == ["c.md"]
+    assert [one["name"] for one in json.loads(run("files", "list", "--json").out)] == ["b.md"]
+
+
+def test_files_of_checkpoints_are_not_deleted_as_files(run, server):
+    with Mix(server_url=server.url) as mix, MixSaver(mix=mix) as saver:
+        saver.put({"configurable": {"thread_id": "a", "checkpoint_ns": ""}}, empty_checkpoint(), {}, {})
+        [name, *_] = [f.name for f in mix.files.list_session_files(id=mix.sessions.list()[0].id)]
+    assert run("files", "delete", name, "--yes").code == 2
+    assert not [r for r in server.requests if r.method == "DELETE"]
 
 
 def test_files_go_up_and_down(run, server, here):

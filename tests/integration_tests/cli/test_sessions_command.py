@@ -172,7 +172,7 @@ def test_fork_writes_the_new_id_alone(cli, server, mix, talked):
 def test_fork_dry(cli, server, talked):
     server.forget_requests()
     ran = cli("sessions", "fork", talked, "--turns", "1", "--dry-run", "-s", server.url)
-    assert "Would copy 2 rows of 6" in ran.out
+    assert "Would copy 2 messages of 6" in ran.out
     assert not sent(server)
 
 
@@ -192,7 +192,7 @@ def test_fork_where_the_server_cannot(cli, dry):
 def test_rewind_dry(cli, server, mix, talked):
     ran = cli("sessions", "rewind", talked, "--turns", "1", "--dry-run", "-s", server.url)
     assert ran.code == 0
-    assert "Would delete 4 rows" in ran.out
+    assert "Would delete 4 messages" in ran.out
     assert "2. What is 2+2?" in ran.out
     assert len(mix.messages.list_session(id=talked)) == 6
 

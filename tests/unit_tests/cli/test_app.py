@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
@@ -16,7 +17,7 @@ COMMANDS = [
     ["chat"],
     ["doctor"],
     ["record"],
-    *[["files", name] for name in ("list", "upload", "download")],
+    *[["files", name] for name in ("list", "upload", "download", "delete")],
     *[["auth", name] for name in ("status", "store", "delete")],
     *[["tools", name] for name in ("list", "status")],
     *[["preferences", name] for name in ("show", "set", "reset")],
@@ -45,6 +46,16 @@ def test_help_fits_a_narrow_terminal_and_cuts_nothing(command, monkeypatch):
     assert ran.exit_code == 0
     assert max(map(len, ran.stdout.splitlines())) <= 80
     assert not [line for line in ran.stdout.splitlines() if line.endswith("...") and "Usage" not in line]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_help_has_no_words_of_programmers_and_examples_to_copy(command, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = CliRunner().invoke(app, [*command, "-h"]).stdout
+    assert not re.findall(r"<[a-z\[\]| ]+>|RANGE|INTEGER|TEXT|FLOAT|x[<>]=|\bMix 0\.", shown)
+    examples = [line for line in shown.splitlines() if line.startswith("      langchain-mix")]
+    wrapped = [line for line in shown.splitlines() if line.startswith("      -")]
+    assert not wrapped or not examples
 
 
 def test_record_is_listed_where_it_can_run(monkeypatch):

@@ -6,13 +6,16 @@ import io
 import json
 import sys
 
+import pytest
 from rich.console import Console
 
 from langchain_mix.cli.terminal import (
+    Column,
     errors_console,
     is_interactive,
     one_line,
     output_console,
+    show_table,
     visible,
     write_json,
     write_rows,
@@ -66,3 +69,29 @@ def test_a_pipe_on_either_side_is_no_person(monkeypatch):
         monkeypatch.setattr(sys, "stdout", stdout())
         assert is_interactive() is person
         monkeypatch.undo()
+
+
+@pytest.mark.parametrize(
+    ("width", "shown"),
+    [
+        (60, ["id", "title", "much"]),
+        (52, ["id", "title"]),
+        (40, ["id", "title"]),
+    ],
+)
+def test_a_table_drops_columns_before_it_cuts_an_id(width, shown):
+    out = io.StringIO()
+    columns = ("id", Column("title", fit="cut"), Column("more", 2), Column("much", 1))
+    rows = [("1" * 30, "a title that is too long", "x" * 12, "y" * 6), ("2" * 30, "short", "", "")]
+    show_table(Console(file=out, width=width, force_terminal=True, color_system=None), columns, rows)
+    head, first, second = out.getvalue().splitlines()
+    assert head.split() == shown
+    assert first.startswith("1" * 30 + "  a ")
+    assert second.startswith("2" * 30 + "  short")
+    assert max(len(first), len(second)) <= width
+
+
+def test_an_id_longer_than_the_screen_goes_on_in_the_next_line():
+    out = io.StringIO()
+    show_table(Console(file=out, width=20, force_terminal=True, color_system=None), ("id",), [("0123456789" * 5,)])
+    assert "".join(line.strip() for line in out.getvalue().splitlines()[1:]) == "0123456789" * 5

@@ -33,7 +33,7 @@ def test_threads_with_their_newest_checkpoints(checkpoints, tools, server, saver
     head, first, second = (line.split("\t") for line in checkpoints("list").out.splitlines())
     cells = dict(zip(head, first, strict=True))
     assert (cells["thread"], cells["step"], cells["source"], cells["next"]) == ("b", "1", "loop", "ask")
-    assert (cells["checkpoint"], cells["pending"], cells["rows"]) == (tools.ids(saver, "b")[0], "1", "2")
+    assert (cells["checkpoint"], cells["pending"], cells["messages"]) == (tools.ids(saver, "b")[0], "1", "2")
     assert cells["session"] == saver.session_of(tools.thread("b")).session_id
     assert int(cells["bytes"]) > 100
     assert cells["created"].startswith("20")

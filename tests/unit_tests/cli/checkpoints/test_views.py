@@ -50,14 +50,24 @@ def shown(show, *, terminal=True, width=140):
     return out.getvalue()
 
 
-@pytest.mark.parametrize(("width", "source", "session"), [(140, True, True), (100, True, False), (60, False, False)])
+@pytest.mark.parametrize(("width", "source", "session"), [(160, True, True), (100, True, False), (60, False, False)])
 def test_people_get_a_table_with_whole_ids(width, source, session):
     told = shown(lambda c: show_list(c, [ONE], threads=False), width=width)
     assert ID in told
+    assert len(told.splitlines()) == 2
     assert ("loop" in told) is source
     assert (SESSION in told) is session
     assert "ns" not in told
     assert "inner" in shown(lambda c: show_list(c, [replace(ONE, ns="inner")], threads=False), width=width)
+
+
+def test_a_thread_is_copied_whole_from_a_narrow_screen():
+    threads = [replace(ONE, thread_id=f"{SESSION}-{n}", next=("a very long name of a node " * 4,)) for n in range(3)]
+    for width, created in ((50, False), (80, True), (100, True)):
+        head, *lines = shown(lambda c: show_list(c, threads, threads=True), width=width).splitlines()
+        assert [line.split()[0] for line in lines] == [one.thread_id for one in threads]
+        assert ("created" in head) is created
+        assert max(map(len, lines)) <= width
 
 
 def test_nothing_steers_the_terminal():
@@ -89,7 +99,7 @@ def test_what_a_person_sees_of_a_checkpoint():
     found = Shown(ONE, {}, {"messages": [HumanMessage("hello")], "branch:to:chat": None}, [])
     told = shown(lambda c: show_checkpoint(c, found, full=False))
     assert "next: chat, ask" in told
-    assert f"session {SESSION} after 4 rows" in " ".join(told.split())
+    assert f"session {SESSION} after 4 messages" in " ".join(told.split())
     assert "human: hello" in told
     assert "branch:to" not in told
 
@@ -116,7 +126,7 @@ def test_branches_hang_on_what_they_left_and_the_rest_goes_straight_down():
         "t · 7 checkpoints",
         "├── 1  step 0 loop",
         "│   ├── 4  step 0 loop  branch",
-        "│   ├── 5  step 0 loop  session S after 2 rows",
+        "│   ├── 5  step 0 loop  session S after 2 messages",
         "│   └── 6  step 0 loop  branch  1 pending",
         "├── 2  step 0 loop",
         "├── 3  step 0 loop",

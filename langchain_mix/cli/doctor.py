@@ -1,4 +1,4 @@
-"""The checks of `doctor`: this machine, the server, and its event streams.
+"""The checks of `langchain-mix doctor`: this machine, the server, and its event streams.
 
 All of them only read, except for a session that is created and deleted again.
 """
@@ -9,7 +9,7 @@ import platform
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib import metadata
 from typing import TYPE_CHECKING, Any, Final, Literal, TypeVar
@@ -18,12 +18,12 @@ from urllib.parse import urlsplit
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from rich.console import Console
-from rich.padding import Padding
+from rich.table import Table
 from rich.text import Text
 
 from langchain_mix._version import __version__
-from langchain_mix.cli.failures import message_of
-from langchain_mix.cli.terminal import visible
+from langchain_mix.cli.sessions.queries import find_session
+from langchain_mix.cli.terminal import counted, visible
 from langchain_mix.errors import (
     MixError,
     MixNetworkError,
@@ -43,7 +43,8 @@ if TYPE_CHECKING:
 
 Status = Literal["ok", "note", "skipped", "problem"]
 
-_INDENT: Final = 22
+_MARK_CHARS: Final = 7
+_CHECK_CHARS: Final = 11
 _MARKS: Final[dict[Status, tuple[str, str]]] = {
     "ok": ("ok", "green"),
     "note": ("note", "cyan"),
@@ -72,28 +73,34 @@ class Finding:
 
 
 def show(console: Console, findings: Sequence[Finding]) -> None:
-    """Shows findings to people, problems counted at the end."""
-    for finding in findings:
-        show_one(console, finding)
-    console.print()
+    """Shows findings to people, each hint once, and how many problems there are."""
+    hinted = {""}
+    for one in findings:
+        mark, style = _MARKS[one.status]
+        _print(console, Text(f"{mark:>7}", style=style), Text(one.check, style="bold"), Text(visible(one.detail)))
+        if one.hint not in hinted:
+            hint = Text(f"-> {visible(one.hint)}", style="yellow" if one.status == "problem" else "dim")
+            _print(console, Text(), Text(), hint)
+            hinted.add(one.hint)
     problems = sum(f.status == "problem" for f in findings)
     skipped = sum(f.status == "skipped" for f in findings)
-    words = f"{problems} problem{'' if problems == 1 else 's'}" if problems else "No problem found"
+    words = f"\n{counted(problems, 'problem')}" if problems else "\nNo problem found"
     style = "bold red" if problems else "bold green"
     console.print(Text(words, style=style).append(f" ({skipped} skipped)." if skipped else ".", style="none"))
 
 
-def show_one(console: Console, finding: Finding) -> None:
-    """Shows one finding."""
-    mark, style = _MARKS[finding.status]
-    line = Text(f"{mark:>7}  ", style=style).append(f"{finding.check:<12} ", style="bold")
-    console.print(line.append(visible(finding.detail), style="none"), soft_wrap=not console.is_terminal)
-    if finding.hint:
-        hint = Text(f"-> {visible(finding.hint)}", style="yellow" if finding.status == "problem" else "dim")
-        if console.is_terminal:
-            console.print(Padding(hint, (0, 0, 0, _INDENT)))
-        else:
-            console.print(Text(" " * _INDENT).append(hint), soft_wrap=True)
+def _print(console: Console, mark: Text, check: Text, said: Text) -> None:
+    """Prints a line in three columns. What is said is wrapped in its own; a pipe gets it on one line."""
+    if not console.is_terminal:
+        mark.pad_right(_MARK_CHARS - len(mark))
+        check.pad_right(_CHECK_CHARS - len(check))
+        console.print(Text("  ").join([mark, check, said]), soft_wrap=True)
+        return
+    line = Table.grid(padding=(0, 2, 0, 0))
+    line.add_column(width=_MARK_CHARS)
+    line.add_column(width=_CHECK_CHARS)
+    line.add_row(mark, check, said)
+    console.print(line)
 
 
 def as_data(server: str, findings: Sequence[Finding]) -> dict[str, Any]:
@@ -103,6 +110,54 @@ def as_data(server: str, findings: Sequence[Finding]) -> dict[str, Any]:
         "server": server,
         "checks": [asdict(f) for f in findings],
     }
+
+
+def examine(
+    mix: Mix, api: str, session: str | None, *, read_only: bool, timeout: float, heartbeat: float
+) -> Iterator[Finding]:
+    """Runs all checks in their order; without a Mix server, those that need none.
+
+    Args:
+        mix: A client without a given generation.
+        api: What the user says the generation is, or `auto`.
+        session: The session whose stream is measured, as people name it; None for the one that is created.
+        read_only: Create none.
+        timeout: Seconds to wait for each answer.
+        heartbeat: Seconds to wait for a heartbeat, 0 for not waiting.
+    """
+    yield from check_versions()
+    yield check_proxies(mix.server_url)
+    reachable, health = check_reachability(mix)
+    yield reachable
+    sessions = None
+    if health is not None:
+        identity, sessions = check_identity(mix)
+        yield identity
+    if sessions is None:
+        for name in ("session", "generation", "credentials", "tokens", "streaming", "uploads"):
+            yield Finding(name, "skipped", "There is no Mix server to ask.")
+        return
+    if session is not None:
+        session = find_session(mix, session)
+    if read_only:
+        created = Finding(
+            "session", "skipped", "None was created (--read-only), so it is not known whether that works."
+        )
+        own = None
+    else:
+        created, own = create_session(mix, api)
+    try:
+        generation, detected = check_generation(mix, sessions, api, own)
+        yield generation
+        yield check_credentials(mix, health.environment if health else None)
+        yield check_tokens(mix, detected)
+        chosen = session or own or next((s.id for s in sessions), None)
+        yield check_stream(mix, chosen, detected, patience=timeout, heartbeat=heartbeat, own=chosen == own)
+        yield check_uploads(mix, chosen)
+    finally:
+        if own is not None:
+            created = delete_session(mix, own, created)
+    yield created
 
 
 _SHOWN = ("langchain-core", "langgraph", "httpx", "pydantic")
@@ -183,10 +238,8 @@ def check_reachability(mix: Mix) -> tuple[Finding, HealthCheckResponse | None]:
     except MixNetworkError as error:
         return Finding("reachable", "problem", error.message, error.hint), None
     except MixResponseError as error:
-        hint = error.hint or "Check the URL, also its path, and what answers there."
-        return Finding(
-            "reachable", "problem", f"{mix.server_url} answers, but not as a Mix server: {error}", hint
-        ), None
+        said = f"{mix.server_url} answers, but not as a Mix server"
+        return _failed("reachable", said, error, "Check the URL, also its path, and what answers there."), None
     said = f"{mix.server_url} answers in {took:.0f} ms, status {health.status or 'unknown'}"
     said += f", server version {health.version}." if health.version else "."
     if health.status != "ok":
@@ -206,9 +259,9 @@ def check_identity(mix: Mix) -> tuple[Finding, list[SessionData] | None]:
     try:
         sessions, took = timed(mix.sessions.list)
     except MixError as error:
-        return Finding("mix server", "problem", f"Sessions cannot be listed: {error}", "Is this a Mix server?"), None
-    count = f"{len(sessions)} session{'' if len(sessions) == 1 else 's'}"
-    return Finding("mix server", "ok", f"It lists {count} in {took:.0f} ms.", milliseconds=took), sessions
+        return _failed("mix server", "Sessions cannot be listed", error, "Is this a Mix server?"), None
+    said = f"It lists {counted(len(sessions), 'session')} in {took:.0f} ms."
+    return Finding("mix server", "ok", said, milliseconds=took), sessions
 
 
 def check_generation(
@@ -334,7 +387,7 @@ def check_credentials(mix: Mix, environment: str | None) -> Finding:
         providers = mix.authentication.get_auth_status().providers
         preferred = mix.authentication.validate_preferred_provider()
     except MixError as error:
-        return Finding("credentials", "problem", f"They cannot be read: {error}")
+        return _failed("credentials", "They cannot be read", error)
     names = [p.display_name or key for key, p in providers.items() if p.authenticated]
     if not names and environment == "emulator":
         return Finding("credentials", "note", "There is none; the emulator needs none.")
@@ -356,7 +409,7 @@ def check_tokens(mix: Mix, detected: ApiKnowledge) -> Finding:
     except MixUnsupportedError:
         return Finding("tokens", "skipped", "This server does not report OAuth tokens.")
     except MixError as error:
-        return Finding("tokens", "problem", f"They cannot be read: {error}")
+        return _failed("tokens", "They cannot be read", error)
     bad = [f"{key}: {p.status}" for key, p in health.providers.items() if p.status in _EXPIRED]
     if bad:
         return Finding("tokens", "problem", f"OAuth tokens do not work: {', '.join(bad)}.", "Log in again.")
@@ -369,12 +422,15 @@ def check_uploads(mix: Mix, session_id: str | None) -> Finding:
         return Finding("uploads", "skipped", "There is no session through which files could be listed.")
     try:
         files, took = timed(lambda: mix.files.list_session_files(id=session_id))
-    except MixNotFoundError as error:
-        return Finding("uploads", "problem", message_of(error), "Was the session deleted?")
     except MixError as error:
-        return Finding("uploads", "problem", f"Files cannot be listed: {error}")
-    count = f"{len(files)} file{'' if len(files) == 1 else 's'}"
-    return Finding("uploads", "ok", f"{count} listed in {took:.0f} ms.", milliseconds=took)
+        hint = "Was the session deleted?" if isinstance(error, MixNotFoundError) else ""
+        return _failed("uploads", "Files cannot be listed", error, hint)
+    return Finding("uploads", "ok", f"{counted(len(files), 'file')} listed in {took:.0f} ms.", milliseconds=took)
+
+
+def _failed(check: str, said: str, error: MixError, hint: str = "") -> Finding:
+    """Returns the finding for a check that an error ended; its hint is no part of the sentence."""
+    return Finding(check, "problem", f"{said}: {error.message}", error.hint or hint)
 
 
 def timed(question: Callable[[], T]) -> tuple[T, float]:

@@ -8,8 +8,8 @@ from importlib import metadata
 import pytest
 from rich.console import Console
 
-from langchain_mix.cli.doctor import checks as environment
-from langchain_mix.cli.doctor.checks import Finding, as_data, show
+from langchain_mix.cli import doctor as environment
+from langchain_mix.cli.doctor import Finding, as_data, show
 
 
 def test_what_is_installed_is_what_is_needed():
@@ -84,6 +84,17 @@ def test_people_see_each_finding_and_how_many_problems(terminal):
     assert "\x1b[2J" not in told
     show(Console(file=out), [FINE])
     assert "No problem found." in out.getvalue()
+
+
+def test_what_is_said_is_wrapped_in_its_own_column_and_a_hint_is_shown_once():
+    out = io.StringIO()
+    worse = Finding("later", "problem", "Broken as well.", BAD.hint)
+    show(Console(file=out, width=60, force_terminal=True, color_system=None), [BAD, worse])
+    first, *others = out.getvalue().splitlines()[:-2]
+    assert first.startswith("PROBLEM  b            Broken")
+    assert max(map(len, others)) <= 60
+    assert [line[:22].strip() for line in others if line[:22].strip()] == ["PROBLEM  later"]
+    assert out.getvalue().count("at last.") == 1
 
 
 def test_programs_get_data():

@@ -1,1 +1,0 @@
-"""Finds out why a server or a connection does not work."""
