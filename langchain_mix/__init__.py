@@ -68,7 +68,7 @@ def __getattr__(name: str) -> Any:
 def _all() -> list[str]:
     """Returns what `from langchain_mix import *` imports: all names, but for the emulator where its extra is missing.
 
-    Whoever names the emulator is told by its import what to install.
+    An import that names the emulator raises the error that says what to install.
     """
     names = sorted([*_HOMES, "__version__"])
     try:
