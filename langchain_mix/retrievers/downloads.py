@@ -3,8 +3,8 @@
 Owns: how many downloads run, how much is held, and which failures cost a file and which the run.
 Refuses to know: what is in a file, and what it is used for.
 
-Concurrent downloads need threads in synchronous code; each waits for the network alone, and all have ended when the
-iteration has.
+Concurrent downloads need threads in synchronous code; each waits for the network alone, and all downloads have ended
+when the iteration has.
 """
 
 from __future__ import annotations
@@ -13,7 +13,8 @@ import asyncio
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email.utils import parsedate_to_datetime
 from functools import lru_cache, partial
@@ -276,28 +277,59 @@ def download_all(
     depth = process_fork.depth()
     # This thread downloads one of a few files itself: an answer from a single file is verified without another thread.
     few = len(files) <= limits.parallel_downloads
-    pool = ThreadPoolExecutor(max(limits.parallel_downloads - few, 1), thread_name_prefix="ThreadPool-langchain-mix")
+    waiting: deque[tuple[RemoteFile, Future[Outcome] | Callable[[], Outcome]]] = deque()
 
-    def begin(index: int, file: RemoteFile) -> Callable[[], Outcome]:
+    def begin(index: int, file: RemoteFile, pool: ThreadPoolExecutor) -> Future[Outcome] | Callable[[], Outcome]:
         refused = _refusal(file, index, limits)
         if refused is not None:
             return lambda: refused
-        if few and index == 0:
-            return partial(_download, run, file)
-        return pool.submit(_download, run, file).result
+        return partial(_download, run, file) if few and index == 0 else pool.submit(_download, run, file)
 
-    waiting: deque[tuple[RemoteFile, Callable[[], Outcome]]] = deque()
+    with _threads(max(limits.parallel_downloads - few, 1)) as pool:
+        try:
+            for index, file in enumerate(files):
+                waiting.append((file, begin(index, file, pool)))
+                while len(waiting) > (2 * limits.parallel_downloads if index < len(files) - 1 else 0):
+                    _refuse_in_child(depth)
+                    oldest, outcome = waiting[0]
+                    settled = outcome.result() if isinstance(outcome, Future) else outcome()
+                    waiting.popleft()  # Not before: what still runs is waited for at the end.
+                    yield from _settled(oldest, settled, report, on_problem)
+        finally:
+            run.budget.closed = True
+            if process_fork.depth() == depth:
+                wait([begun for _, begun in waiting if isinstance(begun, Future) and not begun.cancel()])
+
+
+_IDLE: Final[dict[int, list[ThreadPoolExecutor]]] = {}
+"""Threads that have nothing to do, by how many there are of one run."""
+_MOST_IDLE: Final = 4
+
+process_fork.renew_in_child(_IDLE.clear)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
+    """Lends one run its threads, those of an earlier run if they are free: to make them takes longer than an answer.
+
+    No two runs share threads, so that none waits for the server of another one. All downloads of a run have ended when
+    it gives them back.
+    """
+    idle, depth = _IDLE.setdefault(count, []), process_fork.depth()
     try:
-        for index, file in enumerate(files):
-            waiting.append((file, begin(index, file)))
-            while len(waiting) > (2 * limits.parallel_downloads if index < len(files) - 1 else 0):
-                _refuse_in_child(depth)
-                oldest, outcome = waiting.popleft()
-                yield from _settled(oldest, outcome(), report, on_problem)
-    finally:
-        run.budget.closed = True
+        pool = idle.pop()
+    except IndexError:
+        pool = ThreadPoolExecutor(count, thread_name_prefix="ThreadPool-langchain-mix")
+    try:
+        yield pool
+    except BaseException:
         if process_fork.depth() == depth:
-            pool.shutdown(wait=True, cancel_futures=True)
+            pool.shutdown(wait=False)
+        raise
+    if process_fork.depth() == depth:
+        idle.append(pool)
+        while len(idle) > _MOST_IDLE:
+            idle.pop().shutdown(wait=False)
 
 
 async def download_all_async(

@@ -168,6 +168,20 @@ def test_files_of_an_answer_are_verified_side_by_side(scene, ask, monkeypatch, p
     assert threading.active_count() <= before + 1  # The executor of the event loop may have begun meanwhile.
 
 
+def test_the_threads_of_an_answer_download_the_next_one_too(scene, monkeypatch):
+    for number in range(4):
+        scene.put(f"apple{number}.txt", f"apple number {number}")
+    retriever, used = scene.retriever(), list[threading.Thread]()
+    retriever.invoke("apple")
+    download = Mix.download
+    monkeypatch.setattr(Mix, "download", lambda *args: (used.append(threading.current_thread()), download(*args))[1])
+    retriever.invoke("apple")
+    first = set(used)
+    retriever.invoke("apple")
+    assert len(first) > 1
+    assert all(thread.is_alive() for thread in used)
+
+
 def test_a_file_that_was_refused_once_is_back_in_the_next_answer(ask):
     """Though the listing has not changed."""
     with MixEmulator("0.8", faults=Faults()) as server, Mix(server_url=server.url) as mix:
