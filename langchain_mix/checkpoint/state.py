@@ -11,7 +11,7 @@ import re
 import zlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field
 from functools import partial
 from itertools import takewhile
 from typing import Any, Final
@@ -19,7 +19,7 @@ from typing import Any, Final
 from langchain_mix.checkpoint import encoding, names
 from langchain_mix.checkpoint.encoding import Encryption, damaged
 from langchain_mix.checkpoint.records import Entry
-from langchain_mix.checkpoint.table import Blob, Place, Row, Table, read_table, values_of
+from langchain_mix.checkpoint.table import Blob, Blobs, Place, Table, read_table, values_of
 from langchain_mix.errors import MixConfigurationError
 
 _NAMED: Final = 8
@@ -350,39 +350,45 @@ class StateBuilder:
 
     def _roll(self) -> None:
         """Makes a document of the active segment. What belongs to the newest checkpoints moves into the new one."""
-        carried = self._carried()
-        moved = self.active
-        fresh = self.active.started()
-        if carried:
-            blobs = {home.slot[0]: home.data for home in self.active.homes.values()}
-            kept = {id(row) for row in carried}
-            moved = fresh
-            for row, entry in zip(self.active.rows, self.active.entries(blobs), strict=True):
-                if id(row) in kept:
-                    fresh = self._extended(fresh, entry)
-                else:
-                    moved = self._extended(moved, entry)
+        table = self.active
+        blobs = {home.slot[0]: home.data for home in table.homes.values()}
+        carried = self._carried(blobs)
+        first = min(carried, default=len(table))
+        # Rows before the first that is carried stay as they are; most often those are all that do not move.
+        moved, fresh = table.beginning(first).with_blobs(blobs), table.started()
+        for number, row in enumerate(table.rows[first:], first):
+            entry = table.entry(row, blobs)
+            if number in carried:
+                fresh = self._extended(fresh, entry)
+            else:
+                moved = self._extended(moved, entry)
         self._add_segment(moved)
         self.active = fresh
 
-    def _carried(self) -> list[Row]:
-        """Returns the rows that move into the new active segment, so that reading the newest checkpoint needs no other.
+    def _carried(self, blobs: Blobs) -> set[int]:
+        """Finds the rows that move into the new active segment, so that reading the newest checkpoint needs no other.
 
         All rows of a checkpoint move, or none, so that their order among each other stays.
+
+        Args:
+            blobs: The big values that are at hand.
+
+        Returns:
+            The indexes of the rows.
         """
+        rows = self.active.rows
         newest: dict[str, Place] = {}
-        for row in reversed(self.active.rows):
+        for row in reversed(rows):
             if row.place[0] not in newest and len(newest) == _CARRIED_NAMESPACES:
                 continue
             ns = row.place[0]
             newest[ns] = max(newest.get(ns, row.place), row.place)
         places = set(newest.values())
-        rows = [row for row in self.active.rows if row.place in places]
-        small = len(rows) <= self._settings.segment_entries // 4
-        light = sum(len(row.stored) for row in rows) <= self._settings.segment_bytes // 2
-        at_hand = {home.slot[0] for home in self.active.homes.values()}
-        known = all(blob[0] in at_hand for row in self.active.rows for blob in self.active.blobs_of(row))
-        return rows if small and light and known and len(rows) < len(self.active) else []
+        found = [number for number, row in enumerate(rows) if row.place in places]
+        small = len(found) <= self._settings.segment_entries // 4 and len(found) < len(rows)
+        light = sum(len(rows[number].stored) for number in found) <= self._settings.segment_bytes // 2
+        known = all(blob[0] in blobs for row in rows[found[0] :] for blob in self.active.blobs_of(row))
+        return set(found) if small and light and known else set()
 
     def _add_segment(self, table: Table) -> None:
         name = names.segment(self._key, self._fresh())
@@ -441,10 +447,12 @@ class OwnerClaim:
 class Manifest:
     """The whole state of a thread, as its owner stores it.
 
-    Attributes: thread_id: The thread. claim: The writer and its epoch. version: How many times the writer has written
-        its manifest before; -1 before the first time. state: The state. base: The epoch from whose manifest it has gone
-        on, or -1. skipped_base: The epoch from which that one had gone on, or -1; known at a take-over only. moved: The
-        claim that closes the visible files that this manifest replaces; known to the one that moves them only.
+    Attributes:
+        version: How many times the writer has written its manifest before; -1 before the first time.
+        base: The epoch from whose manifest it has gone on, or -1.
+        skipped_base: The epoch from which that one had gone on, or -1; known at a take-over only.
+        moved: The claim that closes the visible files that this manifest replaces; known to the one that moves them
+            only.
     """
 
     thread_id: str
@@ -457,7 +465,7 @@ class Manifest:
 
     def following(self, state: ThreadState) -> Manifest:
         """The next version."""
-        return replace(self, version=self.version + 1, state=state)
+        return Manifest(self.thread_id, self.claim, self.version + 1, state, self.base, self.skipped_base, self.moved)
 
     def holds(self, mark: OwnerClaim) -> bool:
         """True if it holds all that was stored under visible names whose owner file holds this claim.

@@ -449,10 +449,15 @@ class Table:
 
     def resumed(self) -> Table:
         """The same table, to be extended after it was read from a file."""
-        last = {key: Last(row.first + n, None) for row in self.rows for n, key in enumerate(row.keys)}
         rows = tuple(replace(row, packed=row.stored) for row in self.rows)
-        size = sum(len(row.packed) for row in rows)
-        return Table(self.name, rows, self.slots, size, last, self.homes)
+        return Table(self.name, rows, self.slots, homes=self.homes).beginning(len(rows))
+
+    def beginning(self, count: int) -> Table:
+        """Returns its first rows, to be extended. The values that others build on are looked for where needed."""
+        rows = self.rows[:count]
+        last = {key: Last(row.first + n, None) for row in rows for n, key in enumerate(row.keys)}
+        slots = self.slots[: sum(len(row.slots) for row in rows)]
+        return Table(self.name, rows, slots, sum(len(row.stored) for row in rows), last, self.homes)
 
     def with_blobs(self, blobs: Blobs) -> Table:
         """The same table, knowing the bytes of these files, so that new values can be compared with them."""
