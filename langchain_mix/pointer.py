@@ -9,7 +9,7 @@ holds them. `ChatMix` therefore goes on in a session, copies or rewinds it only 
 messages, or if the words of all its rows up to the pointer's are those of the messages given
 (`chat_models/agreement.py`); anything else becomes the beginning of a session of its own. What a pointer opens is thus
 what its sender knows already. `MixSaver` checks in the same way before it copies, takes back or deletes a session for a
-thread (`checkpoint/ownership.py`). A session that the application names itself (`session_id`) is not checked.
+thread (`checkpoint/thread_ops.py`). A session that the application names itself (`session_id`) is not checked.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ Refuses to know: whether checkpoints are kept in files of the Mix server (`file_
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias, TypeVar
 
 from langchain_core.runnables import RunnableConfig
@@ -41,7 +41,7 @@ class Address:
 
     def at(self, checkpoint_id: str | None) -> Address:
         """The same namespace, another checkpoint."""
-        return replace(self, checkpoint_id=checkpoint_id)
+        return Address(self.thread_id, self.ns, checkpoint_id)
 
     def config(self) -> RunnableConfig:
         """The config that LangGraph is given for it."""
@@ -157,6 +157,11 @@ class CheckpointInfo:
     def key(self) -> Key:
         """Namespace and id."""
         return self.ns, self.checkpoint_id
+
+    @property
+    def all_positions(self) -> tuple[Position, ...]:
+        """Its positions, and those in the writes that wait at it."""
+        return (*self.positions, *(position for write in self.writes for position in write.positions))
 
 
 @dataclass(frozen=True, slots=True)

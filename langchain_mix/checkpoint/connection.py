@@ -1,15 +1,13 @@
-"""The client and the backend behind a saver, and the options of both.
+"""The client and the store behind a saver, made of its options.
 
-Owns: the options of both, and how procedures are run. Copies of a saver share one connection; one that was pickled or
-deep-copied begins with a writer of its own. Refuses to know: what is done with checkpoints.
+Copies of a saver share one connection; one that was pickled or deep-copied begins with a writer of its own.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from langgraph.checkpoint.base import BaseCheckpointSaver
 from langgraph.checkpoint.serde.base import SerializerProtocol
@@ -17,20 +15,14 @@ from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 
 from langchain_mix.checkpoint.encoding import NO_ENCRYPTION, CipherEncryption
 from langchain_mix.checkpoint.files import SessionFiles
-from langchain_mix.checkpoint.runtime import Steps, perform, perform_async
 from langchain_mix.checkpoint.state import StoreSettings
 from langchain_mix.checkpoint.store import ThreadStore
 from langchain_mix.client import Mix
-from langchain_mix.errors import MixConfigurationError, MixError, MixUnsupportedError
-from langchain_mix.protocol import procedure
+from langchain_mix.errors import MixConfigurationError, MixUnsupportedError
 from langchain_mix.protocol.retry import RetryConfig
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     import httpx
-
-T = TypeVar("T")
 
 _STORE_SETTINGS: Final = frozenset({"attempts", "backoff", "cache_bytes", "retries"})
 """Settings of the store for operators; the others are for tests."""
@@ -132,20 +124,6 @@ class Connection:
                 session_files=self.session_files, encryption=encryption, settings=_settings(options.store)
             )
 
-    def run(self, steps: Steps[T]) -> T:
-        """Runs a procedure in this thread."""
-        try:
-            return procedure.run(steps, partial(perform, self.mix))
-        except MixError as error:
-            raise error.with_traceback(_origin(error)) from error.__cause__
-
-    async def run_async(self, steps: Steps[T]) -> T:
-        """Runs a procedure in the running event loop."""
-        try:
-            return await procedure.run_async(steps, partial(perform_async, self.mix))
-        except MixError as error:
-            raise error.with_traceback(_origin(error)) from error.__cause__
-
     def close(self) -> None:
         """Closes the connections of synchronous calls, unless the client is the user's."""
         if self.options.mix is None:
@@ -155,17 +133,6 @@ class Connection:
         """Closes all connections, unless the client is the user's."""
         if self.options.mix is None:
             await self.mix.aclose()
-
-
-def _origin(error: BaseException) -> TracebackType | None:
-    """Returns the frame that raised an error, without the twenty of the procedure and the client on the way to it.
-
-    A `MixError` says itself what was sent and what to do; any other exception, which may be a fault of ours, keeps all.
-    """
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    return trace
 
 
 def _settings(given: Mapping[str, float] | StoreSettings | None) -> StoreSettings:

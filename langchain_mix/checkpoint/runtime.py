@@ -11,10 +11,11 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
+from types import TracebackType
 from typing import Any, TypeAlias, TypeVar
 
 from langchain_mix.client import Mix
-from langchain_mix.errors import MixUnsupportedError
+from langchain_mix.errors import MixError, MixUnsupportedError
 from langchain_mix.fifo_lock import LockTicket
 from langchain_mix.protocol import procedure
 from langchain_mix.protocol.call import Call, Together
@@ -68,7 +69,7 @@ Steps: TypeAlias = Procedure[Step, T]
 
 
 def run(mix: Mix, steps: Steps[T]) -> T:
-    """Runs a procedure.
+    """Runs a procedure in this thread.
 
     Args:
         mix: The client that sends its calls.
@@ -81,12 +82,29 @@ def run(mix: Mix, steps: Steps[T]) -> T:
         MixError: It failed.
         MixUsageError: It would wait for a task of the event loop that runs in this very thread.
     """
-    return procedure.run(steps, partial(perform, mix))
+    try:
+        return procedure.run(steps, partial(perform, mix))
+    except MixError as error:
+        raise error.with_traceback(_origin(error)) from error.__cause__
 
 
 async def run_async(mix: Mix, steps: Steps[T]) -> T:
-    """Does what `run` does, asynchronously, from any event loop. It may be cancelled."""
-    return await procedure.run_async(steps, partial(perform_async, mix))
+    """Does what `run` does, in the running event loop. It may be cancelled."""
+    try:
+        return await procedure.run_async(steps, partial(perform_async, mix))
+    except MixError as error:
+        raise error.with_traceback(_origin(error)) from error.__cause__
+
+
+def _origin(error: BaseException) -> TracebackType | None:
+    """Returns the frame that raised an error, without the twenty of the procedure and the client on the way to it.
+
+    A `MixError` says itself what was sent and what to do; any other exception, which may be a fault of ours, keeps all.
+    """
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    return trace
 
 
 def perform(mix: Mix, step: Step) -> Any:

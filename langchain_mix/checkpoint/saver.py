@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import copy
 import random
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from langchain_core.runnables import RunnableConfig
@@ -25,21 +25,21 @@ from langgraph.checkpoint.base import (
 )
 from langgraph.checkpoint.serde.base import SerializerProtocol
 
-from langchain_mix.checkpoint.backend import CheckpointBackend, CheckpointInfo, Keep, read_address, thread_name
+from langchain_mix.checkpoint.backend import CheckpointBackend, read_address, thread_name
 from langchain_mix.checkpoint.branches import Tree, position_of, tree_of
 from langchain_mix.checkpoint.connection import Connection, Options
 from langchain_mix.checkpoint.file_backend import CheckpointLister, FileBackend, read_listing
 from langchain_mix.checkpoint.garbage import Report
 from langchain_mix.checkpoint.positions import Position
 from langchain_mix.checkpoint.repair import Repair
-from langchain_mix.checkpoint.runtime import Steps
+from langchain_mix.checkpoint.runtime import run, run_async
 from langchain_mix.checkpoint.saver_backend import SaverBackend, listing_arguments, shown
 from langchain_mix.checkpoint.serde import AllowedType, Codec, choose_serde
 from langchain_mix.checkpoint.state import StoreSettings
 from langchain_mix.checkpoint.store import ThreadStore
-from langchain_mix.checkpoint.thread_ops import Copied, Removal, Removed, Rewound, copy_thread, newest, rewind
+from langchain_mix.checkpoint.thread_ops import Copied, Removed, Rewound, ThreadOperations, prune_rule
 from langchain_mix.client import Mix
-from langchain_mix.errors import MixInputError, MixUnsupportedError
+from langchain_mix.errors import MixUnsupportedError
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -253,11 +253,11 @@ class MixSaver(BaseCheckpointSaver[Any]):
 
     def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Finds a checkpoint, or the newest one of a thread's namespace."""
-        return self._connection.run(self._backend.get(read_address(config)))
+        return run(self.mix, self._backend.get(read_address(config)))
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """Does what `get_tuple` does, asynchronously."""
-        return await self._connection.run_async(self._backend.get(read_address(config)))
+        return await run_async(self.mix, self._backend.get(read_address(config)))
 
     def list(
         self,
@@ -280,7 +280,7 @@ class MixSaver(BaseCheckpointSaver[Any]):
             yield from map(shown, self._storage.list(**listing_arguments(query)))
             return
         lister = CheckpointLister(self._file_backend(), query)
-        while found := self._connection.run(lister.more()):
+        while found := run(self.mix, lister.more()):
             yield from found
 
     async def alist(
@@ -298,7 +298,7 @@ class MixSaver(BaseCheckpointSaver[Any]):
                 yield shown(one)
             return
         lister = CheckpointLister(self._file_backend(), query)
-        while found := await self._connection.run_async(lister.more()):
+        while found := await run_async(self.mix, lister.more()):
             for one in found:
                 yield one
 
@@ -306,13 +306,13 @@ class MixSaver(BaseCheckpointSaver[Any]):
         self, *, config: RunnableConfig, channels: Sequence[str]
     ) -> Mapping[str, DeltaChannelHistory]:
         """Gathers what the ancestors of a checkpoint wrote to channels, in a read or two of the whole chain."""
-        return self._connection.run(self._backend.history(read_address(config), channels))
+        return run(self.mix, self._backend.history(read_address(config), channels))
 
     async def aget_delta_channel_history(
         self, *, config: RunnableConfig, channels: Sequence[str]
     ) -> Mapping[str, DeltaChannelHistory]:
         """Does what `get_delta_channel_history` does, asynchronously."""
-        return await self._connection.run_async(self._backend.history(read_address(config), channels))
+        return await run_async(self.mix, self._backend.history(read_address(config), channels))
 
     # What LangGraph calls: writing
 
@@ -324,8 +324,10 @@ class MixSaver(BaseCheckpointSaver[Any]):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         """Stores a checkpoint; when it returns, every later read sees it."""
-        self._connection.run(self._put(config, checkpoint, metadata, new_versions))
-        return read_address(config).at(checkpoint["id"]).config()
+        address = read_address(config)
+        noted = get_checkpoint_metadata(config, metadata)
+        run(self.mix, self._backend.put(address, checkpoint, noted, new_versions))
+        return address.at(checkpoint["id"]).config()
 
     async def aput(
         self,
@@ -335,25 +337,22 @@ class MixSaver(BaseCheckpointSaver[Any]):
         new_versions: ChannelVersions,
     ) -> RunnableConfig:
         """Does what `put` does, asynchronously."""
-        await self._connection.run_async(self._put(config, checkpoint, metadata, new_versions))
-        return read_address(config).at(checkpoint["id"]).config()
-
-    def _put(
-        self, config: RunnableConfig, checkpoint: Checkpoint, metadata: CheckpointMetadata, versions: ChannelVersions
-    ) -> Steps[None]:
-        return self._backend.put(read_address(config), checkpoint, get_checkpoint_metadata(config, metadata), versions)
+        address = read_address(config)
+        noted = get_checkpoint_metadata(config, metadata)
+        await run_async(self.mix, self._backend.put(address, checkpoint, noted, new_versions))
+        return address.at(checkpoint["id"]).config()
 
     def put_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
         """Stores what a task wrote at a checkpoint, which need not be stored yet."""
-        self._connection.run(self._backend.put_writes(read_address(config), writes, task_id, task_path))
+        run(self.mix, self._backend.put_writes(read_address(config), writes, task_id, task_path))
 
     async def aput_writes(
         self, config: RunnableConfig, writes: Sequence[tuple[str, Any]], task_id: str, task_path: str = ""
     ) -> None:
         """Does what `put_writes` does, asynchronously."""
-        await self._connection.run_async(self._backend.put_writes(read_address(config), writes, task_id, task_path))
+        await run_async(self.mix, self._backend.put_writes(read_address(config), writes, task_id, task_path))
 
     # Whole threads: deleting, copying, pruning
 
@@ -368,22 +367,21 @@ class MixSaver(BaseCheckpointSaver[Any]):
         Raises:
             MixError: It failed; the thread is deleted or as it was.
         """
-        self._connection.run(self._deletion(thread_id, delete_sessions))
+        steps = self._operations.delete_thread(thread_name(thread_id), delete_sessions=delete_sessions)
+        run(self.mix, steps)
 
     async def adelete_thread(self, thread_id: str, *, delete_sessions: bool | None = None) -> None:
         """Does what `delete_thread` does, asynchronously."""
-        await self._connection.run_async(self._deletion(thread_id, delete_sessions))
-
-    def _deletion(self, thread_id: str, sessions: bool | None) -> Steps[None]:  # noqa: FBT001  # Passed on.
-        return self._removal.thread(thread_name(thread_id), sessions=self._deletes_sessions(sessions))
+        steps = self._operations.delete_thread(thread_name(thread_id), delete_sessions=delete_sessions)
+        await run_async(self.mix, steps)
 
     @property
-    def _removal(self) -> Removal:
+    def _operations(self) -> ThreadOperations:
         session_files = self._connection.session_files
-        return Removal(self._backend, self.mix.server_url, None if session_files is None else session_files.session_id)
-
-    def _deletes_sessions(self, given: bool | None) -> bool:  # noqa: FBT001  # The same.
-        return self._delete_sessions if given is None else given
+        store_session = None if session_files is None else session_files.session_id
+        return ThreadOperations(
+            self._backend, self.mix.server_api, self.mix.server_url, store_session, self._delete_sessions
+        )
 
     def delete_for_runs(self, run_ids: Sequence[str]) -> None:
         """Deletes the checkpoints that runs have made, and what was written at them, in all threads.
@@ -396,11 +394,11 @@ class MixSaver(BaseCheckpointSaver[Any]):
         Raises:
             MixError: It failed; each thread is as it was or as it should be.
         """
-        self._connection.run(self._removal.runs(frozenset(map(str, run_ids))))
+        run(self.mix, self._operations.delete_for_runs(frozenset(map(str, run_ids))))
 
     async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
         """Does what `delete_for_runs` does, asynchronously."""
-        await self._connection.run_async(self._removal.runs(frozenset(map(str, run_ids))))
+        await run_async(self.mix, self._operations.delete_for_runs(frozenset(map(str, run_ids))))
 
     def copy_thread(self, source_thread_id: str, target_thread_id: str) -> Copied:  # type: ignore[override]
         """Copies a thread: checkpoints and writes in all namespaces with their ids, and its Mix sessions.
@@ -423,16 +421,13 @@ class MixSaver(BaseCheckpointSaver[Any]):
             MixInputError: The target holds something. Nothing was changed.
             MixError: It failed; sessions made for it are deleted, or named in the notes of the error.
         """
-        return self._connection.run(self._copy(source_thread_id, target_thread_id))
+        steps = self._operations.copy_thread(thread_name(source_thread_id), thread_name(target_thread_id))
+        return run(self.mix, steps)
 
     async def acopy_thread(self, source_thread_id: str, target_thread_id: str) -> Copied:  # type: ignore[override]
         """Does what `copy_thread` does, asynchronously."""
-        return await self._connection.run_async(self._copy(source_thread_id, target_thread_id))
-
-    def _copy(self, source: str, target: str) -> Steps[Copied]:
-        return copy_thread(
-            self._backend, self.mix.server_api, self.mix.server_url, thread_name(source), thread_name(target)
-        )
+        steps = self._operations.copy_thread(thread_name(source_thread_id), thread_name(target_thread_id))
+        return await run_async(self.mix, steps)
 
     def prune(  # type: ignore[override]
         self,
@@ -466,10 +461,9 @@ class MixSaver(BaseCheckpointSaver[Any]):
             MixInputError: The strategy is unknown, or an argument does not go with it. Nothing was changed.
             MixError: It failed; each thread is as it was or as it should be.
         """
-        rule = _rule(strategy, keep_last, older_than)
-        names, sessions = [thread_name(one) for one in thread_ids], self._deletes_sessions(delete_sessions)
-        steps = self._removal.checkpoints(names, rule, sessions=sessions, dry_run=dry_run)
-        return self._connection.run(steps)
+        rule, threads = prune_rule(strategy, keep_last, older_than), [thread_name(one) for one in thread_ids]
+        steps = self._operations.prune(threads, rule, delete_sessions=delete_sessions, dry_run=dry_run)
+        return run(self.mix, steps)
 
     async def aprune(  # type: ignore[override]
         self,
@@ -482,10 +476,9 @@ class MixSaver(BaseCheckpointSaver[Any]):
         dry_run: bool = False,
     ) -> Removed:
         """Does what `prune` does, asynchronously."""
-        rule = _rule(strategy, keep_last, older_than)
-        names, sessions = [thread_name(one) for one in thread_ids], self._deletes_sessions(delete_sessions)
-        steps = self._removal.checkpoints(names, rule, sessions=sessions, dry_run=dry_run)
-        return await self._connection.run_async(steps)
+        rule, threads = prune_rule(strategy, keep_last, older_than), [thread_name(one) for one in thread_ids]
+        steps = self._operations.prune(threads, rule, delete_sessions=delete_sessions, dry_run=dry_run)
+        return await run_async(self.mix, steps)
 
     # Mix sessions that go along with checkpoints
 
@@ -502,11 +495,11 @@ class MixSaver(BaseCheckpointSaver[Any]):
             MixInputError: The config names no thread.
             MixError: The checkpoint could not be read.
         """
-        return self._connection.run(position_of(self._backend, read_address(config)))
+        return run(self.mix, position_of(self._backend, read_address(config)))
 
     async def asession_of(self, config: RunnableConfig) -> Position | None:
         """Does what `session_of` does, asynchronously."""
-        return await self._connection.run_async(position_of(self._backend, read_address(config)))
+        return await run_async(self.mix, position_of(self._backend, read_address(config)))
 
     def branches(self, thread_id: str, ns: str = "") -> Tree:
         """Shows the checkpoints of a thread as a tree: what follows what, what branched off, and in which sessions.
@@ -521,11 +514,11 @@ class MixSaver(BaseCheckpointSaver[Any]):
         Raises:
             MixError: The thread could not be read.
         """
-        return self._connection.run(tree_of(self._backend, thread_name(thread_id), ns))
+        return run(self.mix, tree_of(self._backend, thread_name(thread_id), ns))
 
     async def abranches(self, thread_id: str, ns: str = "") -> Tree:
         """Does what `branches` does, asynchronously."""
-        return await self._connection.run_async(tree_of(self._backend, thread_name(thread_id), ns))
+        return await run_async(self.mix, tree_of(self._backend, thread_name(thread_id), ns))
 
     def rewind(self, config: RunnableConfig, *, dry_run: bool = False) -> Rewound:
         """Takes a thread and its Mix session back to a checkpoint, for good.
@@ -550,13 +543,13 @@ class MixSaver(BaseCheckpointSaver[Any]):
             MixError: Something failed. If the thread was taken back by then and its session not, ChatMix leaves the
                 session alone and goes on in another; the same rewind again completes it.
         """
-        steps = rewind(self._backend, self.mix.server_url, read_address(config), dry_run=dry_run)
-        return self._connection.run(steps)
+        steps = self._operations.rewind(read_address(config), dry_run=dry_run)
+        return run(self.mix, steps)
 
     async def arewind(self, config: RunnableConfig, *, dry_run: bool = False) -> Rewound:
         """Does what `rewind` does, asynchronously."""
-        steps = rewind(self._backend, self.mix.server_url, read_address(config), dry_run=dry_run)
-        return await self._connection.run_async(steps)
+        steps = self._operations.rewind(read_address(config), dry_run=dry_run)
+        return await run_async(self.mix, steps)
 
     def report(self, thread_id: str | None = None) -> Report:
         """Counts what is stored on the Mix server: files, bytes, checkpoints, and files that nothing refers to.
@@ -571,11 +564,11 @@ class MixSaver(BaseCheckpointSaver[Any]):
             MixUnsupportedError: Another saver keeps the checkpoints.
             MixError: The server could not be read.
         """
-        return self._connection.run(self._store("A report").report(_named(thread_id)))
+        return run(self.mix, self._store("A report").report(_named(thread_id)))
 
     async def areport(self, thread_id: str | None = None) -> Report:
         """Does what `report` does, asynchronously."""
-        return await self._connection.run_async(self._store("A report").report(_named(thread_id)))
+        return await run_async(self.mix, self._store("A report").report(_named(thread_id)))
 
     def repair(self, thread_id: str | None = None, *, dry_run: bool = True, orphans: bool = False) -> Repair:
         """Makes damaged threads usable again with what is left of them, and says what was lost.
@@ -593,35 +586,12 @@ class MixSaver(BaseCheckpointSaver[Any]):
             MixError: The server could not be read or written.
         """
         store = self._store("A repair")
-        return self._connection.run(store.repair(_named(thread_id), dry_run=dry_run, orphans=orphans))
+        return run(self.mix, store.repair(_named(thread_id), dry_run=dry_run, orphans=orphans))
 
     async def arepair(self, thread_id: str | None = None, *, dry_run: bool = True, orphans: bool = False) -> Repair:
         """Does what `repair` does, asynchronously."""
         store = self._store("A repair")
-        return await self._connection.run_async(store.repair(_named(thread_id), dry_run=dry_run, orphans=orphans))
-
-
-def _rule(
-    strategy: str, keep_last: int | None, older_than: timedelta | None
-) -> Callable[[Sequence[CheckpointInfo]], Keep] | None:
-    """Returns the rule for what stays; None for nothing."""
-    if strategy not in {"keep_latest", "delete"}:
-        raise MixInputError(f"`strategy` is {strategy!r}.", hint='Use "keep_latest" or "delete".')
-    if strategy == "delete":
-        if keep_last is not None or older_than is not None:
-            raise MixInputError(
-                '`keep_last` and `older_than` say what stays, and strategy="delete" that nothing does.',
-                hint="Leave out one or the other.",
-            )
-        return None
-    if keep_last is not None and keep_last < 1:
-        raise MixInputError(f"`keep_last` is {keep_last}; at least 1 stays.", hint='strategy="delete" removes all.')
-    if older_than is not None and older_than < timedelta(0):
-        raise MixInputError(f"`older_than` is {older_than}; an age is 0 or more.")
-    since = None if older_than is None else datetime.now(UTC) - older_than
-    last = 1 if keep_last is None else keep_last
-    selective = keep_last is not None or older_than is not None
-    return lambda items: newest(items, keep_last=last, since=since, drop_subgraphs=selective)
+        return await run_async(self.mix, store.repair(_named(thread_id), dry_run=dry_run, orphans=orphans))
 
 
 def _named(thread_id: str | None) -> str | None:

@@ -3,6 +3,10 @@
 Owns: which checkpoints and sessions go or stay, and the order of steps, so that a failure in between leaves nothing
 that points to nothing. Refuses to know: where checkpoints are kept, and how calls are sent.
 
+A pointer is a claim: it may have come into the state with messages from outside. It is followed only where the words of
+the session's rows up to it are those of messages in the thread (`chat_models/agreement.py`); else the session is left
+alone.
+
 - *Copy.* Each session is forked as far as the thread needs it. Two threads never write into one session: a session that
   cannot be forked (Mix 0.8 has no fork) is not referred to by the copy, whose next turn ChatMix then begins in a
   session of its own, with the conversation as a transcript.
@@ -16,11 +20,13 @@ that points to nothing. Refuses to know: where checkpoints are kept, and how cal
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import Any, Final
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from langchain_core.messages import AIMessage, BaseMessage
+from langgraph.checkpoint.base import CheckpointTuple
 from langgraph.checkpoint.serde.types import INTERRUPT, RESUME
 
 from langchain_mix.checkpoint.backend import (
@@ -32,13 +38,16 @@ from langchain_mix.checkpoint.backend import (
     PendingWrite,
     thread_exists,
 )
-from langchain_mix.checkpoint.ownership import Ownership
-from langchain_mix.checkpoint.positions import Position, read_position
+from langchain_mix.checkpoint.positions import Position, messages_in, read_position
 from langchain_mix.checkpoint.runtime import Steps
 from langchain_mix.errors import MixError, MixInputError, MixNotFoundError, MixUnsupportedError
+from langchain_mix.pointer import KEY, read_pointer
 from langchain_mix.protocol import calls, flows
 from langchain_mix.protocol.api import ServerApi
 from langchain_mix.protocol.call import ask
+
+if TYPE_CHECKING:
+    from langchain_mix.protocol.models import BackendMessage
 
 TITLE: Final = "Copy of a thread"
 """Title of forked sessions."""
@@ -62,6 +71,281 @@ class Copied:
     unforked: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rewound:
+    """The result of a rewind, done or planned.
+
+    Attributes:
+        checkpoint_id: The checkpoint that is the newest now.
+        removed: Ids of the checkpoints that went, by namespace.
+        position: The place of the thread in its session now, or None if no message of its state came from one.
+        session_rewound: Whether messages of the session went.
+        rows_removed: How many.
+        reason: Why no message of the session went; empty if some did.
+    """
+
+    checkpoint_id: str
+    removed: Mapping[str, tuple[str, ...]]
+    position: Position | None = None
+    session_rewound: bool = False
+    rows_removed: int = 0
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removed:
+    """The result of a removal, done or planned.
+
+    Attributes:
+        checkpoints: The ids of checkpoints, by thread.
+        sessions: Sessions that were deleted, or would be.
+        spared: Sessions that some checkpoint still points to, that the store works through, or that do not say what the
+            thread says.
+    """
+
+    checkpoints: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    sessions: tuple[str, ...] = ()
+    spared: tuple[str, ...] = ()
+
+
+Rule: TypeAlias = Callable[[Sequence[CheckpointInfo]], Keep]
+"""Decides which of the checkpoints of a thread stay, given oldest id first."""
+
+
+@dataclass(frozen=True, slots=True)
+class ThreadOperations:
+    """Changes whole threads. The methods have the names of those of `MixSaver`.
+
+    Attributes:
+        backend: Where the threads are.
+        server_api: What is known of the Mix server.
+        server: Its base URL.
+        store_session: The session that the store works through, if it has one; it is never deleted.
+        deletes_sessions: Whether sessions go too, unless a call says otherwise.
+    """
+
+    backend: CheckpointBackend
+    server_api: ServerApi
+    server: str
+    store_session: str | None
+    deletes_sessions: bool
+
+    # Copy
+
+    def copy_thread(self, source: str, target: str) -> Steps[Copied]:
+        """Copies a thread. A source that does not exist gives a copy that does not exist either.
+
+        When it fails, forks that were made are deleted again.
+        """
+        if source == target:
+            raise MixInputError(f"Thread {source!r} cannot be copied to itself.")
+        snapshot = yield from self.backend.snapshot(source)
+        if not snapshot.items:
+            return Copied()
+        if (yield from self.backend.snapshot(target)).items:
+            raise thread_exists(target)
+        sessions = _rows_needed(snapshot.items, self.server)
+        proof = SessionProof(self.backend, self.server, source, snapshot.items)
+        forks: dict[str, SessionFork] = {}
+        try:
+            for session_id, message_ids in sessions.items():
+                try:
+                    fork = yield from self._fork(session_id, message_ids, forks, proof)
+                except MixUnsupportedError:
+                    break
+                if fork is not None:
+                    forks[session_id] = fork
+            yield from self.backend.create(target, snapshot, lambda pointer: _renewed(pointer, self.server, forks))
+        except GeneratorExit:
+            raise
+        except BaseException as problem:  # Cancelled, too.
+            made = [fork.session_id for fork in forks.values()]
+            yield from self._undo_copy(made, problem)
+            raise
+        return Copied(
+            checkpoints=len(snapshot.items),
+            sessions={session_id: fork.session_id for session_id, fork in forks.items()},
+            unforked=tuple(session_id for session_id in sessions if session_id not in forks),
+        )
+
+    def _fork(
+        self, session_id: str, message_ids: set[str], forks: dict[str, SessionFork], proof: SessionProof
+    ) -> Steps[SessionFork | None]:
+        """Forks a session as far as the thread needs it; None if it does not hold the messages, or not any more."""
+        if self.server_api.detected.supports("fork") is False:
+            raise MixUnsupportedError("This Mix server has no fork.")
+        listed = yield from ask(calls.list_messages(session_id))
+        places = {row.id: index for index, row in enumerate(listed, 1)}
+        own = message_ids & (yield from proof.proven(session_id, listed))
+        count = max((places[one] for one in own), default=0)
+        if not count:
+            return None
+        # Mix 0.5 to 0.7: the index counts all rows, those of tools included, and is exclusive.
+        made = yield from flows.fork_session(self.server_api, session_id, count, TITLE)
+        forks[session_id] = SessionFork(made.id, {}, ())  # From here on it is to be deleted should anything fail.
+        copies = yield from ask(calls.list_messages(made.id))
+        if [row.role for row in copies[:count]] != [row.role for row in listed[:count]]:
+            del forks[session_id]
+            yield from ask(calls.delete_session(made.id))
+            return None  # Somebody rewound the session meanwhile: the fork is no copy of what was read.
+        rows = {row: place for row, place in places.items() if place <= count}
+        return SessionFork(made.id, rows, tuple(row.id for row in copies))
+
+    def _undo_copy(self, forked: Collection[str], problem: BaseException) -> Steps[None]:
+        """Deletes the forks of a copy that failed; those that cannot be deleted are in notes of the error."""
+        for session_id in forked:
+            try:
+                yield from ask(calls.delete_session(session_id))
+            except MixError as failure:
+                problem.add_note(f"Session {session_id} was made for the copy and is left: {failure}")
+
+    # Rewind
+
+    def rewind(self, address: Address, *, dry_run: bool) -> Steps[Rewound]:
+        """Takes a thread and its session back to a checkpoint of the root graph, or only reports what would be done.
+
+        The thread goes first: whatever happens in between, ChatMix finds a session that is further than the
+        conversation and leaves it alone, and the same rewind again completes it.
+        """
+        if address.ns or address.checkpoint_id is None:
+            raise MixInputError(
+                "A rewind goes back to one checkpoint of the root graph.",
+                hint="Pass the config of a checkpoint, such as one from `get_state_history`.",
+            )
+        checkpoint_id = address.checkpoint_id
+        snapshot = yield from self.backend.snapshot(address.thread_id)
+        keep = stays(snapshot.items, checkpoint_id)
+        removed: dict[str, tuple[str, ...]] = {}
+        for item in snapshot.items:
+            if item.key not in keep.checkpoints:
+                removed[item.ns] = (*removed.get(item.ns, ()), item.checkpoint_id)
+        kept = [_kept(item, keep) for item in snapshot.items if item.key in keep.checkpoints]
+        target = next(item for item in kept if item.key == ("", checkpoint_id))
+        position = _stands(target)
+        if not dry_run:
+            yield from self.backend.revise(address.thread_id, lambda items: stays(items, checkpoint_id))
+        plan = Rewound(checkpoint_id=checkpoint_id, removed=removed, position=position)
+        if position is None:
+            return _unmoved(plan, "no message of the state came from a session")
+        if position.server != self.server:
+            return _unmoved(plan, "the session is on another server")
+        proof = SessionProof(self.backend, self.server, address.thread_id, kept)
+        return (yield from _rewind_session(plan, proof, position, dry_run=dry_run))
+
+    # Delete
+
+    def delete_thread(self, thread_id: str, *, delete_sessions: bool | None) -> Steps[None]:
+        """Deletes a thread, and its sessions if requested; None for the saver's own option."""
+        if self.deletes_sessions if delete_sessions is None else delete_sessions:
+            yield from self.prune([thread_id], None, delete_sessions=True)
+        else:
+            yield from self.backend.delete(thread_id)
+
+    def delete_for_runs(self, run_ids: Collection[str]) -> Steps[None]:
+        """Deletes what runs have stored, in all threads."""
+        if not run_ids:
+            return
+        for thread_id in (yield from self.backend.threads_of_runs(run_ids)):
+            yield from self.backend.revise(thread_id, lambda items: without_runs(items, run_ids))
+
+    def prune(
+        self, thread_ids: Sequence[str], rule: Rule | None, *, delete_sessions: bool | None, dry_run: bool = False
+    ) -> Steps[Removed]:
+        """Removes what is not to stay of some threads, then the sessions that only that pointed to.
+
+        Args:
+            thread_ids: The threads.
+            rule: Decides what stays of each; None removes them altogether.
+            delete_sessions: Whether sessions go too; None for the saver's own option.
+            dry_run: Only report what would be done.
+        """
+        sessions = self.deletes_sessions if delete_sessions is None else delete_sessions
+        removed: dict[str, tuple[str, ...]] = {}
+        candidates: set[str] = set()
+        own: set[str] = set()
+        kept: list[CheckpointInfo] = []
+        for thread_id in dict.fromkeys(thread_ids):
+            snapshot = yield from self.backend.snapshot(thread_id)
+            keep = _NOTHING if rule is None else rule(snapshot.items)
+            gone = [item for item in snapshot.items if item.key not in keep.checkpoints]
+            kept += [item for item in snapshot.items if item.key in keep.checkpoints]
+            if gone:
+                removed[thread_id] = tuple(item.checkpoint_id for item in gone)
+            if gone and sessions:
+                pointed = sessions_of(gone, self.server)
+                candidates |= pointed
+                own |= yield from self._own(thread_id, gone, pointed - own)
+            if rule is None and not dry_run:
+                yield from self.backend.delete(thread_id)
+            elif rule is not None and gone and not dry_run:
+                yield from self.backend.revise(thread_id, rule)
+        if not sessions:
+            return Removed(checkpoints=removed)
+        # What goes is still there in a dry run, so that what stays of these threads is known otherwise.
+        skipped = list(removed) if dry_run else []
+        needless = yield from self._unneeded(own, but=skipped, kept=kept)
+        going = sorted(needless - {self.store_session})
+        if not dry_run:
+            yield from _delete_sessions(going)
+        return Removed(checkpoints=removed, sessions=tuple(going), spared=tuple(sorted(candidates - set(going))))
+
+    def _own(self, thread_id: str, items: Sequence[CheckpointInfo], session_ids: Collection[str]) -> Steps[set[str]]:
+        """Finds the sessions that say what the thread says. Others are not deleted, whatever messages point to."""
+        own: set[str] = set()
+        proof = SessionProof(self.backend, self.server, thread_id, items)
+        for session_id in session_ids:
+            rows = yield from ask(calls.list_messages(session_id))
+            if (yield from proof.proven(session_id, rows)):
+                own.add(session_id)
+        return own
+
+    def _unneeded(
+        self, candidates: set[str], *, but: Collection[str], kept: Iterable[CheckpointInfo]
+    ) -> Steps[set[str]]:
+        """Finds those of some sessions that no checkpoint points to. Every thread is read.
+
+        Args:
+            candidates: The sessions.
+            but: Threads that are not read, since it is known what is to stay of them.
+            kept: What that is.
+        """
+        left = candidates - sessions_of(kept, self.server)
+        if not left:
+            return left
+        for thread_id in (yield from self.backend.thread_ids()):
+            if thread_id not in but and left:
+                snapshot = yield from self.backend.snapshot(thread_id)
+                left -= sessions_of(snapshot.items, self.server)
+        return left
+
+
+def sessions_of(items: Iterable[CheckpointInfo], server: str) -> set[str]:
+    """The sessions on a server that checkpoints point to, in their values or in writes that wait at them."""
+    return {position.session_id for item in items for position in item.all_positions if position.server == server}
+
+
+def _delete_sessions(session_ids: Iterable[str]) -> Steps[None]:
+    """Deletes sessions; one that is gone already is no error.
+
+    Raises:
+        MixError: The server refuses; the others are deleted all the same.
+    """
+    problem: MixError | None = None
+    for session_id in session_ids:
+        try:
+            yield from ask(calls.delete_session(session_id))
+        except MixNotFoundError:
+            continue
+        except MixError as failure:
+            failure.add_note(f"The checkpoints are removed; session {session_id} is left.")
+            problem = problem or failure
+    if problem is not None:
+        raise problem
+
+
+_NOTHING: Final = Keep(frozenset())
+
+
 @dataclass(frozen=True, slots=True)
 class SessionFork:
     """A session and its fork.
@@ -77,97 +361,14 @@ class SessionFork:
     copies: Sequence[str]
 
 
-def copy_thread(
-    backend: CheckpointBackend, server_api: ServerApi, server: str, source: str, target: str
-) -> Steps[Copied]:
-    """Copies a thread.
-
-    Args:
-        backend: Where the checkpoints are.
-        server_api: What is known of the Mix server.
-        server: Its base URL.
-        source: The thread to copy. One that does not exist gives a copy that does not exist either.
-        target: The new thread.
-
-    Returns:
-        What was done. When it fails, forks that were made are deleted again.
-    """
-    if source == target:
-        raise MixInputError(f"Thread {source!r} cannot be copied to itself.")
-    snapshot = yield from backend.snapshot(source)
-    if not snapshot.items:
-        return Copied()
-    if (yield from backend.snapshot(target)).items:
-        raise thread_exists(target)
-    forks: dict[str, SessionFork] = {}
-    sessions = _rows_needed(snapshot.items, server)
-    owned = Ownership(backend, server, source, snapshot.items)
-    try:
-        for session_id, message_ids in sessions.items():
-            try:
-                fork = yield from _fork(server_api, session_id, message_ids, forks, owned)
-            except MixUnsupportedError:
-                break
-            if fork is not None:
-                forks[session_id] = fork
-        yield from backend.create(target, snapshot, lambda pointer: _renewed(pointer, server, forks))
-    except GeneratorExit:
-        raise
-    except BaseException as problem:  # Cancelled, too.
-        yield from _undo(forks.values(), problem)
-        raise
-    return Copied(
-        checkpoints=len(snapshot.items),
-        sessions={session_id: fork.session_id for session_id, fork in forks.items()},
-        unforked=tuple(session_id for session_id in sessions if session_id not in forks),
-    )
-
-
-def _undo(forks: Iterable[SessionFork], problem: BaseException) -> Steps[None]:
-    """Deletes forks after a failure; what cannot be deleted is a note of it."""
-    for fork in forks:
-        try:
-            yield from ask(calls.delete_session(fork.session_id))
-        except MixError as failure:
-            problem.add_note(f"Session {fork.session_id} was made for the copy and is left: {failure}")
-
-
 def _rows_needed(items: Sequence[CheckpointInfo], server: str) -> dict[str, set[str]]:
     """The sessions of a thread on this server, and the messages it points to in each."""
     found: dict[str, set[str]] = {}
     for item in items:
-        for position in (*item.positions, *(p for write in item.writes for p in write.positions)):
+        for position in item.all_positions:
             if position.server == server:
                 found.setdefault(position.session_id, set()).add(position.message_id)
     return found
-
-
-def _fork(
-    server_api: ServerApi,
-    session_id: str,
-    message_ids: set[str],
-    forks: dict[str, SessionFork],
-    owned: Ownership,
-) -> Steps[SessionFork | None]:
-    """Forks a session as far as the thread needs it; None if it does not hold the messages, or not any more."""
-    if server_api.detected.supports("fork") is False:
-        raise MixUnsupportedError("This Mix server has no fork.")
-    listed = yield from ask(calls.list_messages(session_id))
-    places = {row.id: index for index, row in enumerate(listed, 1)}
-    own = message_ids & (yield from owned.proven(session_id, listed))
-    count = max((places[one] for one in own), default=0)
-    if not count:
-        return None
-    # Mix 0.5 to 0.7: the index counts all rows, those of tools included, and is exclusive.
-    made = yield from flows.fork_session(server_api, session_id, count, TITLE)
-    forks[session_id] = SessionFork(made.id, {}, ())  # From here on it is to be deleted should anything fail.
-    copies = yield from ask(calls.list_messages(made.id))
-    if [row.role for row in copies[:count]] != [row.role for row in listed[:count]]:
-        del forks[session_id]
-        yield from ask(calls.delete_session(made.id))
-        return None  # Somebody rewound the session meanwhile: the fork is no copy of what was read.
-    rows = {row: place for row, place in places.items() if place <= count}
-    return SessionFork(made.id, rows, tuple(row.id for row in copies))
 
 
 def _renewed(pointer: Mapping[str, Any], server: str, forks: Mapping[str, SessionFork]) -> Mapping[str, Any]:
@@ -194,25 +395,49 @@ def _renewed(pointer: Mapping[str, Any], server: str, forks: Mapping[str, Sessio
     return {**renewed, "setup": "", "model": ""} if "setup" in pointer else renewed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rewound:
-    """The result of a rewind, done or planned.
+def _rewind_session(plan: Rewound, proof: SessionProof, position: Position, *, dry_run: bool) -> Steps[Rewound]:
+    try:
+        listed = yield from ask(calls.list_messages(position.session_id))
+        rows = [row.id for row in listed]
+        if position.message_id not in rows:
+            return _unmoved(plan, "the session does not hold the message any more")
+        proven = yield from proof.proven(position.session_id, listed)
+        if position.message_id not in proven:
+            return _unmoved(plan, "the session does not say what the thread says")
+        place = rows.index(position.message_id)
+        needed = {
+            p.message_id for item in proof.items for p in item.all_positions if p.session_id == position.session_id
+        }
+        after = rows[place + 1 :]
+        if needed & set(after):
+            return _unmoved(plan, "an older branch needs later messages of the session")
+        if all(row.role == "tool" for row in listed[place + 1 :]):
+            return _unmoved(plan, "the session ends there already")
+        if not dry_run:
+            yield from ask(calls.rewind_session(position.session_id, position.message_id))
+    except MixError as error:
+        if not dry_run:
+            error.add_note("The thread's checkpoints were taken back; make the same rewind again to complete it.")
+        raise
+    return replace(plan, session_rewound=True, rows_removed=len(after))
 
-    Attributes:
-        checkpoint_id: The checkpoint that is the newest now.
-        removed: Ids of the checkpoints that went, by namespace.
-        position: The place of the thread in its session now, or None if no message of its state came from one.
-        session_rewound: Whether messages of the session went.
-        rows_removed: How many.
-        reason: Why no message of the session went; empty if some did.
-    """
 
-    checkpoint_id: str
-    removed: Mapping[str, tuple[str, ...]]
-    position: Position | None = None
-    session_rewound: bool = False
-    rows_removed: int = 0
-    reason: str = ""
+def _unmoved(plan: Rewound, reason: str) -> Rewound:
+    return replace(plan, reason=reason)
+
+
+def _kept(item: CheckpointInfo, keep: Keep) -> CheckpointInfo:
+    if item.key not in keep.writes:
+        return item
+    return replace(item, writes=tuple(write for write in item.writes if write in keep.writes[item.key]))
+
+
+def _stands(item: CheckpointInfo) -> Position | None:
+    """Returns the place of a state once the writes that stay at it count."""
+    written = [position for write in item.writes for position in write.positions]
+    first = item.positions[0] if item.positions else None
+    later = [p for p in written if first is None or p.session_id == first.session_id]
+    return later[-1] if later else first
 
 
 @dataclass(slots=True)
@@ -303,92 +528,29 @@ def stays(items: Sequence[CheckpointInfo], checkpoint_id: str) -> Keep:
     return Keep(frozenset(back.checkpoints), back.writes)
 
 
-def rewind(backend: CheckpointBackend, server: str, address: Address, *, dry_run: bool) -> Steps[Rewound]:
-    """Takes a thread and its session back.
+def prune_rule(strategy: str, keep_last: int | None, older_than: timedelta | None) -> Rule | None:
+    """Returns the rule for what stays; None for nothing. The arguments are those of `MixSaver.prune`.
 
-    The thread goes first: whatever happens in between, ChatMix finds a session that is further than the conversation
-    and leaves it alone, and the same rewind again completes it.
-
-    Args:
-        backend: Where the checkpoints are.
-        server: The base URL of the Mix server.
-        address: The checkpoint, of the root graph.
-        dry_run: Only report what would be done.
-
-    Returns:
-        What was done.
+    Raises:
+        MixInputError: The strategy is unknown, or an argument does not go with it.
     """
-    if address.ns or address.checkpoint_id is None:
-        raise MixInputError(
-            "A rewind goes back to one checkpoint of the root graph.",
-            hint="Pass the config of a checkpoint, such as one from `get_state_history`.",
-        )
-    checkpoint_id = address.checkpoint_id
-    snapshot = yield from backend.snapshot(address.thread_id)
-    keep = stays(snapshot.items, checkpoint_id)
-    removed: dict[str, tuple[str, ...]] = {}
-    for item in snapshot.items:
-        if item.key not in keep.checkpoints:
-            removed[item.ns] = (*removed.get(item.ns, ()), item.checkpoint_id)
-    kept = [_kept(item, keep) for item in snapshot.items if item.key in keep.checkpoints]
-    target = next(item for item in kept if item.key == ("", checkpoint_id))
-    position = _stands(target)
-    if not dry_run:
-        yield from backend.revise(address.thread_id, lambda items: stays(items, checkpoint_id))
-    plan = Rewound(checkpoint_id=checkpoint_id, removed=removed, position=position)
-    if position is None:
-        return _unmoved(plan, "no message of the state came from a session")
-    if position.server != server:
-        return _unmoved(plan, "the session is on another server")
-    owned = Ownership(backend, server, address.thread_id, kept)
-    return (yield from _rewind_session(plan, owned, position, dry_run=dry_run))
-
-
-def _rewind_session(plan: Rewound, owned: Ownership, position: Position, *, dry_run: bool) -> Steps[Rewound]:
-    try:
-        listed = yield from ask(calls.list_messages(position.session_id))
-        rows = [row.id for row in listed]
-        if position.message_id not in rows:
-            return _unmoved(plan, "the session does not hold the message any more")
-        proven = yield from owned.proven(position.session_id, listed)
-        if position.message_id not in proven:
-            return _unmoved(plan, "the session does not say what the thread says")
-        place = rows.index(position.message_id)
-        needed = {p.message_id for item in owned.items for p in _all(item) if p.session_id == position.session_id}
-        after = rows[place + 1 :]
-        if needed & set(after):
-            return _unmoved(plan, "an older branch needs later messages of the session")
-        if all(row.role == "tool" for row in listed[place + 1 :]):
-            return _unmoved(plan, "the session ends there already")
-        if not dry_run:
-            yield from ask(calls.rewind_session(position.session_id, position.message_id))
-    except MixError as error:
-        if not dry_run:
-            error.add_note("The thread's checkpoints were taken back; make the same rewind again to complete it.")
-        raise
-    return replace(plan, session_rewound=True, rows_removed=len(after))
-
-
-def _unmoved(plan: Rewound, reason: str) -> Rewound:
-    return replace(plan, reason=reason)
-
-
-def _kept(item: CheckpointInfo, keep: Keep) -> CheckpointInfo:
-    if item.key not in keep.writes:
-        return item
-    return replace(item, writes=tuple(write for write in item.writes if write in keep.writes[item.key]))
-
-
-def _stands(item: CheckpointInfo) -> Position | None:
-    """Returns the place of a state once the writes that stay at it count."""
-    written = [position for write in item.writes for position in write.positions]
-    first = item.positions[0] if item.positions else None
-    later = [p for p in written if first is None or p.session_id == first.session_id]
-    return later[-1] if later else first
-
-
-def _all(item: CheckpointInfo) -> list[Position]:
-    return [*item.positions, *(position for write in item.writes for position in write.positions)]
+    if strategy not in {"keep_latest", "delete"}:
+        raise MixInputError(f"`strategy` is {strategy!r}.", hint='Use "keep_latest" or "delete".')
+    if strategy == "delete":
+        if keep_last is not None or older_than is not None:
+            raise MixInputError(
+                '`keep_last` and `older_than` say what stays, and strategy="delete" that nothing does.',
+                hint="Leave out one or the other.",
+            )
+        return None
+    if keep_last is not None and keep_last < 1:
+        raise MixInputError(f"`keep_last` is {keep_last}; at least 1 stays.", hint='strategy="delete" removes all.')
+    if older_than is not None and older_than < timedelta(0):
+        raise MixInputError(f"`older_than` is {older_than}; an age is 0 or more.")
+    since = None if older_than is None else datetime.now(UTC) - older_than
+    last = 1 if keep_last is None else keep_last
+    selective = keep_last is not None or older_than is not None
+    return lambda items: newest(items, keep_last=last, since=since, drop_subgraphs=selective)
 
 
 COUNTERS: Final = "counters_since_delta_snapshot"
@@ -476,167 +638,76 @@ def _older(ts: str, since: datetime) -> bool:
     return (made if made.tzinfo is not None else made.replace(tzinfo=since.tzinfo)) < since
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Removed:
-    """The result of a removal, done or planned.
-
-    Attributes:
-        checkpoints: The ids of checkpoints, by thread.
-        sessions: Sessions that were deleted, or would be.
-        spared: Sessions that some checkpoint still points to, that the store works through, or that do not say what the
-            thread says.
-    """
-
-    checkpoints: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    sessions: tuple[str, ...] = ()
-    spared: tuple[str, ...] = ()
-
-
-def sessions_of(items: Iterable[CheckpointInfo], server: str) -> set[str]:
-    """The sessions on a server that checkpoints point to, in their values or in writes that wait at them."""
-    return {
-        position.session_id
-        for item in items
-        for position in (*item.positions, *(p for write in item.writes for p in write.positions))
-        if position.server == server
-    }
-
-
-def unneeded(
-    backend: CheckpointBackend,
-    server: str,
-    candidates: set[str],
-    *,
-    but: Iterable[str] = (),
-    kept: Iterable[CheckpointInfo] = (),
-) -> Steps[set[str]]:
-    """Finds those of some sessions that no checkpoint points to.
-
-    Args:
-        backend: Where the checkpoints are; every thread is read.
-        server: The base URL of the Mix server.
-        candidates: The sessions.
-        but: Threads that are not read, since it is known what is to stay of them.
-        kept: What that is.
-
-    Returns:
-        Those sessions.
-    """
-    left = candidates - sessions_of(kept, server)
-    if not left:
-        return left
-    skipped = set(but)
-    for thread_id in (yield from backend.thread_ids()):
-        if thread_id not in skipped and left:
-            snapshot = yield from backend.snapshot(thread_id)
-            left -= sessions_of(snapshot.items, server)
-    return left
-
-
-def delete_sessions(session_ids: Iterable[str]) -> Steps[None]:
-    """Deletes sessions; one that is gone already is no error.
-
-    Raises:
-        MixError: The server refuses; the others are deleted all the same.
-    """
-    problem: MixError | None = None
-    for session_id in session_ids:
-        try:
-            yield from ask(calls.delete_session(session_id))
-        except MixNotFoundError:
-            continue
-        except MixError as failure:
-            failure.add_note(f"The checkpoints are removed; session {session_id} is left.")
-            problem = problem or failure
-    if problem is not None:
-        raise problem
-
-
-_NOTHING: Final = Keep(frozenset())
-
-
 @dataclass(frozen=True, slots=True)
-class Removal:
-    """Removes from one place.
+class SessionProof:
+    """Proves that a session to which a thread points holds the conversation of the thread.
 
     Attributes:
-        backend: Where the threads are.
+        backend: Where the thread is.
         server: The base URL of the Mix server.
-        store_session: The session that the store works through, if it has one; it is never deleted.
+        thread_id: The thread.
+        items: Its checkpoints that count.
     """
 
     backend: CheckpointBackend
     server: str
-    store_session: str | None = None
+    thread_id: str
+    items: Sequence[CheckpointInfo]
 
-    def thread(self, thread_id: str, *, sessions: bool) -> Steps[None]:
-        """Removes a thread, and its sessions if requested."""
-        if sessions:
-            yield from self.checkpoints([thread_id], None, sessions=True)
-        else:
-            yield from self.backend.delete(thread_id)
-
-    def runs(self, run_ids: Collection[str]) -> Steps[None]:
-        """Removes what runs have stored, in all threads."""
-        if not run_ids:
-            return
-        for thread_id in (yield from self.backend.threads_of_runs(run_ids)):
-            yield from self.backend.revise(thread_id, lambda items: without_runs(items, run_ids))
-
-    def checkpoints(
-        self,
-        thread_ids: Sequence[str],
-        decide: Callable[[Sequence[CheckpointInfo]], Keep] | None,
-        *,
-        sessions: bool = False,
-        dry_run: bool = False,
-    ) -> Steps[Removed]:
-        """Removes what is not to stay of some threads, then the sessions that only that pointed to.
+    def proven(self, session_id: str, rows: Sequence[BackendMessage]) -> Steps[set[str]]:
+        """Finds the rows of a session up to which it says what the thread says.
 
         Args:
-            thread_ids: The threads.
-            decide: Returns what stays of each; None removes them altogether.
-            sessions: Whether sessions go too.
-            dry_run: Only report what would be done.
+            session_id: The session. Checkpoints that point to it are read with their values.
+            rows: Its rows, oldest first.
 
         Returns:
-            What was done.
+            The ids of answers that the thread points to, all of them proven.
         """
-        removed: dict[str, tuple[str, ...]] = {}
-        candidates: set[str] = set()
-        own: set[str] = set()
-        kept: list[CheckpointInfo] = []
-        for thread_id in dict.fromkeys(thread_ids):
-            snapshot = yield from self.backend.snapshot(thread_id)
-            keep = _NOTHING if decide is None else decide(snapshot.items)
-            gone = [item for item in snapshot.items if item.key not in keep.checkpoints]
-            kept += [item for item in snapshot.items if item.key in keep.checkpoints]
-            if gone:
-                removed[thread_id] = tuple(item.checkpoint_id for item in gone)
-            if gone and sessions:
-                pointed = sessions_of(gone, self.server)
-                candidates |= pointed
-                own |= yield from self._own(thread_id, gone, pointed - own)
-            if decide is None and not dry_run:
-                yield from self.backend.delete(thread_id)
-            elif decide is not None and gone and not dry_run:
-                yield from self.backend.revise(thread_id, decide)
-        if not sessions:
-            return Removed(checkpoints=removed)
-        # What goes is still there in a dry run, so that what stays of these threads is known otherwise.
-        skipped = list(removed) if dry_run else []
-        needless = yield from unneeded(self.backend, self.server, own, but=skipped, kept=kept)
-        going = sorted(needless - {self.store_session})
-        if not dry_run:
-            yield from delete_sessions(going)
-        return Removed(checkpoints=removed, sessions=tuple(going), spared=tuple(sorted(candidates - set(going))))
+        listed = {row.id for row in rows}
+        proven: set[str] = set()
+        for item in sorted(self.items, key=lambda one: one.checkpoint_id, reverse=True):
+            pointed = {
+                p.message_id for p in item.all_positions if (p.server, p.session_id) == (self.server, session_id)
+            }
+            if (pointed & listed) - proven:
+                stored = yield from self.backend.get(Address(self.thread_id, item.ns, item.checkpoint_id))
+                for messages in _conversations(stored) if stored is not None else ():
+                    proven |= _proven_in(messages, self.server, session_id, rows)
+        return proven
 
-    def _own(self, thread_id: str, items: Sequence[CheckpointInfo], session_ids: Collection[str]) -> Steps[set[str]]:
-        """Finds the sessions that say what the thread says. Others are not deleted, whatever messages point to."""
-        own: set[str] = set()
-        owned = Ownership(self.backend, self.server, thread_id, items)
-        for session_id in session_ids:
-            rows = yield from ask(calls.list_messages(session_id))
-            if (yield from owned.proven(session_id, rows)):
-                own.add(session_id)
-        return own
+
+def _proven_in(
+    messages: Sequence[BaseMessage], server: str, session_id: str, rows: Sequence[BackendMessage]
+) -> set[str]:
+    # Models of the wire, and what conversations say, are loaded when sessions are touched.
+    from langchain_mix.chat_models.agreement import agrees  # noqa: PLC0415
+    from langchain_mix.chat_models.alignment import Base  # noqa: PLC0415
+    from langchain_mix.protocol.turn.stored_rows import from_messages  # noqa: PLC0415
+
+    stored, proven, known = from_messages(rows).rows, set[str](), {row.id for row in rows}
+    for index in reversed(range(len(messages))):
+        message = messages[index]
+        position = read_position(message.response_metadata.get(KEY)) if isinstance(message, AIMessage) else None
+        if position is None or (position.server, position.session_id) != (server, session_id):
+            continue
+        pointer = read_pointer(message.response_metadata)
+        if pointer is None or pointer.message_id not in known:
+            continue
+        if proven or agrees(stored, messages, Base(index, pointer), server):
+            proven.add(pointer.message_id)  # What is proven up to an answer is proven up to those before it.
+    return proven
+
+
+def _conversations(stored: CheckpointTuple) -> Iterator[list[BaseMessage]]:
+    """Yields the lists of messages in a state, each also with what tasks have written to its channel since."""
+    written: dict[str, list[Any]] = {}
+    for _, channel, value in stored.pending_writes or ():
+        written.setdefault(channel, []).append(value)
+    values = stored.checkpoint["channel_values"]
+    for channel in {*values, *written}:
+        for messages in messages_in(values.get(channel)) or [[]]:
+            later = [message for value in written.get(channel, ()) for found in messages_in(value) for message in found]
+            yield messages
+            if later:
+                yield [*messages, *later]
