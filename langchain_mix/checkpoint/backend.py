@@ -254,8 +254,17 @@ class CheckpointBackend(Protocol):
     def create(self, thread_id: str, source: Snapshot, renew: Renew) -> Steps[None]:
         """Makes a thread of another's snapshot, with other pointers.
 
+        When it fails, the thread is not there, unless it cannot be told; see `may_arrive`.
+
         Raises:
             MixInputError: The thread holds something already; nothing is changed.
+        """
+        ...
+
+    def may_arrive(self, thread_id: str) -> bool:
+        """True if a thread that could not be created may still appear: storing it was cut off, and goes on somewhere.
+
+        False says nothing of what is there already.
         """
         ...
 

@@ -163,6 +163,10 @@ class FileBackend:
 
         yield from self.threads.rewrite(thread_id, change)
 
+    def may_arrive(self, thread_id: str) -> bool:
+        """True if an upload of this process that holds the thread has an unknown outcome."""
+        return self.threads.is_uncertain(thread_id)
+
     def delete(self, thread_id: str) -> Steps[Any]:
         """Deletes a thread with all its namespaces."""
         deleted = yield from self.threads.delete(thread_id)

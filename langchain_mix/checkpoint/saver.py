@@ -419,7 +419,8 @@ class MixSaver(BaseCheckpointSaver[Any]):
 
         Raises:
             MixInputError: The target holds something. Nothing was changed.
-            MixError: It failed; sessions made for it are deleted, or named in the notes of the error.
+            MixError: It failed; sessions made for it are deleted, or named in the notes of the error, as where the copy
+                may have been stored all the same.
         """
         steps = self._operations.copy_thread(thread_name(source_thread_id), thread_name(target_thread_id))
         return run(self.mix, steps)

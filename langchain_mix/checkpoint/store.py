@@ -199,6 +199,10 @@ class ThreadStore:
         manifest = self._cache.owned(names.key_of(thread_id))
         return None if manifest is None else manifest.state.active.recall((ns, checkpoint_id), channel, version)
 
+    def is_uncertain(self, thread_id: str) -> bool:
+        """True if the outcome of this process's last upload of the thread is unknown: it may still arrive."""
+        return self._cache.is_uncertain(names.key_of(thread_id))
+
     def entries(self, thread_id: str) -> Steps[list[Entry]]:
         """Reads everything of a thread, in the order in which it was stored; replaced checkpoints only once."""
         return (yield from self._reader.using(thread_id, self._all))

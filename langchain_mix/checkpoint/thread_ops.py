@@ -135,7 +135,7 @@ class ThreadOperations:
     def copy_thread(self, source: str, target: str) -> Steps[Copied]:
         """Copies a thread. A source that does not exist gives a copy that does not exist either.
 
-        When it fails, forks that were made are deleted again.
+        When it fails, forks that were made are deleted again, unless the copy may refer to them: then they are kept.
         """
         if source == target:
             raise MixInputError(f"Thread {source!r} cannot be copied to itself.")
@@ -147,6 +147,7 @@ class ThreadOperations:
         sessions = _rows_needed(snapshot.items, self.server)
         proof = SessionProof(self.backend, self.server, source, snapshot.items)
         forks: dict[str, SessionFork] = {}
+        is_storing = False
         try:
             for session_id, message_ids in sessions.items():
                 try:
@@ -155,12 +156,13 @@ class ThreadOperations:
                     break
                 if fork is not None:
                     forks[session_id] = fork
+            is_storing = True
             yield from self.backend.create(target, snapshot, lambda pointer: _renewed(pointer, self.server, forks))
         except GeneratorExit:
             raise
         except BaseException as problem:  # Cancelled, too.
             made = [fork.session_id for fork in forks.values()]
-            yield from self._undo_copy(made, problem)
+            yield from self._undo_copy(made, problem, target if is_storing else None)
             raise
         return Copied(
             checkpoints=len(snapshot.items),
@@ -191,13 +193,35 @@ class ThreadOperations:
         rows = {row: place for row, place in places.items() if place <= count}
         return SessionFork(made.id, rows, tuple(row.id for row in copies))
 
-    def _undo_copy(self, forked: Collection[str], problem: BaseException) -> Steps[None]:
-        """Deletes the forks of a copy that failed; those that cannot be deleted are in notes of the error."""
+    def _undo_copy(self, forked: Collection[str], problem: BaseException, target: str | None) -> Steps[None]:
+        """Deletes the forks of a copy that failed; those that are kept or cannot be deleted are in notes of the error.
+
+        Args:
+            forked: The forks.
+            problem: The failure.
+            target: The copy, if it was being stored: it may be there all the same, or still arrive. None before that.
+        """
+        if forked and target is not None and (yield from self._may_refer(target, forked)):
+            problem.add_note(
+                f"Thread {target!r} may have been stored all the same, so that the sessions made for it are kept: "
+                f"{', '.join(forked)}. If the thread stays empty, they can be deleted."
+            )
+            return
         for session_id in forked:
             try:
                 yield from ask(calls.delete_session(session_id))
             except MixError as failure:
                 problem.add_note(f"Session {session_id} was made for the copy and is left: {failure}")
+
+    def _may_refer(self, thread_id: str, session_ids: Collection[str]) -> Steps[bool]:
+        """False if a thread that could not be created points to none of these sessions, and never will."""
+        if self.backend.may_arrive(thread_id):
+            return True
+        try:
+            snapshot = yield from self.backend.snapshot(thread_id)
+        except Exception:  # noqa: BLE001  # Of whatever saver: without an answer they must stay.
+            return True
+        return not sessions_of(snapshot.items, self.server).isdisjoint(session_ids)
 
     # Rewind
 

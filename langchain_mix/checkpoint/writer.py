@@ -200,6 +200,11 @@ class WriterCache:
             manifest = self._uncertain.get(key)
             return manifest if manifest is not None and manifest.claim.epoch == epoch else None
 
+    def is_uncertain(self, key: str) -> bool:
+        """True if nothing was committed since an upload whose outcome is unknown."""
+        with self._lock:
+            return key in self._uncertain
+
     def note_written(self, key: str, claim: OwnerClaim) -> None:
         """Stores that a manifest of this epoch exists, so that its marker need not be looked for."""
         with self._lock:

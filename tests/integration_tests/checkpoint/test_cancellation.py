@@ -7,9 +7,13 @@ import types
 
 import pytest
 from langchain_core.messages import HumanMessage
+from langgraph.checkpoint.memory import InMemorySaver
 
 from langchain_mix import ChatMix, MixEmulator, MixSaver
+from langchain_mix.checkpoint import runtime
 from langchain_mix.client._async import AsyncTransport
+from langchain_mix.emulator.faults import CloseConnection
+from langchain_mix.errors import MixError
 from langchain_mix.protocol.call import Call
 
 
@@ -105,6 +109,14 @@ def known_forks(monkeypatch):
     return known
 
 
+def sessions_of(server):
+    return {one["id"] for one in server.state.sessions.listing(include_subagents=True)}
+
+
+def uploads(server):
+    return len([one for one in server.requests if one.path.endswith("/files/upload")])
+
+
 async def test_a_cancelled_copy_leaves_no_session(known_forks):
     with MixEmulator(api="0.7") as server:
         model = ChatMix(server_url=server.url)
@@ -112,18 +124,99 @@ async def test_a_cancelled_copy_leaves_no_session(known_forks):
             said = [HumanMessage("hello")]
             said.append(await model.ainvoke(said))
             await saver.aput(config("a"), checkpoint("1", messages=said), {}, {"messages": "messages 1"})
-            before = {one["id"] for one in server.state.sessions.listing(include_subagents=True)}
+            before = sessions_of(server)
             nth, over, kept = 0, False, set()
             while not over:
                 nth += 1
+                uploaded = uploads(server)
                 over = await cut(saver.acopy_thread("a", f"b{nth}"), nth)
-                made = {one["id"] for one in server.state.sessions.listing(include_subagents=True)} - before
+                made = sessions_of(server) - before
                 forks = [one for one in server.requests if one.path.endswith("/fork")]
                 assert len(made) <= len(forks)
                 there = [one async for one in saver.alist(config(f"b{nth}"))]
                 new = made & known_forks - kept
-                assert len(new) <= (1 if there else 0)
+                if there:
+                    assert {(await saver.asession_of(config(f"b{nth}"))).session_id} == new
+                else:
+                    # The owner file and the marker are uploaded first; then the copy, which might have arrived.
+                    assert not new or uploads(server) - uploaded >= 2
                 kept |= new
             assert there
-            assert len(new) == 1
             assert len(known_forks) > 3, "it was cut after the fork, too"
+
+
+@pytest.mark.parametrize("acts", [True, False], ids=["after a step", "instead of a step"])
+@pytest.mark.parametrize("underneath", [False, True], ids=["mix", "memory"])
+def test_an_interrupted_copy_deletes_no_session_that_it_points_to(monkeypatch, underneath, acts):
+    perform, left, answered = runtime.perform, [0], []
+
+    def interrupted(mix, step):
+        left[0] -= 1
+        if left[0] == 0 and not acts:
+            raise KeyboardInterrupt
+        result = perform(mix, step)
+        if left[0] == 0:
+            raise KeyboardInterrupt
+        answered.append(str(step))
+        return result
+
+    with MixEmulator(api="0.7") as server:
+        model = ChatMix(server_url=server.url)
+        storage = InMemorySaver() if underneath else None
+        with MixSaver(server.url, api="0.7", storage=storage) as saver, model.client:
+            said = [HumanMessage("hello")]
+            said.append(model.invoke(said))
+            saver.put(config("a"), checkpoint("1", messages=said), {}, {"messages": "messages 1"})
+            monkeypatch.setattr(runtime, "perform", interrupted)
+            nth, over, outcomes = 0, False, set()
+            while not over:
+                nth += 1
+                before, left[0] = sessions_of(server), nth
+                answered.clear()
+                try:
+                    saver.copy_thread("a", f"b{nth}")
+                    over = left[0] > 0
+                except KeyboardInterrupt as interrupt:
+                    notes = " ".join(getattr(interrupt, "__notes__", ()))
+                left[0] = 0
+                made = sessions_of(server) - before
+                there = list(saver.list(config(f"b{nth}")))
+                if there:
+                    assert {saver.session_of(config(f"b{nth}")).session_id} == made
+                elif made and any(step.endswith("/fork") for step in answered):
+                    assert made <= set(notes.replace(",", " ").replace(".", " ").split()), "it is named"
+                outcomes.add((bool(there), bool(made)))
+        assert {(False, False), (True, True)} <= outcomes
+        assert ((False, True) in outcomes) == (acts or not underneath)
+
+
+class ThirdUpload(CloseConnection):
+    """Ends the connection of an upload after two others."""
+
+    def matches(self, method, path):
+        self.seen.append(path.endswith("/files/upload"))
+        return self.seen[-1] and sum(self.seen) == 3
+
+
+@pytest.mark.parametrize("acts", [True, False])
+@pytest.mark.parametrize("asynchronous", [True, False])
+def test_a_copy_of_unknown_outcome_keeps_its_sessions(asynchronous, acts):
+    """The third upload is the copy. Its answer is lost, so that it cannot be known whether the server has acted."""
+    with MixEmulator(api="0.7") as server:
+        model = ChatMix(server_url=server.url)
+        with MixSaver(server.url, api="0.7") as saver, model.client:
+            said = [HumanMessage("hello")]
+            said.append(model.invoke(said))
+            saver.put(config("a"), checkpoint("1", messages=said), {}, {"messages": "messages 1"})
+            before = sessions_of(server)
+            fault = ThirdUpload(before=not acts)
+            object.__setattr__(fault, "seen", [])
+            server.faults.add(fault)
+            with pytest.raises(MixError) as caught:
+                asyncio.run(saver.acopy_thread("a", "b")) if asynchronous else saver.copy_thread("a", "b")
+            server.faults.clear()
+            (made,) = sessions_of(server) - before
+            assert made in caught.value.__notes__[0]
+            assert bool(list(saver.list(config("b")))) == acts
+            if acts:
+                assert saver.session_of(config("b")).session_id == made
