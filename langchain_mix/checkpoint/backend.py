@@ -254,7 +254,7 @@ class CheckpointBackend(Protocol):
     def create(self, thread_id: str, source: Snapshot, renew: Renew) -> Steps[None]:
         """Makes a thread of another's snapshot, with other pointers.
 
-        When it fails, the thread is not there, unless it cannot be told; see `may_arrive`.
+        When it fails, the thread is not there, as far as that can be known; see `may_arrive`.
 
         Raises:
             MixInputError: The thread holds something already; nothing is changed.
