@@ -113,7 +113,7 @@ class SessionRoutes:
         body = _FORK.decode(await request.body())
         self.context.runner.save()
         title = body.get("title") or None
-        session = self.context.state.history.fork(parameter(request, "id"), body.get("messageIndex", 0), title)
+        session = self.context.state.sessions.fork(parameter(request, "id"), body.get("messageIndex", 0), title)
         self.context.broadcast_created(session["id"])
         return json_reply(session, 201)
 
@@ -122,15 +122,13 @@ class SessionRoutes:
         body = _REWIND.decode(await request.body())
         self.context.runner.save()
         message_id, cleanup = body.get("messageId", ""), body.get("cleanupMedia", False)
-        return json_reply(
-            self.context.state.history.rewind(parameter(request, "id"), message_id, cleanup_media=cleanup)
-        )
+        return json_reply(self.context.state.rewind(parameter(request, "id"), message_id, cleanup_media=cleanup))
 
     async def export(self, request: Request) -> Response:
         """A session as a file."""
         session_id = parameter(request, "id")
         self.context.runner.save()
-        exported = self.context.state.history.export(session_id)
+        exported = self.context.state.sessions.export(session_id)
         name = f"attachment; filename=session_{session_id}_transcript.json"
         return json_reply(exported, headers={"Content-Disposition": name})
 

@@ -181,47 +181,37 @@ _TOOLS: Final = (
 )
 
 
+@dataclass(frozen=True, slots=True)
 class Catalogue:
     """The fixed listings of one server."""
 
-    def __init__(
-        self,
-        *,
-        api: ApiVersion,
-        caps: Capabilities,
-        data_dir: Path,
-        credentials: Credentials,
-        serializers: Serializers,
-        now: Callable[[], int],
-    ) -> None:
-        """Describes a server."""
-        self._api = api
-        self._caps = caps
-        self._data_dir = data_dir
-        self._credentials = credentials
-        self._serializers = serializers
-        self._now = now
+    api: ApiVersion
+    caps: Capabilities
+    data_dir: Path
+    credentials: Credentials
+    serializers: Serializers
+    now: Callable[[], int]
 
     def health(self) -> dict[str, Any]:
         """The body of GET /health; five keys, though the documents list three."""
         return {
             "status": "ok",
-            "timestamp": self._serializers.time(self._now()),
-            "version": str(self._api),
+            "timestamp": self.serializers.time(self.now()),
+            "version": str(self.api),
             "environment": "emulator",
             "services": {"backend": "healthy", "database": "connected"},
         }
 
     def system_info(self) -> dict[str, Any]:
         """The body of GET /api/system/info."""
-        return {"storageBasePath": str(self._data_dir)}
+        return {"storageBasePath": str(self.data_dir)}
 
     def tools_status(self) -> dict[str, Any]:
         """The body of GET /api/tools/status (Mix 0.5 to 0.7)."""
         categories: dict[str, Any] = {}
         for category, (display_name, _, _) in _CATEGORIES.items():
             tools: Any = [self._status(tool, "api_key_required") for tool in _in(category)]
-            if self._api is ApiVersion.V0_5:
+            if self.api is ApiVersion.V0_5:
                 # Mix 0.5 sends a map by provider, against its own documents.
                 tools = {tool.provider: self._status(tool, "requires_key") for tool in _in(category)}
             categories[category] = {"display_name": display_name, "tools": tools}
@@ -241,14 +231,14 @@ class Catalogue:
 
     def llm_tools(self) -> dict[str, Any]:
         """The body of GET /api/tools (Mix 0.7)."""
-        return {"tools": llm_tools(self._caps)}
+        return {"tools": llm_tools(self.caps)}
 
     def _status(self, tool: _KeyedTool, needs_key: str) -> dict[str, Any]:
         return {
             "provider": tool.provider,
             "display_name": tool.name,
             "description": tool.description,
-            "authenticated": not tool.key_form or self._credentials.has(tool.provider),
+            "authenticated": not tool.key_form or self.credentials.has(tool.provider),
             needs_key: bool(tool.key_form),
         }
 

@@ -42,25 +42,22 @@ _KEY_FORMS: Final[Mapping[str, _KeyForm]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
 class Credentials:
     """The credentials of one server."""
 
-    def __init__(
-        self, store: Store, preferences: Preferences, serializers: Serializers, now: Callable[[], int]
-    ) -> None:
-        """Reads and writes `store`."""
-        self._store = store
-        self._preferences = preferences
-        self._serializers = serializers
-        self._now = now
+    store: Store
+    preferences: Preferences
+    serializers: Serializers
+    now: Callable[[], int]
 
     def usable(self) -> bool:
         """True when the preferred provider, which is the one that would answer, has a credential."""
-        return self.has(self._preferences.provider)
+        return self.has(self.preferences.provider)
 
     def help_text(self) -> str:
         """Returns the answer of a server without a usable credential to messages."""
-        name = provider_name(self._preferences.provider)
+        name = provider_name(self.preferences.provider)
         return (
             f"⚠️ Not authenticated with {name} (your preferred provider)\n\n"
             f"1. Authenticate with {name} in settings\n"
@@ -98,13 +95,13 @@ class Credentials:
         """
         if provider not in _KEY_FORMS:
             raise ApiError(400, "INVALID_PROVIDER", f"Unsupported provider: {provider}")
-        with self._store.transaction() as db:
+        with self.store.transaction() as db:
             db.execute("DELETE FROM credentials WHERE provider = ?", (provider,))
         return {"message": "Credentials deleted successfully", "provider": provider, "status": "success"}
 
     def status(self) -> dict[str, Any]:
         """Returns how each model provider is authenticated; the preferred one has a star. Tool keys are not shown."""
-        stored, preferred = self._all(), self._preferences.provider
+        stored, preferred = self._all(), self.preferences.provider
         return {
             "providers": {
                 provider: {
@@ -118,7 +115,7 @@ class Credentials:
 
     def validate_preferred(self) -> dict[str, Any]:
         """True when the preferred provider has a credential."""
-        provider = self._preferences.provider
+        provider = self.preferences.provider
         stored = self._all().get(provider)
         return {
             "valid": stored is not None,
@@ -135,7 +132,7 @@ class Credentials:
         """
         _require_oauth(provider)
         state = secrets.token_urlsafe(32)
-        with self._store.transaction() as db:
+        with self.store.transaction() as db:
             db.execute("INSERT INTO oauth_states (state, provider) VALUES (?, ?)", (state, provider))
         query = urlencode({"provider": provider, "response_type": "code", "state": state})
         message = "Open the URL, sign in and enter the code"
@@ -152,39 +149,39 @@ class Credentials:
         _require_oauth(provider)
         if not code:
             raise ApiError(400, "MISSING_CODE", "Authorization code is required")
-        with self._store.transaction() as db:
+        with self.store.transaction() as db:
             begun = db.execute("DELETE FROM oauth_states WHERE state = ? AND provider = ?", (state, provider)).rowcount
             if not begun:
                 raise ApiError(400, "INVALID_STATE", "Invalid or expired OAuth state")
-            self._remember(provider, "oauth", self._now() + TOKEN_LIFETIME)
+            self._remember(provider, "oauth", self.now() + TOKEN_LIFETIME)
         message = "Authentication successful"
         return {"expires_in": TOKEN_LIFETIME, "message": message, "provider": provider, "status": "success"}
 
     def finish_latest_oauth(self, code: str) -> dict[str, Any]:
         """Ends the sign-in that was begun last, for who types a code without its state."""
-        with self._store.transaction() as db:
+        with self.store.transaction() as db:
             latest = db.execute("SELECT state, provider FROM oauth_states ORDER BY sequence DESC LIMIT 1").fetchone()
             begun = dict(latest) if latest else {"state": "", "provider": "anthropic"}
             return self.finish_oauth(begun | {"code": code})
 
     def health(self) -> dict[str, Any]:
         """True when the OAuth tokens are still good (Mix 0.6.6)."""
-        now, stored = self._now(), self._all().get("anthropic")
+        now, stored = self.now(), self._all().get("anthropic")
         entry: dict[str, Any] = {"provider": "anthropic", "status": "not_found"}
         overall = "healthy"
         if stored is not None and stored["method"] == "oauth":
             left = stored["expires_at"] - now
             entry["status"] = "active" if left > 0 else "expired"
-            entry |= {"expires_at": self._serializers.time(stored["expires_at"]), "expires_in": f"{left}s"}
-            entry["last_refresh"] = self._serializers.time(stored["stored_at"])
+            entry |= {"expires_at": self.serializers.time(stored["expires_at"]), "expires_in": f"{left}s"}
+            entry["last_refresh"] = self.serializers.time(stored["stored_at"])
             # What has expired can be refreshed, so the server is not down.
             overall = "healthy" if left > 0 else "degraded"
-        return {"status": overall, "timestamp": self._serializers.time(now), "providers": {"anthropic": entry}}
+        return {"status": overall, "timestamp": self.serializers.time(now), "providers": {"anthropic": entry}}
 
     def refresh(self) -> dict[str, Any]:
         """Renews all OAuth tokens (Mix 0.6.6)."""
-        now = self._now()
-        with self._store.transaction() as db:
+        now = self.now()
+        with self.store.transaction() as db:
             db.execute(
                 "UPDATE credentials SET stored_at = ?, expires_at = ? WHERE method = 'oauth'",
                 (now, now + TOKEN_LIFETIME),
@@ -192,17 +189,17 @@ class Credentials:
         return {"message": "Token refresh completed", "status": "success"}
 
     def _remember(self, provider: str, method: str, expires_at: int | None) -> None:
-        with self._store.transaction() as db:
+        with self.store.transaction() as db:
             # A new credential of the same provider keeps its place: the first stored provider stays the first.
             db.execute(
                 "INSERT INTO credentials (provider, method, stored_at, expires_at) VALUES (?, ?, ?, ?)"
                 " ON CONFLICT (provider) DO UPDATE SET method = excluded.method, stored_at = excluded.stored_at,"
                 " expires_at = excluded.expires_at",
-                (provider, method, self._now(), expires_at),
+                (provider, method, self.now(), expires_at),
             )
 
     def _all(self) -> dict[str, sqlite3.Row]:
-        with self._store.transaction() as db:
+        with self.store.transaction() as db:
             found = db.execute("SELECT * FROM credentials ORDER BY sequence").fetchall()
         return {record["provider"]: record for record in found}
 

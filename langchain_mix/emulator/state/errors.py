@@ -61,20 +61,6 @@ def internal(operation: str, cause: str) -> ApiError:
     return ApiError(500, "internal_error", f"Internal error during {operation}: {cause}")
 
 
-def text_of(body: Mapping[str, Any], key: str) -> str:
-    """A text of a strictly decoded body; `""` when it is missing or null.
-
-    Raises:
-        ApiError: 400 `validation_error`, it is no text.
-    """
-    value = body.get(key)
-    if value is None:
-        return ""
-    if not isinstance(value, str):
-        raise mistyped(key, value)
-    return value
-
-
 def setting_of(body: Mapping[str, Any], key: str) -> str | None:
     """A text of a leniently decoded body (credentials, preferences); None when it is missing or null.
 

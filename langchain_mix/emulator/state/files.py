@@ -104,6 +104,21 @@ class Files:
                 # A tool that still runs may write meanwhile. The session is gone all the same, and nothing leads here.
                 _log.warning("The directory of a deleted session is not empty: %s.", path, exc_info=True)
 
+    def clean_up(self, session_id: str, limit: int) -> None:
+        """Deletes the private files of a session that were changed after a unix second.
+
+        Raises:
+            ApiError: 400, the id is no UUID.
+        """
+        for path in self.workspace(session_id).iterdir():
+            try:
+                status = path.lstat()
+                if stat.S_ISREG(status.st_mode) and int(status.st_mtime) > limit:
+                    path.unlink()
+            except OSError:
+                # Mix: a file that cannot be deleted does not fail the rewind.
+                _log.warning("Rewinding left %s in place.", path.name, exc_info=True)
+
     def save_screenshot(self, session_id: str, picture: bytes) -> str:
         """Stores a PNG that a tool took (Mix 0.8) and returns its name: the time in nanoseconds.
 

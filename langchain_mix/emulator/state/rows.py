@@ -10,7 +10,7 @@ import json
 import sqlite3
 import uuid
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 from langchain_mix.emulator.state.errors import internal
@@ -23,14 +23,13 @@ _COLUMNS: Final = frozenset({"role", "id", "session_id", "created_at", "updated_
 _PARTS: Final = tuple(f.name for f in fields(Row) if f.name not in _COLUMNS)
 
 
+@dataclass(frozen=True, slots=True)
 class RowLog:
     """All rows of all sessions, in the order in which they were appended."""
 
-    def __init__(self, store: Store, serializers: Serializers, now: Callable[[], int]) -> None:
-        """Reads and writes `store`."""
-        self._store = store
-        self._serializers = serializers
-        self._now = now
+    store: Store
+    serializers: Serializers
+    now: Callable[[], int]
 
     def append(self, session_id: str, row: Row) -> Row:
         """Stores a new row at the end of a session, and sets its id, session, times and sequence.
@@ -38,8 +37,8 @@ class RowLog:
         Raises:
             ApiError: The session does not exist (any more); nothing was stored.
         """
-        new_id, now = str(uuid.uuid4()), self._now()
-        with self._store.transaction() as db:
+        new_id, now = str(uuid.uuid4()), self.now()
+        with self.store.transaction() as db:
             try:
                 cursor = db.execute(
                     "INSERT INTO rows (id, session_id, role, created_at, updated_at, parts) VALUES (?, ?, ?, ?, ?, ?)",
@@ -54,30 +53,30 @@ class RowLog:
 
     def update(self, row: Row) -> None:
         """Stores what a row now says; one that was rewound or deleted meanwhile stays away (Q25)."""
-        row.updated_at = self._now()
-        with self._store.transaction() as db:
+        row.updated_at = self.now()
+        with self.store.transaction() as db:
             db.execute("UPDATE rows SET parts = ?, updated_at = ? WHERE id = ?", (_encode(row), row.updated_at, row.id))
 
     def of(self, session_id: str) -> list[Row]:
         """The rows of a session in insertion order; none for an unknown one."""
-        with self._store.transaction() as db:
+        with self.store.transaction() as db:
             found = db.execute("SELECT * FROM rows WHERE session_id = ? ORDER BY sequence", (session_id,)).fetchall()
         return [_decode(record) for record in found]
 
     def copy(self, rows: Iterable[Row], session_id: str) -> None:
         """Appends copies with new ids and times to another session."""
-        with self._store.transaction():
+        with self.store.transaction():
             for row in rows:
                 self.append(session_id, replace(row))
 
     def cut_after(self, row: Row) -> None:
         """Deletes all later rows of the row's session."""
-        with self._store.transaction() as db:
+        with self.store.transaction() as db:
             db.execute("DELETE FROM rows WHERE session_id = ? AND sequence > ?", (row.session_id, row.sequence))
 
     def counts(self) -> dict[str, RowCounts]:
         """The rows of every session by role; sessions without rows are absent."""
-        with self._store.transaction() as db:
+        with self.store.transaction() as db:
             found = db.execute("SELECT session_id, role, COUNT(*) FROM rows GROUP BY session_id, role").fetchall()
         numbers: dict[str, dict[str, int]] = {}
         for session_id, role, count in found:
@@ -86,7 +85,7 @@ class RowLog:
 
     def counts_of(self, session_id: str) -> RowCounts:
         """The rows of one session by role."""
-        with self._store.transaction() as db:
+        with self.store.transaction() as db:
             found = db.execute(
                 "SELECT role, COUNT(*) FROM rows WHERE session_id = ? GROUP BY role", (session_id,)
             ).fetchall()
@@ -94,7 +93,7 @@ class RowLog:
 
     def first_user_rows(self) -> dict[str, Row]:
         """The first user row of each session that has one."""
-        with self._store.transaction() as db:
+        with self.store.transaction() as db:
             found = db.execute(
                 "SELECT * FROM rows WHERE sequence IN"
                 " (SELECT MIN(sequence) FROM rows WHERE role = 'user' GROUP BY session_id)"
@@ -108,17 +107,17 @@ class RowLog:
         # Backwards, so that a call whose id occurs again later gets the result that is nearest after it.
         for row in reversed(self.of(session_id)):
             results |= {str(result.get("call_id", "")): result for result in row.tool_results}
-            listing.append(self._serializers.message(row, results))
+            listing.append(self.serializers.message(row, results))
         return listing[::-1]
 
     def history(self, limit: int, offset: int) -> list[dict[str, Any]]:
         """Returns the user rows of all sessions, newest first; a limit of zero or less means 50."""
-        with self._store.transaction() as db:
+        with self.store.transaction() as db:
             found = db.execute(
                 "SELECT * FROM rows WHERE role = 'user' ORDER BY created_at DESC, sequence DESC LIMIT ? OFFSET ?",
                 (_within_sqlite(limit if limit > 0 else DEFAULT_HISTORY), _within_sqlite(max(offset, 0))),
             ).fetchall()
-        return [self._serializers.message(_decode(record), {}) for record in found]
+        return [self.serializers.message(_decode(record), {}) for record in found]
 
 
 def _within_sqlite(count: int) -> int:

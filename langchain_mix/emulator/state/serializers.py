@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, Final
 
@@ -48,18 +49,17 @@ def filled(**optional: Any) -> dict[str, Any]:
     return {key: value for key, value in optional.items() if value}
 
 
+@dataclass(frozen=True, slots=True)
 class Serializers:
     """The wire serializers of one generation."""
 
-    def __init__(self, api: ApiVersion, caps: Capabilities, offset: timedelta) -> None:
-        """Chooses the generation."""
-        self._is_next = api is ApiVersion.NEXT
-        self._caps = caps
-        self._offset = offset
+    api: ApiVersion
+    caps: Capabilities
+    offset: timedelta
 
     def time(self, seconds: int) -> str:
         """A timestamp."""
-        return rfc3339(seconds, self._offset)
+        return rfc3339(seconds, self.offset)
 
     def session(
         self, facts: SessionFacts, counts: RowCounts, *, first_user_message: str = "", listed: bool = False
@@ -72,7 +72,7 @@ class Serializers:
             first_user_message: The first message as lists show it.
             listed: True when it is an item of a list, which has no callbacks.
         """
-        caps = self._caps
+        caps = self.caps
         lineage = filled(parentSessionId=facts.parent_id, parentToolCallId=facts.parent_tool_call)
         kind = {"sessionType": facts.type} | filled(subagentType=facts.subagent_type)
         callbacks = {} if listed or not caps.callbacks else filled(callbacks=facts.callbacks)
@@ -81,7 +81,7 @@ class Serializers:
         head = {"id": facts.id}
         if caps.browser_mode:
             browser = {"browserMode": facts.browser_mode or DEFAULT_BROWSER} | filled(cdpUrl=facts.cdp_url)
-            model = filled(modelId=facts.model_id, provider=facts.provider) if self._is_next else {}
+            model = filled(modelId=facts.model_id, provider=facts.provider) if self.api is ApiVersion.NEXT else {}
             return head | lineage | {"title": facts.title} | kind | browser | totals | first | callbacks | model
         body = head | {"title": facts.title} | totals | first
         return body | lineage | kind | callbacks if caps.subagents else body
@@ -92,11 +92,11 @@ class Serializers:
         if row.role != "user":
             body |= filled(assistantResponse=row.text)
         body |= filled(toolCalls=[self._tool_call(call, results.get(call.id)) for call in row.tool_calls])
-        if self._caps.callbacks:
+        if self.caps.callbacks:
             body |= filled(callbackResults=[_callback_result(result) for result in row.callback_results])
         reasoning = row.reasoning or next(iter(row.thinking_blocks), "")
         body |= filled(reasoning=reasoning, reasoningDuration=row.reasoning_duration)
-        if self._caps.message_usage and row.role == "assistant":
+        if self.caps.message_usage and row.role == "assistant":
             body |= filled(
                 inputTokens=row.input_tokens,
                 outputTokens=row.output_tokens,
@@ -130,7 +130,7 @@ class Serializers:
     def _tool_call(self, call: ToolCallRecord, result: Mapping[str, Any] | None) -> dict[str, Any]:
         body: dict[str, Any] = {"id": call.id, "name": call.name, "input": call.input, "type": call.type}
         body["finished"] = call.finished
-        if self._caps.tool_results:
+        if self.caps.tool_results:
             output, failed = call.result, call.is_error
             if result is not None:
                 output, failed = str(result.get("output", "")), bool(result.get("is_error"))
@@ -157,7 +157,7 @@ class Serializers:
         if (parsed := _parsed(call.input)) is not None:
             body["inputJson"] = parsed
         body |= {"type": call.type, "finished": call.finished}
-        return body | (filled(screenshotUrls=list(call.screenshot_urls)) if self._caps.tool_results else {})
+        return body | (filled(screenshotUrls=list(call.screenshot_urls)) if self.caps.tool_results else {})
 
 
 def raw_parts(row: Row) -> str:

@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 from langchain_mix.emulator.state.catalogue import Catalogue
 from langchain_mix.emulator.state.commands import Commands
 from langchain_mix.emulator.state.credentials import Credentials
 from langchain_mix.emulator.state.files import Files, make_private
-from langchain_mix.emulator.state.history import History
 from langchain_mix.emulator.state.preferences import Preferences
 from langchain_mix.emulator.state.rows import RowLog
 from langchain_mix.emulator.state.serializers import Serializers
@@ -58,19 +58,9 @@ class ServerState:
         self.rows = RowLog(store, serializers, now)
         self.sessions = Sessions(store, self.rows, serializers, self.caps, now)
         self.files = Files(data_dir, self.caps, self.sessions.exists)
-        self.history = History(
-            store=store,
-            sessions=self.sessions,
-            rows=self.rows,
-            serializers=serializers,
-            caps=self.caps,
-            private_dir=self.files.workspace,
-        )
         self.preferences = Preferences(store, api, self.caps, now)
         self.credentials = Credentials(store, self.preferences, serializers, now)
-        self.catalogue = Catalogue(
-            api=api, caps=self.caps, data_dir=data_dir, credentials=self.credentials, serializers=serializers, now=now
-        )
+        self.catalogue = Catalogue(api, self.caps, data_dir, self.credentials, serializers, now)
         self.commands = Commands(self.sessions, self.credentials, self.caps)
 
     def close(self) -> None:
@@ -85,6 +75,17 @@ class ServerState:
         """
         self.sessions.delete(session_id)
         self.files.forget(session_id)
+
+    def rewind(self, session_id: str, message_id: str, *, cleanup_media: bool) -> dict[str, Any]:
+        """Deletes all rows after a message and, on request, the files that were made since.
+
+        Raises:
+            ApiError: 400 or 404, there is no such session or message.
+        """
+        body, limit = self.sessions.rewind(session_id, message_id)
+        if cleanup_media:
+            self.files.clean_up(session_id, limit)
+        return body
 
     def save_screenshot(self, session_id: str, picture: bytes) -> str:
         """Stores a PNG that a tool took (Mix 0.8) and returns its address, as tool calls list it.

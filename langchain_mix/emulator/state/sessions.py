@@ -1,8 +1,8 @@
-"""Sessions: created, listed, changed and deleted.
+"""Sessions: created, listed, changed, forked, rewound, exported and deleted.
 
 Owns: the table of sessions, their counters, how a body and its callbacks are read, and what sub-agents pass to their
 parents.
-Refuses to know: files, forks and rewinds, and whether a turn is running.
+Refuses to know: files, and whether a turn is running.
 """
 
 from __future__ import annotations
@@ -11,17 +11,18 @@ import json
 import sqlite3
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
-from langchain_mix.emulator.state.errors import invalid, mistyped, not_found, text_of
+from langchain_mix.emulator.state.errors import ApiError, internal, invalid, mistyped, not_found
 from langchain_mix.emulator.state.preferences import models_of, provider_of
-from langchain_mix.emulator.state.records import RowCounts, SessionFacts
+from langchain_mix.emulator.state.records import Row, RowCounts, SessionFacts
 from langchain_mix.emulator.state.rows import RowLog
 from langchain_mix.emulator.state.serializers import Serializers, filled, raw_parts, well_formed
 from langchain_mix.emulator.state.store import Store
 from langchain_mix.protocol.api import Capabilities
 
+FORK_TITLE: Final = "Forked Session"
 BROWSER_MODES: Final = ("electron-embedded-browser", "local-browser-service", "remote-cdp-websocket")
 _PROMPT_LIMITS: Final[Mapping[str, int]] = {"append": 50 * 1024, "replace": 100 * 1024}
 
@@ -38,7 +39,7 @@ def _read_title(body: Mapping[str, Any], caps: Capabilities) -> str:
     Raises:
         ApiError: 400, there is none. Blanks are one.
     """
-    title = text_of(body, "title")
+    title = body.get("title", "")
     if not title:
         raise invalid("title", "title is required")
     return cut_title(title, caps.title_limit)
@@ -50,8 +51,8 @@ def _read_prompt(body: Mapping[str, Any]) -> tuple[str, str]:
     Raises:
         ApiError: 400, an unknown mode or a prompt of too many bytes.
     """
-    mode = text_of(body, "promptMode") or "default"
-    prompt = well_formed(text_of(body, "customSystemPrompt"))
+    mode = body.get("promptMode", "") or "default"
+    prompt = well_formed(body.get("customSystemPrompt", ""))
     if mode == "default":
         return mode, ""
     if mode not in _PROMPT_LIMITS:
@@ -69,9 +70,9 @@ def _check_type(body: Mapping[str, Any]) -> None:
     Raises:
         ApiError: 400, the body asks for a sub-agent or a fork.
     """
-    if text_of(body, "sessionType") not in {"", "main"}:
+    if body.get("sessionType", "") not in {"", "main"}:
         raise invalid("sessionType", "only 'main' sessions can be created")
-    if text_of(body, "subagentType"):
+    if body.get("subagentType", ""):
         raise invalid("subagentType", "subagentType cannot be set on main sessions")
 
 
@@ -83,7 +84,7 @@ def _read_browser(body: Mapping[str, Any], caps: Capabilities) -> tuple[str, str
     """
     if not caps.browser_mode:
         return "", ""
-    mode, url = text_of(body, "browserMode"), text_of(body, "cdpUrl")
+    mode, url = body.get("browserMode", ""), body.get("cdpUrl", "")
     if not mode:
         named = [f"'{name}'" for name in BROWSER_MODES]
         raise invalid("browserMode", f"browserMode is required (must be {', '.join(named[:-1])}, or {named[-1]})")
@@ -110,7 +111,7 @@ def _read_model(body: Mapping[str, Any], caps: Capabilities) -> tuple[str, str]:
     """
     if "modelId" not in caps.session_fields:
         return "", ""
-    model, provider = text_of(body, "modelId"), text_of(body, "provider")
+    model, provider = body.get("modelId", ""), body.get("provider", "")
     if provider and provider not in models_of(caps):
         raise invalid("provider", f"unknown provider: {provider}")
     if model and not provider:
@@ -192,18 +193,15 @@ _FIELDS: Final = tuple(SessionFacts.__dataclass_fields__)
 _INSERT: Final = f"INSERT INTO sessions ({', '.join(_FIELDS)}) VALUES ({', '.join('?' * len(_FIELDS))})"  # noqa: S608 - our own column names
 
 
+@dataclass(frozen=True, slots=True)
 class Sessions:
     """The sessions of one server."""
 
-    def __init__(
-        self, store: Store, rows: RowLog, serializers: Serializers, caps: Capabilities, now: Callable[[], int]
-    ) -> None:
-        """Reads and writes `store`."""
-        self._store = store
-        self._rows = rows
-        self._serializers = serializers
-        self._caps = caps
-        self._now = now
+    store: Store
+    rows: RowLog
+    serializers: Serializers
+    caps: Capabilities
+    now: Callable[[], int]
 
     def create(
         self,
@@ -223,14 +221,14 @@ class Sessions:
             ApiError: 400. A session whose callbacks are refused exists all the same: it was stored before they were
                 checked (Q21).
         """
-        title = _read_title(body, self._caps)
+        title = _read_title(body, self.caps)
         mode, prompt = _read_prompt(body)
         _check_type(body)
         callbacks = read_callbacks(body.get("callbacks"))
-        model, provider = _read_model(body, self._caps)
-        with self._store.transaction():
+        model, provider = _read_model(body, self.caps)
+        with self.store.transaction():
             if parent is None:
-                browser, cdp = _read_browser(body, self._caps)
+                browser, cdp = _read_browser(body, self.caps)
                 kind = ""
             else:
                 # A sub-agent works in the browser of the session that it works for.
@@ -254,14 +252,14 @@ class Sessions:
             )
         if callbacks:
             return self.set_callbacks(facts.id, callbacks)
-        return self._serializers.session(facts, RowCounts())
+        return self.serializers.session(facts, RowCounts())
 
     def insert(self, facts: SessionFacts) -> SessionFacts:
         """Stores a session under a new id and the present time, and gives it back with both."""
-        now = self._now()
+        now = self.now()
         stored = replace(facts, id=str(uuid.uuid4()), created_at=now, updated_at=now)
         values = asdict(stored) | {"callbacks": json.dumps(stored.callbacks)}
-        with self._store.transaction() as db:
+        with self.store.transaction() as db:
             db.execute(_INSERT, tuple(values[name] for name in _FIELDS))
         return stored
 
@@ -271,7 +269,7 @@ class Sessions:
         Raises:
             ApiError: 404, it does not exist.
         """
-        with self._store.transaction() as db:
+        with self.store.transaction() as db:
             record = db.execute("SELECT * FROM sessions WHERE id = ?", (well_formed(id_),)).fetchone()
         if record is None:
             raise not_found("Session", id_)
@@ -279,24 +277,24 @@ class Sessions:
 
     def exists(self, id_: str) -> bool:
         """True when there is such a session."""
-        with self._store.transaction() as db:
+        with self.store.transaction() as db:
             found = db.execute("SELECT 1 FROM sessions WHERE id = ?", (well_formed(id_),)).fetchone()
         return found is not None
 
     def get(self, id_: str) -> dict[str, Any]:
         """The SessionData of one session, callbacks included."""
-        with self._store.transaction():
-            return self._serializers.session(self.facts(id_), self._rows.counts_of(id_))
+        with self.store.transaction():
+            return self.serializers.session(self.facts(id_), self.rows.counts_of(id_))
 
     def listing(self, *, include_subagents: bool) -> list[dict[str, Any]]:
         """The SessionData of all sessions, newest first, without callbacks."""
-        with self._store.transaction() as db:
+        with self.store.transaction() as db:
             found = db.execute("SELECT * FROM sessions ORDER BY created_at DESC, sequence DESC").fetchall()
-            counts = self._rows.counts()
+            counts = self.rows.counts()
             # Mix 0.8: lists never show the first message.
-            first = {} if self._caps.browser_mode else self._rows.first_user_rows()
+            first = {} if self.caps.browser_mode else self.rows.first_user_rows()
         return [
-            self._serializers.session(
+            self.serializers.session(
                 facts,
                 counts.get(facts.id, RowCounts()),
                 first_user_message=raw_parts(first[facts.id]) if facts.id in first else "",
@@ -312,34 +310,99 @@ class Sessions:
         Raises:
             ApiError: 404, it does not exist.
         """
-        with self._store.transaction() as db:
+        with self.store.transaction() as db:
             if not db.execute("DELETE FROM sessions WHERE id = ?", (well_formed(id_),)).rowcount:
                 raise not_found("Session", id_)
 
     def set_callbacks(self, id_: str, callbacks: Any) -> dict[str, Any]:
         """Replaces all callbacks of a session and gives its SessionData."""
-        with self._store.transaction() as db:
+        with self.store.transaction() as db:
             self.facts(id_)
             values = read_callbacks(callbacks)
             check_callbacks(values)
             db.execute(
-                "UPDATE sessions SET callbacks = ?, updated_at = ? WHERE id = ?", (json.dumps(values), self._now(), id_)
+                "UPDATE sessions SET callbacks = ?, updated_at = ? WHERE id = ?", (json.dumps(values), self.now(), id_)
             )
             return self.get(id_)
 
+    def fork(self, id_: str, message_index: int, title: str | None) -> dict[str, Any]:
+        """Copies the first `message_index` rows to a new session (Mix 0.5 to 0.7).
+
+        Prompt, callbacks, files and counters stay behind (Q23), and the reply counts none of the copied rows (Q22).
+        """
+        if message_index < 0:
+            raise invalid("messageIndex", "messageIndex must be non-negative")
+        with self.store.transaction():
+            source = self._fork_source(id_)
+            rows = self.rows.of(id_)
+            fork = self.insert(
+                SessionFacts(
+                    id="",
+                    title=well_formed(title or FORK_TITLE),
+                    parent_id=source.id,
+                    type="forked",
+                    browser_mode=source.browser_mode,
+                )
+            )
+            self.rows.copy(rows[: _with_results(rows, message_index)], fork.id)
+        return self.serializers.session(fork, RowCounts())
+
+    def _fork_source(self, id_: str) -> SessionFacts:
+        try:
+            source = self.facts(id_)
+        except ApiError:
+            # Mix: an unknown source is a 500, not a 404 (Q19's sibling).
+            raise internal("forking session", "sql: no rows in result set") from None
+        if source.type == "subagent":
+            raise internal("forking session", "cannot fork a subagent session")
+        return source
+
+    def rewind(self, id_: str, message_id: str) -> tuple[dict[str, Any], int]:
+        """Deletes all rows after a message.
+
+        Returns:
+            The SessionData, and the unix second after which the files go that are to be deleted too.
+        """
+        if not message_id:
+            raise invalid("messageId", "messageId is required")
+        with self.store.transaction():
+            facts = self.facts(id_)
+            rows = self.rows.of(id_)
+            index = next((i for i, row in enumerate(rows) if row.id == message_id), None)
+            if index is None:
+                raise not_found("Message", message_id)
+            self.rows.cut_after(rows[index])
+            body = self.serializers.session(facts, self.rows.counts_of(id_))
+        if self.caps.browser_mode:
+            # Q24, Mix 0.8: the reply is put together without these; reading the session again gives them.
+            body["browserMode"] = ""
+            body.pop("cdpUrl", None)
+            body.pop("callbacks", None)
+        return body, self._media_limit(rows[index:])
+
+    def _media_limit(self, rows: list[Row]) -> int:
+        """The unix second after which files go: `rows` are the kept message and those deleted after it (Q26)."""
+        first_deleted = self.caps.browser_mode and len(rows) > 1
+        return rows[1].created_at if first_deleted else rows[0].created_at
+
+    def export(self, id_: str) -> dict[str, Any]:
+        """The whole session as one document."""
+        with self.store.transaction():
+            return self.serializers.export(self.facts(id_), self.rows.counts_of(id_), self.rows.of(id_))
+
     def set_title(self, id_: str, title: str) -> None:
         """Gives a session another title; nothing happens if it was deleted meanwhile."""
-        cut = cut_title(title, self._caps.title_limit)
-        with self._store.transaction() as db:
-            db.execute("UPDATE sessions SET title = ?, updated_at = ? WHERE id = ?", (cut, self._now(), id_))
+        cut = cut_title(title, self.caps.title_limit)
+        with self.store.transaction() as db:
+            db.execute("UPDATE sessions SET title = ?, updated_at = ? WHERE id = ?", (cut, self.now(), id_))
 
     def add_usage(self, id_: str, *, prompt_tokens: int, completion_tokens: int, cost: float) -> None:
         """Counts one model call (Q35): tokens replace the last ones, cost is added, a sub-agent's also above it."""
-        with self._store.transaction() as db:
+        with self.store.transaction() as db:
             db.execute(
                 "UPDATE sessions SET prompt_tokens = ?, completion_tokens = ?, cost = cost + ?, updated_at = ?"
                 " WHERE id = ?",
-                (prompt_tokens, completion_tokens, cost, self._now(), id_),
+                (prompt_tokens, completion_tokens, cost, self.now(), id_),
             )
             db.execute(
                 "UPDATE sessions SET cost = cost + ?"
@@ -351,3 +414,11 @@ class Sessions:
 def _decode(record: sqlite3.Row) -> SessionFacts:
     values = {name: record[name] for name in _FIELDS}
     return SessionFacts(**(values | {"callbacks": json.loads(values["callbacks"])}))
+
+
+def _with_results(rows: list[Row], count: int) -> int:
+    """One more than `count` if the row there holds the results of calls of the last row before it."""
+    if not 0 < count < len(rows):
+        return count
+    called = {call.id for call in rows[count - 1].tool_calls}
+    return count + any(result.get("call_id") in called for result in rows[count].tool_results)

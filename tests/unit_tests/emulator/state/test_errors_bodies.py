@@ -5,23 +5,22 @@ from typing import Any
 import pytest
 
 from langchain_mix.emulator.state import ApiError
-from langchain_mix.emulator.state.errors import count_of, setting_of, text_of
+from langchain_mix.emulator.state.errors import count_of, mistyped, setting_of
 
 
 @pytest.mark.parametrize("body", [{}, {"k": None}])
 def test_missing_and_null_are_the_same(body: dict[str, Any]) -> None:
-    assert text_of(body, "k") == ""
     assert setting_of(body, "k") is None
     assert count_of(body, "k") is None
 
 
 @pytest.mark.parametrize(
-    ("value", "kind"), [(1, "number"), (1.5, "number"), (True, "bool"), ([], "array"), ({}, "object")]
+    ("value", "kind"), [(1, "number"), (1.5, "number"), (True, "bool"), ("", "string"), ([], "array"), ({}, "object")]
 )
-def test_a_strict_text_names_what_it_got(value: Any, kind: str) -> None:
-    with pytest.raises(ApiError, match=f"cannot unmarshal {kind} into") as caught:
-        text_of({"k": value}, "k")
-    assert (caught.value.status, caught.value.type) == (400, "validation_error")
+def test_a_mistyped_value_is_named_by_its_kind(value: Any, kind: str) -> None:
+    error = mistyped("k", value)
+    assert (error.status, error.type) == (400, "validation_error")
+    assert f"cannot unmarshal {kind} into" in error.message
 
 
 @pytest.mark.parametrize("value", ["1", 1.5, True, 2**63, []])
@@ -37,4 +36,3 @@ def test_a_lenient_text_is_still_a_text() -> None:
         setting_of({"k": 1}, "k")
     assert (caught.value.status, caught.value.type) == (400, "INVALID_JSON")
     assert setting_of({"k": ""}, "k") == ""
-    assert text_of({"k": "v"}, "k") == "v"

@@ -34,7 +34,7 @@ def test_everything_survives_a_restart(
             state.sessions.facts(session),
             state.rows.of(session),
             state.rows.messages(session),
-            state.history.export(session),
+            state.sessions.export(session),
             state.rows.history(10, 0),
             state.files.listing(session, URL),
             state.files.find(session, "b.txt"),
@@ -71,7 +71,7 @@ while True:
     row.text = "done"
     state.rows.update(row)
     print(row.id, flush=True)
-    print(state.history.fork(session, 10**6, None)["id"], flush=True)
+    print(state.sessions.fork(session, 10**6, None)["id"], flush=True)
 """
 
 

@@ -177,7 +177,7 @@ def test_a_sub_agents_cost_goes_up_and_a_forks_does_not(
     state = make_state("0.7")
     parent = new_session(state)
     child = state.sessions.create({"title": "c"}, parent=parent)["id"]
-    fork = state.history.fork(parent, 0, None)["id"]
+    fork = state.sessions.fork(parent, 0, None)["id"]
     state.sessions.add_usage(child, prompt_tokens=1, completion_tokens=1, cost=0.5)
     state.sessions.add_usage(fork, prompt_tokens=1, completion_tokens=1, cost=4)
     above = state.sessions.get(parent)

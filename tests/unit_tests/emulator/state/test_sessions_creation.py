@@ -157,7 +157,3 @@ def test_models_go_with_their_provider(
         assert {key: made[key] for key in extra} == extra
     else:
         assert refused(state, body).status == 400
-
-
-def test_mistyped_values_are_refused(state: ServerState) -> None:
-    assert "cannot unmarshal number" in refused(state, {"title": 3} | BROWSER).message

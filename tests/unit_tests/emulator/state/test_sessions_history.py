@@ -36,7 +36,7 @@ def test_fork_copies_the_first_rows_under_new_ids(
     session = new_session(state)
     ids = converse(state, session, "aBcDeF")
     clock.now += 10
-    fork = state.history.fork(session, 4, "Branch")
+    fork = state.sessions.fork(session, 4, "Branch")
     rows = state.rows.of(fork["id"])
     assert [(r.role, r.text) for r in rows] == [("user", "a"), ("assistant", "B"), ("user", "c"), ("assistant", "D")]
     assert not {r.id for r in rows} & set(ids)
@@ -57,7 +57,7 @@ def test_q22_fork_reply_counts_nothing(
     session = new_session(state)
     converse(state, session, "aBc")
     state.sessions.add_usage(session, prompt_tokens=1, completion_tokens=2, cost=3)
-    fork = state.history.fork(session, 3, None)
+    fork = state.sessions.fork(session, 3, None)
     keys = ("userMessageCount", "assistantMessageCount", "toolCallCount", "promptTokens", "completionTokens", "cost")
     assert [fork[k] for k in keys] == [0, 0, 0, 0, 0, 0]
     assert [state.sessions.get(fork["id"])[k] for k in keys] == [2, 1, 0, 0, 0, 0]
@@ -71,7 +71,7 @@ def test_q23_fork_drops_prompt_callbacks_and_files(
     callbacks = [{"toolName": "*", "type": "send_message", "messageContent": "m"}]
     session = new_session(state, promptMode="replace", customSystemPrompt="p", callbacks=callbacks)
     (state.files.workspace(session) / "a.txt").write_text("x")
-    fork = state.history.fork(session, 0, "")["id"]
+    fork = state.sessions.fork(session, 0, "")["id"]
     facts = state.sessions.facts(fork)
     assert (facts.system_prompt, facts.prompt_mode, facts.callbacks) == ("", "default", [])
     assert list(state.files.workspace(fork).iterdir()) == []
@@ -84,7 +84,7 @@ def test_fork_boundaries(
     state = make_state("0.7")
     session = new_session(state)
     converse(state, session, "aBcDe")
-    assert texts(state, state.history.fork(session, index, None)["id"]) == copied
+    assert texts(state, state.sessions.fork(session, index, None)["id"]) == copied
 
 
 def test_fork_errors(make_state: Callable[..., ServerState], new_session: Callable[..., str]) -> None:
@@ -99,7 +99,7 @@ def test_fork_errors(make_state: Callable[..., ServerState], new_session: Callab
         (child, 0, 500, "internal_error"),
     ]:
         with pytest.raises(ApiError) as caught:
-            state.history.fork(source, index, None)
+            state.sessions.fork(source, index, None)
         assert (caught.value.status, caught.value.type) == (status, kind)
     assert len(state.sessions.listing(include_subagents=True)) == 2
 
@@ -112,7 +112,7 @@ def test_fork_takes_the_results_along(make_state: Callable[..., ServerState], ne
     state.rows.append(session, Row("assistant", "B", tool_calls=calls))
     state.rows.append(session, Row("tool", tool_results=[{"call_id": "T1", "name": "Bash", "output": "o"}]))
     converse(state, session, "D")
-    roles = [[r.role for r in state.rows.of(state.history.fork(session, n, None)["id"])] for n in range(5)]
+    roles = [[r.role for r in state.rows.of(state.sessions.fork(session, n, None)["id"])] for n in range(5)]
     assert roles == [
         [],
         ["user"],
@@ -120,7 +120,7 @@ def test_fork_takes_the_results_along(make_state: Callable[..., ServerState], ne
         ["user", "assistant", "tool"],
         ["user", "assistant", "tool", "assistant"],
     ]
-    copied = state.rows.of(state.history.fork(session, 2, None)["id"])
+    copied = state.rows.of(state.sessions.fork(session, 2, None)["id"])
     assert copied[1].tool_calls == calls
     assert copied[2].tool_results[0]["output"] == "o"
 
@@ -132,7 +132,7 @@ def test_fork_leaves_a_row_that_holds_no_results(
     session = new_session(state)
     state.rows.append(session, Row("assistant", tool_calls=[ToolCallRecord("T1", "Bash")]))
     state.rows.append(session, Row("tool", tool_results=[{"call_id": "other", "output": "o"}]))
-    assert len(state.rows.of(state.history.fork(session, 1, None)["id"])) == 1
+    assert len(state.rows.of(state.sessions.fork(session, 1, None)["id"])) == 1
 
 
 def test_a_fork_is_a_session_of_its_own(
@@ -141,7 +141,7 @@ def test_a_fork_is_a_session_of_its_own(
     state = make_state("0.7")
     session = new_session(state)
     converse(state, session, "aB")
-    fork = state.history.fork(session, 2, None)["id"]
+    fork = state.sessions.fork(session, 2, None)["id"]
     converse(state, fork, "xY")
     converse(state, session, "c")
     state.delete_session(session)
@@ -157,12 +157,12 @@ def test_rewind_keeps_everything_up_to_the_message(
     ids = converse(state, session, "aBcDeF")
     converse(state, other, "xY")
     state.sessions.add_usage(session, prompt_tokens=7, completion_tokens=8, cost=0.5)
-    assert state.history.rewind(session, ids[5], cleanup_media=False)["assistantMessageCount"] == 3
-    body = state.history.rewind(session, ids[3], cleanup_media=False)
+    assert state.rewind(session, ids[5], cleanup_media=False)["assistantMessageCount"] == 3
+    body = state.rewind(session, ids[3], cleanup_media=False)
     assert texts(state, session) == "aBcD"
     assert (body["userMessageCount"], body["assistantMessageCount"]) == (2, 2)
     assert (body["promptTokens"], body["completionTokens"], body["cost"], body["title"]) == (7, 8, 0.5, "Title")
-    state.history.rewind(session, ids[0], cleanup_media=False)
+    state.rewind(session, ids[0], cleanup_media=False)
     assert texts(state, session) == "a"
     assert texts(state, other) == "xY"
 
@@ -180,7 +180,7 @@ def test_rewind_errors(make_state: Callable[..., ServerState], new_session: Call
         (session, foreign, 404, f"Message with ID '{foreign}' not found"),
     ]:
         with pytest.raises(ApiError, match=words) as caught:
-            state.history.rewind(target, message, cleanup_media=True)
+            state.rewind(target, message, cleanup_media=True)
         assert caught.value.status == status
     assert texts(state, session) == "aB"
 
@@ -195,7 +195,7 @@ def test_q24_rewind_reply_lacks_the_browser(make_state: Callable[..., ServerStat
     }
     session = state.sessions.create(body)["id"]
     (first,) = converse(state, session, "a")
-    reply = state.history.rewind(session, first, cleanup_media=False)
+    reply = state.rewind(session, first, cleanup_media=False)
     assert reply["browserMode"] == ""
     assert not {"cdpUrl", "callbacks"} & set(reply)
     later = state.sessions.get(session)
@@ -208,7 +208,7 @@ def test_q24_older_rewind_replies_are_complete(
     state = make_state("0.7")
     session = new_session(state, callbacks=[{"toolName": "*", "type": "send_message", "messageContent": "m"}])
     (first,) = converse(state, session, "a")
-    reply = state.history.rewind(session, first, cleanup_media=False)
+    reply = state.rewind(session, first, cleanup_media=False)
     assert reply == state.sessions.get(session)
     assert len(reply["callbacks"]) == 1
 
@@ -219,7 +219,7 @@ def test_q25_a_row_written_after_a_rewind_is_appended_and_an_old_one_stays_away(
     session = new_session(state)
     first, *_ = converse(state, session, "a")
     running = state.rows.append(session, Row("assistant", "B"))
-    state.history.rewind(session, first, cleanup_media=False)
+    state.rewind(session, first, cleanup_media=False)
     running.text = "Bb"
     state.rows.update(running)
     converse(state, session, "C")
@@ -262,12 +262,12 @@ def test_q26_cleanup_compares_whole_seconds(
     (private / "link").symlink_to(files["up"])
     os.utime(private / "link", (start + 99, start + 99), follow_symlinks=False)
     os.utime(private / "sub", (start + 99, start + 99))
-    state.history.rewind(session, ids[target], cleanup_media=False)
+    state.rewind(session, ids[target], cleanup_media=False)
     assert all(path.exists() for path in files.values())
     if target == 0:
         clock.now = start + 10
         converse(state, session, "B")
-    state.history.rewind(session, ids[target], cleanup_media=True)
+    state.rewind(session, ids[target], cleanup_media=True)
     assert {name for name, path in files.items() if not path.exists()} == gone
     assert (private / "link").is_symlink()
 
@@ -279,7 +279,7 @@ def test_export_is_a_transcript(state: ServerState, new_session: Callable[..., s
     calls = [ToolCallRecord("T1", "Bash", '{"command": "ls"}', finished=True)]
     state.rows.append(session, Row("assistant", "B", tool_calls=calls, finish_reason="tool_use", model="m"))
     state.rows.append(session, Row("tool", tool_results=[{"call_id": "T1", "output": "o"}]))
-    export = state.history.export(session)
+    export = state.sessions.export(session)
     assert (export["title"], export["userMessageCount"], export["toolCallCount"]) == ("Story", 1, 1)
     assert (export["createdAt"], export["updatedAt"]) == ("2025-10-09T08:53:20Z", "2025-10-09T08:53:25Z")
     user, assistant, tool = export["messages"]
@@ -288,7 +288,7 @@ def test_export_is_a_transcript(state: ServerState, new_session: Callable[..., s
     assert (user["content"], assistant["finishReason"], tool["content"]) == ("a", "tool_use", "")
     json.dumps(export)
     with pytest.raises(ApiError) as caught:
-        state.history.export("unknown")
+        state.sessions.export("unknown")
     assert (caught.value.status, caught.value.type) == (404, "not_found")
 
 
@@ -331,10 +331,10 @@ def test_any_forks_and_rewinds_agree_with_plain_lists(steps: list[tuple[str, int
                 rows += [("assistant", f"c{counter}"), ("tool", "")]
             elif action == "fork":
                 end = number + (0 < number < len(rows) and rows[number][0] == "tool")
-                model[state.history.fork(session, number, None)["id"]] = rows[:end]
+                model[state.sessions.fork(session, number, None)["id"]] = rows[:end]
             elif action == "rewind" and rows:
                 index = number % len(rows)
-                state.history.rewind(session, state.rows.of(session)[index].id, cleanup_media=False)
+                state.rewind(session, state.rows.of(session)[index].id, cleanup_media=False)
                 del rows[index + 1 :]
             elif action == "delete":
                 state.delete_session(session)
