@@ -49,12 +49,6 @@ class AppContext:
         self.broker.broadcast(session_created(facts.id, facts.title, facts.created_at))
 
 
-def parameter(request: Request, name: str) -> str:
-    """A decoded segment of the request's path."""
-    value: str = request.path_params[name]
-    return value
-
-
 def base_url(request: Request) -> str:
     """Returns the server's own address as it sees it: the Host header (Q28)."""
     forwarded = request.headers.get("x-forwarded-proto", "").lower() == "https"

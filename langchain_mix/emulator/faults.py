@@ -307,29 +307,6 @@ class StallStream(StreamFault):
     gate: Gate = field(kw_only=True)
 
 
-__all__ = [
-    "CloseConnection",
-    "CutStream",
-    "DelayEvent",
-    "DropEvent",
-    "DuplicateEvent",
-    "EventFault",
-    "Fault",
-    "Faults",
-    "FullQueue",
-    "HttpError",
-    "HugeEvent",
-    "InvalidUTF8",
-    "MissingId",
-    "RequestFault",
-    "RestartAfter",
-    "SlowReply",
-    "StallStream",
-    "StreamFault",
-    "TailAfterComplete",
-    "UnknownEvent",
-]
-
 F = TypeVar("F", bound=Fault)
 
 

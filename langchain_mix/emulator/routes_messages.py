@@ -16,7 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
-from langchain_mix.emulator.app import AppContext, number, only, parameter
+from langchain_mix.emulator.app import AppContext, number, only
 from langchain_mix.emulator.events import Event, failure
 from langchain_mix.emulator.faults import NoAnswer
 from langchain_mix.emulator.go_http import Route, empty, error_reply, json_reply, text_error
@@ -56,7 +56,7 @@ class MessageRoutes:
     async def list(self, request: Request) -> Response:
         """A session's rows; none for an unknown one (Q40)."""
         self.context.runner.save()
-        return json_reply(self.context.state.rows.messages(parameter(request, "id")))
+        return json_reply(self.context.state.rows.messages(request.path_params["id"]))
 
     async def history(self, request: Request) -> Response:
         """The user rows of all sessions."""
@@ -66,7 +66,7 @@ class MessageRoutes:
 
     async def send(self, request: Request) -> ASGIApp:
         """Takes a message. The order of the checks is the server's: credentials come before commands and sessions."""
-        state, session_id = self.context.state, parameter(request, "id")
+        state, session_id = self.context.state, request.path_params["id"]
         body = Body("SendMessageRequest", only(_FIELDS, state.caps.message_fields)).decode(await request.body())
         text: str = body.get("text", "")
         if not text:
@@ -169,14 +169,53 @@ SHELL_REFUSED: Final = (
 )
 
 
+def _completed(content: str) -> Event:
+    payload: dict[str, Any] = {"type": "complete"}
+    if content:
+        payload["content"] = content
+    return Event("complete", payload | {"done": True})
+
+
+_RESPOND: Final = Body("RespondRequest", {"type": "string", "value": "string"})
+
+
 @dataclass(frozen=True, slots=True)
-class StreamTurns:
-    """Runs the messages of one stream."""
+class StreamRoutes:
+    """The handlers of event streams; `queue_size` events wait for a slow reader."""
 
     context: AppContext
+    queue_size: int
 
-    async def attend(self, connection: Connection) -> None:
-        """Takes message after message until the stream ends."""
+    def routes(self) -> list[Route]:
+        """Those that the generation has. Mix registers /stream for every method."""
+        caps = self.context.state.caps
+        routes = [
+            Route("", "/stream", self.stream),
+            Route("POST", "/api/permissions/{id}/grant", self.grant),
+            Route("POST", "/api/permissions/{id}/deny", self.deny),
+        ]
+        if caps.stream_write:
+            routes.append(Route("", "/stream/{id}/message", self.write))
+        if caps.notifications:
+            routes.append(Route("POST", "/api/notifications/{id}/respond", self.respond))
+        return routes
+
+    async def stream(self, request: Request) -> ASGIApp:
+        """Opens an event stream. `Last-Event-ID` is ignored: nothing is ever replayed."""
+        session_id = request.query_params.get("sessionId", "")
+        if not session_id:
+            response = Response(b"", 400)
+            response.raw_headers.extend(HEAD)
+            return response
+        if not self.context.state.sessions.exists(session_id):
+            return Refusal(session_id)
+        caps, config = self.context.state.caps, self.context.config
+        # Mix 0.5: a turn is written by the stream's own loop, so nothing is queued and nothing dropped.
+        connection = Connection(session_id, None if caps.stream_write else self.queue_size, config.faults)
+        return EventStream(connection, config, self._attend if caps.stream_write else None)
+
+    async def _attend(self, connection: Connection) -> None:
+        """Runs message after message of one stream as a turn, until the stream ends (Mix 0.5)."""
         while True:
             content = await connection.inbound.get()
             connection.busy = True
@@ -225,57 +264,11 @@ class StreamTurns:
             return
         await running.ended()
 
-
-def _completed(content: str) -> Event:
-    payload: dict[str, Any] = {"type": "complete"}
-    if content:
-        payload["content"] = content
-    return Event("complete", payload | {"done": True})
-
-
-_RESPOND: Final = Body("RespondRequest", {"type": "string", "value": "string"})
-
-
-@dataclass(frozen=True, slots=True)
-class StreamRoutes:
-    """The handlers of event streams; `queue_size` events wait for a slow reader."""
-
-    context: AppContext
-    queue_size: int
-
-    def routes(self) -> list[Route]:
-        """Those that the generation has. Mix registers /stream for every method."""
-        caps = self.context.state.caps
-        routes = [
-            Route("", "/stream", self.stream),
-            Route("POST", "/api/permissions/{id}/grant", self.grant),
-            Route("POST", "/api/permissions/{id}/deny", self.deny),
-        ]
-        if caps.stream_write:
-            routes.append(Route("", "/stream/{id}/message", self.write))
-        if caps.notifications:
-            routes.append(Route("POST", "/api/notifications/{id}/respond", self.respond))
-        return routes
-
-    async def stream(self, request: Request) -> ASGIApp:
-        """Opens an event stream. `Last-Event-ID` is ignored: nothing is ever replayed."""
-        session_id = request.query_params.get("sessionId", "")
-        if not session_id:
-            response = Response(b"", 400)
-            response.raw_headers.extend(HEAD)
-            return response
-        if not self.context.state.sessions.exists(session_id):
-            return Refusal(session_id)
-        caps, config = self.context.state.caps, self.context.config
-        # Mix 0.5: a turn is written by the stream's own loop, so nothing is queued and nothing dropped.
-        connection = Connection(session_id, None if caps.stream_write else self.queue_size, config.faults)
-        return EventStream(connection, config, StreamTurns(self.context).attend if caps.stream_write else None)
-
     async def write(self, request: Request) -> Response:
         """Puts a message on every open stream of a session (Q12); with none it is lost, and the answer is the same."""
         if request.method != "POST":
             return text_error(405, "Only POST method allowed")
-        session_id = parameter(request, "id")
+        session_id = request.path_params["id"]
         raw = await request.body()
         try:
             body = first_value(raw)
@@ -292,11 +285,11 @@ class StreamRoutes:
 
     async def grant(self, request: Request) -> Response:
         """Grants a permission; unknown and answered ones get the same answer."""
-        return self._answered(parameter(request, "id"), granted=True)
+        return self._answered(request.path_params["id"], granted=True)
 
     async def deny(self, request: Request) -> Response:
         """Denies a permission; unknown and answered ones get the same answer."""
-        return self._answered(parameter(request, "id"), granted=False)
+        return self._answered(request.path_params["id"], granted=False)
 
     def _answered(self, question: str, *, granted: bool) -> Response:
         self.context.prompts.answer(question, granted=granted)
@@ -310,6 +303,6 @@ class StreamRoutes:
     async def respond(self, request: Request) -> Response:
         """Responds to a notification (Mix 0.8)."""
         response = _RESPOND.decode(await request.body())
-        if not self.context.prompts.respond(parameter(request, "id"), response):
+        if not self.context.prompts.respond(request.path_params["id"], response):
             raise PlainError(404, "Notification not found or already responded")
         return empty(204)

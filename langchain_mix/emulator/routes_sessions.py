@@ -17,7 +17,7 @@ from typing import Final
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response, StreamingResponse
 
-from langchain_mix.emulator.app import AppContext, base_url, only, parameter
+from langchain_mix.emulator.app import AppContext, base_url, only
 from langchain_mix.emulator.events import session_deleted
 from langchain_mix.emulator.go_http import REST_HEADERS, Route, empty, json_reply
 from langchain_mix.emulator.media import SNIFFED_BYTES, is_media, make_thumbnail, sniffed
@@ -90,11 +90,11 @@ class SessionRoutes:
 
     async def get(self, request: Request) -> Response:
         """One session."""
-        return json_reply(self.context.state.sessions.get(parameter(request, "id")))
+        return json_reply(self.context.state.sessions.get(request.path_params["id"]))
 
     async def delete(self, request: Request) -> Response:
         """Deletes a session. Mix 0.8 waits a while for its turns."""
-        context, session_id = self.context, parameter(request, "id")
+        context, session_id = self.context, request.path_params["id"]
         context.state.sessions.facts(session_id)
         if context.state.caps.browser_mode:
             await context.runner.idle(session_id, context.delete_wait)
@@ -104,7 +104,7 @@ class SessionRoutes:
 
     async def cancel(self, request: Request) -> Response:
         """Cancels a session's latest turn; unknown and idle ones get the same answer."""
-        session_id = parameter(request, "id")
+        session_id = request.path_params["id"]
         self.context.runner.cancel(session_id)
         return json_reply({"sessionId": session_id, "status": "cancelled"})
 
@@ -113,7 +113,7 @@ class SessionRoutes:
         body = _FORK.decode(await request.body())
         self.context.runner.save()
         title = body.get("title") or None
-        session = self.context.state.sessions.fork(parameter(request, "id"), body.get("messageIndex", 0), title)
+        session = self.context.state.sessions.fork(request.path_params["id"], body.get("messageIndex", 0), title)
         self.context.broadcast_created(session["id"])
         return json_reply(session, 201)
 
@@ -122,11 +122,11 @@ class SessionRoutes:
         body = _REWIND.decode(await request.body())
         self.context.runner.save()
         message_id, cleanup = body.get("messageId", ""), body.get("cleanupMedia", False)
-        return json_reply(self.context.state.rewind(parameter(request, "id"), message_id, cleanup_media=cleanup))
+        return json_reply(self.context.state.rewind(request.path_params["id"], message_id, cleanup_media=cleanup))
 
     async def export(self, request: Request) -> Response:
         """A session as a file."""
-        session_id = parameter(request, "id")
+        session_id = request.path_params["id"]
         self.context.runner.save()
         exported = self.context.state.sessions.export(session_id)
         name = f"attachment; filename=session_{session_id}_transcript.json"
@@ -136,7 +136,7 @@ class SessionRoutes:
         """Replaces a session's callbacks."""
         body = _CALLBACKS.decode(await request.body())
         return json_reply(
-            self.context.state.sessions.set_callbacks(parameter(request, "id"), body.get("callbacks", []))
+            self.context.state.sessions.set_callbacks(request.path_params["id"], body.get("callbacks", []))
         )
 
 
@@ -168,11 +168,11 @@ class FileRoutes:
 
     async def list(self, request: Request) -> Response:
         """All uploads, whichever session they were sent to (Q27)."""
-        return json_reply(self.context.state.files.listing(parameter(request, "id"), base_url(request)))
+        return json_reply(self.context.state.files.listing(request.path_params["id"], base_url(request)))
 
     async def upload(self, request: Request) -> Response:
         """Stores an upload; what is larger than memory allows is spooled to disk while it arrives."""
-        state, session_id = self.context.state, parameter(request, "id")
+        state, session_id = self.context.state, request.path_params["id"]
         if not state.sessions.exists(session_id):
             # Distinguishes a malformed id (400) from an unknown one (404).
             state.files.listing(session_id, "")
@@ -185,7 +185,7 @@ class FileRoutes:
     async def get(self, request: Request) -> Response:
         """A file, or its thumbnail."""
         state = self.context.state
-        path, kind = state.files.find(parameter(request, "id"), parameter(request, "filename"))
+        path, kind = state.files.find(request.path_params["id"], request.path_params["filename"])
         if thumb := request.query_params.get("thumb"):
             return await _thumbnail(path, thumb, request.query_params.get("time"))
         if kind == "private":
@@ -207,13 +207,13 @@ class FileRoutes:
 
     async def screenshot(self, request: Request) -> Response:
         """A picture that a tool took (Mix 0.8)."""
-        path = self.context.state.files.screenshot(parameter(request, "id"), parameter(request, "filename"))
+        path = self.context.state.files.screenshot(request.path_params["id"], request.path_params["filename"])
         headers = {**REST_HEADERS, "Cache-Control": "public, max-age=31536000"}
         return FileResponse(path, headers=headers, media_type="image/png")
 
     async def delete(self, request: Request) -> Response:
         """Deletes an upload for all sessions (Q27)."""
-        self.context.state.files.delete(parameter(request, "id"), parameter(request, "filename"))
+        self.context.state.files.delete(request.path_params["id"], request.path_params["filename"])
         return empty(204)
 
 

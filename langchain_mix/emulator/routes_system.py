@@ -12,7 +12,7 @@ from typing import Any, Final
 from starlette.requests import Request
 from starlette.responses import Response
 
-from langchain_mix.emulator.app import AppContext, parameter
+from langchain_mix.emulator.app import AppContext
 from langchain_mix.emulator.go_http import Handler, Route, json_reply
 from langchain_mix.emulator.request_bodies import lenient_object
 from langchain_mix.protocol.api import ApiVersion
@@ -88,7 +88,7 @@ def _does(act: Callable[[str], Any], name: str) -> Handler:
     """A handler that hands a segment of the path to a function."""
 
     async def handler(request: Request) -> Response:
-        return json_reply(act(parameter(request, name)))
+        return json_reply(act(request.path_params[name]))
 
     return handler
 

@@ -17,6 +17,7 @@ from langchain_mix.emulator.agents.base import Ask, Outcome, Request
 from langchain_mix.emulator.agents.tools import arguments as args
 from langchain_mix.emulator.agents.tools import files, media, search
 from langchain_mix.emulator.agents.tools.arguments import Places, ToolError
+from langchain_mix.emulator.transcript import canonical
 
 _STATUSES = ("pending", "in_progress", "completed")
 _PRIORITIES = ("low", "medium", "high")
@@ -60,15 +61,8 @@ def _one_of(item: Mapping[str, Any], name: str, allowed: tuple[str, ...]) -> Non
 
 Arguments = Mapping[str, Any]
 
-_ALIASES = {"showmedia": "show", "read": "readtext", "websearch": "search"}
 _NO_COMMANDS = "The emulator runs no commands and no code. Nothing was executed."
 _NO_NETWORK = "no network: the emulator searches and fetches nothing"
-
-
-def tool_key(name: str) -> str:
-    """Brings a tool's name into one form: `todo_write`, `TodoWrite` and `todowrite` are the same tool."""
-    key = name.replace("_", "").lower()
-    return _ALIASES.get(key, key)
 
 
 class FileToolbox:
@@ -77,29 +71,28 @@ class FileToolbox:
     def __init__(self, *, search_seconds: float = 10.0) -> None:
         """Makes a toolbox without state; a Grep returns what it has found after `search_seconds`."""
         self._tools: dict[str, Callable[[Arguments, Places], str]] = {
-            "readtext": files.read_text,
-            "glob": search.glob,
-            "grep": lambda arguments, places: search.grep(arguments, places, seconds=search_seconds),
-            "readmedia": media.read_media,
-            "show": media.show,
-            "write": files.write,
-            "edit": files.edit,
-            "todowrite": lambda arguments, _: _write_todos(arguments),
-            "exitplanmode": lambda arguments, _: _exit_plan_mode(arguments),
-            "bash": lambda _, __: _refuse(_NO_COMMANDS),
-            "pythonexecution": lambda _, __: _refuse(_NO_COMMANDS),
-            "search": lambda _, __: _refuse(_NO_NETWORK),
-            "webfetch": lambda _, __: _refuse(_NO_NETWORK),
+            "ReadText": files.read_text,
+            "Glob": search.glob,
+            "Grep": lambda arguments, places: search.grep(arguments, places, seconds=search_seconds),
+            "ReadMedia": media.read_media,
+            "Show": media.show,
+            "Write": files.write,
+            "Edit": files.edit,
+            "TodoWrite": lambda arguments, _: _write_todos(arguments),
+            "ExitPlanMode": lambda arguments, _: _exit_plan_mode(arguments),
+            "Bash": lambda _, __: _refuse(_NO_COMMANDS),
+            "Search": lambda _, __: _refuse(_NO_NETWORK),
+            "WebFetch": lambda _, __: _refuse(_NO_NETWORK),
         }
 
     def asks(self, name: str, arguments: Arguments, request: Request) -> Ask | None:
         """Returns the permission that a call needs: for Write, Edit and Bash, unless the call is refused anyway."""
-        key = tool_key(name)
-        if not _allowed(key, request):
+        tool = canonical(name)
+        if tool not in request.tools:
             return None
-        if key == "bash":
+        if tool == "Bash":
             return _ask_bash(arguments, request)
-        ask = {"write": files.ask_write, "edit": files.ask_edit}.get(key)
+        ask = {"Write": files.ask_write, "Edit": files.ask_edit}.get(tool)
         return ask(arguments, Places.of(request)) if ask else None
 
     async def run(self, name: str, arguments: Arguments, request: Request) -> Outcome:
@@ -108,18 +101,13 @@ class FileToolbox:
         Raises:
             OSError: If the disk fails.
         """
-        key = tool_key(name)
-        tool = self._tools.get(key)
-        if tool is None or not _allowed(key, request):
+        tool = self._tools.get(canonical(name))
+        if tool is None or canonical(name) not in request.tools:
             return Outcome(f"Tool not found: {name}", is_error=True)
         try:
             return Outcome(await asyncio.to_thread(tool, arguments, Places.of(request)))
         except ToolError as error:
             return Outcome(str(error), is_error=True)
-
-
-def _allowed(key: str, request: Request) -> bool:
-    return any(tool_key(name) == key for name in request.tools)
 
 
 def _ask_bash(arguments: Arguments, request: Request) -> Ask | None:

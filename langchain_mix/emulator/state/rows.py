@@ -18,7 +18,6 @@ from langchain_mix.emulator.state.records import Row, RowCounts, ToolCallRecord
 from langchain_mix.emulator.state.serializers import Serializers, well_formed
 from langchain_mix.emulator.state.store import Store
 
-DEFAULT_HISTORY: Final = 50
 _COLUMNS: Final = frozenset({"role", "id", "session_id", "created_at", "updated_at", "sequence"})
 _PARTS: Final = tuple(f.name for f in fields(Row) if f.name not in _COLUMNS)
 
@@ -111,17 +110,13 @@ class RowLog:
         return listing[::-1]
 
     def history(self, limit: int, offset: int) -> list[dict[str, Any]]:
-        """Returns the user rows of all sessions, newest first; a limit of zero or less means 50."""
+        """Returns the user rows of all sessions, newest first."""
         with self.store.transaction() as db:
             found = db.execute(
                 "SELECT * FROM rows WHERE role = 'user' ORDER BY created_at DESC, sequence DESC LIMIT ? OFFSET ?",
-                (_within_sqlite(limit if limit > 0 else DEFAULT_HISTORY), _within_sqlite(max(offset, 0))),
+                (limit, offset),
             ).fetchall()
         return [self.serializers.message(_decode(record), {}) for record in found]
-
-
-def _within_sqlite(count: int) -> int:
-    return min(count, 2**63 - 1)
 
 
 def _encode(row: Row) -> str:

@@ -185,7 +185,7 @@ def test_history_spans_sessions(make):
     assert sorted(history()) == ["m0", "m1", "m2"]
     assert len(history(limit=1)) == 1
     assert history(limit=2, offset=1) == history()[1:3]
-    assert history(limit="x", offset=-1) == history(limit=0) == history(limit=-3) == history()
+    assert history(limit="x", offset=-1) == history(limit=0) == history(limit=-3) == history(limit=2**70) == history()
 
 
 def test_q40_messages_of_unknown_sessions_are_an_empty_list(wire):

@@ -138,15 +138,6 @@ def test_history_spans_sessions_newest_first(state: ServerState, new_session: Ca
     assert state.rows.history(5, 3) == []
 
 
-@pytest.mark.parametrize("limit", [0, -1])
-def test_odd_history_limits_fall_back_to_fifty(state: ServerState, new_session: Callable[..., str], limit: int) -> None:
-    session = new_session(state)
-    for index in range(51):
-        state.rows.append(session, Row("user", str(index)))
-    assert len(state.rows.history(limit, -3)) == 50
-    assert len(state.rows.history(2**70, 0)) == 51
-
-
 def test_q31_rows_of_one_second_keep_their_order(state: ServerState, new_session: Callable[..., str]) -> None:
     session = new_session(state)
     for index in range(20):
