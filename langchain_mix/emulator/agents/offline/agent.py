@@ -57,11 +57,7 @@ class OfflineAgent:
     costs_nothing = True
 
     def __init__(self, strategies: Sequence[Strategy] = STRATEGIES) -> None:
-        """Makes an agent, which holds no state and serves any number of sessions.
-
-        Args:
-            strategies: Tried in order.
-        """
+        """Makes an agent without state, which tries the strategies in order."""
         self._strategies = tuple(strategies)
 
     async def reply(self, request: Request) -> AsyncIterator[Piece]:
@@ -98,14 +94,7 @@ def _pieces(talk: Conversation, move: Move) -> Iterator[Piece]:
 
 
 def word_pieces(text: str) -> Iterator[str]:
-    """Cuts a text at its spaces; the pieces joined are the text, character for character.
-
-    Args:
-        text: Any text.
-
-    Yields:
-        A word with the white space before it; parts of 24 characters of very long ones.
-    """
+    """Cuts a text at its spaces, and very long words too; the pieces joined are the text, character for character."""
     for match in _PIECE.finditer(text):
         word = match[0]
         yield from (word[at : at + LONGEST_PIECE] for at in range(0, len(word), LONGEST_PIECE))

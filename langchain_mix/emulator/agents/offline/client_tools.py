@@ -63,15 +63,10 @@ class ToolResult:
 
 @dataclass(frozen=True, slots=True)
 class Assignment:
-    """The newest instructions of the application.
+    """The newest instructions of the application, the user's last words, and the results since then.
 
     Attributes:
-        tools: The application's tools.
         choice: `auto`, `any`, `none`, or the name of the tool that must be called.
-        parallel: True when one reply may hold several calls.
-        schema: The JSON Schema of the reply, if it must have one.
-        request: The user's last words.
-        results: The tools' results since then, in order.
     """
 
     tools: tuple[ClientTool, ...]
@@ -135,11 +130,10 @@ def _replayed(text: str) -> tuple[tuple[Exchange, ...], str]:
 
 def _exchanges(transcript: str) -> tuple[Exchange, ...]:
     found: list[Exchange] = []
-    for match in _QUOTED.finditer(transcript):
-        words = _unquoted(match[2])
-        if match[1].startswith("User"):
+    for speaker, words in _speeches(transcript):
+        if speaker.startswith("User"):
             found.append(Exchange(words, ""))
-        elif match[1].startswith("Assistant") and found:
+        elif speaker.startswith("Assistant") and found:
             found[-1] = Exchange(found[-1].user, words)
     return tuple(found)
 
@@ -200,17 +194,19 @@ def _parts(text: str) -> Iterator[str | ToolResult]:
 
 
 def _transcript(text: str) -> Iterator[str | ToolResult]:
-    for match in _QUOTED.finditer(text):
-        result = _RESULT_OF.match(match[1])
+    for speaker, words in _speeches(text):
+        result = _RESULT_OF.match(speaker)
         if result:
-            name = str(_json(result[2] or '""'))
-            yield ToolResult(name, None, _unquoted(match[2]), result[1] == "Error")
-        elif match[1].startswith(("User", "Role")):
-            yield _unquoted(match[2])
+            yield ToolResult(str(_json(result[2] or '""')), None, words, result[1] == "Error")
+        elif speaker.startswith(("User", "Role")):
+            yield words
 
 
-def _unquoted(block: str) -> str:
-    return "\n".join(line.removeprefix(">").removeprefix(" ") for line in block.strip("\n").split("\n"))
+def _speeches(transcript: str) -> Iterator[tuple[str, str]]:
+    """Yields who speaks in a transcript, and the words."""
+    for match in _QUOTED.finditer(transcript):
+        lines = match[2].strip("\n").split("\n")
+        yield match[1], "\n".join(line.removeprefix(">").removeprefix(" ") for line in lines)
 
 
 def _json(text: str, default: Any = None) -> Any:

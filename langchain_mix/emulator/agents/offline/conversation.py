@@ -15,12 +15,7 @@ _INTENT_CHARS = 4000
 
 @dataclass(frozen=True, slots=True)
 class Say:
-    """Ends the turn with an answer.
-
-    Attributes:
-        text: Markdown.
-        thoughts: The reasoning before it.
-    """
+    """Ends the turn with an answer in Markdown."""
 
     text: str
     thoughts: tuple[str, ...] = ()
@@ -28,14 +23,7 @@ class Say:
 
 @dataclass(frozen=True, slots=True)
 class Act:
-    """Calls one tool and waits for its result.
-
-    Attributes:
-        tool: PascalCase.
-        arguments: The tool's input.
-        text: The text before the call; empty, or ends with a blank line.
-        thoughts: The reasoning before it.
-    """
+    """Calls one tool, perhaps after a text that ends with a blank line, and waits for its result."""
 
     tool: str
     arguments: Mapping[str, Any]
@@ -69,14 +57,7 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """A parsed request.
-
-    Attributes:
-        request: As the runner gave it.
-        question: The last user row, without what the server appended.
-        earlier: The exchanges before, oldest first.
-        steps: The tool calls since the question, oldest first.
-    """
+    """A parsed request, oldest things first; the question is the last user row without what the server appended."""
 
     request: Request
     question: str

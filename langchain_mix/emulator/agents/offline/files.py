@@ -141,13 +141,7 @@ _HIT = re.compile(r"  Line [0-9]+: (.*)")
 
 @dataclass(frozen=True, slots=True)
 class FileText:
-    """A file as ReadText returned it.
-
-    Attributes:
-        path: The path that was given to ReadText.
-        lines: Numbers, from 1, and texts.
-        error: Why it could not be read, or empty.
-    """
+    """A file as ReadText returned it: numbered lines, from 1, and why it could not be read, if it could not."""
 
     path: str
     lines: tuple[tuple[int, str], ...]

@@ -63,13 +63,7 @@ class ValueSource:
     """The words and data that values are taken from. A number, quotation or name is taken once."""
 
     def __init__(self, text: str, answer: str = "", data: Sequence[Any] = ()) -> None:
-        """Finds the values in a text.
-
-        Args:
-            text: The user's words.
-            answer: The agent's own answer to them, or empty.
-            data: Decoded results of tools.
-        """
+        """Finds the values in the user's words, the agent's own answer and decoded results of tools."""
         self.text = text
         self.answer = answer
         self.data = data
@@ -101,15 +95,7 @@ def _names(text: str) -> list[str]:
 
 
 def fill(schema: Schema, source: ValueSource) -> Any:
-    """Returns a value that fits a schema.
-
-    Args:
-        schema: JSON Schema as pydantic and LangChain write it.
-        source: The words and data to take it from.
-
-    Returns:
-        Plain JSON data.
-    """
+    """Returns a value that fits a schema, JSON Schema as pydantic and LangChain write it."""
     return _Filler(schema, source).fill("", schema, 0).value
 
 
