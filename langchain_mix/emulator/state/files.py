@@ -80,7 +80,7 @@ class Files:
         self._caps = caps
         self._session_exists = session_exists
         shutil.rmtree(self._incoming, ignore_errors=True)
-        for directory in (self.uploads, self._private, self._incoming, self._screenshots):
+        for directory in (self.uploads, self._private):
             make_private(directory)
 
     def workspace(self, session_id: str) -> Path:
@@ -126,6 +126,7 @@ class Files:
             ApiError: 400, the id is no UUID.
         """
         _check_id(session_id)
+        make_private(self._screenshots)
         directory = self._screenshots / session_id
         directory.mkdir(mode=PRIVATE, exist_ok=True)
         path = directory / f"{time.time_ns()}.png"
@@ -167,6 +168,7 @@ class Files:
         """
         self._check_session(session_id)
         name = stored_name(filename, self._caps)
+        make_private(self._incoming)
         handle, temporary = tempfile.mkstemp(dir=self._incoming)
         try:
             with os.fdopen(handle, "wb") as target:

@@ -33,8 +33,16 @@ def clock() -> Clock:
 def make_state(tmp_path: Path, clock: Clock) -> Iterator[Callable[..., ServerState]]:
     states: list[ServerState] = []
 
-    def make(api: str = "0.8", data_dir: Path | None = None, utc_offset: timedelta = timedelta(0)) -> ServerState:
-        state = ServerState(ApiVersion(api), data_dir or tmp_path / "data", clock=clock, utc_offset=utc_offset)
+    def make(
+        api: str = "0.8",
+        data_dir: Path | None = None,
+        utc_offset: timedelta = timedelta(0),
+        *,
+        temporary: bool = True,
+    ) -> ServerState:
+        state = ServerState(
+            ApiVersion(api), data_dir or tmp_path / "data", clock=clock, utc_offset=utc_offset, temporary=temporary
+        )
         states.append(state)
         return state
 

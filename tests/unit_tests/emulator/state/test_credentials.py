@@ -62,7 +62,7 @@ def test_bad_keys_are_refused_without_showing_them(state: ServerState, body: dic
 
 
 def test_the_key_itself_is_not_on_the_disk(make_state: Callable[..., ServerState], tmp_path: Path) -> None:
-    state = make_state()
+    state = make_state(temporary=False)
     store(state, "anthropic", ANTHROPIC)
     every = list((tmp_path / "data").rglob("*"))
     assert any(path.name.endswith("-wal") for path in every)

@@ -51,6 +51,7 @@ def test_everything_survives_a_restart(
 def test_uploads_that_a_killed_process_left_are_removed(make_state: Callable[..., ServerState], tmp_path: Path) -> None:
     make_state().close()
     left = tmp_path / "data" / "incoming" / "tmp123"
+    left.parent.mkdir()
     left.write_text("half")
     state = make_state()
     assert not left.exists()
