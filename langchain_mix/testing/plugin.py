@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from langchain_mix.extras import extra
 
@@ -23,20 +23,24 @@ if TYPE_CHECKING:
     from langchain_core.language_models import BaseChatModel
 
     from langchain_mix.emulator import Faults, MixEmulator
-    from langchain_mix.emulator.agents import Brain
+    from langchain_mix.emulator.agents import Agent
     from langchain_mix.emulator.agents.scripted import TurnSource
     from langchain_mix.emulator.faults import Fault
     from langchain_mix.testing.vcr import Cassette
 
 
-class StartEmulator(Protocol):
-    """Starts a Mix emulator."""
+class StartEmulator:
+    """Starts Mix emulators."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        """Starts none yet; all of them stop with the stack."""
+        self._stack = stack
 
     def __call__(
         self,
         *turns: TurnSource,
         api: str = "0.8",
-        agent: str | Brain | BaseChatModel | None = None,
+        agent: str | Agent | BaseChatModel | None = None,
         loop: bool = False,
         subagent: Sequence[TurnSource] | Mapping[str, Sequence[TurnSource]] = (),
         faults: Faults | Iterable[Fault] = (),
@@ -60,7 +64,13 @@ class StartEmulator(Protocol):
         Raises:
             ValueError: There are both turns and an agent, or an option is wrong.
         """
-        ...
+        from langchain_mix.emulator import Faults, MixEmulator, Script  # noqa: PLC0415  # Tests without it pay nothing.
+
+        if agent is not None and (turns or subagent):
+            raise ValueError("A server answers from a script or through an agent, not both.")
+        answering = Script(*turns, loop=loop, subagent=subagent) if turns or subagent else agent or "offline"
+        wrong = faults if isinstance(faults, Faults) else Faults(*faults)
+        return self._stack.enter_context(MixEmulator(api, answering, faults=wrong, **options))
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -77,26 +87,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 @pytest.fixture
 def mix_emulator() -> Iterator[StartEmulator]:
     """Starts Mix emulators, each by a call that says what its agent answers: see `StartEmulator`."""
-    from langchain_mix.emulator import Faults, MixEmulator, Script  # noqa: PLC0415  # Tests without it pay nothing.
-
     with ExitStack() as stack:
-
-        def start(
-            *turns: TurnSource,
-            api: str = "0.8",
-            agent: str | Brain | BaseChatModel | None = None,
-            loop: bool = False,
-            subagent: Sequence[TurnSource] | Mapping[str, Sequence[TurnSource]] = (),
-            faults: Faults | Iterable[Fault] = (),
-            **options: Any,
-        ) -> MixEmulator:
-            if agent is not None and (turns or subagent):
-                raise ValueError("A server answers from a script or through an agent, not both.")
-            brain = Script(*turns, loop=loop, subagent=subagent) if turns or subagent else agent or "offline"
-            wrong = faults if isinstance(faults, Faults) else Faults(*faults)
-            return stack.enter_context(MixEmulator(api, brain, faults=wrong, **options))
-
-        yield start
+        yield StartEmulator(stack)
 
 
 @pytest.fixture
