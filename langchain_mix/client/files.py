@@ -60,12 +60,7 @@ _KEYS: Final = {"file_name": "file_name", "fileName": "file_name", "content": "c
 class Files(BaseSDK):
     """Uploads, lists, reads and deletes files."""
 
-    def list_session_files(
-        self,
-        *,
-        id: str,
-        **options: Unpack[RequestOptions],
-    ) -> list[FileInfo]:
+    def list_session_files(self, *, id: str, **options: Unpack[RequestOptions]) -> list[FileInfo]:
         """Lists the uploaded files, which all sessions share. Private files of a session are not listed.
 
         Args:
@@ -81,12 +76,7 @@ class Files(BaseSDK):
         """
         return self._sync.with_options(options).send(calls.list_files(id))
 
-    async def list_session_files_async(
-        self,
-        *,
-        id: str,
-        **options: Unpack[RequestOptions],
-    ) -> list[FileInfo]:
+    async def list_session_files_async(self, *, id: str, **options: Unpack[RequestOptions]) -> list[FileInfo]:
         """Does what `list_session_files` does, asynchronously."""
         return await self._async.with_options(options).send(calls.list_files(id))
 
@@ -181,13 +171,7 @@ class Files(BaseSDK):
             _whole(shell.core.settings.url, calls.download_file(id, filename, thumb=thumb, time=time))
         )
 
-    def delete_session_file(
-        self,
-        *,
-        id: str,
-        filename: str,
-        **options: Unpack[RequestOptions],
-    ) -> None:
+    def delete_session_file(self, *, id: str, filename: str, **options: Unpack[RequestOptions]) -> None:
         """Deletes an uploaded file, for all sessions. A file that is gone already is no error.
 
         Args:
@@ -200,23 +184,11 @@ class Files(BaseSDK):
         """
         return self._sync.with_options(options).send(calls.delete_file(id, filename))
 
-    async def delete_session_file_async(
-        self,
-        *,
-        id: str,
-        filename: str,
-        **options: Unpack[RequestOptions],
-    ) -> None:
+    async def delete_session_file_async(self, *, id: str, filename: str, **options: Unpack[RequestOptions]) -> None:
         """Does what `delete_session_file` does, asynchronously."""
         return await self._async.with_options(options).send(calls.delete_file(id, filename))
 
-    def get_screenshot(
-        self,
-        *,
-        id: str,
-        filename: str,
-        **options: Unpack[RequestOptions],
-    ) -> bytes:
+    def get_screenshot(self, *, id: str, filename: str, **options: Unpack[RequestOptions]) -> bytes:
         """Reads a picture of the browser that a tool call took (Mix 0.8 and later).
 
         Args:
@@ -237,13 +209,7 @@ class Files(BaseSDK):
         shell = self._sync.with_options(options)
         return shell.run(flows.get_screenshot(shell.server_api, id, filename))
 
-    async def get_screenshot_async(
-        self,
-        *,
-        id: str,
-        filename: str,
-        **options: Unpack[RequestOptions],
-    ) -> bytes:
+    async def get_screenshot_async(self, *, id: str, filename: str, **options: Unpack[RequestOptions]) -> bytes:
         """Does what `get_screenshot` does, asynchronously."""
         shell = self._async.with_options(options)
         return await shell.run(flows.get_screenshot(shell.server_api, id, filename))

@@ -67,12 +67,7 @@ class Messages(BaseSDK):
         """Does what `get_history` does, asynchronously."""
         return await self._async.with_options(options).send(calls.message_history(limit=limit, offset=offset))
 
-    def list_session(
-        self,
-        *,
-        id: str,
-        **options: Unpack[RequestOptions],
-    ) -> list[BackendMessage]:
+    def list_session(self, *, id: str, **options: Unpack[RequestOptions]) -> list[BackendMessage]:
         """Lists the messages of a session, oldest first.
 
         Args:
@@ -87,12 +82,7 @@ class Messages(BaseSDK):
         """
         return self._sync.with_options(options).send(calls.list_messages(id))
 
-    async def list_session_async(
-        self,
-        *,
-        id: str,
-        **options: Unpack[RequestOptions],
-    ) -> list[BackendMessage]:
+    async def list_session_async(self, *, id: str, **options: Unpack[RequestOptions]) -> list[BackendMessage]:
         """Does what `list_session` does, asynchronously."""
         return await self._async.with_options(options).send(calls.list_messages(id))
 

@@ -15,12 +15,7 @@ from langchain_mix.protocol.models import DenyPermissionResponse, GrantPermissio
 class Permissions(BaseSDK):
     """Grants and denies."""
 
-    def deny(
-        self,
-        *,
-        id: str,
-        **options: Unpack[RequestOptions],
-    ) -> DenyPermissionResponse:
+    def deny(self, *, id: str, **options: Unpack[RequestOptions]) -> DenyPermissionResponse:
         """Refuses a tool. The agent gets the refusal, and the turn goes on.
 
         Args:
@@ -35,21 +30,11 @@ class Permissions(BaseSDK):
         """
         return self._sync.with_options(options).send(calls.deny_permission(id))
 
-    async def deny_async(
-        self,
-        *,
-        id: str,
-        **options: Unpack[RequestOptions],
-    ) -> DenyPermissionResponse:
+    async def deny_async(self, *, id: str, **options: Unpack[RequestOptions]) -> DenyPermissionResponse:
         """Does what `deny` does, asynchronously."""
         return await self._async.with_options(options).send(calls.deny_permission(id))
 
-    def grant(
-        self,
-        *,
-        id: str,
-        **options: Unpack[RequestOptions],
-    ) -> GrantPermissionResponse:
+    def grant(self, *, id: str, **options: Unpack[RequestOptions]) -> GrantPermissionResponse:
         """Lets a tool go on. The first answer counts, and the server denies by itself after 30 seconds.
 
         Args:
@@ -64,12 +49,7 @@ class Permissions(BaseSDK):
         """
         return self._sync.with_options(options).send(calls.grant_permission(id))
 
-    async def grant_async(
-        self,
-        *,
-        id: str,
-        **options: Unpack[RequestOptions],
-    ) -> GrantPermissionResponse:
+    async def grant_async(self, *, id: str, **options: Unpack[RequestOptions]) -> GrantPermissionResponse:
         """Does what `grant` does, asynchronously."""
         return await self._async.with_options(options).send(calls.grant_permission(id))
 

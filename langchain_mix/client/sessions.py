@@ -31,12 +31,7 @@ SessionListing: TypeAlias = list[SessionData]
 class Sessions(BaseSDK):
     """Creates, lists, reads, changes, copies, rewinds, exports and deletes sessions."""
 
-    def list(
-        self,
-        *,
-        include_subagents: bool | None = None,
-        **options: Unpack[RequestOptions],
-    ) -> SessionListing:
+    def list(self, *, include_subagents: bool | None = None, **options: Unpack[RequestOptions]) -> SessionListing:
         """Lists all sessions, newest first.
 
         Args:
@@ -154,12 +149,7 @@ class Sessions(BaseSDK):
             )
         )
 
-    def get(
-        self,
-        *,
-        id: str,
-        **options: Unpack[RequestOptions],
-    ) -> SessionData:
+    def get(self, *, id: str, **options: Unpack[RequestOptions]) -> SessionData:
         """Reads one session.
 
         Args:
@@ -175,21 +165,11 @@ class Sessions(BaseSDK):
         """
         return self._sync.with_options(options).send(calls.get_session(id))
 
-    async def get_async(
-        self,
-        *,
-        id: str,
-        **options: Unpack[RequestOptions],
-    ) -> SessionData:
+    async def get_async(self, *, id: str, **options: Unpack[RequestOptions]) -> SessionData:
         """Does what `get` does, asynchronously."""
         return await self._async.with_options(options).send(calls.get_session(id))
 
-    def delete(
-        self,
-        *,
-        id: str,
-        **options: Unpack[RequestOptions],
-    ) -> None:
+    def delete(self, *, id: str, **options: Unpack[RequestOptions]) -> None:
         """Deletes a session with its messages and private files. Uploaded files stay, as all sessions share them.
 
         Args:
@@ -202,12 +182,7 @@ class Sessions(BaseSDK):
         """
         return self._sync.with_options(options).send(calls.delete_session(id))
 
-    async def delete_async(
-        self,
-        *,
-        id: str,
-        **options: Unpack[RequestOptions],
-    ) -> None:
+    async def delete_async(self, *, id: str, **options: Unpack[RequestOptions]) -> None:
         """Does what `delete` does, asynchronously."""
         return await self._async.with_options(options).send(calls.delete_session(id))
 
@@ -248,12 +223,7 @@ class Sessions(BaseSDK):
         shell = self._async.with_options(options)
         return await shell.run(flows.update_session_callbacks(shell.server_api, id, callbacks))
 
-    def cancel_processing(
-        self,
-        *,
-        id: str,
-        **options: Unpack[RequestOptions],
-    ) -> CancelSessionProcessingResponse:
+    def cancel_processing(self, *, id: str, **options: Unpack[RequestOptions]) -> CancelSessionProcessingResponse:
         """Cancels the session's running turn. The answer is the same if there is none, or no such session.
 
         Args:
@@ -360,12 +330,7 @@ class Sessions(BaseSDK):
             calls.rewind_session(id, message_id, cleanup_media=cleanup_media)
         )
 
-    def export_session(
-        self,
-        *,
-        id: str,
-        **options: Unpack[RequestOptions],
-    ) -> ExportSession:
+    def export_session(self, *, id: str, **options: Unpack[RequestOptions]) -> ExportSession:
         """Reads the whole transcript of a session.
 
         Args:
@@ -381,11 +346,6 @@ class Sessions(BaseSDK):
         """
         return self._sync.with_options(options).send(calls.export_session(id))
 
-    async def export_session_async(
-        self,
-        *,
-        id: str,
-        **options: Unpack[RequestOptions],
-    ) -> ExportSession:
+    async def export_session_async(self, *, id: str, **options: Unpack[RequestOptions]) -> ExportSession:
         """Does what `export_session` does, asynchronously."""
         return await self._async.with_options(options).send(calls.export_session(id))

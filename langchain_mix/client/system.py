@@ -40,12 +40,7 @@ class System(BaseSDK):
         """Does what `list_commands` does, asynchronously."""
         return await self._async.with_options(options).send(calls.list_commands())
 
-    def get_command(
-        self,
-        *,
-        name: str,
-        **options: Unpack[RequestOptions],
-    ) -> GetCommandResponse:
+    def get_command(self, *, name: str, **options: Unpack[RequestOptions]) -> GetCommandResponse:
         """Reads one slash command.
 
         Args:
@@ -61,12 +56,7 @@ class System(BaseSDK):
         """
         return self._sync.with_options(options).send(calls.get_command(name))
 
-    async def get_command_async(
-        self,
-        *,
-        name: str,
-        **options: Unpack[RequestOptions],
-    ) -> GetCommandResponse:
+    async def get_command_async(self, *, name: str, **options: Unpack[RequestOptions]) -> GetCommandResponse:
         """Does what `get_command` does, asynchronously."""
         return await self._async.with_options(options).send(calls.get_command(name))
 
