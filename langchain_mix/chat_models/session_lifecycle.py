@@ -275,7 +275,7 @@ def _choose_model(server_api: ServerApi, request: SessionRequest) -> Flow[bool]:
         MixInputError: The server has no preferences, and takes a model only along with its provider.
         MixUnsupportedError: The model of this very call cannot be had.
     """
-    from langchain_mix.protocol import flows  # noqa: PLC0415  # As above.
+    from langchain_mix.protocol import calls, flows  # noqa: PLC0415  # As above.
 
     parameters = request.parameters
     if parameters.provider is None and server_api.detected.version is ApiVersion.NEXT:
@@ -283,7 +283,7 @@ def _choose_model(server_api: ServerApi, request: SessionRequest) -> Flow[bool]:
     preferences = model_preferences(parameters, server_api.detected, request.max_tokens)
     if request.set_preferences and preferences is not None:
         try:
-            yield from flows.update_preferences(server_api, **preferences)
+            yield from flows.offered(server_api, calls.update_preferences, **preferences)
         except MixUnsupportedError:  # Mix next has none; its generation was not known until now.
             if parameters.provider is None:
                 raise provider_missing(parameters) from None

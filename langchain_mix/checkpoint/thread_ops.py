@@ -183,7 +183,7 @@ class ThreadOperations:
         if not count:
             return None
         # Mix 0.5 to 0.7: the index counts all rows, those of tools included, and is exclusive.
-        made = yield from flows.fork_session(self.server_api, session_id, count, TITLE)
+        made = yield from flows.offered(self.server_api, calls.fork_session, session_id, count, TITLE)
         forks[session_id] = SessionFork(made.id, {}, ())  # From here on it is to be deleted should anything fail.
         copies = yield from ask(calls.list_messages(made.id))
         if [row.role for row in copies[:count]] != [row.role for row in listed[:count]]:

@@ -37,12 +37,12 @@ class Health(BaseSDK):
             MixError: It failed; the type shows whose fault it is.
         """
         shell = self._sync.with_options(options)
-        return shell.run(flows.get_oauth_health(shell.server_api))
+        return shell.run(flows.offered(shell.server_api, calls.get_oauth_health))
 
     async def get_o_auth_health_async(self, **options: Unpack[RequestOptions]) -> GetOAuthHealthResponse:
         """Does what `get_o_auth_health` does, asynchronously."""
         shell = self._async.with_options(options)
-        return await shell.run(flows.get_oauth_health(shell.server_api))
+        return await shell.run(flows.offered(shell.server_api, calls.get_oauth_health))
 
 
 class Internal(BaseSDK):
@@ -62,12 +62,12 @@ class Internal(BaseSDK):
             MixError: It failed; the type shows whose fault it is.
         """
         shell = self._sync.with_options(options)
-        return shell.run(flows.refresh_oauth_tokens(shell.server_api))
+        return shell.run(flows.offered(shell.server_api, calls.refresh_oauth_tokens))
 
     async def refresh_o_auth_tokens_async(self, **options: Unpack[RequestOptions]) -> RefreshOAuthTokensResponse:
         """Does what `refresh_o_auth_tokens` does, asynchronously."""
         shell = self._async.with_options(options)
-        return await shell.run(flows.refresh_oauth_tokens(shell.server_api))
+        return await shell.run(flows.offered(shell.server_api, calls.refresh_oauth_tokens))
 
 
 class Authentication(Health, Internal):

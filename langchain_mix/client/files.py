@@ -207,12 +207,12 @@ class Files(BaseSDK):
             MixError: It failed; the type shows whose fault it is.
         """
         shell = self._sync.with_options(options)
-        return shell.run(flows.get_screenshot(shell.server_api, id, filename))
+        return shell.run(flows.offered(shell.server_api, calls.get_screenshot, id, filename))
 
     async def get_screenshot_async(self, *, id: str, filename: str, **options: Unpack[RequestOptions]) -> bytes:
         """Does what `get_screenshot` does, asynchronously."""
         shell = self._async.with_options(options)
-        return await shell.run(flows.get_screenshot(shell.server_api, id, filename))
+        return await shell.run(flows.offered(shell.server_api, calls.get_screenshot, id, filename))
 
     def download(
         self,

@@ -80,7 +80,7 @@ class Notifications(BaseSDK):
             MixError: It failed; the type shows whose fault it is.
         """
         shell = self._sync.with_options(options)
-        return shell.run(flows.respond_to_notification(shell.server_api, id, type_, value))
+        return shell.run(flows.offered(shell.server_api, calls.respond_to_notification, id, type_, value))
 
     async def respond_to_notification_async(
         self,
@@ -92,4 +92,4 @@ class Notifications(BaseSDK):
     ) -> None:
         """Does what `respond_to_notification` does, asynchronously."""
         shell = self._async.with_options(options)
-        return await shell.run(flows.respond_to_notification(shell.server_api, id, type_, value))
+        return await shell.run(flows.offered(shell.server_api, calls.respond_to_notification, id, type_, value))

@@ -9,7 +9,7 @@ from typing import Unpack
 
 from langchain_mix.client._config import RequestOptions
 from langchain_mix.client.basesdk import BaseSDK
-from langchain_mix.protocol import flows
+from langchain_mix.protocol import calls, flows
 from langchain_mix.protocol.models import (
     GetAvailableProvidersResponse,
     GetPreferencesResponse,
@@ -37,12 +37,12 @@ class Preferences(BaseSDK):
             MixError: It failed; the type shows whose fault it is.
         """
         shell = self._sync.with_options(options)
-        return shell.run(flows.get_preferences(shell.server_api))
+        return shell.run(flows.offered(shell.server_api, calls.get_preferences))
 
     async def get_preferences_async(self, **options: Unpack[RequestOptions]) -> GetPreferencesResponse:
         """Does what `get_preferences` does, asynchronously."""
         shell = self._async.with_options(options)
-        return await shell.run(flows.get_preferences(shell.server_api))
+        return await shell.run(flows.offered(shell.server_api, calls.get_preferences))
 
     def update_preferences(
         self,
@@ -81,8 +81,9 @@ class Preferences(BaseSDK):
         """
         shell = self._sync.with_options(options)
         return shell.run(
-            flows.update_preferences(
+            flows.offered(
                 shell.server_api,
+                calls.update_preferences,
                 main_agent_max_tokens=main_agent_max_tokens,
                 main_agent_model=main_agent_model,
                 main_agent_reasoning_effort=main_agent_reasoning_effort,
@@ -108,8 +109,9 @@ class Preferences(BaseSDK):
         """Does what `update_preferences` does, asynchronously."""
         shell = self._async.with_options(options)
         return await shell.run(
-            flows.update_preferences(
+            flows.offered(
                 shell.server_api,
+                calls.update_preferences,
                 main_agent_max_tokens=main_agent_max_tokens,
                 main_agent_model=main_agent_model,
                 main_agent_reasoning_effort=main_agent_reasoning_effort,
@@ -134,14 +136,14 @@ class Preferences(BaseSDK):
             MixError: It failed; the type shows whose fault it is.
         """
         shell = self._sync.with_options(options)
-        return shell.run(flows.get_available_providers(shell.server_api))
+        return shell.run(flows.offered(shell.server_api, calls.get_available_providers))
 
     async def get_available_providers_async(
         self, **options: Unpack[RequestOptions]
     ) -> dict[str, GetAvailableProvidersResponse]:
         """Does what `get_available_providers` does, asynchronously."""
         shell = self._async.with_options(options)
-        return await shell.run(flows.get_available_providers(shell.server_api))
+        return await shell.run(flows.offered(shell.server_api, calls.get_available_providers))
 
     def reset_preferences(self, **options: Unpack[RequestOptions]) -> ResetPreferencesResponse:
         """Sets all preferences to the server's defaults.
@@ -157,9 +159,9 @@ class Preferences(BaseSDK):
             MixError: It failed; the type shows whose fault it is.
         """
         shell = self._sync.with_options(options)
-        return shell.run(flows.reset_preferences(shell.server_api))
+        return shell.run(flows.offered(shell.server_api, calls.reset_preferences))
 
     async def reset_preferences_async(self, **options: Unpack[RequestOptions]) -> ResetPreferencesResponse:
         """Does what `reset_preferences` does, asynchronously."""
         shell = self._async.with_options(options)
-        return await shell.run(flows.reset_preferences(shell.server_api))
+        return await shell.run(flows.offered(shell.server_api, calls.reset_preferences))

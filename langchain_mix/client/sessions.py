@@ -210,7 +210,7 @@ class Sessions(BaseSDK):
             MixError: It failed; the type shows whose fault it is.
         """
         shell = self._sync.with_options(options)
-        return shell.run(flows.update_session_callbacks(shell.server_api, id, callbacks))
+        return shell.run(flows.offered(shell.server_api, calls.update_session_callbacks, id, callbacks))
 
     async def update_session_callbacks_async(
         self,
@@ -221,7 +221,7 @@ class Sessions(BaseSDK):
     ) -> SessionData:
         """Does what `update_session_callbacks` does, asynchronously."""
         shell = self._async.with_options(options)
-        return await shell.run(flows.update_session_callbacks(shell.server_api, id, callbacks))
+        return await shell.run(flows.offered(shell.server_api, calls.update_session_callbacks, id, callbacks))
 
     def cancel_processing(self, *, id: str, **options: Unpack[RequestOptions]) -> CancelSessionProcessingResponse:
         """Cancels the session's running turn. The answer is the same if there is none, or no such session.
@@ -275,7 +275,7 @@ class Sessions(BaseSDK):
             MixError: It failed; the type shows whose fault it is.
         """
         shell = self._sync.with_options(options)
-        return shell.run(flows.fork_session(shell.server_api, id, message_index, title))
+        return shell.run(flows.offered(shell.server_api, calls.fork_session, id, message_index, title))
 
     async def fork_async(
         self,
@@ -287,7 +287,7 @@ class Sessions(BaseSDK):
     ) -> SessionData:
         """Does what `fork` does, asynchronously."""
         shell = self._async.with_options(options)
-        return await shell.run(flows.fork_session(shell.server_api, id, message_index, title))
+        return await shell.run(flows.offered(shell.server_api, calls.fork_session, id, message_index, title))
 
     def rewind_session(
         self,

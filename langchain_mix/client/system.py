@@ -132,12 +132,12 @@ class Tools(BaseSDK):
             MixError: It failed; the type shows whose fault it is.
         """
         shell = self._sync.with_options(options)
-        return shell.run(flows.list_llm_tools(shell.server_api))
+        return shell.run(flows.offered(shell.server_api, calls.list_llm_tools))
 
     async def list_llm_tools_async(self, **options: Unpack[RequestOptions]) -> ListLLMToolsResponse:
         """Does what `list_llm_tools` does, asynchronously."""
         shell = self._async.with_options(options)
-        return await shell.run(flows.list_llm_tools(shell.server_api))
+        return await shell.run(flows.offered(shell.server_api, calls.list_llm_tools))
 
     def get_tool_credentials_status(self, **options: Unpack[RequestOptions]) -> GetToolCredentialsStatusResponse:
         """Asks which tools have their credentials (Mix 0.7 and later).
@@ -153,14 +153,14 @@ class Tools(BaseSDK):
             MixError: It failed; the type shows whose fault it is.
         """
         shell = self._sync.with_options(options)
-        return shell.run(flows.get_tool_credentials_status(shell.server_api))
+        return shell.run(flows.offered(shell.server_api, calls.get_tool_credentials_status))
 
     async def get_tool_credentials_status_async(
         self, **options: Unpack[RequestOptions]
     ) -> GetToolCredentialsStatusResponse:
         """Does what `get_tool_credentials_status` does, asynchronously."""
         shell = self._async.with_options(options)
-        return await shell.run(flows.get_tool_credentials_status(shell.server_api))
+        return await shell.run(flows.offered(shell.server_api, calls.get_tool_credentials_status))
 
     def get_tools_status(self, **options: Unpack[RequestOptions]) -> GetToolsStatusResponse:
         """Asks which tools are ready (Mix before 0.8).
@@ -176,9 +176,9 @@ class Tools(BaseSDK):
             MixError: It failed; the type shows whose fault it is.
         """
         shell = self._sync.with_options(options)
-        return shell.run(flows.get_tools_status(shell.server_api))
+        return shell.run(flows.offered(shell.server_api, calls.get_tools_status))
 
     async def get_tools_status_async(self, **options: Unpack[RequestOptions]) -> GetToolsStatusResponse:
         """Does what `get_tools_status` does, asynchronously."""
         shell = self._async.with_options(options)
-        return await shell.run(flows.get_tools_status(shell.server_api))
+        return await shell.run(flows.offered(shell.server_api, calls.get_tools_status))

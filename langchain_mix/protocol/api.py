@@ -307,13 +307,24 @@ def seen_in_event(name: str, payload: Mapping[str, object]) -> tuple[ApiVersion,
     return ALL
 
 
-def require(detected: Iterable[ApiVersion], feature: Feature, what: str) -> None:
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """A capability that an operation needs; `what` is the operation, as the user knows it."""
+
+    feature: Feature
+    what: str
+
+
+def require(detected: Iterable[ApiVersion], feature: Feature, what: str) -> Requirement:
     """Refuses an operation that no generation the server may be can do.
 
     Args:
         detected: The generations the server may be.
         feature: The capability that the operation needs.
         what: The operation, as the user knows it.
+
+    Returns:
+        The same, for servers of which it is not known yet whether they can.
 
     Raises:
         MixUnsupportedError: None of them has it. Nothing was sent.
@@ -325,3 +336,4 @@ def require(detected: Iterable[ApiVersion], feature: Feature, what: str) -> None
             f"{what} is not available on this Mix server (API {', '.join(v for v in ALL if v in detected)}).",
             hint=f"It exists on API {', '.join(able)}." if able else "",
         )
+    return Requirement(feature, what)

@@ -21,7 +21,7 @@ from pydantic.alias_generators import to_snake
 
 from langchain_mix import errors
 from langchain_mix.errors import MixInputError, MixUnsupportedError
-from langchain_mix.protocol.api import ALL, CAPABILITIES, ApiKnowledge, ApiVersion
+from langchain_mix.protocol.api import ALL, CAPABILITIES, ApiKnowledge, ApiVersion, Requirement
 
 T = TypeVar("T")
 E = TypeVar("E", bound=errors.MixError)
@@ -92,6 +92,7 @@ class Call(Generic[T]):
         long_poll: The server may take as long as a whole turn to answer.
         secret: The body holds a credential and is never logged.
         is_file: A success is the content of a file, which may be of any size.
+        requires: The capability without which a server has no such endpoint; None for those that all have.
     """
 
     method: str
@@ -109,6 +110,7 @@ class Call(Generic[T]):
     long_poll: bool = False
     secret: bool = False
     is_file: bool = False
+    requires: Requirement | None = None
     path: str = field(init=False, default="")
 
     def __post_init__(self) -> None:

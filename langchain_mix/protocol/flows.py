@@ -6,9 +6,9 @@ Owns: what to ask a server, in which order, and what its refusals mean. Refuses 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
-from typing import Any, Final, Literal, TypeVar
+from typing import Any, Concatenate, Final, Literal, ParamSpec, TypeVar
 
 from pydantic.alias_generators import to_snake
 
@@ -20,26 +20,14 @@ from langchain_mix.errors import (
     MixUnsupportedError,
 )
 from langchain_mix.protocol import calls
-from langchain_mix.protocol.api import ALL, CAPABILITIES, ApiKnowledge, ApiVersion, Feature, ServerApi, having
+from langchain_mix.protocol.api import ALL, CAPABILITIES, ApiKnowledge, ApiVersion, ServerApi, having
 from langchain_mix.protocol.call import Call, Flow, ask, demands_browser_mode, is_unrouted, names_browser_mode
-from langchain_mix.protocol.models import (
-    Callback,
-    GetAvailableProvidersResponse,
-    GetOAuthHealthResponse,
-    GetPreferencesResponse,
-    GetToolCredentialsStatusResponse,
-    GetToolsStatusResponse,
-    ListLLMToolsResponse,
-    RefreshOAuthTokensResponse,
-    ResetPreferencesResponse,
-    SessionData,
-    UpdatePreferencesResponse,
-)
+from langchain_mix.protocol.models import SessionData
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 _INVALID: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY})
-_PREFERENCES: Final = "The store of preferences"
 """Statuses with which a body is refused before anything is done."""
 
 _UNKNOWN_FIELD: Final = re.compile(r'json: unknown field "([^"]+)"')
@@ -129,115 +117,38 @@ def start_session(server_api: ServerApi, **fields: Any) -> Flow[SessionData]:
     return (yield from explained(create_session(server_api, **fields), "session_fields"))
 
 
-def fork_session(server_api: ServerApi, session_id: str, message_index: int, title: str | None) -> Flow[SessionData]:
-    """Copies the beginning of a session; see `calls.fork_session`."""
-    call = calls.fork_session(server_api.detected, session_id, message_index, title)
-    return (yield from _offered(server_api, call, "fork", "Forking a session"))
+def offered(
+    server_api: ServerApi, build: Callable[Concatenate[ApiKnowledge, P], Call[T]], *args: P.args, **kwargs: P.kwargs
+) -> Flow[T]:
+    """Sends a call that some generations have no route for, and distinguishes that from other refusals.
 
+    Args:
+        server_api: What is known of the server; it grows with every reply.
+        build: The builder of the call, from `calls`.
+        *args: Its arguments after the generations.
+        **kwargs: Its keyword arguments.
 
-def update_session_callbacks(
-    server_api: ServerApi, session_id: str, callbacks: Sequence[Callback | Mapping[str, Any]]
-) -> Flow[SessionData]:
-    """Replaces the callbacks of a session; see `calls.update_session_callbacks`."""
-    call = calls.update_session_callbacks(server_api.detected, session_id, callbacks)
-    return (yield from _offered(server_api, call, "callbacks", "Setting callbacks"))
-
-
-def respond_to_notification(
-    server_api: ServerApi, notification_id: str, response_type: str, value: str | None
-) -> Flow[None]:
-    """Answers a notification; see `calls.respond_to_notification`."""
-    call = calls.respond_to_notification(server_api.detected, notification_id, response_type, value)
-    return (yield from _offered(server_api, call, "notifications", "Responding to a notification"))
-
-
-def get_screenshot(server_api: ServerApi, session_id: str, filename: str) -> Flow[bytes]:
-    """Reads a screenshot; see `calls.get_screenshot`."""
-    call = calls.get_screenshot(server_api.detected, session_id, filename)
-    return (yield from _offered(server_api, call, "screenshots", "Reading a screenshot"))
-
-
-def get_oauth_health(server_api: ServerApi) -> Flow[GetOAuthHealthResponse]:
-    """Asks for the state of the server's tokens."""
-    call = calls.get_oauth_health(server_api.detected)
-    return (yield from _offered(server_api, call, "oauth_health", "The health of OAuth tokens"))
-
-
-def refresh_oauth_tokens(server_api: ServerApi) -> Flow[RefreshOAuthTokensResponse]:
-    """Lets the server refresh its tokens."""
-    call = calls.refresh_oauth_tokens(server_api.detected)
-    return (yield from _offered(server_api, call, "oauth_health", "Refreshing OAuth tokens"))
-
-
-def get_preferences(server_api: ServerApi) -> Flow[GetPreferencesResponse]:
-    """Reads the preferences."""
-    return (yield from _offered(server_api, calls.get_preferences(server_api.detected), "preferences", _PREFERENCES))
-
-
-def update_preferences(server_api: ServerApi, **fields: Any) -> Flow[UpdatePreferencesResponse]:
-    """Changes preferences; see `calls.update_preferences`."""
-    return (
-        yield from _offered(
-            server_api,
-            calls.update_preferences(server_api.detected, **fields),
-            "preferences",
-            "The store of preferences",
-        )
-    )
-
-
-def get_available_providers(server_api: ServerApi) -> Flow[dict[str, GetAvailableProvidersResponse]]:
-    """Lists the providers."""
-    return (
-        yield from _offered(server_api, calls.get_available_providers(server_api.detected), "preferences", _PREFERENCES)
-    )
-
-
-def reset_preferences(server_api: ServerApi) -> Flow[ResetPreferencesResponse]:
-    """Sets all preferences to defaults."""
-    return (yield from _offered(server_api, calls.reset_preferences(server_api.detected), "preferences", _PREFERENCES))
-
-
-def list_llm_tools(server_api: ServerApi) -> Flow[ListLLMToolsResponse]:
-    """Lists the tools of the model."""
-    return (
-        yield from _offered(server_api, calls.list_llm_tools(server_api.detected), "llm_tools", "The list of tools")
-    )
-
-
-def get_tool_credentials_status(server_api: ServerApi) -> Flow[GetToolCredentialsStatusResponse]:
-    """Asks which tools have their credentials."""
-    call = calls.get_tool_credentials_status(server_api.detected)
-    return (yield from _offered(server_api, call, "llm_tools", "The status of tools' credentials"))
-
-
-def get_tools_status(server_api: ServerApi) -> Flow[GetToolsStatusResponse]:
-    """Asks which tools are ready."""
-    return (
-        yield from _offered(
-            server_api, calls.get_tools_status(server_api.detected), "tools_status", "The status of tools"
-        )
-    )
-
-
-def _offered(server_api: ServerApi, call: Call[T], feature: Feature, what: str) -> Flow[T]:
-    """Sends a call that some generations have no route for, and distinguishes that from other refusals."""
+    Returns:
+        The flow.
+    """
+    call = build(server_api.detected, *args, **kwargs)
     try:
         return (yield from ask(call))
     except MixDefaultError as refusal:
-        if not is_unrouted(refusal):
+        needed = call.requires
+        if needed is None or not is_unrouted(refusal):
             raise
         try:
             # A wrong base URL is answered the same way. Only a Mix server lists sessions, and they show its generation.
             yield from ask(calls.list_sessions(server_api.detected))
         except MixError:
             raise refusal from None
-        if server_api.detected.supports(feature) is True:
+        if server_api.detected.supports(needed.feature) is True:
             raise
         raise MixUnsupportedError(
-            f"{what} is not available on this Mix server.",
+            f"{needed.what} is not available on this Mix server.",
             sent=str(call),
-            hint=f"It exists on API {_names(having(feature))}.",
+            hint=f"It exists on API {_names(having(needed.feature))}.",
         ) from refusal
 
 

@@ -127,11 +127,12 @@ def get_oauth_health(detected: ApiKnowledge) -> Call[GetOAuthHealthResponse]:
     Raises:
         MixUnsupportedError: No generation the server may be has this.
     """
-    require(detected, "oauth_health", "The health of OAuth tokens")
+    needed = require(detected, "oauth_health", "The health of OAuth tokens")
     return Call(
         method="GET",
         segments=("health", "auth"),
         decode=reads(GetOAuthHealthResponse),
+        requires=needed,
         idempotent=True,
         shows=lambda _: having("oauth_health"),
     )
@@ -149,10 +150,11 @@ def refresh_oauth_tokens(detected: ApiKnowledge) -> Call[RefreshOAuthTokensRespo
     Raises:
         MixUnsupportedError: No generation the server may be has this.
     """
-    require(detected, "oauth_health", "Refreshing OAuth tokens")
+    needed = require(detected, "oauth_health", "Refreshing OAuth tokens")
     return Call(
         method="POST",
         segments=("internal", "auth", "refresh-tokens"),
         decode=reads(RefreshOAuthTokensResponse),
+        requires=needed,
         shows=lambda _: having("oauth_health"),
     )

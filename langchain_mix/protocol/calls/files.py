@@ -148,13 +148,14 @@ def get_screenshot(detected: ApiKnowledge, session_id: str, filename: str) -> Ca
         MixInputError: There is no name.
         MixUnsupportedError: No generation the server may be has screenshots.
     """
-    require(detected, "screenshots", "Reading a screenshot")
+    needed = require(detected, "screenshots", "Reading a screenshot")
     name = unquote(urlsplit(filename).path.rpartition("/")[2]) if "/" in filename else filename
     filled("file name", name)
     return Call(
         method="GET",
         segments=("api", "sessions", session_id, "screenshots", name),
         decode=content,
+        requires=needed,
         is_file=True,
         shows=lambda _: having("screenshots"),
         idempotent=True,

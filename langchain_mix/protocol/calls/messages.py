@@ -289,7 +289,7 @@ def respond_to_notification(
         MixInputError: The type is empty.
         MixUnsupportedError: No generation the server may be has notifications.
     """
-    require(detected, "notifications", "Responding to a notification")
+    needed = require(detected, "notifications", "Responding to a notification")
     return Call(
         method="POST",
         segments=("api", "notifications", notification_id, "respond"),
@@ -300,6 +300,7 @@ def respond_to_notification(
             }
         ),
         decode=nothing,
+        requires=needed,
         statuses=(204,),
         shows=lambda _: having("notifications"),
     )

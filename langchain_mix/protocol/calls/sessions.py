@@ -184,12 +184,13 @@ def update_session_callbacks(
         MixInputError: The server would refuse a callback.
         MixUnsupportedError: No generation the server may be has callbacks.
     """
-    require(detected, "callbacks", "Setting callbacks")
+    needed = require(detected, "callbacks", "Setting callbacks")
     return Call(
         method="PATCH",
         segments=("api", "sessions", session_id, "callbacks"),
         body={"callbacks": _callback_bodies(callbacks)},
         decode=reads(SessionData),
+        requires=needed,
         idempotent=True,
         shows=shown_by_session,
     )
@@ -230,7 +231,7 @@ def fork_session(
         MixInputError: The index is negative.
         MixUnsupportedError: No generation the server may be can fork.
     """
-    require(detected, "fork", "Forking a session")
+    needed = require(detected, "fork", "Forking a session")
     if message_index < 0:
         raise MixInputError(f"`message_index` is {message_index}; it counts the messages to copy, so it is 0 or more.")
     return Call(
@@ -238,6 +239,7 @@ def fork_session(
         segments=("api", "sessions", session_id, "fork"),
         body=given({"messageIndex": message_index, "title": None if title is None else text("title", title)}),
         decode=reads(SessionData),
+        requires=needed,
         statuses=(201,),
         shows=shown_by_session,
     )

@@ -82,11 +82,12 @@ def list_llm_tools(detected: ApiKnowledge) -> Call[ListLLMToolsResponse]:
     Raises:
         MixUnsupportedError: No generation the server may be has this.
     """
-    require(detected, "llm_tools", "The list of tools")
+    needed = require(detected, "llm_tools", "The list of tools")
     return Call(
         method="GET",
         segments=("api", "tools"),
         decode=reads(ListLLMToolsResponse),
+        requires=needed,
         idempotent=True,
         shows=lambda _: having("llm_tools"),
     )
@@ -104,9 +105,13 @@ def get_tools_status(detected: ApiKnowledge) -> Call[GetToolsStatusResponse]:
     Raises:
         MixUnsupportedError: No generation the server may be has this.
     """
-    require(detected, "tools_status", "The status of tools")
+    needed = require(detected, "tools_status", "The status of tools")
     return Call(
-        method="GET", segments=("api", "tools", "status"), decode=reads(GetToolsStatusResponse), idempotent=True
+        method="GET",
+        segments=("api", "tools", "status"),
+        decode=reads(GetToolsStatusResponse),
+        requires=needed,
+        idempotent=True,
     )
 
 
@@ -122,11 +127,12 @@ def get_tool_credentials_status(detected: ApiKnowledge) -> Call[GetToolCredentia
     Raises:
         MixUnsupportedError: No generation the server may be has this.
     """
-    require(detected, "llm_tools", "The status of tools' credentials")
+    needed = require(detected, "llm_tools", "The status of tools' credentials")
     return Call(
         method="GET",
         segments=("api", "tools", "credentials-status"),
         decode=reads(GetToolCredentialsStatusResponse),
+        requires=needed,
         idempotent=True,
         shows=lambda _: having("llm_tools"),
     )
@@ -147,8 +153,14 @@ def get_preferences(detected: ApiKnowledge) -> Call[GetPreferencesResponse]:
     Raises:
         MixUnsupportedError: No generation the server may be has preferences.
     """
-    require(detected, "preferences", _WHAT)
-    return Call(method="GET", segments=("api", "preferences"), decode=reads(GetPreferencesResponse), idempotent=True)
+    needed = require(detected, "preferences", _WHAT)
+    return Call(
+        method="GET",
+        segments=("api", "preferences"),
+        decode=reads(GetPreferencesResponse),
+        requires=needed,
+        idempotent=True,
+    )
 
 
 def update_preferences(
@@ -183,7 +195,7 @@ def update_preferences(
         MixInputError: The server would refuse a value, or silently ignore tokens or an effort without their model.
         MixUnsupportedError: No generation the server may be has preferences.
     """
-    require(detected, "preferences", _WHAT)
+    needed = require(detected, "preferences", _WHAT)
     _check_agent("main_agent", main_agent_model, main_agent_max_tokens, main_agent_reasoning_effort)
     _check_agent("sub_agent", sub_agent_model, sub_agent_max_tokens, sub_agent_reasoning_effort)
     fields = {
@@ -200,6 +212,7 @@ def update_preferences(
         segments=("api", "preferences"),
         body={key: str(value) if isinstance(value, str) else value for key, value in given(fields).items()},
         decode=reads(UpdatePreferencesResponse),
+        requires=needed,
         idempotent=True,
     )
 
@@ -216,11 +229,12 @@ def get_available_providers(detected: ApiKnowledge) -> Call[dict[str, GetAvailab
     Raises:
         MixUnsupportedError: No generation the server may be has preferences.
     """
-    require(detected, "preferences", _WHAT)
+    needed = require(detected, "preferences", _WHAT)
     return Call(
         method="GET",
         segments=("api", "preferences", "providers"),
         decode=reads(dict[str, GetAvailableProvidersResponse]),
+        requires=needed,
         idempotent=True,
     )
 
@@ -237,11 +251,12 @@ def reset_preferences(detected: ApiKnowledge) -> Call[ResetPreferencesResponse]:
     Raises:
         MixUnsupportedError: No generation the server may be has preferences.
     """
-    require(detected, "preferences", _WHAT)
+    needed = require(detected, "preferences", _WHAT)
     return Call(
         method="POST",
         segments=("api", "preferences", "reset"),
         decode=reads(ResetPreferencesResponse),
+        requires=needed,
         idempotent=True,
     )
 

@@ -248,9 +248,13 @@ def test_a_turn_may_be_part_of_something_longer(clients: Any, shell: str) -> Non
         outcome = made.turn(SID, "hello", timeout=5.0, began=time.monotonic() - 5.0)
         with pytest.raises(errors.MixTimeoutError):
             if shell == "sync":
-                made.mix.run(flows.get_preferences(made.mix.server_api), until=time.monotonic())
+                made.mix.run(flows.offered(made.mix.server_api, calls.get_preferences), until=time.monotonic())
             else:
-                made.awaited(made.mix.run_async(flows.get_preferences(made.mix.server_api), until=time.monotonic()))
+                made.awaited(
+                    made.mix.run_async(
+                        flows.offered(made.mix.server_api, calls.get_preferences), until=time.monotonic()
+                    )
+                )
     assert isinstance(outcome.error, errors.MixTurnTimeout), repr(outcome.error)
     assert "5 s" in outcome.error.message
     assert outcome.error.acted == "no"

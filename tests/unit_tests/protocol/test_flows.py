@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from langchain_mix import errors
-from langchain_mix.protocol import flows
+from langchain_mix.protocol import calls, flows
 from langchain_mix.protocol.api import (
     ALL,
     CAPABILITIES,
@@ -212,7 +212,7 @@ def test_a_field_that_the_server_does_not_know_names_the_generations_that_do() -
 def test_a_missing_route_is_told_as_a_missing_feature() -> None:
     server = Server(V.V0_8, mix(V.V0_8))
     with pytest.raises(errors.MixUnsupportedError) as caught:
-        server.run(flows.fork_session(server.server_api, "S", 1, None))
+        server.run(flows.offered(server.server_api, calls.fork_session, "S", 1, None))
     assert "0.5, 0.6, 0.6.5, 0.7" in caught.value.hint
     assert server.paths == ["POST /api/sessions/S/fork", "GET /api/sessions"]
 
@@ -220,13 +220,13 @@ def test_a_missing_route_is_told_as_a_missing_feature() -> None:
 def test_a_missing_route_of_something_that_is_no_mix_server_stays_what_it_is() -> None:
     server = Server(V.V0_8, lambda _: Reply(404, {"content-type": "text/plain"}, b"404 page not found\n"))
     with pytest.raises(errors.MixDefaultError):
-        server.run(flows.fork_session(server.server_api, "S", 1, None))
+        server.run(flows.offered(server.server_api, calls.fork_session, "S", 1, None))
 
 
 def test_a_missing_thing_is_no_missing_feature() -> None:
     server = Server(V.V0_7, lambda _: refusal(500, "Internal error during forking: sql: no rows in result set"))
     with pytest.raises(errors.MixNotFoundError):
-        server.run(flows.fork_session(server.server_api, "S", 1, None))
+        server.run(flows.offered(server.server_api, calls.fork_session, "S", 1, None))
     assert len(server.seen) == 1
 
 

@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from langchain_mix import errors
-from langchain_mix.protocol import flows
+from langchain_mix.protocol import calls, flows
 from langchain_mix.protocol.api import ApiKnowledge, ApiVersion, ServerApi
 
 V0_8 = ApiKnowledge([ApiVersion.V0_8])
 
 OFFERED = {
     "fork_session": ("S", 1, None),
+    "get_screenshot": ("S", "x.png"),
     "update_session_callbacks": ("S", []),
     "respond_to_notification": ("N", "text", None),
     "get_oauth_health": (),
@@ -36,7 +37,7 @@ def unrouted(body: str = "404 page not found\n", kind: type[errors.MixDefaultErr
 
 @pytest.mark.parametrize("name", OFFERED)
 def test_a_missing_route_is_a_missing_operation(name: str) -> None:
-    flow = getattr(flows, name)(ServerApi(), *OFFERED[name])
+    flow = flows.offered(ServerApi(), getattr(calls, name), *OFFERED[name])
     first = next(flow)
     assert first.path
     assert str(flow.throw(unrouted())) == "GET /api/sessions"
@@ -48,7 +49,7 @@ def test_a_missing_route_is_a_missing_operation(name: str) -> None:
 
 @pytest.mark.parametrize("name", OFFERED)
 def test_a_result_is_passed_on(name: str) -> None:
-    flow = getattr(flows, name)(ServerApi(), *OFFERED[name])
+    flow = flows.offered(ServerApi(), getattr(calls, name), *OFFERED[name])
     next(flow)
     with pytest.raises(StopIteration) as done:
         flow.send("result")
@@ -64,7 +65,7 @@ def test_a_result_is_passed_on(name: str) -> None:
     ],
 )
 def test_other_refusals_stay_what_they_are(refusal: errors.MixError) -> None:
-    flow = flows.respond_to_notification(ServerApi(), "N", "text", None)
+    flow = flows.offered(ServerApi(), calls.respond_to_notification, "N", "text", None)
     next(flow)
     with pytest.raises(type(refusal)) as caught:
         flow.throw(refusal)
@@ -73,7 +74,7 @@ def test_other_refusals_stay_what_they_are(refusal: errors.MixError) -> None:
 
 def test_an_address_that_lists_no_sessions_is_wrong_from_the_start() -> None:
     refusal = unrouted()
-    flow = flows.list_llm_tools(ServerApi())
+    flow = flows.offered(ServerApi(), calls.list_llm_tools)
     next(flow)
     flow.throw(refusal)
     with pytest.raises(errors.MixDefaultError) as caught:
@@ -83,7 +84,7 @@ def test_an_address_that_lists_no_sessions_is_wrong_from_the_start() -> None:
 
 def test_an_operation_that_must_be_there_is_not_called_missing() -> None:
     refusal = unrouted()
-    flow = flows.list_llm_tools(ServerApi(V0_8))
+    flow = flows.offered(ServerApi(V0_8), calls.list_llm_tools)
     next(flow)
     flow.throw(refusal)
     with pytest.raises(errors.MixDefaultError) as caught:
@@ -93,7 +94,7 @@ def test_an_operation_that_must_be_there_is_not_called_missing() -> None:
 
 def test_what_is_known_to_be_missing_is_not_asked_for() -> None:
     with pytest.raises(errors.MixUnsupportedError):
-        next(flows.fork_session(ServerApi(V0_8), "S", 1, None))
+        next(flows.offered(ServerApi(V0_8), calls.fork_session, "S", 1, None))
 
 
 def test_a_session_with_a_field_that_the_server_does_not_know() -> None:
