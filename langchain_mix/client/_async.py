@@ -158,13 +158,6 @@ class AsyncTransport:
     async def send(self, call: Call[T], options: CallOptions = DEFAULT_OPTIONS) -> T:
         """Sends a call, again where that is safe and promising.
 
-        Args:
-            call: The call.
-            options: How this one is sent.
-
-        Returns:
-            Its result.
-
         Raises:
             MixError: It failed; the type shows whose fault it is.
         """
@@ -230,13 +223,6 @@ class AsyncTransport:
     async def run(self, flow: Flow[T], options: CallOptions = DEFAULT_OPTIONS) -> T:
         """Runs several calls in a row; see `Flow`.
 
-        Args:
-            flow: The calls.
-            options: How each is sent.
-
-        Returns:
-            The flow's result.
-
         Raises:
             MixError: The flow failed.
         """
@@ -248,9 +234,6 @@ class AsyncTransport:
         Args:
             step: A call, or several that go together.
             options: How each is sent.
-
-        Returns:
-            The result, or the list of results.
 
         Raises:
             MixError: A call failed.
@@ -277,9 +260,6 @@ class AsyncTransport:
             call: From `calls.event_stream`.
             options: How it is sent; `timeout_ms` is how long to wait for the head.
             liveness: Seconds without a byte after which the stream is dead, or None for the client's.
-
-        Returns:
-            The stream, to be closed.
 
         Raises:
             MixError: The server cannot be reached, or refuses.

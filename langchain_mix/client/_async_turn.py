@@ -138,12 +138,7 @@ class AsyncTurnDriver:
     """
 
     def __init__(self, transport: AsyncTransport, request: TurnRequest) -> None:
-        """Starts nothing yet.
-
-        Args:
-            transport: Sends the requests.
-            request: The arguments of the turn.
-        """
+        """Starts nothing yet."""
         self._transport = transport
         self._request = request
         self._core = transport.core
@@ -402,10 +397,6 @@ class AsyncPromptHandler:
 
     async def answer(self, prompt: Ask | Notify, detected: ApiKnowledge) -> Update | None:
         """Lets the policy decide, and sends its answer.
-
-        Args:
-            prompt: The permission request or the notification.
-            detected: The generations the server may be.
 
         Returns:
             The update which reports that the answer could not be sent, or None.

@@ -175,9 +175,6 @@ def read_settings(
         api: `"auto"` or the server's generation.
         max_reply_bytes: Bytes that an answer may have after decompression, or None for 64 MiB.
 
-    Returns:
-        The settings.
-
     Raises:
         MixConfigurationError: Something of it cannot work.
     """

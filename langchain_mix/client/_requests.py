@@ -140,15 +140,8 @@ class Core:
     def sending(self, call: Call[T], options: CallOptions) -> Generator[Attempt | Wait, Outcome | None, T]:
         """Decides how often a call is sent, for both shells.
 
-        Args:
-            call: The call.
-            options: How this one is sent.
-
         Yields:
             `Attempt`, to be answered with the reply or the error, and `Wait`.
-
-        Returns:
-            The result.
 
         Raises:
             MixError: The last attempt failed, or the only one of a call that must not be sent twice.
@@ -235,9 +228,6 @@ class Core:
             call: The call.
             options: How this one is sent.
             stream: True for a call that opens an event stream.
-
-        Returns:
-            The request.
 
         Raises:
             MixConfigurationError: Its headers or its URL cannot be sent.

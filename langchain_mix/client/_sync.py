@@ -177,13 +177,6 @@ class SyncTransport:
     def send(self, call: Call[T], options: CallOptions = DEFAULT_OPTIONS) -> T:
         """Sends a call, again where that is safe and promising.
 
-        Args:
-            call: The call.
-            options: How this one is sent.
-
-        Returns:
-            Its result.
-
         Raises:
             MixError: It failed; the type shows whose fault it is.
         """
@@ -249,13 +242,6 @@ class SyncTransport:
     def run(self, flow: Flow[T], options: CallOptions = DEFAULT_OPTIONS) -> T:
         """Runs several calls in a row; see `Flow`.
 
-        Args:
-            flow: The calls.
-            options: How each is sent.
-
-        Returns:
-            The flow's result.
-
         Raises:
             MixError: The flow failed.
         """
@@ -267,9 +253,6 @@ class SyncTransport:
         Args:
             step: A call, or several that go together.
             options: How each is sent.
-
-        Returns:
-            The result, or the list of results.
 
         Raises:
             MixError: A call failed.
@@ -287,9 +270,6 @@ class SyncTransport:
             call: From `calls.event_stream`.
             options: How it is sent; `timeout_ms` is how long to wait for the head.
             liveness: Seconds without a byte after which the stream is dead, or None for the client's.
-
-        Returns:
-            The stream, to be closed.
 
         Raises:
             MixError: The server cannot be reached, or refuses.

@@ -138,12 +138,7 @@ class TurnDriver:
     """
 
     def __init__(self, transport: SyncTransport, request: TurnRequest) -> None:
-        """Starts nothing yet.
-
-        Args:
-            transport: Sends the requests.
-            request: The arguments of the turn.
-        """
+        """Starts nothing yet."""
         self._transport = transport
         self._request = request
         self._core = transport.core
@@ -389,10 +384,6 @@ class PromptHandler:
 
     def answer(self, prompt: Ask | Notify, detected: ApiKnowledge) -> Update | None:
         """Lets the policy decide, and sends its answer.
-
-        Args:
-            prompt: The permission request or the notification.
-            detected: The generations the server may be.
 
         Returns:
             The update which reports that the answer could not be sent, or None.

@@ -185,12 +185,7 @@ class Watchdog:
     """Limits how long a turn's stream is read: by its deadline, its stall, and the `connected` that is due."""
 
     def __init__(self, deadline: Deadline, settings: Settings) -> None:
-        """Begins to measure.
-
-        Args:
-            deadline: The turn's.
-            settings: The client's.
-        """
+        """Begins to measure."""
         self.stall = StallDetector(settings.stall, settings.liveness)
         self._deadline = deadline
         self._liveness = settings.liveness
@@ -312,9 +307,6 @@ class AttemptDeadlines:
 
     def due(self, event: str) -> tuple[bool, float | None]:
         """Handles an event of the HTTP library's trace.
-
-        Args:
-            event: Its name.
 
         Returns:
             True if the deadline changes, and the new one.
@@ -460,9 +452,6 @@ def guard(stream: Any) -> None:
 
 def guard_async(response: httpx.Response) -> bool:
     """Makes the reads of an asynchronous response keep to a `ReadLimit`. May be called twice.
-
-    Args:
-        response: An open response.
 
     Returns:
         False where they cannot: the transport shows no network stream, or several responses share it.

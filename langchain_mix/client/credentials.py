@@ -51,9 +51,6 @@ _LEAST_SECRET: Final = 6
 def split_url(url: str) -> tuple[str, str]:
     """Takes the user name and the password out of a URL.
 
-    Args:
-        url: The base URL of a server.
-
     Returns:
         The URL without them, and `user:password`, empty if there is none.
 
@@ -103,12 +100,6 @@ def _hint(text: str) -> str:
 
 def check_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """Checks that headers can be sent.
-
-    Args:
-        headers: Names and values.
-
-    Returns:
-        A copy.
 
     Raises:
         MixConfigurationError: One cannot. The error names it, and never has its value.

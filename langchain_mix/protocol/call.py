@@ -124,12 +124,6 @@ class Call(Generic[T]):
     def result(self, reply: Reply) -> T:
         """Reads the reply.
 
-        Args:
-            reply: What the server answered.
-
-        Returns:
-            The result.
-
         Raises:
             ErrorResponse: The server refused or failed, in its own words; the subclass shows the status.
             MixDefaultError: The same without the server's JSON.
@@ -169,9 +163,6 @@ def together(calls: Iterable[Call[T]]) -> Flow[list[T]]:
 
     The asynchronous shell sends them at the same time, the synchronous one in order. When one fails the others are
     cancelled or not sent, and its error is the step's. Only calls without effects should be sent this way.
-
-    Args:
-        calls: The calls.
 
     Returns:
         The flow; its result has theirs, in the order of the calls.
@@ -245,10 +236,6 @@ def head(reply: Reply) -> Reply:
 
 def error_from(call: Call[Any], reply: Reply) -> errors.MixResponseError:
     """Returns the error for an unsuccessful reply.
-
-    Args:
-        call: What was sent.
-        reply: What came back.
 
     Returns:
         An `ErrorResponse` (by status one of its subclasses) for the server's JSON errors, else a `MixDefaultError`.
@@ -435,9 +422,6 @@ _HIDDEN: Final = frozenset({"set-cookie", "authorization", "proxy-authorization"
 def reads(kind: type[T]) -> Callable[[Reply], T]:
     """Gives the decoder of a JSON body.
 
-    Args:
-        kind: What the body holds: a payload, or a list or map of payloads.
-
     Returns:
         The decoder; it raises `ResponseValidationError`.
     """
@@ -454,13 +438,6 @@ def _decoder(kind: Any) -> Callable[[Reply], Any]:
 def text(name: str, value: str) -> str:
     """Checks a text that may be empty.
 
-    Args:
-        name: What the user calls it.
-        value: The text.
-
-    Returns:
-        The text.
-
     Raises:
         MixInputError: It cannot be sent as UTF-8.
     """
@@ -473,13 +450,6 @@ def text(name: str, value: str) -> str:
 
 def filled(name: str, value: str) -> str:
     """Checks a text that must not be empty.
-
-    Args:
-        name: What the user calls it.
-        value: The text.
-
-    Returns:
-        The text.
 
     Raises:
         MixInputError: It is empty, or cannot be sent as UTF-8.

@@ -68,9 +68,6 @@ def read_permission(value: Any, args: Mapping[str, Any] | None = None) -> Decisi
         value: The resume value.
         args: The arguments of the tool as they were shown; an edit that leaves them as they are is an approval.
 
-    Returns:
-        An approval or a refusal.
-
     Raises:
         MixResumeError: It is neither. The server runs its tools as the agent requested, or not at all: it takes neither
             other arguments nor an answer in the place of a tool's result.

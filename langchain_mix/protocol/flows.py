@@ -39,13 +39,6 @@ def create_session(server_api: ServerApi, **fields: Any) -> Flow[SessionData]:
     Mix 0.8 requires a browser mode, which older servers refuse. While the generation is not known, or if the server
     was replaced by one of another generation, the first request may be refused; nothing was created then, and the
     refusal shows which form the server takes.
-
-    Args:
-        server_api: What is known of the server; it grows with every reply.
-        **fields: As in `calls.create_session`.
-
-    Returns:
-        The flow.
     """
     first = calls.create_session(server_api.detected, **fields)
     try:
@@ -105,15 +98,7 @@ def learn_turns(server_api: ServerApi, session_id: str) -> Flow[None]:
 
 
 def start_session(server_api: ServerApi, **fields: Any) -> Flow[SessionData]:
-    """Creates a session; names an argument that the server turns out not to know.
-
-    Args:
-        server_api: What is known of the server; it grows with every reply.
-        **fields: As in `calls.create_session`.
-
-    Returns:
-        The flow.
-    """
+    """Creates a session; names an argument that the server turns out not to know."""
     return (yield from explained(create_session(server_api, **fields), "session_fields"))
 
 
@@ -127,9 +112,6 @@ def offered(
         build: The builder of the call, from `calls`.
         *args: Its arguments after the generations.
         **kwargs: Its keyword arguments.
-
-    Returns:
-        The flow.
     """
     call = build(server_api.detected, *args, **kwargs)
     try:
@@ -158,9 +140,6 @@ def explained(flow: Flow[T], accepts: Literal["session_fields", "message_fields"
     Args:
         flow: The flow.
         accepts: The capability that lists the fields.
-
-    Returns:
-        The flow.
     """
     try:
         return (yield from flow)

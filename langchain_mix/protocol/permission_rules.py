@@ -63,12 +63,6 @@ class PermissionRule:
 def parse_rule(text: str) -> PermissionRule:
     """Reads a rule: the name of a tool, or a name and a pattern in parentheses.
 
-    Args:
-        text: The rule.
-
-    Returns:
-        The rule.
-
     Raises:
         MixInputError: It is neither, or has a pattern for a tool of which no parameter is known, which allows nothing.
     """

@@ -30,9 +30,6 @@ def run(procedure: Procedure[S, T], perform: Callable[[S], Any]) -> T:
         procedure: The procedure, not begun.
         perform: Carries out one step and returns its result.
 
-    Returns:
-        What the procedure returns.
-
     Raises:
         BaseException: What the procedure raises, which may be what `perform` raised.
     """

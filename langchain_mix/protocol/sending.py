@@ -48,9 +48,6 @@ def send_message(
         plan_mode: As in `calls.send_message`.
         thinking_level: As in `calls.send_message`.
         max_steps: As in `calls.send_message`.
-
-    Returns:
-        The flow.
     """
     call = calls.send_message(
         server_api.detected,
@@ -85,9 +82,6 @@ def send_and_read(
         plan_mode: As in `calls.send_message`.
         thinking_level: As in `calls.send_message`.
         max_steps: As in `calls.send_message`.
-
-    Returns:
-        The flow.
     """
     try:
         answer = yield from send_message(
@@ -116,9 +110,6 @@ def read_ending(session_id: str, text: str, ending: Event | None) -> Flow[SendMe
         session_id: The session.
         text: The message as it was sent.
         ending: The event that ended its turn; None if the stream ended before.
-
-    Returns:
-        The flow.
     """
     if isinstance(ending, SSEErrorEvent):
         raise agent_error(ending.data)
@@ -156,9 +147,6 @@ def write_stream_message(
         session_id: The session.
         content: The message: plain text, or a JSON object with `text` and perhaps `plan_mode`.
         command: The text is meant as a server command; else it is guarded.
-
-    Returns:
-        The flow.
     """
     if server_api.detected.supports("stream_write") is None:
         yield from ask(calls.probe_stream_write(session_id))
@@ -177,9 +165,6 @@ def write_stream_message(
 
 def message_of(result: TurnResult) -> SendMessageResponse:
     """Shows a finished turn as one message: the last text, and the tools and the reasoning of all.
-
-    Args:
-        result: The turn.
 
     Returns:
         The message, with status `"complete"`.

@@ -84,9 +84,6 @@ class SSEDecoder(Generic[E]):
     def feed(self, chunk: bytes) -> list[E]:
         """Takes the next bytes of the stream.
 
-        Args:
-            chunk: Any number of bytes, cut anywhere.
-
         Returns:
             The events that are complete now, in order.
 
@@ -206,9 +203,6 @@ def encode(event: ServerSentEvent) -> bytes:
 
     Args:
         event: The event. Newlines in its data become data lines of their own.
-
-    Returns:
-        The bytes for the wire.
 
     Raises:
         ValueError: The name or the id holds a line break, or the id a NUL, so no reader could get it back.

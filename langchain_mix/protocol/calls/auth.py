@@ -23,9 +23,6 @@ def store_api_key(provider: str, api_key: str) -> Call[StoreAPIKeyResponse]:
         provider: See `Provider`.
         api_key: The key.
 
-    Returns:
-        The call.
-
     Raises:
         MixInputError: An argument is empty.
     """
@@ -40,34 +37,19 @@ def store_api_key(provider: str, api_key: str) -> Call[StoreAPIKeyResponse]:
 
 
 def delete_credentials(provider: str) -> Call[DeleteCredentialsResponse]:
-    """Deletes what the server holds for a provider. The answer is the same if it holds nothing.
-
-    Args:
-        provider: See `Provider`.
-
-    Returns:
-        The call.
-    """
+    """Deletes what the server holds for a provider. The answer is the same if it holds nothing."""
     return Call(
         method="DELETE", segments=("api", "auth", provider), decode=reads(DeleteCredentialsResponse), idempotent=True
     )
 
 
 def get_auth_status() -> Call[GetAuthStatusResponse]:
-    """Asks which model providers have a credential.
-
-    Returns:
-        The call.
-    """
+    """Asks which model providers have a credential."""
     return Call(method="GET", segments=("api", "auth", "status"), decode=reads(GetAuthStatusResponse), idempotent=True)
 
 
 def validate_preferred_provider() -> Call[ValidatePreferredProviderResponse]:
-    """Asks whether the preferred provider has a credential.
-
-    Returns:
-        The call.
-    """
+    """Asks whether the preferred provider has a credential."""
     return Call(
         method="GET",
         segments=("api", "auth", "validate"),
@@ -77,14 +59,7 @@ def validate_preferred_provider() -> Call[ValidatePreferredProviderResponse]:
 
 
 def start_oauth_flow(provider: str) -> Call[StartOAuthFlowResponse]:
-    """Starts a login; only `anthropic` has one.
-
-    Args:
-        provider: See `Provider`.
-
-    Returns:
-        The call.
-    """
+    """Starts a login; only `anthropic` has one."""
     return Call(method="POST", segments=("api", "auth", "oauth", provider), decode=reads(StartOAuthFlowResponse))
 
 
@@ -95,9 +70,6 @@ def handle_oauth_callback(provider: str, code: str, state: str) -> Call[HandleOA
         provider: See `Provider`.
         code: The code that the provider showed to the user; it can be used once.
         state: The state that starting the login gave.
-
-    Returns:
-        The call.
 
     Raises:
         MixInputError: An argument is empty.
@@ -118,12 +90,6 @@ def handle_oauth_callback(provider: str, code: str, state: str) -> Call[HandleOA
 def get_oauth_health(detected: ApiKnowledge) -> Call[GetOAuthHealthResponse]:
     """Asks for the state of the server's tokens (Mix 0.6.6 and later).
 
-    Args:
-        detected: The generations the server may be.
-
-    Returns:
-        The call.
-
     Raises:
         MixUnsupportedError: No generation the server may be has this.
     """
@@ -140,12 +106,6 @@ def get_oauth_health(detected: ApiKnowledge) -> Call[GetOAuthHealthResponse]:
 
 def refresh_oauth_tokens(detected: ApiKnowledge) -> Call[RefreshOAuthTokensResponse]:
     """Lets the server refresh all its tokens (Mix 0.6.6 and later).
-
-    Args:
-        detected: The generations the server may be.
-
-    Returns:
-        The call.
 
     Raises:
         MixUnsupportedError: No generation the server may be has this.

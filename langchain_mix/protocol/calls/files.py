@@ -18,14 +18,7 @@ _LAST_SECOND: Final = 86_400
 
 
 def list_files(session_id: str) -> Call[list[FileInfo]]:
-    """Lists the uploaded files, which all sessions share; a session's private files are not listed.
-
-    Args:
-        session_id: The session.
-
-    Returns:
-        The call.
-    """
+    """Lists the uploaded files, which all sessions share; a session's private files are not listed."""
     return Call(
         method="GET",
         segments=("api", "sessions", session_id, "files"),
@@ -36,10 +29,6 @@ def list_files(session_id: str) -> Call[list[FileInfo]]:
 
 def upload_file(session_id: str, part: FilePart) -> Call[FileInfo]:
     """Uploads a file. One of the same name is overwritten, in all sessions.
-
-    Args:
-        session_id: The session.
-        part: The file.
 
     Returns:
         The call. The name in its result may differ from the one sent, and is the one to use.
@@ -68,9 +57,6 @@ def download_file(
         thumb: The size of the picture in pixels, 16 to 1024: `N` for both sides, `wN` for the width, `hN` for
             the height.
         time: Where in a video the picture is taken, in seconds, 0 to 86,400; the server's default is 1.
-
-    Returns:
-        The call.
 
     Raises:
         MixInputError: The size or the time is out of range.
@@ -124,9 +110,6 @@ def read_file(session_id: str, filename: str) -> Call[bytes | None]:
     Args:
         session_id: The session. A missing one is an error.
         filename: The file's name on the server.
-
-    Returns:
-        The call.
     """
     call: Call[Any] = download_file(session_id, filename)
     return replace(call, recover=_missing)
@@ -163,15 +146,7 @@ def get_screenshot(detected: ApiKnowledge, session_id: str, filename: str) -> Ca
 
 
 def delete_file(session_id: str, filename: str) -> Call[None]:
-    """Deletes an uploaded file, for all sessions. A file that is gone already is no error.
-
-    Args:
-        session_id: The session.
-        filename: The file's name on the server.
-
-    Returns:
-        The call.
-    """
+    """Deletes an uploaded file, for all sessions. A file that is gone already is no error."""
     return Call(
         method="DELETE",
         segments=("api", "sessions", session_id, "files", filename),
@@ -184,9 +159,6 @@ def delete_file(session_id: str, filename: str) -> Call[None]:
 
 def _missing(error: MixResponseError) -> None:
     """Returns None for the refusal that says that a file is missing, and raises any other, as for a missing session.
-
-    Args:
-        error: The refusal.
 
     Raises:
         MixResponseError: It says something else.

@@ -78,14 +78,7 @@ def send_message(
 
 
 def list_messages(session_id: str) -> Call[list[BackendMessage]]:
-    """Lists the messages of a session, oldest first. An unknown session has none.
-
-    Args:
-        session_id: The session.
-
-    Returns:
-        The call.
-    """
+    """Lists the messages of a session, oldest first. An unknown session has none."""
     return Call(
         method="GET",
         segments=("api", "sessions", session_id, "messages"),
@@ -100,9 +93,6 @@ def message_history(*, limit: int | None = None, offset: int | None = None) -> C
     Args:
         limit: How many, at least 1; the server's default is 50.
         offset: How many to skip.
-
-    Returns:
-        The call.
 
     Raises:
         MixInputError: A number for which the server would silently take its default.
@@ -128,9 +118,6 @@ def event_stream(session_id: str) -> Call[None]:
     Args:
         session_id: The session. The server answers 200 for unknown ones too, with an error as the only event.
 
-    Returns:
-        The call.
-
     Raises:
         MixInputError: The session id is empty.
     """
@@ -154,9 +141,6 @@ def write_stream_message(detected: ApiKnowledge, session_id: str, content: str) 
         session_id: The session.
         content: The message: plain text, or a JSON object with `text` and perhaps `plan_mode`.
 
-    Returns:
-        The call.
-
     Raises:
         MixInputError: The content is empty.
         MixUnsupportedError: No generation the server may be has this.
@@ -176,9 +160,6 @@ def write_stream_message(detected: ApiKnowledge, session_id: str, content: str) 
 
 def probe_stream_write(session_id: str) -> Call[bool | None]:
     """Asks whether this server takes messages by its event streams (Mix 0.5), without sending one.
-
-    Args:
-        session_id: Any session.
 
     Returns:
         The call. Mix 0.5 refuses the method of a GET of that path (405), servers without it have no such path (404).
@@ -242,9 +223,6 @@ def grant_permission(permission_id: str) -> Call[GrantPermissionResponse]:
 
     Args:
         permission_id: The request. The answer is the same for unknown and expired ones.
-
-    Returns:
-        The call.
     """
     return Call(
         method="POST",
@@ -259,9 +237,6 @@ def deny_permission(permission_id: str) -> Call[DenyPermissionResponse]:
 
     Args:
         permission_id: The request. The answer is the same for unknown and expired ones.
-
-    Returns:
-        The call.
     """
     return Call(
         method="POST",
@@ -281,9 +256,6 @@ def respond_to_notification(
         notification_id: The notification.
         response_type: See `RespondToNotificationType`; the server does not check it.
         value: The text or the choice.
-
-    Returns:
-        The call.
 
     Raises:
         MixInputError: The type is empty.

@@ -46,9 +46,6 @@ def list_sessions(detected: ApiKnowledge, *, include_subagents: bool | None = No
     Args:
         detected: The generations the server may be.
         include_subagents: Whether sub-agent sessions are listed too. Servers before Mix 0.7 have none.
-
-    Returns:
-        The call.
     """
     asks = include_subagents is not None and detected.supports("subagents") is not False
     return Call(
@@ -92,9 +89,6 @@ def create_session(
         model_id: Its own model (Mix next).
         provider: The provider of that model (Mix next).
 
-    Returns:
-        The call.
-
     Raises:
         MixInputError: The server would refuse this, or create another session than the requested one.
         MixUnsupportedError: No generation the server may be knows an argument.
@@ -136,14 +130,7 @@ def create_session(
 
 
 def get_session(session_id: str) -> Call[SessionData]:
-    """Reads one session.
-
-    Args:
-        session_id: The session.
-
-    Returns:
-        The call.
-    """
+    """Reads one session."""
     return Call(
         method="GET",
         segments=("api", "sessions", session_id),
@@ -154,14 +141,7 @@ def get_session(session_id: str) -> Call[SessionData]:
 
 
 def delete_session(session_id: str) -> Call[None]:
-    """Deletes a session with its messages and private files. Uploaded files stay, as all sessions share them.
-
-    Args:
-        session_id: The session.
-
-    Returns:
-        The call.
-    """
+    """Deletes a session with its messages and private files. Uploaded files stay, as all sessions share them."""
     return Call(
         method="DELETE", segments=("api", "sessions", session_id), decode=nothing, statuses=(204,), idempotent=True
     )
@@ -176,9 +156,6 @@ def update_session_callbacks(
         detected: The generations the server may be.
         session_id: The session.
         callbacks: The new ones; an empty list removes them.
-
-    Returns:
-        The call.
 
     Raises:
         MixInputError: The server would refuse a callback.
@@ -197,14 +174,7 @@ def update_session_callbacks(
 
 
 def cancel_session(session_id: str) -> Call[CancelSessionProcessingResponse]:
-    """Cancels the session's running turn. The answer is the same if there is none, or no such session.
-
-    Args:
-        session_id: The session.
-
-    Returns:
-        The call.
-    """
+    """Cancels the session's running turn. The answer is the same if there is none, or no such session."""
     return Call(
         method="POST",
         segments=("api", "sessions", session_id, "cancel"),
@@ -253,9 +223,6 @@ def rewind_session(session_id: str, message_id: str, *, cleanup_media: bool = Fa
         message_id: The last message to keep, of any role.
         cleanup_media: Whether private files of the session that are younger are deleted too.
 
-    Returns:
-        The call.
-
     Raises:
         MixInputError: The message id is empty.
     """
@@ -270,14 +237,7 @@ def rewind_session(session_id: str, message_id: str, *, cleanup_media: bool = Fa
 
 
 def export_session(session_id: str) -> Call[ExportSession]:
-    """Reads the whole transcript of a session.
-
-    Args:
-        session_id: The session.
-
-    Returns:
-        The call.
-    """
+    """Reads the whole transcript of a session."""
     return Call(
         method="GET",
         segments=("api", "sessions", session_id, "export"),

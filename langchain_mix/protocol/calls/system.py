@@ -23,61 +23,32 @@ from langchain_mix.protocol.models.system import (
 
 
 def get_health() -> Call[HealthCheckResponse]:
-    """Asks whether the server is well.
-
-    Returns:
-        The call.
-    """
+    """Asks whether the server is well."""
     return Call(method="GET", segments=("health",), decode=reads(HealthCheckResponse), idempotent=True)
 
 
 def get_system_info() -> Call[GetSystemInfoResponse]:
-    """Asks where the server keeps its data (Mix 0.5.7, 0.6.1 and later).
-
-    Returns:
-        The call.
-    """
+    """Asks where the server keeps its data (Mix 0.5.7, 0.6.1 and later)."""
     return Call(method="GET", segments=("api", "system", "info"), decode=reads(GetSystemInfoResponse), idempotent=True)
 
 
 def list_commands() -> Call[list[ListCommandsResponse]]:
-    """Lists the slash commands.
-
-    Returns:
-        The call.
-    """
+    """Lists the slash commands."""
     return Call(method="GET", segments=("api", "commands"), decode=reads(list[ListCommandsResponse]), idempotent=True)
 
 
 def get_command(name: str) -> Call[GetCommandResponse]:
-    """Reads one slash command.
-
-    Args:
-        name: Its name, without the slash.
-
-    Returns:
-        The call.
-    """
+    """Reads one slash command."""
     return Call(method="GET", segments=("api", "commands", name), decode=reads(GetCommandResponse), idempotent=True)
 
 
 def list_mcp_servers() -> Call[list[ListMcpServersResponse]]:
-    """Lists the MCP servers and their tools.
-
-    Returns:
-        The call.
-    """
+    """Lists the MCP servers and their tools."""
     return Call(method="GET", segments=("api", "mcp"), decode=reads(list[ListMcpServersResponse]), idempotent=True)
 
 
 def list_llm_tools(detected: ApiKnowledge) -> Call[ListLLMToolsResponse]:
     """Lists the tools of the model (Mix 0.7 and later).
-
-    Args:
-        detected: The generations the server may be.
-
-    Returns:
-        The call.
 
     Raises:
         MixUnsupportedError: No generation the server may be has this.
@@ -96,12 +67,6 @@ def list_llm_tools(detected: ApiKnowledge) -> Call[ListLLMToolsResponse]:
 def get_tools_status(detected: ApiKnowledge) -> Call[GetToolsStatusResponse]:
     """Asks which tools are ready (Mix before 0.8).
 
-    Args:
-        detected: The generations the server may be.
-
-    Returns:
-        The call.
-
     Raises:
         MixUnsupportedError: No generation the server may be has this.
     """
@@ -117,12 +82,6 @@ def get_tools_status(detected: ApiKnowledge) -> Call[GetToolsStatusResponse]:
 
 def get_tool_credentials_status(detected: ApiKnowledge) -> Call[GetToolCredentialsStatusResponse]:
     """Asks which tools have their credentials (Mix 0.7 and later).
-
-    Args:
-        detected: The generations the server may be.
-
-    Returns:
-        The call.
 
     Raises:
         MixUnsupportedError: No generation the server may be has this.
@@ -143,12 +102,6 @@ _WHAT = "The store of preferences"
 
 def get_preferences(detected: ApiKnowledge) -> Call[GetPreferencesResponse]:
     """Reads the preferences and what there is to prefer.
-
-    Args:
-        detected: The generations the server may be.
-
-    Returns:
-        The call.
 
     Raises:
         MixUnsupportedError: No generation the server may be has preferences.
@@ -188,9 +141,6 @@ def update_preferences(
         sub_agent_max_tokens: Tokens a reply of it may have.
         sub_agent_reasoning_effort: See `ReasoningEffort`.
 
-    Returns:
-        The call.
-
     Raises:
         MixInputError: The server would refuse a value, or silently ignore tokens or an effort without their model.
         MixUnsupportedError: No generation the server may be has preferences.
@@ -220,12 +170,6 @@ def update_preferences(
 def get_available_providers(detected: ApiKnowledge) -> Call[dict[str, GetAvailableProvidersResponse]]:
     """Lists the providers and their models, by provider id.
 
-    Args:
-        detected: The generations the server may be.
-
-    Returns:
-        The call.
-
     Raises:
         MixUnsupportedError: No generation the server may be has preferences.
     """
@@ -241,12 +185,6 @@ def get_available_providers(detected: ApiKnowledge) -> Call[dict[str, GetAvailab
 
 def reset_preferences(detected: ApiKnowledge) -> Call[ResetPreferencesResponse]:
     """Sets all preferences to the server's defaults.
-
-    Args:
-        detected: The generations the server may be.
-
-    Returns:
-        The call.
 
     Raises:
         MixUnsupportedError: No generation the server may be has preferences.

@@ -106,9 +106,6 @@ class Turn:
     def step(self, signal: Signal) -> Effects:
         """Takes a signal.
 
-        Args:
-            signal: What happened.
-
         Returns:
             What to do now, in this order. After `Finish` or `Fail` nothing more comes.
         """

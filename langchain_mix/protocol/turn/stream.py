@@ -30,15 +30,7 @@ _ASK_STORED: Final[Effects] = (Reconcile(export=True),)
 
 
 def handle_event(state: State, event: ev.Event) -> Effects:
-    """Handles an event.
-
-    Args:
-        state: The turn.
-        event: What came on its stream.
-
-    Returns:
-        What to do now.
-    """
+    """Handles an event."""
     kind = type(event)
     if kind not in _PERHAPS_OLD or _is_new(state, event):
         state.activity.progress()
