@@ -15,6 +15,17 @@ from langchain_mix.protocol.models.auth import (
     ValidatePreferredProviderResponse,
 )
 
+__all__ = [
+    "delete_credentials",
+    "get_auth_status",
+    "get_oauth_health",
+    "handle_oauth_callback",
+    "refresh_oauth_tokens",
+    "start_oauth_flow",
+    "store_api_key",
+    "validate_preferred_provider",
+]
+
 
 def store_api_key(provider: str, api_key: str) -> Call[StoreAPIKeyResponse]:
     """Stores a key on the server, which checks its form alone.

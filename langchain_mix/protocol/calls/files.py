@@ -12,6 +12,16 @@ from langchain_mix.protocol.api import ApiKnowledge, having, require
 from langchain_mix.protocol.call import Call, FilePart, Reply, content, filled, head, nothing, reads
 from langchain_mix.protocol.models.sessions import FileInfo
 
+__all__ = [
+    "delete_file",
+    "download_changed",
+    "download_file",
+    "get_screenshot",
+    "list_files",
+    "read_file",
+    "upload_file",
+]
+
 _THUMB: Final = re.compile(r"[wh]?([0-9]{1,9})")
 _THUMB_PIXELS: Final = range(16, 1025)
 _LAST_SECOND: Final = 86_400

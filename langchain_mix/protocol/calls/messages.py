@@ -29,6 +29,18 @@ from langchain_mix.protocol.models.messages import (
 )
 from langchain_mix.protocol.models.options import ThinkingLevel
 
+__all__ = [
+    "deny_permission",
+    "event_stream",
+    "grant_permission",
+    "list_messages",
+    "message_history",
+    "probe_stream_write",
+    "respond_to_notification",
+    "send_message",
+    "write_stream_message",
+]
+
 
 def send_message(
     detected: ApiKnowledge,

@@ -30,6 +30,19 @@ from langchain_mix.protocol.models.sessions import (
     SessionData,
 )
 
+__all__ = [
+    "PROMPT_LIMITS",
+    "cancel_session",
+    "create_session",
+    "delete_session",
+    "export_session",
+    "fork_session",
+    "get_session",
+    "list_sessions",
+    "rewind_session",
+    "update_session_callbacks",
+]
+
 PROMPT_LIMITS: Final[Mapping[str, int]] = {PromptMode.APPEND: 51_200, PromptMode.REPLACE: 102_400}
 """Bytes of UTF-8 that a custom prompt may have. In the default mode Mix ignores the prompt and its size."""
 

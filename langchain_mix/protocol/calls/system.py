@@ -21,6 +21,21 @@ from langchain_mix.protocol.models.system import (
     UpdatePreferencesResponse,
 )
 
+__all__ = [
+    "get_available_providers",
+    "get_command",
+    "get_health",
+    "get_preferences",
+    "get_system_info",
+    "get_tool_credentials_status",
+    "get_tools_status",
+    "list_commands",
+    "list_llm_tools",
+    "list_mcp_servers",
+    "reset_preferences",
+    "update_preferences",
+]
+
 
 def get_health() -> Call[HealthCheckResponse]:
     """Asks whether the server is well."""

@@ -3,74 +3,16 @@
 Field names are snake_case, the wire's own names are aliases.
 """
 
+# ruff: noqa: F403, F405
+
 from __future__ import annotations
 
-from langchain_mix.protocol.models.auth import (
-    DeleteCredentialsResponse,
-    GetAuthStatusProviders,
-    GetAuthStatusResponse,
-    GetOAuthHealthProviders,
-    GetOAuthHealthResponse,
-    HandleOAuthCallbackResponse,
-    RefreshOAuthTokensResponse,
-    StartOAuthFlowResponse,
-    StoreAPIKeyResponse,
-    ValidatePreferredProviderResponse,
-)
-from langchain_mix.protocol.models.base import Payload, SnakePayload
-from langchain_mix.protocol.models.messages import (
-    COMPLETE,
-    PROCESSING,
-    BackendMessage,
-    CallbackResultData,
-    DenyPermissionResponse,
-    GrantPermissionResponse,
-    SendMessageResponse,
-    StreamMessageResponse,
-    ToolCallData,
-)
-from langchain_mix.protocol.models.options import (
-    BrowserMode,
-    CallbackType,
-    PromptMode,
-    Provider,
-    ReasoningEffort,
-    RespondToNotificationType,
-    SessionType,
-    SubagentType,
-    ThinkingLevel,
-)
-from langchain_mix.protocol.models.sessions import (
-    Callback,
-    CancelSessionProcessingResponse,
-    ExportMessage,
-    ExportSession,
-    ExportToolCall,
-    FileInfo,
-    SessionData,
-)
-from langchain_mix.protocol.models.system import (
-    AvailableProviders,
-    GetAvailableProvidersResponse,
-    GetCommandResponse,
-    GetPreferencesResponse,
-    GetSystemInfoResponse,
-    GetToolCredentialsStatusCategories,
-    GetToolCredentialsStatusResponse,
-    GetToolCredentialsStatusTool,
-    GetToolsStatusCategories,
-    GetToolsStatusResponse,
-    GetToolsStatusTool,
-    HealthCheckResponse,
-    ListCommandsResponse,
-    ListLLMToolsResponse,
-    ListLLMToolsTool,
-    ListMcpServersResponse,
-    ListMcpServersTool,
-    ResetPreferencesResponse,
-    UpdatePreferencesResponse,
-    UserPreferencesResponse,
-)
+from langchain_mix.protocol.models.auth import *
+from langchain_mix.protocol.models.base import *
+from langchain_mix.protocol.models.messages import *
+from langchain_mix.protocol.models.options import *
+from langchain_mix.protocol.models.sessions import *
+from langchain_mix.protocol.models.system import *
 
 __all__ = [
     "COMPLETE",
