@@ -87,7 +87,7 @@ class StreamEvent:
         return self.data.name if self.type == "tool" else None
 
 
-def event_of(update: Update) -> StreamEvent | None:
+def event_of(update: Update) -> StreamEvent | None:  # noqa: C901, PLR0911, PLR0912  # One case per update.
     """Converts an update into the event that the official helpers give.
 
     Args:
@@ -96,59 +96,31 @@ def event_of(update: Update) -> StreamEvent | None:
     Returns:
         The event, or None for arguments of a tool that are still being written; `tool` has them whole.
     """
-    if isinstance(update, SubagentUpdate):
-        return _nested(update)
     match update:
+        case SubagentUpdate():
+            return _nested(update)
         case ThinkingDelta():
-            data: AgentEventData = SSEThinkingEventData(content=update.text)
-        case TextDelta():
-            data = SSEContentEventData(content=update.text)
+            data: AgentEventData = SSEThinkingEventData(type="thinking", content=update.text)
+        case TextDelta() | TextRestated():
+            data = SSEContentEventData(type="content", content=update.text)
         case ToolCalled():
-            data = SSEToolEventData(id=update.id, name=update.name, input=update.input, status="completed")
+            data = SSEToolEventData(type="tool", id=update.id, name=update.name, input=update.input, status="completed")
         case Accepted():
-            data = SSEUserMessageCreatedEventData(message_id=update.message_id)
-        case _:
-            return _of_tool_run(update) or _of_the_rest(update)
-    data.type = _NAMES[type(update)]
-    if isinstance(update, ThinkingDelta | TextDelta | ToolCalled):
-        data.assistant_message_id = update.message_id or None
-    return StreamEvent(data.type, data)
-
-
-_NAMES: dict[type, str] = {
-    ThinkingDelta: "thinking",
-    TextDelta: "content",
-    ToolCalled: "tool",
-    Accepted: "user_message_created",
-}
-
-
-def _of_tool_run(update: Update) -> StreamEvent | None:
-    if isinstance(update, ToolRunning):
-        start = SSEToolExecutionStartEventData(
-            type="tool_execution_start", tool_call_id=update.id, tool_name=update.name, progress=update.progress
-        )
-        return StreamEvent(start.type, start)
-    if isinstance(update, ToolFinished):
-        end = SSEToolExecutionCompleteEventData(
-            type="tool_execution_complete",
-            tool_call_id=update.id,
-            tool_name=update.name,
-            progress=update.progress,
-            success=update.success,
-        )
-        return StreamEvent(end.type, end)
-    if isinstance(update, ToolOutput):
-        return StreamEvent("tool_output", update)
-    return None
-
-
-def _of_the_rest(update: Update) -> StreamEvent | None:
-    match update:
-        case TextRestated():
-            whole = SSEContentEventData(type="content", content=update.text)
-            whole.assistant_message_id = update.message_id or None
-            return StreamEvent("text_restated", whole)
+            data = SSEUserMessageCreatedEventData(type="user_message_created", message_id=update.message_id)
+        case ToolRunning():
+            data = SSEToolExecutionStartEventData(
+                type="tool_execution_start", tool_call_id=update.id, tool_name=update.name, progress=update.progress
+            )
+        case ToolFinished():
+            data = SSEToolExecutionCompleteEventData(
+                type="tool_execution_complete",
+                tool_call_id=update.id,
+                tool_name=update.name,
+                progress=update.progress,
+                success=update.success,
+            )
+        case ToolOutput():
+            return StreamEvent("tool_output", update)
         case PermissionRequested():
             return StreamEvent("permission", update.request)
         case NotificationReceived():
@@ -159,6 +131,9 @@ def _of_the_rest(update: Update) -> StreamEvent | None:
             return StreamEvent(update.kind, update.detail)
         case _:
             return None
+    if isinstance(update, ThinkingDelta | TextDelta | TextRestated | ToolCalled):
+        data.assistant_message_id = update.message_id or None
+    return StreamEvent("text_restated" if isinstance(update, TextRestated) else data.type, data)
 
 
 def _nested(update: SubagentUpdate) -> StreamEvent | None:
