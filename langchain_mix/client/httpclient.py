@@ -30,9 +30,8 @@ _PROXIED: Final = ("http", "https", "all")
 _OWN_CLIENT: Final = "Correct it, or pass a client of your own: `client=httpx.Client(trust_env=False)`."
 
 
-@runtime_checkable
-class HttpClient(Protocol):
-    """Builds and sends requests; `httpx.Client` does, and so may a wrapper around one."""
+class RequestBuilder(Protocol):
+    """Builds requests, as both kinds of HTTP clients do."""
 
     def build_request(
         self,
@@ -49,8 +48,13 @@ class HttpClient(Protocol):
         timeout: Any = None,
         extensions: Any = None,
     ) -> httpx.Request:
-        """Builds a request, as `httpx.Client.build_request` does."""
+        """Builds a request, as `build_request` of the clients of httpx does."""
         ...
+
+
+@runtime_checkable
+class HttpClient(RequestBuilder, Protocol):
+    """Builds and sends requests; `httpx.Client` does, and so may a wrapper around one."""
 
     def send(
         self, request: httpx.Request, *, stream: bool = False, auth: Any = None, follow_redirects: Any = None
@@ -64,26 +68,8 @@ class HttpClient(Protocol):
 
 
 @runtime_checkable
-class AsyncHttpClient(Protocol):
+class AsyncHttpClient(RequestBuilder, Protocol):
     """Builds and sends requests; `httpx.AsyncClient` does, and so may a wrapper around one."""
-
-    def build_request(
-        self,
-        method: str,
-        url: Any,
-        *,
-        content: Any = None,
-        data: Any = None,
-        files: Any = None,
-        json: Any = None,
-        params: Any = None,
-        headers: Any = None,
-        cookies: Any = None,
-        timeout: Any = None,
-        extensions: Any = None,
-    ) -> httpx.Request:
-        """Builds a request, as `httpx.AsyncClient.build_request` does."""
-        ...
 
     async def send(
         self, request: httpx.Request, *, stream: bool = False, auth: Any = None, follow_redirects: Any = None
