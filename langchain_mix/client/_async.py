@@ -28,7 +28,6 @@ from langchain_mix.client._config import (
 from langchain_mix.client._failures import (
     FAILURES,
     broken_stream,
-    failure_of,
     inherited_client,
     inherited_stream,
     original_of,
@@ -197,7 +196,7 @@ class AsyncTransport:
         except errors.MixReplyTooLarge as error:
             return error, None
         except FAILURES as problem:
-            return self._failure(call, problem), None
+            return self.core.failure(call, problem), None
         self.core.log_reply(call, reply)
         return reply, response
 
@@ -214,11 +213,6 @@ class AsyncTransport:
         finally:
             await response.aclose()
         return reply_of(response, content)
-
-    def _failure(self, call: Call[Any], problem: Exception) -> errors.MixError:
-        error = failure_of(problem, sent=str(call), idempotent=call.idempotent, server=self.core.settings.server)
-        error.original = original_of(problem)
-        return error
 
     async def run(self, flow: Flow[T], options: CallOptions = DEFAULT_OPTIONS) -> T:
         """Runs several calls in a row; see `Flow`.
@@ -283,7 +277,7 @@ class AsyncTransport:
         except errors.MixReplyTooLarge as error:
             return error, None
         except FAILURES as problem:
-            return self._failure(call, problem), None
+            return self.core.failure(call, problem), None
         return refused_stream(call, reply), readable(response, reply)
 
     async def download(
@@ -331,7 +325,7 @@ class AsyncTransport:
             except errors.MixReplyTooLarge as too_large:
                 return too_large, None
             except FAILURES as problem:
-                error = self._failure(call, problem)
+                error = self.core.failure(call, problem)
                 if size:
                     raise error from None
                 return error, None

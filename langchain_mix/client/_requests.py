@@ -27,7 +27,7 @@ from langchain_mix.client._config import (
     Settings,
     settings_for,
 )
-from langchain_mix.client._failures import not_sent_in_time
+from langchain_mix.client._failures import failure_of, not_sent_in_time, original_of
 from langchain_mix.client._replies import Body, Outcome
 from langchain_mix.client._timeouts import timeout_of
 from langchain_mix.client.credentials import HIDDEN, check_headers, secrets_of, shown_body, shown_headers
@@ -192,6 +192,12 @@ class Core:
         if call.shows is not None:
             self.narrow(ApiKnowledge(call.shows(result)))
         return result
+
+    def failure(self, call: Call[Any], problem: Exception) -> errors.MixError:
+        """Makes the error for what the HTTP library raised over a call."""
+        error = failure_of(problem, sent=str(call), idempotent=call.idempotent, server=self.settings.server)
+        error.original = original_of(problem)
+        return error
 
     def report_verdict(self, verdict: object) -> None:
         """Logs a policy's verdict that is neither yes, no nor nothing, and so is a no; once, as it may be every one."""

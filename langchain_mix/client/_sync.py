@@ -26,7 +26,6 @@ from langchain_mix.client._config import (
 from langchain_mix.client._failures import (
     FAILURES,
     broken_stream,
-    failure_of,
     inherited_client,
     inherited_stream,
     original_of,
@@ -216,7 +215,7 @@ class SyncTransport:
         except errors.MixReplyTooLarge as error:
             return error, None
         except FAILURES as problem:
-            return self._failure(call, problem), None
+            return self.core.failure(call, problem), None
         self.core.log_reply(call, reply)
         return reply, response
 
@@ -233,11 +232,6 @@ class SyncTransport:
         finally:
             response.close()
         return reply_of(response, content)
-
-    def _failure(self, call: Call[Any], problem: Exception) -> errors.MixError:
-        error = failure_of(problem, sent=str(call), idempotent=call.idempotent, server=self.core.settings.server)
-        error.original = original_of(problem)
-        return error
 
     def run(self, flow: Flow[T], options: CallOptions = DEFAULT_OPTIONS) -> T:
         """Runs several calls in a row; see `Flow`.
@@ -296,7 +290,7 @@ class SyncTransport:
         except errors.MixReplyTooLarge as error:
             return error, None
         except FAILURES as problem:
-            return self._failure(call, problem), None
+            return self.core.failure(call, problem), None
         return refused_stream(call, reply), readable(response, reply)
 
     def download(
@@ -344,7 +338,7 @@ class SyncTransport:
             except errors.MixReplyTooLarge as too_large:
                 return too_large, None
             except FAILURES as problem:
-                error = self._failure(call, problem)
+                error = self.core.failure(call, problem)
                 if size:
                     raise error from None
                 return error, None
