@@ -191,11 +191,10 @@ def _converse(conversation: Conversation, session: str | None, resume: Callable[
     prompts = PromptHandler(console, view, conversation.options.permissions, keyboard.ask)
     if session:
         commands.resume(session)
-    else:
-        conversation.mix.system.get_health()  # A wrong address is reported before anything is typed.
+    # A wrong address is reported before anything is typed.
     console.print(Text(visible(conversation.server()), style="bold"))
     console.print(
-        Text("@path attaches a file, /help lists commands; Ctrl-C cancels a turn, Ctrl-D leaves.", style="dim")
+        Text("@path attaches a file, /help lists commands; Ctrl-C cancels a turn, exit or Ctrl-D leaves.", style="dim")
     )
     converse(
         conversation,

@@ -51,6 +51,7 @@ class Conversation:
         self.session_id = session_id
         self.last: TurnResult | None = None
         self.cost = 0.0
+        self._environment: str | None = None
 
     def begin(self) -> str:
         """The session; a new one if there is none yet."""
@@ -205,14 +206,20 @@ class Conversation:
         return self.mix.files.upload_session_file(id=session_id, file=content, file_name=named)
 
     def server(self) -> str:
-        """Returns the server, its API generation and its model in one line, as far as they can be read."""
+        """Returns the server, its API generation and what answers in one line, as far as they can be read.
+
+        Raises:
+            MixError: The server cannot be reached.
+        """
+        emulated = self.emulated()
         generations = sorted(self._generations(), key=ALL.index)
         api = f"API {' or '.join(generations)}" if len(generations) < len(ALL) else "API not known yet"
         try:
             model = self.model()
         except MixError:  # The line is for information; what a turn needs is read again and reported then.
             model = ""
-        return " · ".join(filter(None, (self.mix.server_url, api, f"model {model}" if model else "")))
+        named = model if emulated else f"model {model}" if model else ""
+        return " · ".join(filter(None, (self.mix.server_url, api, named)))
 
     def _generations(self) -> ApiKnowledge:
         if self.mix.api is not None:
@@ -225,10 +232,25 @@ class Conversation:
         except MixError:
             return self.mix.known
 
+    def emulated(self) -> bool:
+        """True when the server is an emulator; it is asked once.
+
+        Raises:
+            MixError: It cannot be reached.
+        """
+        if self._environment is None:
+            self._environment = self.mix.system.get_health().environment or ""
+        return self._environment == "emulator"
+
     def model(self) -> str:
-        """Returns the model that answered last; without one the server's preferred one. Empty if unknown."""
+        """Returns the model that answered last; without one the server's preferred one. Empty if unknown.
+
+        The agent of an emulator answers, whatever model the preferences name.
+        """
         if self.last is not None and self.last.model:
             return self.last.model
+        if self.emulated():
+            return "an emulator, whose own agent answers"
         preferences = self.mix.preferences.get_preferences().preferences
         return (preferences.main_agent_model or "") if preferences is not None else ""
 

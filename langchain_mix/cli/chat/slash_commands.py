@@ -24,6 +24,7 @@ from langchain_mix.protocol.api import ALL
 
 _SHOWN_ON_RESUME: Final = 2
 _ASKED_CHARS: Final = 72
+_LEAVING: Final = frozenset({"exit", "quit"})
 
 
 class Confirms(Protocol):
@@ -46,7 +47,7 @@ COMMANDS: Final = {
     "/model": "Show which model answers.",
     "/plan [on|off]": "Let the agent only read and plan, or work again.",
     "/export [FILE]": "Write this session down, as Markdown or .json.",
-    "/quit": "Leave. The session stays.",
+    "/quit": "Leave, as exit, quit and Ctrl-D do. The session stays.",
 }
 """Commands with their arguments, and what they do."""
 
@@ -84,7 +85,7 @@ class Commands:
         """Runs a line if it is a command.
 
         Args:
-            line: What was typed. With a space in front, a line that begins with a slash is a message.
+            line: What was typed. With a space in front, a line that begins with a slash is a message, and `exit` is.
 
         Returns:
             Whether it was one.
@@ -93,6 +94,9 @@ class Commands:
             MixError: It failed.
             OSError: A file could not be read or written.
         """
+        if line.lower() in _LEAVING:
+            self._console.print(f"{line} leaves, as /quit does. With a space in front it is a message.", style="dim")
+            line = "/quit"
         if not line.startswith("/"):
             return False
         name, _, argument = line.partition(" ")

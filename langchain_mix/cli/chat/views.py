@@ -50,6 +50,7 @@ _ARGUMENT_LINES: Final = 8
 _OUTPUT_LINES: Final = 8
 _DRAWN_CHARS: Final = 20_000
 _LINE_CHARS: Final = 400
+_NAMED_CHARS: Final = 48
 _NOTED: Final = {
     "rate_limit": "The provider limits the rate; the server tries again.",
     "reopened": "The stream broke and was opened again.",
@@ -75,11 +76,13 @@ class Screen:
         self._message = ""
         self._printed = False
         self._tools: dict[str, ToolCall] = {}
+        self._newest = ""  # The call whose panel is the last thing that was printed.
+        self._announced = False
 
     def __enter__(self) -> Self:
         """Begins a turn."""
         self._begun = time.monotonic()
-        self._tools = {}
+        self._tools, self._newest, self._announced = {}, "", False
         self._start()
         self._ended.clear()
         self._ticker = threading.Thread(target=self._tick, daemon=True)
@@ -175,7 +178,7 @@ class Screen:
                 call = self._tools.setdefault(update.id, ToolCall(id=update.id, name=update.name))
                 call.status = "succeeded" if update.success else "failed"
                 call.progress = update.progress
-                self._print(tool_panel(call))
+                self._print_call(call)
             case ToolOutput():
                 self._show_output(update)
             case _:
@@ -188,11 +191,21 @@ class Screen:
         before, call.output, call.is_error = call.status, update.output, update.is_error
         if before in {"called", "running"} and outcome is not None:
             call.status = outcome
-            self._print(tool_panel(call))
+            self._print_call(call)
         elif update.is_error:
             call.status = "failed"
-        if update.output.strip():
-            self._print(output_panel(call))
+        if not update.output.strip():
+            return
+        # Mix 0.8: no event has results; they are read from the rows when the turn is over and all else is printed.
+        late = self._newest != call.id
+        if late and not self._announced:
+            self._print(Text("What the tools above returned, read from the server after the turn:", style="dim"))
+            self._announced = True
+        self._print(output_panel(call, late=late))
+
+    def _print_call(self, call: ToolCall) -> None:
+        self._print(tool_panel(call))
+        self._newest = call.id
 
     def _show_nested(self, nested: SubagentUpdate) -> None:
         match nested.update:
@@ -228,6 +241,7 @@ class Screen:
             self._live = None
 
     def _print(self, what: RenderableType) -> None:
+        self._newest = ""
         if self._live is None:
             self._console.print(what)
         else:
@@ -357,10 +371,13 @@ def tool_panel(call: ToolCall) -> Panel:
     return Panel(body, title=title, title_align="left", border_style=style, expand=False)
 
 
-def output_panel(call: ToolCall) -> Panel:
-    """Returns a panel with the output of a tool, cut."""
+def output_panel(call: ToolCall, *, late: bool = False) -> Panel:
+    """Returns a panel with the output of a tool, cut; one that is not below its call says which call that is."""
     style = "red" if call.is_error else "dim"
-    title = Text(f"{one_line(call.name or 'tool', 60)} · {'error' if call.is_error else 'output'}")
+    title = Text(one_line(call.name or "tool", 60))
+    if late and (arguments := one_line(readable(call.input), _NAMED_CHARS)):
+        title.append(f" ({arguments})")
+    title.append(f" · {'error' if call.is_error else 'output'}")
     body = Text(cut(visible(call.output or ""), _OUTPUT_LINES), style="dim")
     return Panel(body, title=title, title_align="left", border_style=style, expand=False)
 

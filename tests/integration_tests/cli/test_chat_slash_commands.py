@@ -12,7 +12,7 @@ from langchain_mix import MixEmulator
 from langchain_mix.cli.chat.conversation import ChatOptions, Conversation
 from langchain_mix.cli.chat.slash_commands import COMMANDS, Commands
 from langchain_mix.client import Mix
-from langchain_mix.emulator import Script, turn, use
+from langchain_mix.emulator import HttpError, Script, turn, use
 from langchain_mix.errors import MixError, MixInputError, MixUnsupportedError
 from langchain_mix.reserved_files import CHECKPOINT_PREFIX
 
@@ -68,10 +68,16 @@ def test_an_unknown_command_is_told(chat):
         chat.commands.run("/nonsense now")
 
 
-@pytest.mark.parametrize("line", ["/quit", "/exit"])
+@pytest.mark.parametrize("line", ["/quit", "/exit", "exit", "quit", "Exit"])
 def test_quit(chat, line):
     chat.run(line)
     assert chat.commands.over
+    assert ("With a space in front it is a message." in chat.out.getvalue()) is not line.startswith("/")
+
+
+def test_a_word_to_leave_can_be_a_message(chat):
+    assert chat.commands.run(" exit") is False
+    assert chat.commands.run("exit now") is False
 
 
 def test_fork_goes_on_in_the_copy(chat, mix, talked):
@@ -207,9 +213,17 @@ def test_tools_are_shown_whole():
 
 
 def test_model(chat):
-    assert "claude" in chat.run("/model")
+    assert chat.run("/model") == "an emulator, whose own agent answers\n"
+    assert "an emulator, whose own agent answers" in chat.conversation.server()
     chat.say("What is 1+1?")
     assert chat.run("/model") == "offline\n"
+
+
+def test_the_preferred_model_of_a_server_that_is_no_emulator(chat, server):
+    body = json.dumps({"status": "ok", "version": "0.7", "environment": "production"})
+    server.faults.add(HttpError(match="GET /health", status=200, body=body, count=None))
+    assert chat.run("/model") == "claude-sonnet-4-5\n"
+    assert chat.conversation.server().endswith(" · model claude-sonnet-4-5")
 
 
 def test_plan_is_switched(chat, server):

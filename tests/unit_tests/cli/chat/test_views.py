@@ -117,6 +117,29 @@ def test_output_is_cut_and_says_so():
     assert "42 more lines (/tools shows all)" in told
 
 
+def test_outputs_that_come_after_the_answer_name_their_calls():
+    other = [ToolCalled("u", "Grep", '{"pattern": "b"}', "m"), ToolRunning("u", "Grep", "Executing")]
+    finished = [ToolFinished(one, "Grep", True, "Completed") for one in "tu"]
+    outputs = [ToolOutput("t", "hit a", False), ToolOutput("u", "hit b", False)]
+    told = shown(*CALL, *other, *finished, TextDelta("m", "Done."), *outputs)
+    lines = [
+        "Done.",
+        "What the tools above returned",
+        "Grep (pattern: x y) · output",
+        "hit a",
+        "Grep (pattern: b) · output",
+    ]
+    places = [told.index(line) for line in lines]
+    assert places == sorted(places)
+    assert told.count("What the tools above returned") == 1
+
+
+def test_an_output_below_its_call_is_just_an_output():
+    told = shown(*CALL, ToolFinished("t", "Grep", True, "Completed"), ToolOutput("t", "hit a", False))
+    assert "Grep · output" in told
+    assert "above" not in told
+
+
 def test_an_output_tells_how_a_tool_ended_that_never_said_so():
     told = shown(*CALL[:3], ToolOutput("t", "Tool not found: Grep", True))
     assert "Grep · failed" in told
