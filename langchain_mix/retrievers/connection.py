@@ -12,14 +12,7 @@ from langchain_mix.errors import MixConfigurationError
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """Locates the server.
-
-    Attributes:
-        mix: A client of the user's, which is never closed here; None to make one for each run.
-        server_url: The base URL, as for `Mix`.
-        api: The server's generation, as for `Mix`.
-        headers: Headers of every request, as for `Mix`.
-    """
+    """Locates the server by a client of the user's (`mix`), which is never closed here, or by options as for `Mix`."""
 
     mix: Mix | None = None
     server_url: str | None = field(default=None, repr=False)

@@ -104,11 +104,7 @@ class DiskCache:
         return whole
 
     def load_vectors(self, model: str) -> dict[str, Vector]:
-        """Reads the vectors of a model that are kept, by the digest of their text.
-
-        Args:
-            model: Its name.
-        """
+        """Reads the vectors of a model that are kept, by the digest of their text."""
         rows: list[Any] = self._with(
             lambda db: db.execute("SELECT * FROM vectors WHERE model = ?", (model,)).fetchall(), []
         )
@@ -121,12 +117,7 @@ class DiskCache:
         return whole
 
     def save_files(self, changed: Iterable[IndexedFile], gone: Iterable[str]) -> None:
-        """Keeps files as they are now. What another process has read later stays.
-
-        Args:
-            changed: The files that changed.
-            gone: Names of files that are no more.
-        """
+        """Keeps files as they are now, and forgets names that are gone. What another process has read later stays."""
         rows = [_row_of(file) for file in changed]
         names = [(name,) for name in gone]
 
@@ -138,23 +129,14 @@ class DiskCache:
             self._with(save, None)
 
     def save_vectors(self, model: str, vectors: Mapping[str, Vector]) -> None:
-        """Keeps vectors.
-
-        Args:
-            model: The name of the model.
-            vectors: The vectors by the digest of their text.
-        """
+        """Keeps vectors of a model by the digest of their text."""
         rows = [(model, digest, vector.astype("<f4").tobytes()) for digest, vector in vectors.items()]
         proven = [(*row, _proof(row)) for row in rows]
         if proven:
             self._with(lambda db: db.executemany("INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)", proven), None)
 
     def keep_only_vectors(self, digests: Iterable[str]) -> None:
-        """Forgets the vectors of texts that no file has any more.
-
-        Args:
-            digests: The digests of the texts that there are.
-        """
+        """Forgets the vectors of texts that no file has any more; takes the digests of those that there are."""
         rows = [(digest,) for digest in digests]
 
         def forget(db: sqlite3.Connection) -> None:

@@ -135,12 +135,6 @@ class FileReport:
 def checked_on_problem(value: str) -> OnProblem:
     """Reads the option `on_problem`.
 
-    Args:
-        value: What the user passed.
-
-    Returns:
-        The same.
-
     Raises:
         MixConfigurationError: It is neither `"report"` nor `"raise"`.
     """
@@ -451,14 +445,7 @@ def _received(file: RemoteFile, head: Reply, sink: _Sink, version: str) -> Recei
 
 
 def version_of(head: Reply) -> str:
-    """Returns the `Last-Modified` of a file that was downloaded, if every later change will show in it.
-
-    Args:
-        head: The head of the answer.
-
-    Returns:
-        The header's value; empty without one, and where the file may still change within the same second.
-    """
+    """Returns the `Last-Modified` of a file that was downloaded, if every later change will show in it; else empty."""
     modified, now = head.headers.get("last-modified"), head.headers.get("date")
     if modified is None or now is None:
         return ""

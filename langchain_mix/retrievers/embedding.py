@@ -83,14 +83,9 @@ class Embedder:
         self.notes: list[str] = []
 
     def vectors_of(self, files: Iterable[IndexedFile]) -> Steps[dict[str, Vector] | None]:
-        """Returns the vectors of all chunks; those that are not known are requested from the model.
+        """Returns the vectors of all chunks by the digest of their content, as a procedure; unknown ones are requested.
 
-        Args:
-            files: The files.
-
-        Returns:
-            The procedure; its result has the vectors by the digest of the chunk's content, or is None if the model
-            failed and that is to be lived with.
+        The result is None if the model failed and that is to be lived with.
 
         Raises:
             MixConfigurationError: What the model gave are no vectors.
@@ -115,13 +110,7 @@ class Embedder:
         return vectors
 
     def vector_of_query(self, query: str) -> Steps[Vector | None]:
-        """Returns the vector of a query.
-
-        Args:
-            query: The query.
-
-        Returns:
-            The procedure; its result is None if the model failed and that is to be lived with.
+        """Returns the vector of a query, as a procedure; None if the model failed and that is to be lived with.
 
         Raises:
             MixConfigurationError: What the model gave is no vector.
@@ -135,10 +124,9 @@ class Embedder:
             return None
 
     def forget_cached(self) -> bool:
-        """Forgets vectors that were read from disk: another form of the model gave them.
+        """Forgets vectors that were read from disk, of another form of the model; returns False if there were none.
 
-        Returns:
-            Whether there were any. If not, the model gives texts and queries vectors of different sizes.
+        The model gives texts and queries vectors of different sizes then.
         """
         from_cache, self._from_cache = self._from_cache, False
         if from_cache:
@@ -188,14 +176,7 @@ class Embedder:
 
 
 def name_of(model: Embeddings) -> str:
-    """Returns a name under which vectors may be stored: that of the model, if it has one.
-
-    Args:
-        model: The model.
-
-    Returns:
-        The class and the model's name; empty if nothing distinguishes one model of the class from another.
-    """
+    """Returns the class and the model's name, under which vectors may be stored; empty if nothing distinguishes it."""
     kind = type(model)
     named = (getattr(model, attribute, None) for attribute in ("model", "model_name", "model_id", "deployment"))
     parts = [value for value in named if isinstance(value, str) and value]

@@ -107,14 +107,7 @@ def file_url(server_url: str, session_id: str, name: str, *, thumb: str | None =
 
 
 def refusal_of(name: str) -> str:
-    """Returns why a name from a listing must not be used.
-
-    Args:
-        name: The name.
-
-    Returns:
-        The reason, empty for a name that can be used.
-    """
+    """Returns why a name from a listing must not be used; empty for a name that can be used."""
     if any(unicodedata.category(character) in _UNPRINTABLE for character in name):
         return "its name has control characters"
     if name.startswith(("/", "\\")) or name[1:2] == ":":
@@ -151,25 +144,13 @@ process_fork.renew_in_child(_renew)
 
 
 def remember_upload(server_url: str, name: str) -> None:
-    """Records that this process has uploaded a file.
-
-    Args:
-        server_url: The base URL of the client.
-        name: The name under which the server stored it.
-    """
+    """Records the name under which a server stored what this process has uploaded."""
     with _uploaded_lock:
         _uploaded.setdefault(server_url.rstrip("/"), set()).add(name)
 
 
 def uploaded_here(server_url: str) -> frozenset[str]:
-    """Returns the stored names of all files that this process has uploaded to a server with `upload` or `aupload`.
-
-    Args:
-        server_url: The base URL of the client.
-
-    Returns:
-        The names; some may be gone from the server.
-    """
+    """Returns the stored names of all files that this process has uploaded to a server; some may be gone from it."""
     with _uploaded_lock:
         return frozenset(_uploaded.get(server_url.rstrip("/"), ()))
 

@@ -106,16 +106,10 @@ class Chunk:
 
 
 def chunks_of(parsed: Parsed, rule: Splitting) -> Iterator[Chunk]:
-    """Cuts a file into chunks; none spans two pages, sheets, sections or cells.
+    """Cuts a file into chunks, in order; none spans two pages, sheets, sections or cells, or is white space alone.
 
     Rows of tables and records of JSON are put together up to the size of a chunk, and cut only if one alone is larger.
-
-    Args:
-        parsed: The file.
-        rule: How.
-
-    Yields:
-        The chunks in order; those of white space alone are left out. The caller may stop in between.
+    The caller may stop in between.
     """
     lines = LineIndex(parsed.text) if parsed.verbatim else None
     for part in _joined(parsed, rule):
@@ -221,14 +215,7 @@ _CHUNKS_BETWEEN_LOOKS: Final = 50
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Options for reading files into chunks.
-
-    Attributes:
-        splitting: The size of chunks.
-        limits: How much of a file is read.
-        images: Whether an image is a document; its text is its name.
-        stemming: The language whose endings make no difference to the search; None for the commonest of English.
-    """
+    """Options for reading files into chunks. An image is a document with `images`; its text is its name."""
 
     splitting: Splitting
     limits: Limits
@@ -272,17 +259,7 @@ class IndexedFile:
 
 
 def index_file(file: RemoteFile, data: bytes, now: float, reading: Reading) -> IndexedFile:
-    """Reads a file.
-
-    Args:
-        file: The file as listed.
-        data: Its bytes.
-        now: Unix time in seconds.
-        reading: How.
-
-    Returns:
-        What is known of it; a file that cannot be read has a reason instead of chunks.
-    """
+    """Reads a file into chunks at this Unix time; one that cannot be read has a reason instead of chunks."""
     parsed = parse(file.name, data, reading.limits)
     chunks: tuple[Chunk, ...] = ()
     problems: tuple[str, ...] = ()
@@ -328,31 +305,14 @@ def _chunks_in_time(parsed: Parsed, reading: Reading) -> tuple[tuple[Chunk, ...]
 
 
 def remote_file(file: IndexedFile, session_id: str, server_url: str) -> RemoteFile:
-    """Returns the file as it was listed when it was read last.
-
-    Args:
-        file: The file.
-        session_id: The session.
-        server_url: The base URL of the client.
-
-    Returns:
-        The file on the server.
-    """
+    """Returns the file as it was listed when it was read last."""
     return RemoteFile(file.name, file.listed_size, file.modified, file_url(server_url, session_id, file.name))
 
 
 def search_terms(name: str, chunks: tuple[Chunk, ...], stemming: str | None = None) -> tuple[list[str], ...]:
-    """Returns the terms under which chunks are found: those of their texts, of what is above, and of the file's name.
+    """Returns the terms under which each chunk is found: of its text, of what is above, and of the file's name.
 
     Above are headings, and the keys of a JSON document that lead to a value.
-
-    Args:
-        name: The file's name.
-        chunks: Its chunks.
-        stemming: As in `terms_of`.
-
-    Returns:
-        The terms of each.
     """
     path = PurePosixPath(name)
     common = terms_of(" ".join((*path.parts[:-1], path.stem)), stemming)

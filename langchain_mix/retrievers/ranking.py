@@ -30,12 +30,7 @@ MOST_TERMS: Final = 1024
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A text that fits a query.
-
-    Attributes:
-        position: Which one, counted from 0.
-        score: How well it fits; above 0, and comparable within one list only.
-    """
+    """A text that fits a query, by its position, and how well: above 0, and comparable within one list only."""
 
     position: int
     score: float
@@ -45,11 +40,7 @@ class LexicalIndex:
     """The terms of many texts, ready to be searched. It never changes, and may be used by many threads at once."""
 
     def __init__(self, texts: Sequence[Sequence[str]]) -> None:
-        """Counts.
-
-        Args:
-            texts: The terms of each text. There may be none, and none in a text.
-        """
+        """Counts the terms of each text. There may be no text, and no term in a text."""
         self.size = len(texts)
         self._ids: dict[str, int] = {}
         numbers = [[self._ids.setdefault(term, len(self._ids)) for term in terms] for terms in texts]
@@ -91,15 +82,7 @@ class LexicalIndex:
 
 
 def best(scores: npt.NDArray[np.floating[Any]], k: int) -> list[Hit]:
-    """Picks the highest scores.
-
-    Args:
-        scores: A score for each text.
-        k: Hits at most.
-
-    Returns:
-        Those above 0, the best first; of equal ones the earlier first.
-    """
+    """Picks the k highest scores above 0, the best first; of equal ones the earlier first."""
     found = np.flatnonzero(scores > 0)
     values = scores[found]
     if len(found) > k:
@@ -142,13 +125,7 @@ Vector = npt.NDArray[np.float32]
 
 
 def vector_of(numbers: Iterable[float]) -> Vector:
-    """Makes a vector of what an embedding model gave.
-
-    Args:
-        numbers: Its numbers.
-
-    Returns:
-        The vector, of length 1 unless all is zero.
+    """Makes a vector of the numbers that an embedding model gave, of length 1 unless all are zero.
 
     Raises:
         MixConfigurationError: There is none, or one of them is no number.
@@ -172,10 +149,7 @@ class VectorIndex:
     """The vectors of many texts, ready to be searched. It never changes."""
 
     def __init__(self, vectors: Sequence[Vector]) -> None:
-        """Puts them into one table.
-
-        Args:
-            vectors: The vector of each text.
+        """Puts the vectors of the texts into one table.
 
         Raises:
             MixConfigurationError: They are not of one length, as if they came from different models.
@@ -260,12 +234,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """The weight of each ranking.
-
-    Attributes:
-        words: The ranking by words.
-        meaning: The ranking by the vectors of an embedding model.
-    """
+    """The weight of the ranking by words, and of that by the vectors of an embedding model."""
 
     words: float = 0.5
     meaning: float = 0.5
@@ -316,14 +285,7 @@ class Index:
         return VectorIndex([vectors[digest_of(c.content)] for file in self.files.values() for c in file.chunks])
 
     def rechecked(self, files: Mapping[str, IndexedFile]) -> Index:
-        """Returns the same index for files whose content is the same, but which were verified again.
-
-        Args:
-            files: All files by name; their chunks are those of this index.
-
-        Returns:
-            The index; nothing of it is built again.
-        """
+        """Returns the same index for files with the same chunks, which were verified again; nothing is built again."""
         other = Index.__new__(Index)
         other.__dict__.update(self.__dict__)
         other.files = {name: files[name] for name in sorted(files)}

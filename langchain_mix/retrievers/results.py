@@ -20,12 +20,7 @@ _THUMBNAIL: Final = "512"
 
 
 def file_metadata(file: RemoteFile, session_id: str) -> dict[str, Any]:
-    """Returns the metadata of every document and blob about its file.
-
-    Args:
-        file: The file as listed.
-        session_id: The session it is read in.
-    """
+    """Returns the metadata of every document and blob about its file, as it was listed in a session."""
     known: dict[str, Any] = {
         "source": file.url,
         "file_name": file.name,
@@ -37,27 +32,12 @@ def file_metadata(file: RemoteFile, session_id: str) -> dict[str, Any]:
 
 
 def image_metadata(name: str, session_id: str, server_url: str) -> dict[str, Any]:
-    """Returns additional metadata of an image: where a thumbnail of it is read.
-
-    Args:
-        name: The image's name on the server.
-        session_id: The session it is read in.
-        server_url: The base URL of the client.
-    """
+    """Returns additional metadata of an image: where a thumbnail of it is read."""
     return {"kind": "image", "thumbnail_url": file_url(server_url, session_id, name, thumb=_THUMBNAIL)}
 
 
 def documents_of(found: Sequence[Found], session_id: str, server_url: str) -> list[Document]:
-    """Makes documents.
-
-    Args:
-        found: The chunks, the best first.
-        session_id: The session they were found in.
-        server_url: The base URL of the client.
-
-    Returns:
-        A document for each, in the same order.
-    """
+    """Makes a document of each chunk that was found in a session, in the same order."""
     return [_document(one, rank, session_id, server_url) for rank, one in enumerate(found, 1)]
 
 

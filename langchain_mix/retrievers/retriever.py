@@ -62,13 +62,7 @@ _READERS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class _Held:
-    """Holds an index and what it was made of.
-
-    Attributes:
-        fields: The values of the retriever's fields when it was used last.
-        key: What the index depends on.
-        index: The index.
-    """
+    """Holds an index, what it depends on (`key`), and the values of the retriever's fields when it was used last."""
 
     fields: tuple[Any, ...]
     key: tuple[Any, ...]
@@ -93,12 +87,7 @@ class _Opened:
         return _Opened, ()
 
     def client(self, key: Hashable, make: Callable[[], Mix]) -> Mix:
-        """Returns the client, a new one if the fields it depends on have changed.
-
-        Args:
-            key: The values of these fields.
-            make: Creates it.
-        """
+        """Returns the client, a new one if the fields it depends on (`key`) have changed."""
         with self._lock:
             if self._client is None or self._client[0] != key:
                 self._client = (key, make())
@@ -113,11 +102,7 @@ class _Opened:
     ) -> SessionIndex:
         """Returns the index of a session, a new one if what it depends on has changed.
 
-        Args:
-            session_id: The session.
-            fields: The values of all fields; as long as they are the same, nothing else is compared.
-            plan: Returns what the index depends on, and its plan.
-            make: Creates it.
+        As long as the values of all fields are the same, `plan` is not called.
         """
         with self._lock:
             held = self._indexes.get(session_id)

@@ -35,14 +35,7 @@ upload of the same name: only its bytes prove what a file is.
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The differences between a listing and an index.
-
-    Attributes:
-        kept: Files that stay as they are.
-        fetch: Files to download.
-        skipped: Files that are not downloaded, and why.
-        gone: Names of files that were there and are not now.
-    """
+    """The differences between a listing and an index: what stays, what to fetch, what is refused, what is gone."""
 
     kept: dict[str, IndexedFile]
     fetch: list[RemoteFile]
@@ -53,18 +46,7 @@ class Changes:
 def changes_of(
     known: Mapping[str, IndexedFile], listed: Iterable[RemoteFile], limits: Limits, verify: Verify, now: float
 ) -> Changes:
-    """Compares a listing with what is known.
-
-    Args:
-        known: The files as they were read.
-        listed: The files that are meant, in the order of their names.
-        limits: How many files are read, and how many bytes of all of them.
-        verify: When a file is read again that looks the same.
-        now: Unix time in seconds.
-
-    Returns:
-        What is to be done.
-    """
+    """Compares the files that are meant, in the order of their names, with those read before this Unix time."""
     changes = Changes({}, [], {}, [])
     total = count = 0
     for file in listed:
@@ -153,11 +135,7 @@ class SingleFlight:
         self._running: Refresh | None = None
 
     def arrive(self) -> int:
-        """Returns how many refreshes have begun.
-
-        Returns:
-            The number; the result of a refresh with a higher one is as new as if it had begun now.
-        """
+        """Returns how many refreshes have begun: the result of a later one is as new as if it had begun now."""
         with self._lock:
             return self._begun
 
@@ -185,12 +163,7 @@ class SingleFlight:
             return refresh, True
 
     def end(self, refresh: Refresh, error: BaseException | None = None) -> None:
-        """Ends a refresh and wakes those who wait for it.
-
-        Args:
-            refresh: One that the caller has begun.
-            error: Why it failed; None if it did not.
-        """
+        """Ends a refresh that the caller has begun, and wakes those who wait for it."""
         with self._lock:
             refresh.complete = error is None
             refresh.error = error if isinstance(error, Exception) else None
@@ -266,13 +239,7 @@ class SessionIndex:
     """The index of one session. Safe to use from many threads and event loops; its methods are procedures."""
 
     def __init__(self, plan: Plan, cache: DiskCache | None = None, embedder: Embedder | None = None) -> None:
-        """Reads nothing yet.
-
-        Args:
-            plan: What is indexed, and how.
-            cache: Where it is stored between processes; None for nowhere.
-            embedder: Gives chunks their vectors; None to rank by words alone.
-        """
+        """Reads nothing yet. Without a cache nothing is kept between processes, without an embedder words rank."""
         self.plan = plan
         self.report = IndexReport()
         self._cache = cache

@@ -126,14 +126,9 @@ class Decoded:
 
 
 def decode(data: bytes, name: str = "") -> Decoded | None:
-    """Decodes bytes, if they are text.
+    """Decodes all bytes of a file; None if this is no text in any encoding.
 
-    Args:
-        data: All bytes of a file.
-        name: The file's name; its extension decides which declarations it can have. Empty if it is not known.
-
-    Returns:
-        The text; None if this is no text in any encoding.
+    The extension of its name decides which declarations it can have.
     """
     for mark, encoding in _MARKS:
         if data.startswith(mark):
@@ -165,23 +160,14 @@ def codec_of(data: bytes, name: str = "") -> str:
 
 
 def declared_encoding(data: bytes, name: str = "") -> str:
-    """Returns the codec of the encoding that a file declares in its own words; empty if it declares none.
-
-    Args:
-        data: The file's bytes.
-        name: The file's name; empty if it is not known.
-    """
+    """Returns the codec of the encoding that a file declares in its own words; empty if it declares none."""
     return next(
         (codec for label in _labels(data[:_DECLARED_WITHIN], name.lower()) if (codec := codec_named(label))), ""
     )
 
 
 def codec_named(label: str) -> str:
-    """Returns the codec for a label that a file declares, by the rules of the web; empty if there is none.
-
-    Args:
-        label: The label, such as `ISO-8859-1` or `x-sjis`.
-    """
+    """Returns the codec for a label that a file declares, by the rules of the web; empty if there is none."""
     label = label.strip().lower()
     label = _LABELS.get(label, label)
     if label.endswith(("-unix", "-dos", "-mac")):  # Emacs writes the kind of line ends behind the name.

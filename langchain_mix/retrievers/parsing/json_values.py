@@ -242,10 +242,6 @@ def depth_of(text: str) -> int:
 def end_and_depth(text: str, index: int) -> tuple[int, int]:
     """Returns where the value at an index ends, and how deep it is nested, without building it.
 
-    Args:
-        text: The document.
-        index: Where the value begins.
-
     Raises:
         ValueError: It has no end.
     """
@@ -284,18 +280,10 @@ def _decoded(found: re.Match[str]) -> str:
 
 
 class Shown:
-    r"""A JSON text as readers see it: `\u00e9` is é. Maps each character to its place in the text itself.
-
-    Attributes:
-        text: The text that is shown.
-    """
+    r"""A JSON text as readers see it (`text`): `\u00e9` is é. Maps each character to its place in the text itself."""
 
     def __init__(self, source: str) -> None:
-        """Decodes the escapes.
-
-        Args:
-            source: The JSON text or a piece of one.
-        """
+        """Decodes the escapes of a JSON text or a piece of one."""
         pieces: list[str] = []
         self._shown, self._source = [0], [0]
         size = index = 0
@@ -333,11 +321,6 @@ def shown(source: str) -> str:
 
 def loads_bounded(text: str, index: int, end: int) -> Any:
     """Builds the value between two indices, if what it becomes is in proportion to its text.
-
-    Args:
-        text: The document.
-        index: Where the value begins.
-        end: Where it ends.
 
     Raises:
         MemoryError: Built, it would take many times its text.

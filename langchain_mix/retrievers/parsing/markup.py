@@ -39,13 +39,9 @@ class Token(NamedTuple):
 
 
 def tokens_of(html: str) -> Iterator[Token]:
-    """Cuts HTML. What the standard drops at an early end, such as a tag that is never closed, is dropped here too.
+    """Cuts HTML, or a piece of it, into texts and tags; comments and declarations are left out.
 
-    Args:
-        html: The document or a piece of one.
-
-    Yields:
-        Texts and tags, in order; comments and declarations are left out.
+    What the standard drops at an early end, such as a tag that is never closed, is dropped here too.
     """
     index = 0
     while index < len(html):

@@ -32,16 +32,7 @@ from growing."""
 
 
 def check_archive(data: bytes, limits: Limits, kind: Kind) -> Skipped | None:
-    """Looks for what would hurt a reader.
-
-    Args:
-        data: The archive.
-        limits: How large it may be unpacked.
-        kind: What it is.
-
-    Returns:
-        Why it is not read; None if it can be.
-    """
+    """Looks for what would hurt a reader of an archive; None if it can be read."""
     # Counted before the list of contents is built; compressed bytes hold the mark by chance once in four gigabytes.
     if (entries := data.count(b"PK\x01\x02")) > _MOST_MEMBERS:
         return Skipped(f"has {entries} members; at most {_MOST_MEMBERS} are read", kind)
@@ -144,13 +135,7 @@ class RefusedError(EnoughError):
 
 @dataclass
 class Package:
-    """An open document.
-
-    Attributes:
-        archive: Its members.
-        found: Where its parts are collected; its clock is looked at while markup is read.
-        read: The names of the members that were read.
-    """
+    """An open document. The clock of `found` is looked at while markup is read."""
 
     archive: ZipFile
     found: Collector
@@ -162,9 +147,6 @@ class Package:
 
     def markup(self, name: str) -> Iterator[Markup]:
         """Reads a member piece by piece.
-
-        Args:
-            name: Its name.
 
         Raises:
             EnoughError: Reading the file takes longer than it may.
@@ -183,11 +165,7 @@ class Package:
                     raise reader.refused
 
     def relations(self, name: str) -> dict[str, tuple[str, str]]:
-        """Returns what a member refers to: by id, the last word of the relation's type, and the name of the member.
-
-        Args:
-            name: The member; empty for the package.
-        """
+        """Returns what a member refers to (empty: the package): by id, the type's last word, and the member's name."""
         folder, _, base = name.rpartition("/")
         member = posixpath.join(folder, "_rels", f"{base}.rels")
         found: dict[str, tuple[str, str]] = {}
@@ -224,15 +202,7 @@ class Package:
 
 @contextmanager
 def opened(data: bytes, found: Collector) -> Iterator[Package]:
-    """Opens a document that `check_archive` has let pass.
-
-    Args:
-        data: Its bytes.
-        found: Where its parts are collected.
-
-    Yields:
-        The document.
-    """
+    """Opens a document that `check_archive` has let pass; its parts are collected in `found`."""
     with ZipFile(BytesIO(data)) as archive:
         yield Package(archive, found)
 
@@ -302,12 +272,7 @@ _MOST_PIECES: Final = 100_000
 
 
 def chart_text(package: Package, name: str) -> str:
-    """Returns the titles of a chart, then a line for each series: its name, and its values with their labels.
-
-    Args:
-        package: The document.
-        name: The member that is the chart.
-    """
+    """Returns the titles of a chart, then a line for each series: its name, and its values with their labels."""
     # The workbook that is embedded with a chart holds the same numbers.
     package.read.update(target for _, target in package.relations(name).values())
     titles: list[str] = []
@@ -342,12 +307,7 @@ def _line(series: dict[str, list[str]]) -> str:
 
 
 def diagram_text(package: Package, name: str) -> str:
-    """Returns the texts of a diagram, one a line.
-
-    Args:
-        package: The document.
-        name: The member with its data.
-    """
+    """Returns the texts of the diagram whose data a member has, one a line."""
     lines: list[str] = []
     pieces: list[str] = []
     reads = False

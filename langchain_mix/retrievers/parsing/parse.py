@@ -62,15 +62,9 @@ _ENCRYPTED_OFFICE: Final = "EncryptedPackage".encode("utf-16-le")
 
 
 def parse(name: str, data: bytes, limits: Limits) -> Parsed | Skipped:
-    """Reads a file. Whatever is in it, this ends and raises nothing.
+    """Reads a file: its text and parts, or why there are none. Whatever is in it, this ends and raises nothing.
 
-    Args:
-        name: Its name, which counts only where the content does not show what it is.
-        data: Its bytes.
-        limits: How much of it is read, and for how long.
-
-    Returns:
-        Its text and parts, or why there are none.
+    The name counts only where the content does not show what the file is.
     """
     if len(data) > limits.max_file_bytes:
         return Skipped(f"has {len(data)} bytes; at most {limits.max_file_bytes} are read (`max_file_bytes`)")

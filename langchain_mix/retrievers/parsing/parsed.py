@@ -191,11 +191,7 @@ class LineIndex:
     """Finds the line of an index in a text."""
 
     def __init__(self, text: str) -> None:
-        """Finds the beginnings.
-
-        Args:
-            text: The text.
-        """
+        """Finds the beginnings of the lines."""
         # Four bytes a line, where a list has forty: a file may be nothing but ends of lines.
         self._starts = array("L" if len(text) > _MOST_OF_FOUR_BYTES else "I", (0,))
         self._starts.extend(found.end() for found in _BREAK.finditer(text))
@@ -226,14 +222,7 @@ _LONGEST_NAME: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class TextFile:
-    """A file that is text.
-
-    Attributes:
-        name: Its name.
-        text: Its decoded text.
-        encoding: How it was decoded.
-        problems: What is uncertain about it.
-    """
+    """A file that is text, how it was decoded, and what is uncertain about that."""
 
     name: str
     text: str
@@ -253,12 +242,7 @@ class Collector:
     """Collects the parts of one file."""
 
     def __init__(self, limits: Limits, source: TextFile | None = None) -> None:
-        """Begins.
-
-        Args:
-            limits: How much is taken.
-            source: The text that `span` takes parts of; None if text is added piece by piece.
-        """
+        """Begins; `source` is the text that `span` takes parts of, None if text is added piece by piece."""
         self.limits = limits
         self.problems = list(source.problems) if source else []
         self.partial: list[str] = []
@@ -295,11 +279,7 @@ class Collector:
 
     @contextmanager
     def keeping(self, rest: Callable[[], object]) -> Iterator[None]:
-        """Adds what was read but not added yet, when the block ends and when a limit is reached in it.
-
-        Args:
-            rest: Adds it.
-        """
+        """Calls `rest` to add what was read but not added yet, when the block ends or a limit is reached in it."""
         try:
             yield
         except FullError:
@@ -360,16 +340,7 @@ class Collector:
         self.check_time()
 
     def parsed(self, kind: Kind, *, verbatim: bool | None = None, language: str | None = None) -> Parsed:
-        """Returns what was collected.
-
-        Args:
-            kind: What the file is.
-            verbatim: Whether the text is the decoded file itself; None if there is a source.
-            language: The programming language.
-
-        Returns:
-            The file.
-        """
+        """Returns what was collected. `verbatim` is None if there is a source, which then decides it."""
         more = [f"{self._unnamed} more pieces of it were left out."] if self._unnamed else []
         return Parsed(
             text="".join(self._pieces) if self._source is None else self._source,

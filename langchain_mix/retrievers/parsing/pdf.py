@@ -23,14 +23,7 @@ _NO_TEXT: Final = frozenset(
 
 
 def read_pdf(data: bytes, found: Collector) -> Skipped | None:
-    """Reads a PDF, a part for each page.
-
-    Args:
-        data: Its bytes.
-        found: Where the pages are collected.
-
-    Returns:
-        Why it is not read; None if it is.
+    """Reads a PDF, a part for each page; returns why it is not read, None if it is.
 
     Raises:
         ImportError: pypdf is not installed, or what it needs to decrypt the file.

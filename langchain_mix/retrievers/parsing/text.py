@@ -124,16 +124,10 @@ def promised(name: str) -> Kind | None:
 
 
 def binary_kind(name: str, data: bytes) -> Kind | None:
-    """Returns the kind of a file by its signature.
+    """Returns the kind of a file by its signature; None if no signature is known, as with all text.
 
     A text may begin like one: `ID3 is a decision tree`, `%PDF- is the signature of`. It is a text if it reads as one.
-
-    Args:
-        name: Its name, which decides only where signatures are weak.
-        data: Its bytes.
-
-    Returns:
-        The kind; None if no signature is known, as with all text.
+    The name decides only where signatures are weak.
     """
     if extension_of(name) == "pdf" and b"%PDF-" in data[:_BEFORE_PDF]:
         return "pdf"
@@ -163,14 +157,9 @@ def _container_kind(data: bytes) -> Kind | None:
 
 
 def text_kind(name: str, text: str) -> Kind:
-    """Returns the kind of a text.
+    """Returns the kind of a text by its name and its beginning.
 
-    Args:
-        name: The file's name.
-        text: The beginning of its text is enough.
-
-    Returns:
-        The kind. A page of HTML is one whatever its name says, unless that says code.
+    A page of HTML is one whatever its name says, unless that says code.
     """
     kind = promised(name)
     if kind == "code":
@@ -292,14 +281,7 @@ _RTF_LEFT_OUT: Final = (
 
 
 def read_rtf(data: bytes, found: Collector) -> Skipped | None:
-    """Reads RTF as one part, in a worker.
-
-    Args:
-        data: Its bytes.
-        found: Where its text is collected.
-
-    Returns:
-        None, for it is read.
+    """Reads RTF as one part, in a worker; returns None, for it is read.
 
     Raises:
         ImportError: striprtf is not installed.

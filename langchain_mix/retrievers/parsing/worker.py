@@ -59,15 +59,7 @@ _PROGRAM: Final = "from langchain_mix.retrievers.parsing.worker import serve; se
 
 
 def read_apart(kind: Kind, data: bytes, limits: Limits) -> Parsed | Skipped:
-    """Reads a file in a worker.
-
-    Args:
-        kind: What it is.
-        data: Its bytes.
-        limits: How much of it is read, and for how long.
-
-    Returns:
-        Its parts, or why there are none.
+    """Reads a file in a worker: its parts, or why there are none.
 
     Raises:
         ImportError: What reads it is not installed.
@@ -144,14 +136,7 @@ class _Worker:
         return said if isinstance(said, dict) else None
 
     def read(self, kind: Kind, data: bytes, found: Collector, *, again: bool = True) -> Skipped | None:
-        """Has a file read. The worker is given back afterwards, or is at an end.
-
-        Args:
-            kind: What it is.
-            data: Its bytes.
-            found: Where its parts are collected.
-            again: Whether another worker reads it if this one has ended.
-        """
+        """Has a file read. The worker is given back afterwards, or has ended: then another one reads with `again`."""
         whole = False
         try:
             self._send(kind, data, found.limits)
