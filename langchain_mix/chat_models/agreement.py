@@ -21,7 +21,6 @@ from langchain_mix.chat_models.history import (
     INTRODUCTION,
     MESSAGE,
     RENEWED,
-    Rendering,
     calls_by_id,
     extend,
     kind_of,
@@ -144,9 +143,8 @@ class _Conversation:
         reminders = list(REMINDER.finditer(stored)) if not sent or kind_of(sent[-1]) == "ai" else []
         if reminders:  # What `ChatMix` itself said to an answer that lacked a call is no message of the conversation.
             sent.append(HumanMessage(reminders[-1][0]))
-        rendering = Rendering(tool_results=render_tool_results)
         try:
-            text = text_to_send(sent, rendering, calls=self._calls, continued=start > 0)
+            text = text_to_send(sent, render_tool_results, calls=self._calls, continued=start > 0)
         except MixInputError:
             return False
         return _is_sent(_squeezed(stored), _squeezed(text))

@@ -13,7 +13,7 @@ from typing import Literal, NoReturn, Protocol
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolCall
 
-from langchain_mix.chat_models.history import Rendering, calls_by_id, extend, kind_of, text_to_send
+from langchain_mix.chat_models.history import WriteResults, calls_by_id, extend, kind_of, text_to_send
 from langchain_mix.chat_models.parameters import OnDivergence
 from langchain_mix.errors import MixHistoryDiverged, MixInputError
 from langchain_mix.pointer import Pointer, read_pointer
@@ -291,14 +291,14 @@ class _Pinned:
         return pointer is not None and pointer.session_id == self.session_id
 
 
-def text_of(plan: Plan, rendering: Rendering) -> str:
+def text_of(plan: Plan, write_results: WriteResults) -> str:
     """Returns the text that carries out a plan, once the plan's session exists. Guard it before it is sent.
 
     Raises:
         MixInputError: There is nothing to answer, or something that cannot be sent.
     """
     continued = isinstance(plan, Fork | Rewind) or (isinstance(plan, Append) and bool(plan.after))
-    return text_to_send(plan.messages, rendering, calls=plan.calls, continued=continued)
+    return text_to_send(plan.messages, write_results, calls=plan.calls, continued=continued)
 
 
 def setup_known(plan: Plan) -> str:

@@ -1,10 +1,10 @@
 """Executes one call of the model: prepares its session, runs its turn, yields the chunks of the reply, tidies up.
 
 Owns: this order, written once for synchronous and once for asynchronous code; the deadline of the whole call, of which
-the turn gets what is left (`client/_turns.py` enforces it there); the reminder of a call that a reply lacks; what a
+the turn gets what is left (`client/_timeouts.py` enforces it there); the reminder of a call that a reply lacks; what a
 failed or paused call leaves. Refuses to know: how sessions are prepared and which positions are remembered
 (`session_lifecycle.py`), how replies are written (`content_blocks.py`), how tokens are counted
-(`protocol/turn/reconciliation.py`).
+(`protocol/turn/usage.py`).
 """
 
 from __future__ import annotations

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import blake2b
 from itertools import groupby
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeAlias
 
 from langchain_core.messages import (
     AIMessage,
@@ -67,23 +66,11 @@ _MEDIA_NAMES: Final[Mapping[str, str]] = {
 }
 _UNSAID: Final = frozenset({"index", "extras", "annotations", "cache_control"})
 
+WriteResults: TypeAlias = Callable[[list[ToolMessage], dict[str, ToolCall]], str]
+"""Writes results of the application's tools that are to be answered, given the calls that they answer by id."""
+
 _Part = str | Mapping[str, Any]
 """A piece of text, or a block that is none."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rendering:
-    """Writes what is no text.
-
-    Attributes:
-        tool_results: Writes results of the application's tools that are to be answered, given the messages and the
-            calls they answer by id.
-        media: Writes a block that is no text (an upload's name, for example); it raises for what cannot be sent.
-            Without it, such a block is an error in messages to answer and a word like `[image]` in a transcript.
-    """
-
-    tool_results: Callable[[list[ToolMessage], dict[str, ToolCall]], str]
-    media: Callable[[Mapping[str, Any]], str] | None = None
 
 
 def kind_of(message: BaseMessage) -> Kind:
@@ -203,7 +190,7 @@ def _hash(data: bytes) -> str:
 
 def text_to_send(
     messages: Sequence[BaseMessage],
-    rendering: Rendering,
+    write_results: WriteResults,
     *,
     calls: Mapping[str, ToolCall] | None = None,
     continued: bool = False,
@@ -211,13 +198,12 @@ def text_to_send(
     """Returns the text that gives a session what it does not hold yet.
 
     Messages to the agent are sent as they are, joined by a blank line; each with a line that says who speaks if any
-    has a name or a role of its own. Results of tools are written by `rendering`. If answers that the session did not
-    give are between them, all up to the last one becomes a transcript, which ends with the message to answer.
-    Nothing is cut, whatever the size.
+    has a name or a role of its own. If answers that the session did not give are between them, all up to the last one
+    becomes a transcript, which ends with the message to answer. Nothing is cut, whatever the size.
 
     Args:
         messages: What the session does not hold, oldest first. System messages are left out.
-        rendering: How to write what is no text.
+        write_results: How to write results of the application's tools.
         calls: The tool calls of the whole conversation by their ids.
         continued: The session holds what came before.
 
@@ -227,7 +213,7 @@ def text_to_send(
     spoken = [m for m in messages if kind_of(m) != "system"]
     known = {**(calls or {}), **calls_by_id(spoken)}
     answered = max((i + 1 for i, m in enumerate(spoken) if kind_of(m) == "ai"), default=0)
-    question = _question(spoken[answered:], known, rendering)
+    question = _question(spoken[answered:], known, write_results)
     if not answered:
         if not question.strip():
             raise MixInputError("The message to send is empty.", hint="Mix takes no empty messages.")
@@ -235,30 +221,29 @@ def text_to_send(
     if spoken[answered:] and not question.strip():
         raise MixInputError("The message to answer is empty.", hint="Mix takes no empty messages.")
     parts = [f"{CONTINUATION if continued else INTRODUCTION} {KEY}"]
-    parts += [_part(m, known, rendering) for m in spoken[:answered]]
+    parts += [_part(m, known) for m in spoken[:answered]]
     parts.append(f"{QUESTION}\n\n{question}" if spoken[answered:] else NO_QUESTION)
     return "\n\n".join(parts)
 
 
-def _question(messages: Sequence[BaseMessage], calls: dict[str, ToolCall], rendering: Rendering) -> str:
-    write = rendering.media or _refused
+def _question(messages: Sequence[BaseMessage], calls: dict[str, ToolCall], write_results: WriteResults) -> str:
     named = any(kind_of(m) == "human" and _name(m) for m in messages)
     texts: list[str] = []
     for kind, group in groupby(messages, key=kind_of):
         if kind == "tool":
-            texts.append(rendering.tool_results([_tool_message(m) for m in group], calls))
+            texts.append(write_results([_tool_message(m) for m in group], calls))
         elif named:
-            texts += [_quoted(_speaker(m), _joined(m, write)) for m in group]
+            texts += [_quoted(_speaker(m), _joined(m, _refused)) for m in group]
         else:
-            texts += [_joined(m, write) for m in group]
+            texts += [_joined(m, _refused) for m in group]
     return "\n\n".join(filter(None, texts))
 
 
-def _part(message: BaseMessage, calls: Mapping[str, ToolCall], rendering: Rendering) -> str:
+def _part(message: BaseMessage, calls: Mapping[str, ToolCall]) -> str:
     """One message of a transcript, with the calls it makes."""
     # Files have been taken out of results (`inputs.py`): what is no text is data, whatever its type is called.
     write = (lambda block: _json(dict(block))) if kind_of(message) == "tool" else _named
-    text = _joined(message, rendering.media or write)
+    text = _joined(message, write)
     if kind_of(message) == "tool":
         result = _tool_message(message)
         name = result.name or calls.get(result.tool_call_id, {"name": ""})["name"]

@@ -97,11 +97,9 @@ class ModelFailure(core.ModelError):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickles as the error it was made from; its class is made again."""
-        state = {
-            key: value for key, value in self.__dict__.items() if key not in {"raw_response", "original", "_request"}
-        }
-        state["headers"] = dict(self.headers)
-        return _unpickled, (_origin(type(self)), _model_error_of(type(self)), self.is_retryable, self.args, state)
+        state = {key: value for key, value in self.__dict__.items() if key != "_request"}
+        state |= {"headers": dict(self.headers), "raw_response": None, "original": None}
+        return _made, (_origin(type(self)), _model_error_of(type(self)), self.is_retryable, self.args, state)
 
 
 def as_model_error(error: errors.MixError, *, sent: bool = False) -> errors.MixError:
@@ -183,16 +181,6 @@ def _made(
     error.args = args
     error.__dict__.update(state)
     return error
-
-
-def _unpickled(
-    kind: type[errors.MixError],
-    model_error: type[core.ModelError],
-    retryable: bool,  # noqa: FBT001
-    args: tuple[Any, ...],
-    state: dict[str, Any],
-) -> errors.MixError:
-    return _made(kind, model_error, retryable, args, {**state, "raw_response": None, "original": None})
 
 
 def _origin(cls: type[Any]) -> type[errors.MixError]:

@@ -33,7 +33,7 @@ from langchain_mix.chat_models.alignment import (
     text_of,
     verify,
 )
-from langchain_mix.chat_models.history import Rendering, digest, extend, kind_of, said, setup_digest, with_setup
+from langchain_mix.chat_models.history import digest, extend, kind_of, said, setup_digest, with_setup
 from langchain_mix.chat_models.inputs import read_inputs
 from langchain_mix.chat_models.parameters import (
     UNNAMED_MODEL,
@@ -183,7 +183,7 @@ def _ready(
         inputs = read_inputs(plan.messages)
         sending, uploads = replace(plan, messages=inputs.messages), inputs.uploads
     # What cannot be sent is refused before anything is created for it.
-    text = text_of(sending, Rendering(tool_results=render_tool_results))
+    text = text_of(sending, render_tool_results)
     setup_held, cost_before, own_model = setup_known(plan), None, ""
     if isinstance(plan, New | Replay):
         session_id, honoured, own_model = yield from _new_session(server_api, request)

@@ -29,7 +29,7 @@ from langchain_mix.chat_models.alignment import (
     text_of,
     verify,
 )
-from langchain_mix.chat_models.history import Rendering, digest
+from langchain_mix.chat_models.history import digest
 from langchain_mix.errors import MixHistoryDiverged, MixInputError
 from langchain_mix.pointer import KEY, Pointer
 from langchain_mix.protocol.models.messages import BackendMessage
@@ -39,9 +39,6 @@ SERVER = "http://localhost:8088"
 
 def write_results(messages: list[ToolMessage], calls: dict[str, Any]) -> str:
     return "<tool_results>" + json.dumps([[m.tool_call_id, m.tool_call_id in calls, m.text] for m in messages])
-
-
-RENDERING = Rendering(tool_results=write_results)
 
 
 @dataclass
@@ -123,7 +120,7 @@ class Chat:
         assert plan == self.plan(messages)
         self.plans.append(plan)
         session = self.session_for(plan)
-        user = self.server.add(session, "user", text_of(plan, RENDERING))
+        user = self.server.add(session, "user", text_of(plan, write_results))
         for _ in range(self.tool_rows):
             self.server.add(session, "assistant")
             self.server.add(session, "tool")
@@ -225,7 +222,7 @@ def parse_request(text: str) -> list[Said]:
 def test_a_first_message_starts_a_session():
     plan = ask([SystemMessage("s"), HumanMessage("a"), HumanMessage("b")])
     assert isinstance(plan, New)
-    assert text_of(plan, RENDERING) == "a\n\nb"
+    assert text_of(plan, write_results) == "a\n\nb"
     assert setup_known(plan) == ""
 
 
@@ -233,7 +230,7 @@ def test_a_foreign_history_is_replayed():
     plan = ask([HumanMessage("a"), AIMessage("b"), HumanMessage("c")])
     assert isinstance(plan, Replay)
     assert plan.reason == "foreign"
-    assert text_of(plan, RENDERING).startswith(history.INTRODUCTION)
+    assert text_of(plan, write_results).startswith(history.INTRODUCTION)
 
 
 def test_an_unknown_head_must_be_read_first():
@@ -248,7 +245,7 @@ def test_at_the_head_only_what_is_new_is_appended():
     plan = ask(messages, head=pointer.message_id)
     assert isinstance(plan, Append)
     assert (plan.pointer, plan.after) == (pointer, pointer.message_id)
-    assert text_of(plan, RENDERING) == "c"
+    assert text_of(plan, write_results) == "c"
     assert setup_known(plan) == "s"
 
 
@@ -259,7 +256,7 @@ def test_results_of_tools_are_appended():
     call = messages[1].tool_calls[0]["id"]  # type: ignore[attr-defined]
     plan = chat.plan([*messages, ToolMessage("3", tool_call_id=call)])
     assert isinstance(plan, Append)
-    assert text_of(plan, RENDERING) == f'<tool_results>[["{call}", true, "3"]]'
+    assert text_of(plan, write_results) == f'<tool_results>[["{call}", true, "3"]]'
 
 
 def test_answers_that_the_session_did_not_give_go_as_a_transcript():
@@ -267,7 +264,7 @@ def test_answers_that_the_session_did_not_give_go_as_a_transcript():
     messages = [*talk(chat, "a"), HumanMessage("b"), AIMessage("foreign"), HumanMessage("c")]
     plan = chat.plan(messages)
     assert isinstance(plan, Append)
-    text = text_of(plan, RENDERING)
+    text = text_of(plan, write_results)
     assert text.startswith(history.CONTINUATION)
     assert read(text) == [("human", "b"), ("ai", "foreign"), ("human", "c")]
 
@@ -392,7 +389,7 @@ def test_pinned_empty_session_gets_everything(pinned: Chat):
     plan = pinned.plan(list(history_))
     assert isinstance(plan, Append)
     assert plan.after == ""
-    assert text_of(plan, RENDERING).startswith(history.INTRODUCTION)
+    assert text_of(plan, write_results).startswith(history.INTRODUCTION)
 
 
 def test_pinned_session_is_the_memory(pinned: Chat):
@@ -402,14 +399,14 @@ def test_pinned_session_is_the_memory(pinned: Chat):
     plan = pinned.plan([HumanMessage("a"), AIMessage("to a"), HumanMessage("c"), HumanMessage("d")])
     assert isinstance(plan, Append)
     assert plan.after == place(reply).message_id
-    assert text_of(plan, RENDERING) == "c\n\nd"
+    assert text_of(plan, write_results) == "c\n\nd"
 
 
 def test_pinned_session_gets_what_follows_the_newest_pointer_into_it(pinned: Chat):
     messages = talk(pinned, "a", "b")
     plan = pinned.plan([*messages[2:], HumanMessage("c"), AIMessage("foreign"), HumanMessage("d")])
     assert isinstance(plan, Append)
-    assert read(text_of(plan, RENDERING)) == [("human", "c"), ("ai", "foreign"), ("human", "d")]
+    assert read(text_of(plan, write_results)) == [("human", "c"), ("ai", "foreign"), ("human", "d")]
 
 
 def test_pinned_session_that_moved_on_is_appended_to_all_the_same(pinned: Chat):
@@ -417,7 +414,7 @@ def test_pinned_session_that_moved_on_is_appended_to_all_the_same(pinned: Chat):
     plan = pinned.plan([*messages[:2], HumanMessage("c")])
     assert isinstance(plan, Append)
     assert plan.after == place(messages[3]).message_id
-    assert text_of(plan, RENDERING) == "c"
+    assert text_of(plan, write_results) == "c"
 
 
 def test_pinned_session_is_rewound_if_asked(pinned: Chat):
@@ -444,7 +441,7 @@ def test_pinned_session_elsewhere_than_the_history(pinned: Chat):
     plan = pinned.plan([*other, HumanMessage("b")])
     assert isinstance(plan, Append)
     assert plan.pointer == Pointer(server=SERVER, session_id=pinned.pinned or "")
-    assert text_of(plan, RENDERING) == "b"
+    assert text_of(plan, write_results) == "b"
 
 
 def test_pinned_session_and_error(pinned: Chat):

@@ -25,7 +25,7 @@ from langchain_core.messages import (
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 
 from langchain_mix.chat_models import history
-from langchain_mix.chat_models.history import Rendering, digest, extend, setup_digest, system_text, text_to_send
+from langchain_mix.chat_models.history import digest, extend, setup_digest, system_text, text_to_send
 from langchain_mix.errors import MixInputError
 
 
@@ -34,7 +34,6 @@ def results(messages: list[ToolMessage], calls: dict[str, Any]) -> str:
     return f"<results>{json.dumps(found)}</results>"
 
 
-RENDERING = Rendering(tool_results=results)
 IMAGE = {"type": "image", "base64": "aGVsbG8=", "mime_type": "image/png"}
 ADD = {"name": "add", "args": {"a": 1, "b": [2, 3.5]}, "id": "c1", "type": "tool_call"}
 BROKEN = {"name": "add", "args": '{"a": ', "id": "c2", "error": None, "type": "invalid_tool_call"}
@@ -46,7 +45,7 @@ NASTY = st.lists(st.sampled_from([*BREAKS, *MARKS, "a", "Ω", " ", "\ud800"]), m
 
 
 def sent(*messages: BaseMessage, **options: Any) -> str:
-    return text_to_send(messages, RENDERING, **options)
+    return text_to_send(messages, results, **options)
 
 
 def conversation() -> list[BaseMessage]:
@@ -328,15 +327,11 @@ def test_empty_messages_are_refused(messages: list[BaseMessage]):
         sent(*messages)
 
 
-def test_media_to_answer_are_refused_or_written():
+def test_media_to_answer_are_refused():
     with pytest.raises(MixInputError, match="'image' block"):
         sent(HumanMessage(["a", IMAGE]))
     with pytest.raises(MixInputError, match="'image' block"):
         sent(AIMessage("a"), HumanMessage([IMAGE]))
-    uploads = Rendering(tool_results=results, media=lambda block: f"(see {block['mime_type']})")
-    assert text_to_send([HumanMessage(["a", IMAGE])], uploads) == "a\n\n(see image/png)"
-    past = text_to_send([HumanMessage([IMAGE]), AIMessage("b"), HumanMessage("c")], uploads)
-    assert "[User]\n> (see image/png)\n" in past
 
 
 def test_messages_that_are_none():

@@ -17,7 +17,7 @@ from langchain_core.messages.content import (
 )
 
 from langchain_mix.chat_models import inputs
-from langchain_mix.chat_models.history import Rendering, text_to_send
+from langchain_mix.chat_models.history import text_to_send
 from langchain_mix.chat_models.inputs import Inputs, read_inputs, reference, standard_messages
 from langchain_mix.chat_models.tool_prompt import render_tool_results
 from langchain_mix.emulator.state.files import stored_name
@@ -37,7 +37,7 @@ def human(*blocks: object) -> Inputs:
 
 
 def text_of(inputs: Inputs) -> str:
-    return text_to_send(inputs.messages, Rendering(render_tool_results))
+    return text_to_send(inputs.messages, render_tool_results)
 
 
 UPLOADS = [
@@ -303,9 +303,7 @@ def test_results_of_tools_may_hold_images_and_pdfs():
         found = read_inputs([tool])
         (part,) = found.uploads
         assert part.name.endswith(extension)
-        assert part.name in text_to_send(
-            found.messages, Rendering(render_tool_results), calls={"1": calls.tool_calls[0]}
-        )
+        assert part.name in text_to_send(found.messages, render_tool_results, calls={"1": calls.tool_calls[0]})
         assert found.messages[0].tool_call_id == "1"
 
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from langchain_core.messages import AIMessage, HumanMessage, ToolMessage
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from langchain_mix.chat_models.history import Rendering, text_to_send
+from langchain_mix.chat_models.history import text_to_send
 from langchain_mix.chat_models.inputs import read_inputs
 from langchain_mix.chat_models.json_text import write_json
 from langchain_mix.chat_models.reply_parser import CallArguments, CallStarted, ToolCallParser
@@ -165,7 +165,7 @@ def test_data_of_a_tool_is_written_as_json(block: dict[str, object]) -> None:
     (found,) = results_in(render_tool_results([message], {}))
     assert json.loads(str(found["content"])) == block
     history = [HumanMessage("a"), message, AIMessage("b"), HumanMessage("c")]
-    transcript = text_to_send(history, Rendering(tool_results=render_tool_results))
+    transcript = text_to_send(history, render_tool_results)
     assert json.dumps(block) in transcript, "a later turn too"
 
 
