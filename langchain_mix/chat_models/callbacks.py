@@ -71,13 +71,9 @@ _OF_EVENTS: Final = frozenset({PermissionRequested, NotificationReceived, Progre
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """A run starts.
+    """A run starts, under its parent; without one, under the run that the turn hangs under.
 
-    Attributes:
-        key: The run.
-        parent: The run it hangs under; None for the one that the turn hangs under.
-        name: The tool, or `SUBAGENT`.
-        input: Its arguments as JSON text; a sub-agent has those of its Task.
+    `input` has the arguments of the tool as JSON text; a sub-agent has those of its Task.
     """
 
     key: Key
@@ -95,13 +91,7 @@ class Start:
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """A run ends.
-
-    Attributes:
-        key: The run.
-        output: What it gave: a tool's result as a message, a sub-agent's last words.
-        error: Why it failed; None if it did not.
-    """
+    """A run ends, with a tool's result as a message, a sub-agent's last words, or the error for which it failed."""
 
     key: Key
     output: ToolMessage | str = ""
@@ -284,12 +274,7 @@ PROGRESS: Final = "mix_progress"
 
 @dataclass(frozen=True, slots=True)
 class CustomEvent:
-    """A custom event.
-
-    Attributes:
-        name: `mix_permission`, `mix_notification` or `mix_progress`.
-        data: JSON values. Of a sub-agent's event, `parent_tool_call_id` is its Task call.
-    """
+    """A custom event with JSON values. Of a sub-agent's event, `parent_tool_call_id` is its Task call."""
 
     name: str
     data: dict[str, Any]

@@ -172,8 +172,9 @@ class _Execution:
 
     def _new_writer(self) -> ReplyWriter:
         request = self._request
-        plain = not request.stops and not request.tools and request.data is None
-        parser = None if plain else ReplyParser(request.stops, request.tools, request.data, request.parameters)
+        tools = request.tools
+        plain = not request.stops and not tools.names and tools.data is None
+        parser = None if plain else ReplyParser(request.stops, tools.names, tools.data, tools.parameters)
         return ReplyWriter(parser, request.version)
 
     def _writing(self) -> Callable[[Update], Iterable[ChatGenerationChunk]]:

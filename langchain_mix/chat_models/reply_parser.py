@@ -41,13 +41,7 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class CallStarted:
-    """A valid call; its arguments follow.
-
-    Attributes:
-        index: Counts the calls of the reply, invalid ones included.
-        id: Made here: the agent gives its calls none.
-        name: As written; it may be none of the tools.
-    """
+    """A valid call; its arguments follow. It may name none of the tools. The agent gives no ids; they are made here."""
 
     index: int
     id: str
@@ -64,15 +58,7 @@ class CallArguments:
 
 @dataclass(frozen=True, slots=True)
 class InvalidCall:
-    """Something that was meant as a call.
-
-    Attributes:
-        index: Counts the calls of the reply.
-        id: Made here.
-        name: The tool, if one can be read; it may not exist.
-        raw: What was written.
-        error: What is wrong with it.
-    """
+    """Something that was meant as a call: what was written, and the name of the tool if one can be read."""
 
     index: int
     id: str

@@ -75,48 +75,7 @@ _ARGUMENTS: Final = FIELDS | TOOL_ARGUMENTS | {SESSION_KEY, THREAD_KEY, "thread_
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChatRequest:
-    """One call of the model.
-
-    Attributes:
-        session: The conversation and the session that it needs.
-        options: Fields of the model, as they hold for this call.
-        timeout: Seconds the turn may take.
-        stops: Texts at which the reply ends.
-        tools: Names of the application's tools that it may call.
-        demanded: Those of which it has to call one; none if it need not, or if the caller checks that.
-        parameters: The names of the parameters of each of these tools.
-        data: The schema of the reply's data, if its text is to be nothing else.
-        version: The form of the reply's content.
-        thread: The thread that has a session of its own, if there is one.
-        slot: The position of the call in a graph's task, if it runs in one.
-        denied: The tools of whose denial the user was warned, if nobody chose to deny them.
-    """
-
-    session: SessionRequest
-    options: ModelOptions
-    timeout: float | None
-    stops: tuple[str, ...] = ()
-    tools: tuple[str, ...] = ()
-    demanded: tuple[str, ...] = ()
-    parameters: Mapping[str, frozenset[str]] = field(default_factory=lambda: MappingProxyType({}))
-    data: ResponseSchema | None = None
-    version: Version = "v0"
-    thread: tuple[str, str] | None = None
-    slot: TaskSlot | None = field(default=None, compare=False)
-    denied: set[str] | None = field(default=None, compare=False)
-
-    def lacks_call(self, called: Sequence[str]) -> bool:
-        """Returns whether a reply that calls these tools lacks the call that it had to make."""
-        return _lacks_call(called, self.demanded)
-
-    def mark(self) -> str:
-        """Returns a hash of messages and options."""
-        return _mark(self.session, self.options)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Tools:
+class ClientTools:
     """The application's tools and the response format of a call.
 
     Attributes:
@@ -134,7 +93,44 @@ class _Tools:
     data: ResponseSchema | None = None
 
 
-_NO_TOOLS: Final = _Tools()
+_NO_TOOLS: Final = ClientTools()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChatRequest:
+    """One call of the model.
+
+    Attributes:
+        session: The conversation and the session that it needs.
+        options: Fields of the model, as they hold for this call.
+        timeout: Seconds the turn may take.
+        stops: Texts at which the reply ends.
+        tools: The application's tools and the response format.
+        demanded: The tools of which the reply has to call one; none if it need not, or if the caller checks that.
+        version: The form of the reply's content.
+        thread: The thread that has a session of its own, if there is one.
+        slot: The position of the call in a graph's task, if it runs in one.
+        denied: The tools of whose denial the user was warned, if nobody chose to deny them.
+    """
+
+    session: SessionRequest
+    options: ModelOptions
+    timeout: float | None
+    stops: tuple[str, ...] = ()
+    tools: ClientTools = _NO_TOOLS
+    demanded: tuple[str, ...] = ()
+    version: Version = "v0"
+    thread: tuple[str, str] | None = None
+    slot: TaskSlot | None = field(default=None, compare=False)
+    denied: set[str] | None = field(default=None, compare=False)
+
+    def lacks_call(self, called: Sequence[str]) -> bool:
+        """Returns whether a reply that calls these tools lacks the call that it had to make."""
+        return _lacks_call(called, self.demanded)
+
+    def mark(self) -> str:
+        """Returns a hash of messages and options."""
+        return _mark(self.session, self.options)
 
 
 def parse_request(
@@ -197,10 +193,8 @@ def parse_request(
         options=options,
         timeout=parameters.timeout,
         stops=parameters.stop,
-        tools=tools.names,
+        tools=tools,
         demanded=() if rest.get(CALLS_CHECKED) else tools.demanded,
-        parameters=tools.parameters,
-        data=tools.data,
         version=version,
         thread=thread,
         denied=None if "permissions" in model.model_fields_set or "permissions" in rest else denied,
@@ -208,13 +202,13 @@ def parse_request(
     )
 
 
-def _read_tools(given: Mapping[str, Any]) -> _Tools:
+def _read_tools(given: Mapping[str, Any]) -> ClientTools:
     """Reads tools and response format. Who binds tools by `bind` gives them as `bind_tools` takes them."""
     tools = [openai_tool(tool, strict=given.get("strict")) for tool in given.get("tools") or ()]
     choice = normalise_choice(given.get("tool_choice"), tools)
     names = tuple(tool_name(tool) for tool in tools)
     response_format = given.get("response_format")
-    return _Tools(
+    return ClientTools(
         prompts=(
             tools_prompt(tools, choice, parallel=given.get("parallel_tool_calls", True)),
             response_prompt(response_format),

@@ -250,13 +250,9 @@ _WRAPPED: Final = "value"
 @process_fork.renew_cached_properties
 @dataclass(frozen=True)
 class ResponseSchema:
-    """A schema that replies are read by.
+    """A schema that replies are read by, as the user gave it and as JSON Schema.
 
-    Attributes:
-        source: As the user gave it.
-        json_schema: As JSON Schema.
-        name: Its title.
-        strict: Whether types are not converted and unnamed properties refused.
+    A strict one converts no types and refuses unnamed properties.
     """
 
     source: Any

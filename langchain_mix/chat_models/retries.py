@@ -57,8 +57,6 @@ class Run:
     """A run around a call of the model, or the call itself.
 
     Attributes:
-        id: Its id.
-        parent: The run around it, or None.
         namespace: The checkpoint namespace of the graph's task that it belongs to, or empty.
         work: What its parent runs once unless it retries: a graph's task or a tool call; empty for anything else.
         retried: LangChain's `with_retry` started it for the second time or later.

@@ -74,11 +74,8 @@ class SessionRequest:
         reminder: What is said if the conversation ends with an answer that is not the one requested; it is no part of
             the conversation. Empty if there is nothing to say.
         pinned: The session that is to be used, if there is one.
-        on_divergence: The reaction when no session is at the position of the conversation.
         title: Of new sessions; None for the beginning of the conversation.
-        prompt_mode: How the prompt of a new session relates to the agent's own.
-        parameters: What the call requests in addition: the model, and what LangChain has for all models.
-        set_preferences: Whether preferences of the whole server may be changed for it.
+        set_preferences: Whether preferences of the whole server may be changed to choose the model.
         max_tokens: For these preferences.
     """
 
@@ -100,9 +97,6 @@ class PreparedTurn:
     """A session that is at the position of the conversation, and the message for it.
 
     Attributes:
-        request: What it was made for.
-        plan: How.
-        session_id: The session.
         text: The message.
         created: Whether the session was made for this call.
         model_honoured: Whether the server was given the requested model.

@@ -61,19 +61,19 @@ def test_a_call_stands_before_the_object_and_none_for_it() -> None:
 def test_choices_of_those_who_bind_tools_themselves_are_read(choice: Any, told: str, callable_tools: Any) -> None:
     asked = read(tools=[ADD], tool_choice=choice)
     assert f'choice="{told}"' in asked.session.setup
-    assert asked.tools == callable_tools
+    assert asked.tools.names == callable_tools
 
 
 def test_tools_may_be_given_in_any_form() -> None:
     asked = read(tools=[rain, ADD])
-    assert asked.tools == ("rain", "add")
+    assert asked.tools.names == ("rain", "add")
     assert "Tells the rain." in asked.session.setup
 
 
 def test_a_choice_without_tools_is_refused() -> None:
     with pytest.raises(MixInputError, match="no tools"):
         read(tool_choice="any")
-    assert read(tool_choice="auto").tools == ()
+    assert read(tool_choice="auto").tools.names == ()
 
 
 @pytest.mark.parametrize(
@@ -152,8 +152,8 @@ def test_nobody_else_is_reminded(messages: Any) -> None:
 
 def test_only_what_is_bound_for_agents_is_data_alone() -> None:
     wanted = {"type": "json_schema", "json_schema": {"name": "W", "schema": {"type": "object"}}}
-    assert read(response_format=wanted).data is None
-    found = read(response_format=wanted, text_is_data=True).data
+    assert read(response_format=wanted).tools.data is None
+    found = read(response_format=wanted, text_is_data=True).tools.data
     assert found is not None
     assert (found.name, found.json_schema) == ("W", {"type": "object"})
-    assert read(response_format={"type": "text"}, text_is_data=True).data is None
+    assert read(response_format={"type": "text"}, text_is_data=True).tools.data is None
