@@ -90,26 +90,14 @@ class FileReport:
     partial: list[FileProblem] = field(default_factory=list)
 
     def note(self, name: str, problems: Iterable[str], partial: Collection[str]) -> None:
-        """Notes a file that was read.
-
-        Args:
-            name: Its name on the server.
-            problems: What was left out or is uncertain, a sentence each.
-            partial: Those of them that name something that was left out.
-        """
+        """Notes a file that was read, and what was left out or is uncertain: a sentence each."""
         self.read.append(name)
         noted = [FileProblem(name, problem) for problem in problems]
         self.problems += noted
         self.partial += [problem for problem in noted if problem.text in partial]
 
     def skip(self, name: str, reason: str, kind: Kind | None, on_problem: OnProblem = "report") -> None:
-        """Notes a file that was not read.
-
-        Args:
-            name: Its name on the server.
-            reason: Why, as the rest of a sentence that begins with the name.
-            kind: What it is; None if it was not looked at.
-            on_problem: Whether that ends the run.
+        """Notes a file that was not read, and why: the rest of a sentence that begins with its name.
 
         Raises:
             MixFileError: It does.

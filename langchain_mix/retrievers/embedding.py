@@ -64,15 +64,7 @@ class Embedder:
         name: str = "",
         cache: DiskCache | None = None,
     ) -> None:
-        """Asks nothing yet.
-
-        Args:
-            model: The model.
-            batch: Texts per call of the model.
-            on_error: What its failure does.
-            name: The name under which its vectors are stored; empty for not at all.
-            cache: Where they are stored.
-        """
+        """Asks nothing yet. Without a name, vectors are not stored in the cache."""
         self._model = model
         self._batch = batch
         self._on_error = on_error

@@ -49,15 +49,10 @@ class LexicalIndex:
             self._starts, self._rows, self._scores = _columns(numbers, len(self._ids))
 
     def rank(self, query: Iterable[str], k: int, mask: Mask | None = None) -> list[Hit]:
-        """Finds the texts that have most of a query.
+        """Finds the texts that have most of a query, the best first; of equal ones the earlier first.
 
-        Args:
-            query: Its terms.
-            k: Hits at most.
-            mask: Which texts count; None for all. The others are as if they were not there, but for how rare terms are.
-
-        Returns:
-            The hits, the best first; of equal ones the earlier text first. Texts without any of the terms are none.
+        Texts without any of its terms are none. Those that the mask leaves out are as if they were not there, except
+        that they count for how rare terms are.
         """
         terms = self._numbers(query)
         if not terms or k < 1:
@@ -166,15 +161,9 @@ class VectorIndex:
         return self._size
 
     def rank(self, query: Vector, k: int, mask: Mask | None = None) -> list[Hit]:
-        """Finds the texts that are most like a query.
+        """Finds the texts that are most like a query, the best first; scores are cosines.
 
-        Args:
-            query: The query's vector.
-            k: Hits at most.
-            mask: Which texts count; None for all.
-
-        Returns:
-            The hits, the best first; scores are cosines. Those at or below 0 have nothing in common with the query.
+        Those at or below 0 have nothing in common with the query.
 
         Raises:
             MixConfigurationError: The query's vector is not of the size of the texts'.
@@ -195,14 +184,10 @@ _DAMPING: Final = 60
 
 
 def fused(rankings: Iterable[tuple[Sequence[Hit], float]], k: int) -> list[Hit]:
-    """Merges rankings by places; scores of different kinds cannot be compared.
+    """Merges weighted rankings by places, for scores of different kinds cannot be compared.
 
-    Args:
-        rankings: The hits of each, the best first, and its weight. A text counts once per ranking, at its best place.
-        k: Hits at most.
-
-    Returns:
-        The hits, the best first; of equal ones the earlier text first. A score is the sum of weight / (60 + place).
+    A text counts once per ranking, at its best place. A score is the sum of weight / (60 + place); of equal ones the
+    earlier text comes first.
     """
     scores: dict[int, float] = {}
     for hits, weight in rankings:
@@ -219,13 +204,7 @@ _DEPTH = 50
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A chunk that fits a query.
-
-    Attributes:
-        file: The file.
-        chunk: The chunk.
-        score: How well it fits: BM25, or the sum of reciprocal ranks where several rankings were put together.
-    """
+    """A chunk that fits a query. The score is of BM25, or the sum of reciprocal ranks of several rankings."""
 
     file: IndexedFile
     chunk: Chunk
@@ -250,12 +229,7 @@ class Index:
         *,
         stemming: str | None = None,
     ) -> None:
-        """Builds it; takes processor time.
-
-        Args:
-            files: The files by name, those without chunks included.
-            vectors: The vector of each chunk by the digest of its content; None without an embedding model.
-            stemming: With which the terms of the files were made.
+        """Builds it; takes processor time. The vector of each chunk is found by the digest of its content.
 
         Raises:
             MixConfigurationError: The vectors do not fit together.
@@ -300,17 +274,10 @@ class Index:
         weights: Weights = Weights(),
         accepts: Callable[[str], bool] | None = None,
     ) -> list[Found]:
-        """Finds the chunks that fit a query; takes processor time.
+        """Finds the chunks that fit a query, the best first; takes processor time. Without a vector, words alone rank.
 
-        Args:
-            query: The query.
-            k: Chunks at most.
-            vector: The query's vector; None to rank by words alone.
-            weights: How much each ranking counts where there are two.
-            accepts: True for the names of files that count; None for all. Others never take a place from these.
-
-        Returns:
-            The chunks, the best first; of equal ones the one whose file's name and place come first.
+        Files whose names are not accepted never take a place from the others. Of equal chunks the one comes first whose
+        file's name and place do.
         """
         mask = self._mask(accepts)
         if vector is None or self._vectors is None or weights.meaning == 0:

@@ -182,17 +182,7 @@ _ROUNDS: Final = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """The options of an index.
-
-    Attributes:
-        session_id: The session.
-        server_url: The base URL of the client.
-        selection: Which files.
-        reading: How a file is read.
-        verify: How a file is noticed that changed while the listing stayed.
-        on_problem: What a file that cannot be read does.
-        weights: How much each ranking counts.
-    """
+    """The options of an index: which files of which session, how they are read, verified, reported and ranked."""
 
     session_id: str
     server_url: str
@@ -262,9 +252,6 @@ class SessionIndex:
 
         Who comes while another refresh is under way waits for it, and shares the next one with all who wait.
 
-        Returns:
-            The procedure.
-
         Raises:
             MixFileError: A file cannot be read and `on_problem` is `"raise"`.
             MixError: The files cannot be listed or downloaded.
@@ -284,15 +271,7 @@ class SessionIndex:
                 return self._index
 
     def search(self, query: str, k: int, accepts: Callable[[str], bool] | None = None) -> Steps[list[Found]]:
-        """Finds the chunks that fit a query, in the files as they are now.
-
-        Args:
-            query: The query.
-            k: Chunks at most.
-            accepts: True for the names of files that count; None for all.
-
-        Returns:
-            The procedure.
+        """Finds the chunks that fit a query, in the files as they are now; `accepts` is True for the names that count.
 
         Raises:
             MixError: As `refreshed` does, or the embedding model gave no vectors.

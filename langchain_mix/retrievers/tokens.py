@@ -79,18 +79,12 @@ _ACCENTS: Final = range(202, 235)
 
 
 def terms_of(text: str, stemming: str | None = None) -> list[str]:
-    """Splits a text into search terms.
+    """Splits a text into search terms, in order and with repetitions.
 
     Upper and lower case, width, accents and plurals make no difference. A name such as `readFile`, `read_file` or
     `os.path` gives its words and itself; `C#`, `C++`, `.NET` and `A*` give the letter or word, and themselves. Scripts
-    without spaces give pairs of characters, Han single ones as well.
-
-    Args:
-        text: The text.
-        stemming: The language of PyStemmer whose endings are taken off; None for the commonest ones of English.
-
-    Returns:
-        Its terms in order, with repetitions.
+    without spaces give pairs of characters, Han single ones as well. `stemming` is the language of PyStemmer whose
+    endings are taken off; None for the commonest ones of English.
     """
     if "\n" in text:
         text = _HYPHENATED.sub("-", text)  # Found as two words and as one, like every word with a hyphen.

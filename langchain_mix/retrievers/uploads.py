@@ -45,13 +45,7 @@ _SHOWN: Final = 5
 
 @dataclass(frozen=True, slots=True)
 class Planned:
-    """A file that is to be uploaded.
-
-    Attributes:
-        path: Where it is here.
-        size: Its bytes.
-        expected: The names under which servers may store it: one if the generation is known.
-    """
+    """A file that is to be uploaded, and the names under which servers may store it: one if the generation is known."""
 
     path: Path
     size: int
@@ -60,12 +54,7 @@ class Planned:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """All that is to be uploaded.
-
-    Attributes:
-        files: The files, each once.
-        left_out: What folders have that is not uploaded: hidden files, links, and what is no regular file.
-    """
+    """All that is to be uploaded, each file once, and what folders have that is not: see `UploadReport`."""
 
     files: tuple[Planned, ...]
     left_out: tuple[Path, ...]
@@ -73,13 +62,6 @@ class Plan:
 
 def plan_upload(paths: Paths, detected: ApiKnowledge) -> Plan:
     """Finds the files and checks their names. Nothing is sent.
-
-    Args:
-        paths: Files, folders with all that is below them, and patterns such as `docs/**/*.md`.
-        detected: What is known of the server, which decides how it rewrites names.
-
-    Returns:
-        The plan.
 
     Raises:
         MixInputError: There is no such file, one cannot be read, its name is none for a server, or two files would be
@@ -97,11 +79,7 @@ def plan_upload(paths: Paths, detected: ApiKnowledge) -> Plan:
 
 
 def refuse_existing(plan: Plan, names: Collection[str]) -> None:
-    """Refuses a plan that would overwrite files on the server.
-
-    Args:
-        plan: The plan.
-        names: The names that are taken on the server.
+    """Refuses a plan that would overwrite files on the server, whose names are passed.
 
     Raises:
         MixInputError: Some of them would be overwritten, in all sessions.
@@ -115,16 +93,9 @@ def refuse_existing(plan: Plan, names: Collection[str]) -> None:
 
 
 def stored_names(name: str, detected: ApiKnowledge) -> tuple[str, ...]:
-    """Returns the names under which servers may store a file.
+    """Returns the names under which servers may store a file: both if the generation is unknown and makes a difference.
 
     Mix: white space becomes `_`, and runs of `_` become one; from Mix 0.7 on, dots before the extension become `_` too.
-
-    Args:
-        name: The name that is sent.
-        detected: What is known of the server.
-
-    Returns:
-        One name if the generation is known or makes no difference, else both.
     """
     spaced = _SPACE.sub("_", name)
     stem, dot, extension = spaced.rpartition(".")
@@ -235,12 +206,7 @@ class Tracker:
     """Counts what all files together have sent."""
 
     def __init__(self, sizes: dict[Path, int], emit: Callable[[UploadProgress], object]) -> None:
-        """Begins at nothing.
-
-        Args:
-            sizes: The bytes of each file.
-            emit: Called with every step.
-        """
+        """Begins at nothing; `emit` is called with every step."""
         self._sizes = sizes
         self._emit = emit
         self._sent = dict.fromkeys(sizes, 0)
@@ -278,11 +244,7 @@ class Display:
     """Shows progress: a bar where somebody looks and it can be drawn, else a line in the log for each file."""
 
     def __init__(self, progress: Progress) -> None:
-        """Chooses how.
-
-        Args:
-            progress: As in `upload`.
-        """
+        """Chooses how, by the option of `upload`."""
         self._progress = progress
         self._bar: RichProgress | None = None
         self._task: TaskID | None = None
