@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
+from heapq import heapify, heappop, heapreplace
 from itertools import combinations
 from typing import Any
 from zlib import crc32
@@ -42,14 +43,24 @@ def cover(cases: Sequence[Case], name: str = "") -> set[int]:
         cases: All combinations of one test.
         name: The test's name.
     """
-    offered = [pairs(case) for case in cases]
-    missing = set[frozenset[tuple[str, Hashable]]]().union(*offered)
+    # Sets of pairs are numbers, a bit for each pair: every process makes this choice each time it collects.
+    bits: defaultdict[frozenset[tuple[str, Hashable]], int] = defaultdict(lambda: 1 << len(bits))
+    offered = [sum(bits[pair] for pair in pairs(case)) for case in cases]
+    missing = (1 << len(bits)) - 1
     order = sorted(range(len(cases)), key=lambda i: crc32(f"{name}{i}".encode()))
+    # What a combination would add only shrinks: its last figure is a bound, and is found again only at the top.
+    queue = [(-offered[i].bit_count(), rank, i) for rank, i in enumerate(order)]
+    heapify(queue)
     chosen: set[int] = set()
     while missing:
-        best = max(order, key=lambda i: len(offered[i] & missing))
+        bound, rank, best = queue[0]
+        added = -(offered[best] & missing).bit_count()
+        if added != bound:
+            heapreplace(queue, (added, rank, best))
+            continue
+        heappop(queue)
         chosen.add(best)
-        missing -= offered[best]
+        missing &= ~offered[best]
     return chosen
 
 
