@@ -10,6 +10,7 @@ when the iteration has.
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections import deque
 from collections.abc import AsyncGenerator, Callable, Collection, Generator, Iterable, Iterator, Mapping, Sequence
@@ -256,7 +257,7 @@ def download_all(
         MixError: A failure that every file would have.
     """
     run = _Run(mix, session_id, limits, versions or {}, _Budget(limits.max_total_bytes))
-    depth = process_fork.depth()
+    process = os.getpid()
     # This thread downloads one of a few files itself: an answer from a single file is verified without another thread.
     few = len(files) <= limits.parallel_downloads
     waiting: deque[tuple[RemoteFile, Future[Outcome] | Callable[[], Outcome]]] = deque()
@@ -272,14 +273,14 @@ def download_all(
             for index, file in enumerate(files):
                 waiting.append((file, begin(index, file, pool)))
                 while len(waiting) > (2 * limits.parallel_downloads if index < len(files) - 1 else 0):
-                    _refuse_in_child(depth)
+                    _refuse_in_child(process)
                     oldest, outcome = waiting[0]
                     settled = outcome.result() if isinstance(outcome, Future) else outcome()
                     waiting.popleft()  # Not before: what still runs is waited for at the end.
                     yield from _settled(oldest, settled, report, on_problem)
         finally:
             run.budget.closed = True
-            if process_fork.depth() == depth:
+            if os.getpid() == process:
                 wait([begun for _, begun in waiting if isinstance(begun, Future) and not begun.cancel()])
 
 
@@ -297,7 +298,7 @@ def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
     No two runs share threads, so that none waits for the server of another one. All downloads of a run have ended when
     it gives them back.
     """
-    idle, depth = _IDLE.setdefault(count, []), process_fork.depth()
+    idle, process = _IDLE.setdefault(count, []), os.getpid()
     try:
         pool = idle.pop()
     except IndexError:
@@ -305,10 +306,10 @@ def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
     try:
         yield pool
     except BaseException:
-        if process_fork.depth() == depth:
+        if os.getpid() == process:
             pool.shutdown(wait=False)
         raise
-    if process_fork.depth() == depth:
+    if os.getpid() == process:
         idle.append(pool)
         while len(idle) > _MOST_IDLE:
             idle.pop().shutdown(wait=False)
@@ -370,8 +371,8 @@ def _total(limits: Limits) -> str:
     return f"is beyond the {limits.max_total_bytes} bytes that are read in all (`max_total_bytes`)"
 
 
-def _refuse_in_child(depth: int) -> None:
-    if process_fork.depth() != depth:
+def _refuse_in_child(process: int) -> None:
+    if os.getpid() != process:
         raise MixUsageError(
             "The files are being downloaded by threads of the process that this one was forked from.",
             hint="Begin to read them in this process.",

@@ -1,7 +1,7 @@
 """The vectors of chunks: requested in batches, once per text, and cached.
 
 Owns: which texts still need a vector, and what the model's answer must look like.
-Refuses to know: how alike vectors are (`vectors.py`) and how a model is called (`steps.py`).
+Refuses to know: how alike vectors are (`ranking.py`) and how a model is called (`retriever.py`).
 """
 
 from __future__ import annotations

@@ -1,21 +1,24 @@
 """`MixRetriever`: the files of a session as LangChain's documents.
 
-Owns: what users and LangChain call, the fields, and what is made of them once: a client and the indexes of sessions.
+Owns: what users and LangChain call, the fields, what is made of them once (a client and the indexes of sessions), and
+waiting: steps of procedures are carried out here, by threads for work that takes processor time.
 Refuses to know: how files are indexed (`session_index.py`) and ranked (`ranking.py`).
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal, Self, TypeVar
 
 from langchain_core.callbacks import AsyncCallbackManagerForRetrieverRun, CallbackManagerForRetrieverRun
 from langchain_core.documents import Document
@@ -30,11 +33,12 @@ from langchain_mix._version import __version__
 from langchain_mix.client.credentials import check_headers, split_url
 from langchain_mix.client.secret_fields import SecretFields
 from langchain_mix.errors import MixConfigurationError, MixInputError
+from langchain_mix.generators import Owned
 from langchain_mix.protocol.api import ApiName
 from langchain_mix.protocol.procedure import run, run_async
 from langchain_mix.protocol.retry import RetryConfig
 from langchain_mix.retrievers.disk_cache import DiskCache
-from langchain_mix.retrievers.downloads import OnProblem
+from langchain_mix.retrievers.downloads import OnProblem, download_all, download_all_async
 from langchain_mix.retrievers.embedding import Embedder, OnEmbeddingError, name_of
 from langchain_mix.retrievers.files import RemoteFile, Selection
 from langchain_mix.retrievers.indexing import Reading, Splitting
@@ -42,11 +46,13 @@ from langchain_mix.retrievers.parsing.parsed import Limits
 from langchain_mix.retrievers.ranking import Weights
 from langchain_mix.retrievers.results import documents_of
 from langchain_mix.retrievers.session_index import IndexReport, Plan, SessionIndex
-from langchain_mix.retrievers.steps import Steps, perform, perform_async
+from langchain_mix.retrievers.steps import Download, Step, Steps, Wait, Work
 from langchain_mix.retrievers.tokens import stemming_languages
 
 if TYPE_CHECKING:
     from langchain_mix.client import Mix
+
+T = TypeVar("T")
 
 _MOST_SESSIONS: Final = 16
 """Sessions whose indexes stay in memory; of more, those used last."""
@@ -475,3 +481,77 @@ def _version_of(package: str) -> str:
         return version(package)
     except PackageNotFoundError:
         return ""
+
+
+# Carrying out the steps of a procedure
+
+_LOOK_AGAIN: Final = 1.0
+"""Seconds between two checks that the event loop of a task that is waited for still runs."""
+
+
+def perform(mix: Mix, step: Step) -> Any:
+    """Carries out a step with a client, for `procedure.run`."""
+    match step:
+        case Work():
+            return step.do()
+        case Download():
+            received = download_all(mix, step.session_id, step.files, step.limits, step.report, versions=step.versions)
+            results = []
+            for file in received:
+                used = step.use(file)
+                results.append(used.do() if isinstance(used, Work) else used)
+            return results
+        case Wait():
+            return _wait(step)
+        case _:
+            return mix.perform(step)
+
+
+async def perform_async(mix: Mix, step: Step) -> Any:
+    """Does what `perform` does, asynchronously: downloads on the event loop, long work in threads."""
+    match step:
+        case Work():
+            return await _work_async(step)
+        case Download():
+            received = download_all_async(
+                mix, step.session_id, step.files, step.limits, step.report, versions=step.versions
+            )
+            results = []
+            async with Owned(received) as files:
+                async for file in files:
+                    used = step.use(file)
+                    results.append(await _work_async(used) if isinstance(used, Work) else used)
+            return results
+        case Wait():
+            return await _wait_async(step)
+        case _:
+            return await mix.perform_async(step)
+
+
+async def _work_async(work: Work[T]) -> T:
+    if work.do_async is not None:
+        return await work.do_async()
+    return work.do() if work.quick else await asyncio.to_thread(work.do)
+
+
+def _wait(step: Wait) -> bool:
+    try:
+        here: asyncio.AbstractEventLoop | None = asyncio.get_running_loop()
+    except RuntimeError:
+        here = None
+    while not step.done.done():
+        if step.loop is not None and (here is step.loop or not step.loop.is_running()):
+            return False  # This very thread would have to go on for that task to end, or nobody runs it any more.
+        with suppress(TimeoutError):
+            step.done.result(timeout=_LOOK_AGAIN)
+    return True
+
+
+async def _wait_async(step: Wait) -> bool:
+    here = asyncio.get_running_loop()
+    done = asyncio.wrap_future(step.done)
+    while not step.done.done():
+        if step.loop is not None and step.loop is not here and not step.loop.is_running():
+            return False
+        await asyncio.wait([done], timeout=_LOOK_AGAIN)
+    return True

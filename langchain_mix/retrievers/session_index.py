@@ -2,7 +2,7 @@
 
 Owns: the order of things: list, download what changed, read, embed, build, search, verify. One refresh runs at a time,
 and those that come meanwhile share the next one.
-Refuses to know: whether a thread or a task waits for it (`steps.py`).
+Refuses to know: whether a thread or a task waits for it (`retriever.py`).
 """
 
 from __future__ import annotations

@@ -17,8 +17,9 @@ from langchain_mix.retrievers.downloads import Received
 from langchain_mix.retrievers.files import RemoteFile, Selection
 from langchain_mix.retrievers.indexing import IndexedFile, Reading, Splitting
 from langchain_mix.retrievers.parsing.parsed import Limits
+from langchain_mix.retrievers.retriever import perform, perform_async
 from langchain_mix.retrievers.session_index import Plan, SessionIndex, SingleFlight, changes_of
-from langchain_mix.retrievers.steps import Download, Wait, Work, perform, perform_async
+from langchain_mix.retrievers.steps import Download, Wait, Work
 
 
 @pytest.fixture
