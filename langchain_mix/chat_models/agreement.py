@@ -59,17 +59,10 @@ class StoredText(Protocol):
 
 
 def agrees(rows: Sequence[StoredText], messages: Sequence[BaseMessage], base: Base, server: str) -> bool:
-    """Returns whether a session holds a conversation up to its base, and nothing else up to there.
+    """Returns whether a session, whose rows are all given, holds a conversation up to its base and nothing else.
 
-    Args:
-        rows: All rows of the session of `base`, oldest first.
-        messages: The conversation, oldest first.
-        base: The message of it that points into the session.
-        server: The server's base URL.
-
-    Returns:
-        False also where the row is missing, or where anything that the conversation does not show was said before it,
-        such as by a turn that failed or by a callback.
+    False also where the row is missing, or where anything that the conversation does not show was said before it, such
+    as by a turn that failed or by a callback.
     """
     place = next((i for i, row in enumerate(rows) if row.id == base.pointer.message_id), None)
     if place is None or rows[place].role != "assistant":

@@ -351,10 +351,7 @@ class TurnCallbacks(_TurnCallbacks):
     ) -> None:
         """Finds the listeners, once: the run's handlers, else those of the run around it, else none.
 
-        Args:
-            run_manager: The model's run, where the caller of the producer gives it.
-            tool_runs: Whether runs of tools are reported; custom events are in any case.
-            detected: What is known of the server's generation; see `RunPlan`.
+        Custom events are reported even where runs of tools are not.
         """
         super().__init__(manager_of(run_manager), tool_runs=tool_runs, detected=detected)
 

@@ -437,13 +437,7 @@ class TurnExecution(_Execution):
     """Executes a call in synchronous code."""
 
     def chunks(self, run_manager: CallbackManagerForLLMRun | None) -> Generator[ChatGenerationChunk, None, None]:
-        """Executes the call.
-
-        Args:
-            run_manager: Of the model's run, if the caller has it.
-
-        Yields:
-            The chunks of the reply.
+        """Executes the call and yields the chunks of the reply; `run_manager` is the model's run, if the caller has it.
 
         Raises:
             MixError: It failed; the error is one of LangChain's model errors too.

@@ -106,11 +106,8 @@ def as_model_error(error: errors.MixError, *, sent: bool = False) -> errors.MixE
     """Gives an error of this package a class that is one of LangChain's model errors too. It still is all that it was.
 
     Use it as `raise as_model_error(error) from error.__cause__`: the error itself says nothing that this one does not.
-
-    Args:
-        error: The error.
-        sent: Whether the server may have taken the message of this call by now, whatever the request that failed says
-            of itself: what comes after must not lead to the message being sent again.
+    With `sent`, the server may have taken the message of this call by now, whatever the request that failed says of
+    itself: what comes after must not lead to the message being sent again.
     """
     if isinstance(error, ModelFailure) and not (sent and error.is_retryable):
         return error

@@ -103,13 +103,7 @@ class CallParameters:
 def read_call(
     model: ChatMix, stop: Iterable[str] | None, kwargs: Mapping[str, Any], known: Collection[str] = ()
 ) -> CallParameters:
-    """Reads the arguments of one call. None means: as the object says.
-
-    Args:
-        model: The object that is called.
-        stop: What LangChain passes for `stop`.
-        kwargs: The other arguments.
-        known: Names that the caller understands by itself; they become the `rest`.
+    """Reads the arguments of one call. None means: as the object says. Names that are `known` become the `rest`.
 
     Raises:
         MixInputError: An argument is unknown, or cannot be honoured and would make the reply wrong.
@@ -159,12 +153,8 @@ def _seconds(value: Any) -> float:
 def rename_aliases(values: Mapping[str, Any], fields: Collection[str]) -> dict[str, Any]:
     """Gives parameters their own names, and refuses those that a reply would be wrong without.
 
-    Args:
-        values: What the user gave.
-        fields: The fields of the model; empty for the arguments of a call.
-
-    Returns:
-        The values by their own names; of a model, without those that are ignored with a warning.
+    `fields` are those of the model; empty for the arguments of a call. Values of a model are without those that are
+    ignored with a warning.
 
     Raises:
         MixInputError: Two names of the same parameter have different values, or one cannot be honoured.

@@ -514,13 +514,9 @@ class ReplyParser:
         data: ResponseSchema | None = None,
         parameters: Mapping[str, Collection[str]] = MappingProxyType({}),
     ) -> None:
-        """Starts a reply.
+        """Starts a reply that ends at any of the `stops` and may call any of the `tools`, whose parameters have these names.
 
-        Args:
-            stops: Texts at which it ends.
-            tools: The application's tools that may be called in it; none if it cannot call any.
-            data: The schema of its data, if its text is to be nothing else.
-            parameters: The names of each tool's parameters.
+        With the schema of its `data`, its text is to be nothing else.
         """
         self._stops = stops
         self._cutter = StopCutter(stops)

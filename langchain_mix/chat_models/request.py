@@ -143,16 +143,7 @@ def parse_request(
     version: Version = "v0",
     denied: set[str] | None = None,
 ) -> ChatRequest:
-    """Reads a call.
-
-    Args:
-        model: The model.
-        server: The server's base URL.
-        messages: The conversation.
-        stop: What LangChain passes for `stop`.
-        kwargs: The other arguments.
-        version: The form of the reply's content.
-        denied: The tools of whose denial the model has warned; more are added.
+    """Reads a call of the model; `denied` are the tools of whose denial it has warned, to which more are added.
 
     Raises:
         MixInputError: An argument is unknown or cannot be honoured.

@@ -389,11 +389,8 @@ def store_position(
 ) -> None:
     """Remembers where the session is after a turn, and ends the call's claim to it.
 
-    Args:
-        prepared: The session.
-        result: The turn; None for one that did not end well, after which its position is unknown.
-        thread: The thread that has a session of its own, if there is one.
-        digest: Hash of the conversation up to and with the reply, once the reply is known.
+    After a turn that did not end well (None), its position is unknown. `digest` is the hash of the conversation up to
+    and with the reply, once the reply is known; `thread` has a session of its own.
     """
     key = (prepared.request.server, prepared.session_id)
     if result is not None and result.verified and result.message_id:

@@ -64,15 +64,9 @@ CALLS_CHECKED: Final = "caller_checks_calls"
 
 
 def tools_prompt(tools: Sequence[Mapping[str, Any]], tool_choice: str = "auto", *, parallel: bool = True) -> str:
-    """Describes to the agent which tools the application has and how to request calls.
+    """Describes to the agent which tools (in OpenAI's format) the application has and how to request calls.
 
-    Args:
-        tools: In OpenAI's format, as `convert_to_openai_tool` gives them.
-        tool_choice: As `normalise_choice` gives it.
-        parallel: Whether one reply may request several calls.
-
-    Returns:
-        The text for the session's prompt, or for the top of a message; empty if there are no tools.
+    The text is for the session's prompt, or for the top of a message; empty if there are no tools.
 
     Raises:
         MixInputError: The tools cannot be described to the agent; see `check_tools`.
