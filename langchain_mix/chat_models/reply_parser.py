@@ -514,9 +514,9 @@ class ReplyParser:
         data: ResponseSchema | None = None,
         parameters: Mapping[str, Collection[str]] = MappingProxyType({}),
     ) -> None:
-        """Starts a reply that ends at any of the `stops` and may call any of the `tools`, whose parameters have these names.
+        """Starts a reply that ends at any of the `stops` and may call any of the `tools`.
 
-        With the schema of its `data`, its text is to be nothing else.
+        `parameters` are the names of the parameters of each; with the schema of its `data`, its text is nothing else.
         """
         self._stops = stops
         self._cutter = StopCutter(stops)

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
@@ -55,12 +55,11 @@ from langchain_mix.chat_models.process_state import (
 from langchain_mix.chat_models.tool_prompt import render_tool_results
 from langchain_mix.errors import MixError, MixHistoryDiverged, MixNotFoundError, MixTurnCancelled, MixUnsupportedError
 from langchain_mix.pointer import KEY, Pointer
-from langchain_mix.protocol.api import ApiVersion
-
-if TYPE_CHECKING:
-    from langchain_mix.protocol.api import ServerApi
-    from langchain_mix.protocol.call import FilePart, Flow
-    from langchain_mix.protocol.turn.updates import TurnResult
+from langchain_mix.protocol import calls, flows
+from langchain_mix.protocol.api import ApiVersion, ServerApi
+from langchain_mix.protocol.call import FilePart, Flow, ask
+from langchain_mix.protocol.turn.stored_rows import from_messages
+from langchain_mix.protocol.turn.updates import TurnResult
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,10 +166,6 @@ def _ready(
     server_api: ServerApi, request: SessionRequest, plan: Plan, rows_before: int | None, claim: SessionClaim | None
 ) -> Flow[PreparedTurn]:
     """Carries out a plan, all but the turn."""
-    # Models of the wire are loaded with the client, when a model is first called.
-    from langchain_mix.protocol import calls  # noqa: PLC0415
-    from langchain_mix.protocol.call import ask  # noqa: PLC0415
-
     sending: Plan = plan
     uploads: tuple[FilePart, ...] = ()
     if not all(type(message.content) is str for message in plan.messages):
@@ -241,8 +236,6 @@ def _new_session(server_api: ServerApi, request: SessionRequest) -> Flow[tuple[s
     Returns:
         The session, whether the model is the one requested, and the one that the session itself was given.
     """
-    from langchain_mix.protocol import flows  # noqa: PLC0415  # As above.
-
     fields: dict[str, Any] = {"title": title_of(request)}
     if request.setup:
         fields |= {"custom_system_prompt": request.setup, "prompt_mode": request.prompt_mode}
@@ -269,8 +262,6 @@ def _choose_model(server_api: ServerApi, request: SessionRequest) -> Flow[bool]:
         MixInputError: The server has no preferences, and takes a model only along with its provider.
         MixUnsupportedError: The model of this very call cannot be had.
     """
-    from langchain_mix.protocol import calls, flows  # noqa: PLC0415  # As above.
-
     parameters = request.parameters
     if parameters.provider is None and server_api.detected.version is ApiVersion.NEXT:
         raise provider_missing(parameters)
@@ -290,10 +281,6 @@ def _choose_model(server_api: ServerApi, request: SessionRequest) -> Flow[bool]:
 def _plan(
     server_api: ServerApi, request: SessionRequest, base: Base | None, claim: SessionClaim | None
 ) -> Flow[tuple[Plan, int | None]]:
-    from langchain_mix.protocol import calls  # noqa: PLC0415  # As above.
-    from langchain_mix.protocol.call import ask  # noqa: PLC0415
-    from langchain_mix.protocol.turn.stored_rows import from_messages  # noqa: PLC0415
-
     messages = [*request.messages, HumanMessage(request.reminder)] if request.reminder else request.messages
     head: str | None = None
     if claim is not None:
@@ -408,9 +395,6 @@ def remove_traces(prepared: PreparedTurn) -> Flow[None]:
 
     A session made for the turn is deleted, any other goes back to where it was.
     """
-    from langchain_mix.protocol import calls  # noqa: PLC0415  # As above.
-    from langchain_mix.protocol.call import ask  # noqa: PLC0415
-
     key = (prepared.request.server, prepared.session_id)
     SESSION_HEADS.forget(key)
     SESSION_CLAIMS.release(prepared.claim)
@@ -439,9 +423,6 @@ def cleanup_note(prepared: PreparedTurn, troubles: Sequence[MixError]) -> str:
 
 def over_cost(prepared: PreparedTurn, limit: float) -> Flow[MixError | None]:
     """Asks what the turn has cost so far; returns the error for one that has cost more than `limit` US dollars."""
-    from langchain_mix.protocol import calls  # noqa: PLC0415  # As above.
-    from langchain_mix.protocol.call import ask  # noqa: PLC0415
-
     session = yield from ask(calls.get_session(prepared.session_id))
     cost = session.cost - (prepared.cost_before or 0.0)
     if cost <= limit:
