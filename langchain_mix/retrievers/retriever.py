@@ -531,7 +531,7 @@ async def perform_async(mix: Mix, step: Step) -> Any:
 async def _work_async(work: Work[T]) -> T:
     if work.do_async is not None:
         return await work.do_async()
-    return work.do() if work.quick else await asyncio.to_thread(work.do)
+    return await asyncio.to_thread(work.do)
 
 
 def _wait(step: Wait) -> bool:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final, Literal, TypeAlias
 
 from langchain_mix import process_fork
@@ -288,8 +289,10 @@ class SessionIndex:
         rounds = 0
         while True:
             found = yield from self._found(index, query, k, vector, accepts)
-            names = self._unverified((f.file for f in found), arrived)
-            if self.plan.verify != "answers" or not names:
+            if self.plan.verify != "answers":
+                return found
+            names = self._unverified([f.file for f in found], arrived)
+            if not names:
                 return found
             if rounds >= _ROUNDS:
                 names = self._unverified(index.files.values(), arrived)
@@ -301,10 +304,10 @@ class SessionIndex:
     def _found(
         self, index: Index, query: str, k: int, vector: Vector | None, accepts: Callable[[str], bool] | None
     ) -> Steps[list[Found]]:
-        weights = self.plan.weights
-        quick = vector is None and len(index) <= _QUICK_CHUNKS
-        search = Work(lambda: index.search(query, k, vector=vector, weights=weights, accepts=accepts), quick=quick)
-        found: list[Found] = yield search
+        search = partial(index.search, query, k, vector=vector, weights=self.plan.weights, accepts=accepts)
+        if vector is None and len(index) <= _QUICK_CHUNKS:
+            return search()
+        found: list[Found] = yield Work(search)
         return found
 
     # Refreshing

@@ -24,12 +24,10 @@ class Work(Generic[T]):
     Attributes:
         do: The function.
         do_async: Its asynchronous form; None to run `do` in a thread.
-        quick: True when `do` takes less time than handing it to a thread.
     """
 
     do: Callable[[], T]
     do_async: Callable[[], Awaitable[T]] | None = None
-    quick: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,17 +122,18 @@ def test_files_that_change_unseen_again_and_again_are_all_looked_at(index):
     assert kinds.count("Download") == 3
 
 
-def test_what_another_has_found_to_be_changed_is_not_taken_for_looked_at(index):
+def is_search(step):
+    return isinstance(step, Work) and isinstance(step.do, partial)
+
+
+def test_what_another_has_found_to_be_changed_is_not_taken_for_looked_at(index, monkeypatch):
     """Two queries find a file that was overwritten before both; the second to verify it must not return the old text."""
+    monkeypatch.setattr(session_index, "_QUICK_CHUNKS", 0)
     filled = index.search("hello", 1)
     finish(filled, next(filled), listing("a.txt"))
     slow = index.search("hello", 1)
     step = slow.send(None)
-    while (
-        not isinstance(step, Work)
-        or index._index is None
-        or step.do.__qualname__.startswith("SessionIndex._found") is False
-    ):
+    while not is_search(step):
         step = slow.send(step.decode(listing("a.txt")) if isinstance(step, Call) else step.do())
     found = step.do()
     assert [f.chunk.text for f in found] == ["hello"]
@@ -157,29 +158,27 @@ def test_cutting_ends_in_time_and_is_reported(monkeypatch):
     assert f"first {read.chunks[-1].end_index + 1} characters" in read.problems[-1]
 
 
-def test_short_work_stays_on_the_loop_and_long_work_goes_to_a_thread():
+def test_work_goes_to_a_thread_unless_it_is_asynchronous():
     async def threads():
-        steps = [Work(threading.get_ident, quick=True), Work(threading.get_ident), Work(threading.get_ident, on_loop)]
+        steps = [Work(threading.get_ident), Work(threading.get_ident, on_loop)]
         return [await perform_async(None, step) == threading.get_ident() for step in steps]
 
     async def on_loop():
         return threading.get_ident()
 
-    assert asyncio.run(threads()) == [True, False, True]
+    assert asyncio.run(threads()) == [False, True]
 
 
-@pytest.mark.parametrize(("most", "quick"), [(1, True), (0, False)])
-def test_large_indexes_are_searched_in_a_thread(index, monkeypatch, most, quick):
+@pytest.mark.parametrize(("most", "handed_over"), [(1, False), (0, True)])
+def test_large_indexes_are_searched_in_a_thread(index, monkeypatch, most, handed_over):
+    """Small ones at once: they take less time than handing them over."""
     monkeypatch.setattr(session_index, "_QUICK_CHUNKS", most)
+    filled = index.search("hello", 1)
+    found, _ = finish(filled, next(filled), listing("a.txt"))
+    assert [f.chunk.text for f in found] == ["hello"]
     steps = index.search("hello", 1)
-    step = next(steps)
-    while not (isinstance(step, Work) and "_found" in step.do.__qualname__):
-        if isinstance(step, Download):
-            used = [step.use(Received(file, b"hello")) for file in step.files]
-            step = steps.send([one.do() for one in used])
-        else:
-            step = steps.send(step.decode(listing("a.txt")) if isinstance(step, Call) else step.do())
-    assert step.quick is quick
+    step = steps.send(next(steps).decode(listing("a.txt")))
+    assert is_search(step) is handed_over
     steps.close()
 
 
