@@ -138,12 +138,7 @@ def connect(
 ) -> Mix:
     """Makes a client of the server that the options name, to be closed. Sends nothing.
 
-    Args:
-        server: Its URL, or None for the default.
-        api: Its generation, or `auto`.
-        headers: As `headers_for` takes them.
-        retries: When calls are sent again.
-        timeout_ms: Time without progress after which a request fails, in milliseconds, or None for the client's.
+    `timeout_ms` is the time without progress after which a request fails, or None for the client's.
 
     Raises:
         MixConfigurationError: An option cannot work.
@@ -155,12 +150,10 @@ def connect(
 
 
 def headers_for(server: str | None, headers: Sequence[str] | None) -> dict[str, str]:
-    """Returns the headers of every request to a server.
+    """Returns the headers of every request to a server, or to the default one.
 
-    Args:
-        server: Its URL, or None for the default.
-        headers: Headers as `Name: value`, or `@file`. The environment variable `MIX_API_KEY` adds one unless
-            they or the URL authenticate.
+    They are written `Name: value`, or `@file`. The environment variable `MIX_API_KEY` adds one unless they or the URL
+    authenticate.
 
     Raises:
         MixConfigurationError: A header has no name.

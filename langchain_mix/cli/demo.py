@@ -28,9 +28,6 @@ _SHOWN_CHARS = 160
 def run_demo(console: Console) -> None:
     """Runs the demo.
 
-    Args:
-        console: Where to show it.
-
     Raises:
         MixError: Something of it failed.
         OSError: No port can be had.

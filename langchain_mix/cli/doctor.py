@@ -117,13 +117,7 @@ def examine(
 ) -> Iterator[Finding]:
     """Runs all checks in their order; without a Mix server, those that need none.
 
-    Args:
-        mix: A client without a given generation.
-        api: What the user says the generation is, or `auto`.
-        session: The session whose stream is measured, as people name it; None for the one that is created.
-        read_only: Create none.
-        timeout: Seconds to wait for each answer.
-        heartbeat: Seconds to wait for a heartbeat, 0 for not waiting.
+    `mix` has no given generation. A `session` given by the user is measured instead of the one that is created.
     """
     yield from check_versions()
     yield check_proxies(mix.server_url)
@@ -164,11 +158,7 @@ _SHOWN = ("langchain-core", "langgraph", "httpx", "pydantic")
 
 
 def check_versions() -> list[Finding]:
-    """Compares what is installed with what this package needs.
-
-    Returns:
-        A finding for Python and this package, and one for each package that matters to it.
-    """
+    """Compares Python and the packages that matter with what this package needs."""
     own = f"langchain-mix {__version__} on Python {platform.python_version()} ({sys.platform})"
     findings = [Finding("versions", "ok", own)]
     needs = _needs()
@@ -197,14 +187,7 @@ def _version_of(name: str, needed: SpecifierSet) -> Finding:
 
 
 def check_proxies(server_url: str) -> Finding:
-    """Checks whether requests to the server go through a proxy that the environment names.
-
-    Args:
-        server_url: The server's base URL.
-
-    Returns:
-        The finding; the proxy's host, never its credentials.
-    """
+    """Reports whether the environment sends requests through a proxy: its host, never its credentials."""
     target = urlsplit(server_url)
     proxies = urllib.request.getproxies()
     proxy = proxies.get(target.scheme) or proxies.get("all")
@@ -251,11 +234,7 @@ def check_reachability(mix: Mix) -> tuple[Finding, HealthCheckResponse | None]:
 
 
 def check_identity(mix: Mix) -> tuple[Finding, list[SessionData] | None]:
-    """Lists the sessions, as only a Mix server does; the list shows more of it.
-
-    Returns:
-        The finding, and the sessions, or None if this is no Mix server.
-    """
+    """Lists the sessions, as only a Mix server does. They are None if this is no Mix server."""
     try:
         sessions, took = timed(mix.sessions.list)
     except MixError as error:
@@ -274,9 +253,6 @@ def check_generation(
         sessions: The server's sessions.
         said: What the user says it is, or `auto`.
         own: A session that was created since, if any.
-
-    Returns:
-        The finding, and the generations it may be.
     """
     detected, evidence = detect_generation(mix, own or next((s.id for s in sessions), None))
     named = sorted(detected, key=ALL.index)
@@ -294,14 +270,9 @@ def check_generation(
 
 
 def detect_generation(mix: Mix, session_id: str | None) -> tuple[ApiKnowledge, list[str]]:
-    """Finds out which generations the server may be, with no more requests than needed and by reading alone.
+    """Finds out which generations the server may be, and the evidence in words.
 
-    Args:
-        mix: The client.
-        session_id: A session, or None if there is none.
-
-    Returns:
-        The generations, and the evidence in words.
+    It sends no more requests than needed, which read and nothing else.
     """
     detected, evidence = mix.known, []
     if detected != UNKNOWN:
@@ -342,10 +313,6 @@ def _offers(question: Callable[[], object]) -> bool | None:
 def create_session(mix: Mix, said: str) -> tuple[Finding, str | None]:
     """Creates a session as `Mix()` and `ChatMix()` do by default. It has to be deleted with `delete_session`.
 
-    Args:
-        mix: The client.
-        said: What the user says the generation is, or `auto`.
-
     Returns:
         The finding, and the session's id, or None if there is none.
     """
@@ -376,12 +343,7 @@ def delete_session(mix: Mix, session_id: str, created: Finding) -> Finding:
 def check_credentials(mix: Mix, environment: str | None) -> Finding:
     """Asks which model providers have a credential at the server. No credential is ever part of the answer.
 
-    Args:
-        mix: The client.
-        environment: Where the server says it runs. The emulator needs no credential.
-
-    Returns:
-        The finding.
+    The emulator, which `environment` of its health names, needs none.
     """
     try:
         providers = mix.authentication.get_auth_status().providers
@@ -455,17 +417,16 @@ def check_stream(
 ) -> Finding:
     """Opens the event stream of a session, and measures when `connected` comes, and a heartbeat if wanted.
 
+    Mix 0.5 and 0.6 cancel a session's turn when a stream of it closes, so that nothing is opened there unless the
+    session is our `own`.
+
     Args:
         mix: The client.
         session_id: The session, or None if there is none.
-        detected: The generations the server may be. Mix 0.5 and 0.6 cancel a session's turn when a stream of it
-            closes, so that nothing is opened there unless the session is our own.
+        detected: The generations the server may be.
         patience: Seconds to wait for the head and for `connected`.
         heartbeat: Seconds to wait for a heartbeat, 0 for not waiting.
         own: The session was created for this check, so that no turn runs in it.
-
-    Returns:
-        The finding.
     """
     if session_id is None:
         return Finding(CHECK, "skipped", "There is no session whose stream could be opened.", "Create one, look again.")

@@ -42,12 +42,7 @@ class PacedAgent:
     """Slows an agent down to the speed of a model, so that streaming is visible."""
 
     def __init__(self, agent: Brain, words_per_second: float) -> None:
-        """Wraps an agent.
-
-        Args:
-            agent: The agent.
-            words_per_second: Words of text and thinking in a second.
-        """
+        """Wraps an agent."""
         self._agent = agent
         self._seconds = 1 / words_per_second
         self.costs_nothing = bool(getattr(agent, "costs_nothing", False))
@@ -79,19 +74,7 @@ def run_server(
     hosts: Sequence[str] = (),
     origins: Sequence[str] | None = None,
 ) -> None:
-    """Serves until Ctrl-C or SIGTERM.
-
-    Args:
-        console: Where it is reported what happens.
-        api: The generation to speak.
-        port: The port, 0 for a free one.
-        agent: Who answers.
-        data: Where sessions and files are kept, or None to forget them.
-        require_credentials: Whether messages are refused until a provider's key is stored.
-        pace: Words in a second that the agent writes, or None for no limit.
-        demo: Whether a session with two files is created.
-        hosts: Names to answer to in addition to those of this machine.
-        origins: Web origins whose pages may send requests; None decides by the agent.
+    """Serves until Ctrl-C or SIGTERM, with the options of `serve`.
 
     Raises:
         MixConfigurationError: There is no such generation, a package of the agent is missing, or the port is taken.

@@ -73,15 +73,7 @@ def is_interactive() -> bool:
 
 
 def one_line(text: str, limit: int | None = None) -> str:
-    """Shows a text on one line.
-
-    Args:
-        text: The text.
-        limit: Characters at most, or None for any number.
-
-    Returns:
-        The text, cut if need be.
-    """
+    """Shows a text on one line, cut to `limit` characters if there is one."""
     line = " ".join(visible(text).split())
     return line if limit is None or len(line) <= limit else line[: limit - 1] + "…"
 
@@ -166,11 +158,7 @@ def _cell(column: Column, text: str) -> Text:
 
 
 def confirm(question: str, *, way_out: str = "--yes") -> None:
-    """Asks a person; without a terminal, the answer is no.
-
-    Args:
-        question: What is going to be done.
-        way_out: The option that does it without asking.
+    """Asks a person; without a terminal, the answer is no, and `way_out` the option that does it without asking.
 
     Raises:
         MixInputError: There is no terminal.

@@ -6,27 +6,20 @@ Owns: what can be typed, and which parts a chat is put together from. Refuses to
 from __future__ import annotations
 
 import shlex
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
-from rich.text import Text
 
 from langchain_mix.cli.connection import ApiOption, HeaderOption, ServerOption, connect
-from langchain_mix.cli.failures import INTERRUPTED, message_of, reported_errors
+from langchain_mix.cli.failures import INTERRUPTED, reported_errors
 from langchain_mix.cli.sessions.queries import complete_session
-from langchain_mix.cli.terminal import errors_console, is_interactive, output_console, visible
+from langchain_mix.cli.terminal import errors_console
 from langchain_mix.client.credentials import split_url
 from langchain_mix.errors import MixConfigurationError, MixInputError
 from langchain_mix.protocol.api import parse_api
-
-if TYPE_CHECKING:
-    from langchain_mix.cli.chat.conversation import ChatOptions, Conversation
-    from langchain_mix.cli.chat.turns import TurnView
-    from langchain_mix.client import Mix
 
 _EMULATED = "0.7"
 """What `--emulator` speaks by default: the last generation that can fork."""
@@ -97,6 +90,7 @@ def chat(
         git diff | langchain-mix chat --server http://localhost:8088 > review.md
     """
     from langchain_mix.cli.chat.conversation import ChatOptions
+    from langchain_mix.cli.chat.turns import run_chat
 
     options = ChatOptions(
         title=title,
@@ -117,7 +111,7 @@ def chat(
             connect(url, api=spoken, headers=header) as mix,
         ):
             resume = None if emulator else partial(resume_command, server=server, api=api, headers=header)
-            answered = _chat(mix, options, message, session, resume)
+            answered = run_chat(mix, options, message, session, resume)
     if not answered:
         raise typer.Exit(INTERRUPTED)
 
@@ -138,14 +132,7 @@ def _serving(server: str | None, api: str, *, emulated: bool) -> Iterator[tuple[
 
 
 def resume_command(session_id: str, *, server: str | None, api: str, headers: Sequence[str] | None) -> str:
-    """Returns the command that goes on in a session, without what may be a credential.
-
-    Args:
-        session_id: The session.
-        server: The server's URL as it was given, or None for the default.
-        api: The generation as it was given.
-        headers: The headers as they were given.
-    """
+    """Returns the command that goes on in a session on the server as it was given, without what may be a credential."""
     url, credential = split_url(server) if server else ("", "")
     words = ["langchain-mix", "chat"]
     words += ["-s", url] if url else []
@@ -153,85 +140,3 @@ def resume_command(session_id: str, *, server: str | None, api: str, headers: Se
     missing = [name for name, given in (("--header", headers), ("the URL's user and password", credential)) if given]
     note = f" (give {' and '.join(missing)} again)" if missing else ""
     return shlex.join([*words, "--session", session_id]) + note
-
-
-def _chat(
-    mix: Mix, options: ChatOptions, message: str | None, session: str | None, resume: Callable[[str], str] | None
-) -> bool:
-    """Chats in the way that fits the terminal. Returns whether the last message was answered."""
-    from langchain_mix.cli.chat.conversation import Conversation
-    from langchain_mix.cli.sessions.queries import find_session
-
-    conversation = Conversation(mix, options)
-    if message is None and is_interactive():
-        _converse(conversation, session, resume)
-        return True
-    if session:
-        conversation.go_to(mix.sessions.get(id=find_session(mix, session)))
-    if message is not None:
-        return _answer(conversation, message)
-    return _answer(conversation, _read_input(), attach=False)  # An @ in piped text is not meant for this command.
-
-
-def _converse(conversation: Conversation, session: str | None, resume: Callable[[str], str] | None) -> None:
-    from langchain_mix.cli.chat.keyboard import Keyboard, history_file
-    from langchain_mix.cli.chat.prompts import PromptHandler
-    from langchain_mix.cli.chat.slash_commands import COMMANDS, Commands
-    from langchain_mix.cli.chat.turns import converse
-    from langchain_mix.cli.chat.views import Screen
-
-    console = output_console()
-    try:
-        keyboard = Keyboard(COMMANDS, history=history_file() if conversation.options.history else None)
-    except OSError as error:
-        console.print(f"What you type is not remembered: {message_of(error)}", style="yellow", markup=False)
-        keyboard = Keyboard(COMMANDS)
-    commands = Commands(conversation, console, keyboard)
-    view = Screen(console, show_thinking=conversation.options.show_thinking)
-    prompts = PromptHandler(console, view, conversation.options.permissions, keyboard.ask)
-    if session:
-        commands.resume(session)
-    # A wrong address is reported before anything is typed.
-    console.print(Text(visible(conversation.server()), style="bold"))
-    console.print(
-        Text("@path attaches a file, /help lists commands; Ctrl-C cancels a turn, exit or Ctrl-D leaves.", style="dim")
-    )
-    converse(
-        conversation,
-        console=console,
-        keyboard=keyboard,
-        commands=commands,
-        view=view,
-        prompts=prompts,
-        resume=resume,
-    )
-
-
-def _answer(conversation: Conversation, text: str, *, attach: bool = True) -> bool:
-    from langchain_mix.cli.chat.prompts import PromptHandler
-    from langchain_mix.cli.chat.turns import answer_once
-    from langchain_mix.cli.chat.views import Plain
-
-    notes = errors_console()
-    if is_interactive():
-        from langchain_mix.cli.chat.keyboard import Keyboard
-        from langchain_mix.cli.chat.views import Screen
-
-        console = output_console()
-        view: TurnView = Screen(console, show_thinking=conversation.options.show_thinking)
-        prompts = PromptHandler(console, view, conversation.options.permissions, Keyboard({}).ask)
-    else:
-        view = Plain(output_console(), notes)
-        prompts = PromptHandler(notes, view, conversation.options.permissions)
-    return answer_once(conversation, text, view=view, prompts=prompts, notes=notes, attach=attach)
-
-
-def _read_input() -> str:
-    if sys.stdin.isatty():
-        errors_console().print("Type the message; Ctrl-D on an empty line sends it.", style="dim")
-    text = sys.stdin.read().strip()
-    if any("\ud800" <= character <= "\udfff" for character in text):  # How Python reads bytes that are no text.
-        raise MixInputError(f"Standard input is no {sys.stdin.encoding} text.", hint="Upload files with /upload.")
-    if not text:
-        raise MixInputError("Standard input is empty.", hint="Give a message, or start it in a terminal.")
-    return text

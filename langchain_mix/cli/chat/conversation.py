@@ -37,8 +37,6 @@ class Conversation:
     """A talk in one session after another.
 
     Attributes:
-        mix: The client.
-        options: What the user chose.
         session_id: The session; empty before it begins.
         last: What the last turn gave, or None.
         cost: US dollars of the turns so far, as far as the server reported it.
@@ -60,16 +58,7 @@ class Conversation:
         return self.session_id
 
     def say(self, text: str, *, permissions: Verdict, on_notification: Reply) -> TurnStream:
-        """Prepares a turn; iterating over it runs it.
-
-        Args:
-            text: The message.
-            permissions: Answers the agent's requests.
-            on_notification: Answers its notifications.
-
-        Returns:
-            The turn.
-        """
+        """Prepares a turn; iterating over it runs it."""
         return self.mix.turn(
             self.begin(),
             text,
@@ -109,28 +98,18 @@ class Conversation:
         return self.mix.messages.list_session(id=self.current())
 
     def fork(self, keep: int | None) -> SessionData:
-        """Goes on in a copy of the first exchanges.
-
-        Args:
-            keep: How many; a negative number leaves out so many of the last; None for all.
-
-        Returns:
-            The copy.
-        """
+        """Goes on in a copy of the first exchanges: all for None, all but so many of the last for a negative number."""
         index = rows_up_to(self.rows(), keep)
         forked = self.mix.sessions.fork(id=self.current(), message_index=index, title=self.options.title)
         self.go_to(forked)
         return forked
 
     def rewind(self, keep: int, *, seen: list[BackendMessage]) -> int:
-        """Deletes the last exchanges.
+        """Deletes the last exchanges, and returns the number of rows deleted.
 
         Args:
-            keep: How many stay; a negative number deletes so many.
+            keep: How many exchanges stay; a negative number deletes so many.
             seen: The rows that the user was shown before saying yes.
-
-        Returns:
-            Rows deleted.
 
         Raises:
             MixInputError: The session is not what the user was shown any more, or none would stay.
@@ -152,14 +131,7 @@ class Conversation:
         return replaced_by(self.files(), [path.name])
 
     def upload(self, path: Path, progress: Callable[[int, int | None], object]) -> FileInfo:
-        """Uploads a file.
-
-        Args:
-            path: The file.
-            progress: Called with the bytes so far and in all.
-
-        Returns:
-            The file as the server has it.
+        """Uploads a file; `progress` is called with the bytes so far and in all.
 
         Raises:
             MixInputError: It is no file, or its name is one that this package keeps for itself.
@@ -168,14 +140,9 @@ class Conversation:
         return self.mix.files.upload_session_file(id=self.begin(), file=path, progress=progress)
 
     def attach(self, text: str, attached: Callable[[FileInfo], object]) -> str:
-        """Uploads the files that a message names as `@path`, and puts references to them in their place.
+        """Uploads the files that a message names as `@path`, and returns the message with references in their place.
 
-        Args:
-            text: The message. A backslash in front of an `@` keeps it as it is.
-            attached: Called with each file as the server has it.
-
-        Returns:
-            The message to send.
+        A backslash in front of an `@` keeps it as it is. `attached` is called with each file as the server has it.
 
         Raises:
             MixInputError: There is no such file.
@@ -286,16 +253,11 @@ Permissions = Literal["ask", "deny", "allow"]
 
 @dataclass(slots=True, kw_only=True)
 class ChatOptions:
-    """The options of a chat.
+    """The options of a chat, as `chat` has them.
 
     Attributes:
-        title: Title of sessions that the chat begins.
-        permissions: How the agent's requests to run a tool are answered.
-        plan_mode: Whether the agent may only read and plan.
-        thinking_level: How much the model may think, or None for the server's default (Mix 0.7).
+        thinking_level: None for the server's default (Mix 0.7).
         max_steps: After how many steps a turn ends with an error, or None (Mix 0.8).
-        show_thinking: Whether thinking is shown.
-        history: Whether what is typed is remembered in a file.
     """
 
     title: str = "Chat"

@@ -66,12 +66,6 @@ class Keyboard:
     def read(self, prompt: str) -> str:
         """Reads a message. Enter sends it; Alt-Enter, or a backslash at the end of a line, begins another line.
 
-        Args:
-            prompt: The text in front of it.
-
-        Returns:
-            The message.
-
         Raises:
             KeyboardInterrupt: Ctrl-C on an empty line. On any other it only empties the line.
             EOFError: Ctrl-D on an empty line.
@@ -79,16 +73,13 @@ class Keyboard:
         return self._session.prompt(prompt).replace("\\\n", "\n")
 
     def ask(self, question: str, seconds: float | None = None, *, fresh: bool = True, keys: str = "") -> str | None:
-        """Asks something. May be called in any thread, while nothing else reads.
+        """Asks something; None if no answer came in time. May be called in any thread, while nothing else reads.
 
         Args:
             question: The text in front of the answer.
             seconds: How long to wait, or None for any time. The seconds that are left are shown.
             fresh: Forget what was typed before the question was seen: it is no answer to it.
             keys: Letters of which one is the answer as soon as it is pressed; empty for a line that ends with Enter.
-
-        Returns:
-            The answer, or None if none came in time.
 
         Raises:
             KeyboardInterrupt: Ctrl-C.

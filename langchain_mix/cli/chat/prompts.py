@@ -81,13 +81,7 @@ class PromptHandler:
         self._one_at_a_time = threading.Lock()  # Sub-agents ask from threads of their own.
 
     def permission(self, request: SSEPermissionEventData) -> bool | None:
-        """Decides whether a tool may run.
-
-        Args:
-            request: What it wants.
-
-        Returns:
-            Whether it may; None if that was not answered in time, so that the server has denied it.
+        """Decides whether a tool may run; None if that was not answered in time, so that the server has denied it.
 
         Raises:
             MixTurnCancelled: The user left the question.
@@ -121,10 +115,7 @@ class PromptHandler:
             self._report("Press y, n or a.")
 
     def notification(self, note: SSENotificationEventData) -> str | None:
-        """Shows a notification and gets its answer.
-
-        Args:
-            note: The notification.
+        """Shows a notification and returns its answer.
 
         Returns:
             The answer, `""` to acknowledge it, None without a terminal or if no answer came in time.

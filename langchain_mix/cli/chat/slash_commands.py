@@ -53,11 +53,7 @@ COMMANDS: Final = {
 
 
 class Commands:
-    """The slash commands of one chat.
-
-    Attributes:
-        over: Whether the user wants to leave.
-    """
+    """The slash commands of one chat. `over` is true when the user wants to leave."""
 
     def __init__(self, conversation: Conversation, console: Console, keyboard: Confirms) -> None:
         """Runs nothing yet."""
@@ -82,13 +78,9 @@ class Commands:
         }
 
     def run(self, line: str) -> bool:
-        """Runs a line if it is a command.
+        """Runs a line if it is a command, and returns whether it was one.
 
-        Args:
-            line: What was typed. With a space in front, a line that begins with a slash is a message, and `exit` is.
-
-        Returns:
-            Whether it was one.
+        With a space in front, a line that begins with a slash is a message, and `exit` is.
 
         Raises:
             MixError: It failed.

@@ -1,50 +1,36 @@
-"""Runs the turns of a chat: sends messages, handles Ctrl-C, and reports how each turn ended."""
+"""Runs a chat and its turns: reads and sends messages, handles Ctrl-C, and reports how each turn ended."""
 
 from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
 from types import FrameType, TracebackType
-from typing import Any, Final, Protocol, Self
+from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
 from rich.console import Console
 from rich.text import Text
 
-from langchain_mix.cli.chat.conversation import Conversation
+from langchain_mix.cli.chat.conversation import ChatOptions, Conversation
 from langchain_mix.cli.chat.prompts import PromptHandler
-from langchain_mix.cli.chat.slash_commands import Commands
-from langchain_mix.cli.failures import report_error
+from langchain_mix.cli.chat.slash_commands import COMMANDS, Commands
+from langchain_mix.cli.chat.views import Plain, Screen
+from langchain_mix.cli.failures import message_of, report_error
+from langchain_mix.cli.sessions.queries import find_session
 from langchain_mix.cli.sessions.views import money
-from langchain_mix.cli.terminal import counted, visible
-from langchain_mix.errors import MixError, MixTurnCancelled
+from langchain_mix.cli.terminal import counted, errors_console, is_interactive, output_console, visible
+from langchain_mix.errors import MixError, MixInputError, MixTurnCancelled
 from langchain_mix.protocol.models import FileInfo
-from langchain_mix.protocol.turn.updates import TurnResult, Update
+from langchain_mix.protocol.turn.updates import TurnResult
+
+if TYPE_CHECKING:
+    from langchain_mix.client import Mix
 
 
-class TurnView(Protocol):
-    """Shows a turn; a `with` block is one."""
-
-    def __enter__(self) -> Any:
-        """Begins."""
-        ...
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
-    ) -> None:
-        """Ends."""
-        ...
-
-    def paused(self) -> AbstractContextManager[None]:
-        """Shows nothing meanwhile."""
-        ...
-
-    def show(self, update: Update) -> None:
-        """Shows what happened."""
-        ...
+TurnView: TypeAlias = Screen | Plain
 
 
 def run_turn(
@@ -57,7 +43,7 @@ def run_turn(
     attach: bool = True,
     clock: Callable[[], float] = time.monotonic,
 ) -> TurnResult | None:
-    """Sends a message and shows what becomes of it.
+    """Sends a message, shows what becomes of it, and returns the result; None if the user cancelled it.
 
     Args:
         conversation: The conversation.
@@ -67,9 +53,6 @@ def run_turn(
         notes: Where it is reported how the turn ended.
         attach: Whether `@path` in the text names a file to upload.
         clock: Returns the time, in seconds.
-
-    Returns:
-        The turn's result; None if the user cancelled it.
 
     Raises:
         MixError: It did not end well.
@@ -165,38 +148,46 @@ class Interrupts:
         os.write(2, b"Cancelling. Ctrl-C once more leaves at once.\n")  # Nothing here may wait for a lock.
 
 
-_PROMPT = "You: "
+_PROMPT: Final = "You: "
 
 
-class Reads(Protocol):
-    """Reads messages."""
+def run_chat(
+    mix: Mix, options: ChatOptions, message: str | None, session: str | None, resume: Callable[[str], str] | None
+) -> bool:
+    """Chats in the way that fits the terminal, and returns whether the last message was answered.
 
-    def read(self, prompt: str) -> str:
-        """The next message. Raises KeyboardInterrupt or EOFError to leave."""
-        ...
-
-
-def converse(
-    conversation: Conversation,
-    *,
-    console: Console,
-    keyboard: Reads,
-    commands: Commands,
-    view: TurnView,
-    prompts: PromptHandler,
-    resume: Callable[[str], str] | None = None,
-) -> None:
-    """Talks until the user leaves. Errors of a turn or a command are reported, and the chat goes on.
-
-    Args:
-        conversation: The conversation.
-        console: The screen.
-        keyboard: Reads messages.
-        commands: Runs slash commands.
-        view: Shows turns.
-        prompts: Answers what the agent asks.
-        resume: Returns the command that goes on in a session; None if nothing of the session stays.
+    `resume` returns the command that goes on in a session; it is None if nothing of the session stays.
     """
+    conversation = Conversation(mix, options)
+    if message is None and is_interactive():
+        _converse(conversation, session, resume)
+        return True
+    if session:
+        conversation.go_to(mix.sessions.get(id=find_session(mix, session)))
+    if message is not None:
+        return _answer(conversation, message)
+    return _answer(conversation, _read_input(), attach=False)  # An @ in piped text is not meant for this command.
+
+
+def _converse(conversation: Conversation, session: str | None, resume: Callable[[str], str] | None) -> None:
+    """Talks until the user leaves. Errors of a turn or a command are reported, and the chat goes on."""
+    from langchain_mix.cli.chat.keyboard import Keyboard, history_file  # noqa: PLC0415  # A pipe needs no keyboard.
+
+    console = output_console()
+    try:
+        keyboard = Keyboard(COMMANDS, history=history_file() if conversation.options.history else None)
+    except OSError as error:
+        console.print(f"What you type is not remembered: {message_of(error)}", style="yellow", markup=False)
+        keyboard = Keyboard(COMMANDS)
+    commands = Commands(conversation, console, keyboard)
+    view = Screen(console, show_thinking=conversation.options.show_thinking)
+    prompts = PromptHandler(console, view, conversation.options.permissions, keyboard.ask)
+    if session:
+        commands.resume(session)
+    # A wrong address is reported before anything is typed.
+    console.print(Text(visible(conversation.server()), style="bold"))
+    help_line = "@path attaches a file, /help lists commands; Ctrl-C cancels a turn, exit or Ctrl-D leaves."
+    console.print(Text(help_line, style="dim"))
     while not commands.over:
         try:
             line = keyboard.read(_PROMPT)
@@ -215,30 +206,30 @@ def converse(
         console.print(Text(f"Go on later: {visible(resume(conversation.session_id))}", style="dim"), soft_wrap=True)
 
 
-def answer_once(
-    conversation: Conversation,
-    text: str,
-    *,
-    view: TurnView,
-    prompts: PromptHandler,
-    notes: Console,
-    attach: bool = True,
-) -> bool:
-    """Asks one question and shows the answer.
+def _answer(conversation: Conversation, text: str, *, attach: bool = True) -> bool:
+    """Asks one question and shows the answer; returns False if the user cancelled it."""
+    notes = errors_console()
+    view: TurnView = Plain(output_console(), notes)
+    prompts = PromptHandler(notes, view, conversation.options.permissions)
+    if is_interactive():
+        from langchain_mix.cli.chat.keyboard import Keyboard  # noqa: PLC0415  # A pipe needs no keyboard.
 
-    Args:
-        conversation: The conversation.
-        text: The message.
-        view: Shows the turn.
-        prompts: Answers what the agent asks.
-        notes: Where it is reported how the turn ended.
-        attach: Whether `@path` in the text names a file to upload.
-
-    Returns:
-        Whether there is an answer; False if the user cancelled it.
-    """
+        console = output_console()
+        view = Screen(console, show_thinking=conversation.options.show_thinking)
+        prompts = PromptHandler(console, view, conversation.options.permissions, Keyboard({}).ask)
     try:
         return run_turn(conversation, text, view=view, prompts=prompts, notes=notes, attach=attach) is not None
     finally:
         if conversation.session_id:
             notes.print(Text(f"Session {conversation.session_id}", style="dim"), soft_wrap=True)
+
+
+def _read_input() -> str:
+    if sys.stdin.isatty():
+        errors_console().print("Type the message; Ctrl-D on an empty line sends it.", style="dim")
+    text = sys.stdin.read().strip()
+    if any("\ud800" <= character <= "\udfff" for character in text):  # How Python reads bytes that are no text.
+        raise MixInputError(f"Standard input is no {sys.stdin.encoding} text.", hint="Upload files with /upload.")
+    if not text:
+        raise MixInputError("Standard input is empty.", hint="Give a message, or start it in a terminal.")
+    return text

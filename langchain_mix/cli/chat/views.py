@@ -397,31 +397,16 @@ _SHARE: Final = 8
 
 
 class GrowingText:
-    """A text that comes in pieces.
-
-    Attributes:
-        rest: What was not given out yet, and may still change.
-    """
+    """A text that comes in pieces. `rest` is what was not returned yet, and may still change."""
 
     def __init__(self, *, markdown: bool) -> None:
-        """Begins empty.
-
-        Args:
-            markdown: Whether it settles block by block, as Markdown does; else line by line.
-        """
+        """Begins empty. Markdown settles block by block, other text line by line."""
         self.rest = ""
         self._markdown = markdown
         self._read_at = 0
 
     def add(self, piece: str) -> str:
-        """Takes the next piece.
-
-        Args:
-            piece: The piece, as the server sent it.
-
-        Returns:
-            What has settled and was not given out before; often empty.
-        """
+        """Takes the next piece, and returns what has settled and was not returned before; often nothing."""
         piece = visible(piece)
         self.rest += piece
         # A block that grows and grows is read again only when it has grown by a share, so that the whole costs little.
@@ -440,14 +425,9 @@ class GrowingText:
 
 
 def settled_markdown(text: str) -> int:
-    """Finds how much of a growing Markdown text no longer changes.
+    """Returns how many characters of a growing Markdown no longer change: all blocks but the last, which may go on.
 
-    Args:
-        text: The text so far.
-
-    Returns:
-        Characters of all blocks but the last one, which may go on. A line that is not complete does not begin a block:
-        a digit may become the next item of a list.
+    A line that is not complete does not begin a block: a digit may become the next item of a list.
     """
     complete = text[: text.rfind("\n") + 1]
     starts = [
@@ -535,13 +515,9 @@ class Plain:
 
 
 def readable(arguments: Any) -> str:
-    """Writes arguments one below the other.
+    """Writes arguments as lines `name: value`: those of a mapping, or of JSON text as the model wrote it.
 
-    Args:
-        arguments: A mapping, JSON text of one as the model wrote it, or anything else.
-
-    Returns:
-        `name: value` lines. What goes over several lines is indented, so that no value looks like another argument.
+    What goes over several lines is indented, so that no value looks like another argument.
     """
     if isinstance(arguments, str):
         try:

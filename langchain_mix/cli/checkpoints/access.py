@@ -66,14 +66,7 @@ class ReadOnlySessionFiles(SessionFiles):
 
 @dataclass(frozen=True, slots=True)
 class Store:
-    """A store that is looked at.
-
-    Attributes:
-        mix: The client.
-        serde: The serializer, with the key if the store is encrypted.
-        threads: Its threads.
-        backend: The same as checkpoints.
-    """
+    """A store that is looked at: its threads, and the same as checkpoints (`backend`)."""
 
     mix: Mix
     serde: SerializerProtocol
@@ -101,15 +94,12 @@ class Store:
 
 
 def open_store(mix: Mix, key_variable: str | None, thread_ids: Sequence[str] | None = None) -> Store:
-    """Opens the store.
+    """Opens the store for some threads, or for all.
 
     Args:
         mix: The client.
         key_variable: Environment variable that holds the key; an empty one if nothing is encrypted; None to look first.
         thread_ids: The threads that it is about, or None for all.
-
-    Returns:
-        The store.
 
     Raises:
         MixConfigurationError: There is no key, or another one is needed.
@@ -141,12 +131,7 @@ _INFORMATIVE: Final = ("owner", "manifest", "segment", "index", "blob", "epoch_m
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One document of a thread.
-
-    Attributes:
-        file: Its file.
-        data: Its bytes.
-    """
+    """One document of a thread."""
 
     file: FileName
     data: bytes
@@ -167,16 +152,13 @@ class Sample:
 def choose_serde(
     mix: Mix, session_files: SessionFiles, variable: str | None, thread_ids: Sequence[str] | None
 ) -> SerializerProtocol:
-    """The serializer that fits what is stored.
+    """Returns the serializer that fits what is stored.
 
     Args:
         mix: The client.
         session_files: Reads the files.
-        variable: Environment variable of the key, an empty one for none, None to look at what is stored first.
+        variable: As `key_variable` of `open_store`.
         thread_ids: The threads that have to fit, or None for all, some of which may be another's.
-
-    Returns:
-        The serializer.
 
     Raises:
         MixConfigurationError: There is no key, or another one is needed.

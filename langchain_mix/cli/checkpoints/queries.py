@@ -32,12 +32,7 @@ from langchain_mix.errors import MixCheckpointDamaged, MixInputError, MixStoreEr
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The checkpoints of a list.
-
-    Attributes:
-        summaries: The checkpoints, newest first.
-        unreadable: How many threads could not be read; already reported.
-    """
+    """The checkpoints of a list, newest first, and how many threads could not be read; these are reported already."""
 
     summaries: list[Summary]
     unreadable: int = 0
@@ -45,14 +40,7 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A checkpoint with its values.
-
-    Attributes:
-        summary: What it is.
-        metadata: Its metadata.
-        values: Its state, by channel.
-        writes: Task, channel and value of each write that waits at it.
-    """
+    """A checkpoint with its metadata, its state by channel, and the writes that wait at it: task, channel, value."""
 
     summary: Summary
     metadata: Mapping[str, Any]
@@ -200,13 +188,10 @@ class Summary:
     """A checkpoint in a line.
 
     Attributes:
-        thread_id: Its thread.
         ns: Its namespace; the graph's own is empty.
-        checkpoint_id: Its id.
-        parent_id: The checkpoint it follows, or None.
         step: LangGraph's number of the step, or None if none was stored.
         source: Why it was made; empty if that was not stored.
-        created_at: When, as ISO 8601 text.
+        created_at: ISO 8601 text.
         next: The nodes that run next, those that wait for several others apart.
         size: Bytes of its values.
         pending_writes: How many writes wait at it.
@@ -231,16 +216,7 @@ class Summary:
 
 
 def summary(backend: FileBackend, thread_id: str, stored: Stored) -> Summary:
-    """Summarises a stored checkpoint.
-
-    Args:
-        backend: Reads metadata.
-        thread_id: Its thread.
-        stored: The checkpoint.
-
-    Returns:
-        The summary. No value of the state was constructed for it.
-    """
+    """Summarises a stored checkpoint. No value of the state is constructed for it."""
     record = stored.record
     metadata: Mapping[str, Any] = backend.codec.load(record.metadata)
     step = metadata.get("step")
@@ -285,16 +261,9 @@ _WHOLE_ID: Final = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def find_checkpoint(store: Store, thread_id: str, named: str, ns: str = "") -> str:
-    """Finds a checkpoint by what people type for it.
+    """Finds a checkpoint by what people type for it: its id, the beginning or end of it, or `last`.
 
-    Args:
-        store: The store.
-        thread_id: The thread.
-        named: The id, the beginning of it, or `last`.
-        ns: The namespace.
-
-    Returns:
-        The id. A whole one is not looked up.
+    A whole id is not looked up.
 
     Raises:
         MixInputError: No checkpoint is meant by this, or several are.

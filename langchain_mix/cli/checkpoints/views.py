@@ -49,10 +49,7 @@ _LAST_PARTS = 12
 def show_list(console: Console, summaries: Sequence[Summary], *, threads: bool) -> None:
     """Shows checkpoints: as a table to people, as lines of cells between tabs to programs.
 
-    Args:
-        console: Where.
-        summaries: The checkpoints.
-        threads: Whether each represents its thread.
+    With `threads`, each represents its thread.
     """
     left_out = {"checkpoint" if threads else "thread", *([] if any(one.ns for one in summaries) else ["ns"])}
     _show(console, _LIST, [_cells(one) for one in summaries], left_out)
@@ -95,13 +92,7 @@ def report_data(report: Report) -> dict[str, Any]:
 
 
 def show_checkpoint(console: Console, found: Shown, *, full: bool) -> None:
-    """Shows a checkpoint: what it is, its values, the writes that wait.
-
-    Args:
-        console: Where.
-        found: The checkpoint.
-        full: Whether nothing is cut.
-    """
+    """Shows a checkpoint: what it is, its values, the writes that wait. With `full`, nothing is cut."""
     summary = found.summary
     console.print(Text(visible(summary.checkpoint_id), style="bold"))
     facts = [f"thread {summary.thread_id}", *([f"namespace {summary.ns}"] if summary.ns else [])]
@@ -159,13 +150,7 @@ def _after(position: Position) -> str:
 
 
 def show_tree(console: Console, tree: Tree, previews: Mapping[str, Preview]) -> None:
-    """Draws a tree: in colours to people, one line for each checkpoint to programs.
-
-    Args:
-        console: Where.
-        tree: The checkpoints.
-        previews: The nodes and the newest message of each, by its id.
-    """
+    """Draws a tree with previews by checkpoint: in colours to people, one line for each checkpoint to programs."""
     if not console.is_terminal:
         for line in str(tree).split("\n"):
             preview = next((previews[word] for word in line.split() if word in previews), None)

@@ -25,14 +25,9 @@ _COMPLETION_MS: Final = 1_000
 
 
 def find_session(mix: Mix, named: str) -> str:
-    """Finds a session by what people type for it.
+    """Finds a session by what people type for it: its id, four characters from its beginning, or `last` for the newest.
 
-    Args:
-        mix: The client.
-        named: The id, at least four characters from its beginning, or `last` for the newest session.
-
-    Returns:
-        The id. A whole one is not looked up.
+    A whole id is not looked up.
 
     Raises:
         MixInputError: No session is meant by this, or several are.
@@ -68,14 +63,9 @@ def read_session(mix: Mix, session_id: str) -> tuple[SessionData, list[BackendMe
 
 
 def complete_session(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
-    """Offers sessions to the shell's completion.
+    """Offers ids and titles of sessions to the shell's completion.
 
-    Args:
-        context: Has the options that are typed already.
-        incomplete: What is typed of the session.
-
-    Returns:
-        Ids and titles. None where the server does not answer within a second: a completion has no place for errors.
+    None where the server does not answer within a second: a completion has no place for errors.
     """
     from langchain_mix.client import Mix  # noqa: PLC0415  # Only completion needs it here.
     from langchain_mix.protocol.retry import NO_RETRIES  # noqa: PLC0415  # The same.
@@ -115,13 +105,9 @@ class Exchange:
 
 
 def exchanges_of(rows: Sequence[BackendMessage]) -> list[Exchange]:
-    """Reads a session's rows as exchanges.
+    """Divides all rows of a session into exchanges, oldest first.
 
-    Args:
-        rows: All rows, oldest first. What precedes the first message of the user belongs to no exchange.
-
-    Returns:
-        The exchanges, oldest first. Each row of the user begins one, also those that a callback has written.
+    Each row of the user begins one, also those that a callback has written. What precedes the first belongs to none.
     """
     starts = [index for index, row in enumerate(rows) if row.role == "user"]
     ends = [*starts[1:], len(rows)]
@@ -137,9 +123,6 @@ def rows_up_to(rows: Sequence[BackendMessage], keep: int | None) -> int:
     Args:
         rows: All rows of the session.
         keep: How many exchanges; a negative number leaves out so many of the last ones; None keeps all.
-
-    Returns:
-        The number of rows, from the first on.
 
     Raises:
         MixInputError: The session does not have so many exchanges.
@@ -158,14 +141,7 @@ def rows_up_to(rows: Sequence[BackendMessage], keep: int | None) -> int:
 
 
 def last_row_kept(rows: Sequence[BackendMessage], keep: int) -> BackendMessage:
-    """Finds the row after which a rewind deletes.
-
-    Args:
-        rows: All rows of the session.
-        keep: How many exchanges are kept, as in `rows_up_to`.
-
-    Returns:
-        The last row that stays.
+    """Returns the row after which a rewind deletes; `keep` is as in `rows_up_to`.
 
     Raises:
         MixInputError: The session does not have so many exchanges, or none would stay. Mix: a session cannot be rewound

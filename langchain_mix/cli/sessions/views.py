@@ -79,13 +79,7 @@ def show_head(console: Console, session: SessionData) -> None:
 
 
 def show_transcript(console: Console, rows: Sequence[BackendMessage], *, last: int | None = None) -> None:
-    """Shows what was said in a session.
-
-    Args:
-        console: Where.
-        rows: All rows of the session.
-        last: How many of the last exchanges, None for all.
-    """
+    """Shows the last exchanges of all rows of a session, None for all."""
     exchanges = exchanges_of(rows)
     shown = exchanges if last is None else exchanges[max(len(exchanges) - last, 0) :]
     if len(shown) < len(exchanges):
@@ -136,16 +130,7 @@ def as_data(session: SessionData, rows: Sequence[BackendMessage]) -> dict[str, A
 
 
 def written(session: SessionData, rows: Sequence[BackendMessage], form: Format) -> str:
-    """Writes a session down.
-
-    Args:
-        session: The session.
-        rows: Its rows, oldest first.
-        form: How.
-
-    Returns:
-        The document, with a line break at its end.
-    """
+    """Writes a session down, with a line break at its end."""
     if form == "json":
         return as_json(as_data(session, rows))
     return "\n".join(_markdown(session, rows)).rstrip() + "\n"
@@ -153,11 +138,6 @@ def written(session: SessionData, rows: Sequence[BackendMessage], form: Format) 
 
 def save(text: str, path: Path, *, overwrite: bool) -> None:
     """Puts a document into a file: all of it, or the file stays as it was.
-
-    Args:
-        text: The document.
-        path: The file.
-        overwrite: Whether a file that is there already is replaced.
 
     Raises:
         MixInputError: There is a file already, and it must stay.
