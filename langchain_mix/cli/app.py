@@ -14,7 +14,7 @@ import typer
 from langchain_mix._version import __version__
 from langchain_mix.cli.chat.command import chat
 from langchain_mix.cli.checkpoints.commands import checkpoints_app
-from langchain_mix.cli.connection import ApiOption, HeaderOption, JsonOption, PlainHelp, ServerOption, connect
+from langchain_mix.cli.connection import ApiOption, HeaderOption, JsonOption, PlainHelp, ServerOption, connect, option
 from langchain_mix.cli.failures import EXIT_CODES, FAILED, reported_errors
 from langchain_mix.cli.files import files_app
 from langchain_mix.cli.record import record
@@ -68,42 +68,35 @@ def demo() -> None:
 def serve(
     *,
     api: Annotated[
-        str, typer.Option(metavar="VERSION", help="API generation: 0.5, 0.6, 0.6.5, 0.7, 0.8 or next.")
+        str, option("--api", "VERSION", "API generation: 0.5, 0.6, 0.6.5, 0.7, 0.8 or next.", show_default=True)
     ] = "0.8",
-    port: Annotated[int, typer.Option(metavar="N", min=0, max=65535, help="Port; 0 takes a free one.")] = 8088,
+    port: Annotated[
+        int, option("--port", "N", "Port; 0 takes a free one.", min=0, max=65535, show_default=True)
+    ] = 8088,
     agent: Annotated[
         str,
-        typer.Option(
-            metavar="AGENT", help="Who answers: offline, or model:PROVIDER:NAME for any LangChain chat model."
+        option(
+            "--agent", "AGENT", "Who answers: offline, or model:PROVIDER:NAME for any chat model.", show_default=True
         ),
     ] = "offline",
     data: Annotated[
         Path | None,
-        typer.Option(
-            metavar="DIRECTORY", file_okay=False, help="Where sessions and files are kept; forgotten if not given."
-        ),
+        option("--data", "DIRECTORY", "Where sessions and files are kept; forgotten if not given.", file_okay=False),
     ] = None,
     require_credentials: Annotated[
         bool, typer.Option("--require-credentials", help="Refuse messages until a provider's key is stored.")
     ] = False,
     pace: Annotated[
-        float | None,
-        typer.Option(
-            metavar="N", min=0.1, help="Words in a second that the agent writes, so that streaming is visible."
-        ),
+        float | None, option("--pace", "N", "Words in a second that the agent writes, to see it stream.", min=0.1)
     ] = None,
     demo: Annotated[bool, typer.Option("--demo", help="Create a session with two files to ask about.")] = False,
     allow_host: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME", help="A name to answer to in addition to those of this machine; may be given several times."
-        ),
+        list[str] | None, option("--allow-host", "NAME", "Another name to answer to; may be given several times.")
     ] = None,
     allow_origin: Annotated[
         list[str] | None,
-        typer.Option(
-            metavar="ORIGIN",
-            help="A web origin whose pages may use a server with a model:… agent; may be given several times.",
+        option(
+            "--allow-origin", "ORIGIN", "A web origin whose pages may use a model:… agent; may be given several times."
         ),
     ] = None,
 ) -> None:
@@ -116,13 +109,13 @@ def serve(
     with reported_errors():
         run_server(
             output_console(),
-            api=api,
-            port=port,
             agent=agent,
-            data=data,
-            require_credentials=require_credentials,
             pace=pace,
             demo=demo,
+            api=api,
+            port=port,
+            data_dir=data,
+            auth_required=require_credentials,
             hosts=tuple(allow_host or ()),
             origins=tuple(allow_origin) if allow_origin else None,
         )
@@ -139,21 +132,19 @@ def doctor(
     api: ApiOption = "auto",
     header: HeaderOption = None,
     session: Annotated[
-        str | None,
-        typer.Option(
-            "--session",
-            metavar="SESSION",
-            help="Session whose stream is measured; the one it creates if not given.",
-            show_default=False,
-        ),
+        str | None, option("--session", "SESSION", "Session whose stream is measured; the one it creates if not given.")
     ] = None,
     timeout: Annotated[
-        float, typer.Option("--timeout", metavar="SECONDS", min=0.1, help="Seconds to wait for each answer.")
+        float, option("--timeout", "SECONDS", "Seconds to wait for each answer.", min=0.1, show_default=True)
     ] = 5.0,
     heartbeat: Annotated[
         float,
-        typer.Option(
-            "--heartbeat", metavar="SECONDS", min=0.0, help="Seconds to wait for a heartbeat of the stream, such as 60."
+        option(
+            "--heartbeat",
+            "SECONDS",
+            "Seconds to wait for a heartbeat of the stream, such as 60.",
+            min=0.0,
+            show_default=True,
         ),
     ] = 0.0,
     read_only: Annotated[

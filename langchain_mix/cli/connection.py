@@ -24,33 +24,29 @@ from langchain_mix.protocol.retry import BackoffStrategy, RetryConfig
 if TYPE_CHECKING:
     from langchain_mix.client import Mix
 
+
+def option(flags: str, metavar: str, does: str, *, show_default: bool = False, **more: Any) -> Any:
+    """Declares an option with a value: its names, a word for the value, and what it does."""
+    return typer.Option(*flags.split(), metavar=metavar, help=does, show_default=show_default, **more)
+
+
 ServerOption: TypeAlias = Annotated[
     str | None,
-    typer.Option(
-        "--server",
-        "-s",
-        metavar="URL",
-        help="URL of the Mix server. If not given: MIX_SERVER_URL, else http://localhost:8088.",
-        show_default=False,
-    ),
+    option("--server -s", "URL", "URL of the Mix server. If not given: MIX_SERVER_URL, else http://localhost:8088."),
 ]
 ApiOption: TypeAlias = Annotated[
-    str, typer.Option("--api", metavar="VERSION", help="API generation: auto, 0.5, 0.6, 0.6.5, 0.7, 0.8 or next.")
+    str, option("--api", "VERSION", "API generation: auto, 0.5, 0.6, 0.6.5, 0.7, 0.8 or next.", show_default=True)
 ]
 HeaderOption: TypeAlias = Annotated[
     list[str] | None,
-    typer.Option(
+    option(
         "--header",
-        metavar="HEADER",
-        help="Header of every request, as 'Name: value', for a proxy that demands one, or @FILE with one on each line. "
+        "HEADER",
+        "Header of every request, as 'Name: value', for a proxy that demands one, or @FILE with one on each line. "
         "May be repeated. The environment variable MIX_API_KEY is sent as 'Authorization: Bearer …'.",
-        show_default=False,
     ),
 ]
-LimitOption: TypeAlias = Annotated[
-    int | None,
-    typer.Option("--limit", "-n", metavar="N", min=1, help="Show so many of the newest.", show_default=False),
-]
+LimitOption: TypeAlias = Annotated[int | None, option("--limit -n", "N", "Show so many of the newest.", min=1)]
 DryRunOption: TypeAlias = Annotated[bool, typer.Option("--dry-run", help="Only show what would be done.")]
 YesOption: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="Write JSON, for programs.")]

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from langchain_mix.cli.connection import JsonOption, YesOption, server_command
+from langchain_mix.cli.connection import JsonOption, YesOption, option, server_command
 from langchain_mix.cli.failures import FAILED, report_error
 from langchain_mix.cli.sessions.queries import complete_session, find_session
 from langchain_mix.cli.terminal import (
@@ -38,12 +38,11 @@ files_app = typer.Typer(no_args_is_help=True, help="List, upload, download, dele
 
 SessionOption = Annotated[
     str | None,
-    typer.Option(
+    option(
         "--session",
-        metavar="SESSION",
-        help="Session to use: its id, the beginning of it, or 'last'. Any will do, but private files belong to one.",
+        "SESSION",
+        "Session to use: its id, the beginning of it, or 'last'. Any will do, but private files belong to one.",
         autocompletion=complete_session,
-        show_default=False,
     ),
 ]
 ForceOption = Annotated[bool, typer.Option("--force", help="Replace files of the same names.")]
@@ -106,12 +105,7 @@ def download_file(
     *,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="PATH",
-            help="A file or a directory; '-' for standard output. Here, if not given.",
-        ),
+        option("--output -o", "PATH", "A file or a directory; '-' for standard output. Here, if not given."),
     ] = None,
     session: SessionOption = None,
     force: ForceOption = False,

@@ -9,9 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
-
-from langchain_mix.cli.connection import HeaderOption, headers_for
+from langchain_mix.cli.connection import HeaderOption, headers_for, option
 from langchain_mix.cli.failures import reported_errors
 from langchain_mix.cli.terminal import output_console
 from langchain_mix.errors import MixConfigurationError, MixInputError
@@ -20,22 +18,25 @@ from langchain_mix.protocol.api import ALL, ApiVersion, parse_api
 
 def record(
     *,
-    api: Annotated[str, typer.Option(metavar="VERSION", help="API generation, or auto for all of them.")] = "auto",
+    api: Annotated[
+        str, option("--api", "VERSION", "API generation, or auto for all of them.", show_default=True)
+    ] = "auto",
     server: Annotated[
-        str | None,
-        typer.Option("--server", "-s", metavar="URL", help="A real server; its agent works and may cost money."),
+        str | None, option("--server -s", "URL", "A real server; its agent works and may cost money.")
     ] = None,
     header: HeaderOption = None,
     directory: Annotated[
         Path,
-        typer.Option(
-            metavar="DIRECTORY",
+        option(
+            "--directory",
+            "DIRECTORY",
+            "Where the cassettes go, in a directory per generation. Those of the same names are replaced.",
             file_okay=False,
-            help="Where the cassettes go, in a directory per generation. Those of the same names are replaced.",
+            show_default=True,
         ),
     ] = Path("cassettes"),
     scenario: Annotated[
-        list[str] | None, typer.Option(metavar="NAME", help="A scenario; may be given several times. All if not given.")
+        list[str] | None, option("--scenario", "NAME", "A scenario; may be given several times. All if not given.")
     ] = None,
 ) -> None:
     """Record the cassettes of the test suite again: from emulators, or from a real server.

@@ -10,24 +10,23 @@ import errno
 import re
 import signal
 import threading
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
 from importlib import resources
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.console import Console
 
 from langchain_mix.client import Mix
 from langchain_mix.emulator import MixEmulator
-from langchain_mix.emulator.agents import make_brain
+from langchain_mix.emulator.agents import make_agent
 from langchain_mix.emulator.agents.base import Text, Thinking
 from langchain_mix.errors import MixConfigurationError
 from langchain_mix.protocol.api import parse_api
 
 if TYPE_CHECKING:
-    from langchain_mix.emulator.agents import Brain
+    from langchain_mix.emulator.agents import Agent
     from langchain_mix.emulator.agents.base import Piece, Request
 
 DEMO_FILES: Final = ("sales.csv", "report.md")
@@ -41,7 +40,7 @@ _DEMO_QUESTION: Final = (
 class PacedAgent:
     """Slows an agent down to the speed of a model, so that streaming is visible."""
 
-    def __init__(self, agent: Brain, words_per_second: float) -> None:
+    def __init__(self, agent: Agent, words_per_second: float) -> None:
         """Wraps an agent."""
         self._agent = agent
         self._seconds = 1 / words_per_second
@@ -61,43 +60,23 @@ class PacedAgent:
                     yield replace(piece, text=word)
 
 
-def run_server(
-    console: Console,
-    *,
-    api: str,
-    port: int,
-    agent: str,
-    data: Path | None,
-    require_credentials: bool = False,
-    pace: float | None = None,
-    demo: bool = False,
-    hosts: Sequence[str] = (),
-    origins: Sequence[str] | None = None,
-) -> None:
-    """Serves until Ctrl-C or SIGTERM, with the options of `serve`.
+def run_server(console: Console, *, agent: str, pace: float | None, demo: bool, api: str, **options: Any) -> None:
+    """Serves until Ctrl-C or SIGTERM, with options of `MixEmulator`.
 
     Raises:
         MixConfigurationError: There is no such generation, a package of the agent is missing, or the port is taken.
         ValueError: There is no such agent, or a name or an origin is malformed.
         OSError: The server cannot be started.
     """
-    version = parse_api(api)
+    version = str(parse_api(api) or "0.8")
     try:
-        brain = make_brain(agent)
+        made = make_agent(agent)
     except ImportError as error:
         raise MixConfigurationError(str(error)) from error
     stop = threading.Event()
     before = {s: signal.signal(s, lambda *_: stop.set()) for s in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with MixEmulator(
-            api=str(version or "0.8"),
-            agent=brain if pace is None else PacedAgent(brain, pace),
-            data_dir=data,
-            port=port,
-            auth_required=require_credentials,
-            hosts=hosts,
-            origins=origins,
-        ) as emulator:
+        with MixEmulator(api=version, agent=made if pace is None else PacedAgent(made, pace), **options) as emulator:
             console.print(f"Mix API {emulator.api} on [bold]{emulator.url}[/] (agent: {agent}). Ctrl-C stops it.")
             console.print("For development and tests only; it listens on this machine.", style="dim")
             if demo:
@@ -110,7 +89,7 @@ def run_server(
         if error.errno != errno.EADDRINUSE:
             raise
         raise MixConfigurationError(
-            f"Port {port} is taken; another server may be running there.",
+            f"Port {options['port']} is taken; another server may be running there.",
             hint="`langchain-mix doctor` shows what answers; `--port 0` takes a free port.",
         ) from error
     finally:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from langchain_mix.cli.connection import JsonOption, YesOption, server_command
+from langchain_mix.cli.connection import JsonOption, YesOption, option, server_command
 from langchain_mix.cli.failures import FAILED, report_error
 from langchain_mix.cli.terminal import Column, confirm, output_console, show_table, visible, write_json
 from langchain_mix.errors import MixConfigurationError, MixInputError, MixUnsupportedError
@@ -35,12 +35,7 @@ ProviderArgument = Annotated[
 ]
 
 
-def _text(flag: str, does: str) -> Any:
-    return typer.Option(flag, metavar="NAME", help=does, show_default=False)
-
-
-def _tokens(flag: str) -> Any:
-    return typer.Option(flag, metavar="N", min=1, help="Tokens that its reply may have.", show_default=False)
+_TOKENS = "Tokens that its reply may have."
 
 
 @server_command(auth_app, "status")
@@ -66,7 +61,7 @@ def store(
     mix: Mix,
     provider: ProviderArgument,
     *,
-    key_env: Annotated[str | None, _text("--key-env", "Read the key from this environment variable.")] = None,
+    key_env: Annotated[str | None, option("--key-env", "NAME", "Read the key from this environment variable.")] = None,
 ) -> None:
     """Store the API key of a provider on the server, for all its sessions.
 
@@ -211,13 +206,13 @@ def show_preferences(
 def set_preferences(
     mix: Mix,
     *,
-    provider: Annotated[str | None, _text("--provider", "The provider that is preferred.")] = None,
-    model: Annotated[str | None, _text("--model", "The model of sessions.")] = None,
-    max_tokens: Annotated[int | None, _tokens("--max-tokens")] = None,
-    effort: Annotated[str | None, _text("--effort", "How hard it reasons: low, medium or high.")] = None,
-    sub_model: Annotated[str | None, _text("--sub-model", "The model of sub-agents.")] = None,
-    sub_max_tokens: Annotated[int | None, _tokens("--sub-max-tokens")] = None,
-    sub_effort: Annotated[str | None, _text("--sub-effort", "How hard it reasons.")] = None,
+    provider: Annotated[str | None, option("--provider", "NAME", "The provider that is preferred.")] = None,
+    model: Annotated[str | None, option("--model", "NAME", "The model of sessions.")] = None,
+    max_tokens: Annotated[int | None, option("--max-tokens", "N", _TOKENS, min=1)] = None,
+    effort: Annotated[str | None, option("--effort", "NAME", "How hard it reasons: low, medium or high.")] = None,
+    sub_model: Annotated[str | None, option("--sub-model", "NAME", "The model of sub-agents.")] = None,
+    sub_max_tokens: Annotated[int | None, option("--sub-max-tokens", "N", _TOKENS, min=1)] = None,
+    sub_effort: Annotated[str | None, option("--sub-effort", "NAME", "How hard it reasons.")] = None,
     json: JsonOption = False,
 ) -> None:
     """Set preferences, for all sessions of the server. What is not given stays.

@@ -40,7 +40,6 @@ __all__ = [
 ]
 
 
-_CANNOT_BE_UNDONE: Final = " This cannot be undone."
 _GAP: Final = 2
 _LEAST_CHARS: Final = 20
 _CUT_CHARS: Final = 48
@@ -164,11 +163,9 @@ def confirm(question: str, *, way_out: str = "--yes") -> None:
         MixInputError: There is no terminal.
         Abort: The answer was no.
     """
+    question = f"{question} This cannot be undone."
     if not is_interactive():
-        raise MixInputError(
-            f"There is no terminal to ask in: {question.removesuffix(_CANNOT_BE_UNDONE)}{_CANNOT_BE_UNDONE}",
-            hint=f"Say `{way_out}` to do it.",
-        )
+        raise MixInputError(f"There is no terminal to ask in: {question}", hint=f"Say `{way_out}` to do it.")
     typer.confirm(question, abort=True)
 
 

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from langchain_mix.cli.connection import ApiOption, HeaderOption, ServerOption, connect
+from langchain_mix.cli.connection import ApiOption, HeaderOption, ServerOption, connect, option
 from langchain_mix.cli.failures import INTERRUPTED, reported_errors
 from langchain_mix.cli.sessions.queries import complete_session
 from langchain_mix.cli.terminal import errors_console
@@ -40,36 +40,32 @@ def chat(
     ] = False,
     session: Annotated[
         str | None,
-        typer.Option(
+        option(
             "--session",
-            metavar="SESSION",
-            help="Go on in this session: its id, the beginning of it, or 'last'.",
+            "SESSION",
+            "Go on in this session: its id, the beginning of it, or 'last'.",
             autocompletion=complete_session,
-            show_default=False,
         ),
     ] = None,
-    title: Annotated[str, typer.Option("--title", metavar="TITLE", help="Title of a new session.")] = "Chat",
+    title: Annotated[str, option("--title", "TITLE", "Title of a new session.", show_default=True)] = "Chat",
     permissions: Annotated[
         Literal["ask", "deny", "allow"],
-        typer.Option(
+        option(
             "--permissions",
-            metavar="WHAT",
-            help="What becomes of the agent's requests to run a tool: ask, deny or allow.",
+            "WHAT",
+            "What becomes of the agent's requests to run a tool: ask, deny or allow.",
+            show_default=True,
         ),
     ] = "ask",
     plan: Annotated[bool, typer.Option("--plan", help="Let the agent only read and plan.")] = False,
     thinking_level: Annotated[
         Literal["off", "basic", "medium", "maximum"] | None,
-        typer.Option(
-            "--thinking-level",
-            metavar="LEVEL",
-            help="How much the model may think: off, basic, medium or maximum. Since API 0.7.",
-            show_default=False,
+        option(
+            "--thinking-level", "LEVEL", "How much the model may think: off, basic, medium or maximum. Since API 0.7."
         ),
     ] = None,
     max_steps: Annotated[
-        int | None,
-        typer.Option("--max-steps", metavar="N", min=1, help="Steps after which a turn ends. Since API 0.8."),
+        int | None, option("--max-steps", "N", "Steps after which a turn ends. Since API 0.8.", min=1)
     ] = None,
     thinking: Annotated[
         bool, typer.Option("--thinking/--no-thinking", help="Show what the model thinks, in a terminal.")

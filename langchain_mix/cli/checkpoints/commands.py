@@ -21,6 +21,7 @@ from langchain_mix.cli.connection import (
     JsonOption,
     LimitOption,
     YesOption,
+    option,
     server_command,
     with_options_of,
 )
@@ -53,22 +54,15 @@ CheckpointArgument: TypeAlias = Annotated[
 ]
 KeyOption: TypeAlias = Annotated[
     str | None,
-    typer.Option(
+    option(
         "--aes-key-env",
-        metavar="NAME",
-        help="Environment variable with the key of an encrypted store; '' for one that is not encrypted. If not given: "
+        "NAME",
+        "Environment variable with the key of an encrypted store; '' for one that is not encrypted. If not given: "
         "LANGGRAPH_AES_KEY where something is encrypted.",
-        show_default=False,
     ),
 ]
 NamespaceOption: TypeAlias = Annotated[
-    str,
-    typer.Option(
-        "--ns",
-        metavar="NAMESPACE",
-        help="Namespace of a subgraph; the graph itself if not given.",
-        show_default=False,
-    ),
+    str, option("--ns", "NAMESPACE", "Namespace of a subgraph; the graph itself if not given.")
 ]
 SessionsOption: TypeAlias = Annotated[
     bool, typer.Option("--delete-sessions", help="Delete Mix sessions, too, that no checkpoint needs any more.")
@@ -78,7 +72,6 @@ checkpoints_app = typer.Typer(
     no_args_is_help=True, help="Look at threads kept by MixSaver, take them back, copy, prune, repair, delete them."
 )
 
-_CANNOT_BE_UNDONE: Final = "This cannot be undone."
 _AGE: Final = re.compile(r"([0-9]+)\s*([smhdw])")
 _UNITS: Final = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 
@@ -223,22 +216,9 @@ def prune(
     *,
     everything: Annotated[bool, typer.Option("--all", help="Prune all threads.")] = False,
     keep_last: Annotated[
-        int | None,
-        typer.Option(
-            "--keep-last",
-            "-k",
-            metavar="N",
-            min=1,
-            help="Keep so many of each namespace; 1 if not given.",
-            show_default=False,
-        ),
+        int | None, option("--keep-last -k", "N", "Keep so many of each namespace; 1 if not given.", min=1)
     ] = None,
-    older_than: Annotated[
-        str | None,
-        typer.Option(
-            "--older-than", metavar="AGE", help="Remove only what is older: 30d, 12h, 4w.", show_default=False
-        ),
-    ] = None,
+    older_than: Annotated[str | None, option("--older-than", "AGE", "Remove only what is older: 30d, 12h, 4w.")] = None,
     delete_sessions: SessionsOption = False,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
@@ -275,7 +255,7 @@ def prune(
         console.print("Nothing was done.")
         return
     if not yes:
-        confirm(f"Remove {_amount(plan)}? {_CANNOT_BE_UNDONE}")
+        confirm(f"Remove {_amount(plan)}?")
         _nothing_more(plan, apply(thread_ids, dry_run=True))
     removed, failed = _removed(apply, list(plan.checkpoints), sessions=delete_sessions)
     console.print(f"Removed {_amount(removed)}.")
@@ -343,7 +323,7 @@ def rewind(
         console.print("Nothing was done.")
         return
     if not yes:
-        confirm(f"Take it back? {_CANNOT_BE_UNDONE}")
+        confirm("Take it back?")
         if saver.rewind(config, dry_run=True) != plan:
             raise MixInputError("The thread has changed meanwhile; nothing was done.", hint="Look at it again.")
     with waiting("Taking back"):
@@ -422,7 +402,7 @@ def repair(
         console.print("Nothing was done.")
         return
     if not yes:
-        confirm(f"Do it? {_CANNOT_BE_UNDONE}")
+        confirm("Do it?")
     with waiting("Repairing"):
         done = saver.repair(thread, dry_run=False, orphans=orphans)
     if done.steps != plan.steps:
@@ -471,7 +451,7 @@ def delete(
     console.print(Text(visible(line)), soft_wrap=True)
     _list_sessions(plan, console)
     if not yes:
-        confirm(f"Delete it? {_CANNOT_BE_UNDONE}")
+        confirm("Delete it?")
     with waiting("Deleting"):
         if delete_sessions:
             plan = remove()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Final, Literal
 import typer
 from rich.text import Text
 
-from langchain_mix.cli.connection import DryRunOption, JsonOption, LimitOption, YesOption, server_command
+from langchain_mix.cli.connection import DryRunOption, JsonOption, LimitOption, YesOption, option, server_command
 from langchain_mix.cli.failures import FAILED, report_error
 from langchain_mix.cli.sessions.queries import (
     complete_session,
@@ -92,12 +92,7 @@ def show_session(
     mix: Mix,
     session: SessionArgument,
     *,
-    last: Annotated[
-        int | None,
-        typer.Option(
-            "--last", "-n", metavar="N", min=0, help="Show so many of the last exchanges.", show_default=False
-        ),
-    ] = None,
+    last: Annotated[int | None, option("--last -n", "N", "Show so many of the last exchanges.", min=0)] = None,
     json: JsonOption = False,
 ) -> None:
     """Show what was said in a session: questions, thinking, tools, answers.
@@ -127,16 +122,11 @@ def export_sessions(
     everything: Annotated[bool, typer.Option("--all", help="Export all sessions.")] = False,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="PATH",
-            help="A file, or a directory for several; '-' or nothing for standard output.",
-        ),
+        option("--output -o", "PATH", "A file, or a directory for several; '-' or nothing for standard output."),
     ] = None,
     form: Annotated[
         Literal["markdown", "json"],
-        typer.Option("--format", "-f", metavar="FORMAT", help="How it is written: markdown or json."),
+        option("--format -f", "FORMAT", "How it is written: markdown or json.", show_default=True),
     ] = "markdown",
     force: Annotated[bool, typer.Option("--force", help="Replace files that are there.")] = False,
 ) -> None:
@@ -181,14 +171,9 @@ def fork_session(
     session: SessionArgument,
     *,
     turns: Annotated[
-        int | None,
-        typer.Option(
-            "--turns", "-t", metavar="N", help="Copy so many exchanges; -1: all but the last. All if not given."
-        ),
+        int | None, option("--turns -t", "N", "Copy so many exchanges; -1: all but the last. All if not given.")
     ] = None,
-    title: Annotated[
-        str | None, typer.Option("--title", metavar="TITLE", help="Title of the copy.", show_default=False)
-    ] = None,
+    title: Annotated[str | None, option("--title", "TITLE", "Title of the copy.")] = None,
     dry_run: DryRunOption = False,
 ) -> None:
     """Copy the beginning of a session into a new one and write the new id. Servers have this until API 0.7.
@@ -219,7 +204,7 @@ def rewind_session(
     session: SessionArgument,
     *,
     turns: Annotated[
-        int, typer.Option("--turns", "-t", metavar="N", help="Keep so many exchanges; -1: all but the last.")
+        int, option("--turns -t", "N", "Keep so many exchanges; -1: all but the last.", show_default=True)
     ] = -1,
     cleanup_media: Annotated[
         bool, typer.Option("--cleanup-media", help="Delete the session's younger private files, too.")
@@ -252,7 +237,7 @@ def rewind_session(
         console.print("Nothing was done.")
         return
     if not yes:
-        confirm("Delete them? This cannot be undone.")
+        confirm("Delete them?")
         if [r.id for r in mix.messages.list_session(id=session_id)] != [r.id for r in rows]:
             raise MixInputError("The session has changed meanwhile; nothing was deleted.", hint="Look at it again.")
     mix.sessions.rewind_session(id=session_id, message_id=row.id, cleanup_media=cleanup_media)
@@ -277,7 +262,7 @@ def delete_sessions(mix: Mix, sessions: Annotated[list[str], _SEVERAL], *, yes: 
         line = f"  {one.id}  {visible(one.title)}  ({counted(one.user_message_count, 'exchange')})"
         console.print(Text(line))
     if not yes:
-        confirm(f"Delete {counted(len(found), 'session')}? This cannot be undone.")
+        confirm(f"Delete {counted(len(found), 'session')}?")
     failed: list[str] = []
     for one in track(found, "Deleting", console=errors_console(), transient=True):
         _delete(mix, one, failed.append)
