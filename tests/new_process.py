@@ -23,6 +23,7 @@ from langchain_mix.client import Mix
 with Mix(server_url="http://127.0.0.1:9") as mix:
     [getattr(mix, name) for name in ("sessions", "files", "messages", "permissions")]
 del mix
+exec(sys.argv[2])
 gc.collect()
 gc.freeze()
 
@@ -93,12 +94,12 @@ os._exit(code[0] if code else 1)
 
 
 @cache
-def _origin() -> str:
-    """Starts the origin once for this process, and returns its address."""
+def _origin(imports: str) -> str:
+    """Starts the origin once for this process and what it imports in addition, and returns its address."""
     folder = tempfile.TemporaryDirectory(prefix="origin")
     address = str(Path(folder.name) / "socket")
     origin = subprocess.Popen(
-        [sys.executable, "-c", _ORIGIN, address], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, "-c", _ORIGIN, address, imports], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert origin.stdin
     assert origin.stdout
@@ -112,13 +113,14 @@ def _origin() -> str:
     return address
 
 
-def python(program: str, *arguments: str) -> list[str]:
+def python(program: str, *arguments: str, imports: str = "") -> list[str]:
     """Returns the command that runs a program in a new process.
 
     Args:
         program: As `python -c` takes it.
         *arguments: Its `sys.argv[1:]`.
+        imports: Statements that import what else it needs.
     """
     if sys.platform != "linux":
         return [sys.executable, "-c", program, *arguments]
-    return [sys.executable, "-I", "-S", "-c", _LAUNCHER, _origin(), program, *arguments]
+    return [sys.executable, "-I", "-S", "-c", _LAUNCHER, _origin(imports), program, *arguments]
