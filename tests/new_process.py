@@ -93,6 +93,12 @@ os._exit(code[0] if code else 1)
 """
 
 
+_CLI = """
+import langchain_mix.cli.app, langchain_mix.cli.chat.keyboard, langchain_mix.cli.chat.turns, langchain_mix.cli.demo
+import langchain_mix.chat_models.inputs, langchain_mix.cli.checkpoints.views, langchain_mix.cli.doctor
+"""
+
+
 @cache
 def _origin(imports: str) -> str:
     """Starts the origin once for this process and what it imports in addition, and returns its address."""
@@ -124,3 +130,8 @@ def python(program: str, *arguments: str, imports: str = "") -> list[str]:
     if sys.platform != "linux":
         return [sys.executable, "-c", program, *arguments]
     return [sys.executable, "-I", "-S", "-c", _LAUNCHER, _origin(imports), program, *arguments]
+
+
+def command_line(*arguments: str, before: str = "") -> list[str]:
+    """Returns the command that runs `langchain-mix` in a new process, after other statements if wanted."""
+    return python(f"{before}\nfrom langchain_mix.cli import main\nmain()", *arguments, imports=_CLI)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 
 from langchain_mix import MixEmulator
 from tests.house.samples import matches, samples, surroundings
+from tests.new_process import command_line
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = sorted((ROOT / "docs" / "pages").rglob("*.md"))
@@ -41,17 +43,22 @@ def test_a_sample_prints_twice_in_a_row_what_the_page_shows(sample):
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("lines", CONSOLE)
 def test_the_commands_of_a_page_run_one_after_another(lines, tmp_path):
-    commands = Path(sys.executable).parent
+    installed, copies = Path(sys.executable).parent, tmp_path / ".bin"
+    copies.mkdir()
+    (copies / "langchain-mix").write_text(f'#!/bin/sh\nexec {shlex.join(command_line())} "$@"\n')
+    (copies / "langchain-mix").chmod(0o755)
     with MixEmulator(api="0.8") as server:
-        environment = {
-            "PATH": f"{commands}:/usr/bin:/bin",
-            "HOME": str(tmp_path),
-            "MIX_SERVER_URL": server.url,
-            "TERM": "dumb",
-        }
-        for line in lines:
+        environment = {"HOME": str(tmp_path), "MIX_SERVER_URL": server.url, "TERM": "dumb"}
+        for number, line in enumerate(lines):
+            # The first one is the command that was installed; the others need not import everything again.
+            path = f"{copies if number else installed}:/usr/bin:/bin"
             ran = subprocess.run(
-                ["bash", "-c", line], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+                ["bash", "-c", line],
+                cwd=tmp_path,
+                env={**environment, "PATH": path},
+                capture_output=True,
+                text=True,
+                check=False,
             )
             assert ran.returncode == 0, f"{line}\n{ran.stdout}{ran.stderr}"
 

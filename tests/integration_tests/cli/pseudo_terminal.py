@@ -12,20 +12,14 @@ import subprocess
 import termios
 import time
 
-from tests.new_process import python
+from tests.new_process import command_line
 
 # The child makes the terminal its own, so that Ctrl-C reaches it as a signal.
-START = """
+OWN_TERMINAL = """
 import fcntl, os, termios
 if os.getsid(0) != os.getpid():
     os.setsid()
 fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-from langchain_mix.cli import main
-main()
-"""
-IMPORTS = """
-import langchain_mix.chat_models.inputs, langchain_mix.cli.app, langchain_mix.cli.chat.keyboard, langchain_mix.cli.chat.turns
-from langchain_mix.emulator import MixEmulator
 """
 CSI = re.compile(r"\x1b\[([0-?]*)[ -/]*([@-~])|\x1b\][^\x07]*\x07|\x1b[=>()].?")
 ESCAPES = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b\][^\x07]*\x07|\x1b[=>()].?|\r")
@@ -41,7 +35,7 @@ class Terminal:
         # The size that counts is the terminal's own.
         inherited = {k: v for k, v in os.environ.items() if k not in {"COLUMNS", "LINES", "NO_COLOR"}}
         self.process = subprocess.Popen(
-            python(START, *arguments, imports=IMPORTS),
+            command_line(*arguments, before=OWN_TERMINAL),
             stdin=inside,
             stdout=inside,
             stderr=inside,

@@ -13,18 +13,14 @@ import pytest
 
 from langchain_mix import MixEmulator
 from langchain_mix.client import Mix
-from tests.new_process import python
+from tests.new_process import command_line
 
 COMMAND = [sys.executable, "-m", "langchain_mix"]
 PLAIN = {**os.environ, "NO_COLOR": "1", "TERM": "dumb", "COLUMNS": "200", "PYTHONUNBUFFERED": "1"}
 
 
-MAIN = "from langchain_mix.cli import main; main()"
-IMPORTS = "import langchain_mix.cli.app; from langchain_mix.emulator import MixEmulator"
-
-
 def run(*arguments):
-    command = python(MAIN, *arguments, imports=IMPORTS)
+    command = command_line(*arguments)
     return subprocess.run(command, capture_output=True, text=True, env=PLAIN, timeout=60, check=False)
 
 
@@ -78,7 +74,7 @@ def test_serve_answers_and_stops_on_ctrl_c(served):
 
 def started(*options):
     """Starts `serve` and gives the process and its address."""
-    command = python(MAIN, "serve", "--port", "0", *options, imports=IMPORTS)
+    command = command_line("serve", "--port", "0", *options)
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=PLAIN)
     return server, re.search(r"http://[\w.:]+", server.stdout.readline())[0]
 
@@ -106,7 +102,7 @@ def test_options_of_serve_say_who_may_use_it(tmp_path):
 
 
 def test_serve_demo_has_something_to_ask_about():
-    command = python(MAIN, "serve", "--port", "0", "--demo", "--pace", "500", imports=IMPORTS)
+    command = command_line("serve", "--port", "0", "--demo", "--pace", "500")
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=PLAIN)
     try:
         url = re.search(r"http://[\w.:]+", server.stdout.readline())[0]
