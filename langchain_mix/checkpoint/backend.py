@@ -30,7 +30,6 @@ class Address:
     """A thread, a namespace in it, and perhaps one checkpoint.
 
     Attributes:
-        thread_id: The thread, any text.
         ns: The namespace; the root graph's is empty.
         checkpoint_id: The checkpoint, or None for the newest.
     """
@@ -60,12 +59,6 @@ class Address:
 
 def read_address(config: RunnableConfig) -> Address:
     """Reads the address in a config. A namespace or a checkpoint may lack or be None, as LangGraph itself leaves them.
-
-    Args:
-        config: The config.
-
-    Returns:
-        The address.
 
     Raises:
         MixInputError: There is no thread id, or an id that is no valid text.
@@ -119,8 +112,6 @@ class PendingWrite:
     """A write of a task, without its value.
 
     Attributes:
-        task_id: The task.
-        channel: The channel.
         positions: The places of the messages in its value.
     """
 
@@ -134,11 +125,7 @@ class CheckpointInfo:
     """A kept checkpoint, without its values.
 
     Attributes:
-        ns: Its namespace.
-        checkpoint_id: Its id.
-        parent_id: The checkpoint it follows, or None.
         ts: When it was made, as the checkpoint says.
-        metadata: Its metadata, as its author gave it.
         channels: The channels whose value it holds.
         positions: The newest place in each session it points to; the first is its own.
         writes: Its pending writes, in LangGraph's order.
@@ -169,7 +156,6 @@ class Keep:
     """The part of a thread that is to stay.
 
     Attributes:
-        checkpoints: The checkpoints.
         writes: For some of them, which of their pending writes stay; the others keep all of theirs.
     """
 
@@ -192,16 +178,7 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
-    """The conditions of a listing.
-
-    Attributes:
-        thread_id: The thread, or None for all.
-        ns: Exactly this namespace, or None for all.
-        checkpoint_id: Exactly this checkpoint, or None for all.
-        wanted: Metadata that a checkpoint must have.
-        before: Only ids smaller than this.
-        limit: How many at most; None for all.
-    """
+    """The conditions of a listing, of which those that are None do not matter. `wanted` is metadata."""
 
     thread_id: str | None = None
     ns: str | None = None

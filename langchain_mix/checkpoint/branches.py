@@ -113,16 +113,7 @@ class Tree:
 
 
 def build_tree(thread_id: str, ns: str, items: Iterable[CheckpointInfo]) -> Tree:
-    """Makes the tree of a namespace.
-
-    Args:
-        thread_id: The thread.
-        ns: The namespace.
-        items: The thread's checkpoints; those of other namespaces do not count.
-
-    Returns:
-        The tree.
-    """
+    """Makes the tree of a namespace of checkpoints that may be of others, too."""
     nodes: list[Node] = []
     parents: set[str] = set()
     for item in sorted((i for i in items if i.ns == ns), key=lambda i: i.checkpoint_id):

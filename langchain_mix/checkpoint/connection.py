@@ -103,11 +103,7 @@ class Connection:
     """A client, and the store behind it unless another saver keeps the checkpoints."""
 
     def __init__(self, options: Options, serde: SerializerProtocol) -> None:
-        """Opens nothing yet.
-
-        Args:
-            options: The user's options.
-            serde: The saver's serializer; the cipher of an encrypting one encrypts whole documents.
+        """Opens nothing yet. The cipher of an encrypting serializer encrypts whole documents.
 
         Raises:
             MixConfigurationError: The options cannot work.

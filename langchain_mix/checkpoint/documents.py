@@ -160,15 +160,7 @@ class DocumentIO:
         yield from self._write(names.epoch_marker(key, claim.epoch), "epoch_marker", [claim.writer])
 
     def last_taken_epoch(self, key: str, start: int) -> Flow[int]:
-        """Finds the last epoch that is taken; all before it are.
-
-        Args:
-            key: The thread.
-            start: An epoch before which all are taken.
-
-        Returns:
-            The epoch, or -1.
-        """
+        """Finds the last epoch that is taken, or -1. All before it are, and all before `start` are known to be."""
         if not (yield from self.is_epoch_taken(key, start)):
             return start - 1
         taken, step = start, 1
@@ -190,10 +182,6 @@ class DocumentIO:
 
         A lone copy 0 is read once more. Copy 0 is deleted first: if it is still there, copy 1 has not been written yet,
         rather than been deleted.
-
-        Args:
-            key: The thread.
-            epoch: The epoch.
 
         Returns:
             The manifest, or None if its owner has not written one, or it was deleted.

@@ -130,16 +130,7 @@ class ForeignDocument(MixCheckpointDamaged):
 
 
 def damaged(name: str, problem: str, kind: type[MixCheckpointDamaged] = MixCheckpointDamaged) -> MixCheckpointDamaged:
-    """Makes the error for a document that cannot be used.
-
-    Args:
-        name: The file's name.
-        problem: What is wrong, as the rest of a sentence about it.
-        kind: The class of the error.
-
-    Returns:
-        The error.
-    """
+    """Makes the error for a document that cannot be used; the problem is the rest of a sentence about it."""
     error = kind(
         f"The checkpoint document {name} {problem}.",
         hint="Nothing was guessed from the rest. `repair()` reports what can be saved.",
@@ -154,16 +145,7 @@ def digest(data: bytes) -> bytes:
 
 
 def pack(name: str, kind: Kind, body: Sequence[Any], encryption: Encryption) -> bytes:
-    """Makes a document.
-
-    Args:
-        name: The name of its file.
-        kind: What it is.
-        body: What it holds: anything msgpack can express.
-        encryption: Encrypts it.
-
-    Returns:
-        The bytes of the file.
+    """Makes a document of anything msgpack can express.
 
     Raises:
         MixInputError: Something in it cannot be stored, such as text with a lone surrogate.
@@ -216,16 +198,7 @@ def packed_array(parts: Sequence[bytes]) -> bytes:
 
 
 def unpack(name: str, kind: Kind, data: bytes, encryption: Encryption) -> list[Any]:
-    """Reads a document.
-
-    Args:
-        name: The name of the file it was read from.
-        kind: What it should be.
-        data: The bytes of the file.
-        encryption: Decrypts it.
-
-    Returns:
-        What it holds.
+    """Reads what a document holds.
 
     Raises:
         MixCheckpointDamaged: It is not that document: torn, changed, swapped with another, or encrypted otherwise.

@@ -59,7 +59,6 @@ class FileBackend:
 
     Attributes:
         threads: The store, shared by all copies of a saver.
-        codec: How values are serialised.
     """
 
     threads: ThreadStore
@@ -270,12 +269,7 @@ _LIST_PAGE_OF_MANY: Final = 16
 
 @dataclass(slots=True)
 class CheckpointLister:
-    """One listing, begun and read on as far as anybody wants.
-
-    Attributes:
-        backend: Where the checkpoints are.
-        query: The conditions.
-    """
+    """One listing, begun and read on as far as anybody wants."""
 
     backend: FileBackend
     query: ListQuery
@@ -283,11 +277,7 @@ class CheckpointLister:
     _given: int = 0
 
     def more(self) -> Steps[list[CheckpointTuple]]:
-        """Reads on.
-
-        Returns:
-            The next checkpoints; an empty list at the end.
-        """
+        """Reads on; returns the next checkpoints, an empty list at the end."""
         left = None if self.query.limit is None else self.query.limit - self._given
         if left is not None and left <= 0:
             return []
@@ -423,11 +413,7 @@ def gather(
 ) -> Steps[Mapping[str, DeltaChannelHistory]]:
     """Gathers the history of channels; see `BaseCheckpointSaver.get_delta_channel_history`.
 
-    Args:
-        threads: The store.
-        codec: How values are serialised.
-        address: The checkpoint, whose own writes do not count.
-        channels: The channels.
+    The writes of the checkpoint itself do not count.
 
     Returns:
         For each channel the writes of the ancestors, oldest first, and the newest stored value before them, if any.

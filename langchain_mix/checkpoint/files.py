@@ -28,13 +28,7 @@ class SessionFiles:
     """Reads and writes files by name."""
 
     def __init__(self, server_api: ServerApi, session_id: str | None = None) -> None:
-        """Asks nothing yet.
-
-        Args:
-            server_api: What is known of the server.
-            session_id: The session to use. None for the oldest one titled `langchain-mix state`, which is made
-                if there is none.
-        """
+        """Asks nothing yet. Without an id, the oldest session of the title above is used, or one is made."""
         self._server_api = server_api
         self._given = session_id is not None
         self.session_id = session_id

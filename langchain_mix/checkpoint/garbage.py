@@ -94,12 +94,7 @@ _AT_ONCE: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file of the store.
-
-    Attributes:
-        what: Its parsed name.
-        size: Bytes.
-    """
+    """A file of the store: its parsed name and its size in bytes."""
 
     what: names.FileName
     size: int
@@ -273,13 +268,7 @@ class GarbageCollector:
         return ""
 
     def used(self, key: str, manifest: Manifest, tables: Sequence[Table]) -> Flow[set[str]]:
-        """Names of the files that what a thread holds is made of.
-
-        Args:
-            key: The thread.
-            manifest: Its current manifest.
-            tables: Its segments.
-        """
+        """Names of the files that what a thread holds is made of."""
         copies = {names.manifest(key, manifest.claim.epoch, copy) for copy in (0, 1)}
         blobs = {
             blob[0] for table in (*tables, manifest.state.active) for row in table.rows for blob in table.blobs_of(row)

@@ -34,9 +34,7 @@ class FileName:
     """A parsed name.
 
     Attributes:
-        name: The name.
         key: Which thread the file belongs to, and under which kind of names.
-        kind: What it is.
         epoch: The epoch of a marker or a manifest, else -1.
         copy: The copy of a manifest, else -1.
     """
@@ -113,14 +111,7 @@ def blob(key: str, unique: str) -> str:
 
 
 def parse(name: str) -> FileName | None:
-    """Reads a name.
-
-    Args:
-        name: The name of any file on the server.
-
-    Returns:
-        Its parts, or None if it is no file of the store.
-    """
+    """Parses the name of any file on the server; None if it is no file of the store."""
     found = _NAME.fullmatch(name)
     if found is None:
         return None

@@ -180,11 +180,7 @@ def read_mark(metadata: Mapping[str, Any]) -> tuple[Position, ...] | None:
 
 
 def with_pointers(value: Any, renew: Renew) -> Any:
-    """Replaces the pointers in a value.
-
-    Args:
-        value: The value. It is never changed itself.
-        renew: Returns the pointer that replaces one; the same one if it is to stay.
+    """Replaces the pointers in a value, which is never changed itself.
 
     Returns:
         A copy as deep as needed; the very same value if no pointer changes.

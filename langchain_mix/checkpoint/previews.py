@@ -40,13 +40,10 @@ class Preview:
 
 
 def previews_of(listed: Iterable[CheckpointTuple]) -> dict[str, Preview]:
-    """Reads previews.
+    """Reads previews of checkpoints, by their ids.
 
     Args:
         listed: The checkpoints of a thread as a saver lists them. One whose parent is not among them has no nodes.
-
-    Returns:
-        The previews by the ids of the checkpoints.
     """
     found = {one.checkpoint["id"]: one for one in listed}
     previews: dict[str, Preview] = {}

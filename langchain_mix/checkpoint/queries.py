@@ -18,16 +18,7 @@ from langchain_mix.checkpoint.table import Row, Table
 
 
 def latest_id(documents: DocumentIO, state: ThreadState, ns: str) -> Steps[str | None]:
-    """Finds the greatest checkpoint id of a namespace.
-
-    Args:
-        documents: Reads what is not in memory.
-        state: What the thread holds.
-        ns: The namespace.
-
-    Returns:
-        The id, or None if it has no checkpoint.
-    """
+    """Finds the greatest checkpoint id of a namespace; None if it has no checkpoint."""
     best = _greatest(state.active, ns)
     waiting = [(span.high, ref) for ref in state.refs if (span := ref.coverage.span(ns)) is not None]
     while waiting:
@@ -49,17 +40,7 @@ def _greatest(table: Table, ns: str) -> str | None:
 
 
 def find_stored(documents: DocumentIO, state: ThreadState, ns: str, checkpoint_id: str | None) -> Steps[Stored | None]:
-    """Finds a checkpoint with all writes to it.
-
-    Args:
-        documents: Reads what is not in memory.
-        state: What the thread holds.
-        ns: Its namespace.
-        checkpoint_id: Its id, or None for the greatest of the namespace.
-
-    Returns:
-        The checkpoint, or None if it was not stored.
-    """
+    """Finds a checkpoint with all writes to it, by its id, or the greatest of the namespace."""
     wanted = checkpoint_id
     if wanted is None:
         wanted = yield from latest_id(documents, state, ns)
@@ -77,15 +58,7 @@ def find_stored(documents: DocumentIO, state: ThreadState, ns: str, checkpoint_i
 
 
 def assemble(documents: DocumentIO, found: Sequence[tuple[Table, Row]]) -> Steps[Stored | None]:
-    """Makes a checkpoint of all rows that speak of it.
-
-    Args:
-        documents: Reads big values.
-        found: The rows, in the order in which they were stored.
-
-    Returns:
-        The checkpoint, or None if there are only writes.
-    """
+    """Makes a checkpoint of all rows that speak of it, given as they were stored; None if there are only writes."""
     checkpoints = [(table, row) for table, row in found if row.is_checkpoint]
     if not checkpoints:
         return None
@@ -120,16 +93,7 @@ def all_entries(documents: DocumentIO, state: ThreadState) -> Steps[list[Entry]]
 
 
 def load_segments(documents: DocumentIO, refs: Sequence[Ref], wanted: Callable[[Ref], bool]) -> Steps[list[Table]]:
-    """Reads segments, indexes on the way included.
-
-    Args:
-        documents: Reads what is not in memory.
-        refs: References, oldest entries first.
-        wanted: Whether what a reference leads to matters.
-
-    Returns:
-        The segments, in order.
-    """
+    """Reads the segments to which a wanted reference leads, oldest first, indexes on the way included."""
     level = [ref for ref in refs if wanted(ref)]
     while any(ref.level for ref in level):
         indexes = [ref for ref in level if ref.level]
@@ -178,17 +142,7 @@ class PageQuery:
 def page(
     documents: DocumentIO, state: ThreadState, query: PageQuery, start: Cursor | None
 ) -> Steps[tuple[list[Stored], Cursor | None]]:
-    """Lists checkpoints.
-
-    Args:
-        documents: Reads what is not in memory.
-        state: What the thread holds.
-        query: What is listed.
-        start: Where the page before ended.
-
-    Returns:
-        The checkpoints, and where the next page starts.
-    """
+    """Lists checkpoints, from where the page before ended; returns where the next one starts, too."""
     pool = _Pool(documents, query, start)
     pool.admit((len(state.refs),), state.active)
     pool.expect((), state.refs)

@@ -87,14 +87,7 @@ class StateReader:
         return None if claim is None and not torn else (yield from self.manifest(visible, claim))
 
     def using(self, thread_id: str, use: Callable[[ThreadState], Steps[T]]) -> Steps[T]:
-        """Does something with what a thread holds, again if that was replaced meanwhile.
-
-        Args:
-            thread_id: The thread.
-            use: What to do. A document it needs may be gone because a rewrite has replaced it.
-
-        Returns:
-            Its result.
+        """Does something with what a thread holds, again if that was replaced meanwhile and a document is gone.
 
         Raises:
             MixCheckpointDamaged: A document is damaged, or missing though nothing was replaced.
@@ -110,11 +103,7 @@ class StateReader:
                 state = now
 
     def manifest(self, key: str, claim: OwnerClaim | None) -> Steps[Manifest | None]:
-        """Finds the manifest that counts.
-
-        Args:
-            key: The thread.
-            claim: The content of the owner file, None if it cannot be read.
+        """Finds the manifest that counts, given the content of the owner file, or None if it cannot be read.
 
         Returns:
             The manifest, or None if nothing was ever stored.

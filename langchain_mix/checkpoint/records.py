@@ -19,7 +19,6 @@ class Value:
 
     Attributes:
         tag: Which serialiser can read it, an opaque text.
-        data: The bytes.
     """
 
     tag: str
@@ -31,11 +30,8 @@ class CheckpointRecord:
     """A checkpoint. The same namespace and id again replaces it.
 
     Attributes:
-        ns: Its namespace, `""` for the root graph.
         checkpoint_id: Its id; ids sort by age.
-        parent_id: The id of the checkpoint it follows, or None.
         skeleton: The checkpoint without its channel values.
-        metadata: Its metadata.
         values: The channel values, all of them; what did not change costs nothing again.
         versions: The channel versions, for `ThreadStore.recall`. They are not stored: empty in what is read.
     """
@@ -55,8 +51,6 @@ class Write:
 
     Attributes:
         idx: Its place among the task's writes; negative for the special channels of LangGraph.
-        channel: The channel.
-        value: The value.
     """
 
     idx: int
@@ -66,15 +60,7 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class WritesRecord:
-    """Writes of a task at a checkpoint, which need not be stored yet.
-
-    Attributes:
-        ns: The namespace.
-        checkpoint_id: The checkpoint.
-        task_id: The task.
-        task_path: The task's place in the graph.
-        writes: What it wrote.
-    """
+    """Writes of a task at a checkpoint, which need not be stored yet."""
 
     ns: str
     checkpoint_id: str
@@ -92,7 +78,6 @@ class Stored:
     """A checkpoint as it was found.
 
     Attributes:
-        record: The checkpoint.
         writes: All writes to it, in the order in which they were stored.
     """
 
@@ -120,12 +105,5 @@ def effective(writes: Iterable[WritesRecord]) -> list[tuple[WritesRecord, Write]
 
 
 def pending(stored: Stored) -> list[tuple[str, str, Value]]:
-    """Returns the pending writes of a checkpoint.
-
-    Args:
-        stored: The checkpoint as it was found.
-
-    Returns:
-        Task id, channel and value of each write that counts, in LangGraph's order.
-    """
+    """Returns task, channel and value of each pending write that counts, in LangGraph's order."""
     return [(record.task_id, write.channel, write.value) for record, write in effective(stored.writes)]

@@ -64,12 +64,8 @@ class Saved:
     """The rest of a damaged thread.
 
     Attributes:
-        key: The part that all names of its files share.
-        thread_id: The thread, if anything names it.
-        steps: What was found.
         manifest: The manifest from which it goes on.
         tables: Its readable segments, oldest first.
-        entries: What could be read.
     """
 
     key: str
@@ -128,12 +124,6 @@ class Repairer:
     ) -> Steps[list[Repaired]]:
         """Moves what an earlier version of this package has stored under visible names to hidden ones.
 
-        Args:
-            key: The thread.
-            thread_id: Its id, if it is known.
-            files: Its visible files.
-            dry_run: Only report what would be done.
-
         Returns:
             What was found. Damage is reported as by `repair`; the damaged files are deleted with the others.
         """
@@ -167,14 +157,6 @@ class Repairer:
 
     def _examine(self, key: str, thread_id: str | None, files: Sequence[StoredFile]) -> Steps[Saved]:
         """Finds out what is left of a thread. Nothing is changed.
-
-        Args:
-            key: The part that all names of its files share.
-            thread_id: The thread, if it is known.
-            files: Its files.
-
-        Returns:
-            What is left, and what was found.
 
         Raises:
             ForeignDocument: Its documents are encrypted with another key: nothing is wrong with them.

@@ -26,35 +26,21 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class Pause:
-    """Waits for a while.
-
-    Attributes:
-        seconds: The time.
-    """
+    """Waits for a while."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
 class AcquireLock:
-    """Waits until a ticket is granted, or its work was done by another owner.
-
-    Attributes:
-        ticket: A place in the queue of a lock.
-    """
+    """Waits until a place in the queue of a lock is granted, or its work was done by another owner."""
 
     ticket: LockTicket[Any]
 
 
 @dataclass(frozen=True, slots=True)
 class SaverCall:
-    """Calls a method of another saver.
-
-    Attributes:
-        method: The method's name, for errors.
-        call: Calls it synchronously.
-        call_async: Calls its asynchronous twin.
-    """
+    """Calls a method of another saver."""
 
     method: str
     call: Callable[[], Any]
@@ -70,13 +56,6 @@ Steps: TypeAlias = Procedure[Step, T]
 
 def run(mix: Mix, steps: Steps[T]) -> T:
     """Runs a procedure in this thread.
-
-    Args:
-        mix: The client that sends its calls.
-        steps: The procedure.
-
-    Returns:
-        Its result.
 
     Raises:
         MixError: It failed.

@@ -44,11 +44,7 @@ class StrictSerializer(JsonPlusSerializer):
     """
 
     def __init__(self, allowed_types: Iterable[AllowedType] = ()) -> None:
-        """Chooses what may be constructed.
-
-        Args:
-            allowed_types: Types of your own.
-        """
+        """Chooses the types that may be constructed beside the well-known ones."""
         allowed: Any = tuple(allowed_types)
         super().__init__(allowed_msgpack_modules=allowed or None)
 
@@ -58,14 +54,7 @@ class StrictSerializer(JsonPlusSerializer):
         return type(self), (tuple(sorted(allowed)) if isinstance(allowed, set | frozenset) else (),)
 
     def loads_typed(self, data: tuple[str, bytes]) -> Any:
-        """Reads a value.
-
-        Args:
-            data: The tag and the bytes.
-
-        Returns:
-            The value.
-        """
+        """Reads a value of a tag and its bytes."""
         before, _READING.refused = getattr(_READING, "refused", None), []
         try:
             value = super().loads_typed(data)
@@ -98,15 +87,7 @@ register_serde_event_listener(_note_refusal)
 def choose_serde(
     serde: SerializerProtocol | None, allowed_types: Iterable[AllowedType], storage: BaseCheckpointSaver[Any] | None
 ) -> SerializerProtocol:
-    """The serializer of a saver.
-
-    Args:
-        serde: The user's own, which is used as it is, or None for the strict one.
-        allowed_types: Types that the strict one may construct.
-        storage: The saver that keeps the checkpoints, if there is one; it has a serializer of its own.
-
-    Returns:
-        The serializer.
+    """Chooses the serializer of a saver: that of the saver underneath, the user's own as it is, or the strict one.
 
     Raises:
         MixConfigurationError: What was given would have no effect.
@@ -201,14 +182,7 @@ class _Extension:
 
 
 def packed_pointers(data: bytes) -> list[Mapping[str, Any]]:
-    """Returns all pointers in a value, in their order.
-
-    Args:
-        data: The value, as msgpack.
-
-    Returns:
-        The pointers.
-    """
+    """Returns all pointers in a value of msgpack, in their order."""
     found: list[Mapping[str, Any]] = []
 
     def note(pointer: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -220,11 +194,7 @@ def packed_pointers(data: bytes) -> list[Mapping[str, Any]]:
 
 
 def with_packed_pointers(data: bytes, renew: Renew) -> bytes:
-    """A value with other pointers.
-
-    Args:
-        data: The value, as msgpack.
-        renew: Gives the new pointers.
+    """Replaces the pointers in a value of msgpack.
 
     Returns:
         The value; the very same bytes if no pointer changes.

@@ -76,12 +76,7 @@ _AT_LEAST_ONE: Final = frozenset({"segment_entries", "segment_bytes", "blob_byte
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """Checkpoint ids, from the smallest to the greatest.
-
-    Attributes:
-        low: The smallest.
-        high: The greatest.
-    """
+    """Checkpoint ids, from the smallest to the greatest."""
 
     low: str
     high: str
@@ -125,12 +120,8 @@ class Ref:
     """A reference to an immutable document.
 
     Attributes:
-        name: Its file.
-        digest: The checksum of the file.
         level: 0 for a segment of entries, else how many references lead from it to one.
         entries: Entries in it, or below it.
-        size: Bytes of the file.
-        coverage: What it can speak of.
         stored: The reference as it is stored; packed once, for every version of a manifest holds it again.
     """
 
@@ -157,10 +148,7 @@ def _print(ns: str) -> bytes:
 
 
 def cover(places: Iterable[Place]) -> Coverage:
-    """Computes the coverage of entries.
-
-    Args:
-        places: Namespace and checkpoint id of each.
+    """Computes the coverage of entries, given the place of each.
 
     Returns:
         The coverage. The namespaces with the most entries are listed by name.
@@ -176,9 +164,6 @@ def cover(places: Iterable[Place]) -> Coverage:
 
 def cover_all(refs: Sequence[Ref]) -> Coverage:
     """Computes the coverage of several documents together.
-
-    Args:
-        refs: References to them.
 
     Returns:
         The coverage. The namespaces that most of them list by name are listed by name.
@@ -214,14 +199,7 @@ def _coverage(spans: dict[str, Span], named: list[str], others: Span | None, pri
 
 
 def read_ref(name: str, raw: Any) -> Ref:
-    """Reads a reference.
-
-    Args:
-        name: The file that holds it.
-        raw: What the file holds.
-
-    Returns:
-        The reference.
+    """Reads a reference, as a file holds it.
 
     Raises:
         MixCheckpointDamaged: It is none.
@@ -262,7 +240,6 @@ class ThreadState:
 
     Attributes:
         refs: References, oldest entries first; of higher levels before those of lower.
-        active: The entries after them.
     """
 
     refs: tuple[Ref, ...] = ()
@@ -279,8 +256,6 @@ class NewDocument:
     """An immutable document to be uploaded.
 
     Attributes:
-        name: Its file.
-        data: The bytes of the file.
         decoded: What it holds, as reading it would give: a table, references, or the bytes of a value.
     """
 
@@ -295,15 +270,7 @@ class StateBuilder:
     def __init__(
         self, state: ThreadState, *, key: str, settings: StoreSettings, encryption: Encryption, fresh: Callable[[], str]
     ) -> None:
-        """Starts with what there is.
-
-        Args:
-            state: What there is.
-            key: The part that all names of the thread's files share.
-            settings: When something moves out of the manifest.
-            encryption: Encrypts documents.
-            fresh: Makes 32 hexadecimal digits that were never used.
-        """
+        """Starts with what there is; `fresh` makes 32 hexadecimal digits that were never used."""
         self.refs = state.refs
         self.active = state.active
         self.documents: list[NewDocument] = []
@@ -370,9 +337,6 @@ class StateBuilder:
 
         All rows of a checkpoint move, or none, so that their order among each other stays.
 
-        Args:
-            blobs: The big values that are at hand.
-
         Returns:
             The indexes of the rows.
         """
@@ -426,7 +390,6 @@ class OwnerClaim:
 
     Attributes:
         writer: An identity that was made for this one attempt.
-        epoch: The epoch.
     """
 
     writer: str
@@ -485,17 +448,7 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class ManifestCopy:
-    """One copy of a manifest whose entries have not been parsed.
-
-    Attributes:
-        name: The file.
-        thread: The thread's id as bytes.
-        claim: The writer and its epoch.
-        version: Its version.
-        base: The epoch from whose manifest it has gone on, or -1.
-        refs: References.
-        rows: Entries.
-    """
+    """One copy of a manifest whose entries have not been parsed."""
 
     name: str
     thread: bytes
@@ -518,14 +471,6 @@ class ManifestCopy:
 
 def read_copy(name: str, data: bytes, encryption: Encryption) -> ManifestCopy:
     """Parses the bytes of a copy.
-
-    Args:
-        name: The file.
-        data: Its bytes.
-        encryption: Decrypts it.
-
-    Returns:
-        What it holds.
 
     Raises:
         MixCheckpointDamaged: It is no manifest, or another one.

@@ -35,8 +35,6 @@ class Deleted:
     """The result of deleting a thread.
 
     Attributes:
-        existed: True if there was something to delete.
-        files: Files deleted.
         left: Names of files that could not be deleted; nothing refers to them.
     """
 
@@ -47,12 +45,9 @@ class Deleted:
 
 @dataclass(frozen=True, slots=True)
 class Rewritten:
-    """The result of rewriting a thread.
+    """The result of rewriting a thread: entries before and after, and files deleted.
 
     Attributes:
-        before: Entries before.
-        after: Entries after.
-        files: Files deleted that nothing refers to any more.
         left: Names of those that could not be deleted.
     """
 
@@ -83,12 +78,7 @@ class ThreadStore:
     ) -> None:
         """Prepares a store; nothing is sent.
 
-        Args:
-            session_files: Reads and writes files.
-            encryption: What documents are encrypted with.
-            settings: Sizes, limits and retries.
-            fresh: Makes 32 hexadecimal digits that were never used.
-            chance: Makes a random number from 0 to 1, for pauses.
+        `fresh` makes 32 hexadecimal digits that were never used, and `chance` a random number from 0 to 1, for pauses.
         """
         settings = StoreSettings() if settings is None else settings
         self._rebuild = partial(ThreadStore, session_files=session_files, encryption=encryption, settings=settings)
@@ -105,15 +95,7 @@ class ThreadStore:
         return self._rebuild, ()
 
     def find(self, thread_id: str, ns: str, checkpoint_id: str | None) -> Steps[Stored | None]:
-        """Finds a checkpoint.
-
-        Args:
-            thread_id: The thread.
-            ns: Exactly this namespace.
-            checkpoint_id: Its id, or None for the greatest of the namespace.
-
-        Returns:
-            The checkpoint with all writes to it, or None.
+        """Finds a checkpoint with all writes to it, by its id, or the greatest of the namespace.
 
         Raises:
             MixCheckpointDamaged: A document that is needed is damaged or missing.
@@ -133,14 +115,7 @@ class ThreadStore:
     ) -> Steps[tuple[list[Stored], Cursor | None]]:
         """Finds checkpoints, newest id first; of equal ids, by namespace.
 
-        Args:
-            thread_id: The thread.
-            ns: Exactly this namespace, or None for all.
-            before: Only ids smaller than this.
-            start: Where the page before ended, or None to start with the newest. A page goes on in the state that the
-                first one saw.
-            limit: How many at most, of those that are wanted; None for all.
-            wanted: Whether a checkpoint counts.
+        With `start`, goes on where the page before ended, in the state that the first one saw.
 
         Returns:
             The checkpoints, and where the next page starts, or None if there is no more.
@@ -159,10 +134,6 @@ class ThreadStore:
 
     def append(self, thread_id: str, entries: Sequence[Entry]) -> Steps[None]:
         """Stores entries, all or none. When it returns, every later read sees them.
-
-        Args:
-            thread_id: The thread.
-            entries: Checkpoints and writes.
 
         Raises:
             MixStoreContended: Other writers were always faster; the entries may or may not be stored.
@@ -184,14 +155,7 @@ class ThreadStore:
                 self._lock.finish_work(group, done=done)
 
     def recall(self, thread_id: str, ns: str, checkpoint_id: str, channel: str, version: Any) -> Value | None:
-        """Gives a value that this process has stored, from memory alone.
-
-        Args:
-            thread_id: The thread.
-            ns: The namespace.
-            checkpoint_id: The checkpoint that holds it, the parent of the one to be put.
-            channel: The channel.
-            version: The version that is looked for.
+        """Gives a value that this process has stored in the parent of a checkpoint to be put, from memory alone.
 
         Returns:
             The value if that checkpoint holds the channel in exactly that version, else None. None proves nothing.
@@ -210,14 +174,9 @@ class ThreadStore:
     def rewrite(self, thread_id: str, change: Callable[[list[Entry]], Sequence[Entry]]) -> Steps[Rewritten]:
         """Replaces the whole content of a thread in one step: readers see the old or the new.
 
-        Args:
-            thread_id: The thread; it need not exist.
-            change: Gets all entries in the order of `entries`, gives those to keep, or new ones. It is called again
-                when another writer came in between, so nothing is lost that was stored meanwhile. What it raises ends
-                the procedure, and nothing is changed.
-
-        Returns:
-            What was done.
+        `change` gets all entries in the order of `entries`, gives those to keep, or new ones. It is called again when
+        another writer came in between, so nothing is lost that was stored meanwhile. What it raises ends the procedure,
+        and nothing is changed.
         """
         before = yield from self.entries(thread_id)
         after = list(change(list(before)))
@@ -280,14 +239,6 @@ class ThreadStore:
         """Makes a damaged thread usable again with what is left of it, and says what was lost.
 
         A thread that an earlier version of this package has stored under visible names is moved to hidden ones.
-
-        Args:
-            thread_id: The thread, or None for all on the server.
-            dry_run: Only report what would be done.
-            orphans: Also delete files of the store that nothing refers to. Do it while nothing writes.
-
-        Returns:
-            What was found and done.
         """
         files = yield from self._garbage.files()
         keys = sorted({names.hidden(key) for key in files})

@@ -53,15 +53,7 @@ def header_size(data: bytes) -> int:
 
 
 def difference(earlier: bytes, data: bytes) -> Difference | None:
-    """Compares a value with an earlier one.
-
-    Args:
-        earlier: The earlier value.
-        data: The value.
-
-    Returns:
-        What is new, or None if that is not much less than the value.
-    """
+    """Compares a value with an earlier one; None if what is new is not much less than the value."""
     if len(data) < _SMALL:
         return None
     old, new = header_size(earlier), header_size(data)
@@ -115,9 +107,7 @@ class Row:
     """An entry whose values are slots.
 
     Attributes:
-        place: The namespace and the checkpoint it speaks of.
         head: Kind, namespace, id, and what else is no value.
-        slots: Its values.
         first: The number of the first one in its document.
         versions: The channel versions, if this process stored the row.
         packed: The row as it is stored, if it was packed already; see `stored`.
@@ -153,14 +143,7 @@ class Row:
         return None
 
     def entry(self, value: Callable[[int], bytes]) -> Entry:
-        """Makes the entry.
-
-        Args:
-            value: Gives the bytes of a value by its number.
-
-        Returns:
-            The entry.
-        """
+        """Makes the entry, with the bytes of its values by their numbers."""
         kind, ns, checkpoint_id = self.head[:3]
         at = self.first
         if kind == _CHECKPOINT:
@@ -221,15 +204,7 @@ def check(entry: Entry) -> None:
 
 
 def read_row(name: str, raw: Any, first: int) -> Row:
-    """Reads a row.
-
-    Args:
-        name: The file that holds it.
-        raw: What the file holds.
-        first: The number of its first value.
-
-    Returns:
-        The row.
+    """Reads a row, as a file holds it, whose first value has that number.
 
     Raises:
         MixCheckpointDamaged: It is no row, or refers to a value that does not come before it.
@@ -292,7 +267,6 @@ class Last:
     """The last value of a key.
 
     Attributes:
-        number: Its number.
         data: Its bytes, or None if they have not been needed yet.
     """
 
@@ -302,12 +276,7 @@ class Last:
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """A big value that has a file of its own.
-
-    Attributes:
-        slot: Where.
-        data: Its bytes.
-    """
+    """A big value that has a file of its own."""
 
     slot: Blob
     data: bytes
@@ -318,9 +287,6 @@ class Table:
     """Rows in the order in which they were stored.
 
     Attributes:
-        name: The file that holds them, for errors.
-        rows: The rows.
-        slots: The values of all rows.
         size: Bytes of the rows as they are stored.
         last: The last value of each key.
         homes: The big value of each key, where that has a file.
@@ -343,14 +309,7 @@ class Table:
         return packed_array([row.stored for row in self.rows])
 
     def entry(self, row: Row, blobs: Blobs) -> Entry:
-        """Makes the entry of a row.
-
-        Args:
-            row: One of its rows.
-            blobs: At least the files that `blobs_of` names.
-
-        Returns:
-            The entry.
+        """Makes the entry of a row, given at least the files that `blobs_of` names.
 
         Raises:
             MixCheckpointDamaged: A value is put in terms of something that is shorter.
@@ -408,15 +367,9 @@ class Table:
     def extended(
         self, entry: Entry, *, blob_bytes: int = 1 << 62, keep: Callable[[bytes], Blob] | None = None
     ) -> Table:
-        """Adds an entry.
+        """Returns the table with one more entry.
 
-        Args:
-            entry: The entry.
-            blob_bytes: From this size on a value that comes unchanged a second time gets a file of its own.
-            keep: Makes that file.
-
-        Returns:
-            The table with it.
+        A value of `blob_bytes` or more that comes unchanged a second time gets a file of its own, which `keep` makes.
 
         Raises:
             MixInputError: The entry cannot be stored.
@@ -555,10 +508,6 @@ def _slot(before: tuple[int, bytes] | None, data: bytes) -> Slot:
 
 def read_table(name: str, raw: Sequence[Any]) -> Table:
     """Reads the rows of a document.
-
-    Args:
-        name: Its file.
-        raw: What it holds.
 
     Returns:
         The table, to be read; `resumed` makes one that can be extended.

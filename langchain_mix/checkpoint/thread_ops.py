@@ -117,9 +117,6 @@ class ThreadOperations:
     """Changes whole threads. The methods have the names of those of `MixSaver`.
 
     Attributes:
-        backend: Where the threads are.
-        server_api: What is known of the Mix server.
-        server: Its base URL.
         store_session: The session that the store works through, if it has one; it is never deleted.
         deletes_sessions: Whether sessions go too, unless a call says otherwise.
     """
@@ -196,10 +193,7 @@ class ThreadOperations:
     def _undo_copy(self, forked: Collection[str], problem: BaseException, target: str | None) -> Steps[None]:
         """Deletes the forks of a copy that failed; those that are kept or cannot be deleted are in notes of the error.
 
-        Args:
-            forked: The forks.
-            problem: The failure.
-            target: The copy, if it was being stored: it may be there all the same, or still arrive. None before that.
+        `target` is the copy, if it was being stored: it may be there all the same, or still arrive.
         """
         if forked and target is not None and (yield from self._may_refer(target, forked)):
             problem.add_note(
@@ -277,11 +271,7 @@ class ThreadOperations:
     ) -> Steps[Removed]:
         """Removes what is not to stay of some threads, then the sessions that only that pointed to.
 
-        Args:
-            thread_ids: The threads.
-            rule: Decides what stays of each; None removes them altogether.
-            delete_sessions: Whether sessions go too; None for the saver's own option.
-            dry_run: Only report what would be done.
+        Without a rule the threads are removed altogether. `delete_sessions` of None is the saver's own option.
         """
         sessions = self.deletes_sessions if delete_sessions is None else delete_sessions
         removed: dict[str, tuple[str, ...]] = {}
@@ -532,14 +522,7 @@ class _RewindPlan:
 
 
 def stays(items: Sequence[CheckpointInfo], checkpoint_id: str) -> Keep:
-    """Returns what of a thread stays when it goes back.
-
-    Args:
-        items: Its checkpoints.
-        checkpoint_id: The checkpoint of the root graph to go back to.
-
-    Returns:
-        What stays.
+    """Returns what of a thread stays when it goes back to a checkpoint of the root graph.
 
     Raises:
         MixInputError: There is no such checkpoint.
@@ -584,14 +567,10 @@ COUNTERS: Final = "counters_since_delta_snapshot"
 def newest(
     items: Sequence[CheckpointInfo], *, keep_last: int, since: datetime | None = None, drop_subgraphs: bool = False
 ) -> Keep:
-    """Keeps the newest checkpoints of each namespace, and what these need.
+    """Keeps the newest checkpoints of each namespace, those that are not older than `since`, and what these need.
 
-    Args:
-        items: The checkpoints of a thread.
-        keep_last: How many of each namespace stay in any case, 1 or more.
-        since: Those that are not older than this stay too.
-        drop_subgraphs: Whether namespaces that belong to a single task go with the checkpoint that ran it. They cannot
-            be reached by a run any more.
+    With `drop_subgraphs`, namespaces that belong to a single task go with the checkpoint that ran it: they cannot be
+    reached by a run any more.
 
     Returns:
         What stays. A checkpoint whose channels store no value (`DeltaChannel`) takes along its ancestors back to a
@@ -667,9 +646,6 @@ class SessionProof:
     """Proves that a session to which a thread points holds the conversation of the thread.
 
     Attributes:
-        backend: Where the thread is.
-        server: The base URL of the Mix server.
-        thread_id: The thread.
         items: Its checkpoints that count.
     """
 
@@ -681,9 +657,7 @@ class SessionProof:
     def proven(self, session_id: str, rows: Sequence[BackendMessage]) -> Steps[set[str]]:
         """Finds the rows of a session up to which it says what the thread says.
 
-        Args:
-            session_id: The session. Checkpoints that point to it are read with their values.
-            rows: Its rows, oldest first.
+        Checkpoints that point to the session are read with their values.
 
         Returns:
             The ids of answers that the thread points to, all of them proven.

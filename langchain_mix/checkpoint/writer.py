@@ -239,16 +239,7 @@ class Writer:
         fresh: Callable[[], str],
         chance: Callable[[], float],
     ) -> None:
-        """Takes what `ThreadStore` was given.
-
-        Args:
-            documents: Reads and writes documents.
-            reader: Finds the current state.
-            cache: What this process owns.
-            settings: Limits and retries.
-            fresh: Makes 32 hexadecimal digits that were never used.
-            chance: Makes a random number from 0 to 1.
-        """
+        """Takes what `ThreadStore` was given."""
         self._documents = documents
         self._reader = reader
         self._cache = cache
@@ -283,12 +274,7 @@ class Writer:
     def replace(self, thread_id: str, make: Callable[[ThreadState], Steps[ThreadState]]) -> Steps[Manifest]:
         """Replaces the whole state of a thread, in a new epoch: no older version of the manifest can come back.
 
-        Args:
-            thread_id: The thread.
-            make: Returns the new state, given the present one. It is called again when others came in between.
-
-        Returns:
-            The new manifest.
+        `make` returns the new state, given the present one. It is called again when others came in between.
 
         Raises:
             MixStoreContended: Others were faster in every attempt.
@@ -310,13 +296,7 @@ class Writer:
     def restart(self, thread_id: str, state: ThreadState, *, close_visible: bool = True) -> Steps[Manifest]:
         """Replaces the whole state of a thread without reading it, in a new epoch.
 
-        Args:
-            thread_id: The thread.
-            state: The new state.
-            close_visible: Also replaces what an earlier version has stored under visible names.
-
-        Returns:
-            The new manifest.
+        With `close_visible`, replaces what an earlier version has stored under visible names, too.
 
         Raises:
             MixStoreContended: Others were faster in every attempt.
@@ -419,15 +399,10 @@ class Writer:
         return (yield from self._claim_epoch(key, go_on))
 
     def _claim_epoch(self, key: str, begin: Callable[[OwnerClaim], Steps[T]]) -> Steps[T]:
-        """Becomes the only owner of an epoch; see "Take-over" above.
+        """Becomes the only owner of an epoch; see "Take-over" above. Returns the result of `begin`.
 
-        Args:
-            key: The thread.
-            begin: Reads what the owner starts with. It is done before the last look at the owner file: then
-                what it found, or did not find, cannot have been replaced and deleted by another one unnoticed.
-
-        Returns:
-            The result of `begin`.
+        `begin` reads what the owner starts with. It is done before the last look at the owner file: then what it found,
+        or did not find, cannot have been replaced and deleted by another one unnoticed.
         """
         epoch = yield from self._first_free_epoch(key)
         for attempt in range(self._settings.attempts):
@@ -515,11 +490,7 @@ class Writer:
     ) -> Steps[OwnerClaim | None]:
         """Closes the thread's visible files, so that their owners cannot store anything there unnoticed.
 
-        Args:
-            key: The thread.
-            epoch: The epoch of hidden names in which they are moved.
-            before: The last hidden manifest below it.
-            whole: Their content is needed.
+        `epoch` is that of hidden names in which they are moved; `whole` is True if their content is needed.
 
         Returns:
             What their owner file holds now, or None if there are none.
