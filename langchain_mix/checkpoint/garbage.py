@@ -26,20 +26,23 @@ class Report:
     """The figures of all threads.
 
     Attributes:
-        threads: One report each.
+        threads: The threads that hold something, or cannot be read.
+        empty: Those that hold nothing, such as deleted ones. Their owner files and epoch markers stay on the server:
+            a slow writer could otherwise take an old epoch.
     """
 
     threads: tuple[ThreadReport, ...] = ()
+    empty: tuple[ThreadReport, ...] = ()
 
     @property
     def files(self) -> int:
-        """Files of all threads."""
-        return sum(thread.files for thread in self.threads)
+        """Files of all threads, empty ones included."""
+        return sum(thread.files for thread in (*self.threads, *self.empty))
 
     @property
     def bytes(self) -> int:
         """Their size."""
-        return sum(thread.bytes for thread in self.threads)
+        return sum(thread.bytes for thread in (*self.threads, *self.empty))
 
     @property
     def checkpoints(self) -> int:
@@ -59,7 +62,7 @@ class Report:
     @property
     def orphans(self) -> tuple[str, ...]:
         """Names of files that nothing refers to."""
-        return tuple(name for thread in self.threads for name in thread.orphans)
+        return tuple(name for thread in (*self.threads, *self.empty) for name in thread.orphans)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,11 @@ class ThreadReport:
     segments: int = 0
     orphans: tuple[str, ...] = ()
     problem: str = ""
+
+    @property
+    def is_empty(self) -> bool:
+        """True if it holds nothing and can be read."""
+        return not (self.checkpoints or self.writes or self.problem)
 
 
 _AT_ONCE: Final = 8
@@ -225,11 +233,14 @@ class GarbageCollector:
         """Counts what is stored of a thread, or of all."""
         files = yield from self.files()
         keys = sorted({names.hidden(one) for one in files if key in {None, names.hidden(one)}})
-        found: tuple[ThreadReport, ...] = ()
+        found: list[ThreadReport] = []
         for one in keys:
             some = [*files.get(one, ()), *files.get(names.visible(one), ())]
-            found += ((yield from self._report(one, some)),)
-        return Report(found)
+            found.append((yield from self._report(one, some)))
+        return Report(
+            tuple(thread for thread in found if not thread.is_empty),
+            tuple(thread for thread in found if thread.is_empty),
+        )
 
     def _report(self, key: str, files: Sequence[StoredFile]) -> Steps[ThreadReport]:
         size = sum(one.size for one in files)
@@ -268,8 +279,12 @@ class GarbageCollector:
         return ""
 
     def used(self, key: str, manifest: Manifest, tables: Sequence[Table]) -> Flow[set[str]]:
-        """Names of the files that what a thread holds is made of."""
-        copies = {names.manifest(key, manifest.claim.epoch, copy) for copy in (0, 1)}
+        """Names of the files that what a thread holds is made of, and of the manifest that it has gone on from.
+
+        That one stays until the next take-over, whatever process goes on with a thread that was paused.
+        """
+        epochs = [epoch for epoch in (manifest.base, manifest.claim.epoch) if epoch >= 0]
+        copies = {names.manifest(key, epoch, copy) for epoch in epochs for copy in (0, 1)}
         blobs = {
             blob[0] for table in (*tables, manifest.state.active) for row in table.rows for blob in table.blobs_of(row)
         }

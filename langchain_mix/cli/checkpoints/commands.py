@@ -442,7 +442,7 @@ def delete(
     console = output_console()
     store = opened([thread])
     saver = store.saver()
-    found = report_of(store, thread, stored=True)
+    found = report_of(store, thread)
     remove = partial(saver.prune, [thread], strategy="delete", delete_sessions=True)
     with waiting("Reading"):
         plan = remove(dry_run=True) if delete_sessions else Removed()

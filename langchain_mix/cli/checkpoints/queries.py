@@ -153,8 +153,8 @@ def checkpoint_of(store: Store, thread_id: str, named: str, ns: str) -> Shown:
     )
 
 
-def report_of(store: Store, thread_id: str | None, *, stored: bool = False) -> Report:
-    """Counts what is stored; with `stored`, a thread that holds nothing any more is none.
+def report_of(store: Store, thread_id: str | None) -> Report:
+    """Counts what is stored. A thread that holds nothing any more is none.
 
     Raises:
         MixInputError: There is no such thread.
@@ -162,8 +162,7 @@ def report_of(store: Store, thread_id: str | None, *, stored: bool = False) -> R
     """
     with waiting("Counting"):
         report = store.run(store.threads.report(None if thread_id is None else thread_name(thread_id)))
-    empty = not (report.checkpoints or report.writes or any(one.problem for one in report.threads))
-    if thread_id is not None and (not report.threads or (stored and empty)):
+    if thread_id is not None and not report.threads:
         raise no_thread(thread_id)
     return report
 

@@ -82,13 +82,16 @@ def show_report(console: Console, report: Report) -> None:
         counted(report.bytes, "byte"),
         f"{counted(len(report.orphans), 'file')} that nothing refers to",
     ]
+    if report.empty:
+        sums.append(counted(len(report.empty), "empty thread"))
     console.print(Text(f"{counted(len(rows), 'thread')}: {', '.join(sums)}.", style="dim"))
 
 
 def report_data(report: Report) -> dict[str, Any]:
     """The same as JSON."""
     sums = ("checkpoints", "writes", "files", "bytes", "segments")
-    return {**{name: getattr(report, name) for name in sums}, "threads": [asdict(one) for one in report.threads]}
+    threads = {name: [asdict(one) for one in getattr(report, name)] for name in ("threads", "empty")}
+    return {**{name: getattr(report, name) for name in sums}, **threads}
 
 
 def show_checkpoint(console: Console, found: Shown, *, full: bool) -> None:

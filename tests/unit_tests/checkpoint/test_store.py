@@ -593,6 +593,36 @@ def test_documents_are_kept_in_memory_as_wished(kit, cache_bytes, cost):
     assert found == 3 if cache_bytes else found > 6
 
 
+def test_a_deleted_thread_is_reported_as_empty(kit):
+    world = kit.World(segment_entries=4)
+    store = world.store()
+    for n in range(6):
+        world.run(store.append("t", [kit.checkpoint(n)]))
+    world.run(store.append("u", [kit.checkpoint(1)]))
+    world.run(store.delete("t"))
+    report = world.run(world.store().report())
+    assert [one.thread_id for one in report.threads] == ["u"]
+    assert [(one.thread_id, one.checkpoints) for one in report.empty] == [("t", 0)]
+    assert report.files == len(world.server.files)
+    assert report.bytes == sum(map(len, world.server.files.values()))
+    orphan = names.segment(report.empty[0].key, "f" * 32)
+    world.server.files[orphan] = b"could not be deleted"
+    assert world.run(store.report()).orphans == (orphan,)
+
+
+@pytest.mark.parametrize("owners", [2, 3])
+def test_the_manifest_that_was_taken_over_is_no_orphan(kit, owners):
+    """A thread that is paused in one process and goes on in another."""
+    world = kit.World()
+    for n in range(owners):
+        world.run(world.store().append("t", [kit.checkpoint(n), kit.writes(n)]))
+    files = dict(world.server.files)
+    assert world.run(world.store().report()).orphans == ()
+    repair = world.run(world.store().repair(dry_run=False, orphans=True))
+    assert repair.steps == ()
+    assert world.server.files == files
+
+
 def test_reports_count_what_is_stored(kit):
     world = kit.World(segment_entries=4)
     store = world.store()

@@ -93,6 +93,10 @@ def test_a_report_has_sums_and_problems():
     told = shown(lambda c: show_report(c, Report((good, ThreadReport("", "k2", problem="is damaged")))))
     assert "is damaged" in told
     assert "? k2" in told
+    told = shown(lambda c: show_report(c, Report((good,), (ThreadReport("gone", "k3", files=3, bytes=500),))))
+    assert "1 thread: 3 checkpoints, 2 writes, 7 files, 1,500 bytes" in told
+    assert "1 empty thread" in told
+    assert "gone" not in told
 
 
 def test_what_a_person_sees_of_a_checkpoint():
