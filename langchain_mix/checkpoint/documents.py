@@ -131,7 +131,7 @@ class DocumentIO:
         Raises:
             TornDocument: It stays torn.
         """
-        return self._again(partial(self.owner, key))
+        return self._until_whole(partial(self.owner, key))
 
     def current_owner(self, key: str) -> Flow[OwnerClaim | None]:
         """Returns the last claim; None if there is none, or it cannot be read: then it is not the caller's."""
@@ -277,7 +277,7 @@ class DocumentIO:
         )
         return [one for ref in refs if not isinstance(one := found[ref.name], bytes)]
 
-    def stray(self, name: str) -> Flow[Table | None]:
+    def read_unreferenced_segment(self, name: str) -> Flow[Table | None]:
         """Reads a segment that nothing refers to; None if it is none, or damaged."""
         data = yield from self.session_files.read(name)
         try:
@@ -342,7 +342,7 @@ class DocumentIO:
     def _write(self, name: str, kind: names.Kind, body: Sequence[Any]) -> Flow[None]:
         yield from self.session_files.write(name, encoding.pack(name, kind, body, self.encryption))
 
-    def _again(self, read: Callable[[], Flow[T]]) -> Steps[T]:
+    def _until_whole(self, read: Callable[[], Flow[T]]) -> Steps[T]:
         for _ in range(self._rereads):
             try:
                 return (yield from read())

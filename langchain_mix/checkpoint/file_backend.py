@@ -35,7 +35,7 @@ from langchain_mix.checkpoint.backend import (
     read_address,
     thread_exists,
 )
-from langchain_mix.checkpoint.positions import Renew, distinct, marked, newest_first, read_mark, unmarked
+from langchain_mix.checkpoint.positions import Renew, distinct, marked, newest_positions, read_mark, unmarked
 from langchain_mix.checkpoint.queries import Cursor
 from langchain_mix.checkpoint.records import (
     CheckpointRecord,
@@ -82,7 +82,7 @@ class FileBackend:
             checkpoint_id=checkpoint["id"],
             parent_id=address.checkpoint_id,
             skeleton=self.codec.store(rest),
-            metadata=self.codec.store(marked(cast("Mapping[str, Any]", metadata), newest_first(channels))),
+            metadata=self.codec.store(marked(cast("Mapping[str, Any]", metadata), newest_positions(channels))),
             values={name: known[name] or self.codec.store(value) for name, value in channels.items()},
             versions=versions,
         )
@@ -120,7 +120,7 @@ class FileBackend:
 
     def history(self, address: Address, channels: Sequence[str]) -> Steps[Mapping[str, DeltaChannelHistory]]:
         """Gathers what the ancestors of a checkpoint wrote to channels, back to a stored value of each."""
-        return gather(self.threads, self.codec, address, channels)
+        return channel_history(self.threads, self.codec, address, channels)
 
     def item(self, address: Address) -> Steps[CheckpointInfo | None]:
         """Finds a checkpoint, or the newest of its namespace, without its values."""
@@ -408,7 +408,7 @@ class AncestorReader:
         self._over = self._cursor is None
 
 
-def gather(
+def channel_history(
     threads: ThreadStore, codec: Codec, address: Address, channels: Sequence[str]
 ) -> Steps[Mapping[str, DeltaChannelHistory]]:
     """Gathers the history of channels; see `BaseCheckpointSaver.get_delta_channel_history`.

@@ -129,7 +129,7 @@ class GarbageCollector:
         """Lists the files of a thread."""
         return (yield from self.files()).get(key, [])
 
-    def discard(self, files: Iterable[StoredFile], kept: Manifest) -> Flow[tuple[int, tuple[str, ...]]]:
+    def delete_replaced(self, files: Iterable[StoredFile], kept: Manifest) -> Flow[tuple[int, tuple[str, ...]]]:
         """Deletes what a thread held before it was replaced as a whole.
 
         Owner files and epoch markers stay: a slow writer could otherwise take an old epoch. No writer that can still

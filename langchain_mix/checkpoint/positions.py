@@ -71,7 +71,7 @@ def _server_of(pointer: Mapping[str, Any]) -> str:
     return str(pointer.get("server", "")).rstrip("/")
 
 
-def newest_first(channels: Mapping[str, Any]) -> tuple[Position, ...]:
+def newest_positions(channels: Mapping[str, Any]) -> tuple[Position, ...]:
     """Finds the newest position in each session that the values of channels point to.
 
     Args:

@@ -275,7 +275,7 @@ class Repairer:
         for what in others:
             if what.kind != "segment":
                 continue
-            table = yield from self._documents.stray(what.name)
+            table = yield from self._documents.read_unreferenced_segment(what.name)
             ids = [] if table is None else [row.place[1] for row in table.rows]
             if table is not None and ids and any(span.low <= min(ids) and max(ids) <= span.high for span in spans):
                 found.append(table)

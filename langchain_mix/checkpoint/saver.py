@@ -33,7 +33,7 @@ from langchain_mix.checkpoint.garbage import Report
 from langchain_mix.checkpoint.positions import Position
 from langchain_mix.checkpoint.repair import Repair
 from langchain_mix.checkpoint.runtime import run, run_async
-from langchain_mix.checkpoint.saver_backend import SaverBackend, listing_arguments, shown
+from langchain_mix.checkpoint.saver_backend import SaverBackend, listing_arguments, without_mark
 from langchain_mix.checkpoint.serde import AllowedType, Codec, choose_serde
 from langchain_mix.checkpoint.state import StoreSettings
 from langchain_mix.checkpoint.store import ThreadStore
@@ -277,7 +277,7 @@ class MixSaver(BaseCheckpointSaver[Any]):
         """
         query = read_listing(config, filter, before, limit)
         if self._storage is not None:
-            yield from map(shown, self._storage.list(**listing_arguments(query)))
+            yield from map(without_mark, self._storage.list(**listing_arguments(query)))
             return
         lister = CheckpointLister(self._file_backend(), query)
         while found := run(self.mix, lister.more()):
@@ -295,7 +295,7 @@ class MixSaver(BaseCheckpointSaver[Any]):
         query = read_listing(config, filter, before, limit)
         if self._storage is not None:
             async for one in self._storage.alist(**listing_arguments(query)):
-                yield shown(one)
+                yield without_mark(one)
             return
         lister = CheckpointLister(self._file_backend(), query)
         while found := await run_async(self.mix, lister.more()):

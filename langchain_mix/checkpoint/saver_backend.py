@@ -36,7 +36,7 @@ from langchain_mix.checkpoint.positions import (
     Renew,
     distinct,
     marked,
-    newest_first,
+    newest_positions,
     positions_in,
     read_mark,
     unmarked,
@@ -63,14 +63,14 @@ class SaverBackend:
     def get(self, address: Address) -> Steps[CheckpointTuple | None]:
         """Finds a checkpoint, or the newest of its namespace."""
         found = yield self._saver_call("get_tuple", _config(address))
-        return None if found is None else shown(found)
+        return None if found is None else without_mark(found)
 
     def put(
         self, address: Address, checkpoint: Checkpoint, metadata: CheckpointMetadata, new_versions: ChannelVersions
     ) -> Steps[None]:
         """Keeps a checkpoint. The address is that of its parent."""
         channels = checkpoint.get("channel_values") or {}
-        noted = marked(cast("Mapping[str, Any]", metadata), newest_first(channels))
+        noted = marked(cast("Mapping[str, Any]", metadata), newest_positions(channels))
         yield self._saver_call("put", _config(address), checkpoint, noted, new_versions)
 
     def put_writes(
@@ -207,7 +207,7 @@ def listing_arguments(query: ListQuery) -> dict[str, Any]:
     }
 
 
-def shown(found: CheckpointTuple) -> CheckpointTuple:
+def without_mark(found: CheckpointTuple) -> CheckpointTuple:
     """A checkpoint as LangGraph is given it: with canonical configs, without the mark."""
     here = read_address(found.config)
     parent = read_address(found.parent_config).checkpoint_id if found.parent_config else None
@@ -237,7 +237,7 @@ def _item(one: CheckpointTuple) -> CheckpointInfo:
         ts=str(one.checkpoint.get("ts", "")),
         metadata=unmarked(metadata),
         channels=frozenset(channels),
-        positions=distinct(newest_first(channels)) if positions is None else positions,
+        positions=distinct(newest_positions(channels)) if positions is None else positions,
         writes=tuple(_pending(write) for write in one.pending_writes or ()),
     )
 
@@ -268,6 +268,6 @@ def _with_other(one: CheckpointTuple, renew: Renew) -> CheckpointTuple:
     metadata = {**(one.metadata or {})}
     noted = read_mark(metadata)
     if noted is not None:
-        metadata = marked(unmarked(metadata), newest_first(checkpoint["channel_values"]))
+        metadata = marked(unmarked(metadata), newest_positions(checkpoint["channel_values"]))
     writes = [(task, channel, with_pointers(value, renew)) for task, channel, value in one.pending_writes or ()]
     return one._replace(checkpoint=checkpoint, metadata=cast("CheckpointMetadata", metadata), pending_writes=writes)

@@ -197,7 +197,7 @@ class ThreadStore:
         def work() -> Steps[Rewritten]:
             old = yield from self._garbage.files_of(key)
             manifest = yield from self._writer.replace(thread_id, make)
-            files, left = yield from self._garbage.discard(old, manifest)
+            files, left = yield from self._garbage.delete_replaced(old, manifest)
             return Rewritten(len(before), len(after), files, left)
 
         return (yield from self._locked(key, work()))
@@ -222,7 +222,7 @@ class ThreadStore:
                 return Deleted(existed=False)
             listed = yield from self._garbage.files()
             manifest = yield from self._writer.restart(thread_id, ThreadState())
-            files, left = yield from self._garbage.discard(listed.get(key, ()), manifest)
+            files, left = yield from self._garbage.delete_replaced(listed.get(key, ()), manifest)
             return Deleted(existed=True, files=files + len(listed.get(names.visible(key), ())), left=left)
 
         return (yield from self._locked(key, work()))

@@ -232,16 +232,16 @@ class ThreadOperations:
             )
         checkpoint_id = address.checkpoint_id
         snapshot = yield from self.backend.snapshot(address.thread_id)
-        keep = stays(snapshot.items, checkpoint_id)
+        keep = kept_by_rewind(snapshot.items, checkpoint_id)
         removed: dict[str, tuple[str, ...]] = {}
         for item in snapshot.items:
             if item.key not in keep.checkpoints:
                 removed[item.ns] = (*removed.get(item.ns, ()), item.checkpoint_id)
         kept = [_kept(item, keep) for item in snapshot.items if item.key in keep.checkpoints]
         target = next(item for item in kept if item.key == ("", checkpoint_id))
-        position = _stands(target)
+        position = _position_after_rewind(target)
         if not dry_run:
-            yield from self.backend.revise(address.thread_id, lambda items: stays(items, checkpoint_id))
+            yield from self.backend.revise(address.thread_id, lambda items: kept_by_rewind(items, checkpoint_id))
         plan = Rewound(checkpoint_id=checkpoint_id, removed=removed, position=position)
         if position is None:
             return _unmoved(plan, "no message of the state came from a session")
@@ -446,7 +446,7 @@ def _kept(item: CheckpointInfo, keep: Keep) -> CheckpointInfo:
     return replace(item, writes=tuple(write for write in item.writes if write in keep.writes[item.key]))
 
 
-def _stands(item: CheckpointInfo) -> Position | None:
+def _position_after_rewind(item: CheckpointInfo) -> Position | None:
     """Returns the place of a state once the writes that stay at it count."""
     written = [position for write in item.writes for position in write.positions]
     first = item.positions[0] if item.positions else None
@@ -521,7 +521,7 @@ class _RewindPlan:
         return {write.task_id for write in item.writes if write.channel == INTERRUPT}
 
 
-def stays(items: Sequence[CheckpointInfo], checkpoint_id: str) -> Keep:
+def kept_by_rewind(items: Sequence[CheckpointInfo], checkpoint_id: str) -> Keep:
     """Returns what of a thread stays when it goes back to a checkpoint of the root graph.
 
     Raises:
@@ -557,14 +557,14 @@ def prune_rule(strategy: str, keep_last: int | None, older_than: timedelta | Non
     since = None if older_than is None else datetime.now(UTC) - older_than
     last = 1 if keep_last is None else keep_last
     selective = keep_last is not None or older_than is not None
-    return lambda items: newest(items, keep_last=last, since=since, drop_subgraphs=selective)
+    return lambda items: kept_by_prune(items, keep_last=last, since=since, drop_subgraphs=selective)
 
 
 COUNTERS: Final = "counters_since_delta_snapshot"
 """LangGraph's metadata of checkpoints with channels that store no value of their own."""
 
 
-def newest(
+def kept_by_prune(
     items: Sequence[CheckpointInfo], *, keep_last: int, since: datetime | None = None, drop_subgraphs: bool = False
 ) -> Keep:
     """Keeps the newest checkpoints of each namespace, those that are not older than `since`, and what these need.

@@ -12,8 +12,8 @@ from html import escape
 from typing import TYPE_CHECKING, Any, Final
 
 from langchain_mix.checkpoint import Node
-from langchain_mix.checkpoint.positions import newest_first
-from langchain_mix.checkpoint.previews import Preview, previews_of
+from langchain_mix.checkpoint.branches import Preview, previews_of
+from langchain_mix.checkpoint.positions import newest_positions
 from langchain_mix.errors import MixInputError
 from langchain_mix.notebook.html import counted, frame
 from langchain_mix.notebook.plain_text import printable
@@ -199,7 +199,7 @@ def _of_list(thread_id: str, found: Iterable[CheckpointTuple], limit: int) -> Ch
                 step=step if isinstance(step, int) else None,
                 source=str(one.metadata.get("source") or ""),
                 created_at=one.checkpoint["ts"],
-                position=next(iter(newest_first(one.checkpoint["channel_values"])), None),
+                position=next(iter(newest_positions(one.checkpoint["channel_values"])), None),
                 is_branch=parent in parents,
                 pending_writes=len(one.pending_writes or ()),
             )

@@ -17,7 +17,7 @@ from langgraph.checkpoint.base.id import uuid6
 
 from langchain_mix.checkpoint import runtime
 from langchain_mix.checkpoint.files import SessionFiles
-from langchain_mix.checkpoint.positions import marked, newest_first
+from langchain_mix.checkpoint.positions import marked, newest_positions
 from langchain_mix.checkpoint.records import CheckpointRecord, Entry, Value, Write, WritesRecord
 from langchain_mix.checkpoint.serde import Codec, StrictSerializer
 from langchain_mix.checkpoint.store import ThreadStore
@@ -101,7 +101,9 @@ class Conversation:
         if not whole.data.endswith(own):
             raise AssertionError("A list of messages is serialised one by one.")
         base = whole.data[: -len(own)]
-        noted = codec.store(marked(cast("dict[str, Any]", METADATA), newest_first(first.checkpoint["channel_values"])))
+        noted = codec.store(
+            marked(cast("dict[str, Any]", METADATA), newest_positions(first.checkpoint["channel_values"]))
+        )
         while True:
             step = self.step()
             rest = {key: value for key, value in step.checkpoint.items() if key != "channel_values"}

@@ -18,11 +18,10 @@ from rich.text import Text
 
 from langchain_mix.checkpoint import MixSerdeWarning
 from langchain_mix.checkpoint.backend import thread_name
-from langchain_mix.checkpoint.branches import Tree, tree_of
+from langchain_mix.checkpoint.branches import Preview, Tree, previews_of, tree_of
 from langchain_mix.checkpoint.file_backend import FileBackend
 from langchain_mix.checkpoint.garbage import Report
 from langchain_mix.checkpoint.positions import Position, distinct, read_mark
-from langchain_mix.checkpoint.previews import Preview, previews_of
 from langchain_mix.checkpoint.records import CheckpointRecord, Stored, pending
 from langchain_mix.cli.checkpoints.access import Store, no_thread
 from langchain_mix.cli.failures import report_error

@@ -13,10 +13,9 @@ from rich.padding import Padding
 from rich.text import Text
 from rich.tree import Tree as Drawing
 
-from langchain_mix.checkpoint.branches import Node, Tree
+from langchain_mix.checkpoint.branches import Node, Preview, Tree
 from langchain_mix.checkpoint.garbage import Report
 from langchain_mix.checkpoint.positions import Position
-from langchain_mix.checkpoint.previews import Preview
 from langchain_mix.cli.checkpoints.queries import Shown, Summary, as_data
 from langchain_mix.cli.terminal import Column, counted, one_line, show_table, visible, write
 

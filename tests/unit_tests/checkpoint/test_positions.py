@@ -18,7 +18,7 @@ from langchain_mix.checkpoint.positions import (
     MARK,
     Position,
     marked,
-    newest_first,
+    newest_positions,
     positions_in,
     read_mark,
     read_position,
@@ -120,8 +120,8 @@ def test_the_place_of_a_state_is_that_of_its_newest_message():
         "aside": [answer("other", "o1")],
         "messages": [answer("old", "a1"), answer("s", "m1", 2), HumanMessage("q"), answer("s", "m2", 4)],
     }
-    assert newest_first(channels) == (at("s", "m2", 4), at("old", "a1"), at("other", "o1"))
-    assert newest_first({"messages": [HumanMessage("q"), ToolMessage("t", tool_call_id="1")], "n": 1}) == ()
+    assert newest_positions(channels) == (at("s", "m2", 4), at("old", "a1"), at("other", "o1"))
+    assert newest_positions({"messages": [HumanMessage("q"), ToolMessage("t", tool_call_id="1")], "n": 1}) == ()
 
 
 def test_what_is_no_pointer_is_none():
@@ -152,4 +152,4 @@ def test_values_that_hold_themselves_end():
 def test_what_is_no_pointer_reports_no_position(junk):
     message = AIMessage("hi", response_metadata={"mix": junk})
     assert positions_in([message]) == []
-    assert newest_first({"messages": [answer(), message]}) == (at(),)
+    assert newest_positions({"messages": [answer(), message]}) == (at(),)

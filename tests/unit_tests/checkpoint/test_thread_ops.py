@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import pytest
 
 from langchain_mix.checkpoint.backend import CheckpointInfo, PendingWrite
-from langchain_mix.checkpoint.thread_ops import newest, stays, without_runs
+from langchain_mix.checkpoint.thread_ops import kept_by_prune, kept_by_rewind, without_runs
 from langchain_mix.errors import MixInputError
 
 
@@ -26,10 +26,10 @@ def kept(keep):
 
 def test_the_newest_of_each_namespace_stay():
     items = [*chain(4), item("1", ns="n"), item("2", "1", ns="n")]
-    assert kept(newest(items, keep_last=1)) == [("", "3"), ("n", "2")]
-    assert kept(newest(items, keep_last=2)) == [("", "2"), ("", "3"), ("n", "1"), ("n", "2")]
-    assert kept(newest(items, keep_last=9)) == sorted(i.key for i in items)
-    assert kept(newest([], keep_last=1)) == []
+    assert kept(kept_by_prune(items, keep_last=1)) == [("", "3"), ("n", "2")]
+    assert kept(kept_by_prune(items, keep_last=2)) == [("", "2"), ("", "3"), ("n", "1"), ("n", "2")]
+    assert kept(kept_by_prune(items, keep_last=9)) == sorted(i.key for i in items)
+    assert kept(kept_by_prune([], keep_last=1)) == []
 
 
 def test_young_ones_stay_and_so_do_those_whose_age_cannot_be_read():
@@ -37,8 +37,8 @@ def test_young_ones_stay_and_so_do_those_whose_age_cannot_be_read():
     items[0] = replace(items[0], ts="?")
     items[1] = replace(items[1], ts="2026-01-02T00:00:00")
     since = datetime(2026, 1, 4, tzinfo=UTC)
-    assert kept(newest(items, keep_last=1, since=since)) == [("", "0"), ("", "3"), ("", "4")]
-    assert kept(newest(items, keep_last=3, since=since)) == [("", "0"), ("", "2"), ("", "3"), ("", "4")]
+    assert kept(kept_by_prune(items, keep_last=1, since=since)) == [("", "0"), ("", "3"), ("", "4")]
+    assert kept(kept_by_prune(items, keep_last=3, since=since)) == [("", "0"), ("", "2"), ("", "3"), ("", "4")]
 
 
 def test_channels_without_value_take_along_their_ancestors():
@@ -46,11 +46,11 @@ def test_channels_without_value_take_along_their_ancestors():
     items = chain(6, counters_since_delta_snapshot=counters)
     items[1] = replace(items[1], channels=frozenset({"log", "more"}))
     items[3] = replace(items[3], channels=frozenset({"more"}))
-    assert kept(newest(items, keep_last=1)) == [("", n) for n in "12345"]
+    assert kept(kept_by_prune(items, keep_last=1)) == [("", n) for n in "12345"]
     items[5] = replace(items[5], channels=frozenset({"log", "more"}))
-    assert kept(newest(items, keep_last=1)) == [("", "5")]
+    assert kept(kept_by_prune(items, keep_last=1)) == [("", "5")]
     items[5] = replace(items[5], channels=frozenset({"log"}))
-    assert kept(newest(items, keep_last=1)) == [("", n) for n in "345"]
+    assert kept(kept_by_prune(items, keep_last=1)) == [("", n) for n in "345"]
 
 
 def test_subgraphs_of_a_task_go_with_the_checkpoint_that_ran_it():
@@ -63,9 +63,9 @@ def test_subgraphs_of_a_task_go_with_the_checkpoint_that_ran_it():
         item("0a", ns="memory", parents={"": "0"}),
         item("0b", ns="sub:t0"),
     ]
-    stay = newest(items, keep_last=1, drop_subgraphs=True)
+    stay = kept_by_prune(items, keep_last=1, drop_subgraphs=True)
     assert kept(stay) == [("", "2"), ("memory", "0a"), ("sub:t0", "0b"), ("sub:t2", "2a"), ("sub:t2|deep:t3", "2b")]
-    assert len(kept(newest(items, keep_last=1))) == 7
+    assert len(kept(kept_by_prune(items, keep_last=1))) == 7
 
 
 def test_runs_go_but_not_what_others_need():
@@ -95,7 +95,7 @@ def inner(checkpoint_id, ran, *, ns, parent_id=None, writes=()):
 
 
 def kept_after(items, checkpoint_id):
-    return sorted(stays(items, checkpoint_id).checkpoints)
+    return sorted(kept_by_rewind(items, checkpoint_id).checkpoints)
 
 
 BRANCHED = [step("1"), step("2", "1"), step("3", "2"), step("4", "2"), step("5", "4"), step("6", "3")]
@@ -123,20 +123,20 @@ def test_what_follows_goes_whatever_its_id():
 
 def test_there_must_be_such_a_checkpoint():
     with pytest.raises(MixInputError, match="'9'"):
-        stays(BRANCHED, "9")
+        kept_by_rewind(BRANCHED, "9")
     with pytest.raises(MixInputError):
-        stays([step("1", ns="n")], "1")
+        kept_by_rewind([step("1", ns="n")], "1")
 
 
 def test_tasks_run_again():
     items = [step("1", writes=[DONE]), step("2", "1", writes=[DONE, LATER])]
-    keep = stays(items, "2")
+    keep = kept_by_rewind(items, "2")
     assert keep.writes == {("", "2"): frozenset()}
 
 
 def test_an_interrupt_waits_again():
     items = [step("1", writes=[INTERRUPTED, RESUMED, ANSWERED, DONE, LATER]), step("2", "1")]
-    assert stays(items, "1").writes == {("", "1"): frozenset({INTERRUPTED, DONE})}
+    assert kept_by_rewind(items, "1").writes == {("", "1"): frozenset({INTERRUPTED, DONE})}
 
 
 def test_subgraphs_go_with_what_ran_them():
@@ -171,6 +171,6 @@ def test_a_subgraph_that_waited_waits_again(ns):
         inner("2c", "2", ns=ns, parent_id="2b"),
         inner("2z", "2", ns="sub:other"),
     ]
-    keep = stays(items, "2")
+    keep = kept_by_rewind(items, "2")
     assert sorted(keep.checkpoints) == [("", "1"), ("", "2"), (ns, "2a"), (ns, "2b")]
     assert keep.writes[ns, "2b"] == {INTERRUPTED}

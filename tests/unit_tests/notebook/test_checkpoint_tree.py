@@ -10,7 +10,7 @@ from langchain_core.messages import AIMessage
 from langgraph.checkpoint.memory import InMemorySaver
 from langgraph.graph import START, MessagesState, StateGraph
 
-from langchain_mix.checkpoint.previews import Preview
+from langchain_mix.checkpoint.branches import Preview
 from langchain_mix.notebook import atree, tree
 from langchain_mix.notebook.checkpoint_tree import CheckpointTree
 

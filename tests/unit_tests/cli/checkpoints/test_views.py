@@ -13,10 +13,9 @@ from langchain_core.messages import AIMessage, HumanMessage
 from pydantic import BaseModel
 from rich.console import Console
 
-from langchain_mix.checkpoint.branches import Node, Tree
+from langchain_mix.checkpoint.branches import Node, Preview, Tree
 from langchain_mix.checkpoint.garbage import Report, ThreadReport
 from langchain_mix.checkpoint.positions import Position
-from langchain_mix.checkpoint.previews import Preview
 from langchain_mix.cli.checkpoints.queries import Shown, Summary, as_data
 from langchain_mix.cli.checkpoints.views import (
     as_text,
