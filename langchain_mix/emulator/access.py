@@ -22,6 +22,7 @@ from typing import Final
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from langchain_mix.emulator.go_http import error_reply
+from langchain_mix.emulator.state import ApiError
 
 ANY: Final = "*"
 _HOST: Final = re.compile(r"(\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(?::([0-9]{1,5}))?", re.ASCII)
@@ -92,7 +93,7 @@ class AccessGate:
         """Answers a request; refusals carry no CORS headers, so that no page reads them."""
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         reason = self.rules.refusal(scope["method"], headers)
-        app = self.app if reason is None else error_reply(403, "forbidden", reason)
+        app = self.app if reason is None else error_reply(ApiError(403, "forbidden", reason))
         await app(scope, receive, send)
 
 

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from langchain_mix.emulator.activity import Activity, RequestRecord
 from langchain_mix.emulator.events import session_created
 from langchain_mix.emulator.faults import NoAnswer
-from langchain_mix.emulator.go_http import Mux, empty, json_reply, text_error
+from langchain_mix.emulator.go_http import Mux, empty, error_reply, text_error
 from langchain_mix.emulator.permissions import Prompts
 from langchain_mix.emulator.runner import TurnRunner
 from langchain_mix.emulator.state import ApiError, PlainError, ServerState
@@ -90,7 +90,7 @@ class Api:
         try:
             return await self.mux.answer(request)
         except ApiError as error:
-            return json_reply(error.envelope(), error.status)
+            return error_reply(error)
         except PlainError as error:
             return text_error(error.status, error.text)
         except ClientDisconnect:
@@ -132,29 +132,29 @@ class Recorder:
         await self.app(scope, exchange.receive, exchange.send)
 
 
+@dataclass(slots=True)
 class _Exchange:
     """One request and its answer, as they pass."""
 
-    def __init__(self, activity: Activity, record: RequestRecord, receive: Receive, send: Send) -> None:
-        self._activity = activity
-        self._record = record
-        self._receive = receive
-        self._send = send
-        self._complete = False
+    activity: Activity
+    record: RequestRecord
+    receive_message: Receive
+    send_message: Send
+    complete: bool = False
 
     async def receive(self) -> Message:
-        message = await self._receive()
+        message = await self.receive_message()
         if message["type"] == "http.request":
-            self._activity.received(self._record, message.get("body", b""))
-            self._complete = not message.get("more_body", False)
+            self.activity.received(self.record, message.get("body", b""))
+            self.complete = not message.get("more_body", False)
         else:
-            self._complete = True
+            self.complete = True
         return message
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             # A client that still sends its body must be read to the end: it reads no answer before.
-            while not self._complete:
+            while not self.complete:
                 await self.receive()
-            self._activity.answered(self._record, message["status"])
-        await self._send(message)
+            self.activity.answered(self.record, message["status"])
+        await self.send_message(message)

@@ -16,6 +16,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp
 
+from langchain_mix.emulator.state import ApiError
 from langchain_mix.emulator.state.serializers import go_json
 from langchain_mix.protocol.api import Capabilities
 
@@ -29,9 +30,9 @@ def json_reply(value: Any, status: int = 200, headers: dict[str, str] | None = N
     return Response(body.encode(), status, {**REST_HEADERS, **(headers or {})}, "application/json")
 
 
-def error_reply(status: int, kind: str, message: str) -> Response:
-    """The server's JSON error envelope."""
-    return json_reply({"error": {"code": status, "message": message, "type": kind}}, status)
+def error_reply(error: ApiError) -> Response:
+    """The server's JSON error envelope, keys in its order."""
+    return json_reply({"error": {"code": error.status, "message": error.message, "type": error.type}}, error.status)
 
 
 def text_error(status: int, text: str, headers: dict[str, str] | None = None) -> Response:

@@ -19,7 +19,7 @@ from starlette.types import ASGIApp
 from langchain_mix.emulator.app import AppContext, number, only
 from langchain_mix.emulator.events import Event, failure
 from langchain_mix.emulator.faults import NoAnswer
-from langchain_mix.emulator.go_http import Route, empty, error_reply, json_reply, text_error
+from langchain_mix.emulator.go_http import Route, empty, json_reply, text_error
 from langchain_mix.emulator.request_bodies import Body, GoType, first_value
 from langchain_mix.emulator.runner import RunningTurn
 from langchain_mix.emulator.state import ApiError, PlainError
@@ -107,7 +107,7 @@ class MessageRoutes:
             self.context.broker.publish(session_id, failure(help_text))
         if state.caps.send_waits:
             return json_reply(_auth_prompt(text, help_text))
-        return error_reply(401, "unauthorized", help_text)
+        raise ApiError(401, "unauthorized", help_text)
 
     async def _outcome(self, request: Request, running: RunningTurn, text: str) -> ASGIApp:
         """Waits for the turn (Mix 0.5 and 0.6). A client that leaves, or the server's own time limit, cancels it."""

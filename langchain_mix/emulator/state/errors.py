@@ -26,10 +26,6 @@ class ApiError(Exception):
         self.type = type
         self.message = message
 
-    def envelope(self) -> dict[str, Any]:
-        """The JSON body, keys in the server's order."""
-        return {"error": {"code": self.status, "message": self.message, "type": self.type}}
-
 
 class PlainError(Exception):
     """An error that the server reports as plain text.

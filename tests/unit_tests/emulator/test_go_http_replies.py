@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from langchain_mix.emulator.go_http import cors_headers, empty, error_reply, json_reply, text_error
+from langchain_mix.emulator.state import ApiError
 from langchain_mix.protocol.api import CAPABILITIES, ApiVersion
 
 
@@ -12,7 +13,9 @@ def test_json_ends_with_a_newline_and_is_escaped():
 
 
 def test_errors():
-    assert error_reply(404, "not_found", "x").body == b'{"error":{"code":404,"message":"x","type":"not_found"}}\n'
+    reply = error_reply(ApiError(404, "not_found", "x"))
+    assert reply.status_code == 404
+    assert reply.body == b'{"error":{"code":404,"message":"x","type":"not_found"}}\n'
     reply = text_error(400, "no")
     assert (reply.body, reply.headers["content-type"]) == (b"no\n", "text/plain; charset=utf-8")
     assert empty(204).body == b""

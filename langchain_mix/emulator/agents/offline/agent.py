@@ -23,7 +23,7 @@ from langchain_mix.emulator.agents.offline.answers import (
     recall,
     write_file,
 )
-from langchain_mix.emulator.agents.offline.client_tools import call_client_tools, fill_schema, without_setup
+from langchain_mix.emulator.agents.offline.client_tools import follow_application, without_setup
 from langchain_mix.emulator.agents.offline.conversation import Act, Conversation, Move, Say, Strategy
 from langchain_mix.emulator.agents.offline.files import aggregate_table, list_files, quote_file
 
@@ -32,9 +32,6 @@ MAX_STEPS = 100
 LONGEST_PIECE = 24
 _CHARS_PER_TOKEN = 4
 _PIECE = re.compile(r"\s*\S+|\s+\Z")
-
-PROTOCOLS: tuple[Strategy, ...] = (call_client_tools, fill_schema)
-"""Tried first, on the conversation with the blocks that ask for client tools and structured output."""
 
 STRATEGIES: tuple[Strategy, ...] = (
     delegate,
@@ -48,7 +45,7 @@ STRATEGIES: tuple[Strategy, ...] = (
     aggregate_table,
     quote_file,
 )
-"""Tried in order, on the conversation without those blocks."""
+"""Tried in order, after what the application asks for and without its blocks."""
 
 
 class OfflineAgent:
@@ -70,16 +67,11 @@ class OfflineAgent:
     def _move(self, talk: Conversation) -> Move:
         if len(talk.steps) >= MAX_STEPS:
             return Say(f"I stopped after {MAX_STEPS} tool calls without an answer.")
-        move = _first(PROTOCOLS, talk)
-        if move is None:
-            talk = without_setup(talk)
-            move = _first(self._strategies, talk)
-        return move or fallback(talk)
-
-
-def _first(strategies: Sequence[Strategy], talk: Conversation) -> Move | None:
-    moves = (strategy(talk) for strategy in strategies)
-    return next((move for move in moves if move is not None), None)
+        if (move := follow_application(talk)) is not None:
+            return move
+        plain = without_setup(talk)
+        moves = (strategy(plain) for strategy in self._strategies)
+        return next((move for move in moves if move is not None), None) or fallback(plain)
 
 
 def _pieces(talk: Conversation, move: Move) -> Iterator[Piece]:

@@ -231,19 +231,17 @@ class _Call:
     arguments: dict[str, Any]
 
 
-def call_client_tools(talk: Conversation) -> Move | None:
-    """Calls the application's tools where they fit or must be called, and answers from their results."""
+def follow_application(talk: Conversation) -> Move | None:
+    """Calls the application's tools and fills its schema, where the conversation has these; None where it has not."""
     wanted = _assignment(talk)
-    if not wanted.tools or wanted.choice == "none":
-        return None
-    calls = _due(wanted)
-    if calls:
-        names = " and ".join(dict.fromkeys(call.tool.name for call in calls))
-        return Say(_written(calls), ("The application has tools for this.", f"I call {names}."))
-    if wanted.results and wanted.schema is None:
-        report = "\n".join(map(_reported, wanted.results))
-        return Say(report, ("The application's tools have given their results.", "I answer from them."))
-    return None
+    if wanted.tools and wanted.choice != "none":
+        if calls := _due(wanted):
+            names = " and ".join(dict.fromkeys(call.tool.name for call in calls))
+            return Say(_written(calls), ("The application has tools for this.", f"I call {names}."))
+        if wanted.results and wanted.schema is None:
+            report = "\n".join(map(_reported, wanted.results))
+            return Say(report, ("The application's tools have given their results.", "I answer from them."))
+    return None if wanted.schema is None else _filled(talk, wanted, wanted.schema)
 
 
 def _due(wanted: Assignment) -> list[_Call]:
@@ -329,11 +327,8 @@ def _reported(result: ToolResult) -> str:
 # Structured output.
 
 
-def fill_schema(talk: Conversation) -> Move | None:
-    """Replies with data that fits the schema, after looking into files if the request mentions them."""
-    wanted = _assignment(talk)
-    if wanted.schema is None:
-        return None
+def _filled(talk: Conversation, wanted: Assignment, schema: Mapping[str, Any]) -> Move:
+    """Replies with data that fits a schema, after looking into files if the request mentions them."""
     answer: Move | None = None
     if not wanted.data:
         strategies = (*_KNOWLEDGE, *_FILES) if mentions_files(wanted.request) else _KNOWLEDGE
@@ -342,7 +337,7 @@ def fill_schema(talk: Conversation) -> Move | None:
     if isinstance(answer, Act):
         return answer
     source = ValueSource(wanted.request, answer.text if answer else "", wanted.data)
-    value = fill(_with_keys(wanted.schema, wanted.request), source)
+    value = fill(_with_keys(schema, wanted.request), source)
     return Say(json.dumps(value, ensure_ascii=False), ("The reply must fit a schema.", "I fill it in."))
 
 

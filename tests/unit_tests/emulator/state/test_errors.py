@@ -1,14 +1,7 @@
 from __future__ import annotations
 
-import json
-
-from langchain_mix.emulator.state import ApiError, PlainError
+from langchain_mix.emulator.state import PlainError
 from langchain_mix.emulator.state.errors import internal, invalid, not_found
-
-
-def test_the_envelope_has_the_servers_key_order() -> None:
-    body = json.dumps(ApiError(404, "not_found", "gone").envelope())
-    assert body == '{"error": {"code": 404, "message": "gone", "type": "not_found"}}'
 
 
 def test_the_servers_words() -> None:
