@@ -6,6 +6,7 @@ import json
 import re
 from datetime import date, datetime
 from enum import Enum
+from functools import cache
 from typing import Annotated, Any, Literal, Optional
 from uuid import UUID
 
@@ -75,8 +76,11 @@ def average(numbers: list[float]) -> float:
 TOOLS = (get_weather, my_adder_tool, multiply, send_email, set_light, average)
 
 
+converted = cache(convert_to_openai_tool)
+
+
 def setup(*tools: Any, choice: str = "auto", parallel: bool = True) -> str:
-    return tools_prompt([convert_to_openai_tool(one) for one in tools], choice, parallel=parallel)
+    return tools_prompt([converted(one) for one in tools], choice, parallel=parallel)
 
 
 def calls_in(answer: str) -> list[tuple[str, dict[str, Any]]]:
@@ -348,6 +352,9 @@ class Everything(BaseModel):
     late: str = "later"
 
 
+SCHEMAS = {model: model.model_json_schema() for model in (Everything, Tree, People, Person, Joke, Mood)}
+
+
 @given(
     st.text(max_size=60)
     | st.lists(
@@ -375,8 +382,8 @@ class Everything(BaseModel):
 )
 @settings(suppress_health_check=[HealthCheck.too_slow])
 def test_every_value_is_valid_whatever_the_words_are(text: str) -> None:
-    for model in (Everything, Tree, People, Person, Joke, Mood):
-        value = fill(model.model_json_schema(), ValueSource(text, text, [text]))
+    for model, schema in SCHEMAS.items():
+        value = fill(schema, ValueSource(text, text, [text]))
         model.model_validate_json(json.dumps(value))
 
 
@@ -401,7 +408,7 @@ VOCABULARY = st.sampled_from(
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 async def test_arguments_fit_whatever_the_words_are(desk, text: str, choice: str, parallel: bool) -> None:
     tools = (*TOOLS, count_down)
-    schemas = {one.__name__: convert_to_openai_tool(one)["function"]["parameters"] for one in tools}
+    schemas = {one.__name__: converted(one)["function"]["parameters"] for one in tools}
     desk.lines.clear()
     prompt = setup(*tools, choice=choice, parallel=parallel)
     answer = await desk.say(AGENT, f"Now: {text}", system_prompt=prompt, prompt_mode="append")
