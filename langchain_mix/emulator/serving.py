@@ -189,7 +189,14 @@ class Serving:
         app, close = self._opener(self._transports)
         # uvicorn's protocol without its process management: that handles signals and stops by polling.
         config = Config(
-            app, loop="asyncio", lifespan="off", ws="none", log_config=None, timeout_keep_alive=_IDLE_SECONDS
+            app,
+            loop="asyncio",
+            lifespan="off",
+            ws="none",
+            log_config=None,
+            timeout_keep_alive=_IDLE_SECONDS,
+            # Connections are found by the address of the peer, not by that of a proxy's client.
+            proxy_headers=False,
         )
         config.load()
         state = ServerState()

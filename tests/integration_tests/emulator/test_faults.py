@@ -242,6 +242,12 @@ def test_close_connection_is_a_reset(make):
             sock.recv(1)
 
 
+def test_the_connection_of_a_request_through_a_proxy_is_reset_too(make):
+    wire, _ = faulty(make, CloseConnection("/health"))
+    with pytest.raises((httpx.ReadError, httpx.RemoteProtocolError)):
+        wire.http.get("/health", headers={"X-Forwarded-For": "203.0.113.9"}, timeout=3)
+
+
 def test_slow_reply(make):
     gate = Gate()
     wire, session = faulty(make, SlowReply(MESSAGES, gate=gate))
