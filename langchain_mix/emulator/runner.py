@@ -7,6 +7,7 @@ Refuses to know: HTTP, and what happens inside a turn.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, Final
 
@@ -41,47 +42,37 @@ class RunningTurn:
         return await asyncio.shield(self.task)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TurnRunner:
-    """Starts turns and knows those that run."""
+    """Starts turns and knows those that run; with `retitle`, a session's first message gives it a new title (Q30)."""
 
-    def __init__(
-        self,
-        *,
-        state: ServerState,
-        broker: EventBroker,
-        agent: Agent,
-        toolbox: Toolbox,
-        prompts: Prompts,
-        activity: Activity,
-        retitle: bool,
-    ) -> None:
-        """Begins without turns; with `retitle`, a session's first message gives it a new title (Q30)."""
-        self._state = state
-        self._broker = broker
-        self._agent = agent
-        self._activity = activity
-        self._retitle = retitle
-        self._running: dict[str, list[RunningTurn]] = {}
-        self._tools = ToolRunner(state, toolbox, prompts, self._follow)
+    state: ServerState
+    broker: EventBroker
+    agent: Agent
+    toolbox: Toolbox
+    prompts: Prompts
+    activity: Activity
+    retitle: bool
+    _running: dict[str, list[RunningTurn]] = field(init=False, default_factory=dict)
 
     def start(self, turn_request: TurnRequest, subscribers: Subscribers | None = None) -> RunningTurn:
         """Stores a message and starts the turn that answers it, whatever else runs in the session (Q9).
 
         The session exists; without subscribers, all its streams get the events.
         """
-        facts = self._state.sessions.facts(turn_request.session_id)
-        if self._retitle and not self._state.rows.of(turn_request.session_id):
+        facts = self.state.sessions.facts(turn_request.session_id)
+        if self.retitle and not self.state.rows.of(turn_request.session_id):
             title = " ".join(turn_request.text.split())[:_TITLE_CHARACTERS]
-            self._state.sessions.set_title(turn_request.session_id, title or facts.title)
+            self.state.sessions.set_title(turn_request.session_id, title or facts.title)
         if subscribers is None:
             # A sub-agent's turns go to its parent's streams.
             streamed = facts.parent_id if facts.type == "subagent" else facts.id
-            subscribers = self._streams(streamed, errors_twice=self._state.caps.errors_twice)
+            subscribers = self._streams(streamed, errors_twice=self.state.caps.errors_twice)
         return self._start(turn_request, facts, subscribers)
 
     def _streams(self, session_id: str, *, errors_twice: bool) -> Subscribers:
         return Subscribers(
-            partial(self._broker.publish, session_id), lambda: len(self._running.get(session_id, ())), errors_twice
+            partial(self.broker.publish, session_id), lambda: len(self._running.get(session_id, ())), errors_twice
         )
 
     def cancel(self, session_id: str) -> None:
@@ -114,16 +105,16 @@ class TurnRunner:
         turn = Turn(
             turn_request=turn_request,
             facts=facts,
-            state=self._state,
-            agent=self._agent,
+            state=self.state,
+            agent=self.agent,
             subscribers=subscribers,
-            encoder=EventEncoder(self._state.api, parent_call),
-            run_tools=self._tools.run,
+            encoder=EventEncoder(self.state.api, parent_call),
+            run_tools=ToolRunner(self.state, self.toolbox, self.prompts, self._follow).run,
         )
         turn.begin()
         running = RunningTurn(turn)
         self._running.setdefault(turn_request.session_id, []).append(running)
-        self._activity.changed("turns", 1)
+        self.activity.changed("turns", 1)
         running.task.add_done_callback(lambda _: self._ended(running))
         return running
 
@@ -132,15 +123,15 @@ class TurnRunner:
         turns.remove(running)
         if not turns:
             del self._running[running.turn.session_id]
-        self._activity.changed("turns", -1)
+        self.activity.changed("turns", -1)
 
     async def _follow(self, turn: Turn, title: str, call_id: str, prompt: str) -> tuple[str, str, str | None]:
         """Has a sub-agent follow a prompt in a session of its own."""
         body: dict[str, Any] = {"title": title}
-        if self._state.caps.browser_mode:
+        if self.state.caps.browser_mode:
             body["browserMode"] = turn.facts.browser_mode or "local-browser-service"
-        session = self._state.sessions.create(body, parent=turn.session_id, parent_tool_call=call_id)
-        facts = self._state.sessions.facts(str(session["id"]))
+        session = self.state.sessions.create(body, parent=turn.session_id, parent_tool_call=call_id)
+        facts = self.state.sessions.facts(str(session["id"]))
         subscribers = self._streams(turn.session_id, errors_twice=False)
         turn_request = TurnRequest(session_id=facts.id, text=prompt, thinking_level=turn.turn_request.thinking_level)
         running = self._start(turn_request, facts, subscribers)
