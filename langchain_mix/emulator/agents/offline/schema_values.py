@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date, datetime, time
 from typing import Any, NamedTuple
 
@@ -17,6 +17,8 @@ from langchain_mix.emulator.agents.offline.files import STOP_WORDS, words_of
 Schema = Mapping[str, Any]
 
 _DEEPEST = 12
+_MOST_OPTIONAL = 5000
+"""Optional properties that are filled of one schema; those that refer to themselves would double at each level."""
 _QUOTED = re.compile(
     r"[\"\u201c]([^\"\u201d]+)[\"\u201d]|(?<!\w)['\u2018]([^'\u2019\n]+)['\u2019](?!\w)|`([^`\n]+)`|「([^」]+)」"
 )
@@ -96,13 +98,14 @@ def _names(text: str) -> list[str]:
 
 def fill(schema: Schema, source: ValueSource) -> Any:
     """Returns a value that fits a schema, JSON Schema as pydantic and LangChain write it."""
-    return _Filler(schema, source).fill("", schema, 0).value
+    return _Filler(schema, source, iter(range(_MOST_OPTIONAL))).fill("", schema, 0).value
 
 
 class _Filler:
-    def __init__(self, root: Schema, source: ValueSource) -> None:
+    def __init__(self, root: Schema, source: ValueSource, optional: Iterator[int]) -> None:
         self._root = root
         self._source = source
+        self._optional = optional
 
     def fill(self, name: str, schema: Any, depth: int) -> Value:
         schema = self._resolved(schema)
@@ -185,7 +188,7 @@ class _Filler:
         properties: Mapping[str, Any] = schema.get("properties") or {}
         found: dict[str, Value] = {}
         for key in sorted(properties, key=lambda key: key not in required):  # Required ones have the first claim.
-            if key in required or depth <= _DEEPEST:
+            if key in required or (depth <= _DEEPEST and next(self._optional, None) is not None):
                 deeper = depth <= 2 * _DEEPEST
                 found[key] = self.fill(key, properties[key], depth + 1) if deeper else Value(None, said=False)
         kept = {key: found[key] for key in properties if key in found and (key in required or found[key].said)}
@@ -199,7 +202,7 @@ class _Filler:
         if schema.get("uniqueItems"):
             values = [value for index, value in enumerate(values) if value not in values[:index]]
         while len(values) < int(schema.get("minItems", 0)) and items is not False:
-            value = _Filler(self._root, ValueSource("")).fill(name, items, depth + 1).value
+            value = _Filler(self._root, ValueSource(""), self._optional).fill(name, items, depth + 1).value
             is_text = isinstance(value, str) and schema.get("uniqueItems")
             values.append(f"{value} {len(values) + 1}" if is_text else value)
         return Value(values[: int(schema.get("maxItems", 100))], said=bool(found) or any(one.said for one in first))
@@ -218,7 +221,9 @@ class _Filler:
             return [_fitted(text.strip(" ."), schema) for text in texts if text.strip(" .")]
         if (kind == "object" or "properties" in schema) and depth <= _DEEPEST:
             parts = _PARTS.split(self._source.text.rpartition(":")[2])
-            filled = [_Filler(self._root, ValueSource(part)).fill(name, schema, depth + 1) for part in parts]
+            filled = [
+                _Filler(self._root, ValueSource(part), self._optional).fill(name, schema, depth + 1) for part in parts
+            ]
             return [one.value for one in filled if one.said]
         return []
 

@@ -352,6 +352,19 @@ class Everything(BaseModel):
     late: str = "later"
 
 
+class Node(BaseModel):
+    value: int
+    left: Node | None = None
+    right: Node | None = None
+    below: list[Node] = []
+    beside: list[Node] = []
+
+
+def test_a_schema_that_refers_to_itself_many_times_is_filled_within_bounds() -> None:
+    value = fill(Node.model_json_schema(), ValueSource("The numbers 1, 2, 3, 4, 5, 6, 7, 8 and 9."))
+    assert Node.model_validate(value).value == 1
+
+
 SCHEMAS = {model: model.model_json_schema() for model in (Everything, Tree, People, Person, Joke, Mood)}
 
 
