@@ -202,7 +202,7 @@ class _Sink(BytesIO):
         if self.size > self._limits.max_file_bytes:
             self._stop(f"is larger than {self._limits.max_file_bytes} bytes (`max_file_bytes`)")
         if not self._budget.take(len(piece)):
-            self._stop(_total(self._limits))
+            self._stop(beyond_total(self._limits))
         return super().write(piece)
 
     def restart(self) -> None:
@@ -263,7 +263,7 @@ def download_all(
     waiting: deque[tuple[RemoteFile, Future[Outcome] | Callable[[], Outcome]]] = deque()
 
     def begin(index: int, file: RemoteFile, pool: ThreadPoolExecutor) -> Future[Outcome] | Callable[[], Outcome]:
-        refused = _refusal(file, index, limits)
+        refused = refusal_before(file, index, limits)
         if refused is not None:
             return lambda: refused
         return partial(_download, run, file) if few and index == 0 else pool.submit(_download, run, file)
@@ -342,7 +342,7 @@ async def download_all_async(
 
     try:
         for index, file in enumerate(files):
-            waiting.append((file, _refusal(file, index, limits) or asyncio.create_task(start(file))))
+            waiting.append((file, refusal_before(file, index, limits) or asyncio.create_task(start(file))))
             while len(waiting) > 2 * limits.parallel_downloads:
                 for settled in _settled(*await oldest(), report, on_problem):
                     yield settled
@@ -357,7 +357,8 @@ async def download_all_async(
         await asyncio.gather(*left, return_exceptions=True)
 
 
-def _refusal(file: RemoteFile, index: int, limits: Limits) -> Skipped | None:
+def refusal_before(file: RemoteFile, index: int, limits: Limits) -> Skipped | None:
+    """Returns why a file, the one with this index among those that are meant, is not requested; None if it is."""
     if file.refused:
         return Skipped(f"was not read: {file.refused}")
     if file.size > limits.max_file_bytes:
@@ -367,7 +368,8 @@ def _refusal(file: RemoteFile, index: int, limits: Limits) -> Skipped | None:
     return None
 
 
-def _total(limits: Limits) -> str:
+def beyond_total(limits: Limits) -> str:
+    """Returns the reason against a file for which the others leave no room."""
     return f"is beyond the {limits.max_total_bytes} bytes that are read in all (`max_total_bytes`)"
 
 

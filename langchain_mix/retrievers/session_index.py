@@ -18,7 +18,14 @@ from typing import Final, Literal, TypeAlias
 
 from langchain_mix import process_fork
 from langchain_mix.retrievers.disk_cache import DiskCache
-from langchain_mix.retrievers.downloads import FileReport, OnProblem, Received, SkippedFile
+from langchain_mix.retrievers.downloads import (
+    FileReport,
+    OnProblem,
+    Received,
+    SkippedFile,
+    beyond_total,
+    refusal_before,
+)
 from langchain_mix.retrievers.embedding import Embedder
 from langchain_mix.retrievers.files import RemoteFile, Selection, list_remote
 from langchain_mix.retrievers.indexing import IndexedFile, Reading, checksum_of, index_file, remote_file
@@ -53,14 +60,7 @@ def changes_of(
     for file in listed:
         reason = _refusal(file, limits, total, count)
         if reason:
-            changes.skipped[file.name] = IndexedFile(
-                name=file.name,
-                listed_size=file.size,
-                modified=file.modified,
-                checksum="",
-                checked_at=now,
-                skipped=reason,
-            )
+            changes.skipped[file.name] = _unread(file, SkippedFile(file.name, reason), now)
             continue
         total, count = total + file.size, count + 1
         old = known.get(file.name)
@@ -79,15 +79,9 @@ def same_content(old: IndexedFile, file: RemoteFile, now: float) -> IndexedFile:
 
 
 def _refusal(file: RemoteFile, limits: Limits, total: int, count: int) -> str:
-    if file.refused:
-        return f"was not read: {file.refused}"
-    if file.size > limits.max_file_bytes:
-        return f"has {file.size} bytes; at most {limits.max_file_bytes} are read (`max_file_bytes`)"
-    if count >= limits.max_files:
-        return f"is beyond the {limits.max_files} files that are read (`max_files`)"
-    if total + file.size > limits.max_total_bytes:
-        return f"is beyond the {limits.max_total_bytes} bytes that are read in all (`max_total_bytes`)"
-    return ""
+    if (refused := refusal_before(file, count, limits)) is not None:
+        return refused.reason
+    return beyond_total(limits) if total + file.size > limits.max_total_bytes else ""
 
 
 def _is_due(old: IndexedFile, verify: Verify, now: float) -> bool:
@@ -372,7 +366,7 @@ class SessionIndex:
         read: list[IndexedFile] = yield Download(self.plan.session_id, fetch, reading.limits, report, use, versions)
         files = {file.name: file for file in read}
         listed = {file.name: file for file in fetch}
-        files |= {skipped.name: _unread(listed[skipped.name], skipped) for skipped in report.skipped}
+        files |= {skipped.name: _unread(listed[skipped.name], skipped, time.time()) for skipped in report.skipped}
         with self._lock:
             self._seen |= {name: _Seen(began, file.checksum, newer.get(name, "")) for name, file in files.items()}
         return files
@@ -477,13 +471,13 @@ class SessionIndex:
         return [note for part in parts if part is not None for note in part.notes]
 
 
-def _unread(file: RemoteFile, skipped: SkippedFile) -> IndexedFile:
+def _unread(file: RemoteFile, skipped: SkippedFile, now: float) -> IndexedFile:
     return IndexedFile(
         name=file.name,
         listed_size=file.size,
         modified=file.modified,
         checksum="",
-        checked_at=time.time(),
+        checked_at=now,
         kind=skipped.kind,
         skipped=skipped.reason,
     )
