@@ -78,13 +78,15 @@ class LexicalIndex:
 
 def best(scores: npt.NDArray[np.floating[Any]], k: int) -> list[Hit]:
     """Picks the k highest scores above 0, the best first; of equal ones the earlier first."""
-    found = np.flatnonzero(scores > 0)
+    found = (scores > 0).nonzero()[0]
     values = scores[found]
     if len(found) > k:
         # All that are as good as the last one stay for now: which of them come first is a matter of order, not chance.
-        kept = values >= np.partition(values, len(values) - k)[len(values) - k]
+        sorted_in_part = values.copy()
+        sorted_in_part.partition(len(values) - k)
+        kept = values >= sorted_in_part[len(values) - k]
         found, values = found[kept], values[kept]
-    order = np.argsort(-values, kind="stable")[:k]
+    order = (-values).argsort(kind="stable")[:k]
     return list(map(Hit, found[order].tolist(), values[order].tolist()))
 
 
