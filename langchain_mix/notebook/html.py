@@ -81,27 +81,13 @@ class Page:
     _rendered: dict[Part, tuple[object, str]] = field(default_factory=dict["Part", tuple[object, str]])
 
     def render(self, view: View) -> str:
-        """Writes the view as it is now.
-
-        Args:
-            view: What to show.
-
-        Returns:
-            One element, with its style and its script.
-        """
+        """Writes the view as it is now, as one element with its style and its script."""
         self._live = view.status == "running"
         inner = f"{self._sections(view)}{_error(view.error)}{_status(view)}{keeping_open(self.root)}"
         return frame(inner, label="Agent run", root=self.root, busy=self._live)
 
     def still(self, view: View) -> str:
-        """Writes the messages of a view that changes no more.
-
-        Args:
-            view: What to show.
-
-        Returns:
-            An element for each of them.
-        """
+        """Writes the messages of a view that changes no more, an element for each of them."""
         self._live = False
         return self._sections(view)
 
@@ -221,17 +207,7 @@ class Page:
 
 
 def frame(inner: str, *, label: str, root: str = "", busy: bool = False) -> str:
-    """The element around a display.
-
-    Args:
-        inner: What is in it, as HTML.
-        label: The label for screen readers.
-        root: Its id; empty for none.
-        busy: Whether it is going to change.
-
-    Returns:
-        The element, with its style.
-    """
+    """Returns the element around a display, with its style. `label` is for screen readers; a `busy` one will change."""
     name = f' id="{root}"' if root else ""
     state = ' aria-busy="true"' if busy else ""
     # Formulas are set in what an agent says alone (`markdown.py`), not in what tools give.
@@ -372,14 +348,7 @@ def _status(view: View) -> str:
 
 
 def facts_of(view: View) -> list[str]:
-    """Returns the numbers of a run: time, tools, tokens, cost, model.
-
-    Args:
-        view: What is shown.
-
-    Returns:
-        One text for each that is known.
-    """
+    """Returns the numbers of a run that are known: time, tools, tokens, cost, model."""
     facts = [f"{view.elapsed:.1f} s"] if view.elapsed else []
     if calls := view.calls():
         over, number = sum(tool.over for tool in calls), len(calls)

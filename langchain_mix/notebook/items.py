@@ -23,12 +23,7 @@ _INTERRUPT: Final = "__interrupt__"
 
 
 def read_item(view: View, item: Any) -> None:
-    """Shows an item of a stream, or what a call gave.
-
-    Args:
-        view: Where.
-        item: Anything that models, agents, graphs and turns give. Unknown items are shown as they are.
-    """
+    """Shows an item of a stream, or what a call gave. Unknown items are shown as they are."""
     if isinstance(item, BaseMessage):
         read_message(view, item)
     elif isinstance(item, _UPDATES):

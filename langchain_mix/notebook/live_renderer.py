@@ -39,14 +39,7 @@ class LiveRenderer:
         idle: float = 1.0,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """Shows nothing yet.
-
-        Args:
-            look: What is shown of the view.
-            interval: Seconds between two drawings.
-            idle: Seconds after which the time alone is drawn again.
-            clock: Returns the time in seconds.
-        """
+        """Shows nothing yet. `interval` is in seconds, `idle` those after which the time alone is drawn again."""
         self.view = View()
         root = f"lcm-{uuid4().hex}"
         self._page = Page(look, root)
@@ -72,11 +65,7 @@ class LiveRenderer:
         self._thread.start()
 
     def put(self, item: Any) -> None:
-        """Takes the next item of the stream.
-
-        Args:
-            item: The item.
-        """
+        """Takes the next item of the stream."""
         with self._awake:
             self._items.append(item)
             if len(self._items) == 1:
@@ -84,10 +73,6 @@ class LiveRenderer:
 
     def finish(self, status: Status, error: BaseException | None = None) -> None:
         """Draws the final state.
-
-        Args:
-            status: How the stream ended.
-            error: Why it ended badly.
 
         Raises:
             Exception: Something could not be drawn. The stream was read to its end all the same.
@@ -152,27 +137,14 @@ class Throttle:
     """Keeps drawings apart."""
 
     def __init__(self, interval: float, idle: float) -> None:
-        """Starts with the first drawing due at once.
-
-        Args:
-            interval: Seconds between two drawings while there is something new.
-            idle: Seconds between two drawings while there is nothing new but the time.
-        """
+        """Starts with a drawing due. `interval` is in seconds, as is `idle`, for when only the time is new."""
         self._interval = interval
         self._idle = idle
         self._last: float | None = None
         self._rest = 0.0
 
     def wait(self, now: float, *, news: bool) -> float:
-        """Returns how long to wait before the next drawing.
-
-        Args:
-            now: The time in seconds, on any clock that only goes forward.
-            news: Whether there is something new to draw.
-
-        Returns:
-            Seconds; 0 if it is due.
-        """
+        """Returns the seconds until the next drawing is due, 0 if it is, by a clock that only goes forward."""
         if self._last is None:
             return 0.0
         gap = max(self._interval if news else self._idle, self._rest)
@@ -231,21 +203,12 @@ class Cell:
     """One output of a notebook cell that is replaced by its next state."""
 
     def __init__(self, display_id: str) -> None:
-        """Names the output.
-
-        Args:
-            display_id: What frontends know it by; all updates carry it.
-        """
+        """Names the output; all updates carry its id."""
         self._id = display_id
         self._shown = False
 
     def publish(self, html: str, text: str) -> None:
-        """Shows a state in place of the one before.
-
-        Args:
-            html: The state, for frontends that show HTML.
-            text: The same for all others.
-        """
+        """Shows a state in place of the one before, for frontends with and without HTML."""
         from IPython.display import display, update_display  # noqa: PLC0415  # Notebooks alone have it.
 
         show: Any = update_display if self._shown else display

@@ -50,14 +50,7 @@ def link(url: str, text: str) -> str:
 
 
 def to_html(text: str) -> str:
-    """Renders Markdown.
-
-    Args:
-        text: CommonMark with tables and strikethrough, perhaps not complete yet.
-
-    Returns:
-        HTML in one `div`.
-    """
+    """Renders CommonMark with tables and strikethrough, perhaps not complete yet, as HTML in one `div`."""
     formulas = "" if _UNSAFE_FORMULA.search(text) else f" {_FORMULAS}"
     return f'<div class="lcm-md{formulas}">{_parser().render(text)}</div>'
 
@@ -71,16 +64,7 @@ def _parser() -> MarkdownIt:
 
 
 def highlighted(code: str, language: str, _attributes: str = "") -> str:
-    """Marks up code in its language.
-
-    Args:
-        code: The code.
-        language: Its language as Markdown names it.
-
-    Returns:
-        HTML in which all of the code is escaped; empty if the language is unknown, or the code so long that marking it
-        up again and again would take too long.
-    """
+    """Marks up code, all of it escaped. Empty for an unknown language, and for code that would take too long."""
     # Loaded for the first code; Pygments has no types.
     from pygments import highlight  # type: ignore[import-untyped]  # noqa: PLC0415
     from pygments.formatters import HtmlFormatter  # type: ignore[import-untyped]  # noqa: PLC0415

@@ -43,18 +43,10 @@ def wanted(view: View) -> list[Media]:
 
 
 def fetching(view: View, session_id: str, server_url: str, *, pixels: int) -> Flow[None]:
-    """Asks the server for what the view shows: small pictures of pictures and videos, and tables.
+    """Fetches small pictures of pictures and videos, and tables, from the client's own server.
 
-    What cannot be had is noted with its name; a display lacks a picture then, and nothing else.
-
-    Args:
-        view: What is shown.
-        session_id: The session; empty for the one of the stream.
-        server_url: The client's server. A view of another server is left as it is.
-        pixels: Longest side of pictures, 16 to 1024.
-
-    Returns:
-        The flow.
+    What cannot be had is noted with its name. Without `session_id` the files are those of the stream's session;
+    `pixels` is the longest side of pictures.
     """
     from langchain_mix.protocol import calls  # noqa: PLC0415  # Models of the wire are loaded when they are needed.
     from langchain_mix.protocol.call import ask  # noqa: PLC0415  # The same.
@@ -107,14 +99,7 @@ def picture_type(content: bytes) -> str:
 
 
 def figure(media: Media) -> str:
-    """A file as HTML.
-
-    Args:
-        media: What to show.
-
-    Returns:
-        A picture or a table if its content is here, else its name, a link if it is in the web, and why it is not here.
-    """
+    """Returns a picture or a table as HTML; where its content is not here, its name or a link, and why."""
     if media.content is not None and media.kind == "table":
         return _table(media)
     mime = picture_type(media.content) if media.content is not None else ""
@@ -155,10 +140,7 @@ def _table(media: Media) -> str:
 
 
 def read_table(text: str) -> tuple[Sequence[str], Sequence[Sequence[str]], str]:
-    """Reads the beginning of a table.
-
-    Args:
-        text: Comma-separated values, or values separated by semicolons or tabs.
+    """Reads the beginning of values separated by commas, semicolons or tabs.
 
     Returns:
         The first row, some of the others, and what is left out, in words.
@@ -194,14 +176,7 @@ _LARGEST: Final = 20_000_000
 
 
 def shown_part(block: Mapping[str, Any]) -> Media | Notice:
-    """Reads a content block that is neither words nor about a tool.
-
-    Args:
-        block: The block.
-
-    Returns:
-        What it shows; the content itself only if the block has it.
-    """
+    """Reads a content block that is neither words nor about a tool; its content only if the block has it."""
     if block["type"] not in _FILES:
         value = block.get("value")
         return _other(value if isinstance(value, Mapping) else block)

@@ -24,14 +24,7 @@ _ROLES: Final[dict[str, Literal["assistant", "user", "system", "tool"]]] = {
 
 
 def read_message(view: View, message: BaseMessage, *, label: str = "", depth: int = 0) -> None:
-    """Shows a message or a chunk of one.
-
-    Args:
-        view: Where.
-        message: The message.
-        label: Which part of a graph it comes from.
-        depth: How many graphs are around that one.
-    """
+    """Shows a message or a chunk of one. `label` names its part of a graph, which has `depth` graphs around it."""
     if isinstance(message, ToolMessage):
         _read_tool_message(view, message, label)
         return

@@ -35,12 +35,7 @@ class PlainTextWriter:
     """Writes what is new in a view."""
 
     def __init__(self, look: Look, *, whole: bool = False) -> None:
-        """Starts with nothing written.
-
-        Args:
-            look: What is written and how much of it.
-            whole: Whether nothing more will come, so that calls are written though their arguments are not complete.
-        """
+        """Starts with nothing written. When `whole`, no more will come, so calls that never ended are written too."""
         self._look = look
         self._whole = whole
         self._written: dict[Part, int] = {}
@@ -52,26 +47,12 @@ class PlainTextWriter:
         """True when the last line goes on."""
 
     def changes(self, view: View) -> Iterator[Span]:
-        """Returns what changed since the last call.
-
-        Args:
-            view: The view.
-
-        Yields:
-            What to write, in order.
-        """
+        """Yields what changed since the last call, in order."""
         for part in view.take_changes():
             yield from self.part(part)
 
     def end(self, view: View) -> Iterator[Span]:
-        """Returns how it ended.
-
-        Args:
-            view: The view, whose status says it.
-
-        Yields:
-            What to write, in order.
-        """
+        """Yields how it ended."""
         yield from self._line(" · ".join([view.status, *facts_of(view)]), "note")
         if view.error is not None:
             error = view.error
@@ -81,14 +62,7 @@ class PlainTextWriter:
                 yield from self._line(error.hint, "bad")
 
     def part(self, part: Part) -> Iterator[Span]:
-        """Returns what is new in one part.
-
-        Args:
-            part: The part.
-
-        Yields:
-            What to write, in order.
-        """
+        """Yields what is new in one part."""
         match part:
             case Words():
                 yield from self._words(part)
@@ -176,14 +150,7 @@ def printable(text: str) -> str:
 
 
 def as_plain_text(view: View) -> str:
-    """All of a view, for frontends that show no HTML.
-
-    Args:
-        view: The view.
-
-    Returns:
-        Its text: what was said, and the tools in one line each.
-    """
+    """Returns all of a view, for frontends that show no HTML: what was said, and the tools in a few lines each."""
     writer = PlainTextWriter(Look(thinking="open", tools="open"), whole=view.status != "running")
     spans = [span for section in view.sections.values() for part in section.parts for span in _all_of(writer, part)]
     return "".join(span.text for span in [*spans, *writer.end(view)]).rstrip("\n")
@@ -214,13 +181,7 @@ class Terminal:
     """
 
     def __init__(self, look: Look, *, file: TextIO | None = None, clock: Callable[[], float] = time.monotonic) -> None:
-        """Writes nothing yet.
-
-        Args:
-            look: What is written of the view.
-            file: Where; None for the standard output.
-            clock: Returns the time in seconds.
-        """
+        """Writes nothing yet; later to `file`, or to the standard output."""
         self.view = View()
         self._writer = PlainTextWriter(look)
         self._write = _writer(sys.stdout if file is None else file)
@@ -232,21 +193,12 @@ class Terminal:
         self._began = self._clock()
 
     def put(self, item: Any) -> None:
-        """Takes the next item of the stream and writes what is new.
-
-        Args:
-            item: The item.
-        """
+        """Takes the next item of the stream and writes what is new."""
         read_item(self.view, item)
         self._write(self._writer.changes(self.view))
 
     def finish(self, status: Status, error: BaseException | None = None) -> None:
-        """Writes how the stream ended.
-
-        Args:
-            status: How.
-            error: Why it ended badly.
-        """
+        """Writes how the stream ended."""
         self.view.elapsed = self._clock() - self._began
         self.view.end(status, error)
         self._write(self._writer.changes(self.view))

@@ -38,22 +38,12 @@ _TOOL_UPDATES: Final = (ToolCallStarted, ToolCallDelta, ToolCalled, ToolRunning,
 
 
 def read_update(view: View, update: Update) -> None:
-    """Shows an update.
-
-    Args:
-        view: Where.
-        update: An update of the turn.
-    """
+    """Shows an update of a turn."""
     _read(view, view.section(_TURN).parts, update, depth=0)
 
 
 def read_result(view: View, result: TurnResult) -> None:
-    """Shows what is known of a turn, unless its updates have shown it already.
-
-    Args:
-        view: Where.
-        result: The turn.
-    """
+    """Shows what is known of a turn, unless its updates have shown it already."""
     section = view.section(_TURN)
     if not section.parts:
         for message in result.messages:
@@ -75,13 +65,7 @@ def _read_message(view: View, parts: list[Part], message: Message) -> None:
 
 
 def read_call(view: View, parts: list[Part], call: ToolCall) -> None:
-    """Shows a tool call that is known as a whole, and what it has shown.
-
-    Args:
-        view: Where.
-        parts: What it belongs to.
-        call: The call.
-    """
+    """Shows a tool call that is known as a whole, and what it has shown."""
     tool = view.tool(parts, call.id)
     tool.name, tool.arguments[:] = call.name, [call.input]
     tool.status, tool.progress, tool.output = call.status, call.progress, call.output
@@ -184,12 +168,7 @@ def read_event(
 ) -> None:
     """Shows a custom event of ChatMix, or the corresponding update.
 
-    Args:
-        view: Where.
-        event: `permission`, `notification` or `progress`.
-        data: Its data.
-        parts: What it belongs to; None for the section that is talking, or the sub-agent it belongs to.
-        depth: In how many sub-agents it happened.
+    Without `parts` it belongs to the sub-agent that its data name, or to the section that is talking.
     """
     task = view.tools.get(str(data.get("parent_tool_call_id") or ""))
     if parts is None and task is not None:
@@ -219,12 +198,7 @@ def _words(event: str, data: Mapping[str, Any]) -> tuple[str, str]:
 
 
 def read_interrupts(view: View, interrupts: Any) -> None:
-    """Shows that a graph has paused and asks something.
-
-    Args:
-        view: Where.
-        interrupts: The `Interrupt`s of LangGraph.
-    """
+    """Shows that a graph has paused and asks something, as LangGraph's `Interrupt`s say."""
     for interrupt in interrupts if isinstance(interrupts, list | tuple) else (interrupts,):
         name = str(getattr(interrupt, "id", ""))
         if name and name in view.interrupts:
