@@ -1,7 +1,7 @@
 """Reads the updates of a turn (`Mix.turn`) and the custom events of ChatMix into a view.
 
 Owns: how updates become parts, those of sub-agents inside the tool call that runs them; the wording of permissions,
-notifications, progress and interrupts. Refuses to know: messages of LangChain (`messages.py`).
+notifications, progress and interrupts. Refuses to know: messages of LangChain (`items.py`).
 """
 
 from __future__ import annotations

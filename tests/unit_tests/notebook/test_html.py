@@ -14,8 +14,7 @@ import pytest
 from langchain_mix.client.updates import Message, TurnResult
 from langchain_mix.errors import MixAgentError, MixTextGap
 from langchain_mix.notebook import html as module
-from langchain_mix.notebook.html import Look, Page, frame, gist_of, pretty
-from langchain_mix.notebook.style import STYLE, keeping_open
+from langchain_mix.notebook.html import STYLE, Look, Page, frame, gist_of, keeping_open, pretty
 from langchain_mix.notebook.view import Media, Notice, Tool, View, Words
 
 BAD = "</pre></summary><script>alert(1)</script><img src=x onerror=alert(1)>\"'`"

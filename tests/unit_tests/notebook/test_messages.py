@@ -6,7 +6,7 @@ import pytest
 from langchain_core.messages import AIMessage, AIMessageChunk, HumanMessage, SystemMessage, ToolMessage
 from langchain_core.messages.tool import tool_call_chunk
 
-from langchain_mix.notebook.messages import read_message
+from langchain_mix.notebook.items import read_message
 from langchain_mix.notebook.view import Media, Notice, Tool, View, Words
 
 V1 = {"output_version": "v1", "model_provider": "mix"}
