@@ -1,4 +1,4 @@
-"""`init_chat_model("mix:…")`: the entry for ChatMix in LangChain's table of providers.
+"""Registers ChatMix as the provider `mix` of `init_chat_model`, in LangChain's table of providers.
 
 The table is private and has no other way in. LangChain imports ChatMix itself when it makes the first one.
 """

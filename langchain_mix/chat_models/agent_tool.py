@@ -1,4 +1,4 @@
-"""A Mix agent as a tool of another agent, and the session that each thread has for it.
+"""Makes a Mix agent a tool of another agent (`ChatMix.as_tool`), with a session for each thread.
 
 Owns: what the calling agent gives and gets, and how the conversation with the Mix agent is kept: the messages of each
 call are the artifact of its ToolMessage, so that it is as durable as the calling graph's state, and branches with it.

@@ -1,4 +1,4 @@
-"""Compares a session's stored rows with what a conversation says.
+"""Checks that the stored messages of a session are those of a conversation, before its pointer is followed.
 
 Owns: the comparison that decides whether a pointer may be followed. A pointer travels in a message's metadata, which
 anybody may have written who can hand messages to the application; its digest is a plain hash of the messages that came
@@ -100,12 +100,12 @@ class _Conversation:
                     return False
                 turns[-1][1].append(row.text)
         end = len(self._messages) - 1
-        prepare_reminder: list[list[str]] = []
+        reminded: list[list[str]] = []
         for number, (text, replies) in reversed(list(enumerate(turns))):
-            if not prepare_reminder and number > 0 and self._goes_on(text, end):
-                prepare_reminder = [replies]
+            if not reminded and number > 0 and self._goes_on(text, end):
+                reminded = [replies]
                 continue
-            parts, prepare_reminder = [replies, *prepare_reminder], []
+            parts, reminded = [replies, *reminded], []
             if end < 0 or kind_of(self._messages[end]) != "ai" or not _is_answer(self._messages[end], parts):
                 return False
             start = self._start(text, end, first=number == 0)

@@ -1,4 +1,4 @@
-"""Decides how a conversation goes on in a Mix session.
+"""Decides how a conversation goes on in a session: append, fork, rewind, replay, or a new session.
 
 Owns: the plans that there are, which session already holds what of a conversation, and the decision where the rest
 goes: appended, to a fork, after a rewind, or replayed to a new session. Pure functions of messages and row ids.

@@ -1,4 +1,4 @@
-"""Reads what a conversation of LangChain messages says: its digest, and its text for Mix.
+"""Writes LangChain messages as the text that is sent to Mix, and hashes them to show whether they were changed.
 
 Owns: what of a message counts, the hash that proves that nothing of it was changed, and the text that is sent: new
 messages as they are, a history that the session does not hold as a transcript.

@@ -1,4 +1,4 @@
-"""Images, audio, PDFs and other files in messages, made ready for a Mix session.
+"""Converts images, audio, PDFs and other files in messages to uploads, and to words that refer to them.
 
 Owns: every form in which LangChain, OpenAI and Anthropic put a file into a message, or Anthropic the calls and results
 of tools; the names that uploads get, and the words that refer to them. Here nothing is read from disks or networks.

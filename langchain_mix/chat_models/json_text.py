@@ -1,4 +1,4 @@
-"""JSON in what a model wrote, and JSON for a model to read.
+"""Reads the JSON in what a model wrote, among prose and code fences, and writes JSON for a model to read.
 
 Owns: strict reading of one JSON text, finding the JSON value in a reply, and writing JSON that no tag can end.
 Refuses to know: tools and schemas.

@@ -1,4 +1,4 @@
-"""LangChain's standard parameters on a server that has few of them.
+"""Checks LangChain's standard parameters (temperature, stop, timeout, model), of which Mix servers have few.
 
 Owns: the rule for each parameter, as field and as argument of a call: honoured, refused or warned about, never dropped
 silently; how the model of a call can be had of a server. Refuses to know: messages and turns, where stop sequences end

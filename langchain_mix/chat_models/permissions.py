@@ -1,4 +1,4 @@
-"""Decides whether a tool may run, and answers the agent's questions.
+"""Answers permission requests and questions of the agent: by policy, by function, or by an interrupt of LangGraph.
 
 Owns: the policies that a user can name, and the pause of a LangGraph graph until somebody has decided.
 Refuses to know: how an answer reaches the server (`client/`) and what is tidied up after a pause (`execution.py`).

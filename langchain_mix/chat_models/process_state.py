@@ -1,4 +1,4 @@
-"""Remembers conversations of this process, so that it need not read them and does not send twice.
+"""Caches what this process knows of sessions, so that it need not read them and sends nothing twice.
 
 Owns: where sessions stood when this process last used them and which it uses now, which session a thread has, and the
 replies that a graph's task was given. Refuses to know: what is done with it. All of it is bounded, and all of it may be

@@ -1,4 +1,4 @@
-"""A reply's chunks as the content-block events of LangChain's streaming protocol (`stream_events(version="v3")`).
+"""Converts the chunks of a reply to content-block events of LangChain (`stream_events(version="v3")`).
 
 Owns: when a block starts and is finished. LangChain's own bridge finishes all blocks when the message ends and holds
 arguments and results of server tools back until then; here a block is finished as soon as it is complete.

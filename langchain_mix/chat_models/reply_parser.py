@@ -1,9 +1,9 @@
-"""Reads the text of a reply where it is more than prose: stop sequences, calls of the application's tools, data.
+"""Parses the text of a reply: stop sequences, calls of the application's tools, data.
 
 Owns: the grammar of `tool_prompt.py`, read piece by piece as the reply streams (`ToolCallParser`); where a stop
 sequence ends a reply (`StopCutter`), since Mix knows none; which part of a text is data (`DataReader`); the order of
-the three (`Speech`). Text passes at once, but for what may be the beginning of something else; a call is emitted when
-its block is complete, since nothing else shows whether it is one.
+the three (`ReplyParser`). Text passes at once, but for what may be the beginning of something else; a call is emitted
+when its block is complete, since nothing else shows whether it is one.
 Refuses to know: messages, chunks, schemas, and what tools do. No text is lost: what is no valid call comes out as text
 or as an invalid call with what was written.
 """
@@ -377,13 +377,13 @@ def _listed(keys: Collection[str]) -> str:
 
 
 def _joined(pieces: Iterator[Piece]) -> list[Piece]:
-    join_turns: list[Piece] = []
+    joined: list[Piece] = []
     for piece in pieces:
-        if isinstance(piece, Text) and join_turns and isinstance(join_turns[-1], Text):
-            join_turns[-1] = Text(join_turns[-1].text + piece.text)
+        if isinstance(piece, Text) and joined and isinstance(joined[-1], Text):
+            joined[-1] = Text(joined[-1].text + piece.text)
         else:
-            join_turns.append(piece)
-    return join_turns
+            joined.append(piece)
+    return joined
 
 
 class StopCutter:

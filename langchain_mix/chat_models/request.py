@@ -1,4 +1,4 @@
-"""A call of the model as a value: messages, options, tools.
+"""Parses the arguments of one call of the model into a value: messages, options, tools, response format.
 
 Owns: what `ChatMix`'s fields, the arguments of a call and the configuration around it mean together.
 Refuses to know: sessions and turns.

@@ -1,4 +1,4 @@
-"""One schema in all the shapes that it takes: JSON Schema, a tool, and Python values.
+"""Checks replies against a schema: a pydantic class, a dataclass, a TypedDict, or JSON Schema.
 
 Owns: reading values out of replies and checking them: those of classes by pydantic, those of JSON Schema by the package
 `jsonschema`, which is closed to the network here, gives problems short enough for a model, and cannot run away with a

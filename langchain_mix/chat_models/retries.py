@@ -1,4 +1,4 @@
-"""Recognises a call that LangChain makes again after it failed, so that no message is sent twice.
+"""Recognises LangChain's retries of a call that failed, so that no message is sent twice.
 
 Owns: which run is inside which and which a stream belongs to, the calls that failed after their message may have
 arrived, and the rule that distinguishes a retry from a new call with the same messages.

@@ -1,4 +1,4 @@
-"""Describes the application's tools and their results to a Mix agent.
+"""Describes the application's tools (`bind_tools`) and their results to a Mix agent in its prompt.
 
 Owns: the protocol's text. Mix has no client tools: the prompt requests calls as a block of text, which
 `reply_parser.py` reads, and results are text in the next message. Whether the agent follows is up to its model.
