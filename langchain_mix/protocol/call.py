@@ -429,6 +429,25 @@ def reads(kind: type[T]) -> Callable[[Reply], T]:
     return cast("Callable[[Reply], T]", _decoder(key))
 
 
+def get(
+    kind: type[T],
+    *segments: str,
+    query: tuple[tuple[str, str], ...] = (),
+    shows: Callable[[T], Iterable[ApiVersion]] | None = None,
+    requires: Requirement | None = None,
+) -> Call[T]:
+    """Makes a call that only reads: a GET, answered in JSON, that may be sent again. See `reads` and `Call`."""
+    return Call(
+        method="GET",
+        segments=segments,
+        query=query,
+        decode=reads(kind),
+        idempotent=True,
+        shows=shows,
+        requires=requires,
+    )
+
+
 @cache
 def _decoder(kind: Any) -> Callable[[Reply], Any]:
     # Building a validator costs milliseconds, so that importing this package builds none.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from langchain_mix.protocol.api import ApiKnowledge, having, require
-from langchain_mix.protocol.call import Call, filled, reads
+from langchain_mix.protocol.call import Call, filled, get, reads
 from langchain_mix.protocol.models.auth import (
     DeleteCredentialsResponse,
     GetAuthStatusResponse,
@@ -56,17 +56,12 @@ def delete_credentials(provider: str) -> Call[DeleteCredentialsResponse]:
 
 def get_auth_status() -> Call[GetAuthStatusResponse]:
     """Asks which model providers have a credential."""
-    return Call(method="GET", segments=("api", "auth", "status"), decode=reads(GetAuthStatusResponse), idempotent=True)
+    return get(GetAuthStatusResponse, "api", "auth", "status")
 
 
 def validate_preferred_provider() -> Call[ValidatePreferredProviderResponse]:
     """Asks whether the preferred provider has a credential."""
-    return Call(
-        method="GET",
-        segments=("api", "auth", "validate"),
-        decode=reads(ValidatePreferredProviderResponse),
-        idempotent=True,
-    )
+    return get(ValidatePreferredProviderResponse, "api", "auth", "validate")
 
 
 def start_oauth_flow(provider: str) -> Call[StartOAuthFlowResponse]:
@@ -105,14 +100,7 @@ def get_oauth_health(detected: ApiKnowledge) -> Call[GetOAuthHealthResponse]:
         MixUnsupportedError: No generation the server may be has this.
     """
     needed = require(detected, "oauth_health", "The health of OAuth tokens")
-    return Call(
-        method="GET",
-        segments=("health", "auth"),
-        decode=reads(GetOAuthHealthResponse),
-        requires=needed,
-        idempotent=True,
-        shows=lambda _: having("oauth_health"),
-    )
+    return get(GetOAuthHealthResponse, "health", "auth", requires=needed, shows=lambda _: having("oauth_health"))
 
 
 def refresh_oauth_tokens(detected: ApiKnowledge) -> Call[RefreshOAuthTokensResponse]:

@@ -9,7 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 from langchain_mix.errors import MixInputError, MixNotFoundError, MixResponseError
 from langchain_mix.protocol.api import ApiKnowledge, having, require
-from langchain_mix.protocol.call import Call, FilePart, Reply, content, filled, head, nothing, reads
+from langchain_mix.protocol.call import Call, FilePart, Reply, content, filled, get, head, nothing, reads
 from langchain_mix.protocol.models.sessions import FileInfo
 
 __all__ = [
@@ -29,12 +29,7 @@ _LAST_SECOND: Final = 86_400
 
 def list_files(session_id: str) -> Call[list[FileInfo]]:
     """Lists the uploaded files, which all sessions share; a session's private files are not listed."""
-    return Call(
-        method="GET",
-        segments=("api", "sessions", session_id, "files"),
-        decode=reads(list[FileInfo]),
-        idempotent=True,
-    )
+    return get(list[FileInfo], "api", "sessions", session_id, "files")
 
 
 def upload_file(session_id: str, part: FilePart) -> Call[FileInfo]:

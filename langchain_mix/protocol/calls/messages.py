@@ -16,7 +16,7 @@ from langchain_mix.errors import (
     RESTError,
 )
 from langchain_mix.protocol.api import ALL, ApiKnowledge, ApiVersion, having, require
-from langchain_mix.protocol.call import Call, Reply, filled, given, nothing, one_of, reads, strict_body
+from langchain_mix.protocol.call import Call, Reply, filled, get, given, nothing, one_of, reads, strict_body
 from langchain_mix.protocol.call import text as valid_text
 from langchain_mix.protocol.models.messages import (
     COMPLETE,
@@ -91,12 +91,7 @@ def send_message(
 
 def list_messages(session_id: str) -> Call[list[BackendMessage]]:
     """Lists the messages of a session, oldest first. An unknown session has none."""
-    return Call(
-        method="GET",
-        segments=("api", "sessions", session_id, "messages"),
-        decode=reads(list[BackendMessage]),
-        idempotent=True,
-    )
+    return get(list[BackendMessage], "api", "sessions", session_id, "messages")
 
 
 def message_history(*, limit: int | None = None, offset: int | None = None) -> Call[list[BackendMessage]]:
@@ -115,13 +110,8 @@ def message_history(*, limit: int | None = None, offset: int | None = None) -> C
         )
     if offset is not None and offset < 0:
         raise MixInputError(f"`offset` is {offset}; it is 0 or more.")
-    return Call(
-        method="GET",
-        segments=("api", "messages", "history"),
-        query=tuple((key, str(value)) for key, value in (("limit", limit), ("offset", offset)) if value is not None),
-        decode=reads(list[BackendMessage]),
-        idempotent=True,
-    )
+    query = tuple((key, str(value)) for key, value in (("limit", limit), ("offset", offset)) if value is not None)
+    return get(list[BackendMessage], "api", "messages", "history", query=query)
 
 
 def event_stream(session_id: str) -> Call[None]:

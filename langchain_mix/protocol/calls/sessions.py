@@ -14,6 +14,7 @@ from langchain_mix.protocol.call import (
     Call,
     demands_browser_mode,
     filled,
+    get,
     given,
     names_browser_mode,
     nothing,
@@ -61,14 +62,8 @@ def list_sessions(detected: ApiKnowledge, *, include_subagents: bool | None = No
         include_subagents: Whether sub-agent sessions are listed too. Servers before Mix 0.7 have none.
     """
     asks = include_subagents is not None and detected.supports("subagents") is not False
-    return Call(
-        method="GET",
-        segments=("api", "sessions"),
-        query=(("includeSubagents", "true" if include_subagents else "false"),) if asks else (),
-        decode=reads(list[SessionData]),
-        idempotent=True,
-        shows=shown_by_sessions,
-    )
+    query = (("includeSubagents", "true" if include_subagents else "false"),) if asks else ()
+    return get(list[SessionData], "api", "sessions", query=query, shows=shown_by_sessions)
 
 
 def create_session(
@@ -144,13 +139,7 @@ def create_session(
 
 def get_session(session_id: str) -> Call[SessionData]:
     """Reads one session."""
-    return Call(
-        method="GET",
-        segments=("api", "sessions", session_id),
-        decode=reads(SessionData),
-        idempotent=True,
-        shows=shown_by_session,
-    )
+    return get(SessionData, "api", "sessions", session_id, shows=shown_by_session)
 
 
 def delete_session(session_id: str) -> Call[None]:
@@ -251,12 +240,7 @@ def rewind_session(session_id: str, message_id: str, *, cleanup_media: bool = Fa
 
 def export_session(session_id: str) -> Call[ExportSession]:
     """Reads the whole transcript of a session."""
-    return Call(
-        method="GET",
-        segments=("api", "sessions", session_id, "export"),
-        decode=reads(ExportSession),
-        idempotent=True,
-    )
+    return get(ExportSession, "api", "sessions", session_id, "export")
 
 
 def _shown_by_refusal(error: MixResponseError) -> tuple[ApiVersion, ...]:

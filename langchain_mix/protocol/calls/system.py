@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from langchain_mix.errors import MixInputError
 from langchain_mix.protocol.api import ApiKnowledge, having, require
-from langchain_mix.protocol.call import Call, filled, given, one_of, reads
+from langchain_mix.protocol.call import Call, filled, get, given, one_of, reads
 from langchain_mix.protocol.models.options import ReasoningEffort
 from langchain_mix.protocol.models.system import (
     GetAvailableProvidersResponse,
@@ -39,27 +39,27 @@ __all__ = [
 
 def get_health() -> Call[HealthCheckResponse]:
     """Asks whether the server is well."""
-    return Call(method="GET", segments=("health",), decode=reads(HealthCheckResponse), idempotent=True)
+    return get(HealthCheckResponse, "health")
 
 
 def get_system_info() -> Call[GetSystemInfoResponse]:
     """Asks where the server keeps its data (Mix 0.5.7, 0.6.1 and later)."""
-    return Call(method="GET", segments=("api", "system", "info"), decode=reads(GetSystemInfoResponse), idempotent=True)
+    return get(GetSystemInfoResponse, "api", "system", "info")
 
 
 def list_commands() -> Call[list[ListCommandsResponse]]:
     """Lists the slash commands."""
-    return Call(method="GET", segments=("api", "commands"), decode=reads(list[ListCommandsResponse]), idempotent=True)
+    return get(list[ListCommandsResponse], "api", "commands")
 
 
 def get_command(name: str) -> Call[GetCommandResponse]:
     """Reads one slash command."""
-    return Call(method="GET", segments=("api", "commands", name), decode=reads(GetCommandResponse), idempotent=True)
+    return get(GetCommandResponse, "api", "commands", name)
 
 
 def list_mcp_servers() -> Call[list[ListMcpServersResponse]]:
     """Lists the MCP servers and their tools."""
-    return Call(method="GET", segments=("api", "mcp"), decode=reads(list[ListMcpServersResponse]), idempotent=True)
+    return get(list[ListMcpServersResponse], "api", "mcp")
 
 
 def list_llm_tools(detected: ApiKnowledge) -> Call[ListLLMToolsResponse]:
@@ -69,14 +69,7 @@ def list_llm_tools(detected: ApiKnowledge) -> Call[ListLLMToolsResponse]:
         MixUnsupportedError: No generation the server may be has this.
     """
     needed = require(detected, "llm_tools", "The list of tools")
-    return Call(
-        method="GET",
-        segments=("api", "tools"),
-        decode=reads(ListLLMToolsResponse),
-        requires=needed,
-        idempotent=True,
-        shows=lambda _: having("llm_tools"),
-    )
+    return get(ListLLMToolsResponse, "api", "tools", requires=needed, shows=lambda _: having("llm_tools"))
 
 
 def get_tools_status(detected: ApiKnowledge) -> Call[GetToolsStatusResponse]:
@@ -86,13 +79,7 @@ def get_tools_status(detected: ApiKnowledge) -> Call[GetToolsStatusResponse]:
         MixUnsupportedError: No generation the server may be has this.
     """
     needed = require(detected, "tools_status", "The status of tools")
-    return Call(
-        method="GET",
-        segments=("api", "tools", "status"),
-        decode=reads(GetToolsStatusResponse),
-        requires=needed,
-        idempotent=True,
-    )
+    return get(GetToolsStatusResponse, "api", "tools", "status", requires=needed)
 
 
 def get_tool_credentials_status(detected: ApiKnowledge) -> Call[GetToolCredentialsStatusResponse]:
@@ -102,12 +89,12 @@ def get_tool_credentials_status(detected: ApiKnowledge) -> Call[GetToolCredentia
         MixUnsupportedError: No generation the server may be has this.
     """
     needed = require(detected, "llm_tools", "The status of tools' credentials")
-    return Call(
-        method="GET",
-        segments=("api", "tools", "credentials-status"),
-        decode=reads(GetToolCredentialsStatusResponse),
+    return get(
+        GetToolCredentialsStatusResponse,
+        "api",
+        "tools",
+        "credentials-status",
         requires=needed,
-        idempotent=True,
         shows=lambda _: having("llm_tools"),
     )
 
@@ -122,13 +109,7 @@ def get_preferences(detected: ApiKnowledge) -> Call[GetPreferencesResponse]:
         MixUnsupportedError: No generation the server may be has preferences.
     """
     needed = require(detected, "preferences", _WHAT)
-    return Call(
-        method="GET",
-        segments=("api", "preferences"),
-        decode=reads(GetPreferencesResponse),
-        requires=needed,
-        idempotent=True,
-    )
+    return get(GetPreferencesResponse, "api", "preferences", requires=needed)
 
 
 def update_preferences(
@@ -189,13 +170,7 @@ def get_available_providers(detected: ApiKnowledge) -> Call[dict[str, GetAvailab
         MixUnsupportedError: No generation the server may be has preferences.
     """
     needed = require(detected, "preferences", _WHAT)
-    return Call(
-        method="GET",
-        segments=("api", "preferences", "providers"),
-        decode=reads(dict[str, GetAvailableProvidersResponse]),
-        requires=needed,
-        idempotent=True,
-    )
+    return get(dict[str, GetAvailableProvidersResponse], "api", "preferences", "providers", requires=needed)
 
 
 def reset_preferences(detected: ApiKnowledge) -> Call[ResetPreferencesResponse]:
