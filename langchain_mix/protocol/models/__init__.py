@@ -7,12 +7,11 @@ Field names are snake_case, the wire's own names are aliases.
 
 from __future__ import annotations
 
-from langchain_mix.protocol.models.auth import *
 from langchain_mix.protocol.models.base import *
 from langchain_mix.protocol.models.messages import *
 from langchain_mix.protocol.models.options import *
+from langchain_mix.protocol.models.server import *
 from langchain_mix.protocol.models.sessions import *
-from langchain_mix.protocol.models.system import *
 
 __all__ = [
     "COMPLETE",
