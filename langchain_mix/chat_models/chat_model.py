@@ -43,8 +43,7 @@ from langchain_mix.chat_models.parameters import (
     warn_ignored,
 )
 from langchain_mix.chat_models.retries import StreamedRun
-from langchain_mix.client.credentials import check_headers, split_url
-from langchain_mix.client.secret_fields import SecretFields
+from langchain_mix.client.credentials import SecretFields, check_headers, split_url
 from langchain_mix.errors import MixConfigurationError, MixError, MixInputError
 from langchain_mix.generators import Owned, closed_at_exit
 from langchain_mix.pointer import KEY

@@ -30,8 +30,7 @@ from pydantic import ConfigDict, Field, PrivateAttr, SecretStr, field_validator,
 
 from langchain_mix import process_fork
 from langchain_mix._version import __version__
-from langchain_mix.client.credentials import check_headers, split_url
-from langchain_mix.client.secret_fields import SecretFields
+from langchain_mix.client.credentials import SecretFields, check_headers, split_url
 from langchain_mix.errors import MixConfigurationError, MixInputError
 from langchain_mix.generators import Owned
 from langchain_mix.protocol.api import ApiName
