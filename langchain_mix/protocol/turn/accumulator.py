@@ -9,6 +9,7 @@ Text is compared over the whole turn, message after message: servers before Mix 
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -272,13 +273,7 @@ def _texts(seen: list[SeenMessage], rows: list[StoredRow], *, whole: bool) -> li
         return []
     if not stored.startswith(shown):
         return _restated(seen, rows)
-    updates: list[Update] = []
-    ahead = len(shown)
-    for row in rows:
-        if missing := row.text[ahead:] if ahead > 0 else row.text:
-            updates.append(TextDelta(row.id, missing))
-        ahead -= len(row.text)
-    return updates
+    return [TextDelta(row_id, piece) for row_id, piece in _beyond(shown, ((r.id, r.text) for r in rows))]
 
 
 def _restated(seen: list[SeenMessage], rows: list[StoredRow]) -> list[Update]:
@@ -295,13 +290,16 @@ def _thoughts(seen: list[SeenMessage], rows: list[StoredRow]) -> list[Update]:
     stored = "".join(r.thinking for r in rows)
     if not stored.startswith(shown):
         return []
-    updates: list[Update] = []
+    return [ThinkingDelta(row_id, piece) for row_id, piece in _beyond(shown, ((r.id, r.thinking) for r in rows))]
+
+
+def _beyond(shown: str, stored: Iterable[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    """Yields what rows hold beyond what was shown, which is the beginning of all of them; each with its row's id."""
     ahead = len(shown)
-    for row in rows:
-        if missing := row.thinking[ahead:] if ahead > 0 else row.thinking:
-            updates.append(ThinkingDelta(row.id, missing))
-        ahead -= len(row.thinking)
-    return updates
+    for row_id, part in stored:
+        if missing := part[max(ahead, 0) :]:
+            yield row_id, missing
+        ahead -= len(part)
 
 
 def _tools(calls: dict[str, ToolCall], row: StoredRow) -> list[Update]:
