@@ -121,22 +121,10 @@ class AsyncConnections:
 
 
 class AsyncTransport:
-    """Sends calls to one server from any number of event loops; see `SyncTransport`.
-
-    Attributes:
-        core: Settings and knowledge of the server, shared with the other shell.
-        server_api: The server's API as far as its replies have shown it.
-        connections: The HTTP clients.
-    """
+    """Sends calls to one server from any number of event loops; see `SyncTransport`."""
 
     def __init__(self, core: Core, connections: AsyncConnections, options: CallOptions = DEFAULT_OPTIONS) -> None:
-        """Combines the parts; nothing is opened.
-
-        Args:
-            core: Settings and knowledge of the server.
-            connections: The HTTP clients.
-            options: Options of all calls; those of a single call count more.
-        """
+        """Combines the parts; nothing is opened. Options of a single call count more than these."""
         self.core = core
         self.server_api = core.server_api
         self.connections = connections
@@ -155,11 +143,7 @@ class AsyncTransport:
         return AsyncTransport(self.core.for_server(options.get("server_url")), self.connections, read)
 
     async def send(self, call: Call[T], options: CallOptions = DEFAULT_OPTIONS) -> T:
-        """Sends a call, again where that is safe and promising.
-
-        Raises:
-            MixError: It failed; the type shows whose fault it is.
-        """
+        """Does what `SyncTransport.send` does, asynchronously."""
         return (await self._send_with_retries(call, options, self._send_once))[0]
 
     async def _send_with_retries(
@@ -215,23 +199,11 @@ class AsyncTransport:
         return reply_of(response, content)
 
     async def run(self, flow: Flow[T], options: CallOptions = DEFAULT_OPTIONS) -> T:
-        """Runs several calls in a row; see `Flow`.
-
-        Raises:
-            MixError: The flow failed.
-        """
+        """Does what `SyncTransport.run` does, asynchronously."""
         return await run_async(flow, partial(self.perform, options=options))
 
     async def perform(self, step: Call[Any] | Together, options: CallOptions = DEFAULT_OPTIONS) -> Any:
-        """Carries out one step of a procedure; see `protocol/procedure.py`.
-
-        Args:
-            step: A call, or several that go together.
-            options: How each is sent.
-
-        Raises:
-            MixError: A call failed.
-        """
+        """Does what `SyncTransport.perform` does, asynchronously. Calls that go together are sent at the same time."""
         if isinstance(step, Together):
             return await self._send_together(step, options)
         return await self.send(step, options)
@@ -248,16 +220,7 @@ class AsyncTransport:
     async def open_stream(
         self, call: Call[None], options: CallOptions = DEFAULT_OPTIONS, *, liveness: float | None = None
     ) -> AsyncEventStream:
-        """Opens an event stream, again where that is promising. Its head has arrived when this returns.
-
-        Args:
-            call: From `calls.event_stream`.
-            options: How it is sent; `timeout_ms` is how long to wait for the head.
-            liveness: Seconds without a byte after which the stream is dead, or None for the client's.
-
-        Raises:
-            MixError: The server cannot be reached, or refuses.
-        """
+        """Does what `SyncTransport.open_stream` does, asynchronously."""
         _, response = await self._send_with_retries(call, options, self._open)
         if response is None:
             raise AssertionError("Only an open stream is a success.")
@@ -287,20 +250,7 @@ class AsyncTransport:
         progress: Callable[[int, int | None], object] | None,
         options: CallOptions = DEFAULT_OPTIONS,
     ) -> tuple[T, int]:
-        """Streams the body of an answer. It is requested again as long as nothing of it was written.
-
-        Args:
-            call: From `calls.download_file`.
-            write: Called with each piece.
-            progress: Called with the bytes so far and the bytes in all, None if the server does not say.
-            options: How it is sent.
-
-        Returns:
-            The result of the call, which is decoded from the head alone, and the number of bytes.
-
-        Raises:
-            MixError: It failed; what was written by then is not the file.
-        """
+        """Does what `SyncTransport.download` does, asynchronously."""
         size = 0
 
         async def fetch(call: Call[Any], options: CallOptions) -> tuple[Outcome, httpx.Response | None]:

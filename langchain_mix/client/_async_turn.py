@@ -131,11 +131,7 @@ class AsyncTurnStream:
 
 
 class AsyncTurnDriver:
-    """Passes what happens to the turn's state machine as signals, and performs the effects that it returns.
-
-    Attributes:
-        turn: The state machine.
-    """
+    """Passes what happens to the turn's state machine as signals, and performs the effects that it returns."""
 
     def __init__(self, transport: AsyncTransport, request: TurnRequest) -> None:
         """Starts nothing yet."""

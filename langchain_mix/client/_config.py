@@ -162,18 +162,7 @@ def read_settings(
     api: str,
     max_reply_bytes: int | None = None,
 ) -> Settings:
-    """Checks the arguments of `Mix` and adds what the environment says.
-
-    Args:
-        server_url: The base URL; by default the environment variable `MIX_SERVER_URL`, then port 8088 of this machine.
-        url_params: Values for `{name}` parts of the URL.
-        server_idx: Index into the documented servers, of which there is one.
-        retry_config: The retry policy, or None for the default.
-        timeout_ms: Time without progress after which a request fails, in milliseconds, or None for 30,000.
-        debug_logger: Where to log requests; with `MIX_DEBUG=true` the logger `langchain_mix` does by itself.
-        headers: Headers of every request.
-        api: `"auto"` or the server's generation.
-        max_reply_bytes: Bytes that an answer may have after decompression, or None for 64 MiB.
+    """Checks the arguments of `Mix`, which are described there, and adds what the environment says.
 
     Raises:
         MixConfigurationError: Something of it cannot work.
@@ -199,10 +188,6 @@ def read_settings(
 
 def settings_for(settings: Settings, server_url: str) -> Settings:
     """Returns the settings of a client for another server than its own.
-
-    Args:
-        settings: Those for its own.
-        server_url: The base URL of the other one.
 
     Returns:
         The same settings without what is known of the first server; without its headers too, which may hold secrets,

@@ -108,11 +108,7 @@ def _is_bad_redirect(problem: Exception) -> bool:
 
 
 def not_sent_in_time(sent: str) -> errors.MixTimeoutError:
-    """Makes the error for a request for which no time was left.
-
-    Args:
-        sent: Method and path of the request.
-    """
+    """Makes the error for a request for which no time was left."""
     return RequestTimeout("The time allowed was over before this was sent.", sent=sent, acted="no")
 
 
@@ -153,11 +149,7 @@ def inherited_stream(sent: str) -> errors.MixStreamError:
 
 
 def inherited_client(name: str) -> errors.MixConfigurationError:
-    """Makes the error for a user's HTTP client that was used before the process was forked.
-
-    Args:
-        name: The option that passed it.
-    """
+    """Makes the error for a user's HTTP client, named by its option, that was used before the process was forked."""
     return errors.MixConfigurationError(
         f"The HTTP client passed as `{name}` was used before this process was forked: both processes would read the "
         "same connections.",

@@ -91,9 +91,6 @@ class Core:
     def for_server(self, server_url: str | None) -> Core:
         """Returns the core for the server at this URL: this client's settings, and knowledge of that server's own.
 
-        Args:
-            server_url: The base URL; None for this client's server.
-
         Returns:
             The core, the same one for the same URL, so that the next call knows what one has learned.
 
@@ -228,12 +225,6 @@ class Core:
         self, client: httpx.Client | httpx.AsyncClient, call: Call[Any], options: CallOptions, *, stream: bool = False
     ) -> httpx.Request:
         """Makes the request for a call.
-
-        Args:
-            client: The HTTP client that will send it.
-            call: The call.
-            options: How this one is sent.
-            stream: True for a call that opens an event stream.
 
         Raises:
             MixConfigurationError: Its headers or its URL cannot be sent.

@@ -149,13 +149,7 @@ class SyncTransport:
     """
 
     def __init__(self, core: Core, connections: SyncConnections, options: CallOptions = DEFAULT_OPTIONS) -> None:
-        """Combines the parts; nothing is opened.
-
-        Args:
-            core: Settings and knowledge of the server.
-            connections: The HTTP clients.
-            options: Options of all calls; those of a single call count more.
-        """
+        """Combines the parts; nothing is opened. Options of a single call count more than these."""
         self.core = core
         self.server_api = core.server_api
         self.connections = connections
@@ -243,10 +237,6 @@ class SyncTransport:
 
     def perform(self, step: Call[Any] | Together, options: CallOptions = DEFAULT_OPTIONS) -> Any:
         """Carries out one step of a procedure; see `protocol/procedure.py`.
-
-        Args:
-            step: A call, or several that go together.
-            options: How each is sent.
 
         Raises:
             MixError: A call failed.

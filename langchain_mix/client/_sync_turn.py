@@ -131,11 +131,7 @@ class TurnStream:
 
 
 class TurnDriver:
-    """Passes what happens to the turn's state machine as signals, and performs the effects that it returns.
-
-    Attributes:
-        turn: The state machine.
-    """
+    """Passes what happens to the turn's state machine as signals, and performs the effects that it returns."""
 
     def __init__(self, transport: SyncTransport, request: TurnRequest) -> None:
         """Starts nothing yet."""
@@ -475,14 +471,7 @@ class SubagentWatcher:
         deadline: Deadline,
         answer: Callable[[SSEPermissionEventData], None],
     ) -> None:
-        """Starts the thread.
-
-        Args:
-            transport: Opens the stream.
-            parent_id: The Task call that runs the sub-agent.
-            deadline: The turn's.
-            answer: Answers a permission request.
-        """
+        """Starts the thread, which gives each permission request to `answer`."""
         self._transport = transport
         self._parent_id = parent_id
         self._deadline = deadline

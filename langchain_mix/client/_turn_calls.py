@@ -270,10 +270,6 @@ def unanswered_update(effect: Ask | Notify, error: errors.MixError) -> Progress:
 def refused_update(effect: Ask | Notify, error: errors.MixResponseError) -> Progress | None:
     """Makes the update which reports that the server refused an answer; None if somebody had answered before.
 
-    Args:
-        effect: The permission request or the notification.
-        error: The server's refusal of the answer.
-
     Raises:
         MixResponseError: The refusal ends the turn.
     """

@@ -196,9 +196,6 @@ CAPABILITIES: Final[Mapping[ApiVersion, Capabilities]] = {
 def parse_api(name: str) -> ApiVersion | None:
     """Reads what a user wrote for `api=`.
 
-    Args:
-        name: `"auto"` or a generation.
-
     Returns:
         The generation, or None for `"auto"`.
 

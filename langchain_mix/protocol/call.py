@@ -420,11 +420,7 @@ _HIDDEN: Final = frozenset({"set-cookie", "authorization", "proxy-authorization"
 
 
 def reads(kind: type[T]) -> Callable[[Reply], T]:
-    """Gives the decoder of a JSON body.
-
-    Returns:
-        The decoder; it raises `ResponseValidationError`.
-    """
+    """Gives the decoder of a JSON body; it raises `ResponseValidationError`."""
     key: Any = kind
     return cast("Callable[[Reply], T]", _decoder(key))
 
@@ -480,11 +476,6 @@ def filled(name: str, value: str) -> str:
 
 def one_of(name: str, value: str, allowed: type[StrEnum]) -> str:
     """Checks a choice that the server refuses unless it knows it.
-
-    Args:
-        name: What the user calls it.
-        value: The choice.
-        allowed: The str-enum of all choices.
 
     Returns:
         The choice as the wire spells it.

@@ -84,10 +84,6 @@ def _other_form(
 def learn_turns(server_api: ServerApi, session_id: str) -> Flow[None]:
     """Learns how this server runs a turn: no call if that is known, at most two, once per server.
 
-    Args:
-        server_api: What is known of the server; it grows with every reply.
-        session_id: A session to look at.
-
     Returns:
         The flow; none of its calls changes anything.
     """
@@ -107,11 +103,7 @@ def offered(
 ) -> Flow[T]:
     """Sends a call that some generations have no route for, and distinguishes that from other refusals.
 
-    Args:
-        server_api: What is known of the server; it grows with every reply.
-        build: The builder of the call, from `calls`.
-        *args: Its arguments after the generations.
-        **kwargs: Its keyword arguments.
+    The arguments are those of the builder, which is one of `calls`.
     """
     call = build(server_api.detected, *args, **kwargs)
     try:
@@ -135,12 +127,7 @@ def offered(
 
 
 def explained(flow: Flow[T], accepts: Literal["session_fields", "message_fields"]) -> Flow[T]:
-    """Runs a flow and names the generations that know a field which the server refused; it has done nothing then.
-
-    Args:
-        flow: The flow.
-        accepts: The capability that lists the fields.
-    """
+    """Runs a flow and names the generations that know a field which the server refused; it has done nothing then."""
     try:
         return (yield from flow)
     except MixBadRequestError as refusal:

@@ -38,17 +38,7 @@ def send_message(
     thinking_level: str | None = None,
     max_steps: int | None = None,
 ) -> Flow[SendMessageResponse]:
-    """Sends a message and takes the answer of the server as it is.
-
-    Args:
-        server_api: What is known of the server; it grows with every reply.
-        session_id: The session.
-        text: The message.
-        command: The text is meant as a server command; else it is guarded.
-        plan_mode: As in `calls.send_message`.
-        thinking_level: As in `calls.send_message`.
-        max_steps: As in `calls.send_message`.
-    """
+    """Sends a message and takes the answer of the server as it is. A text that is no command is guarded."""
     call = calls.send_message(
         server_api.detected,
         session_id,
@@ -73,15 +63,6 @@ def send_and_read(
     """Sends a message to a server that answers when the turn is over, and reads what the answer leaves out.
 
     Mix 0.5 answers with the text alone, in the user's name.
-
-    Args:
-        server_api: What is known of the server; it grows with every reply.
-        session_id: The session.
-        text: The message.
-        command: The text is meant as a server command; else it is guarded.
-        plan_mode: As in `calls.send_message`.
-        thinking_level: As in `calls.send_message`.
-        max_steps: As in `calls.send_message`.
     """
     try:
         answer = yield from send_message(
