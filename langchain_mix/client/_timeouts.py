@@ -227,7 +227,7 @@ def stream_liveness(detected: ApiKnowledge, usual: float) -> float:
 
 
 def timeout_of(call: Call[Any], options: CallOptions, usual: float) -> httpx.Timeout:
-    """Returns the timeouts of one attempt at a call, within its deadline; where options say nothing, `usual` seconds."""
+    """Returns the timeouts of one attempt, within its deadline; where the options say nothing, `usual` seconds."""
     seconds = options.timeout_ms / 1000 if options.timeout_ms is not None else usual
     if call.long_poll and options.timeout_ms is None:
         seconds = max(seconds, TURN_TIMEOUT)

@@ -21,7 +21,6 @@ from langchain_mix.protocol.events import (
     SSECompleteEventData,
     SSEContentEventData,
     SSEErrorEventData,
-    SSENotificationEventData,
     SSEPermissionEventData,
     SSEThinkingEventData,
     SSEToolEventData,
@@ -196,6 +195,7 @@ class SendOptions(TurnOptions, total=False):
 
 
 Options = TypeVar("Options", TurnOptions, SendOptions)
+Answer = TypeVar("Answer", bool, str)
 
 
 async def query(
@@ -293,8 +293,8 @@ async def send_with_callbacks(
     async with mix.turn_async(
         session_id,
         message,
-        permissions="deny" if on_permission is None else _asking(on_permission),
-        on_notification=None if on_notification is None else _answering(on_notification),
+        permissions="deny" if on_permission is None else _policy(on_permission, bool),
+        on_notification=None if on_notification is None else _policy(on_notification, str),
         **options,
     ) as turn:
         updates = aiter(turn)
@@ -316,8 +316,10 @@ async def send_with_callbacks(
             else:
                 await _call(listeners.get(event.type), event.data)
     if gap and on_content is not None:
-        return await _fail(_text_gap(turn.result), on_error)
-    return await _call(on_complete)
+        await _fail(_text_gap(turn.result), on_error)
+    else:
+        await _call(on_complete)
+    return None
 
 
 class StreamingSession:
@@ -445,11 +447,9 @@ def _both(outer: RequestOptions, inner: Options) -> Options:
     return cast("Options", {**outer, **inner})
 
 
-async def _call(callback: Callable[..., object] | None, *arguments: Any) -> None:
-    if callback is not None:
-        said = callback(*arguments)
-        if inspect.isawaitable(said):
-            await said
+async def _call(callback: Callable[..., object] | None, *arguments: Any) -> object:
+    said = None if callback is None else callback(*arguments)
+    return await said if inspect.isawaitable(said) else said
 
 
 async def _fail(error: errors.MixError, on_error: TextCallback | None) -> None:
@@ -482,21 +482,11 @@ def _left_to_the_reader(session_id: str) -> Callable[[SSEPermissionEventData], V
     return policy
 
 
-def _asking(on_permission: DataCallback) -> Callable[[SSEPermissionEventData], Awaitable[Verdict]]:
-    async def policy(request: SSEPermissionEventData) -> Verdict:
-        said = on_permission(request)
-        if inspect.isawaitable(said):
-            said = await said
-        return said if isinstance(said, bool) else None
+def _policy(callback: DataCallback, kind: type[Answer]) -> Callable[[Any], Awaitable[Answer | None]]:
+    """Makes a policy of a callback: what it returns is the answer if it is of this kind, and nothing if it is not."""
 
-    return policy
-
-
-def _answering(on_notification: DataCallback) -> Callable[[SSENotificationEventData], Awaitable[str | None]]:
-    async def policy(notification: SSENotificationEventData) -> str | None:
-        said = on_notification(notification)
-        if inspect.isawaitable(said):
-            said = await said
-        return said if isinstance(said, str) else None
+    async def policy(request: Any) -> Answer | None:
+        said = await _call(callback, request)
+        return said if isinstance(said, kind) else None
 
     return policy
