@@ -94,7 +94,7 @@ os._exit(code[0] if code else 1)
 
 
 _CLI = """
-import langchain_mix.cli.app, langchain_mix.cli.chat.keyboard, langchain_mix.cli.chat.turns, langchain_mix.cli.demo
+import langchain_mix.cli.app, langchain_mix.cli.chat.keyboard, langchain_mix.cli.chat.turns, langchain_mix.cli.serve
 import langchain_mix.chat_models.inputs, langchain_mix.cli.checkpoints.views, langchain_mix.cli.doctor
 """
 

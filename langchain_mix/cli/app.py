@@ -58,7 +58,7 @@ def demo() -> None:
 
     For example: langchain-mix demo
     """
-    from langchain_mix.cli.demo import run_demo
+    from langchain_mix.cli.serve import run_demo
 
     with reported_errors():
         run_demo(output_console())
