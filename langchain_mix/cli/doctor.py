@@ -276,7 +276,7 @@ def detect_generation(mix: Mix, session_id: str | None) -> tuple[ApiKnowledge, l
     """
     detected, evidence = mix.known, []
     if detected != UNKNOWN:
-        evidence.append("its sessions have the keys of it")
+        evidence.append("its sessions have the fields of that API")
     for feature, question, what in (
         ("llm_tools", mix.tools.list_llm_tools, "the list of tools"),
         ("tools_status", mix.tools.get_tools_status, "the status of tools"),
@@ -352,12 +352,12 @@ def check_credentials(mix: Mix, environment: str | None) -> Finding:
         return _failed("credentials", "They cannot be read", error)
     names = [p.display_name or key for key, p in providers.items() if p.authenticated]
     if not names and environment == "emulator":
-        return Finding("credentials", "note", "There is none; the emulator needs none.")
+        return Finding("credentials", "note", "None is stored; the emulator needs none.")
     if not names:
-        hint = "Store one: `Mix(...).authentication.store_api_key(provider=..., api_key=...)`, or log in at the server."
+        hint = "Store one with `langchain-mix auth store PROVIDER`, or log in at the server."
         return Finding("credentials", "problem", "No model provider has one, so no agent can answer.", hint)
     if preferred.provider and not preferred.valid:
-        said = f"The preferred provider, {preferred.provider}, has none; {', '.join(names)} has."
+        said = f"The preferred provider, {preferred.provider}, has none. Present for {', '.join(names)}."
         return Finding("credentials", "problem", said, "Store one for it, or prefer another provider.")
     return Finding("credentials", "ok", f"Present for {', '.join(names)}.")
 

@@ -182,7 +182,7 @@ def test_a_real_server_needs_one(cli, server):
     found, data, _ = examine(cli, server.url)
     assert data["ok"] is False
     assert found["credentials"]["status"] == "problem"
-    assert "store_api_key" in found["credentials"]["hint"]
+    assert "langchain-mix auth store PROVIDER" in found["credentials"]["hint"]
 
 
 def test_the_preferred_provider_needs_its_own(cli, server):
