@@ -391,8 +391,8 @@ def check_uploads(mix: Mix, session_id: str | None) -> Finding:
 
 
 def _failed(check: str, said: str, error: MixError, hint: str = "") -> Finding:
-    """Returns the finding for a check that an error ended; its hint is no part of the sentence."""
-    return Finding(check, "problem", f"{said}: {error.message}", error.hint or hint)
+    """Returns the finding for a check that an error ended. The error ends with its hint, which is shown apart."""
+    return Finding(check, "problem", f"{said}: {str(error).removesuffix(error.hint).strip()}", error.hint or hint)
 
 
 def timed(question: Callable[[], T]) -> tuple[T, float]:

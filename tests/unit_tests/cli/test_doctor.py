@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import io
 from importlib import metadata
+from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
 
 from langchain_mix.cli import doctor as environment
 from langchain_mix.cli.doctor import Finding, as_data, show
+from langchain_mix.errors import MixInputError
 
 
 def test_what_is_installed_is_what_is_needed():
@@ -95,6 +97,15 @@ def test_what_is_said_is_wrapped_in_its_own_column_and_a_hint_is_shown_once():
     assert max(map(len, others)) <= 60
     assert [line[:22].strip() for line in others if line[:22].strip()] == ["PROBLEM  later"]
     assert out.getvalue().count("at last.") == 1
+
+
+def test_the_hint_of_an_error_is_not_said_twice():
+    def fails(**_):
+        raise MixInputError("It is broken.", hint="Mend it.")
+
+    mix = SimpleNamespace(files=SimpleNamespace(list_session_files=fails))
+    found = environment.check_uploads(mix, "s")
+    assert (found.detail, found.hint) == ("Files cannot be listed: It is broken.", "Mend it.")
 
 
 def test_programs_get_data():
