@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Sequence
-from typing import Any, Final, Protocol
+from typing import Any, Final, TypeAlias
 
 import ormsgpack
 from langgraph.checkpoint.serde.base import CipherProtocol
@@ -24,22 +24,6 @@ _LONGEST_NAME: Final = 255
 
 class DecryptionError(ValueError):
     """A document cannot be decrypted."""
-
-
-class Encryption(Protocol):
-    """Makes bytes unreadable to others, or leaves them as they are."""
-
-    def encrypt(self, payload: bytes) -> bytes:
-        """Encrypts a document."""
-        ...
-
-    def decrypt(self, encrypted: bytes) -> bytes:
-        """Decrypts a document.
-
-        Raises:
-            DecryptionError: It was encrypted with something else, or changed since.
-        """
-        ...
 
 
 class NoEncryption:
@@ -99,6 +83,9 @@ class CipherEncryption:
         except Exception as problem:  # A cipher is the user's code and raises what it likes.
             raise DecryptionError(f"cannot be decrypted ({type(problem).__name__})") from problem
 
+
+Encryption: TypeAlias = NoEncryption | CipherEncryption
+"""Makes documents unreadable to others, or leaves them as they are."""
 
 _MARK: Final = b"LCMIX1\n"
 _MARK_OF_CLOSED: Final = b"LCMIX2\n"

@@ -141,8 +141,7 @@ class FileBackend:
             gone = {item.key for item in items} - keep.checkpoints
             return [kept for entry in entries if (kept := _kept(entry, keep, gone)) is not None]
 
-        rewritten = yield from self.threads.rewrite(thread_id, change)
-        _check_left(thread_id, rewritten.left)
+        _check_left(thread_id, (yield from self.threads.rewrite(thread_id, change)))
 
     def create(self, thread_id: str, source: Snapshot, renew: Renew) -> Steps[None]:
         """Makes a thread of another's snapshot, with other pointers."""

@@ -186,20 +186,8 @@ class GarbageCollector:
 
     def _manifest(self, key: str) -> Steps[tuple[Manifest | None, str]]:
         """Finds the manifest of a thread that counts, and the key of its names."""
-        manifest = yield from self._reader.manifest(key, (yield from self._owners([key])).get(key))
-        if manifest is not None:
-            return manifest, key
-        problem: MixCheckpointDamaged | None = None
-        try:
-            manifest = yield from self._reader.visible_manifest(key)
-        except MixCheckpointDamaged as damage:  # Or another process has moved it meanwhile.
-            problem = damage
-        if manifest is not None:
-            return manifest, names.visible(key)
-        manifest = yield from self._reader.manifest(key, (yield from self._owners([key])).get(key))
-        if manifest is None and problem is not None:
-            raise problem
-        return manifest, key
+        claims = yield from self._owners([key])
+        return (yield from self._reader.under_either_name(key, claims.get(key)))
 
     def _manifests(self, keys: Sequence[str]) -> Steps[list[Manifest | None]]:
         claims = yield from self._owners(keys)

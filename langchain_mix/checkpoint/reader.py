@@ -54,14 +54,16 @@ class StateReader:
         if own is not None and before is not None and own.claim == before.claim:
             # Another writer has come: what is stored next needs a new epoch, and can take it at once.
             self._cache.disown(key)
-        manifest = yield from self._under_either_name(key, claim, exists=claim is not None or torn)
+        manifest, _ = yield from self.under_either_name(key, claim, exists=claim is not None or torn)
         return ThreadState() if manifest is None else manifest.state
 
-    def _under_either_name(self, key: str, claim: OwnerClaim | None, *, exists: bool) -> Steps[Manifest | None]:
-        """Finds the manifest that counts: a hidden one if there is one, for it holds all that visible ones held.
+    def under_either_name(
+        self, key: str, claim: OwnerClaim | None, *, exists: bool = True
+    ) -> Steps[tuple[Manifest | None, str]]:
+        """Finds the manifest that counts, and the key of its names: hidden ones hold all that visible ones held.
 
         The visible files are deleted only after that: without a manifest of either kind, a hidden one is looked for
-        again.
+        again. `exists` is False if there is no owner file.
         """
         manifest = (yield from self.manifest(key, claim)) if exists else None
         if manifest is None:
@@ -71,14 +73,14 @@ class StateReader:
             except MixCheckpointDamaged as damage:  # Or files that were moved meanwhile, and are being deleted.
                 problem = damage
             if manifest is not None or (not exists and problem is None and (yield from self._is_new(key))):
-                return manifest
+                return manifest, names.visible(key)
             claim, _torn = yield from self._owner(key)
             manifest = yield from self.manifest(key, claim)
             if manifest is None and problem is not None:
                 raise problem
         if manifest is not None:
             self._cache.note_written(key, manifest.claim)
-        return manifest
+        return manifest, key
 
     def visible_manifest(self, key: str) -> Steps[Manifest | None]:
         """Finds the manifest that an earlier version of this package has stored under visible names."""

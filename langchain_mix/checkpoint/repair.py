@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 from langchain_mix.checkpoint import names, queries
 from langchain_mix.checkpoint.documents import DocumentIO
-from langchain_mix.checkpoint.encoding import ForeignDocument, TornDocument
+from langchain_mix.checkpoint.encoding import ForeignDocument
 from langchain_mix.checkpoint.garbage import GarbageCollector, StoredFile
 from langchain_mix.checkpoint.reader import StateReader
 from langchain_mix.checkpoint.records import Entry
@@ -196,8 +196,6 @@ class Repairer:
                 saved.note(owner, "is missing", action, lost=False)
         except ForeignDocument:
             raise
-        except TornDocument as problem:
-            saved.note(owner, problem.problem, "it is written again", lost=False)
         except MixCheckpointDamaged as problem:
             saved.note(owner, problem.problem, "it is written again", lost=False)
         try:

@@ -43,20 +43,6 @@ class Deleted:
     left: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Rewritten:
-    """The result of rewriting a thread: entries before and after, and files deleted.
-
-    Attributes:
-        left: Names of those that could not be deleted.
-    """
-
-    before: int
-    after: int
-    files: int = 0
-    left: tuple[str, ...] = ()
-
-
 T = TypeVar("T")
 
 
@@ -171,34 +157,29 @@ class ThreadStore:
         """Reads everything of a thread, in the order in which it was stored; replaced checkpoints only once."""
         return (yield from self._reader.using(thread_id, self._all))
 
-    def rewrite(self, thread_id: str, change: Callable[[list[Entry]], Sequence[Entry]]) -> Steps[Rewritten]:
+    def rewrite(self, thread_id: str, change: Callable[[list[Entry]], Sequence[Entry]]) -> Steps[tuple[str, ...]]:
         """Replaces the whole content of a thread in one step: readers see the old or the new.
 
         `change` gets all entries in the order of `entries`, gives those to keep, or new ones. It is called again when
         another writer came in between, so nothing is lost that was stored meanwhile. What it raises ends the procedure,
-        and nothing is changed.
+        and nothing is changed. Returns the names of files that nothing needs any more and that could not be deleted.
         """
         before = yield from self.entries(thread_id)
-        after = list(change(list(before)))
-        if after == before:
-            return Rewritten(len(before), len(after))
+        if list(change(list(before))) == before:
+            return ()
         key = names.key_of(thread_id)
 
         def make(state: ThreadState) -> Steps[ThreadState]:
-            nonlocal before, after
-            before = yield from self._all(state)
-            after = list(change(list(before)))
             builder = self._writer.builder(key, ThreadState())
-            builder.add(after)
+            builder.add(change((yield from self._all(state))))
             for document in builder.documents:
                 yield from self._documents.write(document)
             return builder.state
 
-        def work() -> Steps[Rewritten]:
+        def work() -> Steps[tuple[str, ...]]:
             old = yield from self._garbage.files_of(key)
             manifest = yield from self._writer.replace(thread_id, make)
-            files, left = yield from self._garbage.delete_replaced(old, manifest)
-            return Rewritten(len(before), len(after), files, left)
+            return (yield from self._garbage.delete_replaced(old, manifest))[1]
 
         return (yield from self._locked(key, work()))
 
