@@ -21,7 +21,7 @@ from langchain_mix.retrievers.parsing.parsed import (
     TextFile,
     may_be_escaped,
 )
-from langchain_mix.retrievers.parsing.text import read_text
+from langchain_mix.retrievers.parsing.text import read_as_text
 
 _TOKENS: Final = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[{]|[\]}]', re.DOTALL)
 """Strings and brackets. The quantifiers give nothing back, so that a string of any length takes no memory."""
@@ -49,8 +49,7 @@ def read_json(source: TextFile, limits: Limits) -> Parsed | Skipped:
     except (TooDeepError, RecursionError):
         return Skipped(f"is nested deeper than {limits.max_depth} levels (`max_depth`)", "json")
     except ValueError as problem:
-        problem_text = f"It is no JSON that can be read ({str(problem)[:100]}); it was read as text."
-        return read_text(replace(source, problems=(*source.problems, problem_text)), limits, "json")
+        return read_as_text(source, limits, "json", f"It is no JSON that can be read ({str(problem)[:100]})")
     return found.parsed("json", verbatim=shown == source.text)
 
 
@@ -94,12 +93,12 @@ class _Walk:
             self._add(self._taken, len(self._text), self._open[-1].pointer if self._open else "")
 
     def _run(self) -> None:
-        start = self._behind_space(0)
+        start = _behind_space(self._text, 0)
         end = self._value(start, start, "")
         while self._open:
-            self._member(self._open[-1], self._behind_space(end))
+            self._member(self._open[-1], _behind_space(self._text, end))
             end = self._index
-        if self._behind_space(end) < len(self._text):
+        if _behind_space(self._text, end) < len(self._text):
             raise ValueError(f"there is more behind its end, at character {end}")
 
     def _member(self, around: _Container, index: int) -> None:
@@ -131,10 +130,10 @@ class _Walk:
         if self._text[index] != '"':
             raise ValueError(f"a key is missing at character {index}")
         key, index = _scan(self._text, index)
-        index = self._behind_space(index)
+        index = _behind_space(self._text, index)
         if self._text[index] != ":":
             raise ValueError(f"a colon is missing at character {index}")
-        return key, self._behind_space(index + 1)
+        return key, _behind_space(self._text, index + 1)
 
     def _value(self, start: int, index: int, pointer: str) -> int:
         """Takes a value with its key, which begins at `start`, or enters it. Returns where to go on."""
@@ -159,7 +158,7 @@ class _Walk:
         if not self._open:
             return index
         around = self._open[-1]
-        index = self._behind_space(index)
+        index = _behind_space(self._text, index)
         around.after_comma = self._text[index] == ","
         if not around.after_comma and self._text[index] != around.closer:
             raise ValueError(f"a comma is missing at character {index}")
@@ -229,9 +228,10 @@ class _Walk:
         self._found.span(start, end, place)
         self._taken = end
 
-    def _behind_space(self, index: int) -> int:
-        matched = _SPACE.match(self._text, index)
-        return matched.end() if matched else index
+
+def _behind_space(text: str, index: int) -> int:
+    matched = _SPACE.match(text, index)
+    return matched.end() if matched else index
 
 
 def depth_of(text: str) -> int:
@@ -382,7 +382,7 @@ class _Reader:
             ValueError: This is no JSON.
             IndexError: It ends too early.
         """
-        index = self._behind_space(0)
+        index = _behind_space(self.text, 0)
         if self.text[index] != "{":
             return
         for key, start, end in self._members(index):
@@ -398,22 +398,22 @@ class _Reader:
         """Key (empty in an array), beginning and end of each member of the container at an index."""
         is_object, text = self.text[index] == "{", self.text
         closer = "}" if is_object else "]"
-        index = self._behind_space(index + 1)
+        index = _behind_space(self.text, index + 1)
         while text[index] != closer:
             key = ""
             if is_object:
                 end, _ = end_and_depth(text, index)
-                key, index = text[index + 1 : end - 1], self._behind_space(end)
+                key, index = text[index + 1 : end - 1], _behind_space(self.text, end)
                 if text[index] != ":":
                     raise ValueError("a colon is missing")
-                index = self._behind_space(index + 1)
+                index = _behind_space(self.text, index + 1)
             end, depth = end_and_depth(text, index)
             if depth + 2 > self.max_depth:
                 raise TooDeepError
             yield key, index, end
-            index = self._behind_space(end)
+            index = _behind_space(self.text, end)
             if text[index] == ",":
-                index = self._behind_space(index + 1)
+                index = _behind_space(self.text, index + 1)
             elif text[index] != closer:
                 raise ValueError("a comma is missing")
 
@@ -435,10 +435,6 @@ class _Reader:
         self.found.add(_legible("\n\n".join(_texts(cell))), Place(cell=number, cell_type=kind))
         if any(_has_no_text(output) for output in _outputs(cell)) or cell.get("attachments"):
             self.without_text.append(number)
-
-    def _behind_space(self, index: int) -> int:
-        matched = _SPACE.match(self.text, index)
-        return matched.end() if matched else index
 
 
 def _texts(cell: Mapping[str, Any]) -> Iterator[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Final
 
 from langchain_mix.retrievers.parsing.encodings import decode
@@ -19,7 +20,6 @@ from langchain_mix.retrievers.parsing.text import (
     binary_kind,
     extension_of,
     promised,
-    read_code,
     read_csv,
     read_json_lines,
     read_markdown,
@@ -31,7 +31,7 @@ from langchain_mix.retrievers.parsing.worker import read_apart
 _TEXTS: Final[Mapping[Kind, Callable[[TextFile, Limits], Parsed | Skipped]]] = {
     "text": read_text,
     "markdown": read_markdown,
-    "code": read_code,
+    "code": partial(read_text, kind="code"),
     "csv": read_csv,
     "json": read_json,
     "jsonl": read_json_lines,

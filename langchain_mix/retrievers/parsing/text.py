@@ -205,9 +205,9 @@ def read_text(source: TextFile, limits: Limits, kind: Kind = "text") -> Parsed |
     return found.parsed(kind, language=LANGUAGES.get(extension_of(source.name)) if kind == "code" else None)
 
 
-def read_code(source: TextFile, limits: Limits) -> Parsed | Skipped:
-    """Reads code as one part, with its language."""
-    return read_text(source, limits, "code")
+def read_as_text(source: TextFile, limits: Limits, kind: Kind, problem: str) -> Parsed | Skipped:
+    """Reads what is no file of its kind as one part, and reports the problem that shows it."""
+    return read_text(replace(source, problems=(*source.problems, f"{problem}; it was read as text.")), limits, kind)
 
 
 def read_markdown(source: TextFile, limits: Limits) -> Parsed | Skipped:
@@ -326,7 +326,7 @@ def read_csv(source: TextFile, limits: Limits) -> Parsed | Skipped:
         try:
             _collect(found, _rows(found, delimiter), header=True)
         except csv.Error as problem:
-            return _as_text(source, limits, "csv", f"It is no table that can be read ({problem}); it was read as text.")
+            return read_as_text(source, limits, "csv", f"It is no table that can be read ({problem})")
     return found.parsed("csv")
 
 
@@ -338,11 +338,6 @@ def read_json_lines(source: TextFile, limits: Limits) -> Parsed | Skipped:
         rows = (_Row(start, start + len(line), number, number, number, number) for number, (start, line) in lines)
         _collect(found, rows, header=False)
     return replace(found.parsed("jsonl"), escaped=may_be_escaped(found.text))
-
-
-def _as_text(source: TextFile, limits: Limits, kind: Kind, problem: str) -> Parsed | Skipped:
-    noted = TextFile(source.name, source.text, source.encoding, (*source.problems, problem))
-    return read_text(noted, limits, kind)
 
 
 def _collect(found: Collector, rows: Iterable[_Row], *, header: bool) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from langchain_mix import MixEmulator, MixRetriever
 from langchain_mix.client import Mix
-from langchain_mix.retrievers import steps as retriever_steps
+from langchain_mix.retrievers import retriever as retriever_module
 
 
 @pytest.fixture
@@ -100,7 +100,7 @@ async def test_a_synchronous_call_on_the_loop_does_not_wait_for_a_task_of_it(sce
     _, mix, session_id = scene
     here, go_on = threading.Event(), threading.Event()
     retriever = MixRetriever(mix=mix, session_id=session_id)
-    original = retriever_steps.download_all_async
+    original = retriever_module.download_all_async
 
     async def slow(*args, **options):
         here.set()
@@ -108,7 +108,7 @@ async def test_a_synchronous_call_on_the_loop_does_not_wait_for_a_task_of_it(sce
         async for item in original(*args, **options):
             yield item
 
-    retriever_steps.download_all_async = slow
+    retriever_module.download_all_async = slow
     try:
         task = asyncio.create_task(retriever.ainvoke("bridge number 3", k=1))
         await asyncio.to_thread(here.wait)
@@ -118,7 +118,7 @@ async def test_a_synchronous_call_on_the_loop_does_not_wait_for_a_task_of_it(sce
         assert (await task)[0].metadata["file_name"] == "report03.txt"
     finally:
         go_on.set()
-        retriever_steps.download_all_async = original
+        retriever_module.download_all_async = original
         await mix.aclose()
 
 
