@@ -94,7 +94,7 @@ def measure(repetitions: int) -> list[Figure]:
             for name in statements
         ),
         ratio("import langchain_mix / langchain_core.language_models", "package", "core", 1.15),
-        ratio("ChatMix / BaseChatModel", "ChatMix", "BaseChatModel", 1.15),
+        ratio("ChatMix / BaseChatModel", "ChatMix", "BaseChatModel", 1.1),
         ratio("ChatMix / langchain_core.language_models, still lazy", "ChatMix", "core"),
         ratio("import langchain_mix.client / mix_python_sdk", "client", "sdk", 1.0),
         ratio("Mix / Mix of mix_python_sdk", "Mix", "sdk", 1.0),
