@@ -292,8 +292,10 @@ def test_a_turn_that_nobody_proves_ends_though_its_stream_is_cut_again_and_again
     assert server.count("GET /stream") <= 8
 
 
-def test_a_stream_that_says_something_but_not_connected_is_opened_again(clients: Any, shell: str) -> None:
-    with serving(Hostile({"GET /stream": b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n:"})) as server:
+@pytest.mark.parametrize("unit", [b" ", b'event: heartbeat\ndata: {"type":"ping"}\n\n'], ids=["bytes", "heartbeats"])
+def test_a_stream_that_says_something_but_not_connected_is_opened_again(clients: Any, shell: str, unit: bytes) -> None:
+    start = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n:" + (b"\n\n" if unit.strip() else b"")
+    with serving(Hostile({"GET /stream": start}, unit=unit)) as server:
         outcome = client(clients, shell, server, liveness=0.1).turn(SID, "hello", timeout=20.0)
         opened = server.count("GET /stream")
     assert isinstance(outcome.error, errors.MixStreamError), repr(outcome.error)
