@@ -13,6 +13,7 @@ from langchain_mix.protocol.models.options import *
 from langchain_mix.protocol.models.server import *
 from langchain_mix.protocol.models.sessions import *
 
+# Listed here and not by module: mypy follows `__all__ += other.__all__`, as `client.models` has it, one step only.
 __all__ = [
     "COMPLETE",
     "PROCESSING",
