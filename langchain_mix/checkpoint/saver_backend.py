@@ -134,8 +134,11 @@ class SaverBackend:
             yield from self._store(thread_id, [_with_other(one, renew) for one in source.held])
         except GeneratorExit:
             raise
-        except BaseException:  # Cancelled, too: half of a thread is none.
-            yield from self.delete(thread_id)
+        except BaseException as problem:  # Cancelled, too: half of a thread is none.
+            try:
+                yield from self.delete(thread_id)
+            except Exception as failure:  # noqa: BLE001  # Of whatever saver; the first problem counts.
+                problem.add_note(f"Thread {thread_id!r} may hold a part of the copy: {failure}")
             raise
 
     def may_arrive(self, thread_id: str) -> bool:  # noqa: ARG002  # The interface's.

@@ -90,18 +90,40 @@ def test_nothing_is_stored_again_when_nothing_goes():
     assert len(list(saver.list(A))) == 4
 
 
-def test_a_copy_that_fails_leaves_nothing():
-    class Full(InMemorySaver):
-        def put_writes(self, config, *given):
-            if config["configurable"]["thread_id"] == "b":
-                raise OSError("the disk is full")
-            return super().put_writes(config, *given)
+class Full(InMemorySaver):
+    """Fails in the middle of a copy to the thread b, and perhaps when that is deleted."""
 
-    saver = MixSaver(storage=Full())
+    def __init__(self, problem, *, deletes=True):
+        super().__init__()
+        self.problem, self.deletes = problem, deletes
+
+    def put_writes(self, config, *given):
+        if config["configurable"]["thread_id"] == "b":
+            raise self.problem
+        return super().put_writes(config, *given)
+
+    def delete_thread(self, thread_id):
+        if not self.deletes:
+            raise OSError("it is read-only now")
+        super().delete_thread(thread_id)
+
+
+@pytest.mark.parametrize("problem", [OSError("the disk is full"), KeyboardInterrupt()])
+def test_a_copy_that_fails_leaves_nothing(problem):
+    saver = MixSaver(storage=Full(problem))
     fill(saver)
-    with pytest.raises(OSError, match="full"):
+    with pytest.raises(type(problem)):
         saver.copy_thread("a", "b")
     assert list(saver.list(B)) == []
+
+
+def test_the_failure_of_a_copy_is_not_hidden_by_that_of_its_removal():
+    saver = MixSaver(storage=Full(OSError("the disk is full"), deletes=False))
+    fill(saver)
+    with pytest.raises(OSError, match="full") as failed:
+        saver.copy_thread("a", "b")
+    assert failed.value.__notes__ == ["Thread 'b' may hold a part of the copy: it is read-only now"]
+    assert list(saver.list(B))
 
 
 def test_runs_are_deleted_in_all_threads():
