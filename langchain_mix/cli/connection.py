@@ -101,9 +101,8 @@ class PlainHelp(TyperCommand):
 def with_options_of(command: Callable[..., None], run: Callable[..., None]) -> Callable[..., None]:
     """Has `run` show the help of a command and its options in front of its own.
 
-    Args:
-        command: The command. Its first parameter is no option: `run` supplies it.
-        run: Takes the options of the command as `**options`. A parameter in front of its keywords stays.
+    The first parameter of the command is no option: `run` supplies it, and takes the others as `**options`. What `run`
+    has in front of its keywords stays.
     """
     _, *options = _parameters(command)
     own = [one for one in _parameters(run) if one.kind is not Parameter.VAR_KEYWORD]

@@ -246,13 +246,9 @@ def check_identity(mix: Mix) -> tuple[Finding, list[SessionData] | None]:
 def check_generation(
     mix: Mix, sessions: Sequence[SessionData], said: str, own: str | None = None
 ) -> tuple[Finding, ApiKnowledge]:
-    """Finds out which API generation the server speaks, by reading alone.
+    """Finds out which API generation the server speaks, by reading alone; `mix` has no given one.
 
-    Args:
-        mix: A client without a given generation.
-        sessions: The server's sessions.
-        said: What the user says it is, or `auto`.
-        own: A session that was created since, if any.
+    `said` is what the user says it is, or `auto`; `own` a session that was created since the others were listed.
     """
     detected, evidence = detect_generation(mix, own or next((s.id for s in sessions), None))
     named = sorted(detected, key=ALL.index)
@@ -418,15 +414,7 @@ def check_stream(
     """Opens the event stream of a session, and measures when `connected` comes, and a heartbeat if wanted.
 
     Mix 0.5 and 0.6 cancel a session's turn when a stream of it closes, so that nothing is opened there unless the
-    session is our `own`.
-
-    Args:
-        mix: The client.
-        session_id: The session, or None if there is none.
-        detected: The generations the server may be.
-        patience: Seconds to wait for the head and for `connected`.
-        heartbeat: Seconds to wait for a heartbeat, 0 for not waiting.
-        own: The session was created for this check, so that no turn runs in it.
+    session is our `own`, in which no turn runs. `patience` and `heartbeat` are seconds.
     """
     if session_id is None:
         return Finding(CHECK, "skipped", "There is no session whose stream could be opened.", "Create one, look again.")

@@ -63,14 +63,9 @@ class PromptHandler:
         *,
         seconds: float = PERMISSION_SECONDS,
     ) -> None:
-        """Asks nothing yet.
+        """Asks nothing yet; `view` is quiet while something is asked.
 
-        Args:
-            console: Where questions are shown.
-            view: What must be quiet meanwhile.
-            policy: `ask`, `deny` or `allow`.
-            ask: Asks the user; None without a terminal: requests are denied then, and that is reported.
-            seconds: How long a permission is waited for.
+        Without a terminal, `ask` is None: requests are denied then, and that is reported.
         """
         self._console = console
         self._view = view

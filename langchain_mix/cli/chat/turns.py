@@ -45,14 +45,7 @@ def run_turn(
 ) -> TurnResult | None:
     """Sends a message, shows what becomes of it, and returns the result; None if the user cancelled it.
 
-    Args:
-        conversation: The conversation.
-        text: The message.
-        view: Shows the turn.
-        prompts: Answers what the agent asks.
-        notes: Where it is reported how the turn ended.
-        attach: Whether `@path` in the text names a file to upload.
-        clock: Returns the time, in seconds.
+    It is reported in `notes` how the turn ended. With `attach`, `@path` in the text names a file to upload.
 
     Raises:
         MixError: It did not end well.

@@ -96,10 +96,7 @@ class Store:
 def open_store(mix: Mix, key_variable: str | None, thread_ids: Sequence[str] | None = None) -> Store:
     """Opens the store for some threads, or for all.
 
-    Args:
-        mix: The client.
-        key_variable: Environment variable that holds the key; an empty one if nothing is encrypted; None to look first.
-        thread_ids: The threads that it is about, or None for all.
+    The environment variable `key_variable` holds the key; '' says that nothing is encrypted, None looks first.
 
     Raises:
         MixConfigurationError: There is no key, or another one is needed.
@@ -152,13 +149,9 @@ class Sample:
 def choose_serde(
     mix: Mix, session_files: SessionFiles, variable: str | None, thread_ids: Sequence[str] | None
 ) -> SerializerProtocol:
-    """Returns the serializer that fits what is stored.
+    """Returns the serializer that fits what is stored of some threads, or of all, some of which may be another's.
 
-    Args:
-        mix: The client.
-        session_files: Reads the files.
-        variable: As `key_variable` of `open_store`.
-        thread_ids: The threads that have to fit, or None for all, some of which may be another's.
+    `variable` is the `key_variable` of `open_store`.
 
     Raises:
         MixConfigurationError: There is no key, or another one is needed.

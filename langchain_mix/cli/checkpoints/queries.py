@@ -186,14 +186,10 @@ class Summary:
     """A checkpoint in a line.
 
     Attributes:
-        ns: Its namespace; the graph's own is empty.
         step: LangGraph's number of the step, or None if none was stored.
         source: Why it was made; empty if that was not stored.
-        created_at: ISO 8601 text.
         next: The nodes that run next, those that wait for several others apart.
         size: Bytes of its values.
-        pending_writes: How many writes wait at it.
-        position: Its position in a Mix session, or None.
     """
 
     thread_id: str

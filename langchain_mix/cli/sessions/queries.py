@@ -118,11 +118,7 @@ def exchanges_of(rows: Sequence[BackendMessage]) -> list[Exchange]:
 
 
 def rows_up_to(rows: Sequence[BackendMessage], keep: int | None) -> int:
-    """Counts the rows that the first exchanges have.
-
-    Args:
-        rows: All rows of the session.
-        keep: How many exchanges; a negative number leaves out so many of the last ones; None keeps all.
+    """Counts the rows that the first exchanges have: `keep` of them, all but so many if it is negative, all for None.
 
     Raises:
         MixInputError: The session does not have so many exchanges.
