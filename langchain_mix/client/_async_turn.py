@@ -215,8 +215,7 @@ class AsyncTurnDriver:
                 else:
                     async for update in self._perform((effect,)):
                         yield update
-            if turn.sent:  # `connected` is the first event, and what the message waits for.
-                self._watchdog.connected()
+            self._watchdog.received(sent=turn.sent)
             if stall.is_over(activity.news):  # And what is stored, which was just read, does not end the turn.
                 async for update in self._perform(step(Expired(stall.allowed, quiet=True))):
                     yield update

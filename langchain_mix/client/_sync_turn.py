@@ -208,8 +208,7 @@ class TurnDriver:
                     yield effect.update  # What is new ends a stall, however long the user's code takes over it.
                 else:
                     yield from self._perform((effect,))
-            if turn.sent:  # `connected` is the first event, and what the message waits for.
-                self._watchdog.connected()
+            self._watchdog.received(sent=turn.sent)
             if stall.is_over(activity.news):  # And what is stored, which was just read, does not end the turn.
                 yield from self._perform(step(Expired(stall.allowed, quiet=True)))
             if turn.over or self._stream is not stream:

@@ -196,9 +196,13 @@ class Watchdog:
         """Begins to wait for `connected`: a stream is being opened."""
         self._opened, self._connected = time.monotonic(), False
 
-    def connected(self) -> None:
-        """Ceases to wait for `connected`: an event has arrived."""
-        self._connected = True
+    def received(self, *, sent: bool) -> None:
+        """Ceases to wait for `connected` with the first event, or before the message is sent with that event only.
+
+        Args:
+            sent: True once the message is on its way, which waits for `connected`.
+        """
+        self._connected = self._connected or sent
 
     def read_limit(self) -> float:
         """Returns until when the next piece of the stream is waited for, on the monotonic clock in seconds.
