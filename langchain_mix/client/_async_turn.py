@@ -200,7 +200,7 @@ class AsyncTurnDriver:
                 raise self._not_sent_in_time() from None
             raise
 
-    async def _read_stream(self, stream: AsyncEventStream) -> AsyncGenerator[Update, None]:  # noqa: C901  # Loops in the place of `yield from`.
+    async def _read_stream(self, stream: AsyncEventStream) -> AsyncGenerator[Update, None]:
         """Reads the stream until it ends, or the turn does."""
         turn, step, stall = self.turn, self.turn.step, self._watchdog.stall
         activity = turn.activity
