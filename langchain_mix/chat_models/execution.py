@@ -1,9 +1,9 @@
 """Executes one call of the model: prepares its session, runs its turn, yields the chunks of the reply, tidies up.
 
 Owns: this order, written once for synchronous and once for asynchronous code; the deadline of the whole call, of which
-the turn gets what is left (`client/_timeouts.py` enforces it there); the reminder of a call that a reply lacks; what a
-failed or paused call leaves. Refuses to know: how sessions are prepared and which positions are remembered
-(`session_lifecycle.py`), how replies are written (`content_blocks.py`), how tokens are counted
+the turn gets what is left (`client/_timeouts.py` enforces it there); the one reminder to an agent whose reply lacks the
+tool call that was demanded; what a failed or paused call leaves. Refuses to know: how sessions are prepared and which
+positions are remembered (`session_lifecycle.py`), how replies are written (`content_blocks.py`), how tokens are counted
 (`protocol/turn/usage.py`).
 """
 
@@ -62,7 +62,7 @@ _QUOTED: Final = 200
 
 
 def prepare_reminder(request: ChatRequest, prepared: PreparedTurn, result: TurnResult) -> PreparedTurn:
-    """Returns the same session at its present position, with a reminder of the call that its reply lacks."""
+    """Returns the same session at its present position, with a reminder of the tool call that its reply lacks."""
     spent = result.usage.cost if result.usage is not None else None
     return replace(
         prepared,
@@ -160,14 +160,15 @@ class _Execution:
         self._stream: TurnStream | AsyncTurnStream | None = None
         self._result: TurnResult | None = None
         self._results: list[TurnResult] = []
-        """The turns that ended well: one, or two if a missing call had to be requested."""
+        """The turns that ended well: one, or two if a missing tool call had to be requested."""
         self._received = self._given_up = self._done = self._cleaned = False
         self._began = time.monotonic()
         self._tidy_until: float | None = None
         self._path: Path = ()
         self._troubles: list[errors.MixError] = []
+        """Errors while tidying up."""
         self._kept: list[ChatGenerationChunk] | None = None if request.slot is None else []
-        """The chunks so far, where another execution of the same task may need them."""
+        """The chunks so far, kept if LangGraph may run the same task again (`TaskSlot`)."""
         self._rebuilt: list[ChatGenerationChunk] | None = None
 
     def _new_writer(self) -> ReplyWriter:
@@ -324,7 +325,7 @@ class _Execution:
         raise pause
 
     def _next(self, message: PreparedTurn) -> tuple[list[ChatGenerationChunk], PreparedTurn | None]:
-        """Ends a turn, if the reply may lack a call that it has to make.
+        """Ends a turn whose reply has to make a tool call and may lack it.
 
         Returns:
             What was held back of the reply, and a reminder if it lacks the call. There is one reminder in a call.
@@ -468,6 +469,7 @@ class TurnExecution(_Execution):
                 mix.run(deletion, until=self._tidying())
 
     def _recall(self) -> None:
+        """Gets the answers that a resumed graph was given to its permission requests."""
         if self._approvals is not None:
             self._approvals.recall()
 

@@ -75,7 +75,7 @@ class SessionRequest:
         pinned: The session that is to be used, if there is one.
         title: Of new sessions; None for the beginning of the conversation.
         set_preferences: Whether preferences of the whole server may be changed to choose the model.
-        max_tokens: For these preferences.
+        max_tokens: The limit that is written into these preferences.
     """
 
     messages: Sequence[BaseMessage]
@@ -119,10 +119,10 @@ class PreparedTurn:
     def pointer(self, result: TurnResult, reply: AIMessage) -> Pointer:
         """Returns the position of the reply, as the conversation will hold it, and what it proves.
 
-        Without a digest it proves nothing: the message is not where it should be.
+        Without a digest it proves nothing: another client has written in between.
 
         Raises:
-            MixHistoryDiverged: It is not, and the call requested an error then. The reply is in the error's `turn`.
+            MixHistoryDiverged: One has, and the call requested an error then. The reply is in the error's `turn`.
         """
         mismatch = verify(self.plan, result.rows, result.user_message_id) if result.verified else None
         if mismatch and self.request.on_divergence == "error":
@@ -328,7 +328,7 @@ _TITLE: Final = 40
 """Characters of a message that make a title."""
 _UNTITLED: Final = "LangChain"
 _NOWHERE = ""
-"""The head of a session in which no answer is the last row, or is not about to be."""
+"""A head that equals no row: the session is gone, or another call of this process is about to move it on."""
 
 
 def _spoiled(mismatch: str, result: TurnResult) -> MixHistoryDiverged:

@@ -230,8 +230,10 @@ FAN_OUT: Final = 64
 """References of one level before they move to an index of the next."""
 
 _CARRIED_NAMESPACES: Final = 4
+"""Namespaces whose newest rows a new active segment begins with, at most."""
 
 _WORTH: Final = 2.5
+"""A segment too large is closed once it is this many times the size of its newest entry's own values."""
 
 
 @dataclass(frozen=True, slots=True)

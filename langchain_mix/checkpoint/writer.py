@@ -380,7 +380,7 @@ class Writer:
         return (yield from self._documents.current_owner(key)) == last
 
     def _claim_thread(self, thread_id: str, key: str) -> Steps[Manifest]:
-        """Takes a thread over; returns a manifest of version -1 that holds all that was stored before."""
+        """Takes a thread over; returns a manifest of version -1, not written yet, that holds what is stored."""
 
         def go_on(claim: OwnerClaim) -> Steps[Manifest]:
             before = yield from self._manifest_before(thread_id, key, claim.epoch)

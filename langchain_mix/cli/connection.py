@@ -79,7 +79,7 @@ def server_command(group: typer.Typer, name: str, *, short_help: str | None = No
 
 
 class PlainHelp(TyperCommand):
-    """Helps without the words of programmers: the types of arguments, and ranges of numbers as formulas."""
+    """Shows help without Click's types of arguments and ranges of numbers."""
 
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Writes the arguments and the options, as the command above does."""

@@ -1,4 +1,4 @@
-"""Makes errors of this package of what the HTTP library raises, and of what a forked process must not go on with.
+"""Turns exceptions of httpx into errors of this package; makes those for what a forked process inherited.
 
 Owns: whose fault a failure is, whether the server acted, and what may be quoted of it. Refuses to know: what is done
 about it.
@@ -66,7 +66,7 @@ def failure_of(problem: Exception, *, sent: str, idempotent: bool, server: str) 
         server: The server's base URL, without credentials.
 
     Returns:
-        The error, still without its cause.
+        The error; the caller sets `original` and its cause.
     """
     words = quotable_words(problem)
     again = "It can be sent again." if idempotent else "Read the server's state before you send it again."
@@ -99,7 +99,7 @@ def failure_of(problem: Exception, *, sent: str, idempotent: bool, server: str) 
 
 
 def _is_bad_redirect(problem: Exception) -> bool:
-    """True where httpx cannot read a Location, which it does though no redirect is followed.
+    """True where httpx cannot parse a Location, which it does even when redirects are not followed.
 
     The URL of a request is read when the request is made, before any of this.
     """

@@ -171,7 +171,9 @@ def _with_body(response: httpx.Response, body: bytes) -> httpx.Response:
 
 
 class EventBuffer:
-    """Keeps what was read of an event stream until its own reader gets it; a sender may have needed it first.
+    """Keeps what was read of an event stream until its own reader gets it.
+
+    Who waits for `connected` or for the end of a turn (`wait_until_connected`) may have read it first.
 
     Attributes:
         events: The events that the reader of the stream has not got yet.

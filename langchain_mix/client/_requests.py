@@ -1,4 +1,4 @@
-"""Makes requests of calls and results of replies, and decides about another attempt: what both shells share.
+"""Turns calls into HTTP requests and replies into results, and decides about retries: what both shells share.
 
 Owns: requests, logging, what is known of the server, and the retry decision. Refuses to know: how anything is sent or
 waited for (`_sync.py`, `_async.py`), how answers are read (`_replies.py`) and what failed (`_failures.py`).
@@ -50,19 +50,19 @@ _STREAM_HEADERS: Final = {"Accept": "text/event-stream", "Cache-Control": "no-ca
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Requests that the call is sent now; to be answered with its reply or its error."""
+    """Asks the shell to send the call now; the shell sends back its reply or its error."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Requests a pause of some seconds."""
+    """Asks the shell to wait for some seconds."""
 
     seconds: float
 
 
 @lru_cache(maxsize=1024)
 def _url(base: str, path: str) -> httpx.URL:
-    """Parses a URL once: httpx takes a third of the time of a request for it, and few are used again and again."""
+    """Parses a URL once: httpx takes a third of the time of a request for it, and the same few recur."""
     return httpx.URL(base + path)
 
 
@@ -128,7 +128,7 @@ class Core:
 
         Args:
             detected: The generations that the server may be according to it.
-            assumed: What it was based on; nothing is learned from the same.
+            assumed: What the turn started from; if it equals `detected`, nothing is learned.
         """
         if len(self.settings.detected) > 1 and detected != assumed:
             with self._lock:
@@ -197,7 +197,7 @@ class Core:
         return error
 
     def report_verdict(self, verdict: object) -> None:
-        """Logs a policy's verdict that is neither yes, no nor nothing, and so is a no; once, as it may be every one."""
+        """Logs once that a policy's verdict is none of True, False and None, and so denies."""
         if not (verdict is None or isinstance(verdict, bool)) and not self._has_reported_verdict:
             self._has_reported_verdict = True
             self.settings.logger.warning(

@@ -31,7 +31,7 @@ class AppContext:
     """The parts of a server.
 
     Attributes:
-        limit: Seconds after which an answer that is not complete is cut (Q11).
+        limit: Seconds after which an answer that is not complete is cut (Mix).
         delete_wait: Seconds that deleting a session waits for its turns (Mix 0.8).
     """
 
@@ -50,7 +50,7 @@ class AppContext:
 
 
 def base_url(request: Request) -> str:
-    """Returns the server's own address as it sees it: the Host header (Q28)."""
+    """Returns the server's own address as it sees it: the Host header (Mix)."""
     forwarded = request.headers.get("x-forwarded-proto", "").lower() == "https"
     return f"{'https' if forwarded else 'http'}://{request.headers.get('host', '')}"
 

@@ -131,7 +131,7 @@ class EventEncoder:
     def tool_declared(self, calls: Sequence[Call], row_id: str) -> list[Event]:
         """The model has begun to call the last of `calls`.
 
-        Up to Mix 0.7 a snapshot of every call of the message so far is sent again (Q7).
+        Up to Mix 0.7 a snapshot of every call of the message so far is sent again (Mix).
         """
         if not CAPABILITIES[self.api].tool_use_events:
             return self.snapshots(calls, row_id)
@@ -141,7 +141,7 @@ class EventEncoder:
     def tool_input(self, call: Call, row_id: str) -> list[Event]:
         """The arguments of a call, in fragments of 20 bytes of JSON.
 
-        From Mix 0.6.5 to 0.7 a fragment is still quoted as a JSON string literal (Q8); before, there are none.
+        From Mix 0.6.5 to 0.7 a fragment is still quoted as a JSON string literal (Mix); before, there are none.
         """
         caps = CAPABILITIES[self.api]
         if not caps.tool_use_events and self.api in {ApiVersion.V0_5, ApiVersion.V0_6}:
@@ -188,7 +188,7 @@ class EventEncoder:
             progress = f"Failed {call.name} tool after {took}: {cause}"
         success = cause is None
         if self.api is not ApiVersion.V0_5:
-            # Q4: the server goes by the words of the text, the tool's name included.
+            # Mix: the server goes by the words of the text, the tool's name included.
             success = not any(word in progress.lower() for word in ("error", "failed"))
         payload = {"toolName": self._tool_name(call), "progress": progress, "success": success, "toolCallId": call.id}
         return [_typed("tool_execution_complete", payload | self._parent())]
@@ -205,7 +205,7 @@ class EventEncoder:
         return [Event("error", {"error": text} | filled(type=kind) | self._parent())]
 
     def rate_limit(self) -> list[Event]:
-        """The provider refused for now (Q2); despite its words nothing is retried."""
+        """The provider refused for now (Mix); despite its words nothing is retried."""
         payload = {
             "error": RATE_LIMIT_TEXT,
             "type": "rate_limit_error",
@@ -216,7 +216,7 @@ class EventEncoder:
         return [Event("rate_limit_error", payload | self._parent())]
 
     def _tool_name(self, call: Call) -> str:
-        # Q3: from Mix 0.6 on the server looks for other phrases in the progress text than it writes.
+        # Mix 0.6 on: the server looks for other phrases in the progress text than it writes.
         return call.name if self.api is ApiVersion.V0_5 else ""
 
     def _parent(self) -> dict[str, Any]:

@@ -120,7 +120,7 @@ class RestartAfter(RequestFault):
 
 @dataclass(frozen=True, eq=False)
 class FullQueue(Fault):
-    """Connections queue at most `size` events; what a slow reader has no room for is dropped without a word (Q5)."""
+    """Connections queue at most `size` events; what a slow reader has no room for is dropped without a word (Mix)."""
 
     size: int = 0
     count: int | None = field(default=None, kw_only=True)
@@ -234,7 +234,7 @@ class HugeEvent(UnknownEvent):
 
 @dataclass(frozen=True, eq=False)
 class TailAfterComplete(EventFault):
-    """The last `n` content events of a turn come after its `complete` (Q6), for `count` turns of a connection."""
+    """The last `n` content events of a turn come after its `complete` (Mix), for `count` turns of a connection."""
 
     event: str = "content"
     n: int = field(default=1, kw_only=True)

@@ -77,7 +77,7 @@ class Prompts:
         self._notices: dict[str, asyncio.Future[dict[str, str]]] = {}
 
     async def ask_permission(self, session_id: str, tool: str, ask: Ask) -> bool:
-        """Asks for permission on the session's own streams, a sub-agent's too, and on no others (Q32).
+        """Asks for permission on the session's own streams, a sub-agent's too, and on no others (Mix).
 
         Returns:
             The first answer; False if there is none in time.

@@ -54,7 +54,7 @@ class MessageRoutes:
         ]
 
     async def list(self, request: Request) -> Response:
-        """A session's rows; none for an unknown one (Q40)."""
+        """A session's rows; none for an unknown one (Mix)."""
         self.context.runner.save()
         return json_reply(self.context.state.rows.messages(request.path_params["id"]))
 
@@ -100,7 +100,7 @@ class MessageRoutes:
         return answer
 
     def _refused(self, session_id: str, text: str) -> Response:
-        """No provider credential (Q18): from Mix 0.6.5 on a 401, before a 200 that looks like an answer."""
+        """No provider credential (Mix): from Mix 0.6.5 on a 401, before a 200 that looks like an answer."""
         state = self.context.state
         help_text = state.credentials.help_text()
         if state.caps.send_streams:
@@ -141,7 +141,7 @@ def _auth_prompt(text: str, help_text: str) -> dict[str, Any]:
 
 
 def _sync_answer(ending: Ending, text: str) -> Response:
-    """The body of a synchronous answer: the user's role and no session (Q17)."""
+    """The body of a synchronous answer: the user's role and no session (Mix)."""
     if ending.error is not None:
         if ending.is_auth:
             return json_reply(_auth_prompt(text, ending.error))
@@ -230,7 +230,7 @@ class StreamRoutes:
         except ApiError:
             said = None
         if not isinstance(said, dict):
-            # Q13: the stream ends without a word.
+            # Mix: the stream ends without a word.
             connection.end()
             return
         text = said.get("text")
@@ -240,7 +240,7 @@ class StreamRoutes:
         elif text.startswith("/"):
             connection.offer(self._command(text))
         elif text.startswith("!"):
-            # Q14: the server hands the rest to a shell.
+            # Mix: the server hands the rest to a shell.
             connection.offer(_completed(SHELL_REFUSED if text[1:].strip() else "No command specified"))
         else:
             await self._turn(connection, text, said)
@@ -265,7 +265,7 @@ class StreamRoutes:
         await running.ended()
 
     async def write(self, request: Request) -> Response:
-        """Puts a message on every open stream of a session (Q12); with none it is lost, and the answer is the same."""
+        """Puts a message on every open stream of a session (Mix); with none it is lost, and the answer is the same."""
         if request.method != "POST":
             return text_error(405, "Only POST method allowed")
         session_id = request.path_params["id"]

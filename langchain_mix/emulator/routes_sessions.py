@@ -66,7 +66,7 @@ class SessionRoutes:
         return routes
 
     async def create(self, request: Request) -> Response:
-        """Makes a session. What is announced is announced even if its callbacks are refused (Q21)."""
+        """Makes a session. What is announced is announced even if its callbacks are refused (Mix)."""
         state = self.context.state
         body = Body("CreateSessionRequest", only(_CREATE, state.caps.session_fields)).decode(await request.body())
         before = self._ids() if body.get("callbacks") else None
@@ -118,7 +118,7 @@ class SessionRoutes:
         return json_reply(session, 201)
 
     async def rewind(self, request: Request) -> Response:
-        """Deletes the end of a session, whether a turn runs or not (Q25)."""
+        """Deletes the end of a session, whether a turn runs or not (Mix)."""
         body = _REWIND.decode(await request.body())
         self.context.runner.save()
         message_id, cleanup = body.get("messageId", ""), body.get("cleanupMedia", False)
@@ -167,7 +167,7 @@ class FileRoutes:
         return routes
 
     async def list(self, request: Request) -> Response:
-        """All uploads, whichever session they were sent to (Q27)."""
+        """All uploads, whichever session they were sent to (Mix)."""
         return json_reply(self.context.state.files.listing(request.path_params["id"], base_url(request)))
 
     async def upload(self, request: Request) -> Response:
@@ -212,7 +212,7 @@ class FileRoutes:
         return FileResponse(path, headers=headers, media_type="image/png")
 
     async def delete(self, request: Request) -> Response:
-        """Deletes an upload for all sessions (Q27)."""
+        """Deletes an upload for all sessions (Mix)."""
         self.context.state.files.delete(request.path_params["id"], request.path_params["filename"])
         return empty(204)
 

@@ -60,7 +60,7 @@ class SystemRoutes:
             routes.append(Route("POST", "/api/preferences/reset", _shows(state.preferences.reset)))
             routes.append(Route("GET", "/api/preferences/providers", _shows(state.preferences.providers)))
         if state.api in {ApiVersion.V0_8, ApiVersion.NEXT}:
-            # Q39: on the server, in no specification.
+            # Mix: on the server, in no specification.
             routes.append(Route("GET", "/doc", _doc))
             routes.append(Route("GET", "/api/v1/tunnel/active", _shows(_no_tunnels)))
         return routes

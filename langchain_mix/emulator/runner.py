@@ -44,7 +44,7 @@ class RunningTurn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TurnRunner:
-    """Starts turns and knows those that run; with `retitle`, a session's first message gives it a new title (Q30)."""
+    """Starts turns and knows those that run; with `retitle`, a session's first message gives it a new title (Mix)."""
 
     state: ServerState
     broker: EventBroker
@@ -56,7 +56,7 @@ class TurnRunner:
     _running: dict[str, list[RunningTurn]] = field(init=False, default_factory=dict)
 
     def start(self, turn_request: TurnRequest, subscribers: Subscribers | None = None) -> RunningTurn:
-        """Stores a message and starts the turn that answers it, whatever else runs in the session (Q9).
+        """Stores a message and starts the turn that answers it, whatever else runs in the session (Mix).
 
         The session exists; without subscribers, all its streams get the events.
         """
@@ -76,7 +76,7 @@ class TurnRunner:
         )
 
     def cancel(self, session_id: str) -> None:
-        """Cancels the latest turn of a session, and no earlier one (Q9)."""
+        """Cancels the latest turn of a session, and no earlier one (Mix)."""
         if turns := self._running.get(session_id):
             turns[-1].cancel()
 

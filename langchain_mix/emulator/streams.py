@@ -1,6 +1,6 @@
 """Event streams: who subscribes, what is queued for each, and the bytes of GET /stream.
 
-Owns: fan-out, the bounded queue of each connection and its silent drops (Q5), the order of what bypasses it, and the
+Owns: fan-out, the bounded queue of each connection and its silent drops (Mix), the order of what bypasses it, and the
 head, ids, heartbeats and end of a stream.
 Refuses to know: what the events mean and where they come from.
 """
@@ -224,8 +224,8 @@ class Subscribers:
 
     Attributes:
         publish: Queues an event on each of them.
-        forwarders: Returns how many turns of the session forward its events: each of them forwards all (Q9).
-        errors_twice: True when the handler that started the turn reports its failure once more (Q1).
+        forwarders: Returns how many turns of the session forward its events: each of them forwards all (Mix).
+        errors_twice: True when the handler that started the turn reports its failure once more (Mix).
     """
 
     publish: Callable[[Event], None]
@@ -260,7 +260,7 @@ class StreamConfig:
 
     Attributes:
         heartbeat: Seconds between heartbeats.
-        limit: Seconds after which a stream is cut (Q11).
+        limit: Seconds after which a stream is cut (Mix).
         heartbeat_in_turn: True when heartbeats go on while the connection itself runs a turn.
         left: Called with the session whenever one of its streams has ended.
     """

@@ -82,7 +82,7 @@ class AgentError(Exception):
 
     @property
     def is_rate_limit(self) -> bool:
-        """True when the server sends its undocumented event for it (Q2)."""
+        """True when the server sends its undocumented event for it (Mix)."""
         return self.kind == "rate_limit" or "rate_limit_error" in self.text
 
 
@@ -167,7 +167,7 @@ class Turn:
         first = STREAM_LOGIN_TEXT if streamed and error.is_auth else error.text
         rate = self.encoder.rate_limit() if error.is_rate_limit else []
         await self.emit(rate or self.encoder.error(first))
-        # Q1: the request handler reports the failure again once the run has ended.
+        # Mix: the request handler reports the failure again once the run has ended.
         if self.subscribers.errors_twice or rate:
             for event in self.encoder.error(LOGIN_TEXT if error.is_auth and not streamed else error.text):
                 await self.subscribers.emit_once(event)

@@ -138,7 +138,7 @@ class SingleFlight:
         """Begins a refresh unless one is under way.
 
         Args:
-            alone: Begin one whatever else is under way: it cannot be waited for. Nobody waits for this one.
+            alone: Begin one though another is under way, which cannot be waited for. This one is not shared.
 
         Returns:
             The refresh, and whether it is the caller's: who has begun one must end it with `end`.
@@ -270,7 +270,7 @@ class SessionIndex:
 
         Raises:
             MixError: As `refreshed` does, or the embedding model gave no vectors.
-            Exception: Whatever the embedding model raises, unless its failures are to be lived with.
+            Exception: Whatever the embedding model raises, unless `on_embedding_error="words"`.
         """
         arrived = time.monotonic()
         index = yield from self.refreshed()

@@ -57,7 +57,7 @@ class Wait:
 
     Attributes:
         done: Set when it has ended.
-        loop: The event loop it runs on; None for a thread of its own.
+        loop: The event loop it runs on; None in a thread without one.
     """
 
     done: Future[None]

@@ -70,10 +70,10 @@ class Commands:
         return []
 
     def run(self, text: str) -> dict[str, Any] | None:
-        """Runs a text as command (Q15).
+        """Runs a text as command (Mix).
 
         Returns:
-            The BackendMessage of the answer (Q16), or None if the text is no command.
+            The BackendMessage of the answer (Mix), or None if the text is no command.
 
         Raises:
             ApiError: 404, there is no such command; 500, it failed.

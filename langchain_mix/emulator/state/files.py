@@ -29,7 +29,7 @@ _UNDERSCORES: Final = re.compile("__+")
 
 
 def stored_name(sent: str, caps: Capabilities) -> str:
-    """The name under which an upload is stored (Q28).
+    """The name under which an upload is stored (Mix).
 
     Directories are cut off, white space becomes `_`, runs of `_` become one, and from Mix 0.7 on every dot before the
     extension becomes `_`. A dot at the beginning starts no extension: `.bashrc` stays, `.env.local` is `_env.local`.
@@ -155,13 +155,13 @@ class Files:
         return path
 
     def listing(self, session_id: str, base_url: str) -> list[dict[str, Any]]:
-        """A FileInfo for each upload of whatever session, sorted by name (Q27); private files are not shown."""
+        """A FileInfo for each upload of whatever session, sorted by name (Mix); private files are not shown."""
         self._check_session(session_id)
         found = _regular_files(self.uploads, "")
         return [_info(name, size, session_id, base_url) for name, size in sorted(found)]
 
     def upload(self, session_id: str, filename: str, content: BinaryIO, base_url: str) -> dict[str, Any]:
-        """Stores an upload and gives its FileInfo; one of the same name is replaced, whichever session sent it (Q27).
+        """Stores an upload and gives its FileInfo; one of the same name is replaced, whichever session sent it (Mix).
 
         Raises:
             ApiError: 400 for a bad id or name, 404 for an unknown session, 500 if it cannot be stored.

@@ -51,7 +51,7 @@ class RowLog:
         return row
 
     def update(self, row: Row) -> None:
-        """Stores what a row now says; one that was rewound or deleted meanwhile stays away (Q25)."""
+        """Stores what a row now says; one that was rewound or deleted meanwhile stays away (Mix)."""
         row.updated_at = self.now()
         with self.store.transaction() as db:
             db.execute("UPDATE rows SET parts = ?, updated_at = ? WHERE id = ?", (_encode(row), row.updated_at, row.id))
@@ -100,7 +100,7 @@ class RowLog:
         return {record["session_id"]: _decode(record) for record in found}
 
     def messages(self, session_id: str) -> list[dict[str, Any]]:
-        """The listing of a session: a BackendMessage for each row, `[]` for an unknown session (Q40)."""
+        """The listing of a session: a BackendMessage for each row, `[]` for an unknown session (Mix)."""
         listing: list[dict[str, Any]] = []
         results: dict[str, Mapping[str, Any]] = {}
         # Backwards, so that a call whose id occurs again later gets the result that is nearest after it.

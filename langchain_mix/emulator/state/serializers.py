@@ -34,7 +34,7 @@ def go_json(value: Any) -> str:
 
 
 def rfc3339(seconds: int, offset: timedelta) -> str:
-    """Writes a time in whole seconds with the server's UTC offset, `Z` for none (Q38)."""
+    """Writes a time in whole seconds with the server's UTC offset, `Z` for none (Mix)."""
     text = datetime.fromtimestamp(seconds, timezone(offset)).isoformat(timespec="seconds")
     return text.replace("+00:00", "Z")
 
@@ -68,7 +68,7 @@ class Serializers:
 
         Args:
             facts: The session.
-            counts: Its rows; they make the counters (Q35).
+            counts: Its rows; they make the counters (Mix).
             first_user_message: The first message as lists show it.
             listed: True when it is an item of a list, which has no callbacks.
         """
@@ -161,7 +161,7 @@ class Serializers:
 
 
 def raw_parts(row: Row) -> str:
-    """The stored parts of a user row as JSON text, which lists show as `firstUserMessage` (Q29, Mix 0.5 to 0.7)."""
+    """The stored parts of a user row as JSON text, which lists show as `firstUserMessage` (Mix 0.5 to 0.7)."""
     return go_json(
         [
             {"type": "text", "data": {"text": row.text}},

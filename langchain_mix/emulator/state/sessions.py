@@ -28,7 +28,7 @@ _PROMPT_LIMITS: Final[Mapping[str, int]] = {"append": 50 * 1024, "replace": 100 
 
 
 def cut_title(title: str, limit: int | None) -> str:
-    """Cuts a title to `limit` characters, the last three of them dots (Q30, Mix 0.8)."""
+    """Cuts a title to `limit` characters, the last three of them dots (Mix 0.8)."""
     title = well_formed(title)
     return title if limit is None or len(title) <= limit else title[: limit - 3] + "..."
 
@@ -219,7 +219,7 @@ class Sessions:
 
         Raises:
             ApiError: 400. A session whose callbacks are refused exists all the same: it was stored before they were
-                checked (Q21).
+                checked (Mix).
         """
         title = _read_title(body, self.caps)
         mode, prompt = _read_prompt(body)
@@ -328,7 +328,7 @@ class Sessions:
     def fork(self, id_: str, message_index: int, title: str | None) -> dict[str, Any]:
         """Copies the first `message_index` rows to a new session (Mix 0.5 to 0.7).
 
-        Prompt, callbacks, files and counters stay behind (Q23), and the reply counts none of the copied rows (Q22).
+        Prompt, callbacks, files and counters stay behind (Mix), and the reply counts none of the copied rows (Mix).
         """
         if message_index < 0:
             raise invalid("messageIndex", "messageIndex must be non-negative")
@@ -351,7 +351,7 @@ class Sessions:
         try:
             source = self.facts(id_)
         except ApiError:
-            # Mix: an unknown source is a 500, not a 404 (Q19's sibling).
+            # Mix: an unknown source is a 500, not a 404.
             raise internal("forking session", "sql: no rows in result set") from None
         if source.type == "subagent":
             raise internal("forking session", "cannot fork a subagent session")
@@ -374,14 +374,14 @@ class Sessions:
             self.rows.cut_after(rows[index])
             body = self.serializers.session(facts, self.rows.counts_of(id_))
         if self.caps.browser_mode:
-            # Q24, Mix 0.8: the reply is put together without these; reading the session again gives them.
+            # Mix 0.8: the reply is put together without these; reading the session again gives them.
             body["browserMode"] = ""
             body.pop("cdpUrl", None)
             body.pop("callbacks", None)
         return body, self._media_limit(rows[index:])
 
     def _media_limit(self, rows: list[Row]) -> int:
-        """The unix second after which files go: `rows` are the kept message and those deleted after it (Q26)."""
+        """The unix second after which files go: `rows` are the kept message and those deleted after it (Mix)."""
         first_deleted = self.caps.browser_mode and len(rows) > 1
         return rows[1].created_at if first_deleted else rows[0].created_at
 
@@ -397,7 +397,7 @@ class Sessions:
             db.execute("UPDATE sessions SET title = ?, updated_at = ? WHERE id = ?", (cut, self.now(), id_))
 
     def add_usage(self, id_: str, *, prompt_tokens: int, completion_tokens: int, cost: float) -> None:
-        """Counts one model call (Q35): tokens replace the last ones, cost is added, a sub-agent's also above it."""
+        """Counts one model call (Mix): tokens replace the last ones, cost is added, a sub-agent's also above it."""
         with self.store.transaction() as db:
             db.execute(
                 "UPDATE sessions SET prompt_tokens = ?, completion_tokens = ?, cost = cost + ?, updated_at = ?"

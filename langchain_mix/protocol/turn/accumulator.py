@@ -1,4 +1,6 @@
-"""Accumulates the messages of a turn and compares them with the stored ones, so that every text is emitted once.
+"""Gathers the messages of a turn from its events, and restores from the stored ones what the stream missed.
+
+Every text is emitted once.
 
 Owns: the messages as the stream shows them, the updates that report them, and what is missing where the stored messages
 say more. Refuses to know: whether a turn has ended (`stream.py`) and whose events these are (`state.py`).

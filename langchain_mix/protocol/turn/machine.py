@@ -36,7 +36,7 @@ class Turn:
     server sends. The object is fed, not copied: a turn may have tens of thousands of events.
 
     Attributes:
-        activity: Signs of life; while its `news` do not change, nothing shows that anybody works on the turn.
+        activity: Signs of life; while its counter `news` stays the same, nothing shows that anybody works on the turn.
     """
 
     def __init__(

@@ -44,7 +44,7 @@ def test_a_session_a_turn_and_its_rows(sdk):
     rows = sdk.messages.list_session(id=session.id)
     assert [row.role for row in rows] == ["user", "assistant", "tool", "assistant"]
     assert rows[1].tool_calls[0].result == "a.txt"
-    with pytest.raises(ResponseValidationError):  # Q24: its closed enum refuses the server's `browserMode:""`.
+    with pytest.raises(ResponseValidationError):  # Mix: its closed enum refuses the server's `browserMode:""`.
         sdk.sessions.rewind_session(id=session.id, message_id=rows[0].id)
     assert len(sdk.messages.list_session(id=session.id)) == 1
     sdk.sessions.delete(id=session.id)

@@ -180,7 +180,7 @@ def test_rewind_keeps_everything_up_to_a_row(make, api):
     assert reply.status_code == 200
     assert (reply.json()["userMessageCount"], reply.json()["assistantMessageCount"]) == (2, 2)
     if api in {"0.8", "next"}:
-        assert reply.json()["browserMode"] == ""  # Q24
+        assert reply.json()["browserMode"] == ""  # Mix 0.8: the answer to a rewind lacks it.
         assert wire.get(session)["browserMode"] == "local-browser-service"
     assert wire.rows(session) == rows[:4]
     wire.http.post(f"/api/sessions/{session}/rewind", json={"messageId": rows[3]["id"]})

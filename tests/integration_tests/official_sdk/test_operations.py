@@ -170,7 +170,7 @@ async def test_a_rewind_works_but_the_sdk_refuses_its_answer(sdk, cleanup):
     await sdk.turn(session, "one")
     await sdk.turn(session, "two")
     first = (await sdk("messages.list_session", id=session))[0]
-    # §15.4, Q24: the answer has `browserMode` "", which is no member of the SDK's closed set.
+    # §15.4, Mix: the answer has `browserMode` "", which is no member of the SDK's closed set.
     with pytest.raises(errors.ResponseValidationError) as failure:
         await sdk("sessions.rewind_session", id=session, message_id=first.id, cleanup_media=cleanup)
     assert failure.value.status_code == 200
@@ -246,7 +246,7 @@ async def test_messages_that_are_refused(sdk):
 
 
 async def test_a_slash_command_is_answered_with_200_which_the_sdk_takes_for_a_failure(sdk):
-    # §15.7, Q16.
+    # §15.7.
     session = await sdk.session()
     with pytest.raises(errors.MixDefaultError, match="Unexpected response received") as failure:
         await sdk("messages.send", id=session, text="/help")

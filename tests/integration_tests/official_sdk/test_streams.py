@@ -173,7 +173,7 @@ async def test_a_denied_tool_fails_and_the_turn_goes_on(official):
 
 
 async def test_a_subagent_asks_on_its_own_stream(official):
-    # §7.7, Q32: whoever watches the parent alone never hears the question.
+    # §7.7, Mix: whoever watches the parent alone never hears the question.
     sdk = await official(Script(turn(TASK, say("Done.")), subagent=[turn(WRITE, say("Written."))]))
     session = await sdk.session()
     async with sdk.stream(session) as parent:
@@ -270,7 +270,7 @@ async def test_a_heartbeat_is_typed(official):
     ],
 )
 async def test_a_failed_turn_ends_in_two_errors(official, reply, options, text):
-    # §6.6, Q1.
+    # §6.6.
     sdk = await official(Script(turn(reply)))
     session = await sdk.session()
     async with sdk.stream(session) as stream:
@@ -337,7 +337,7 @@ async def test_an_empty_refusal_is_more_than_the_sdk_can_report(official):
     ],
 )
 async def test_an_unknown_event_kills_the_stream(official, agent, faults, name):
-    # §15.3, Q2: the SDK's union of events is closed, so that even the server's own rate_limit_error breaks it.
+    # §15.3, Mix: the SDK's union of events is closed, so that even the server's own rate_limit_error breaks it.
     sdk = await official(agent, faults=Faults(*faults))
     session = await sdk.session()
     async with sdk.stream(session) as stream:

@@ -786,7 +786,7 @@ def test_a_reply_that_the_turn_runs(body):
 
 
 def test_a_reply_to_a_slash_command_shows_no_generation():
-    """Q16."""
+    """As Mix answers."""
     sent = SEND.result(
         reply(
             200,
@@ -798,7 +798,7 @@ def test_a_reply_to_a_slash_command_shows_no_generation():
 
 
 def test_a_missing_credential_is_an_error_also_with_a_200():
-    """Q18: what Mix 0.6.5 says with a 401, older ones say with a 200."""
+    """What Mix 0.6.5 says with a 401, older ones say with a 200."""
     with pytest.raises(errors.MixAuthenticationError) as caught:
         SEND.result(
             reply(

@@ -374,7 +374,7 @@ def test_wire_keys_tell_what_the_server_sent(name, shows):
 
 
 def test_the_reply_to_a_rewind_still_shows_its_generation():
-    """Q24: browserMode is empty there, but it is there."""
+    """Mix: browserMode is empty there, but it is there."""
     session = models.SessionData.model_validate({**SESSION_0_7, "browserMode": ""})
     assert session.browser_mode == ""
     assert "browserMode" in session.wire_keys()

@@ -86,7 +86,7 @@ def test_listings_are_recursive_with_hidden_files_and_without_links(
     (state.files.uploads / "sub" / "loop").symlink_to(state.files.uploads)
     listing = state.files.listing(session, URL)
     assert [f["name"] for f in listing] == [".hidden", "sub/deep/c d.txt"]
-    assert listing[1]["url"].endswith("/files/sub/deep/c d.txt"), "Q28: the URL is not encoded"
+    assert listing[1]["url"].endswith("/files/sub/deep/c d.txt"), "Mix: the URL is not encoded"
     assert state.files.find(session, "sub/deep/c d.txt")[0].read_text() == "cd"
 
 
