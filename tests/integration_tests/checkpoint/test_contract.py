@@ -326,10 +326,12 @@ def loop(saver, frequency):
     return builder.add_edge(START, "p").add_edge(START, "q").compile(checkpointer=saver)
 
 
-@pytest.mark.parametrize("frequency", [7, 1000])
-def test_channels_that_store_only_what_was_written(module_server, mix_saver, thread, frequency):
+@pytest.mark.parametrize(
+    ("frequency", "turns"), [(7, 40), pytest.param(7, 150, marks=pytest.mark.exhaustive), (1000, 30)]
+)
+def test_channels_that_store_only_what_was_written(module_server, mix_saver, thread, frequency, turns):
     graph, plain = loop(mix_saver, frequency), loop(InMemorySaver(), frequency)
-    for turn in range(150 if frequency == 7 else 30):
+    for turn in range(turns):
         given = {"log": [f"u{turn}"], "last": ""}
         state = graph.invoke(given, thread, durability="sync")
         assert state == plain.invoke(given, A)

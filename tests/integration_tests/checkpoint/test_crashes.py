@@ -214,11 +214,24 @@ def new_process(server):
         yield lambda: MixSaver(server.url, api="0.8", store=SMALL, client=client)
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
+KILLED = [("put", True), ("put", False), ("put_writes", True), ("put_writes", False), ("move", False)]
+USUAL = {("put", True, "before"), ("put", False, "after"), ("put_writes", True, "after"), ("move", False, "after")}
+"""What runs by default: each operation, each age of its writer, and each moment."""
+
+
 @pytest.mark.parametrize(
-    ("what", "warm"),
-    [("put", True), ("put", False), ("put_writes", True), ("put_writes", False), ("move", False)],
-    ids=["put-warm", "put-cold", "put_writes-warm", "put_writes-cold", "move"],
+    ("what", "warm", "when"),
+    [
+        pytest.param(
+            what,
+            warm,
+            when,
+            id=f"{what}-{'warm' if warm else 'cold'}-{when}",
+            marks=[] if (what, warm, when) in USUAL else pytest.mark.exhaustive,
+        )
+        for what, warm in KILLED
+        for when in ("before", "after")
+    ],
 )
 def test_a_killed_writer_leaves_the_state_before_or_after(new_process, between, forks, what, warm, when):  # noqa: PLR0917
     """It is killed at every request, which the server has not got, has acted on, or gets when the process is gone."""

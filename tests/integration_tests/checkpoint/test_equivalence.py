@@ -7,6 +7,7 @@ import json
 import subprocess
 from uuid import uuid4
 
+import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
@@ -175,13 +176,14 @@ def place(found):
     return given["checkpoint_id"], given["checkpoint_ns"]
 
 
-def test_it_does_what_the_one_in_memory_does():
+@pytest.mark.parametrize("examples", [10, pytest.param(40, marks=pytest.mark.exhaustive)])
+def test_it_does_what_the_one_in_memory_does(examples):
     loop = asyncio.new_event_loop()
     try:
         with MixEmulator(api="0.8") as server:
             case = type("Case", (Savers,), {"server": server, "loop": loop}).TestCase
             case.settings = settings(
-                max_examples=25,
+                max_examples=examples,
                 stateful_step_count=25,
                 deadline=None,
                 suppress_health_check=list(HealthCheck),
@@ -209,8 +211,9 @@ with MixSaver(url, api="0.8", store=StoreSettings(segment_entries=5, attempts=60
 """
 
 
-def test_processes_write_to_one_thread_at_once():
-    names, count = ["p", "q"], 40
+@pytest.mark.parametrize("count", [15, pytest.param(40, marks=pytest.mark.exhaustive)])
+def test_processes_write_to_one_thread_at_once(count):
+    names = ["p", "q"]
     with MixEmulator(api="0.8") as server:
         running = [
             subprocess.Popen(python(PROGRAM, server.url, name, str(count)), stdout=subprocess.PIPE, text=True)

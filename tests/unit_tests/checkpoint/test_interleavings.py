@@ -150,11 +150,18 @@ def finish(scene):
     scene.finish()
 
 
-def test_the_owner_and_one_who_arrives(kit):
+def deep(usual, exhaustive):
+    """How many preemptions are tried by default, and how many with `-m exhaustive`; each with the orders they give."""
+    listed = [usual, pytest.param(*exhaustive, marks=pytest.mark.exhaustive)]
+    return pytest.mark.parametrize(("preemptions", "orders"), listed, ids=str)
+
+
+@deep((2, 100), (3, 300))
+def test_the_owner_and_one_who_arrives(kit, preemptions, orders):
     def make():
         return Scene(kit).appends("own", "1").appends("other", "1")
 
-    assert explore(make, finish, preemptions=3) > 300
+    assert explore(make, finish, preemptions=preemptions) > orders
 
 
 def test_an_owner_who_goes_on_and_one_who_arrives(kit):
@@ -164,14 +171,16 @@ def test_an_owner_who_goes_on_and_one_who_arrives(kit):
     assert explore(make, finish, preemptions=2) > 100
 
 
-def test_two_who_arrive_at_a_new_thread(kit):
-    assert explore(lambda: Scene(kit, before=()).appends("a", "1").appends("b", "1"), finish, preemptions=3) > 500
+@deep((2, 100), (3, 500))
+def test_two_who_arrive_at_a_new_thread(kit, preemptions, orders):
+    def make():
+        return Scene(kit, before=()).appends("a", "1").appends("b", "1")
+
+    assert explore(make, finish, preemptions=preemptions) > orders
 
 
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize(
-    ("preemptions", "orders"), [(1, 50), pytest.param(2, 500, marks=pytest.mark.exhaustive)], ids=str
-)
+@deep((1, 50), (2, 500))
 def test_two_who_arrive_while_the_owner_writes(kit, preemptions, orders):
     def make():
         return Scene(kit).appends("own", "1").appends("a", "1").appends("b", "1")
@@ -179,11 +188,12 @@ def test_two_who_arrive_while_the_owner_writes(kit, preemptions, orders):
     assert explore(make, finish, preemptions=preemptions) > orders
 
 
-def test_readers_see_all_that_was_acknowledged(kit):
+@deep((1, 50), (2, 100))
+def test_readers_see_all_that_was_acknowledged(kit, preemptions, orders):
     def make():
         return Scene(kit).appends("own", "1").appends("a", "1").reads("reader")
 
-    assert explore(make, finish, preemptions=2) > 100
+    assert explore(make, finish, preemptions=preemptions) > orders
 
 
 def test_active_segments_roll_while_others_arrive(kit):

@@ -178,14 +178,15 @@ def finish(scene):
 
 
 @pytest.mark.parametrize("names", [("a", "b"), ("a", "reader")])
-def test_two_who_move_and_one_who_reads(kit, names):
+@pytest.mark.parametrize(("preemptions", "orders"), [(1, 20), pytest.param(2, 100, marks=pytest.mark.exhaustive)])
+def test_two_who_move_and_one_who_reads(kit, names, preemptions, orders):
     def make():
         scene = OldScene(kit)
         for name in names:
             scene = scene.reads(name) if name == "reader" else scene.appends(name, "1")
         return scene
 
-    assert explore(make, finish, preemptions=2) > 100
+    assert explore(make, finish, preemptions=preemptions) > orders
 
 
 def test_what_an_earlier_version_stores_meanwhile_or_later_is_added_by_the_next_writer(kit):
