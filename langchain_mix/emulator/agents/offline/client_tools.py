@@ -321,7 +321,9 @@ def _reported(result: ToolResult) -> str:
     shown = data if isinstance(data, str) else json.dumps(data, ensure_ascii=False)
     arguments = ", ".join(f"{name}: {value}" for name, value in (result.arguments or {}).items())
     about = f"`{result.name}`" + (f" ({arguments})" if arguments else "")
-    return f"{about} failed: {shown}" if result.failed else f"According to {about}: **{shown}**"
+    if result.failed:
+        return f"{about} failed: {shown}"
+    return f"According to {about}: {shown if '**' in shown else f'**{shown}**'}"
 
 
 # Structured output.

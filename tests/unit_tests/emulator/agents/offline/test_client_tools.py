@@ -153,6 +153,14 @@ async def test_answers_from_results_and_goes_on_with_new_questions(desk) -> None
     assert calls_in(await desk.say(AGENT, "And what is 2 + 2?", **prompt)) == [("my_adder_tool", {"a": 2, "b": 2})]
 
 
+@pytest.mark.parametrize(("given", "shown"), [("sunny", "**sunny**"), ("6 times 7 = **42**", "6 times 7 = **42**")])
+async def test_a_result_is_highlighted_once(desk, given, shown) -> None:
+    prompt = {"system_prompt": setup(*TOOLS), "prompt_mode": "append"}
+    await desk.say(AGENT, "What is the weather in Rome?", **prompt)
+    answer = await desk.say(AGENT, results(("get_weather", {"location": "Rome"}, "success", given)), **prompt)
+    assert answer.endswith(f": {shown}")
+
+
 async def test_a_failed_call_is_tried_once_more_and_then_reported(desk) -> None:
     failed = results(("my_adder_tool", {"a": 1}, "error", "b is missing"))
     assert len(await called(desk, "What is 1 + 2")) == 1
