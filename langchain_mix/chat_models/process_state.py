@@ -111,7 +111,7 @@ class SessionClaims:
 
         Args:
             key: The session.
-            shared: Whether the call uses the session whoever else does.
+            shared: Whether the call uses the session even if others do.
             in_place: Whether the call goes on there even if a process that this one was forked from may do so too.
 
         Returns:

@@ -13,8 +13,8 @@ upload whose reply was lost may still arrive at any later time. Three rules make
    has stored.
 2. That writer has two copies of it and overwrites the older one, so that an upload that tears harms nothing that was
    acknowledged.
-3. Whoever commits first writes, then looks; whoever takes over first writes, then looks, too. So of two that overlap at
-   least one sees the other.
+3. A writer that commits first writes, then looks; one that takes over first writes, then looks, too. So of two that
+   overlap at least one sees the other.
 
 Layout
 ------
@@ -101,9 +101,10 @@ commits, by readers alone; it was never acknowledged.
 *Entries in just any manifest prove nothing.* An owner that was superseded looks for its entries in the manifest of the
 present owner, then reads the owner file again: a manifest that is skipped by a third owner may hold them as well.
 
-*Nothing is deleted that somebody needs.* Only manifests below `base` go, oldest epoch and copy 0 first, so that whoever
-goes down the epochs never meets one that is skipped, and a lone copy 0 that is still there after both were read is a
-first version and not half of a deletion. Epoch markers and the owner file stay: a slow writer could take an old epoch.
+*Nothing is deleted that somebody needs.* Only manifests below `base` go, oldest epoch and copy 0 first, so that a
+reader that goes down the epochs never meets one that is skipped, and a lone copy 0 that is still there after both were
+read is a first version and not half of a deletion. Epoch markers and the owner file stay: a slow writer could take an
+old epoch.
 
 Visible names
 -------------

@@ -21,7 +21,7 @@ from langchain_mix.emulator.state.store import Store
 TOKEN_LIFETIME: Final = 8 * 60 * 60
 """Lifetime of an OAuth token, in seconds."""
 
-# An address that resolves nowhere: whoever opens it sees that no real sign-in is meant.
+# An address that resolves nowhere: its name shows that no real sign-in is meant.
 _OAUTH_PAGE: Final = "https://oauth.mix-emulator.invalid/authorize"
 
 

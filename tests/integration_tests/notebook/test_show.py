@@ -518,8 +518,9 @@ def test_text_in_a_notebook(notebook, model):
 
 
 def test_html_is_asked_for(notebook, model):
-    show(model.stream("?"), mode="html", file=io.StringIO())
+    show(model.stream("?"), mode="html", file=(file := io.StringIO()))
     whole(notebook)
+    assert file.getvalue() == ""
 
 
 @pytest.mark.parametrize("mode", MODES, ids=str)

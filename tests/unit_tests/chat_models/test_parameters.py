@@ -198,7 +198,9 @@ def test_none_asks_for_nothing():
 
 
 def test_arguments_of_langchain_itself_pass():
-    read_call(ChatDouble(), None, {"stream": True, "ls_structured_output_format": {}, "n": 1})
+    model = ChatDouble()
+    given = {"stream": True, "ls_structured_output_format": {}, "n": 1}
+    assert read_call(model, None, given) == read_call(model, None, {})
 
 
 def test_settings_of_models_are_warned_about_in_calls_too():

@@ -69,11 +69,11 @@ class ValueSource:
         self.text = text
         self.answer = answer
         self.data = data
-        told = [one for one in data if isinstance(one, str)]
-        self.numbers = [number for one in (*told, text) for number in numbers(one)]
+        texts = [one for one in data if isinstance(one, str)]
+        self.numbers = [number for one in (*texts, text) for number in numbers(one)]
         self.quotations = quotations(text)
         self.names = _names(_QUOTED.sub("", text))
-        self.all_words = " ".join([text, *told])
+        self.all_words = " ".join([text, *texts])
 
 
 def quotations(text: str) -> list[str]:
