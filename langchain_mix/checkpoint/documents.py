@@ -2,7 +2,7 @@
 
 Owns: what an owner file, an epoch marker, a manifest, a segment, an index and a blob hold, how often a torn one is read
 again, and the cache of immutable ones. Refuses to know: which writes are allowed and when (`writer.py`), and what is
-looked for (`queries.py`).
+looked for (`reader.py`).
 """
 
 from __future__ import annotations

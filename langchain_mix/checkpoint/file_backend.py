@@ -36,7 +36,7 @@ from langchain_mix.checkpoint.backend import (
     thread_exists,
 )
 from langchain_mix.checkpoint.positions import Renew, distinct, marked, newest_positions, read_mark, unmarked
-from langchain_mix.checkpoint.queries import Cursor
+from langchain_mix.checkpoint.reader import Cursor
 from langchain_mix.checkpoint.records import (
     CheckpointRecord,
     Entry,

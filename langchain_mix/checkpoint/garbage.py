@@ -10,10 +10,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from langchain_mix.checkpoint import names, queries
+from langchain_mix.checkpoint import names
 from langchain_mix.checkpoint.documents import DocumentIO
 from langchain_mix.checkpoint.encoding import TornDocument
-from langchain_mix.checkpoint.reader import StateReader
+from langchain_mix.checkpoint.reader import StateReader, load_segments
 from langchain_mix.checkpoint.runtime import Steps
 from langchain_mix.checkpoint.state import Manifest, OwnerClaim, Ref, ThreadState
 from langchain_mix.checkpoint.table import Table
@@ -238,7 +238,7 @@ class GarbageCollector:
             if manifest is None:
                 return ThreadReport("", key, len(files), size)
             thread_id = manifest.thread_id
-            tables = yield from queries.load_segments(self._documents, manifest.state.refs, lambda _: True)
+            tables = yield from load_segments(self._documents, manifest.state.refs, lambda _: True)
             used = yield from self.used(used_key, manifest, tables)
         except MixCheckpointDamaged as problem:
             return ThreadReport(thread_id, key, len(files), size, problem=f"{problem.document} {problem.problem}")

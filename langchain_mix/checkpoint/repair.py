@@ -12,11 +12,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from langchain_mix.checkpoint import names, queries
+from langchain_mix.checkpoint import names
 from langchain_mix.checkpoint.documents import DocumentIO
 from langchain_mix.checkpoint.encoding import ForeignDocument
 from langchain_mix.checkpoint.garbage import GarbageCollector, StoredFile
-from langchain_mix.checkpoint.reader import StateReader
+from langchain_mix.checkpoint.reader import StateReader, all_entries, entries_of_rows
 from langchain_mix.checkpoint.records import Entry
 from langchain_mix.checkpoint.runtime import Steps
 from langchain_mix.checkpoint.state import Manifest, Ref, ThreadState
@@ -147,7 +147,7 @@ class Repairer:
         if dry_run or saved.thread_id is None:
             return saved.steps
         if damage:
-            known = [] if hidden is None else (yield from queries.all_entries(self._documents, hidden.state))
+            known = [] if hidden is None else (yield from all_entries(self._documents, hidden.state))
             saved.entries = [*(entry for entry in saved.entries if entry not in known), *known]
             yield from self._rewrite(saved, close_visible=True)
             yield from self._garbage.delete([one.what for one in files])
@@ -286,7 +286,7 @@ class Repairer:
     def _read(self, saved: Saved, table: Table) -> Steps[None]:
         for row in table.rows:
             try:
-                saved.entries += yield from queries.entries_of_rows(self._documents, [(table, row)])
+                saved.entries += yield from entries_of_rows(self._documents, [(table, row)])
             except ForeignDocument:
                 raise
             except MixCheckpointDamaged as problem:

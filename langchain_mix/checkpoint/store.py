@@ -13,13 +13,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
-from langchain_mix.checkpoint import names, queries
+from langchain_mix.checkpoint import names
 from langchain_mix.checkpoint.documents import DocumentIO
 from langchain_mix.checkpoint.encoding import NO_ENCRYPTION, Encryption, ForeignDocument, MissingDocument
 from langchain_mix.checkpoint.files import SessionFiles
 from langchain_mix.checkpoint.garbage import GarbageCollector, Report
-from langchain_mix.checkpoint.queries import Cursor
-from langchain_mix.checkpoint.reader import StateReader
+from langchain_mix.checkpoint.reader import Cursor, PageQuery, StateReader, all_entries, find_page, find_stored
 from langchain_mix.checkpoint.records import CheckpointRecord, Entry, Stored, Value
 from langchain_mix.checkpoint.repair import Repair, Repaired, Repairer
 from langchain_mix.checkpoint.runtime import AcquireLock, Steps
@@ -86,7 +85,7 @@ class ThreadStore:
         Raises:
             MixCheckpointDamaged: A document that is needed is damaged or missing.
         """
-        find = partial(queries.find_stored, self._documents, ns=ns, checkpoint_id=checkpoint_id)
+        find = partial(find_stored, self._documents, ns=ns, checkpoint_id=checkpoint_id)
         return (yield from self._reader.using(thread_id, find))
 
     def page(
@@ -106,10 +105,10 @@ class ThreadStore:
         Returns:
             The checkpoints, and where the next page starts, or None if there is no more.
         """
-        query = queries.PageQuery(ns, before, limit, wanted)
+        query = PageQuery(ns, before, limit, wanted)
 
         def read(state: ThreadState) -> Steps[tuple[list[Stored], Cursor | None]]:
-            return (yield from queries.page(self._documents, state, query, start))
+            return (yield from find_page(self._documents, state, query, start))
 
         if start is not None:
             try:
@@ -239,7 +238,7 @@ class ThreadStore:
         return Repair(dry_run, tuple(steps), tuple(left))
 
     def _all(self, state: ThreadState) -> Steps[list[Entry]]:
-        return (yield from queries.all_entries(self._documents, state))
+        return (yield from all_entries(self._documents, state))
 
     def _locked(self, key: str, work: Steps[T]) -> Steps[T]:
         """Runs a procedure while no other thread or task of this process changes the thread."""

@@ -129,10 +129,10 @@ from dataclasses import replace
 from typing import Final, TypeVar
 
 from langchain_mix import process_fork
-from langchain_mix.checkpoint import names, queries
+from langchain_mix.checkpoint import names
 from langchain_mix.checkpoint.documents import DocumentIO
 from langchain_mix.checkpoint.encoding import TornDocument, damaged
-from langchain_mix.checkpoint.reader import StateReader
+from langchain_mix.checkpoint.reader import StateReader, all_entries
 from langchain_mix.checkpoint.records import CheckpointRecord, Entry
 from langchain_mix.checkpoint.runtime import Pause, Steps
 from langchain_mix.checkpoint.state import Manifest, OwnerClaim, StateBuilder, StoreSettings, ThreadState
@@ -525,12 +525,12 @@ class Writer:
         visible = names.visible(key)
         old = yield from self._reader.manifest(visible, mark)
         state = ThreadState() if old is None else old.state
-        known = yield from queries.all_entries(self._documents, manifest.state)
+        known = yield from all_entries(self._documents, manifest.state)
         places = {(entry.ns, entry.checkpoint_id) for entry in known if isinstance(entry, CheckpointRecord)}
         builder = self.builder(key, manifest.state)
         builder.add(
             entry
-            for entry in (yield from queries.all_entries(self._documents, state))
+            for entry in (yield from all_entries(self._documents, state))
             if not (isinstance(entry, CheckpointRecord) and (entry.ns, entry.checkpoint_id) in places)
             and entry not in known
         )
