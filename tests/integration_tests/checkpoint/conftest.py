@@ -15,12 +15,19 @@ from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 
 from langchain_mix import MixEmulator, MixSaver
 
-APIS = ["0.5", "0.7", "0.8"]
+GENERATIONS = ["0.5", "0.7", "0.8"]
+APIS = ["0.8", *(pytest.param(api, marks=pytest.mark.exhaustive) for api in ("0.5", "0.7"))]
+"""The store reads and writes files of all generations in the same way: by default those of one."""
+
+NOWHERE = "http://127.0.0.1:9"
+"""A server that is not there: with another saver underneath nothing is requested from it."""
+
 POSTGRES = os.environ.get("LANGCHAIN_MIX_POSTGRES_URL", "")
 """A PostgreSQL server for tests, started by `.ci/run` where PostgreSQL is installed."""
 
 WITHOUT_POSTGRES = pytest.mark.skipif(not POSTGRES, reason="LANGCHAIN_MIX_POSTGRES_URL names no database")
-KINDS = [*APIS, "memory", "sqlite", pytest.param("postgres", marks=WITHOUT_POSTGRES)]
+SAVERS = ["memory", "sqlite", pytest.param("postgres", marks=WITHOUT_POSTGRES)]
+KINDS = [*APIS, *SAVERS]
 
 
 @pytest.fixture(params=APIS)
@@ -62,9 +69,10 @@ def in_threads():
 @contextmanager
 def _sync_saver(kind, path):
     with ExitStack() as stack:
-        server = stack.enter_context(MixEmulator(api=kind if kind in APIS else "0.8"))
-        storage = None
-        if kind == "memory":
+        url, storage = NOWHERE, None
+        if kind in GENERATIONS:
+            url = stack.enter_context(MixEmulator(api=kind)).url
+        elif kind == "memory":
             storage = InMemorySaver()
         elif kind == "sqlite":
             storage = stack.enter_context(SqliteSaver.from_conn_string(str(path / "sync.sqlite")))
@@ -73,25 +81,26 @@ def _sync_saver(kind, path):
 
             storage = stack.enter_context(PostgresSaver.from_conn_string(stack.enter_context(_database())))
             storage.setup()
-        yield stack.enter_context(MixSaver(server.url, storage=storage))
+        yield stack.enter_context(MixSaver(url, storage=storage))
 
 
 @asynccontextmanager
 async def _async_saver(kind, path):
     async with AsyncExitStack() as stack:
-        server = await stack.enter_async_context(MixEmulator(api=kind if kind in APIS else "0.8"))
-        storage = None
-        if kind == "memory":
+        url, storage = NOWHERE, None
+        if kind in GENERATIONS:
+            url = (await stack.enter_async_context(MixEmulator(api=kind))).url
+        elif kind == "memory":
             storage = InMemorySaver()
         elif kind == "sqlite":
             storage = await stack.enter_async_context(AsyncSqliteSaver.from_conn_string(str(path / "async.sqlite")))
         elif kind == "postgres":
             from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 
-            url = stack.enter_context(_database())
-            storage = await stack.enter_async_context(AsyncPostgresSaver.from_conn_string(url))
+            database = stack.enter_context(_database())
+            storage = await stack.enter_async_context(AsyncPostgresSaver.from_conn_string(database))
             await storage.setup()
-        yield await stack.enter_async_context(MixSaver(server.url, storage=storage))
+        yield await stack.enter_async_context(MixSaver(url, storage=storage))
 
 
 @contextmanager

@@ -70,13 +70,25 @@ def writes(saver, thread):
     return saver.aput_writes(config(thread, "1"), [("x", 1), ("y", 2)], "t")
 
 
-@pytest.mark.parametrize(("act", "warm"), [(puts, True), (puts, False), (writes, True)])
-async def test_a_cancelled_write_is_whole_or_not_there(server, act, warm):
-    nth, over = 0, False
+EVERY = 5
+"""By default long operations are cancelled at every fifth wait: a request has fewer, so that each kind has its turn."""
+
+
+@pytest.mark.parametrize(
+    ("act", "warm", "every"),
+    [
+        (puts, True, 1),
+        (puts, False, EVERY),
+        (writes, True, 1),
+        pytest.param(puts, False, 1, marks=pytest.mark.exhaustive),
+    ],
+)
+async def test_a_cancelled_write_is_whole_or_not_there(server, act, warm, every):
+    nth, over = 1 - every, False
     async with MixSaver(server.url, api="0.8") as own, MixSaver(server.url, api="0.8") as other:
         await other.aget_tuple(config("none"))  # A connection is there: waiting for one is not what this is about.
         while not over:
-            nth += 1
+            nth += every
             thread = f"{act.__name__} {warm} {nth}"
             await own.aput(config(thread), checkpoint("1", x=1), {}, {"x": "x 1"})
             saver = own if warm else other
@@ -117,7 +129,8 @@ def uploads(server):
     return len([one for one in server.requests if one.path.endswith("/files/upload")])
 
 
-async def test_a_cancelled_copy_leaves_no_session(known_forks):
+@pytest.mark.parametrize("every", [EVERY, pytest.param(1, marks=pytest.mark.exhaustive)])
+async def test_a_cancelled_copy_leaves_no_session(known_forks, every):
     with MixEmulator(api="0.7") as server:
         model = ChatMix(server_url=server.url)
         async with MixSaver(server.url, api="0.7") as saver, model.client:
@@ -125,9 +138,9 @@ async def test_a_cancelled_copy_leaves_no_session(known_forks):
             said.append(await model.ainvoke(said))
             await saver.aput(config("a"), checkpoint("1", messages=said), {}, {"messages": "messages 1"})
             before = sessions_of(server)
-            nth, over, kept = 0, False, set()
+            nth, over, kept = 1 - every, False, set()
             while not over:
-                nth += 1
+                nth += every
                 uploaded = uploads(server)
                 over = await cut(saver.acopy_thread("a", f"b{nth}"), nth)
                 made = sessions_of(server) - before

@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import threading
 from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -19,6 +18,7 @@ import pytest
 from langchain_mix import MixEmulator, MixSaver
 from langchain_mix.checkpoint.state import StoreSettings
 from tests.earlier_names import as_an_earlier_version
+from tests.new_process import python
 
 SMALL = StoreSettings(segment_entries=1)
 """Every write moves the active segment into a file of its own, which must be there before what refers to it."""
@@ -88,7 +88,7 @@ class Between(ThreadingHTTPServer):
     def hold(self, nth, when):
         """Holds a request, before the server has it or when the server has acted on it."""
         self.nth, self.when, self.number = nth, when, None
-        self.asked, self.over = None, threading.Event()
+        self.asked, self.methods, self.over = None, [], threading.Event()
         self.happened = threading.Event()
 
     def passes(self, asked):
@@ -97,6 +97,7 @@ class Between(ThreadingHTTPServer):
                 self.number = 0
             elif self.number is not None:
                 self.number += 1
+                self.methods.append(asked[0])
                 if self.number == self.nth:
                     self.asked = asked
         if self.asked is not asked:
@@ -166,8 +167,7 @@ def between(server):
 
 @pytest.fixture(scope="module")
 def forks():
-    command = [sys.executable, "-c", FORKS]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(python(FORKS), stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         yield process
 
 
@@ -215,31 +215,37 @@ def new_process(server):
 
 
 KILLED = [("put", True), ("put", False), ("put_writes", True), ("put_writes", False), ("move", False)]
-USUAL = {("put", True, "before"), ("put", False, "after"), ("put_writes", True, "after"), ("move", False, "after")}
-"""What runs by default: each operation, each age of its writer, and each moment."""
+USUAL = [
+    ("put", True, "before", 1),
+    ("put", False, "after", 3),
+    ("put_writes", True, "after", 1),
+    ("move", False, "after", 7),
+]
+"""What runs by default: each operation, each age of its writer, and each moment. Of many requests every third or seventh
+is tried; in `unit_tests/checkpoint` processes end at each of them."""
+
+ALL = [(what, warm, when, 1) for what, warm in KILLED for when in ("before", "after")]
 
 
 @pytest.mark.parametrize(
-    ("what", "warm", "when"),
+    "case",
     [
         pytest.param(
-            what,
-            warm,
-            when,
-            id=f"{what}-{'warm' if warm else 'cold'}-{when}",
-            marks=[] if (what, warm, when) in USUAL else pytest.mark.exhaustive,
+            case,
+            id=f"{case[0]}-{'warm' if case[1] else 'cold'}-{case[2]}-{case[3]}",
+            marks=[] if case in USUAL else pytest.mark.exhaustive,
         )
-        for what, warm in KILLED
-        for when in ("before", "after")
+        for case in dict.fromkeys((*USUAL, *ALL))
     ],
 )
-def test_a_killed_writer_leaves_the_state_before_or_after(new_process, between, forks, what, warm, when):  # noqa: PLR0917
-    """It is killed at every request, which the server has not got, has acted on, or gets when the process is gone."""
-    outcomes = []
-    reached = True
+def test_a_killed_writer_leaves_the_state_before_or_after(new_process, between, forks, case):
+    """It is killed at its requests, which the server has not got, has acted on, or gets when the process is gone."""
+    what, warm, when, every = case
+    outcomes = {}
+    nth, reached = 1 - every, True
     while reached:
-        nth = len(outcomes) + 1
-        thread = f"{what} {warm} {when} {nth}"
+        nth += every
+        thread = f"{what} {warm} {when} {every} {nth}"
         config = {"configurable": {"thread_id": thread}}
         stores = as_an_earlier_version() if what == "move" else nullcontext()
         with stores, new_process() as saver:
@@ -254,7 +260,7 @@ def test_a_killed_writer_leaves_the_state_before_or_after(new_process, between, 
         with new_process() as saver:
             after = state(saver, thread)
             assert after in (before, whole)
-            outcomes.append((between.asked[0] if reached else "", after == whole))
+            outcomes[nth] = between.asked[0] if reached else "", after == whole
             if reached and when == "before":
                 between.ask(between.asked)  # It arrives late.
                 late = state(saver, thread)
@@ -268,8 +274,10 @@ def test_a_killed_writer_leaves_the_state_before_or_after(new_process, between, 
             assert (found[1:], writes) == after
             assert found[0][0] == "3"
     # The last upload of an operation is the one that counts, and no other.
-    last = max(n for n, (method, _) in enumerate(outcomes) if method == "POST")
+    methods = between.methods  # Of the last one, which came to its end.
+    last = max(n for n, method in enumerate(methods, 1) if method == "POST")
     counts = last if when == "after" else last + 1
-    assert [there for _, there in outcomes] == [n >= counts for n in range(len(outcomes))]
-    assert [method for method, _ in outcomes].count("POST") >= (2 if warm else 4)
-    assert "GET" in [method for method, _ in outcomes]
+    assert {n: there for n, (_, there) in outcomes.items()} == {n: n >= counts for n in outcomes}
+    assert [method for method, _ in outcomes.values()] == [*methods[::every], ""]
+    assert methods.count("POST") >= (2 if warm else 4)
+    assert "GET" in methods

@@ -176,7 +176,7 @@ def place(found):
     return given["checkpoint_id"], given["checkpoint_ns"]
 
 
-@pytest.mark.parametrize("examples", [10, pytest.param(40, marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize("examples", [4, pytest.param(40, marks=pytest.mark.exhaustive)])
 def test_it_does_what_the_one_in_memory_does(examples):
     loop = asyncio.new_event_loop()
     try:
@@ -211,7 +211,7 @@ with MixSaver(url, api="0.8", store=StoreSettings(segment_entries=5, attempts=60
 """
 
 
-@pytest.mark.parametrize("count", [15, pytest.param(40, marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize("count", [8, pytest.param(40, marks=pytest.mark.exhaustive)])
 def test_processes_write_to_one_thread_at_once(count):
     names = ["p", "q"]
     with MixEmulator(api="0.8") as server:

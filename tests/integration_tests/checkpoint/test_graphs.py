@@ -30,19 +30,31 @@ class Echo:
         yield Text(" / ".join(line.text for line in request.lines if line.role == "user"))
 
 
-@pytest.fixture(params=["0.5", "0.7", "0.8"])
-def server(request):
-    with MixEmulator(api=request.param, agent=Echo()) as server:
+USUAL = {("0.7", "mix"), ("0.8", "sqlite")}
+"""A server that forks sessions and one that does not; files of the server and another saver underneath."""
+
+
+@pytest.fixture(
+    params=[
+        pytest.param(ground, id="-".join(ground), marks=[] if ground in USUAL else pytest.mark.exhaustive)
+        for ground in (("0.5", "mix"), ("0.7", "mix"), ("0.7", "sqlite"), ("0.8", "mix"), ("0.8", "sqlite"))
+    ]
+)
+def ground(request):
+    return request.param
+
+
+@pytest.fixture
+def server(ground):
+    with MixEmulator(api=ground[0], agent=Echo()) as server:
         yield server
 
 
-@pytest.fixture(params=["mix", "sqlite"])
-def saver(request, server, tmp_path):
-    if request.param == "sqlite" and str(server.api) == "0.5":
-        pytest.skip("what is underneath does not depend on the generation")
+@pytest.fixture
+def saver(ground, server, tmp_path):
     with ExitStack() as stack:
         storage = None
-        if request.param == "sqlite":
+        if ground[1] == "sqlite":
             storage = stack.enter_context(SqliteSaver.from_conn_string(str(tmp_path / "graph.sqlite")))
         yield stack.enter_context(MixSaver(server.url, storage=storage))
 
@@ -194,7 +206,7 @@ def in_a_new_process(server, what, text):
     return done.stdout.strip()
 
 
-@pytest.mark.parametrize("server", ["0.8"], indirect=True)
+@pytest.mark.parametrize("ground", [("0.8", "mix")], indirect=True)
 def test_an_interrupt_is_resumed_by_a_new_process(server):
     assert in_a_new_process(server, "say", "one") == "one"
     (session_id,) = sessions(server)

@@ -15,7 +15,7 @@ from langchain_mix import MixEmulator, MixSaver
 A = {"configurable": {"thread_id": "a"}}
 
 
-@pytest.fixture(params=[10, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.fixture(params=[10, pytest.param(1000, marks=pytest.mark.exhaustive)])
 def length(request):
     return request.param
 

@@ -29,7 +29,7 @@ class Echo:
         yield Text(" / ".join(line.text for line in request.lines if line.role == "user"))
 
 
-@pytest.fixture(params=["0.7", "0.8"])
+@pytest.fixture(params=["0.8", pytest.param("0.7", marks=pytest.mark.exhaustive)])
 def server(request):
     with MixEmulator(api=request.param, agent=Echo()) as server:
         yield server
@@ -229,13 +229,12 @@ def test_a_target_that_exists_is_refused(server, saver, graph):
 
 
 @pytest.mark.parametrize(
-    "failing", ["POST .*/fork", "GET .*/messages", "POST .*/files/upload"], ids=["fork", "rows", "state"]
+    ("failing", "underneath"),
+    [("POST .*/fork", True), ("GET .*/messages", False), ("POST .*/files/upload", False)],
+    ids=["fork", "rows", "state"],
 )
-@pytest.mark.parametrize("underneath", [False, True], ids=["mix", "sqlite"])
 def test_a_copy_that_fails_leaves_nothing(tmp_path, failing, underneath):
     with MixEmulator(api="0.7", agent=Echo()) as server, SqliteSaver.from_conn_string(str(tmp_path / "x")) as sqlite:
-        if underneath and "upload" in failing:
-            pytest.skip("no files are uploaded there")
         saver = MixSaver(server.url, storage=sqlite if underneath else None, max_retries=0)
         graph = chat(server, saver)
         branch = say(graph, "one")
@@ -271,6 +270,7 @@ def fail_after(server, fault, good):
     server.faults.add(Late(match=fault.match, status=fault.status, count=None))
 
 
+@pytest.mark.parametrize("server", ["0.7", "0.8"], indirect=True)  # One that forks sessions, and one that does not.
 def test_a_copy_points_only_to_sessions_of_its_own(server, saver, graph):
     say(graph, "one")
     branch = answered(saver, A, 1)

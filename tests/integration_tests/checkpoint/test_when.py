@@ -90,8 +90,7 @@ def test_files_of_a_later_form_are_refused_and_left_alone():
         assert manifests(server) == before
 
 
-@pytest.mark.parametrize("who", ["the same process", "another one"])
-@pytest.mark.parametrize("size", [10, 300_000])
+@pytest.mark.parametrize(("who", "size"), [("the same process", 300_000), ("another one", 10)])
 def test_a_thread_that_is_deleted_while_a_graph_runs_holds_what_comes_after(who, size):
     with MixEmulator(api="0.8") as server, MixSaver(server.url) as saver, MixSaver(server.url) as other:
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from dataclasses import dataclass, field
+from functools import cache
 from types import SimpleNamespace
 
 import pytest
@@ -59,6 +60,7 @@ def _json(status, body):
     return Reply(status, {}, json.dumps(body).encode())
 
 
+@cache
 def _missing(name):
     message = f"File with ID '{name}' not found"
     return _json(404, {"error": {"code": 404, "message": message, "type": "not_found"}})

@@ -164,11 +164,12 @@ def test_the_owner_and_one_who_arrives(kit, preemptions, orders):
     assert explore(make, finish, preemptions=preemptions) > orders
 
 
-def test_an_owner_who_goes_on_and_one_who_arrives(kit):
+@deep((1, 10), (2, 100))
+def test_an_owner_who_goes_on_and_one_who_arrives(kit, preemptions, orders):
     def make():
         return Scene(kit).appends("own", "1", "2", "3").appends("other", "1")
 
-    assert explore(make, finish, preemptions=2) > 100
+    assert explore(make, finish, preemptions=preemptions) > orders
 
 
 @deep((2, 100), (3, 500))
@@ -196,14 +197,16 @@ def test_readers_see_all_that_was_acknowledged(kit, preemptions, orders):
     assert explore(make, finish, preemptions=preemptions) > orders
 
 
-def test_active_segments_roll_while_others_arrive(kit):
+@deep((1, 10), (2, 100))
+def test_active_segments_roll_while_others_arrive(kit, preemptions, orders):
     def make():
         return Scene(kit, before=("own", "own2"), segment_entries=2).appends("own2", "1").appends("a", "1")
 
-    assert explore(make, finish, preemptions=2) > 100
+    assert explore(make, finish, preemptions=preemptions) > orders
 
 
-def test_a_deleted_thread_stays_deleted(kit):
+@deep((2, 50), (3, 100))
+def test_a_deleted_thread_stays_deleted(kit, preemptions, orders):
     def make():
         scene = Scene(kit).appends("own", "1")
         store = scene.world.store()
@@ -227,7 +230,7 @@ def test_a_deleted_thread_stays_deleted(kit):
         there = [entry in entries for entry in scene.batches["own 1"]]
         assert all(there) or not any(there)
 
-    assert explore(make, check, preemptions=3) > 100
+    assert explore(make, check, preemptions=preemptions) > orders
 
 
 def rewriting(kit, segment_entries=2):
@@ -246,12 +249,14 @@ def rewritten(scene):
     assert not any(entry in scene.world.read() for entry in scene.batches["before own"])
 
 
-def test_a_rewrite_loses_nothing_that_is_stored_meanwhile(kit):
-    assert explore(lambda: rewriting(kit).appends("second", "1"), rewritten, preemptions=2) > 100
+@deep((1, 10), (2, 100))
+def test_a_rewrite_loses_nothing_that_is_stored_meanwhile(kit, preemptions, orders):
+    assert explore(lambda: rewriting(kit).appends("second", "1"), rewritten, preemptions=preemptions) > orders
 
 
-def test_readers_of_a_thread_that_is_rewritten_find_all_of_it(kit):
-    assert explore(lambda: rewriting(kit).reads("reader"), rewritten, preemptions=2) > 100
+@deep((1, 10), (2, 100))
+def test_readers_of_a_thread_that_is_rewritten_find_all_of_it(kit, preemptions, orders):
+    assert explore(lambda: rewriting(kit).reads("reader"), rewritten, preemptions=preemptions) > orders
 
 
 FAULTS = ("", "", "", "", "", "lost", "late", "torn", "crash", "land")
@@ -276,13 +281,21 @@ def disturb(scene, schedule):
             process.step()
 
 
-@settings(max_examples=300)
-@given(
-    schedule=st.lists(st.tuples(st.integers(0, 4), st.sampled_from(FAULTS)), max_size=150),
-    rolls=st.booleans(),
-    rewrites=st.booleans(),
-)
-def test_faults_at_any_request_lose_nothing(kit, schedule, rolls, rewrites):
+@pytest.mark.parametrize("examples", [50, pytest.param(300, marks=pytest.mark.exhaustive)])
+def test_faults_at_any_request_lose_nothing(kit, examples):
+    @settings(max_examples=examples)
+    @given(
+        schedule=st.lists(st.tuples(st.integers(0, 4), st.sampled_from(FAULTS)), max_size=150),
+        rolls=st.booleans(),
+        rewrites=st.booleans(),
+    )
+    def check(schedule, rolls, rewrites):
+        loses_nothing(kit, schedule, rolls, rewrites)
+
+    check()
+
+
+def loses_nothing(kit, schedule, rolls, rewrites):
     active = 3 if rolls else 64
     scene = rewriting(kit, active) if rewrites else Scene(kit, segment_entries=active)
     scene.appends("own", "1", "2", "3").appends("a", "1", "2").appends("b", "1").reads("reader", times=3)

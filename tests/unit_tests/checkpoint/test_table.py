@@ -112,9 +112,17 @@ def all_of(table, blobs):
     return found
 
 
-@settings(max_examples=300)
-@given(st.lists(entries, max_size=12), st.lists(entries, max_size=4))
-def test_entries_come_back_from_memory_and_from_the_file(first, second):
+@pytest.mark.parametrize("examples", [40, pytest.param(300, marks=pytest.mark.exhaustive)])
+def test_entries_come_back_from_memory_and_from_the_file(examples):
+    @settings(max_examples=examples)
+    @given(st.lists(entries, max_size=12), st.lists(entries, max_size=4))
+    def check(first, second):
+        come_back(first, second)
+
+    check()
+
+
+def come_back(first, second):
     files = Files()
     table = filled(first, files)
     assert all_of(table, files.kept) == first
