@@ -222,9 +222,7 @@ class CheckpointBackend(Protocol):
     def revise(self, thread_id: str, decide: Callable[[Sequence[CheckpointInfo]], Keep]) -> Steps[None]:
         """Removes from a thread what is not to stay.
 
-        Args:
-            thread_id: The thread.
-            decide: Gets the checkpoints, oldest id first, and returns which stay. It may be called again with more.
+        `decide` gets the checkpoints, oldest id first, and returns which stay. It may be called again with more.
         """
         ...
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from typing import Any, Final, Generic, TypeAlias, TypeVar
 
 from langchain_mix import process_fork
@@ -41,11 +40,7 @@ class DocumentCache(Generic[T]):
     """Documents by name. May be used from any thread."""
 
     def __init__(self, most: int) -> None:
-        """Starts empty.
-
-        Args:
-            most: Bytes that may be kept; 0 keeps nothing.
-        """
+        """Starts empty; `most` bytes may be kept, 0 keeps nothing."""
         self._most = most
         self._clear()
         process_fork.renew_in_child(self._clear)
@@ -75,11 +70,6 @@ class DocumentCache(Generic[T]):
             self._size += size
             while self._size > self._most:
                 self._drop(next(iter(self._kept)))
-
-    def drop(self, name: str) -> None:
-        """Forgets a document."""
-        with self._lock:
-            self._drop(name)
 
     def _drop(self, name: str) -> None:
         found = self._kept.pop(name, None)
@@ -131,7 +121,12 @@ class DocumentIO:
         Raises:
             TornDocument: It stays torn.
         """
-        return self._until_whole(partial(self.owner, key))
+        for _ in range(self._rereads):
+            try:
+                return (yield from self.owner(key))
+            except TornDocument:
+                yield Pause(self._reread_pause)
+        return (yield from self.owner(key))
 
     def current_owner(self, key: str) -> Flow[OwnerClaim | None]:
         """Returns the last claim; None if there is none, or it cannot be read: then it is not the caller's."""
@@ -341,11 +336,3 @@ class DocumentIO:
 
     def _write(self, name: str, kind: names.Kind, body: Sequence[Any]) -> Flow[None]:
         yield from self.session_files.write(name, encoding.pack(name, kind, body, self.encryption))
-
-    def _until_whole(self, read: Callable[[], Flow[T]]) -> Steps[T]:
-        for _ in range(self._rereads):
-            try:
-                return (yield from read())
-            except TornDocument:
-                yield Pause(self._reread_pause)
-        return (yield from read())

@@ -138,18 +138,16 @@ class GarbageCollector:
         Args:
             files: The thread's files, listed before the new epoch was taken.
             kept: The manifest that has replaced all.
+        """
+        current = {names.manifest(names.key_of(kept.thread_id), kept.claim.epoch, copy) for copy in (0, 1)}
+        return self.delete(self.unused(files, current))
+
+    def delete(self, going: Sequence[names.FileName]) -> Flow[tuple[int, tuple[str, ...]]]:
+        """Deletes files; oldest manifests first, so that a search down the epochs never meets a skipped one.
 
         Returns:
             How many were deleted, and the names of those that could not be.
         """
-        current = {names.manifest(names.key_of(kept.thread_id), kept.claim.epoch, copy) for copy in (0, 1)}
-        going = [
-            one.what for one in files if one.what.kind not in {"owner", "epoch_marker"} and one.what.name not in current
-        ]
-        return (yield from self.delete(going))
-
-    def delete(self, going: Sequence[names.FileName]) -> Flow[tuple[int, tuple[str, ...]]]:
-        """Deletes files; oldest manifests first, so that a search down the epochs never meets a skipped one."""
         count = 0
         left: list[str] = []
         for what in sorted(going, key=lambda what: (what.epoch, what.copy)):

@@ -72,13 +72,9 @@ def _server_of(pointer: Mapping[str, Any]) -> str:
 
 
 def newest_positions(channels: Mapping[str, Any]) -> tuple[Position, ...]:
-    """Finds the newest position in each session that the values of channels point to.
+    """Finds the newest position in each session that the values of channels point to; the first is the state's own.
 
-    Args:
-        channels: The values by channel. `messages` is looked at first, then the others by name.
-
-    Returns:
-        The positions; the first one is the state's own.
+    The channel `messages` is looked at first, then the others by name.
     """
     newest: dict[tuple[str, str], Mapping[str, Any]] = {}
     for channel in sorted(channels, key=lambda name: (name != "messages", name)):

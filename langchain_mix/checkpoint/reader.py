@@ -110,10 +110,9 @@ class StateReader:
                 state = now
 
     def manifest(self, key: str, claim: OwnerClaim | None) -> Steps[Manifest | None]:
-        """Finds the manifest that counts, given the content of the owner file, or None if it cannot be read.
+        """Finds the manifest that counts; None if nothing was ever stored.
 
-        Returns:
-            The manifest, or None if nothing was ever stored.
+        `claim` is the content of the owner file, None if it cannot be read.
         """
         for _ in range(self._attempts):
             problem: MixCheckpointDamaged | None = None

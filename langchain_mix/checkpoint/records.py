@@ -86,10 +86,7 @@ class Stored:
 
 
 def effective(writes: Iterable[WritesRecord]) -> list[tuple[WritesRecord, Write]]:
-    """Decides which of several writes to the same place counts.
-
-    Args:
-        writes: Writes to one checkpoint, in the order in which they were stored.
+    """Decides which of several writes to the same place counts, given those to one checkpoint as they were stored.
 
     Returns:
         What counts, sorted as LangGraph wants it: by task path, task and index. A place is a task and an index. Of

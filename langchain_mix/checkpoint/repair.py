@@ -99,11 +99,7 @@ class Repairer:
         dry_run: bool,
         orphans: bool,
     ) -> Steps[tuple[list[Repaired], tuple[str, ...]]]:
-        """Examines a thread, and mends it; see `ThreadStore.repair`.
-
-        Returns:
-            What was found, and the names of files that could not be deleted.
-        """
+        """Examines a thread, and mends it. Returns what was found, and names of files that could not be deleted."""
         saved = yield from self._examine(key, thread_id, files)
         manifest = saved.manifest
         if saved.steps and saved.thread_id is not None and not dry_run:
@@ -124,8 +120,7 @@ class Repairer:
     ) -> Steps[list[Repaired]]:
         """Moves what an earlier version of this package has stored under visible names to hidden ones.
 
-        Returns:
-            What was found. Damage is reported as by `repair`; the damaged files are deleted with the others.
+        Damage is reported as by `repair`; the damaged files are deleted with the others.
         """
         visible = names.visible(key)
         hidden = yield from self._reader.manifest(key, (yield from self._documents.current_owner(key)))

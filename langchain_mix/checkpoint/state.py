@@ -148,11 +148,7 @@ def _print(ns: str) -> bytes:
 
 
 def cover(places: Iterable[Place]) -> Coverage:
-    """Computes the coverage of entries, given the place of each.
-
-    Returns:
-        The coverage. The namespaces with the most entries are listed by name.
-    """
+    """Computes the coverage of entries, given their places. The namespaces with most of them are listed by name."""
     spans: dict[str, Span] = {}
     counts: Counter[str] = Counter()
     for ns, checkpoint_id in places:
@@ -163,11 +159,7 @@ def cover(places: Iterable[Place]) -> Coverage:
 
 
 def cover_all(refs: Sequence[Ref]) -> Coverage:
-    """Computes the coverage of several documents together.
-
-    Returns:
-        The coverage. The namespaces that most of them list by name are listed by name.
-    """
+    """Computes the coverage of several documents together. The namespaces that most of them name are listed by name."""
     spans: dict[str, Span] = {}
     counts: Counter[str] = Counter()
     others: Span | None = None
@@ -337,10 +329,7 @@ class StateBuilder:
     def _carried(self, blobs: Blobs) -> set[int]:
         """Finds the rows that move into the new active segment, so that reading the newest checkpoint needs no other.
 
-        All rows of a checkpoint move, or none, so that their order among each other stays.
-
-        Returns:
-            The indexes of the rows.
+        All rows of a checkpoint move, or none, so that their order among each other stays. A row is its index.
         """
         rows = self.active.rows
         newest: dict[str, Place] = {}

@@ -86,7 +86,7 @@ class ThreadStore:
             MixCheckpointDamaged: A document that is needed is damaged or missing.
         """
         find = partial(find_stored, self._documents, ns=ns, checkpoint_id=checkpoint_id)
-        return (yield from self._reader.using(thread_id, find))
+        return self._reader.using(thread_id, find)
 
     def page(
         self,
@@ -108,7 +108,7 @@ class ThreadStore:
         query = PageQuery(ns, before, limit, wanted)
 
         def read(state: ThreadState) -> Steps[tuple[list[Stored], Cursor | None]]:
-            return (yield from find_page(self._documents, state, query, start))
+            return find_page(self._documents, state, query, start)
 
         if start is not None:
             try:
@@ -154,7 +154,7 @@ class ThreadStore:
 
     def entries(self, thread_id: str) -> Steps[list[Entry]]:
         """Reads everything of a thread, in the order in which it was stored; replaced checkpoints only once."""
-        return (yield from self._reader.using(thread_id, self._all))
+        return self._reader.using(thread_id, self._all)
 
     def rewrite(self, thread_id: str, change: Callable[[list[Entry]], Sequence[Entry]]) -> Steps[tuple[str, ...]]:
         """Replaces the whole content of a thread in one step: readers see the old or the new.
@@ -205,15 +205,15 @@ class ThreadStore:
             files, left = yield from self._garbage.delete_replaced(listed.get(key, ()), manifest)
             return Deleted(existed=True, files=files + len(listed.get(names.visible(key), ())), left=left)
 
-        return (yield from self._locked(key, work()))
+        return self._locked(key, work())
 
     def thread_ids(self) -> Steps[list[str]]:
         """Lists the threads that hold something: one listing of all files, then the state of each thread."""
-        return (yield from self._garbage.thread_ids())
+        return self._garbage.thread_ids()
 
     def report(self, thread_id: str | None = None) -> Steps[Report]:
         """Counts what is stored of a thread, or of all, and finds files that nothing refers to."""
-        return (yield from self._garbage.report(None if thread_id is None else names.key_of(thread_id)))
+        return self._garbage.report(None if thread_id is None else names.key_of(thread_id))
 
     def repair(self, thread_id: str | None = None, *, dry_run: bool = True, orphans: bool = False) -> Steps[Repair]:
         """Makes a damaged thread usable again with what is left of it, and says what was lost.
@@ -238,7 +238,7 @@ class ThreadStore:
         return Repair(dry_run, tuple(steps), tuple(left))
 
     def _all(self, state: ThreadState) -> Steps[list[Entry]]:
-        return (yield from all_entries(self._documents, state))
+        return all_entries(self._documents, state)
 
     def _locked(self, key: str, work: Steps[T]) -> Steps[T]:
         """Runs a procedure while no other thread or task of this process changes the thread."""

@@ -153,11 +153,7 @@ class WriterCache:
     """
 
     def __init__(self, most: int) -> None:
-        """Starts empty.
-
-        Args:
-            most: Threads that are remembered.
-        """
+        """Starts empty; `most` threads are remembered."""
         self._most = most
         self._clear()
         process_fork.renew_in_child(self._clear)
@@ -338,11 +334,7 @@ class Writer:
         return last == following.claim or (yield from self._was_adopted(key, entries, last))
 
     def _commit(self, key: str, manifest: Manifest) -> Steps[OwnerClaim | None]:
-        """Writes a manifest; it is committed if the claim that is returned is still its own.
-
-        Returns:
-            What the owner file holds after the upload.
-        """
+        """Writes a manifest, and returns the owner file after the upload: it is committed if its own claim is there."""
         written = False
         try:
             yield from self._documents.write_manifest(key, manifest)
