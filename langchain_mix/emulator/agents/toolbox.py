@@ -13,10 +13,10 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from langchain_mix.emulator.agents import file_tools, search_tools
+from langchain_mix.emulator.agents import tool_arguments as args
 from langchain_mix.emulator.agents.base import Ask, Outcome, Request
-from langchain_mix.emulator.agents.tools import arguments as args
-from langchain_mix.emulator.agents.tools import files, media, search
-from langchain_mix.emulator.agents.tools.arguments import Places, ToolError
+from langchain_mix.emulator.agents.tool_arguments import Places, ToolError
 from langchain_mix.emulator.transcript import canonical
 
 _STATUSES = ("pending", "in_progress", "completed")
@@ -71,13 +71,13 @@ class FileToolbox:
     def __init__(self, *, search_seconds: float = 10.0) -> None:
         """Makes a toolbox without state; a Grep returns what it has found after `search_seconds`."""
         self._tools: dict[str, Callable[[Arguments, Places], str]] = {
-            "ReadText": files.read_text,
-            "Glob": search.glob,
-            "Grep": lambda arguments, places: search.grep(arguments, places, seconds=search_seconds),
-            "ReadMedia": media.read_media,
-            "Show": media.show,
-            "Write": files.write,
-            "Edit": files.edit,
+            "ReadText": file_tools.read_text,
+            "Glob": search_tools.glob,
+            "Grep": lambda arguments, places: search_tools.grep(arguments, places, seconds=search_seconds),
+            "ReadMedia": file_tools.read_media,
+            "Show": file_tools.show,
+            "Write": file_tools.write,
+            "Edit": file_tools.edit,
             "TodoWrite": lambda arguments, _: _write_todos(arguments),
             "ExitPlanMode": lambda arguments, _: _exit_plan_mode(arguments),
             "Bash": lambda _, __: _refuse(_NO_COMMANDS),
@@ -92,7 +92,7 @@ class FileToolbox:
             return None
         if tool == "Bash":
             return _ask_bash(arguments, request)
-        ask = {"Write": files.ask_write, "Edit": files.ask_edit}.get(tool)
+        ask = {"Write": file_tools.ask_write, "Edit": file_tools.ask_edit}.get(tool)
         return ask(arguments, Places.of(request)) if ask else None
 
     async def run(self, name: str, arguments: Arguments, request: Request) -> Outcome:

@@ -8,8 +8,8 @@ import pytest
 from PIL import EpsImagePlugin, Image, ImageOps
 
 from langchain_mix.emulator import media
-from langchain_mix.emulator.agents.tools.arguments import Places, ToolError
-from langchain_mix.emulator.agents.tools.media import read_media
+from langchain_mix.emulator.agents.file_tools import read_media
+from langchain_mix.emulator.agents.tool_arguments import Places, ToolError
 from langchain_mix.emulator.media import VIDEOS, is_media, make_thumbnail, parse_spec
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from langchain_mix.emulator.agents.tools.search import Pattern, PatternError, glob_pattern, literal_source
+from langchain_mix.emulator.agents.search_tools import Pattern, PatternError, glob_pattern, literal_source
 
 SAMPLES = [
     "",

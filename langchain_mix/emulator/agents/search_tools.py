@@ -17,9 +17,9 @@ from typing import Any, Final
 
 import re2  # type: ignore[import-untyped]
 
-from langchain_mix.emulator.agents.tools import arguments as args
-from langchain_mix.emulator.agents.tools.arguments import Places, ToolError
-from langchain_mix.emulator.agents.tools.files import lines_of
+from langchain_mix.emulator.agents import tool_arguments as args
+from langchain_mix.emulator.agents.file_tools import lines_of
+from langchain_mix.emulator.agents.tool_arguments import Places, ToolError
 
 _MAX_BYTES: Final = 1 << 23
 _GO_WORDS: Final = {

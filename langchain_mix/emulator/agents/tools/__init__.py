@@ -1,1 +1,0 @@
-"""The server's tools, one module per subject. They work inside a session's two directories and nowhere else."""
