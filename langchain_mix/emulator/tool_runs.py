@@ -17,9 +17,9 @@ from langchain_mix.emulator.agents.base import Ask, Outcome, Request, Toolbox, T
 from langchain_mix.emulator.events import Call
 from langchain_mix.emulator.permissions import Notice, Prompts
 from langchain_mix.emulator.state import Row, ServerState
+from langchain_mix.emulator.state.catalogue import available, canonical
 from langchain_mix.emulator.state.serializers import well_formed
-from langchain_mix.emulator.transcript import arguments, available, canonical
-from langchain_mix.emulator.turns import Turn
+from langchain_mix.emulator.turns import Turn, arguments
 
 NOT_EXECUTED: Final = "The emulator never executes scripts. A Mix server would have run: "
 DENIED: Final = (

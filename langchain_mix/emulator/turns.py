@@ -10,19 +10,32 @@ import asyncio
 import json
 import logging
 import uuid
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-from langchain_mix.emulator.agents.base import Agent, Fail, Piece, Raw, Request, Text, Thinking, ToolUse, Usage, Wait
+from langchain_mix.emulator.agents.base import (
+    Agent,
+    Fail,
+    Line,
+    Piece,
+    Raw,
+    Request,
+    Result,
+    Text,
+    Thinking,
+    ToolUse,
+    Usage,
+    Wait,
+)
 from langchain_mix.emulator.events import LOGIN_TEXT, STREAM_LOGIN_TEXT, Call, Event, EventEncoder
 from langchain_mix.emulator.state import ApiError, Row, ServerState, ToolCallRecord
+from langchain_mix.emulator.state.catalogue import available, canonical, spelled
 from langchain_mix.emulator.state.records import SessionFacts
 from langchain_mix.emulator.state.serializers import well_formed
 from langchain_mix.emulator.streams import Subscribers
-from langchain_mix.emulator.transcript import available, conversation, spelled
 from langchain_mix.protocol.api import ApiVersion
 
 CANCELLED: Final = "request cancelled by user"
@@ -292,3 +305,46 @@ def _wanted_thinking(text: str) -> str | None:
     """The level that words of the message ask for, if no level was given."""
     plain = text.lower()
     return next((level for word, level in _THINKING_WORDS if word in plain), None)
+
+
+def conversation(rows: Iterable[Row]) -> tuple[Line, ...]:
+    """Makes a line of each row, tools under their PascalCase names."""
+    return tuple(
+        Line(
+            role=row.role,
+            text=row.text or _callbacks(row),
+            calls=tuple(_call(call) for call in row.tool_calls),
+            results=tuple(_result(result) for result in row.tool_results),
+        )
+        for row in rows
+    )
+
+
+def arguments(text: str) -> dict[str, Any]:
+    """The arguments of a call from their JSON text; none if it is broken or no object."""
+    try:
+        value = json.loads(text)
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _call(call: ToolCallRecord) -> ToolUse:
+    return ToolUse(name=canonical(call.name), input=arguments(call.input), id=call.id)
+
+
+def _result(result: Mapping[str, Any]) -> Result:
+    return Result(
+        call_id=str(result.get("call_id", "")),
+        name=canonical(str(result.get("name", ""))),
+        output=str(result.get("output", "")),
+        is_error=bool(result.get("is_error")),
+    )
+
+
+def _callbacks(row: Row) -> str:
+    """Returns the results of callbacks, for a row that holds nothing else."""
+    texts = (
+        result.get("subagent_result") or result.get("stdout") or result.get("stderr") for result in row.callback_results
+    )
+    return "\n".join(str(text) for text in texts if text)

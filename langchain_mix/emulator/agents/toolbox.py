@@ -17,7 +17,7 @@ from langchain_mix.emulator.agents import file_tools, search_tools
 from langchain_mix.emulator.agents import tool_arguments as args
 from langchain_mix.emulator.agents.base import Ask, Outcome, Request
 from langchain_mix.emulator.agents.tool_arguments import Places, ToolError
-from langchain_mix.emulator.transcript import canonical
+from langchain_mix.emulator.state.catalogue import canonical
 
 _STATUSES = ("pending", "in_progress", "completed")
 _PRIORITIES = ("low", "medium", "high")

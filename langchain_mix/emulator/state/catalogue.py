@@ -1,19 +1,19 @@
-"""The listings of the server itself and its tools.
+"""The server's tools, and the listings that no request changes.
 
-Owns: the bodies that no request changes.
-Refuses to know: sessions and their files.
+Owns: the tools' descriptions, their names in each generation and who may call them; the bodies of fixed listings.
+Refuses to know: sessions and their files, and what the tools do.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from langchain_mix.emulator.state.credentials import Credentials
 from langchain_mix.emulator.state.serializers import Serializers
-from langchain_mix.protocol.api import ApiVersion, Capabilities
+from langchain_mix.protocol.api import CAPABILITIES, ApiVersion, Capabilities
 
 _TEXT: Final = {"type": "string"}
 _WHOLE: Final = {"type": "integer"}
@@ -156,6 +156,45 @@ _NOTIFY: Final = [
 TOOLS: Final = _CORE + _NOTIFY
 """Every tool of the server, with its parameters."""
 _NAMES_0_7: Final = {"ReadText": "Read", "Search": "WebSearch", "Show": "ShowMedia"}
+READ_ONLY: Final = frozenset(
+    {"ReadText", "Grep", "Glob", "TodoWrite", "ExitPlanMode", "ReadMedia", "WebFetch", "Search", "Task"}
+)
+"""The tools of plan mode."""
+_OLD: Final[Mapping[str, str]] = {
+    "Bash": "bash",
+    "Glob": "glob",
+    "Grep": "grep",
+    "Write": "write",
+    "Edit": "edit",
+    "Search": "search",
+    "TodoWrite": "todo_write",
+    "ExitPlanMode": "exit_plan_mode",
+    "Show": "show_media",
+    "Task": "task",
+}
+_CANONICAL: Final[Mapping[str, str]] = {
+    name.replace("_", "").lower(): name for name in (*(tool["name"] for tool in TOOLS), "WebFetch")
+} | {"showmedia": "Show"}
+
+
+def spelled(name: str, api: ApiVersion) -> str:
+    """The tool's name on this generation's wire. Names that are not core tools stay as they are."""
+    if not CAPABILITIES[api].pascal_tool_names:
+        return _OLD.get(name, name)
+    return "ShowMedia" if name == "Show" and api is ApiVersion.V0_7 else name
+
+
+def canonical(name: str) -> str:
+    """The PascalCase name of a tool however a generation spells it; other names stay as they are."""
+    return _CANONICAL.get(name.replace("_", "").lower(), name)
+
+
+def available(api: ApiVersion, *, plan_mode: bool, is_subagent: bool) -> tuple[str, ...]:
+    """Returns the PascalCase names of the tools that a turn may call. Sub-agents cannot have sub-agents."""
+    caps = CAPABILITIES[api]
+    offered = {"Task": caps.subagents and not is_subagent, "Notify": caps.notifications}
+    names = (str(tool["name"]) for tool in TOOLS)
+    return tuple(name for name in names if offered.get(name, True) and (name in READ_ONLY or not plan_mode))
 
 
 @dataclass(frozen=True, slots=True)

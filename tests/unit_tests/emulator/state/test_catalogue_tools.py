@@ -5,6 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from langchain_mix.emulator.state import ServerState
+from langchain_mix.emulator.state.catalogue import available, canonical, spelled
+from langchain_mix.protocol.api import ApiVersion
 
 
 @pytest.mark.parametrize("api", ["0.7", "0.8", "next"])
@@ -24,3 +26,29 @@ def test_names_of_each_generation(make_state: Callable[..., ServerState]) -> Non
     assert {"ReadText", "Search", "Show", "Notify"} <= new
     assert not {"Read", "WebSearch", "ShowMedia"} & new
     assert "Notify" not in old
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "v0_7", "v0_8"),
+    [
+        ("Bash", "bash", "Bash", "Bash"),
+        ("ReadText", "ReadText", "ReadText", "ReadText"),
+        ("TodoWrite", "todo_write", "TodoWrite", "TodoWrite"),
+        ("Show", "show_media", "ShowMedia", "Show"),
+        ("server_tool", "server_tool", "server_tool", "server_tool"),
+    ],
+)
+def test_spellings(name, old, v0_7, v0_8):
+    assert [spelled(name, ApiVersion(api)) for api in ("0.5", "0.6.5", "0.7", "0.8")] == [old, old, v0_7, v0_8]
+    assert {canonical(one) for one in (old, v0_7, v0_8)} == {name}
+
+
+def test_who_may_call_what():
+    assert "Task" not in available(ApiVersion.V0_6, plan_mode=False, is_subagent=False)
+    assert "Task" in available(ApiVersion.V0_7, plan_mode=False, is_subagent=False)
+    assert "Task" not in available(ApiVersion.V0_8, plan_mode=False, is_subagent=True)
+    assert "Notify" in available(ApiVersion.V0_8, plan_mode=False, is_subagent=False)
+    assert "Notify" not in available(ApiVersion.V0_7, plan_mode=False, is_subagent=False)
+    planning = available(ApiVersion.V0_8, plan_mode=True, is_subagent=False)
+    assert {"ReadText", "Grep", "ExitPlanMode", "Task"} <= set(planning)
+    assert not {"Write", "Edit", "Bash", "Show", "Notify"} & set(planning)

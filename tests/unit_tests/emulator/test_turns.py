@@ -4,7 +4,7 @@ import pytest
 
 from langchain_mix.emulator.agents.base import Line, Result, ToolUse
 from langchain_mix.emulator.state import Row, ToolCallRecord
-from langchain_mix.emulator.transcript import arguments, conversation
+from langchain_mix.emulator.turns import arguments, conversation
 
 
 def test_rows_become_lines_with_canonical_tool_names():
