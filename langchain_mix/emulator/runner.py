@@ -15,8 +15,7 @@ from langchain_mix.emulator.activity import Activity
 from langchain_mix.emulator.agents.base import Agent, Toolbox
 from langchain_mix.emulator.events import EventEncoder
 from langchain_mix.emulator.permissions import Prompts
-from langchain_mix.emulator.state import ServerState
-from langchain_mix.emulator.state.records import SessionFacts
+from langchain_mix.emulator.state import ServerState, SessionFacts
 from langchain_mix.emulator.streams import EventBroker, Subscribers
 from langchain_mix.emulator.tool_runs import ToolRunner
 from langchain_mix.emulator.turns import CANCELLED, Ending, Turn, TurnRequest

@@ -31,9 +31,8 @@ from langchain_mix.emulator.agents.base import (
     Wait,
 )
 from langchain_mix.emulator.events import LOGIN_TEXT, STREAM_LOGIN_TEXT, Call, Event, EventEncoder
-from langchain_mix.emulator.state import ApiError, Row, ServerState, ToolCallRecord
+from langchain_mix.emulator.state import ApiError, Row, ServerState, SessionFacts, ToolCallRecord
 from langchain_mix.emulator.state.catalogue import available, canonical, spelled
-from langchain_mix.emulator.state.records import SessionFacts
 from langchain_mix.emulator.state.serializers import well_formed
 from langchain_mix.emulator.streams import Subscribers
 from langchain_mix.protocol.api import ApiVersion

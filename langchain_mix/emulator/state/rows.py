@@ -14,9 +14,8 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
 from langchain_mix.emulator.state.errors import internal
-from langchain_mix.emulator.state.records import Row, RowCounts, ToolCallRecord
 from langchain_mix.emulator.state.serializers import Serializers, well_formed
-from langchain_mix.emulator.state.store import Store
+from langchain_mix.emulator.state.store import Row, RowCounts, Store, ToolCallRecord
 
 _COLUMNS: Final = frozenset({"role", "id", "session_id", "created_at", "updated_at", "sequence"})
 _PARTS: Final = tuple(f.name for f in fields(Row) if f.name not in _COLUMNS)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from typing import Any, Final
 
-from langchain_mix.emulator.state.records import Row, RowCounts, SessionFacts, ToolCallRecord
+from langchain_mix.emulator.state.store import Row, RowCounts, SessionFacts, ToolCallRecord
 from langchain_mix.protocol.api import ApiVersion, Capabilities
 
 DEFAULT_BROWSER: Final = "local-browser-service"

@@ -16,10 +16,9 @@ from typing import Any, Final
 
 from langchain_mix.emulator.state.errors import ApiError, internal, invalid, mistyped, not_found
 from langchain_mix.emulator.state.preferences import models_of, provider_of
-from langchain_mix.emulator.state.records import Row, RowCounts, SessionFacts
 from langchain_mix.emulator.state.rows import RowLog
 from langchain_mix.emulator.state.serializers import Serializers, filled, raw_parts, well_formed
-from langchain_mix.emulator.state.store import Store
+from langchain_mix.emulator.state.store import Row, RowCounts, SessionFacts, Store
 from langchain_mix.protocol.api import Capabilities
 
 FORK_TITLE: Final = "Forked Session"

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from langchain_mix.emulator.state import Row, SessionFacts, ToolCallRecord
-from langchain_mix.emulator.state.records import RowCounts
 from langchain_mix.emulator.state.serializers import Serializers, go_json, number, raw_parts, rfc3339, well_formed
+from langchain_mix.emulator.state.store import RowCounts
 from langchain_mix.protocol.api import CAPABILITIES, ApiVersion
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from langchain_mix.emulator.state.store import Store
+from langchain_mix.emulator.state.store import Row, Store, ToolCallRecord
 
 
 def add(store: Store, name: str) -> None:
@@ -98,3 +98,11 @@ def test_only_a_lasting_database_waits_for_the_disk(tmp_path: Path) -> None:
     assert (settings(lasting), settings(temporary)) == (["wal", 1], ["memory", 0])
     lasting.close()
     temporary.close()
+
+
+def test_rows_share_nothing() -> None:
+    first, second = Row("assistant"), Row("assistant")
+    first.tool_calls.append(ToolCallRecord("c", "Bash"))
+    first.tool_results.append({})
+    assert (second.tool_calls, second.tool_results) == ([], [])
+    assert (second.role, second.text, second.finish_reason) == ("assistant", "", "")
