@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -128,7 +129,7 @@ class FullQueue(Fault):
 
 @dataclass(frozen=True, eq=False)
 class EventFault(Fault):
-    """A fault of single events, on their way into the queue of a connection.
+    """A fault of single events.
 
     Attributes:
         event: Name of the event; `""` is any event of a turn.
@@ -151,30 +152,27 @@ class EventFault(Fault):
         """True when the fault is about events of this name."""
         return event.name == self.event if self.event else event.name in TURN_EVENTS
 
-    def shape(self, event: Event, memory: Memory, take: Take) -> list[Timed]:
-        """Returns what is queued instead of an event."""
-        return [(event, None)] if not (self.due(event, memory) and take()) else self.replace(event)
-
-    def replace(self, event: Event) -> list[Timed]:
-        """Returns what is queued instead of an event the fault acts on."""
-        raise NotImplementedError
-
-    def bytes(self, raw: bytes) -> bytes:
-        """Returns what is written instead of the bytes of an event. Only `InvalidUTF8` and `MissingId` change them."""
-        return raw
-
 
 @dataclass(frozen=True, eq=False)
-class DropEvent(EventFault):
-    """The event never comes, and its id is not used up."""
+class QueueFault(EventFault):
+    """A fault of events on their way into the queue of a connection."""
 
-    def replace(self, event: Event) -> list[Timed]:  # noqa: ARG002  As all faults of events.
-        """Nothing."""
+    def shape(self, event: Event, memory: Memory, take: Take) -> list[Timed]:
+        """Returns what is queued instead of an event."""
+        return self.replace(event) if self.due(event, memory) and take() else [(event, None)]
+
+    def replace(self, event: Event) -> list[Timed]:  # noqa: ARG002  Others queue it, or something beside it.
+        """Returns what is queued instead of an event the fault acts on: nothing, unless a fault says otherwise."""
         return []
 
 
 @dataclass(frozen=True, eq=False)
-class DelayEvent(EventFault):
+class DropEvent(QueueFault):
+    """The event never comes, and its id is not used up."""
+
+
+@dataclass(frozen=True, eq=False)
+class DelayEvent(QueueFault):
     """The event comes late, once the gate is open; those after it do not wait for it."""
 
     until: Gate = field(kw_only=True)
@@ -185,7 +183,7 @@ class DelayEvent(EventFault):
 
 
 @dataclass(frozen=True, eq=False)
-class DuplicateEvent(EventFault):
+class DuplicateEvent(QueueFault):
     """The event comes twice, under two ids."""
 
     def replace(self, event: Event) -> list[Timed]:
@@ -194,7 +192,7 @@ class DuplicateEvent(EventFault):
 
 
 @dataclass(frozen=True, eq=False)
-class UnknownEvent(EventFault):
+class UnknownEvent(QueueFault):
     """An event that no generation knows comes just before the matching one.
 
     Attributes:
@@ -233,7 +231,7 @@ class HugeEvent(UnknownEvent):
 
 
 @dataclass(frozen=True, eq=False)
-class TailAfterComplete(EventFault):
+class TailAfterComplete(QueueFault):
     """The last `n` content events of a turn come after its `complete` (Mix), for `count` turns of a connection."""
 
     event: str = "content"
@@ -252,7 +250,16 @@ class TailAfterComplete(EventFault):
 
 
 @dataclass(frozen=True, eq=False)
-class InvalidUTF8(EventFault):
+class BytesFault(EventFault, ABC):
+    """A fault of the bytes that are written for an event."""
+
+    @abstractmethod
+    def bytes(self, raw: bytes) -> bytes:
+        """Returns what is written instead of the bytes of an event."""
+
+
+@dataclass(frozen=True, eq=False)
+class InvalidUTF8(BytesFault):
     """The event's data holds bytes that are no UTF-8: in its `content` if it has one, else in its last string."""
 
     def bytes(self, raw: bytes) -> bytes:
@@ -263,7 +270,7 @@ class InvalidUTF8(EventFault):
 
 
 @dataclass(frozen=True, eq=False)
-class MissingId(EventFault):
+class MissingId(BytesFault):
     """The event has no `id:` line, though the id is used up."""
 
     def bytes(self, raw: bytes) -> bytes:

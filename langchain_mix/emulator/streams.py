@@ -21,13 +21,12 @@ from langchain_mix.emulator.activity import Activity
 from langchain_mix.emulator.agents.base import Gate
 from langchain_mix.emulator.events import TURN_EVENTS, Event, connected, failure, heartbeat
 from langchain_mix.emulator.faults import (
+    BytesFault,
     CutStream,
-    EventFault,
     Fault,
     Faults,
-    InvalidUTF8,
     Memory,
-    MissingId,
+    QueueFault,
     StallStream,
     StreamFault,
 )
@@ -94,13 +93,13 @@ class Connection:
 
     def _shaped(self, event: Event, put: Callable[[Event], None]) -> None:
         pieces = [event]
-        for fault in self.faults.of(EventFault):
-            if fault.session in {None, self.session_id} and not isinstance(fault, InvalidUTF8 | MissingId):
+        for fault in self.faults.of(QueueFault):
+            if fault.session in {None, self.session_id}:
                 pieces = [shaped for piece in pieces for shaped in self._apply(fault, piece)]
         for piece in pieces:
             put(piece)
 
-    def _apply(self, fault: EventFault, event: Event) -> list[Event]:
+    def _apply(self, fault: QueueFault, event: Event) -> list[Event]:
         memory = self._memory.setdefault(fault, Memory())
         now: list[Event] = []
         for piece, gate in fault.shape(event, memory, lambda: self.faults.take(fault)):
@@ -112,10 +111,9 @@ class Connection:
 
     def raw(self, event: Event, written: bytes) -> bytes:
         """The bytes of an event after the faults that spoil bytes."""
-        for fault in self.faults.of(EventFault):
-            if not isinstance(fault, InvalidUTF8 | MissingId) or fault.session not in {None, self.session_id}:
-                continue
-            if fault.due(event, self._memory.setdefault(fault, Memory())) and self.faults.take(fault):
+        for fault in self.faults.of(BytesFault):
+            concerned = fault.session in {None, self.session_id}
+            if concerned and fault.due(event, self._memory.setdefault(fault, Memory())) and self.faults.take(fault):
                 written = fault.bytes(written)
         return written
 
