@@ -18,20 +18,19 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import Request
 
-from langchain_mix.emulator.state.errors import ApiError, invalid
+from langchain_mix.emulator.state.errors import ApiError, invalid, invalid_json, json_kind
 from langchain_mix.emulator.state.serializers import well_formed
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
-GoType = Literal["string", "int", "bool", "slice", "any"]
+GoType = Literal["string", "int", "bool", "slice"]
 _SPACE: Final = " \t\r\n"
 _GO_NAMES: Final[Mapping[GoType, str]] = {
     "string": "string",
     "int": "int",
     "bool": "bool",
     "slice": "[]json.RawMessage",
-    "any": "interface {}",
 }
 
 
@@ -62,7 +61,7 @@ class Body:
         if value is None:
             return {}
         if not isinstance(value, dict):
-            _refuse(f"json: cannot unmarshal {_kind(value)} into Go value of type api.{self.name}")
+            _refuse(f"json: cannot unmarshal {json_kind(value)} into Go value of type api.{self.name}")
         found: dict[str, Any] = {}
         for key, item in value.items():
             field = self._field(key)
@@ -82,7 +81,7 @@ class Body:
     def _checked(self, field: str, item: Any) -> Any:
         go_type = self.fields[field]
         if not _fits(item, go_type):
-            shown = f"number {item}" if go_type == "int" and _kind(item) == "number" else _kind(item)
+            shown = f"number {item}" if go_type == "int" and json_kind(item) == "number" else json_kind(item)
             name = f"{self.name}.{field}"
             _refuse(f"json: cannot unmarshal {shown} into Go struct field {name} of type {_GO_NAMES[go_type]}")
         return item
@@ -126,11 +125,6 @@ def _go_syntax_error(text: str, error: json.JSONDecodeError) -> str:
     return f"invalid character {text[error.pos]!r} {where}"
 
 
-def _kind(value: Any) -> str:
-    kinds = {bool: "bool", int: "number", float: "number", str: "string", list: "array", dict: "object"}
-    return kinds.get(type(value), "value")
-
-
 def _fits(item: Any, go_type: GoType) -> bool:
     match go_type:
         case "string":
@@ -141,8 +135,6 @@ def _fits(item: Any, go_type: GoType) -> bool:
             return isinstance(item, bool)
         case "slice":
             return isinstance(item, list)
-        case "any":
-            return True
 
 
 def _whole(value: Any) -> Any:
@@ -156,18 +148,18 @@ def _whole(value: Any) -> Any:
     return value
 
 
-def lenient_object(raw: bytes, *, kind: str = "INVALID_JSON") -> dict[str, Any]:
+def lenient_object(raw: bytes) -> dict[str, Any]:
     """Reads the body of a handler that takes any object and ignores what it does not know.
 
     Raises:
-        ApiError: 400 of that type.
+        ApiError: 400 `INVALID_JSON`.
     """
     try:
         value = first_value(raw)
     except ApiError as error:
-        raise ApiError(400, kind, "Invalid JSON in request body") from error
+        raise invalid_json() from error
     if not isinstance(value, dict):
-        raise ApiError(400, kind, "Invalid JSON in request body")
+        raise invalid_json()
     return value
 
 

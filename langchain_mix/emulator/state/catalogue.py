@@ -20,16 +20,6 @@ _WHOLE: Final = {"type": "integer"}
 _FLAG: Final = {"type": "boolean"}
 
 
-def llm_tools(caps: Capabilities) -> list[dict[str, Any]]:
-    """The tools in the words of GET /api/tools.
-
-    Mix 0.7 keeps a list of its own there, in which ReadText is called Read and Search is called WebSearch.
-    """
-    if caps.notifications:
-        return TOOLS
-    return [tool | {"name": _NAMES_0_7.get(tool["name"], tool["name"])} for tool in _CORE]
-
-
 def _text(description: str, *choices: str) -> dict[str, Any]:
     return _TEXT | {"description": description} | ({"enum": list(choices)} if choices else {})
 
@@ -269,8 +259,13 @@ class Catalogue:
         return {"categories": categories}
 
     def llm_tools(self) -> dict[str, Any]:
-        """The body of GET /api/tools (Mix 0.7)."""
-        return {"tools": llm_tools(self.caps)}
+        """The body of GET /api/tools (Mix 0.7).
+
+        Mix 0.7 keeps a list of its own there, in which ReadText is called Read and Search is called WebSearch.
+        """
+        if self.caps.notifications:
+            return {"tools": TOOLS}
+        return {"tools": [tool | {"name": _NAMES_0_7.get(tool["name"], tool["name"])} for tool in _CORE]}
 
     def _status(self, tool: _KeyedTool, needs_key: str) -> dict[str, Any]:
         return {

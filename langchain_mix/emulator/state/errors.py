@@ -14,9 +14,7 @@ class ApiError(Exception):
     """An error that the server reports as JSON.
 
     Attributes:
-        status: The HTTP status.
         type: The server's kind of error; lower case for its REST handlers, upper case for credentials and preferences.
-        message: The server's words.
     """
 
     def __init__(self, status: int, type: str, message: str) -> None:  # noqa: A002 - the wire's own word
@@ -31,7 +29,6 @@ class PlainError(Exception):
     """An error that the server reports as plain text.
 
     Attributes:
-        status: The HTTP status.
         text: The body without its final newline.
     """
 
@@ -57,6 +54,11 @@ def internal(operation: str, cause: str) -> ApiError:
     return ApiError(500, "internal_error", f"Internal error during {operation}: {cause}")
 
 
+def invalid_json() -> ApiError:
+    """A 400 of the handlers that take any object: credentials and preferences."""
+    return ApiError(400, "INVALID_JSON", "Invalid JSON in request body")
+
+
 def setting_of(body: Mapping[str, Any], key: str) -> str | None:
     """A text of a leniently decoded body (credentials, preferences); None when it is missing or null.
 
@@ -65,7 +67,7 @@ def setting_of(body: Mapping[str, Any], key: str) -> str | None:
     """
     value = body.get(key)
     if value is not None and not isinstance(value, str):
-        raise ApiError(400, "INVALID_JSON", "Invalid JSON in request body")
+        raise invalid_json()
     return value
 
 
@@ -77,20 +79,16 @@ def count_of(body: Mapping[str, Any], key: str) -> int | None:
     """
     value = body.get(key)
     if value is not None and (type(value) is not int or not -(2**63) <= value < 2**63):
-        raise ApiError(400, "INVALID_JSON", "Invalid JSON in request body")
+        raise invalid_json()
     return value
 
 
 def mistyped(key: str, value: Any) -> ApiError:
     """A 400 for a value of the wrong JSON type."""
-    return invalid("body", f"json: cannot unmarshal {_kind(value)} into Go struct field .{key}")
+    return invalid("body", f"json: cannot unmarshal {json_kind(value)} into Go struct field .{key}")
 
 
-def _kind(value: Any) -> str:
-    if isinstance(value, bool):
-        return "bool"
-    if isinstance(value, (int, float)):
-        return "number"
-    if isinstance(value, str):
-        return "string"
-    return "array" if isinstance(value, list) else "object"
+def json_kind(value: Any) -> str:
+    """Returns the JSON type of a value in the words of Go's decoder."""
+    kinds = {bool: "bool", int: "number", float: "number", str: "string", list: "array"}
+    return kinds.get(type(value), "object")

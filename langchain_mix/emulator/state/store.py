@@ -100,16 +100,14 @@ class Row:
     """One stored row of a conversation: a user's message, one model reply, or one batch of tool results.
 
     Attributes:
-        role: The speaker; callback results are `tool` rows.
+        role: Callback results are `tool` rows.
         created_at: Unix seconds, given when the row is appended.
         sequence: Position among all rows ever appended; ascends with time.
         tool_results: The results of a tool row in call order: `call_id`, `name`, `output`, `is_error`.
         callback_results: The results of callbacks, in the wire's snake_case keys (Mix 0.7).
-        reasoning_duration: Its duration in seconds.
+        reasoning_duration: In seconds.
         redacted_thinking_blocks: Those the provider encrypted.
         finish_reason: Why the reply ended; empty while it grows.
-        input_tokens: Tokens read.
-        output_tokens: Tokens written.
         cost: In US dollars.
     """
 
