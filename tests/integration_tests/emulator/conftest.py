@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -149,15 +150,22 @@ class Wire:
 Make = Callable[..., Wire]
 
 
+@pytest.fixture(scope="session")
+def plain() -> ssl.SSLContext:
+    """Certificates for clients of a server without TLS: none. Reading the machine's takes longer than most tests."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
 @pytest.fixture
-def make() -> Iterator[Make]:
+def make(plain: ssl.SSLContext) -> Iterator[Make]:
     """Starts servers; all are stopped after the test."""
     with ExitStack() as stack:
 
         def start(api: str = "0.8", agent: Any = "offline", **options: Any) -> Wire:
             server = stack.enter_context(MixEmulator(api, agent, **options))
             limits = httpx.Limits(max_connections=None)
-            http = stack.enter_context(httpx.Client(base_url=server.url, timeout=10, limits=limits))
+            client = httpx.Client(base_url=server.url, timeout=10, limits=limits, verify=plain)
+            http = stack.enter_context(client)
             pool = stack.enter_context(_pool())
             return Wire(server, http, pool, stack)
 

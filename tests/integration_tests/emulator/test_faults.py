@@ -89,7 +89,9 @@ def test_a_delayed_event_of_a_closed_stream_is_forgotten(make):
     stream = wire.open(session)
     wire.post(session, "go")
     stream.rest()
+    assert gate._waiting
     wire.server.stop()
+    assert gate._waiting == []
     gate.open()
 
 
@@ -177,6 +179,8 @@ def test_a_cut_stream_cancels_the_turn_on_old_servers_q10(make, api):
     with pytest.raises(BROKEN):
         stream.turn()
     wire.server.wait_idle()
+    exported = wire.http.get(f"/api/sessions/{session}/export").json()["messages"]
+    assert exported[1]["finishReason"] == "canceled"
 
 
 def test_stall_stream(make):
@@ -259,13 +263,13 @@ def test_slow_reply(make):
     assert answer.result(5).status_code == 202
 
 
-def test_restart_after(make):
+def test_restart_after(make, plain):
     wire, session = faulty(make, RestartAfter(2, match="GET /api/sessions"))
     assert wire.http.get("/api/sessions").status_code == 200
     assert wire.server.restarts == 0
     assert wire.http.get("/api/sessions").status_code == 200
     wire.server.wait_until(lambda: wire.server.restarts == 1)
-    with httpx.Client(base_url=wire.server.url) as fresh:
+    with httpx.Client(base_url=wire.server.url, verify=plain) as fresh:
         assert fresh.get(f"/api/sessions/{session}").status_code == 200
         assert fresh.get("/api/sessions").status_code == 200
     assert wire.server.restarts == 1

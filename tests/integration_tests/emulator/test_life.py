@@ -18,12 +18,12 @@ def emulator_threads():
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("mix-emulator")]
 
 
-def test_stop_leaves_nothing_behind():
+def test_stop_leaves_nothing_behind(plain):
     gate = Gate()
     server = MixEmulator("0.8", Script(turn((Text("a"), Wait(gate))))).start()
     data = server.data_dir
     body = {"title": "t", "browserMode": "local-browser-service"}
-    with httpx.Client(base_url=server.url) as http:
+    with httpx.Client(base_url=server.url, verify=plain) as http:
         session = http.post("/api/sessions", json=body).json()["id"]
         with http.stream("GET", "/stream", params={"sessionId": session}) as stream:
             chunks = stream.iter_raw()
@@ -45,7 +45,7 @@ def test_stop_leaves_nothing_behind():
         server.url  # noqa: B018
 
 
-def test_restart_keeps_port_and_state_and_breaks_connections(make, tmp_path):
+def test_restart_keeps_port_and_state_and_breaks_connections(make, plain, tmp_path):
     wire = make("0.8", Script("one", "two"), data_dir=tmp_path)
     session = wire.session("kept")
     wire.turn(session)
@@ -56,19 +56,19 @@ def test_restart_keeps_port_and_state_and_breaks_connections(make, tmp_path):
     with pytest.raises(httpx.HTTPError):
         stream.next()
     assert wire.server.url == url
-    with httpx.Client(base_url=url) as http:
+    with httpx.Client(base_url=url, verify=plain) as http:
         assert http.get(f"/api/sessions/{session}/messages").json() == rows
         assert http.get(f"/api/sessions/{session}/files/a.txt").content == b"kept"
     assert wire.server.restarts == 1
 
 
-def test_a_second_life_on_the_same_data(tmp_path):
+def test_a_second_life_on_the_same_data(plain, tmp_path):
     body = {"title": "kept", "browserMode": "local-browser-service"}
     with MixEmulator(data_dir=tmp_path) as server:
-        session = httpx.post(f"{server.url}/api/sessions", json=body).json()["id"]
+        session = httpx.post(f"{server.url}/api/sessions", json=body, verify=plain).json()["id"]
     assert Path(tmp_path).exists()
     with MixEmulator(data_dir=tmp_path) as server:
-        assert httpx.get(f"{server.url}/api/sessions/{session}").json()["title"] == "kept"
+        assert httpx.get(f"{server.url}/api/sessions/{session}", verify=plain).json()["title"] == "kept"
 
 
 def test_only_a_given_directory_is_written_for_good(tmp_path):
@@ -79,19 +79,19 @@ def test_only_a_given_directory_is_written_for_good(tmp_path):
         assert (logs(lasting), logs(temporary)) == (["mix.sqlite3-wal"], [])
 
 
-def test_a_turn_that_a_restart_ends_is_stored_as_cancelled(make):
+def test_a_turn_that_a_restart_ends_is_stored_as_cancelled(make, plain):
     gate = Gate()
     wire = make("0.8", Script(turn((Text("half"), Wait(gate)))))
     session = wire.session()
     wire.post(session, "go")
     assert gate.reached.wait(5)
     wire.server.restart()
-    exported = httpx.get(f"{wire.server.url}/api/sessions/{session}/export").json()["messages"]
+    exported = httpx.get(f"{wire.server.url}/api/sessions/{session}/export", verify=plain).json()["messages"]
     assert [(row["content"], row["finishReason"]) for row in exported] == [("go", "stop"), ("half", "canceled")]
 
 
-async def test_async_with():
-    async with MixEmulator() as server, httpx.AsyncClient(base_url=server.url) as http:
+async def test_async_with(plain):
+    async with MixEmulator() as server, httpx.AsyncClient(base_url=server.url, verify=plain) as http:
         assert (await http.get("/health")).json()["status"] == "ok"
 
 
@@ -101,11 +101,11 @@ def test_it_serves_this_machine_only(host):
         MixEmulator(host=host)
 
 
-def test_it_serves_ipv6_too():
+def test_it_serves_ipv6_too(plain):
     if not socket.has_ipv6:
         pytest.skip("no IPv6")
     with MixEmulator(host="::1") as server:
-        assert httpx.get(f"{server.url}/health").status_code == 200
+        assert httpx.get(f"{server.url}/health", verify=plain).status_code == 200
 
 
 @pytest.mark.parametrize(("options", "words"), [({"api": "0.9"}, "0.9"), ({"agent": "nobody"}, "nobody")])
@@ -153,13 +153,13 @@ def test_waiting_for_what_does_not_come_says_what_there_is(wire):
         wire.server.wait_until(lambda: wire.server.streams == 1, timeout=0.01)
 
 
-def test_another_agent_answers_from_the_next_start_on():
+def test_another_agent_answers_from_the_next_start_on(plain):
     with MixEmulator(agent=Script("first")) as server:
         server.agent = Script("second")
         assert server.brain is server.agent
         server.restart()
         session = server.state.sessions.create({"title": "t", "browserMode": "local-browser-service"})["id"]
-        httpx.post(f"{server.url}/api/sessions/{session}/messages", json={"text": "hi"})
+        httpx.post(f"{server.url}/api/sessions/{session}/messages", json={"text": "hi"}, verify=plain)
         server.wait_until(lambda: server.state.rows.of(session)[-1:] != [] and server.turns == 0)
         assert server.state.rows.of(session)[-1].text == "second"
         server.brain = Script("third")

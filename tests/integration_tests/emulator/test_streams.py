@@ -217,6 +217,8 @@ def test_q11_a_synchronous_answer_is_cut_after_its_time_and_its_turn_cancelled(m
     with pytest.raises((httpx.RemoteProtocolError, httpx.ReadError)):
         wire.post(session, "go")
     wire.server.wait_idle()
+    exported = wire.http.get(f"/api/sessions/{session}/export").json()["messages"]
+    assert exported[1]["finishReason"] == "canceled"
 
 
 def test_q33_sessions_made_before_the_first_stream_are_not_announced(wire):
