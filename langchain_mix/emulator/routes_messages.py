@@ -19,8 +19,7 @@ from starlette.types import ASGIApp
 from langchain_mix.emulator.app import AppContext, number, only
 from langchain_mix.emulator.events import Event, failure
 from langchain_mix.emulator.faults import NoAnswer
-from langchain_mix.emulator.go_http import Route, empty, json_reply, text_error
-from langchain_mix.emulator.request_bodies import Body, GoType, first_value
+from langchain_mix.emulator.go_http import Body, GoType, Route, empty, first_value, json_reply, text_error
 from langchain_mix.emulator.runner import RunningTurn
 from langchain_mix.emulator.state import ApiError, PlainError
 from langchain_mix.emulator.state.errors import internal, invalid, not_found

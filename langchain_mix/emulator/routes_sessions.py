@@ -19,9 +19,8 @@ from starlette.responses import FileResponse, Response, StreamingResponse
 
 from langchain_mix.emulator.app import AppContext, base_url, only
 from langchain_mix.emulator.events import session_deleted
-from langchain_mix.emulator.go_http import REST_HEADERS, Route, empty, json_reply
+from langchain_mix.emulator.go_http import REST_HEADERS, Body, GoType, Route, empty, file_part, json_reply
 from langchain_mix.emulator.media import SNIFFED_BYTES, is_media, make_thumbnail, sniffed
-from langchain_mix.emulator.request_bodies import Body, GoType, file_part
 from langchain_mix.emulator.state import ApiError, PlainError
 
 _CREATE: Final[dict[str, GoType]] = {

@@ -13,8 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from langchain_mix.emulator.app import AppContext
-from langchain_mix.emulator.go_http import Handler, Route, json_reply
-from langchain_mix.emulator.request_bodies import lenient_object
+from langchain_mix.emulator.go_http import Handler, Route, json_reply, lenient_object
 from langchain_mix.protocol.api import ApiVersion
 
 _DOC: Final = (

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from langchain_mix.emulator.request_bodies import Body, first_value, lenient_object
+from langchain_mix.emulator.go_http import Body, first_value, lenient_object
 from langchain_mix.emulator.state import ApiError
 
 BODY = Body("Thing", {"name": "string", "size": "int", "on": "bool", "items": "slice"})
