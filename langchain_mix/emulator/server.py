@@ -31,7 +31,7 @@ from langchain_mix.emulator.routes_messages import MessageRoutes, StreamRoutes
 from langchain_mix.emulator.routes_sessions import FileRoutes, SessionRoutes
 from langchain_mix.emulator.routes_system import SystemRoutes
 from langchain_mix.emulator.runner import TurnRunner
-from langchain_mix.emulator.serving import Closer, Serving, Transports, loopback_socket
+from langchain_mix.emulator.serving import Closer, Serving, Transports, loopback_address, loopback_socket
 from langchain_mix.emulator.state import ServerState
 from langchain_mix.emulator.streams import EventBroker, StreamConfig
 from langchain_mix.protocol.api import ApiVersion
@@ -128,7 +128,7 @@ class MixEmulator:
         self._state: ServerState | None = None
         self._serving: Serving | None = None
         process_fork.renew_in_child(self._leave_to_parent)
-        loopback_socket(host, 0).close()
+        loopback_address(host)
 
     # Life
 

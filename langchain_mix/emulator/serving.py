@@ -99,6 +99,18 @@ Opener = Callable[[Transports], tuple[ASGIApp, Closer]]
 """Makes the app, inside the event loop, and what closes it again."""
 
 
+def loopback_address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    """Reads an address of this machine.
+
+    Raises:
+        ValueError: The host is no address, or can be reached from elsewhere.
+    """
+    address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
+    if not address.is_loopback:
+        raise ValueError(f"The emulator serves this machine only; {host!r} is no loopback address.")
+    return address
+
+
 def loopback_socket(host: str, port: int) -> socket.socket:
     """A listening socket on this machine only; port 0 takes a free one.
 
@@ -106,9 +118,7 @@ def loopback_socket(host: str, port: int) -> socket.socket:
         ValueError: The host can be reached from elsewhere.
         OSError: The port is taken.
     """
-    address = ipaddress.ip_address("127.0.0.1" if host == "localhost" else host)
-    if not address.is_loopback:
-        raise ValueError(f"The emulator serves this machine only; {host!r} is no loopback address.")
+    address = loopback_address(host)
     family = socket.AF_INET6 if address.version == 6 else socket.AF_INET  # noqa: PLR2004
     # asyncio sets TCP_NODELAY only on sockets that say they are TCP; without it every burst waits 40 ms.
     sock = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
