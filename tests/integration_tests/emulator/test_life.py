@@ -132,12 +132,13 @@ def test_the_listening_socket_says_that_it_is_tcp_so_that_nothing_waits_40_ms():
         assert listening.proto == socket.IPPROTO_TCP
 
 
-def test_a_hundred_sessions_at_once(make):
+@pytest.mark.parametrize("count", [20, pytest.param(100, marks=pytest.mark.exhaustive)])
+def test_many_sessions_at_once(make, count):
     text = "word " * 20
     wire = make("0.8", Script(text, loop=True))
-    sessions = [wire.session(str(number)) for number in range(100)]
+    sessions = [wire.session(str(number)) for number in range(count)]
     streams = [wire.open(session) for session in sessions]
-    assert wire.server.streams == 100
+    assert wire.server.streams == count
     assert all(reply == 202 for reply in wire.pool.map(lambda one: wire.post(one, "go").status_code, sessions))
     for session, stream in zip(sessions, streams, strict=True):
         heard = stream.turn()

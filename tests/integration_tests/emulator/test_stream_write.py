@@ -74,23 +74,6 @@ def test_messages_wait_for_their_turn(make):
     assert [row["userInput"] for row in wire.rows(session)] == ["a", "one", "b", "two"]
 
 
-def test_a_hundred_messages_wait_and_more_are_lost(make):
-    gate = Gate()
-    wire = make("0.5", Script(turn((Wait(gate), Text("first"))), "more", loop=True))
-    session = wire.session()
-    stream = wire.open(session)
-    write(wire, session, text="a")
-    assert gate.reached.wait(5)
-    for number in range(102):
-        write(wire, session, text=f"m{number}")
-    gate.open()
-    for _ in range(101):
-        stream.turn()
-    assert stream.rest() == []
-    users = [row["userInput"] for row in wire.rows(session) if row["role"] == "user"]
-    assert users == ["a", *(f"m{number}" for number in range(100))]
-
-
 @pytest.mark.parametrize("content", ["not json", "[1]", '"x"'])
 def test_q13_bad_inner_json_ends_the_stream_without_a_word(old, content):
     session = old.session()

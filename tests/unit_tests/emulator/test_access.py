@@ -36,10 +36,10 @@ def test_names_of_loopback_are_answered(host: str) -> None:
         *("user@localhost", "localhost/x", "localhost,evil.example", "localhost:x", "\xe9.example", "[::1", "*"),
     ],
 )
-@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS"])
-def test_other_names_are_refused_whatever_the_agent(host: str, method: str) -> None:
+def test_other_names_are_refused_whatever_the_agent(host: str) -> None:
     for rules in (OPEN, CLOSED):
-        assert "--allow-host" in str(rules.refusal(method, {"host": host}))
+        for method in ("GET", "POST", "OPTIONS"):
+            assert "--allow-host" in str(rules.refusal(method, {"host": host})), method
 
 
 def test_allowed_hosts_are_answered_on_any_port() -> None:
@@ -59,11 +59,11 @@ def test_allowed_hosts_are_answered_on_any_port() -> None:
         *("file://", "chrome-extension://abc", "http://localhost:8088/", "http://localhost:8088, http://evil.example"),
     ],
 )
-@pytest.mark.parametrize("method", ["GET", "POST", "OPTIONS", "DELETE"])
-def test_pages_of_other_origins_are_refused_where_turns_cost(origin: str, method: str) -> None:
+def test_pages_of_other_origins_are_refused_where_turns_cost(origin: str) -> None:
     headers = {"host": OWN, "origin": origin}
-    assert "--allow-origin" in str(CLOSED.refusal(method, headers))
-    assert OPEN.refusal(method, headers) is None
+    for method in ("GET", "POST", "OPTIONS", "DELETE"):
+        assert "--allow-origin" in str(CLOSED.refusal(method, headers)), method
+        assert OPEN.refusal(method, headers) is None
 
 
 @pytest.mark.parametrize(

@@ -310,7 +310,7 @@ STEPS = st.lists(
 @given(STEPS)
 def test_any_forks_and_rewinds_agree_with_plain_lists(steps: list[tuple[str, int, int]]) -> None:
     with tempfile.TemporaryDirectory() as directory:
-        state = ServerState(ApiVersion.V0_7, Path(directory))
+        state = ServerState(ApiVersion.V0_7, Path(directory), temporary=True)
         first = state.sessions.create({"title": "t"})["id"]
         model: dict[str, list[tuple[str, str]]] = {first: []}
         counter = 0
