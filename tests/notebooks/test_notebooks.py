@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections.abc import Iterator
@@ -15,11 +16,20 @@ from nbclient import NotebookClient
 from langchain_mix import MixEmulator
 from langchain_mix.reserved_files import is_reserved
 from langchain_mix.testing import find_secrets
+from tests.new_process import python
 
 FOLDER = Path(__file__).resolve().parents[2] / "notebooks"
 PATHS = sorted(FOLDER.glob("*.ipynb"))
 SERVER = "SERVER = None  # the URL of a Mix server, or None for the emulator"
 CELL_TIMEOUT = 60
+KERNEL = "from ipykernel.kernelapp import launch_new_instance; launch_new_instance()"
+IMPORTS = """
+import ipykernel.ipkernel, ipykernel.kernelapp, ipykernel.zmqshell, langchain.agents, langchain.agents.middleware
+import langchain_core.output_parsers, langchain_core.prompts
+import langchain_mix.emulator, langchain_mix.emulator.server, langchain_mix.notebook, langchain_mix.notebook.live
+import langchain_mix.retrievers.retriever, langchain_mix.chat_models.execution
+"""
+"""What kernels import, once for all of them."""
 
 SEEN = {
     "01-quickstart": ["12 * 17 = <strong>204</strong>", "green", "North", "ChatMixConnectionError", "acted: no"],
@@ -51,11 +61,22 @@ def shown(notebook: Any) -> Iterator[str]:
             yield from map(str, output.get("data", {}).values())
 
 
-async def executed(notebook: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+def make_kernel(folder: Path) -> None:
+    """Has the kernel `python3` come from `tests/new_process.py`."""
+    command = python(KERNEL, "-f", "{connection_file}", imports=IMPORTS)
+    spec = {"argv": command, "display_name": "Python 3", "language": "python"}
+    folder.mkdir(parents=True)
+    (folder / "kernel.json").write_text(json.dumps(spec))
+
+
+async def executed(notebook: Any, folder: Path, monkeypatch: pytest.MonkeyPatch, *, prepared: bool = True) -> Any:
+    """Runs a notebook in a kernel of its own; one that is not prepared is started as users start theirs."""
     for name in [name for name in os.environ if name.startswith("MIX_")]:
         monkeypatch.delenv(name)
     for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
         monkeypatch.setenv(name, str(folder / name.lower()))
+    if prepared:
+        make_kernel(folder / "jupyter_data_dir" / "kernels" / "python3")
     work = folder / "work"
     work.mkdir()
     client = NotebookClient(notebook, timeout=CELL_TIMEOUT, resources={"metadata": {"path": str(work)}})
@@ -88,7 +109,7 @@ async def test_it_runs_on_a_server(path, tmp_path, monkeypatch):
     with MixEmulator(api="0.8") as server:
         (cell,) = [cell for cell in notebook.cells if SERVER in cell.source]
         cell.source = cell.source.replace(SERVER, f'SERVER = "{server.url}"')
-        await executed(notebook, tmp_path, monkeypatch)
+        await executed(notebook, tmp_path, monkeypatch, prepared=False)
         assert any(request.method == "POST" and request.path.endswith("/messages") for request in server.requests)
         server.wait_until(lambda: not server.connections)  # Closed, or gone with the kernel.
         uploads = server.data_dir / "uploads"

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
 from langchain_mix import MixEmulator
-from langchain_mix.cli.app import app
 from langchain_mix.client import Mix
-
-
-@dataclass
-class Ran:
-    code: int
-    out: str
-    err: str
+from tests import commands
 
 
 @pytest.fixture
@@ -28,12 +19,7 @@ def cli(monkeypatch, tmp_path):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     monkeypatch.delenv("MIX_SERVER_URL", raising=False)
 
-    def run(*arguments, typed=None):
-        ran = CliRunner().invoke(app, [str(a) for a in arguments], input=typed)
-        assert ran.exception is None or isinstance(ran.exception, SystemExit), ran.exc_info
-        return Ran(ran.exit_code, ran.stdout, ran.stderr)
-
-    return run
+    return lambda *arguments, typed=None: commands.run(arguments, typed=typed)
 
 
 @pytest.fixture

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 
 import pytest
 
 from langchain_mix import MixEmulator
 from langchain_mix.client import Mix
 from langchain_mix.emulator import HttpError
+from tests.new_process import command_line
 
 
 def sent(server, method="POST"):
@@ -300,7 +300,7 @@ def test_a_wrong_url(cli):
 def test_a_reader_that_has_left_is_no_error(server, mix, talked):
     long = mix.sessions.create(title="Long").id
     mix.messages.send(id=long, text="x" * 300_000)  # More than a pipe holds.
-    command = [sys.executable, "-m", "langchain_mix", "sessions", "export", long, "-s", server.url]
+    command = command_line("sessions", "export", long, "-s", server.url)
     # Without a buffer Python does not notice: it takes the part that the pipe took for all.
     buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=buffered) as process:

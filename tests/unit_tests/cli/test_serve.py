@@ -6,11 +6,10 @@ import sys
 import time
 
 import pytest
-from typer.testing import CliRunner
 
-from langchain_mix.cli.app import app
 from langchain_mix.cli.serve import PacedAgent
 from langchain_mix.emulator.agents.base import Text, Thinking, ToolUse
+from tests import commands
 
 CALL = ToolUse(name="Grep", input={})
 
@@ -67,13 +66,13 @@ def test_the_option_slows_the_agent_down(monkeypatch, options, paced):
         raise OSError("stop here")
 
     monkeypatch.setattr("langchain_mix.cli.serve.MixEmulator", emulator)
-    assert CliRunner().invoke(app, ["serve", "--port", "0", *options]).exit_code == 1
+    assert commands.run(["serve", "--port", "0", *options]).code == 1
     assert [isinstance(agent, PacedAgent) for agent in made] == [paced]
     assert not paced or made[0]._seconds == 0.2
 
 
 def test_a_missing_package_of_an_agent_is_an_error_without_a_traceback(monkeypatch):
     monkeypatch.setitem(sys.modules, "langchain.chat_models", None)
-    ran = CliRunner().invoke(app, ["serve", "--port", "0", "--agent", "model:openai:gpt-4o"])
-    assert ran.exit_code == 2
-    assert "Error: An agent 'model:…' needs LangChain" in ran.stderr
+    ran = commands.run(["serve", "--port", "0", "--agent", "model:openai:gpt-4o"])
+    assert ran.code == 2
+    assert "Error: An agent 'model:…' needs LangChain" in ran.err

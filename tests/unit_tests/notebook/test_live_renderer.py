@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import threading
 import time
 
@@ -12,6 +11,7 @@ import pytest
 from langchain_mix.client.updates import TextDelta
 from langchain_mix.notebook.html import Look
 from langchain_mix.notebook.live_renderer import Cell, LiveRenderer, Throttle, in_notebook
+from tests.new_process import python
 
 
 def test_one_output_and_the_last_state_always(notebook):
@@ -242,7 +242,7 @@ def test_a_terminal_is_none(notebook, monkeypatch):
 
 def test_python_alone_is_none():
     code = "from langchain_mix.notebook.live_renderer import in_notebook; import sys; print(in_notebook(), 'IPython' in sys.modules)"
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    ran = subprocess.run(python(code), capture_output=True, text=True, check=True)
     assert ran.stdout.split() == ["False", "False"]
 
 

@@ -15,7 +15,11 @@ COMMANDS = {
     "repair": ["-y"],
     "delete": ["a", "-y"],
 }
-ALL = pytest.mark.parametrize("command", COMMANDS)
+# One place gives the options to all of them: one that reads and one that writes say whether it does.
+ALL = pytest.mark.parametrize(
+    "command",
+    [c if c in {"list", "prune"} else pytest.param(c, marks=pytest.mark.exhaustive) for c in COMMANDS],
+)
 
 
 @ALL

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
-import sys
 from dataclasses import dataclass
 
 import pytest
@@ -15,6 +15,7 @@ from langgraph.types import Send
 
 from langchain_mix import ChatMix, MixEmulator, MixSaver
 from langchain_mix.client import Mix
+from tests.new_process import command_line
 
 SCRIPTS = ["a", "日本 / б", "../x y", "ⓉⓗⓡⒺⒶⒹ \u202e", "-", "👩‍👩‍👧"]
 
@@ -275,8 +276,15 @@ def test_another_variable_may_have_the_key(checkpoints, tools, locked, monkeypat
     assert "'a' is encrypted" in ran.err
 
 
-@pytest.mark.parametrize(("key", "says"), [("short", "has 5 bytes"), ("fedcba9876543210", "not the one")])
-@pytest.mark.parametrize("command", [["list"], ["show", "a"], ["delete", "a", "--yes"], ["repair", "--yes"]])
+@pytest.mark.parametrize(
+    ("key", "says", "command"),
+    [
+        ("short", "has 5 bytes", ["list"]),
+        ("fedcba9876543210", "not the one", ["delete", "a", "--yes"]),
+        pytest.param("fedcba9876543210", "not the one", ["show", "a"], marks=pytest.mark.exhaustive),
+        pytest.param("fedcba9876543210", "not the one", ["repair", "--yes"], marks=pytest.mark.exhaustive),
+    ],
+)
 def test_a_wrong_key_does_nothing_and_is_not_told(
     checkpoints, tools, server, *, locked, monkeypatch, key, says, command
 ):
@@ -321,7 +329,7 @@ def test_on_every_generation(cli, tools, api):
     ["list", "prune", *(pytest.param(c, marks=pytest.mark.exhaustive) for c in ("tree", "show", "report", "delete"))],
 )
 def test_a_thread_id_that_is_no_text(server, command):
-    program = [sys.executable, "-m", "langchain_mix", "checkpoints", command, b"\xff", "-s", server.url]
+    program = command_line("checkpoints", command, os.fsdecode(b"\xff"), "-s", server.url)
     ran = subprocess.run(program, capture_output=True, text=True, check=False)
     assert ran.returncode == 2
     assert "no valid text" in ran.stderr
