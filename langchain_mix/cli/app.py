@@ -19,7 +19,7 @@ from langchain_mix.cli.failures import EXIT_CODES, FAILED, reported_errors
 from langchain_mix.cli.files import files_app
 from langchain_mix.cli.record import record
 from langchain_mix.cli.server_settings import auth_app, preferences_app, tools_app
-from langchain_mix.cli.sessions.commands import sessions_app
+from langchain_mix.cli.sessions import sessions_app
 from langchain_mix.cli.terminal import output_console, write_json
 from langchain_mix.protocol.api import parse_api
 

@@ -22,7 +22,7 @@ from rich.table import Table
 from rich.text import Text
 
 from langchain_mix._version import __version__
-from langchain_mix.cli.sessions.queries import find_session
+from langchain_mix.cli.sessions import find_session
 from langchain_mix.cli.terminal import counted, visible
 from langchain_mix.errors import (
     MixError,

@@ -15,7 +15,7 @@ import typer
 
 from langchain_mix.cli.connection import JsonOption, YesOption, option, server_command
 from langchain_mix.cli.failures import FAILED, report_error
-from langchain_mix.cli.sessions.queries import complete_session, find_session
+from langchain_mix.cli.sessions import complete_session, find_session
 from langchain_mix.cli.terminal import (
     Column,
     confirm,

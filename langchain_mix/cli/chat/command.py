@@ -15,7 +15,7 @@ import typer
 
 from langchain_mix.cli.connection import ApiOption, HeaderOption, ServerOption, connect, option
 from langchain_mix.cli.failures import INTERRUPTED, reported_errors
-from langchain_mix.cli.sessions.queries import complete_session
+from langchain_mix.cli.sessions import complete_session
 from langchain_mix.cli.terminal import errors_console
 from langchain_mix.client.credentials import split_url
 from langchain_mix.errors import MixConfigurationError, MixInputError

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from langchain_mix.cli.files import check_upload, name_on_server, no_file, replaced_by, uploads
-from langchain_mix.cli.sessions.queries import last_row_kept, rows_up_to
+from langchain_mix.cli.sessions import last_row_kept, rows_up_to
 from langchain_mix.errors import MixError, MixInputError
 from langchain_mix.protocol.api import ALL, ApiKnowledge
 from langchain_mix.protocol.events import SSENotificationEventData, SSEPermissionEventData

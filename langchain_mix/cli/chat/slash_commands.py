@@ -16,8 +16,8 @@ from rich.text import Text
 from langchain_mix.cli.chat.conversation import Conversation
 from langchain_mix.cli.chat.views import readable
 from langchain_mix.cli.files import no_file, progress_of
-from langchain_mix.cli.sessions.queries import exchanges_of, find_session, last_row_kept
-from langchain_mix.cli.sessions.views import Format, save, show_head, show_transcript, written
+from langchain_mix.cli.session_views import Format, save, show_head, show_transcript, written
+from langchain_mix.cli.sessions import exchanges_of, find_session, last_row_kept
 from langchain_mix.cli.terminal import counted, one_line, visible
 from langchain_mix.errors import MixInputError
 from langchain_mix.protocol.api import ALL

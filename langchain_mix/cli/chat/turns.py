@@ -19,8 +19,8 @@ from langchain_mix.cli.chat.prompts import PromptHandler
 from langchain_mix.cli.chat.slash_commands import COMMANDS, Commands
 from langchain_mix.cli.chat.views import Plain, Screen
 from langchain_mix.cli.failures import message_of, report_error
-from langchain_mix.cli.sessions.queries import find_session
-from langchain_mix.cli.sessions.views import money
+from langchain_mix.cli.session_views import money
+from langchain_mix.cli.sessions import find_session
 from langchain_mix.cli.terminal import counted, errors_console, is_interactive, output_console, visible
 from langchain_mix.errors import MixError, MixInputError, MixTurnCancelled
 from langchain_mix.protocol.models import FileInfo

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 
 from langchain_mix import ChatMix, MixEmulator
-from langchain_mix.cli.sessions.views import show_transcript, written
+from langchain_mix.cli.session_views import show_transcript, written
 from langchain_mix.notebook import transcript
 from langchain_mix.testing import DropEvent, Faults, Script, turn, use
 

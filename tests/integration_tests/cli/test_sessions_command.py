@@ -312,7 +312,7 @@ def test_a_reader_that_has_left_is_no_error(server, mix, talked):
 
 
 def test_completion_offers_sessions_and_is_silent_without_a_server(server, mix, talked):
-    from langchain_mix.cli.sessions.queries import complete_session
+    from langchain_mix.cli.sessions import complete_session
 
     class Context:
         params = {"server": server.url}  # noqa: RUF012

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from langchain_mix.cli.sessions.queries import exchanges_of, last_row_kept, rows_up_to
+from langchain_mix.cli.sessions import exchanges_of, last_row_kept, rows_up_to
 from langchain_mix.cli.terminal import counted
 from langchain_mix.errors import MixInputError
 from langchain_mix.protocol.models import BackendMessage

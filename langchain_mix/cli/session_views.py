@@ -14,7 +14,7 @@ from rich.padding import Padding
 from rich.rule import Rule
 from rich.text import Text
 
-from langchain_mix.cli.sessions.queries import Exchange, exchanges_of
+from langchain_mix.cli.sessions import Exchange, exchanges_of
 from langchain_mix.cli.terminal import Column, as_json, counted, one_line, show_table, visible
 from langchain_mix.errors import MixInputError
 from langchain_mix.protocol.models import BackendMessage, SessionData, ToolCallData

@@ -10,7 +10,7 @@ import pytest
 from markdown_it import MarkdownIt
 from rich.console import Console
 
-from langchain_mix.cli.sessions.views import money, save, show_head, show_sessions, show_transcript, written
+from langchain_mix.cli.session_views import money, save, show_head, show_sessions, show_transcript, written
 from langchain_mix.errors import MixInputError
 from langchain_mix.protocol.models import BackendMessage, SessionData
 

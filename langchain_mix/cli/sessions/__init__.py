@@ -1,1 +1,0 @@
-"""Commands for the sessions of a server."""
