@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, Final, Self, TypeAlias
 
@@ -22,6 +23,7 @@ from langchain_mix.cli.failures import message_of, report_error
 from langchain_mix.cli.session_views import money
 from langchain_mix.cli.sessions import find_session
 from langchain_mix.cli.terminal import counted, errors_console, is_interactive, output_console, visible
+from langchain_mix.client.credentials import split_url
 from langchain_mix.errors import MixError, MixInputError, MixTurnCancelled
 from langchain_mix.protocol.models import FileInfo
 from langchain_mix.protocol.turn.updates import TurnResult
@@ -160,6 +162,17 @@ def run_chat(
     if message is not None:
         return _answer(conversation, message)
     return _answer(conversation, _read_input(), attach=False)  # An @ in piped text is not meant for this command.
+
+
+def resume_command(session_id: str, *, server: str | None, api: str, headers: Sequence[str] | None) -> str:
+    """Returns the command that goes on in a session on the server as it was given, without what may be a credential."""
+    url, credential = split_url(server) if server else ("", "")
+    words = ["langchain-mix", "chat"]
+    words += ["-s", url] if url else []
+    words += ["--api", api] if api != "auto" else []
+    missing = [name for name, given in (("--header", headers), ("the URL's user and password", credential)) if given]
+    note = f" (give {' and '.join(missing)} again)" if missing else ""
+    return shlex.join([*words, "--session", session_id]) + note
 
 
 def _converse(conversation: Conversation, session: str | None, resume: Callable[[str], str] | None) -> None:

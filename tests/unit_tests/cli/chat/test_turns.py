@@ -1,4 +1,4 @@
-"""What is said when a turn has ended."""
+"""What is said when a turn has ended, and how a chat is gone on with."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from langchain_mix.cli.chat.turns import Interrupts, summary, warnings
+from langchain_mix.cli.chat.turns import Interrupts, resume_command, summary, warnings
 from langchain_mix.protocol.turn.updates import TurnResult, Usage
 
 
@@ -42,3 +42,20 @@ def test_the_first_cancels_the_second_waits_and_the_third_leaves(capfd):
             signal.raise_signal(signal.SIGINT)
         assert interrupts.leaving
     assert signal.getsignal(signal.SIGINT) is before
+
+
+@pytest.mark.parametrize(
+    ("given", "command"),
+    [
+        ({}, "langchain-mix chat --session s1"),
+        ({"server": "http://m:1"}, "langchain-mix chat -s http://m:1 --session s1"),
+        ({"api": "0.7"}, "langchain-mix chat --api 0.7 --session s1"),
+        ({"headers": ["X-Key: secret"]}, "langchain-mix chat --session s1 (give --header again)"),
+        (
+            {"server": "http://u:secret@m:1/a;b", "headers": ["A: b"]},
+            "langchain-mix chat -s 'http://m:1/a;b' --session s1 (give --header and the URL's user and password again)",
+        ),
+    ],
+)
+def test_the_command_to_go_on_repeats_what_is_needed_and_no_credential(given, command):
+    assert resume_command("s1", **{"server": None, "api": "auto", "headers": None, **given}) == command
