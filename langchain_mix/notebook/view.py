@@ -1,7 +1,7 @@
 """The content of a live display, as data.
 
 Owns: sections (one for each message), their parts, and what changed since the last rendering.
-Refuses to know: where it comes from (`items.py`, `turn_view.py`) and how it looks (`html.py`,
+Refuses to know: where it comes from (`items.py`) and how it looks (`html.py`,
 `plain_text.py`).
 """
 

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 
 from langchain_mix.client import updates as u
-from langchain_mix.notebook.turn_view import read_event, read_interrupts, read_result, read_update
+from langchain_mix.notebook.items import read_event, read_interrupts, read_result, read_update
 from langchain_mix.notebook.view import Media, Notice, Tool, View, Words
 from langchain_mix.protocol.events import SSENotificationEventData, SSEPermissionEventData
 
