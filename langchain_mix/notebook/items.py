@@ -375,7 +375,7 @@ _TOOL_UPDATES: Final = (ToolCallStarted, ToolCallDelta, ToolCalled, ToolRunning,
 
 def read_update(view: View, update: Update) -> None:
     """Shows an update of a turn."""
-    _read(view, view.section(_TURN).parts, update, depth=0)
+    _read_update(view, view.section(_TURN).parts, update, depth=0)
 
 
 def read_result(view: View, result: TurnResult) -> None:
@@ -383,7 +383,7 @@ def read_result(view: View, result: TurnResult) -> None:
     section = view.section(_TURN)
     if not section.parts:
         for message in result.messages:
-            _read_message(view, section.parts, message)
+            _read_turn_message(view, section.parts, message)
     view.session_id, view.model = result.session_id, result.model or view.model
     if result.usage is not None:
         section.tokens = (result.usage.input_tokens, result.usage.output_tokens)
@@ -391,7 +391,7 @@ def read_result(view: View, result: TurnResult) -> None:
     section.complete = True
 
 
-def _read_message(view: View, parts: list[Part], message: Message) -> None:
+def _read_turn_message(view: View, parts: list[Part], message: Message) -> None:
     if message.thinking:
         view.add(parts, Words(thinking=True, pieces=[message.thinking]))
     if message.text:
@@ -406,10 +406,10 @@ def read_call(view: View, parts: list[Part], call: ToolCall) -> None:
     tool.name, tool.arguments[:] = call.name, [call.input]
     tool.status, tool.progress, tool.output = call.status, call.progress, call.output
     if call.status == "succeeded" and is_show(call.name):
-        _show(view, parts, call.input, depth=0)
+        _show_media(view, parts, call.input, depth=0)
 
 
-def _read(view: View, parts: list[Part], update: Update, depth: int) -> None:
+def _read_update(view: View, parts: list[Part], update: Update, depth: int) -> None:
     match update:
         case ThinkingDelta():
             _say(view, parts, update.text, depth, thinking=True, message_id=update.message_id)
@@ -419,7 +419,7 @@ def _read(view: View, parts: list[Part], update: Update, depth: int) -> None:
             _restate(view, parts, update)
         case SubagentUpdate():
             tool = view.tool(parts, update.parent_id, depth=depth)
-            _read(view, tool.parts, update.update, depth + 1)
+            _read_update(view, tool.parts, update.update, depth + 1)
         case Accepted():
             return
         case _ if isinstance(update, _TOOL_UPDATES):
@@ -480,10 +480,10 @@ def _finish_tool(view: View, parts: list[Part], update: ToolFinished, depth: int
     tool.name, tool.progress = tool.name or update.name, update.progress
     tool.status = "succeeded" if update.success else "failed"
     if update.success and is_show(tool.name):
-        _show(view, parts, tool.input, depth)
+        _show_media(view, parts, tool.input, depth)
 
 
-def _show(view: View, parts: list[Part], arguments: str, depth: int) -> None:
+def _show_media(view: View, parts: list[Part], arguments: str, depth: int) -> None:
     for block in shown_blocks(arguments):
         part = shown_part(block)
         part.depth = depth
@@ -510,11 +510,11 @@ def read_event(
     if parts is None and task is not None:
         parts, depth = task.parts, task.depth + 1
         view.touch(task)
-    kind, text = _words(event, data)
+    kind, text = _event_words(event, data)
     view.notice(kind, text, parts=parts, depth=depth)
 
 
-def _words(event: str, data: Mapping[str, Any]) -> tuple[str, str]:
+def _event_words(event: str, data: Mapping[str, Any]) -> tuple[str, str]:
     match event:
         case "permission":
             wanted = " ".join(str(data[key]) for key in ("action", "path") if data.get(key))
@@ -552,10 +552,10 @@ def _asked(value: Any) -> str:
     if not _are_mappings(requests):
         return _listed(value)
     decisions = _decisions(value.get("review_configs"))
-    return "\n".join(_request(request, decisions) for request in requests)
+    return "\n".join(_action_request(request, decisions) for request in requests)
 
 
-def _request(request: Mapping[str, Any], decisions: Mapping[str, Sequence[Any]]) -> str:
+def _action_request(request: Mapping[str, Any], decisions: Mapping[str, Sequence[Any]]) -> str:
     """A request in the form of LangChain's human-in-the-loop middleware."""
     name, about, args = (request.get(key) or "" for key in ("name", "description", "args"))
     lines = [f"{name}: {as_text(about)}" if about else str(name)]
