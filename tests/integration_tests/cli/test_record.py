@@ -77,10 +77,10 @@ def test_mistakes_are_told_before_anything_is_recorded(record: Any, tmp_path: Pa
 def test_a_secret_in_a_recording_is_told_and_not_written(
     record: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from langchain_mix.testing import cassette_files
+    from langchain_mix.testing import vcr
 
-    found = cassette_files.find_secrets('"api_key":"x1"')
-    monkeypatch.setattr(cassette_files, "find_secrets", lambda _: found)
+    found = vcr.find_secrets('"api_key":"x1"')
+    monkeypatch.setattr(vcr, "find_secrets", lambda _: found)
     ran = record("plain", api="0.8")
     assert ran.code == 2
     assert "was not written" in ran.err

@@ -10,9 +10,9 @@ import pytest
 from langchain_mix.emulator import MixEmulator
 from langchain_mix.errors import MixConfigurationError, MixNetworkError
 from langchain_mix.protocol.api import ALL, ApiVersion
-from langchain_mix.testing.cassette_files import read_cassette
 from langchain_mix.testing.record import cassette_path, catalogue, record_catalogue
 from langchain_mix.testing.scenarios import SCENARIOS
+from langchain_mix.testing.vcr import read_cassette
 
 CASSETTES = Path(__file__).resolve().parents[3] / "cassettes"
 

@@ -11,10 +11,9 @@ from vcr.matchers import body, method, path, query
 from vcr.record_mode import RecordMode
 from vcr.request import Request
 
-from langchain_mix.testing.cassette_files import request_of
 from langchain_mix.testing.cassette_order import CassetteError
 from langchain_mix.testing.scrubbing import CASSETTE_URL, Scrubber
-from langchain_mix.testing.vcr import Player, Recorder
+from langchain_mix.testing.vcr import Player, Recorder, request_of
 
 SCRUBBER = Scrubber({})
 

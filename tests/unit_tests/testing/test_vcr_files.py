@@ -10,8 +10,8 @@ from vcr.request import Request
 from vcr.serialize import deserialize, serialize
 from vcr.serializers import yamlserializer
 
-from langchain_mix.testing.cassette_files import read_cassette, request_of, write_cassette
 from langchain_mix.testing.cassette_order import CassetteError
+from langchain_mix.testing.vcr import read_cassette, request_of, write_cassette
 
 BODY = 'id: 1\nevent: content\ndata: {"content":"Käse «€» 🧀"}\n\nid: 2\n\n'
 
