@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
-from types import TracebackType
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Final
 
 import typer
@@ -32,28 +33,23 @@ EXIT_CODES: Final = (
 """For the help of commands."""
 
 
-class reported_errors:  # noqa: N801  # A context manager, read as a word.
+@contextmanager
+def reported_errors() -> Iterator[None]:
     """Reports errors as a sentence and an exit code. Errors of this package's own making keep their tracebacks."""
-
-    def __enter__(self) -> None:
-        """Starts listening."""
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Reports the error, if it is one that a user can do something about."""
-        if isinstance(error, KeyboardInterrupt):
-            raise typer.Exit(INTERRUPTED) from None
-        if isinstance(error, typer.Abort):  # A prompt hides Ctrl-C and the end of input behind the same error as a no.
-            errors_console().print("Nothing was done.")
-            left = isinstance(error.__context__, KeyboardInterrupt)
-            raise typer.Exit(INTERRUPTED if left else FAILED) from None
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise typer.Exit(INTERRUPTED) from None
+    except typer.Abort as error:  # A prompt hides Ctrl-C and the end of input behind the same error as a no.
+        errors_console().print("Nothing was done.")
+        left = isinstance(error.__context__, KeyboardInterrupt)
+        raise typer.Exit(INTERRUPTED if left else FAILED) from None
+    except (MixError, OSError, ValueError) as error:
         if isinstance(error, BrokenPipeError) and not isinstance(error, MixError):
             _leave_pipe()
-            raise typer.Exit(FAILED) from None
-        if isinstance(error, MixError | OSError | ValueError):
+        else:
             report_error(error)
-            raise typer.Exit(exit_code(error)) from None
+        raise typer.Exit(exit_code(error)) from None
 
 
 def exit_code(error: BaseException) -> int:

@@ -16,7 +16,7 @@ from langchain_mix.checkpoint.branches import Preview, previews_of
 from langchain_mix.checkpoint.positions import newest_positions
 from langchain_mix.errors import MixInputError
 from langchain_mix.notebook.html import counted, frame
-from langchain_mix.notebook.plain_text import printable
+from langchain_mix.protocol.terminal_text import harmless
 
 if TYPE_CHECKING:
     from langchain_core.runnables import RunnableConfig
@@ -108,7 +108,7 @@ class CheckpointTree:
             lines.append(f"{margin}    {'  '.join(_place(node))}")
             if (preview := self.previews.get(node.checkpoint_id)) is not None and preview.line:
                 lines.append(f"{margin}    {preview.line}")
-        return "\n".join(map(printable, lines))
+        return "\n".join(map(harmless, lines))
 
     def _marks(self, node: Node) -> list[str]:
         return ["branch"] * node.is_branch + ["latest"] * (node is self.nodes[-1])

@@ -87,7 +87,7 @@ class PlainTextWriter:
             self._ends.pop(words, None)
             if words.pieces:
                 yield from self._line("[a part of the text was lost on the way; this is the whole of it]", "note")
-        new = self._ends.pop(words, "") + printable("".join(words.pieces[self._written.get(words, 0) :]))
+        new = self._ends.pop(words, "") + harmless("".join(words.pieces[self._written.get(words, 0) :]))
         self._written[words] = len(words.pieces)
         text = new.rstrip("\n")
         self._ends[words] = new[len(text) :]
@@ -131,7 +131,7 @@ class PlainTextWriter:
         """A line of its own, or several."""
         yield from self._new_line()
         margin = _margin(depth)
-        yield Span(margin + printable(text).replace("\n", f"\n{margin}") + "\n", style)
+        yield Span(margin + harmless(text).replace("\n", f"\n{margin}") + "\n", style)
         self._last = None
 
 
@@ -142,11 +142,6 @@ def _margin(depth: int) -> str:
 def cut(text: str, limit: int) -> str:
     """Returns the beginning of a text that is longer than the limit, and how much more there is."""
     return text if len(text) <= limit else f"{text[:limit]}… ({len(text) - limit:,} more characters)"
-
-
-def printable(text: str) -> str:
-    """Returns the text without what would steer a terminal."""
-    return harmless(text)
 
 
 def as_plain_text(view: View) -> str:

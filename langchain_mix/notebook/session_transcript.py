@@ -11,8 +11,9 @@ from html import escape
 from typing import TYPE_CHECKING, Final
 
 from langchain_mix.notebook.html import DOT, Folding, Look, Page, counted, frame
-from langchain_mix.notebook.plain_text import PlainTextWriter, printable
+from langchain_mix.notebook.plain_text import PlainTextWriter
 from langchain_mix.notebook.view import Notice, Section, Tool, View, Words
+from langchain_mix.protocol.terminal_text import harmless
 from langchain_mix.protocol.tool_outcomes import outcome_of_result
 
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ class Transcript:
     def __repr__(self) -> str:
         """The session as text."""
         title = " ".join(self.title.split()) or "Session"
-        lines = [printable(f"{title} ({self.session_id}): {' · '.join(self.facts)}")]
+        lines = [harmless(f"{title} ({self.session_id}): {' · '.join(self.facts)}")]
         writer = PlainTextWriter(self.look, whole=True)
         for section in self.view.sections.values():
             for part in section.parts:

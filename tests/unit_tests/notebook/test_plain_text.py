@@ -12,8 +12,9 @@ from langchain_mix.client.updates import TextDelta, ThinkingDelta, ToolCalled, T
 from langchain_mix.errors import MixAgentError
 from langchain_mix.notebook import plain_text as module
 from langchain_mix.notebook.html import Look
-from langchain_mix.notebook.plain_text import PlainTextWriter, Terminal, as_plain_text, printable
+from langchain_mix.notebook.plain_text import PlainTextWriter, Terminal, as_plain_text
 from langchain_mix.notebook.view import Media, View, Words
+from langchain_mix.protocol.terminal_text import harmless
 
 
 def told(writer, view):
@@ -169,7 +170,7 @@ def test_nothing_that_a_terminal_obeys(view, parts):
 
 @given(st.text())
 def test_printable_text_has_no_control_characters(text):
-    assert all(char in "\n\t" or char.isprintable() or ord(char) > 0x9F for char in printable(text))
+    assert all(char in "\n\t" or char.isprintable() or ord(char) > 0x9F for char in harmless(text))
 
 
 def test_all_of_a_view(view, parts):
