@@ -25,7 +25,6 @@ from langchain_core.messages.utils import message_chunk_to_message
 from langchain_core.outputs import ChatGeneration, ChatGenerationChunk, ChatResult
 from langchain_core.runnables import Runnable, RunnableConfig
 from langchain_core.runnables.config import ensure_config
-from langchain_core.tools import BaseTool
 from langchain_core.utils import from_env, secret_from_env
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, SecretStr, field_validator, model_validator
 
@@ -52,6 +51,7 @@ from langchain_mix.protocol.retry import RetryConfig
 
 if TYPE_CHECKING:
     from langchain_core.runnables.retry import ExponentialJitterParams
+    from langchain_core.tools import BaseTool
     from langchain_protocol.protocol import MessagesData
 
     from langchain_mix.chat_models.request import ChatRequest
@@ -147,6 +147,7 @@ class ChatMix(SecretFields, BaseChatModel):
         populate_by_name=True,
         extra="forbid",
         hide_input_in_errors=True,  # The input of a wrong object has its key.
+        defer_build=True,  # The first model builds the validator; importing the class does without.
     )
 
     server_url: str | None = Field(default_factory=from_env("MIX_SERVER_URL", default=None))

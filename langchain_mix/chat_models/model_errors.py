@@ -48,15 +48,13 @@ _BY_STATUS: Final[Mapping[int, type[core.ModelError]]] = {
     HTTPStatus.REQUEST_TIMEOUT: core.ModelTimeoutError,
     HTTPStatus.TOO_MANY_REQUESTS: core.ModelRateLimitError,
 }
-# Mix hands on the words of its model providers; nothing else distinguishes these failures.
+# Mix hands on the words of its model providers; nothing else distinguishes these failures. They are patterns that are
+# compiled when the first error is looked at, not at import.
 _BY_WORDS: Final = (
-    (
-        re.compile(r"prompt is too long|context.?length|context window|exceeds? (the )?context limit", re.IGNORECASE),
-        core.ContextOverflowError,
-    ),
-    (re.compile(r"rate.?limit|\b429\b|overloaded", re.IGNORECASE), core.ModelRateLimitError),
-    (re.compile(r"\b401\b|authentication|not logged in", re.IGNORECASE), core.ModelAuthenticationError),
-    (re.compile(r"maximum iteration limit", re.IGNORECASE), core.ModelError),
+    (r"prompt is too long|context.?length|context window|exceeds? (the )?context limit", core.ContextOverflowError),
+    (r"rate.?limit|\b429\b|overloaded", core.ModelRateLimitError),
+    (r"\b401\b|authentication|not logged in", core.ModelAuthenticationError),
+    (r"maximum iteration limit", core.ModelError),
 )
 _REQUEST_IDS: Final = ("request-id", "x-request-id")
 _CLASSES: Final[dict[tuple[type, type, bool], type[errors.MixError]]] = {}
@@ -137,7 +135,8 @@ def retry_rule(retry_if: RetryIf) -> Callable[[BaseException], bool]:
 def _model_error_for(error: errors.MixError) -> type[core.ModelError]:
     if isinstance(error, errors.MixAgentError):
         words = error.message
-        return next((kind for pattern, kind in _BY_WORDS if pattern.search(words)), core.ModelAPIError)
+        found = (kind for pattern, kind in _BY_WORDS if re.search(pattern, words, re.IGNORECASE))
+        return next(found, core.ModelAPIError)
     for ours, theirs in _BY_TYPE:
         if isinstance(error, ours):
             return theirs
