@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Final, Protocol
+from typing import Final
 
 from langchain_core.messages import AIMessage, BaseMessage, HumanMessage
 
@@ -34,31 +34,13 @@ from langchain_mix.chat_models.tool_prompt import REMINDER, render_tool_results
 from langchain_mix.errors import MixInputError
 from langchain_mix.pointer import read_pointer
 from langchain_mix.protocol.guard import GUARD
+from langchain_mix.protocol.turn.stored_rows import StoredRow
 
 _PLAN_MODE: Final = "<system-reminder>"
 """Mix: plan mode appends such a block to the user's text and stores it."""
 
 
-class StoredText(Protocol):
-    """A row of a session, with its text."""
-
-    @property
-    def id(self) -> str:
-        """Its id."""
-        ...
-
-    @property
-    def role(self) -> str:
-        """Whose it is: `user`, `assistant` or `tool`."""
-        ...
-
-    @property
-    def text(self) -> str:
-        """Its text; that of a tool row is empty."""
-        ...
-
-
-def agrees(rows: Sequence[StoredText], messages: Sequence[BaseMessage], base: Base, server: str) -> bool:
+def agrees(rows: Sequence[StoredRow], messages: Sequence[BaseMessage], base: Base, server: str) -> bool:
     """Returns whether a session, whose rows are all given, holds a conversation up to its base and nothing else.
 
     False also where the row is missing, or where anything that the conversation does not show was said before it, such
@@ -90,7 +72,7 @@ class _Conversation:
             if pointer is not None and pointer.digest == so_far and pointer.server.rstrip("/") == server.rstrip("/"):
                 self._proven.add(index)
 
-    def is_in(self, rows: Sequence[StoredText]) -> bool:
+    def is_in(self, rows: Sequence[StoredRow]) -> bool:
         turns: list[tuple[str, list[str]]] = []
         for row in rows:
             if row.role == "user":

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal, NoReturn, Protocol
+from typing import Literal, NoReturn
 
 from langchain_core.messages import AIMessage, BaseMessage, ToolCall
 
@@ -17,6 +17,8 @@ from langchain_mix.chat_models.history import WriteResults, calls_by_id, extend,
 from langchain_mix.chat_models.parameters import OnDivergence
 from langchain_mix.errors import MixHistoryDiverged, MixInputError
 from langchain_mix.pointer import Pointer, read_pointer
+from langchain_mix.protocol.turn.stored_rows import StoredRow
+from langchain_mix.protocol.turn.updates import RowRef
 
 Reason = Literal["moved", "gone", "edited", "foreign"]
 """The reason why a turn cannot simply be appended: the session went on or lost the row, the history was changed or came
@@ -101,20 +103,6 @@ Plan = Append | Fork | Rewind | Replay | New
 """A decision how the conversation goes on."""
 
 
-class Row(Protocol):
-    """A row of a session, as listings and turns report it."""
-
-    @property
-    def id(self) -> str:
-        """Its id."""
-        ...
-
-    @property
-    def role(self) -> str:
-        """Whose it is: `user`, `assistant` or `tool`."""
-        ...
-
-
 def find_base(messages: Sequence[BaseMessage], server: str) -> Base | None:
     """Finds the newest answer of this server up to which nothing was changed since it was given.
 
@@ -131,7 +119,7 @@ def find_base(messages: Sequence[BaseMessage], server: str) -> Base | None:
     return found
 
 
-def head_of(rows: Sequence[Row]) -> str:
+def head_of(rows: Sequence[StoredRow]) -> str:
     """The id of the row after which a new message would be placed, tool rows aside; empty if there are no rows."""
     return next((row.id for row in reversed(rows) if row.role != "tool"), "")
 
@@ -309,7 +297,7 @@ def setup_known(plan: Plan) -> str:
     return plan.pointer.setup if isinstance(plan, Append | Rewind) else ""
 
 
-def verify(plan: Plan, rows: Sequence[Row], user_message_id: str) -> str | None:
+def verify(plan: Plan, rows: Sequence[RowRef], user_message_id: str) -> str | None:
     """Checks after the turn that the message is where the plan assumed.
 
     Returns:

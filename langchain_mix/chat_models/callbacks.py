@@ -65,8 +65,6 @@ Key = tuple[Literal["tool", "subagent"], str]
 """A run: of a tool call, or of the sub-agent that a Task call runs."""
 
 _ToolUpdate = ToolCallStarted | ToolCalled | ToolRunning | ToolFinished | ToolOutput
-_OF_RUNS: Final = frozenset({ToolCallStarted, ToolCalled, ToolRunning, ToolFinished, ToolOutput, SubagentUpdate})
-_OF_EVENTS: Final = frozenset({PermissionRequested, NotificationReceived, Progress, SubagentUpdate})
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,7 +322,7 @@ class _TurnCallbacks:
         self._context = copy_context()
 
     def _steps(self, update: Update) -> Steps:
-        return iter(()) if self._plan is None or type(update) not in _OF_RUNS else self._plan.handle(update)
+        return iter(()) if self._plan is None else self._plan.handle(update)
 
     def _target(self, step: Start | End) -> Any:
         if isinstance(step, End):
@@ -359,7 +357,7 @@ class TurnCallbacks(_TurnCallbacks):
         """Starts and ends the runs that an update starts and ends, and emits it if it is a custom event."""
         for step in self._steps(update):
             self._do(step)
-        event = custom_event_of(update) if type(update) in _OF_EVENTS else None
+        event = custom_event_of(update)
         if event is None:
             return
         if self._manager is not None:
@@ -424,7 +422,7 @@ class AsyncTurnCallbacks(_TurnCallbacks):
         """Starts and ends the runs that an update starts and ends, and emits it if it is a custom event."""
         for step in self._steps(update):
             await self._do(step)
-        event = custom_event_of(update) if type(update) in _OF_EVENTS else None
+        event = custom_event_of(update)
         if event is None:
             return
         if self._manager is not None:

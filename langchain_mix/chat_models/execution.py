@@ -51,11 +51,11 @@ from langchain_mix.protocol.turn.updates import (
     TurnResult,
     Update,
 )
+from langchain_mix.protocol.turn.usage import usage_of_turns
 
 if TYPE_CHECKING:
     from langchain_mix.client import AsyncTurnStream, Mix, TurnStream
     from langchain_mix.protocol.call import Flow
-    from langchain_mix.protocol.turn.updates import Usage
 
 
 _QUOTED: Final = 200
@@ -89,26 +89,10 @@ def join_turns(first: TurnResult, prepared: PreparedTurn, second: TurnResult) ->
         sent_text=first.sent_text,
         user_message_id=first.user_message_id,
         messages=[*first.messages, *second.messages],
-        usage=_added(first.usage, second.usage),
+        usage=usage_of_turns([first.usage, second.usage]),
         reasoning_duration=first.reasoning_duration + second.reasoning_duration,
         verified=second.verified and in_place,
         contended=first.contended or second.contended,
-    )
-
-
-def _added(first: Usage | None, second: Usage | None) -> Usage | None:
-    """Adds what two turns used; where one of them is unknown, it says that it is not the whole."""
-    if first is None or second is None:
-        known = first or second
-        return None if known is None else replace(known, cost=None, whole_turn=False)
-    return replace(
-        second,
-        input_tokens=first.input_tokens + second.input_tokens,
-        output_tokens=first.output_tokens + second.output_tokens,
-        cache_creation_tokens=first.cache_creation_tokens + second.cache_creation_tokens,
-        cache_read_tokens=first.cache_read_tokens + second.cache_read_tokens,
-        cost=None if first.cost is None or second.cost is None else first.cost + second.cost,
-        whole_turn=first.whole_turn and second.whole_turn,
     )
 
 

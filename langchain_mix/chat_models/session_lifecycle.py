@@ -315,9 +315,9 @@ def _plan(
             except MixNotFoundError:
                 head, rows = _NOWHERE, []
                 continue
-        listed = yield from ask(calls.list_messages(plan.session_id))
+        listed = from_messages((yield from ask(calls.list_messages(plan.session_id)))).rows
         head, rows = _NOWHERE if claim is None else head_of(listed), [row.id for row in listed]
-        same_words = base is not None and agrees(from_messages(listed).rows, request.messages, base, request.server)
+        same_words = base is not None and agrees(listed, request.messages, base, request.server)
 
 
 def _is_end_of(left: SessionHead, base: Base | None) -> bool:

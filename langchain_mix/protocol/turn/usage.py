@@ -71,14 +71,28 @@ def usage_of_turn(listed: Sequence[Usage | None], last_call: Usage | None, cost_
     """
     counted = [usage for usage in listed if usage is not None]
     if counted:
-        return Usage(
-            input_tokens=sum(usage.input_tokens for usage in counted),
-            output_tokens=sum(usage.output_tokens for usage in counted),
-            cache_creation_tokens=sum(usage.cache_creation_tokens for usage in counted),
-            cache_read_tokens=sum(usage.cache_read_tokens for usage in counted),
-            cost=sum(usage.cost or 0.0 for usage in counted),
-        )
+        return _sum(counted)
     if last_call is None or not listed:
         return None
     cost = None if cost_before is None or last_call.cost is None else max(last_call.cost - cost_before, 0.0)
     return replace(last_call, cost=cost, whole_turn=len(listed) == 1)
+
+
+def usage_of_turns(turns: Sequence[Usage | None]) -> Usage | None:
+    """Adds what several turns used; where one of them is unknown, it says that it is not the whole."""
+    counted = [usage for usage in turns if usage is not None]
+    if not counted:
+        return None
+    return _sum(counted) if len(counted) == len(turns) else replace(_sum(counted), cost=None, whole_turn=False)
+
+
+def _sum(counted: Sequence[Usage]) -> Usage:
+    costs = [usage.cost for usage in counted if usage.cost is not None]
+    return Usage(
+        input_tokens=sum(usage.input_tokens for usage in counted),
+        output_tokens=sum(usage.output_tokens for usage in counted),
+        cache_creation_tokens=sum(usage.cache_creation_tokens for usage in counted),
+        cache_read_tokens=sum(usage.cache_read_tokens for usage in counted),
+        cost=sum(costs) if len(costs) == len(counted) else None,
+        whole_turn=all(usage.whole_turn for usage in counted),
+    )

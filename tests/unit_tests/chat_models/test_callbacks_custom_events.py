@@ -165,8 +165,11 @@ async def test_without_the_models_run_those_of_the_run_around_it_are_told():
 
 
 async def test_without_any_run_nobody_is_told_and_nothing_fails():
+    log = Recorder()
+    RunnableLambda(lambda _: None).with_config(run_name="over").invoke(1, {"callbacks": [log]})
     tell()
     await atell()
+    assert (list(log.runs.values()), log.seen) == (["over"], []), "the run that is over hears of nothing"
 
 
 class State(TypedDict):

@@ -1,9 +1,11 @@
 """What a turn has used, by both listings."""
 
+from dataclasses import replace
+
 import pytest
 
 from langchain_mix.protocol.api import ApiVersion
-from langchain_mix.protocol.turn.usage import Usage, usage_of_turn
+from langchain_mix.protocol.turn.usage import Usage, usage_of_turn, usage_of_turns
 
 
 @pytest.mark.parametrize(
@@ -34,3 +36,12 @@ def test_counters_of_the_session_are_the_last_call_and_all_of_the_cost(calls, wh
 
 def test_a_turn_without_rows_has_used_nothing_that_is_known():
     assert usage_of_turn([], Usage(input_tokens=5, cost=1.5), 1.0) is None
+
+
+def test_turns_are_added_up_and_an_unknown_one_is_said_to_be_missing():
+    known, other = Usage(input_tokens=1, output_tokens=2, cost=0.5), Usage(input_tokens=10, cost=0.25)
+    assert usage_of_turns([known, other]) == Usage(input_tokens=11, output_tokens=2, cost=0.75)
+    assert usage_of_turns([known, replace(other, cost=None)]).cost is None
+    assert usage_of_turns([known, replace(other, whole_turn=False)]).whole_turn is False
+    assert usage_of_turns([known, None]) == usage_of_turns([None, known]) == replace(known, cost=None, whole_turn=False)
+    assert usage_of_turns([None, None]) is None
