@@ -31,6 +31,7 @@ from langchain_mix import ChatMix, MixEmulator
 from langchain_mix.emulator import CloseConnection, CutStream, DropEvent, Faults, HttpError, Script, say, turn, use
 from langchain_mix.errors import MixError, MixInputError, MixToolCallMissing
 from langchain_mix.pointer import read_pointer
+from tests.in_turn import in_turn
 
 APIS = ["0.7", "0.8"]
 
@@ -219,19 +220,10 @@ def test_tool_retry_middleware_does_not_send_the_message_again():
 # Choices
 
 
+# Every form of a choice is read in tests/unit_tests/chat_models/test_tool_prompt.py.
 @pytest.mark.parametrize(
     ("choice", "told"),
-    [
-        (None, 'choice="auto"'),
-        ("auto", 'choice="auto"'),
-        ("any", 'choice="any"'),
-        ("required", 'choice="any"'),
-        (True, 'choice="any"'),
-        ("weather", 'choice="weather"'),
-        ("none", 'choice="none"'),
-        ({"type": "function", "function": {"name": "weather"}}, 'choice="weather"'),
-        ({"type": "tool", "name": "weather"}, 'choice="weather"'),
-    ],
+    [(None, 'choice="auto"'), ("required", 'choice="any"'), ("weather", 'choice="weather"'), ("none", 'choice="none"')],
 )
 def test_choices_are_told(choice, told):
     script = Script(calls(("weather", {"city": "Rome"})))
@@ -294,10 +286,15 @@ def test_other_tools_in_the_middle_of_a_talk_are_told_with_the_message():
 # Forms
 
 
-@pytest.mark.parametrize("api", APIS)
-@pytest.mark.parametrize("strategy", [ToolStrategy, ProviderStrategy, AutoStrategy, lambda schema: schema])
-@pytest.mark.parametrize("asynchronous", [False, True])
-async def test_every_strategy_gives_the_form(api, strategy, asynchronous):
+def by_itself(schema):
+    return schema
+
+
+@pytest.mark.parametrize(
+    "scenario", in_turn([ToolStrategy, ProviderStrategy, AutoStrategy, by_itself], APIS, [False, True, True])
+)
+async def test_every_strategy_gives_the_form(scenario):
+    strategy, api, asynchronous = scenario
     with MixEmulator(api=api) as server:
         agent = create_agent(ChatMix(server_url=server.url), [], response_format=strategy(Weather))
         asked = ask("Weather in Rome?")
@@ -345,19 +342,22 @@ DATA = '{"city": "Rome", "sunny": true}'
 LOOKED = turn([*say("Let me look."), use("Grep", {"pattern": "x"}, result="a")], DATA)
 
 
-@pytest.mark.parametrize("api", ["0.6", *APIS])
-@pytest.mark.parametrize(
-    ("reply", "aside"),
-    [
-        (LOOKED, ["Let me look."]),
-        (f"```json\n{DATA}\n```", []),
-        (f"Here it is:\n\n```json\n{DATA}\n```\nIt may rain later.", ["Here it is:\n\n", "\nIt may rain later."]),
-        (f'Of {{"city": "Oslo"}} I know nothing, but {DATA}.', ['Of {"city": "Oslo"} I know nothing, but ', "."]),
-        (f'{DATA} as told by {{"source": "radio"}}', [' as told by {"source": "radio"}']),
-    ],
-)
-@pytest.mark.parametrize("way", ["invoke", "ainvoke", "stream"])
-async def test_data_with_words_around_it_are_the_form(api, reply, aside, way):
+AROUND = {
+    "looked": (LOOKED, ["Let me look."]),
+    "fenced": (f"```json\n{DATA}\n```", []),
+    "introduced": (f"Here it is:\n\n```json\n{DATA}\n```\nIt may rain.", ["Here it is:\n\n", "\nIt may rain."]),
+    "other before": (
+        f'Of {{"city": "Oslo"}} I know nothing, but {DATA}.',
+        ['Of {"city": "Oslo"} I know nothing, but ', "."],
+    ),
+    "other behind": (f'{DATA} as told by {{"source": "radio"}}', [' as told by {"source": "radio"}']),
+}
+
+
+@pytest.mark.parametrize("scenario", in_turn(list(AROUND), ["0.6", *APIS], ["stream", "invoke", "ainvoke"]))
+async def test_data_with_words_around_it_are_the_form(scenario):
+    name, api, way = scenario
+    reply, aside = AROUND[name]
     with MixEmulator(api=api, agent=Script(reply)) as server:
         agent = create_agent(ChatMix(server_url=server.url), [], response_format=Weather)
         streamed = []
@@ -376,10 +376,12 @@ async def test_data_with_words_around_it_are_the_form(api, reply, aside, way):
     assert [block["reasoning"] for block in last.content_blocks if block["type"] == "reasoning"] == aside
 
 
-@pytest.mark.parametrize("lost", ["tool", "tool_use_start", "tool_use_parameter_streaming_complete"])
-@pytest.mark.parametrize("api", ["0.6", *APIS])
-def test_data_is_found_where_events_were_lost(api, lost):
+@pytest.mark.parametrize(
+    "scenario", in_turn(["0.6", *APIS], ["tool", "tool_use_start", "tool_use_parameter_streaming_complete"])
+)
+def test_data_is_found_where_events_were_lost(scenario):
     """The call is emitted when the turn is over, though it belongs before the data."""
+    api, lost = scenario
     faults = Faults(DropEvent(lost, count=None), DropEvent("tool_execution_start", count=None))
     with MixEmulator(api=api, agent=Script(LOOKED), faults=faults) as server:
         agent = create_agent(ChatMix(server_url=server.url), [], response_format=Weather)
@@ -432,9 +434,12 @@ def test_a_reply_without_data_is_told_as_it_was_written():
     assert caught.value.ai_message.text == "It is sunny."
 
 
-@pytest.mark.parametrize("api", ["0.6", *APIS])
-@pytest.mark.parametrize("reply", ["It is sunny.", calls(("rain", {}))])
-async def test_an_answer_without_its_call_is_asked_for_again_and_the_question_is_not(api, reply):
+WITHOUT = [pytest.param("It is sunny.", id="words"), pytest.param(calls(("rain", {})), id="another call")]
+
+
+@pytest.mark.parametrize("scenario", in_turn(["0.6", *APIS], WITHOUT))
+async def test_an_answer_without_its_call_is_asked_for_again_and_the_question_is_not(scenario):
+    api, reply = scenario
     told = {"city": "Rome", "sunny": True}
     script = Script("Hi.", reply, calls(("Weather", told)), calls(("Weather", told)))
     with MixEmulator(api=api, agent=script) as server:
@@ -458,9 +463,12 @@ def rows(server):
     ]
 
 
-@pytest.mark.parametrize("reply", ["It is sunny.", calls(("rain", {}))])
-@pytest.mark.parametrize("tools", [[], [weather]])
-def test_structured_output_that_is_never_given_is_an_error_and_no_silent_end(reply, tools):
+TOOLS = [pytest.param([], id="no tools"), pytest.param([weather], id="a tool")]
+
+
+@pytest.mark.parametrize("scenario", in_turn(WITHOUT, TOOLS))
+def test_structured_output_that_is_never_given_is_an_error_and_no_silent_end(scenario):
+    reply, tools = scenario
     with MixEmulator(agent=Script(reply, loop=True)) as server:
         agent = create_agent(ChatMix(server_url=server.url), tools, response_format=ToolStrategy(Weather))
         with pytest.raises(MixToolCallMissing, match="Weather"):
@@ -522,9 +530,9 @@ def test_the_call_limit_ends_a_loop_and_the_talk_goes_on():
         assert len(sessions(server)) == 1
 
 
-@pytest.mark.parametrize("api", APIS)
-@pytest.mark.parametrize("decision", ["approve", "edit", "reject"])
-def test_a_human_decides_over_a_call(api, decision):
+@pytest.mark.parametrize("scenario", in_turn(["approve", "edit", "reject"], APIS))
+def test_a_human_decides_over_a_call(scenario):
+    decision, api = scenario
     script = Script(calls(("weather", {"city": "Rome"})), "So be it.", default="So be it.")
     human = HumanInTheLoopMiddleware(interrupt_on={"weather": True})
     decisions = {

@@ -18,6 +18,7 @@ from langchain_mix import ChatMix, MixEmulator
 from langchain_mix.emulator import CutStream, Gate, HttpError, Script, say, turn, use
 from langchain_mix.emulator.agents.base import Fail, Raw, Wait
 from langchain_mix.errors import MixAgentError, MixError, MixTurnInterrupted
+from tests.in_turn import in_turn
 
 pytestmark = [
     pytest.mark.timeout(60),
@@ -116,10 +117,9 @@ FAILING = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize("failing", FAILING)
-@pytest.mark.parametrize("api", ["0.6", "0.8"])
-async def test_a_failure_closes_every_run(api, way, failing, make_tracer):
+@pytest.mark.parametrize("scenario", in_turn(WAYS, list(FAILING), ["0.6", "0.8", "0.8"]))
+async def test_a_failure_closes_every_run(scenario, make_tracer):
+    way, failing, api = scenario
     agent, faults = FAILING[failing]
     with MixEmulator(api=api, agent=agent, heartbeat=0.05) as server:
         for fault in faults() if faults else ():

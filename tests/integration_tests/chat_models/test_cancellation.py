@@ -278,12 +278,10 @@ async def outcome(call: Any) -> Any:
 
 
 @pytest.mark.parametrize("api", APIS)
-@pytest.mark.parametrize("by", ["field", "argument"])
 @pytest.mark.parametrize("way", CALLS)
-async def test_a_timeout_cancels(api, way, by):
+async def test_a_timeout_cancels(api, way):
     with MixEmulator(api=api, agent=Script(turn([*say(SAID), Wait(Gate())]), loop=True)) as server:
-        field, argument = ({"timeout": 1.0}, {}) if by == "field" else ({}, {"timeout": 1.0})
-        ways = [call async for call in calls(ChatMix(server_url=server.url, **field), "Go", **argument)]
+        ways = [call async for call in calls(ChatMix(server_url=server.url, timeout=1.0), "Go")]
         with pytest.raises(MixTurnTimeout) as caught:
             await outcome(ways[CALLS.index(way)])
         assert caught.value.turn.full_text == SAID

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import operator
 from functools import reduce
+from itertools import cycle, product
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from langchain_mix import ChatMix, MixEmulator
 from langchain_mix.emulator import DropEvent, Script, TailAfterComplete, say, think, turn, use
 from langchain_mix.pointer import KEY, read_pointer
 from langchain_mix.protocol.api import ALL, CAPABILITIES, ApiVersion
+from tests.in_turn import in_turn
 
 pytestmark = [
     pytest.mark.timeout(60),
@@ -129,17 +131,17 @@ def runs_of(run: Run) -> Any:
 
 
 def crossed() -> list[Any]:
-    """Each generation with one version of the output, and the newest documented one with both; the rest on demand."""
-    listed = []
-    for number, api in enumerate(APIS):
-        for version in ("v0", "v1"):
-            usual = api == "0.8" or version == ("v0", "v1")[number % 2]
-            listed.append(pytest.param(api, version, marks=[] if usual else pytest.mark.exhaustive))
-    return listed
+    """Three generations between which turns differ most, and both versions of the output; the rest on demand."""
+    usual = {("0.5", "v1"), ("0.7", "v0"), ("0.8", "v1")}
+    return [
+        pytest.param(one, id="-".join(one), marks=[] if one in usual else pytest.mark.exhaustive)
+        for one in product(APIS, ("v0", "v1"))
+    ]
 
 
-@pytest.mark.parametrize(("api", "version"), crossed())
-async def test_every_way_gives_the_same_message_runs_and_usage(api, version, ways, make_tracer):
+@pytest.mark.parametrize("scenario", crossed())
+async def test_every_way_gives_the_same_message_runs_and_usage(scenario, ways, make_tracer):
+    api, version = scenario
     got, traced = [], []
     with MixEmulator(api=api, agent=rich(spelling(api)), queue_size=1000) as server:
         model = ChatMix(server_url=server.url, output_version=version)
@@ -157,6 +159,8 @@ async def test_every_way_gives_the_same_message_runs_and_usage(api, version, way
             assert not reply.id.startswith("lc_"), way
         assert pointer.digest, way
     blocks_are_whole(expected["blocks"], api)
+    assert expected["usage"]["total_tokens"] > 0
+    assert expected["metadata"]["model_provider"] == "mix"
     models = {way: [run for run in tracer.runs() if run.run_type == "llm"] for way, tracer in traced}
     runs = runs_of(models["invoke"][0])
     for way, tracer in traced:
@@ -269,21 +273,21 @@ async def test_thoughts_and_tools_alone_are_a_reply(api, every_way):
 BROKEN = ["", "[]", "nonsense", '{"pattern": "x', '"text"', "null"]
 
 
-@pytest.mark.parametrize("raw", BROKEN)
-async def test_arguments_that_are_no_object_are_shown_as_they_are(raw, every_way):
-    agent = Script(turn([use("Grep", raw_input=raw, result="r", id="g")], "Done."), loop=True)
-    with MixEmulator(api="0.8", agent=agent) as server:
-        async for way, reply in every_way(ChatMix(server_url=server.url), "Hi"):
-            call = reply.content_blocks[0]
-            assert call["type"] == "server_tool_call", way
-            assert call["args"] == {}, way
-            assert call.get("extras", {}).get("input", "") == raw, way
-            assert reply.text == "Done.", way
+async def test_arguments_that_are_no_object_are_shown_as_they_are(ways):
+    for raw, (way, ask) in zip(cycle(BROKEN), ways.items(), strict=False):
+        agent = Script(turn([use("Grep", raw_input=raw, result="r", id="g")], "Done."), loop=True)
+        with MixEmulator(api="0.8", agent=agent) as server:
+            reply, *_ = await ask(ChatMix(server_url=server.url), "Hi", {})
+        call = reply.content_blocks[0]
+        assert call["type"] == "server_tool_call", way
+        assert call["args"] == {}, way
+        assert call.get("extras", {}).get("input", "") == raw, way
+        assert reply.text == "Done.", way
 
 
 @pytest.mark.parametrize(
     ("api", "mib"),
-    [("0.8", 4), *(pytest.param(api, 16, marks=pytest.mark.exhaustive) for api in ("0.6", "0.8"))],
+    [("0.8", 1), *(pytest.param(api, 16, marks=pytest.mark.exhaustive) for api in ("0.6", "0.8"))],
 )
 async def test_mibs_of_text(api, mib):
     text = "äbcdefg\n" * ((mib << 20) // 9 + 1)
@@ -305,13 +309,18 @@ async def test_mibs_of_text(api, mib):
         (None, "responses/v1", "v0"),  # Of another provider.
     ],
 )
-async def test_output_versions(field, environment, version, monkeypatch, every_way):
+def test_output_versions(field, environment, version, monkeypatch):
     monkeypatch.delenv("LC_OUTPUT_VERSION", raising=False)
     if environment is not None:
         monkeypatch.setenv("LC_OUTPUT_VERSION", environment)
+    assert ChatMix(output_version=field).content_version() == version
+    assert ChatMix().content_version() == ("v0" if environment != "v1" else "v1")
+
+
+@pytest.mark.parametrize("version", ["v0", "v1"])
+async def test_every_way_gives_the_form_that_is_wanted(version, every_way):
     with MixEmulator(api="0.8", agent=Script("Plain text.", loop=True)) as server:
-        model = ChatMix(server_url=server.url, output_version=field)
-        async for way, reply in every_way(model, "Wo?"):
+        async for way, reply in every_way(ChatMix(server_url=server.url, output_version=version), "Wo?"):
             # LangChain gives the message of its newest events in the form "v1", whatever a model is set to.
             wanted = "v1" if "events v3" in way else version
             assert isinstance(reply.content, str if wanted == "v0" else list), way
@@ -319,7 +328,6 @@ async def test_output_versions(field, environment, version, monkeypatch, every_w
             assert reply.text == "Plain text.", way
             (block,) = reply.content_blocks
             assert (block["type"], block["text"]) == ("text", "Plain text."), way
-        assert ChatMix(server_url=server.url).content_version() == ("v0" if environment != "v1" else "v1")
 
 
 def test_a_reply_with_more_than_text_is_a_list_of_blocks():
@@ -364,18 +372,17 @@ def test_stored_messages_of_both_forms_go_on_in_their_session(version):
     assert len({read_pointer(m.response_metadata).session_id for m in talk if m.type == "ai"}) == 1
 
 
-@pytest.mark.parametrize("api", ["0.6", "0.7", "0.8"])
-@pytest.mark.parametrize(
-    "fault",
-    [
-        lambda: DropEvent("content", nth=3, count=1),
-        lambda: DropEvent("content", count=None),
-        lambda: DropEvent(count=None),
-        lambda: TailAfterComplete(n=2),
-    ],
-    ids=["a piece lost", "all text lost", "everything lost", "a late tail"],
-)
-async def test_what_the_stream_lacks_is_in_the_reply(api, fault):
+LACKING = {
+    "a piece lost": lambda: DropEvent("content", nth=3, count=1),
+    "all text lost": lambda: DropEvent("content", count=None),
+    "everything lost": lambda: DropEvent(count=None),
+    "a late tail": lambda: TailAfterComplete(n=2),
+}
+
+
+@pytest.mark.parametrize("scenario", in_turn(list(LACKING), ["0.6", "0.7", "0.8"]))
+async def test_what_the_stream_lacks_is_in_the_reply(scenario):
+    lost, api = scenario
     agent = Script(
         turn(
             [*think("Hm."), *say("Let me look at it. "), use("Grep", {"pattern": "x"}, result="41", id="g")],
@@ -387,7 +394,7 @@ async def test_what_the_stream_lacks_is_in_the_reply(api, fault):
         model = ChatMix(server_url=server.url)
         talk = [HumanMessage("Hi")]
         for ask in (model.invoke, model.ainvoke):
-            server.faults.add(fault())
+            server.faults.add(LACKING[lost]())
             reply = ask(talk)
             reply = reply if isinstance(reply, AIMessage) else await reply
             server.faults.clear()

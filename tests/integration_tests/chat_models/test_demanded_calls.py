@@ -95,12 +95,8 @@ async def test_one_reminder_brings_the_call(api, mode):
 
 
 @pytest.mark.parametrize(
-    ("choice", "reminded"),
-    [
-        ("any", True), ("required", True), (True, True), ("weather", True), ({"type": "function", "function": {"name": "weather"}}, True),
-        ({"type": "tool", "name": "weather"}, True), ("auto", False), (None, False), (False, False), ("none", False),
-    ],
-)  # fmt: skip
+    ("choice", "reminded"), [("any", True), ("weather", True), ("auto", False), (None, False), ("none", False)]
+)
 def test_every_way_to_demand_a_call(choice, reminded):
     with MixEmulator(agent=Script(WORDS, ROME)) as server:
         model = ChatMix(server_url=server.url)

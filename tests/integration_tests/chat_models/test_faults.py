@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
+from itertools import product
 from typing import Any
 
 import pytest
@@ -40,6 +41,7 @@ from langchain_mix.emulator import (
 from langchain_mix.protocol.api import ALL
 from langchain_mix.protocol.retry import BackoffStrategy, RetryConfig
 from langchain_mix.protocol.turn.updates import TurnResult
+from tests.in_turn import in_turn
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -293,9 +295,26 @@ def failed(lab: Lab, error: Any, kinds: Any, told: str) -> None:
     assert WHOLE.startswith(told), "no text twice, none left out"
 
 
-@pytest.mark.parametrize("way", WAYS)
-@pytest.mark.parametrize(("case", "api"), [pytest.param(c, a, id=f"{c.name}-{a}") for c in CASES for a in c.apis])
-async def test_text_exactly_once_or_a_typed_error(case, api, way):
+def scenarios():
+    """Each case on the newest documented server and on another one, once whole and once streamed; the rest on demand.
+
+    What a turn makes of a fault on each generation is shown in tests/integration_tests/client/test_faults.py.
+    """
+    listed = []
+    for number, case in enumerate(CASES):
+        whole, streamed = [("invoke", "astream"), ("ainvoke", "stream")][number % 2]
+        usual = {("0.8", whole), (case.apis[number % len(case.apis)], streamed)}
+        if case.old or case.well:  # It ends otherwise there.
+            usual.add(("0.6", whole))
+        for api, way in product(case.apis, WAYS):
+            marks = [] if (api, way) in usual else [pytest.mark.exhaustive]
+            listed.append(pytest.param((case, api, way), id=f"{case.name}-{api}-{way}", marks=marks))
+    return listed
+
+
+@pytest.mark.parametrize("scenario", scenarios())
+async def test_text_exactly_once_or_a_typed_error(scenario):
+    case, api, way = scenario
     seen = Runs()
     with MixEmulator(api=api, agent=script(), heartbeat=0.1) as server:
         lab = Lab(server)
@@ -345,12 +364,12 @@ TAKEN = [
 ]
 
 
-@pytest.mark.parametrize("faults", TAKEN)
-@pytest.mark.parametrize("way", WAYS)
-async def test_with_retry_never_sends_what_may_have_been_taken_again(faults, way):
+@pytest.mark.parametrize("scenario", in_turn(TAKEN, WAYS))
+async def test_with_retry_never_sends_what_may_have_been_taken_again(scenario):
+    faults, way = scenario
     with MixEmulator(api="0.8", agent=script(), heartbeat=0.05) as server:
         lab = Lab(server)
-        model = lab.model(timeout=2.0)
+        model = lab.model(timeout=1.0)
         retryable = False
         for fault in faults():
             server.faults.add(fault)
@@ -364,13 +383,13 @@ async def test_with_retry_never_sends_what_may_have_been_taken_again(faults, way
         await lab.close()
 
 
-@pytest.mark.parametrize("faults", TAKEN)
-@pytest.mark.parametrize("way", ["invoke", "ainvoke"])
-async def test_retry_middleware_never_sends_what_may_have_been_taken_again(faults, way):
+@pytest.mark.parametrize("scenario", in_turn(TAKEN, ["ainvoke", "invoke"]))
+async def test_retry_middleware_never_sends_what_may_have_been_taken_again(scenario):
+    faults, way = scenario
     with MixEmulator(api="0.8", agent=script(), heartbeat=0.05) as server:
         lab = Lab(server)
         middleware = ModelRetryMiddleware(max_retries=2, initial_delay=0.0, on_failure="error")
-        agent = create_agent(lab.model(timeout=2.0), tools=[], middleware=[middleware])
+        agent = create_agent(lab.model(timeout=1.0), tools=[], middleware=[middleware])
         for fault in faults():
             server.faults.add(fault)
         state = {"messages": [HumanMessage("Go")]}
@@ -403,9 +422,8 @@ async def test_what_was_certainly_not_taken_is_tried_again(way):
         await lab.close()
 
 
-@pytest.mark.parametrize("api", APIS)
-async def test_no_server_at_all(api):
-    with MixEmulator(api=api) as server:
+async def test_no_server_at_all():
+    with MixEmulator() as server:
         url = server.url
     for way in WAYS:
         model = ChatMix(server_url=url, max_retries=1)

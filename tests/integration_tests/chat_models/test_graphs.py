@@ -20,7 +20,8 @@ from langchain_mix.pointer import read_pointer
 from langchain_mix.protocol.api import CAPABILITIES
 from tests.new_process import python
 
-APIS = ["0.6", "0.7", "0.8"]
+APIS = ["0.6", "0.8", pytest.param("0.7", marks=pytest.mark.exhaustive)]
+"""By default one that cannot fork and one that can."""
 A = {"configurable": {"thread_id": "a"}}
 
 
@@ -41,7 +42,7 @@ def server(request):
 @pytest.fixture
 def saver(server, tmp_path):
     """On one generation the state goes to a disk and back."""
-    if str(server.api) == "0.7":
+    if str(server.api) == "0.8":
         with SqliteSaver.from_conn_string(str(tmp_path / "graph.sqlite")) as saver:
             yield saver
     else:
@@ -371,23 +372,25 @@ def test_parallel_nodes_are_answered_each(server, saver):
     assert sent(server) == 4
 
 
-@pytest.mark.parametrize("mode", ["values", "updates", "messages", "custom", "debug", ["messages", "updates"]])
-def test_every_stream_mode_goes_on_in_one_session(server, mode):
+def test_every_stream_mode_goes_on_in_one_session(server):
     graph = chat(ChatMix(server_url=server.url), InMemorySaver())
-    for text in ("one", "two"):
-        parts = list(graph.stream({"messages": [HumanMessage(text)]}, A, stream_mode=mode))
-    assert list(sessions(server).values()) == [["one", "two"]]
-    if mode == "messages":
-        assert "".join(message.text for message, _ in parts) == "one / two"
-        assert len({message.id for message, _ in parts}) == 1
+    for mode in ("values", "updates", "messages", "custom", "debug", ["messages", "updates"]):
+        before, thread = sessions(server), {"configurable": {"thread_id": str(mode)}}
+        for text in ("one", "two"):
+            parts = list(graph.stream({"messages": [HumanMessage(text)]}, thread, stream_mode=mode))
+        assert [texts for session, texts in sessions(server).items() if session not in before] == [["one", "two"]], mode
+        if mode == "messages":
+            assert "".join(message.text for message, _ in parts) == "one / two"
+            assert len({message.id for message, _ in parts}) == 1
 
 
-@pytest.mark.parametrize("durability", ["sync", "async", "exit"])
-def test_every_durability_goes_on_in_one_session(server, saver, durability):
+def test_every_durability_goes_on_in_one_session(server, saver):
     graph = chat(ChatMix(server_url=server.url), saver)
-    for text in ("one", "two"):
-        graph.invoke({"messages": [HumanMessage(text)]}, A, durability=durability)
-    assert list(sessions(server).values()) == [["one", "two"]]
+    for durability in ("sync", "async", "exit"):
+        before, thread = sessions(server), {"configurable": {"thread_id": durability}}
+        for text in ("one", "two"):
+            graph.invoke({"messages": [HumanMessage(text)]}, thread, durability=durability)
+        assert [texts for session, texts in sessions(server).items() if session not in before] == [["one", "two"]]
 
 
 def test_a_loop_in_a_graph_goes_on_in_one_session(server):

@@ -19,6 +19,7 @@ from langchain_mix import ChatMix, MixEmulator
 from langchain_mix.emulator import Script, say, turn, use
 from langchain_mix.emulator.agents.base import Usage
 from langchain_mix.errors import MixInputError
+from tests.in_turn import in_turn
 
 pytestmark = [
     pytest.mark.timeout(30),
@@ -100,7 +101,6 @@ def ask(request, ways):
     async def reply(model: Any, text: Any = "Hi", config: Any = None) -> AIMessage:
         return (await ways[request.param](model, text, config or {}))[0]
 
-    reply.way = request.param
     return reply
 
 
@@ -187,12 +187,14 @@ async def test_whole_batches_of_messages_are_generated(server, mode, make_tracer
 # What a call says
 
 
-@pytest.mark.parametrize("where", ["field", "call", "both"])
-async def test_a_reply_ends_at_a_stop_text(server, ask, where):
+@pytest.mark.parametrize("scenario", in_turn(ONE_CALL, ["field", "call", "both"]))
+async def test_a_reply_ends_at_a_stop_text(server, ways, scenario):
+    way, where = scenario
     model: Any = ChatMix(server_url=server.url, stop={"field": ["ello"], "both": ["look"]}.get(where))
     if where != "field":
         model = model.bind(stop=["ello"])
-    assert (await ask(model)).text == "Let me look. H"
+    reply, *_ = await ways[way](model, "Hi", {})
+    assert reply.text == "Let me look. H"
 
 
 async def test_unknown_arguments_are_refused_before_anything_is_sent(server, ask):
@@ -215,14 +217,19 @@ async def test_what_is_configurable_elsewhere_is_taken(server, ask, make_tracer)
     assert [run.name for run in tracer.runs()] == ["ChatMix", "Grep"]
 
 
-@pytest.mark.parametrize(
-    "given",
-    ["Hi", [("human", "Hi")], [{"role": "user", "content": "Hi"}], [HumanMessage("Hi")]],
-    ids=["text", "pairs", "dictionaries", "messages"],
-)
-async def test_every_form_of_input_is_taken(server, ask, given):
+FORMS = {
+    "text": "Hi",
+    "pairs": [("human", "Hi")],
+    "dictionaries": [{"role": "user", "content": "Hi"}],
+    "messages": [HumanMessage("Hi")],
+}
+
+
+@pytest.mark.parametrize("scenario", in_turn(ONE_CALL, list(FORMS)))
+async def test_every_form_of_input_is_taken(server, ways, scenario):
+    way, form = scenario
     server.forget_requests()
-    await ask(ChatMix(server_url=server.url), given)
+    await ways[way](ChatMix(server_url=server.url), FORMS[form], {})
     (sent,) = [r.json["text"] for r in server.requests if r.method == "POST" and r.path.endswith("/messages")]
     assert sent == "Hi"
 
@@ -352,10 +359,11 @@ def test_the_global_cache_is_used_where_that_is_asked_for(server, monkeypatch):
     with pytest.raises(ValueError, match="no cache found"):
         ChatMix(server_url=server.url, cache=True).invoke("Hi")
     monkeypatch.setattr(core, "_llm_cache", InMemoryCache())
-    for cache, expected in ((True, 1), (False, 2), (None, 0)):  # None: where LangChain has a global one.
+    wanted: Any = [({"cache": True}, 1), ({"cache": False}, 2), ({}, 2)]
+    for fields, expected in (*wanted, ({"cache": None}, 0)):  # None: where LangChain has a global one.
         before = turns(server)
         for _ in range(2):
-            ChatMix(server_url=server.url, cache=cache).invoke("Hi")
+            ChatMix(server_url=server.url, **fields).invoke("Hi")
         assert turns(server) - before == expected
 
 
@@ -376,9 +384,12 @@ async def test_a_conversation_goes_on_in_the_session_of_its_cached_reply(server,
     assert said == ["Hi", "One?"]
 
 
-@pytest.mark.parametrize("mode", ["sync", "async"])
-@pytest.mark.parametrize("named", ["field", "call", "configurable", "graph", "thread", "thread of a graph"])
-async def test_a_call_in_a_named_session_is_never_answered_by_a_cache(server, named, mode):
+@pytest.mark.parametrize(
+    "scenario",
+    in_turn(["field", "call", "configurable", "graph", "thread", "thread of a graph"], ["sync", "async"]),
+)
+async def test_a_call_in_a_named_session_is_never_answered_by_a_cache(server, scenario):
+    named, mode = scenario
     from langgraph.graph import START, MessagesState, StateGraph
 
     session = ChatMix(server_url=server.url).client.sessions.create(title="T").id

@@ -18,7 +18,6 @@ from langchain_core.callbacks import BaseCallbackHandler
 from langchain_core.language_models import BaseChatModel
 from langchain_core.load import dumpd, dumps
 from langchain_core.messages import AIMessage, HumanMessage
-from langchain_core.rate_limiters import InMemoryRateLimiter
 from langchain_core.runnables import ConfigurableField
 from pydantic import BaseModel
 
@@ -38,6 +37,7 @@ from langchain_mix.errors import (
     MixTurnTimeout,
     MixUnsupportedError,
 )
+from tests.in_turn import in_turn
 
 WRITES = turn([use("Write", {"file_path": "a.txt", "content": "x"}, ask=True)], say("Done."))
 GREPS = turn(
@@ -125,12 +125,13 @@ BOTH = {
 }  # fmt: skip
 """Parameters that an object and a call of it take alike."""
 ELSEWHERE = {
-    "session_id", "on_divergence", "multitask_strategy",  # Fields and arguments.
+    "session_id",  # test_sessions.py: test_a_named_session_is_used
+    "on_divergence", "multitask_strategy",  # Fields and arguments.
     "server_url", "api", "api_key", "url_credentials", "prompt_mode", "provider", "set_preferences", "max_retries",
     "streaming", "temperature", "max_tokens", "session_per_thread", "cache",
     "headers", "http_client", "http_async_client", "mix", "max_reply_bytes",
 }  # fmt: skip
-"""Fields that a test below shows."""
+"""Fields that a test below shows, or one elsewhere that is named."""
 
 
 def test_no_field_and_no_argument_is_without_a_test():
@@ -144,11 +145,11 @@ def test_no_field_and_no_argument_is_without_a_test():
 
 @pytest.mark.filterwarnings("ignore::langchain_mix.MixPermissionWarning")  # The default, to compare with.
 @pytest.mark.parametrize("name", sorted(set(BOTH) - {"timeout", "on_notification"}))
-@pytest.mark.parametrize("where", ["fields", "call"])
-def test_it_is_honoured_as_field_and_as_argument(name, where):
+def test_it_is_honoured_as_field_and_as_argument(name):
     case = dict(BOTH[name])
     value, wanted = case.pop("value"), case.pop("wanted")
-    assert observe(**case, **{where: {name: value}}) == wanted
+    assert observe(**case, fields={name: value}) == wanted
+    assert observe(**case, call={name: value}) == wanted
     assert observe(**case) != wanted
 
 
@@ -331,9 +332,9 @@ def test_a_model_of_a_call_is_not_traded_for_another():
     assert observe(lambda s: len(s.server.requests), call={"model": "o4-mini"}, fields={"api": "0.8"}) == 0
 
 
-@pytest.mark.parametrize("where", ["fields", "call"])
-@pytest.mark.parametrize("api", ["auto", "next"])
-def test_the_newest_servers_refuse_a_model_without_its_provider_before_anything_is_made(api, where):
+@pytest.mark.parametrize("scenario", in_turn(["auto", "next"], ["fields", "call"]))
+def test_the_newest_servers_refuse_a_model_without_its_provider_before_anything_is_made(scenario):
+    api, where = scenario
     fields = {"api": api, "set_preferences": True}
     asked = {**fields, "model": MODEL} if where == "fields" else fields
     error, sessions = observe(
@@ -387,9 +388,9 @@ def test_invoke_streams_inside_where_that_is_wanted():
     assert observe(look, fields={"streaming": True, "disable_streaming": True}) is False
 
 
-@pytest.mark.parametrize("name", ["temperature", "max_tokens", "top_p"])
-@pytest.mark.parametrize("where", ["fields", "call"])
-def test_what_mix_lacks_is_told_once_and_the_reply_comes(name, where):
+@pytest.mark.parametrize("scenario", in_turn(["temperature", "max_tokens", "top_p"], ["fields", "call"]))
+def test_what_mix_lacks_is_told_once_and_the_reply_comes(scenario):
+    name, where = scenario
     reply, warned = observe(lambda s: (s.reply, s.warned), **{where: {name: 1}})
     assert reply.text == "Hello."
     assert [name in text for text in warned] == [True]
@@ -405,24 +406,6 @@ def test_a_thread_may_have_a_session_of_its_own():
 
         assert sessions(session_per_thread=True) == 1
         assert sessions() == 2
-
-
-@pytest.mark.parametrize("where", ["field", "call", "config", "bind"])
-def test_a_session_is_used_that_was_named(where):
-    with MixEmulator(agent=Script()) as server:
-        model = ChatMix(server_url=server.url)
-        named = model.client.sessions.create(title="T").id
-        match where:
-            case "field":
-                reply = ChatMix(server_url=server.url, session_id=named).invoke("Hi")
-            case "call":
-                reply = model.invoke("Hi", session_id=named)
-            case "config":
-                reply = model.with_config({"configurable": {"mix_session_id": named}}).invoke("Hi")
-            case _:
-                reply = model.bind(session_id=named).invoke("Hi")
-        assert reply.response_metadata["mix"]["session_id"] == named
-        assert len(server.state.sessions.listing(include_subagents=False)) == 1
 
 
 @pytest.mark.parametrize("where", ["field", "call"])
@@ -519,40 +502,6 @@ def test_langchain_makes_it_by_its_name():
         assert changing.with_structured_output(Answer, include_raw=True).invoke("Hi")["raw"].text
 
 
-def test_a_rate_limit_of_langchain_is_kept():
-    taken = []
-
-    class Limiter(InMemoryRateLimiter):
-        def acquire(self, *, blocking=True):
-            taken.append(blocking)
-            return super().acquire(blocking=blocking)
-
-    limiter = Limiter(requests_per_second=1000, max_bucket_size=5)
-    with MixEmulator(agent=Script()) as server:
-        model = ChatMix(server_url=server.url, rate_limiter=limiter)
-        model.invoke("Hi")
-        list(model.stream("Hi"))
-    assert len(taken) == 2
-
-
-def test_nothing_is_cached_unless_that_is_asked_for(monkeypatch):
-    from langchain_core import globals as core
-
-    monkeypatch.setattr(core, "_llm_cache", InMemoryCache())
-    with MixEmulator(agent=Script()) as server:
-
-        def turns(**fields):
-            before = len(server.agent.requests)
-            model = ChatMix(server_url=server.url, **fields)
-            model.invoke("Hi")
-            model.invoke("Hi")
-            return len(server.agent.requests) - before
-
-        assert turns() == 2
-        assert turns(cache=True) == 1
-        assert turns(cache=InMemoryCache()) == 1
-
-
 def test_a_cache_tells_models_of_other_settings_apart():
     cache = InMemoryCache()
     with MixEmulator(agent=Script()) as server:
@@ -583,32 +532,28 @@ def test_the_profile_says_what_agents_want_to_know():
     assert ChatMix(profile={"tool_calling": False}).profile == {"tool_calling": False}
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("retention", "dele"),
-        ("on_divergence", "forkk"),
-        ("multitask_strategy", "wait"),
-        ("thinking_level", "huge"),
-        ("max_steps", 0),
-        ("max_cost", -1),
-        ("permissions", "maybe"),
-        ("plan_mode", "perhaps"),
-    ],
-)
-def test_values_of_a_call_are_checked_like_those_of_the_object(name, value):
+def test_values_of_a_call_are_checked_like_those_of_the_object():
+    wrong = {
+        "retention": "dele",
+        "on_divergence": "forkk",
+        "multitask_strategy": "wait",
+        "thinking_level": "huge",
+        "max_steps": 0,
+        "max_cost": -1,
+        "permissions": "maybe",
+        "plan_mode": "perhaps",
+    }
     with MixEmulator() as server:
-        with pytest.raises(MixInputError, match=name if name != "permissions" else "maybe"):
-            ChatMix(server_url=server.url).invoke("Hi", **{name: value})
+        for name, value in wrong.items():
+            with pytest.raises(MixInputError, match=name if name != "permissions" else "maybe"):
+                ChatMix(server_url=server.url).invoke("Hi", **{name: value})
         assert not server.requests
 
 
-@pytest.mark.parametrize(
-    "call",
-    [{"temprature": 1}, {"server_url": "http://b"}, {"api_key": "k"}, {"n": 2}, {"logprobs": True}, {"timeout": -1}],
-)
-def test_arguments_that_cannot_be_honoured_are_refused_before_anything_is_sent(call):
+def test_arguments_that_cannot_be_honoured_are_refused_before_anything_is_sent():
+    wrong = {"temprature": 1, "server_url": "http://b", "api_key": "k", "n": 2, "logprobs": True, "timeout": -1}
     with MixEmulator() as server:
-        with pytest.raises(MixInputError):
-            ChatMix(server_url=server.url).invoke("Hi", **call)
+        for name, value in wrong.items():
+            with pytest.raises(MixInputError, match=name):
+                ChatMix(server_url=server.url).invoke("Hi", **{name: value})
         assert not server.requests

@@ -17,7 +17,7 @@ from langgraph.errors import GraphInterrupt, is_invalid_resume
 from langgraph.graph import START, MessagesState, StateGraph
 from langgraph.types import Command, interrupt
 
-from langchain_mix import ChatMix, MixEmulator
+from langchain_mix import ChatMix, MixEmulator, MixPermissionWarning
 from langchain_mix.chat_models.process_state import SESSION_CLAIMS, SESSION_HEADS
 from langchain_mix.emulator import CloseConnection, Gate, HttpError, Script, say, turn, use
 from langchain_mix.emulator.agents.base import Text, Wait
@@ -25,6 +25,7 @@ from langchain_mix.errors import MixInputError, MixResumeError
 from langchain_mix.pointer import read_pointer
 from langchain_mix.protocol.api import ALL
 from langchain_mix.protocol.decisions import ANSWER_SCHEMA, PERMISSION_SCHEMA
+from tests.in_turn import in_turn
 from tests.new_process import python
 
 APIS = [str(v) for v in ALL]
@@ -68,31 +69,35 @@ def sessions(server):
 # Policies
 
 
-@pytest.mark.parametrize(
-    ("policy", "granted"),
-    [
-        ("allow", True),
-        ("deny", False),
-        (["Write"], True),
-        (["write"], True),
-        ({"Write(*.md)"}, True),
-        (("Write(*/a.md)",), True),
-        (["Write(*.txt)"], False),
-        (["Bash"], False),
-        ([], False),
-        (lambda r: True, True),
-        (lambda r: r.tool_name.lower() == "write", True),
-        (lambda r: False, False),
-        (lambda r: "yes", False),
-        (lambda r: 1, False),
-        (lambda r: object(), False),
-    ],
-)
-def test_every_policy(policy, granted):
-    with serve("0.8", writing("a.md")) as server:
-        reply = ChatMix(server_url=server.url, permissions=policy).invoke("Go")
-        assert statuses(reply) == ["success" if granted else "error"]
-        assert answers(server) == ["grant" if granted else "deny"]
+POLICIES = [
+    ("allow", True),
+    ("deny", False),
+    (["Write"], True),
+    (["write"], True),
+    ({"Write(*.md)"}, True),
+    (("Write(*/a.md)",), True),
+    (["Write(*.txt)"], False),
+    (["Bash"], False),
+    ([], False),
+    (lambda r: True, True),
+    (lambda r: r.tool_name.lower() == "write", True),
+    (lambda r: False, False),
+    (lambda r: "yes", False),
+    (lambda r: 1, False),
+    (lambda r: object(), False),
+]
+
+
+def test_nothing_runs_unless_it_is_allowed():
+    with serve("0.8", writing("a.md"), loop=True) as server:
+        with pytest.warns(MixPermissionWarning):
+            assert statuses(ChatMix(server_url=server.url).invoke("Go")) == ["error"]
+        assert answers(server) == ["deny"]
+        for policy, granted in POLICIES:
+            server.forget_requests()
+            reply = ChatMix(server_url=server.url, permissions=policy).invoke("Go")
+            assert statuses(reply) == ["success" if granted else "error"], policy
+            assert answers(server) == ["grant" if granted else "deny"], policy
 
 
 @pytest.mark.parametrize("api", APIS)
@@ -164,13 +169,13 @@ def test_a_request_that_is_ignored_waits_for_someone_else():
         assert answers(server) == ["grant"]
 
 
-@pytest.mark.parametrize("policy", ["Write", "ALLOW", {"Write": False}, None, True, 7, ["Write", 7], [lambda r: True]])
-def test_what_is_no_policy_is_refused_before_anything_is_sent(policy):
+def test_what_is_no_policy_is_refused_before_anything_is_sent():
     with serve("0.8", writing("a.md")) as server:
-        with pytest.raises(MixInputError, match="no policy"):
-            ChatMix(server_url=server.url, permissions=policy).invoke("Go")
-        with pytest.raises(MixInputError, match="no policy"):
-            ChatMix(server_url=server.url, on_notification=policy or 1).invoke("Go")
+        for policy in ("Write", "ALLOW", {"Write": False}, None, True, 7, ["Write", 7], [lambda r: True]):
+            with pytest.raises(MixInputError, match="no policy"):
+                ChatMix(server_url=server.url, permissions=policy).invoke("Go")
+            with pytest.raises(MixInputError, match="no policy"):
+                ChatMix(server_url=server.url, on_notification=policy or 1).invoke("Go")
         assert not server.requests
 
 
@@ -207,9 +212,10 @@ def files(state):
     return [PurePath(r["args"]["file_path"]).name for r in request_of(state)]
 
 
-@pytest.mark.parametrize("api", GRAPH_APIS)
-@pytest.mark.parametrize(("decision", "status"), [(APPROVE, "success"), (REJECT, "error")])
-def test_a_graph_pauses_and_goes_on(api, decision, status):
+@pytest.mark.parametrize("scenario", in_turn(GRAPH_APIS, ["success", "error"]))
+def test_a_graph_pauses_and_goes_on(scenario):
+    api, status = scenario
+    decision = APPROVE if status == "success" else REJECT
     with serve(api, writing("a.md")) as server:
         graph = graph_of(ChatMix(server_url=server.url, permissions="interrupt"), InMemorySaver())
         state = start(graph)
@@ -270,7 +276,7 @@ def either_langgraph(request, monkeypatch):
 
 
 @pytest.mark.usefixtures("either_langgraph")
-@pytest.mark.parametrize("right", ["yes", [{"type": "accept", "args": None}], False, [{"type": "ignore"}]])
+@pytest.mark.parametrize("right", ["yes", False])
 def test_what_is_no_decision_runs_nothing_and_leaves_the_pause(right):
     with serve("0.8", writing("a.md", "b.md")) as server:
         graph = graph_of(ChatMix(server_url=server.url, permissions="interrupt"), InMemorySaver())
@@ -283,7 +289,7 @@ def test_what_is_no_decision_runs_nothing_and_leaves_the_pause(right):
             assert graph.get_state(A).interrupts
         assert not server.requests
         state = graph.invoke(Command(resume=right), A)
-        approved = right in ("yes", [{"type": "accept", "args": None}])
+        approved = right == "yes"
         assert answers(server)[0] == ("grant" if approved else "deny")
         if approved:  # The wrong values are no answers to the next request.
             assert files(state) == ["b.md"]
@@ -515,21 +521,20 @@ def troubled_graph(model, notes, asynchronous):
     return graph_of(model, InMemorySaver(), acall if asynchronous else call)
 
 
-@pytest.mark.parametrize("asynchronous", [False, True], ids=["sync", "async"])
-@pytest.mark.parametrize("api", GRAPH_APIS)
-@pytest.mark.parametrize(
-    "faults",
-    [
-        [HttpError(CANCEL, 503, count=None)],
-        [CloseConnection(CANCEL, count=None)],
-        [HttpError(REWIND, 500, count=None)],
-        [CloseConnection(REWIND, count=None)],
-        [CloseConnection(REWIND, before=False, count=None)],
-        [HttpError(DENY, 503, count=None)],
-    ],
-    ids=["cancel refused", "cancel reset", "rewind refused", "rewind reset", "rewind's answer lost", "deny refused"],
-)
-async def test_a_pause_in_a_conversation_is_seen_whatever_fails_besides(api, faults, asynchronous, caplog):
+FAULTS = [
+    pytest.param(HttpError(CANCEL, 503, count=None), id="cancel refused"),
+    pytest.param(CloseConnection(CANCEL, count=None), id="cancel reset"),
+    pytest.param(HttpError(REWIND, 500, count=None), id="rewind refused"),
+    pytest.param(CloseConnection(REWIND, count=None), id="rewind reset"),
+    pytest.param(CloseConnection(REWIND, before=False, count=None), id="rewind's answer lost"),
+    pytest.param(HttpError(DENY, 503, count=None), id="deny refused"),
+]
+SHELLS = [pytest.param(False, id="sync"), pytest.param(True, id="async")]
+
+
+@pytest.mark.parametrize("scenario", in_turn(FAULTS, GRAPH_APIS, SHELLS))
+async def test_a_pause_in_a_conversation_is_seen_whatever_fails_besides(scenario, caplog):
+    fault, api, asynchronous = scenario
     with MixEmulator(api=api, agent=OnTwo(), permission_timeout=NEVER) as server:
         model, notes = ChatMix(server_url=server.url, api=api, permissions="interrupt", max_retries=0), []
         graph = troubled_graph(model, notes, asynchronous)
@@ -539,7 +544,7 @@ async def test_a_pause_in_a_conversation_is_seen_whatever_fails_besides(api, fau
 
         await go({"messages": [HumanMessage("one")]})
         ((session, _),) = sessions(server).items()
-        server.faults.add(faults[0])
+        server.faults.add(fault)
         assert files(await go({"messages": [HumanMessage("two")]})) == ["a.md"]
         assert SESSION_HEADS.get((server.url, session)) is None
         assert not SESSION_CLAIMS._claims
@@ -757,9 +762,10 @@ def in_a_new_process(server, tmp_path, given, after="ends"):
     return json.loads(done.stdout)
 
 
-@pytest.mark.parametrize("api", ["0.7", "0.8"])
-@pytest.mark.parametrize(("decision", "status"), [(APPROVE, "success"), (REJECT, "error")])
-def test_a_new_process_goes_on(api, decision, status, tmp_path):
+@pytest.mark.parametrize("scenario", in_turn(["0.7", "0.8"], ["success", "error"]))
+def test_a_new_process_goes_on(scenario, tmp_path):
+    api, status = scenario
+    decision = APPROVE if status == "success" else REJECT
     with serve(api, writing("a.md", "b.md")) as server:
         assert in_a_new_process(server, tmp_path, None)["action_requests"][0]["args"]["file_path"].endswith("/a.md")
         assert sessions(server) == {}

@@ -19,6 +19,7 @@ from langchain_mix.emulator.agents.base import Text
 from langchain_mix.errors import MixHistoryDiverged
 from langchain_mix.pointer import KEY
 from langchain_mix.testing import use
+from tests.in_turn import in_turn
 
 APIS = ["0.5", "0.6", "0.6.5", "0.7", "0.8", "next"]
 IMAGE = {"type": "image", "base64": base64.b64encode(b"\x89PNG\r\n\x1a\n").decode(), "mime_type": "image/png"}
@@ -71,9 +72,9 @@ def as_blocks(messages):
 # The conversation is the session's: it goes on there
 
 
-@pytest.mark.parametrize("api", APIS)
-@pytest.mark.parametrize("kept", [stored, as_text, as_blocks])
-def test_every_kind_of_answer_is_known_again(api, kept):
+@pytest.mark.parametrize("scenario", in_turn(APIS, [stored, as_text, as_blocks]))
+def test_every_kind_of_answer_is_known_again(scenario):
+    api, kept = scenario
     answers = [
         turn("  Hello.\n\n", [use("Glob", {"pattern": "*"}, result="none")], "And again."),
         turn(CALL),
@@ -148,10 +149,9 @@ TALKS = {
 }
 
 
-@pytest.mark.parametrize("policy", ["fork", "rewind", "replay", "error"])
-@pytest.mark.parametrize("case", TALKS)
-@pytest.mark.parametrize("process", ["the same", "another"])
-def test_a_forged_pointer_opens_nothing(case, policy, process):
+@pytest.mark.parametrize("scenario", in_turn(list(TALKS), ["fork", "rewind", "replay", "error"]))
+def test_a_forged_pointer_opens_nothing(scenario):
+    case, policy = scenario
     theirs, ours, answers = TALKS[case]
     api = {"fork": "0.7", "rewind": "0.8", "replay": "0.5", "error": "next"}[policy]
     with MixEmulator(api=api, agent=Echo(*answers)) as server:
@@ -167,14 +167,15 @@ def test_a_forged_pointer_opens_nothing(case, policy, process):
         victim, own = talk(theirs)[-1], talk(ours)
         before = server.state.rows.of(session_of(victim))
         messages = [*forged(own, victim), HumanMessage("What is my code?")]
-        if process == "another":
-            SESSION_HEADS._entries.clear()
-        if policy == "error":
-            with pytest.raises(MixHistoryDiverged):
-                model.invoke(messages)
-        else:
-            reply = model.invoke(messages)
-            known = "crimson" in str([m.content for m in messages])
-            assert ("crimson" in reply.text) is known
-            assert session_of(reply) != session_of(victim)
-        assert server.state.rows.of(session_of(victim)) == before
+        for process in ("the same", "another"):
+            if process == "another":
+                SESSION_HEADS._entries.clear()
+            if policy == "error":
+                with pytest.raises(MixHistoryDiverged):
+                    model.invoke(messages)
+            else:
+                reply = model.invoke(messages)
+                known = "crimson" in str([m.content for m in messages])
+                assert ("crimson" in reply.text) is known, process
+                assert session_of(reply) != session_of(victim), process
+            assert server.state.rows.of(session_of(victim)) == before, process

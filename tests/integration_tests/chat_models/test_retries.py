@@ -23,6 +23,7 @@ from langchain_mix.chat_models.retries import FAILED_CALLS, FailedCalls, Run
 from langchain_mix.emulator import Gate, HttpError, Script, turn, use
 from langchain_mix.emulator.agents import Fail
 from langchain_mix.protocol.api import ALL
+from tests.in_turn import in_turn
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -101,9 +102,9 @@ KINDS: dict[str, Any] = {
 PROMPTED = {"prompt", "chain in lambda", "retry in retry"}
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("way", ["invoke", "ainvoke"])
-def test_a_retried_runnable_sends_once(server, model, kind, way):
+@pytest.mark.parametrize("scenario", in_turn(list(KINDS), ["invoke", "ainvoke"]))
+def test_a_retried_runnable_sends_once(server, model, scenario):
+    kind, way = scenario
     value: Any = {"messages": "q"} if kind == "agent" else {"q": "q"} if kind in PROMPTED else "q"
     model.streaming = kind == "streaming" or None
     with pytest.raises(errors.MixAgentError, match="boom") as failure:
@@ -115,9 +116,9 @@ def test_a_retried_runnable_sends_once(server, model, kind, way):
         assert any("nothing was sent" in note for note in failure.value.__notes__)
 
 
-@pytest.mark.parametrize("way", ["batch", "abatch"])
-@pytest.mark.parametrize("kind", ["prompt", "streaming"])
-def test_each_input_of_a_retried_batch_is_sent_once(server, model, kind, way):
+@pytest.mark.parametrize("scenario", in_turn(["prompt", "streaming"], ["batch", "abatch"]))
+def test_each_input_of_a_retried_batch_is_sent_once(server, model, scenario):
+    kind, way = scenario
     values: Any = [{"q": "q"}, {"q": "q"}, {"q": "r"}] if kind == "prompt" else ["q", "q", "r"]
     model.streaming = kind == "streaming" or None
     given = WAYS[way](model, KINDS[kind](model), values)
@@ -211,9 +212,9 @@ GRAPHS: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("kind", GRAPHS)
-@pytest.mark.parametrize("way", ["invoke", "ainvoke", "stream"])
-def test_a_retried_task_sends_once(server, model, kind, way):
+@pytest.mark.parametrize("scenario", in_turn(list(GRAPHS), ["invoke", "ainvoke", "stream"]))
+def test_a_retried_task_sends_once(server, model, scenario):
+    kind, way = scenario
     if (kind, way) == ("functional", "ainvoke"):
         pytest.skip("Its task is synchronous.")
     graph: Any = GRAPHS[kind](model)

@@ -18,6 +18,7 @@ from langchain_core.tracers import BaseTracer
 from langchain_mix import ChatMix, MixEmulator
 from langchain_mix.emulator import Faults, HttpError, Script
 from langchain_mix.errors import MixError
+from tests.in_turn import in_turn
 
 KEY, PASSWORD = "k3y-of-the-proxy", "s3cret-of-ada"
 COPIES = {
@@ -50,9 +51,9 @@ def test_the_documentation_says_how_a_model_is_loaded():
 
 
 @LOADS
-@pytest.mark.parametrize("how", sorted(COPIES))
-@pytest.mark.parametrize("used", [False, True])
-async def test_a_copy_answers_like_its_original(how, used, monkeypatch):
+@pytest.mark.parametrize("scenario", in_turn(sorted(COPIES), [True, False]))
+async def test_a_copy_answers_like_its_original(scenario, monkeypatch):
+    how, used = scenario
     monkeypatch.setenv("MIX_API_KEY", KEY)
     agent = Script(default="Hello.")
     with MixEmulator(agent=agent) as server:
@@ -125,16 +126,16 @@ def test_no_secret_is_shown(as_password, caplog):
     assert secret not in caplog.text
 
 
-@pytest.mark.parametrize("as_password", [False, True])
-@pytest.mark.parametrize(
-    "fault",
-    [
-        HttpError(status=401, body="no", count=99),
-        HttpError(status=503, count=99),
-        HttpError(status=200, body="<html>", count=99),
-    ],
-)
-def test_no_secret_is_in_errors(as_password, fault):
+FAULTS = [
+    pytest.param(HttpError(status=401, body="no", count=99), id="401"),
+    pytest.param(HttpError(status=503, count=99), id="503"),
+    pytest.param(HttpError(status=200, body="<html>", count=99), id="a web page"),
+]
+
+
+@pytest.mark.parametrize("scenario", in_turn(FAULTS, [False, True]))
+def test_no_secret_is_in_errors(scenario):
+    fault, as_password = scenario
     secret = PASSWORD if as_password else KEY
     with MixEmulator(faults=Faults(fault)) as server:
         model, traces = _guarded(server.url, as_password), Traces()

@@ -28,6 +28,7 @@ from langchain_mix.emulator.agents.base import Fail, Request, Text, Wait
 from langchain_mix.errors import MixError, MixHistoryDiverged, MixInputError, MixSessionBusy
 from langchain_mix.pointer import KEY, read_pointer
 from langchain_mix.protocol.api import ALL, CAPABILITIES
+from tests.in_turn import in_turn
 
 APIS = [str(v) for v in ALL]
 CAN_FORK = [str(v) for v in ALL if CAPABILITIES[v].fork]
@@ -201,34 +202,36 @@ def test_the_same_question_again_is_another_session(api):
             assert sum("two" in text for text in said(server, session)) == 1
 
 
-@pytest.mark.parametrize(
-    ("edit", "kept"),
-    [
-        (lambda m: [m[0].model_copy(update={"content": "ONE"}), *m[1:]], ["ONE", "two"]),
-        (lambda m: m[2:], ["two"]),
-        (lambda m: trim_messages(m, max_tokens=2, token_counter=len, start_on="human"), ["two"]),
-        (lambda m: [SystemMessage("Summary: they said one"), *m[2:]], ["two"]),
-        (lambda m: add_messages(m, [RemoveMessage(id=m[0].id), RemoveMessage(id=m[1].id)]), ["two"]),
-        (lambda m: [*m[:3], m[3].model_copy(update={"content": "changed"})], ["one", "two", "changed"]),
-    ],
-    ids=["edited", "cut", "trimmed", "summarised", "removed", "answer-edited"],
-)
-def test_a_changed_history_is_told_anew(server, edit, kept):
-    model = ChatMix(server_url=server.url)
-    messages = add_messages([], talk(model, "one", "two"))
-    parent = session_of(messages[-1])
-    before = row_ids(server, parent)
-    changed = edit(messages)
-    reply = model.invoke([*changed, HumanMessage("three")])
-    child = session_of(reply)
-    assert child != parent
-    assert row_ids(server, parent) == before
-    everything = "\n".join(said(server, child))
-    for text in [*kept, "three"]:
-        assert everything.count(text) >= 1, text
-    if "one" not in kept:
-        assert "[User]\n> one" not in everything
-    assert reply.text.endswith("three")
+EDITS = {
+    "edited": (lambda m: [m[0].model_copy(update={"content": "ONE"}), *m[1:]], ["ONE", "two"]),
+    "cut": (lambda m: m[2:], ["two"]),
+    "trimmed": (lambda m: trim_messages(m, max_tokens=2, token_counter=len, start_on="human"), ["two"]),
+    "summarised": (lambda m: [SystemMessage("Summary: they said one"), *m[2:]], ["two"]),
+    "removed": (lambda m: add_messages(m, [RemoveMessage(id=m[0].id), RemoveMessage(id=m[1].id)]), ["two"]),
+    "answer-edited": (lambda m: [*m[:3], m[3].model_copy(update={"content": "changed"})], ["one", "two", "changed"]),
+}
+
+
+@pytest.mark.parametrize("scenario", in_turn(list(EDITS), APIS))
+def test_a_changed_history_is_told_anew(scenario):
+    name, api = scenario
+    edit, kept = EDITS[name]
+    with MixEmulator(api=api, agent=Echo()) as server:
+        model = ChatMix(server_url=server.url)
+        messages = add_messages([], talk(model, "one", "two"))
+        parent = session_of(messages[-1])
+        before = row_ids(server, parent)
+        changed = edit(messages)
+        reply = model.invoke([*changed, HumanMessage("three")])
+        child = session_of(reply)
+        assert child != parent
+        assert row_ids(server, parent) == before
+        everything = "\n".join(said(server, child))
+        for text in [*kept, "three"]:
+            assert everything.count(text) >= 1, text
+        if "one" not in kept:
+            assert "[User]\n> one" not in everything
+        assert reply.text.endswith("three")
 
 
 @pytest.mark.parametrize("api", CAN_FORK)

@@ -15,7 +15,10 @@ from pydantic import BaseModel
 from langchain_mix import ChatMix, MixEmulator
 from langchain_mix.emulator import Script, say, turn, use
 from langchain_mix.errors import MixAuthenticationError, MixInputError
+from langchain_mix.protocol.api import ALL
+from tests.in_turn import in_turn
 
+APIS = [str(v) for v in ALL]
 METHODS = ["json_schema", "function_calling", "json_mode"]
 ADA = {"name": "Ada", "age": 36}
 
@@ -44,13 +47,13 @@ class PersonData:
 
 SCHEMA = {"title": "Person", **Person.model_json_schema()}
 FUNCTION = {"name": "Person", "description": "A person.", "parameters": Person.model_json_schema()}
-KINDS = [
-    pytest.param(Person, Person(**ADA), id="pydantic"),
-    pytest.param(PersonData, PersonData(**ADA), id="dataclass"),
-    pytest.param(PersonDict, ADA, id="typed-dict"),
-    pytest.param(SCHEMA, ADA, id="json-schema"),
-    pytest.param(FUNCTION, ADA, id="function"),
-]
+KINDS = {
+    "pydantic": (Person, Person(**ADA)),
+    "dataclass": (PersonData, PersonData(**ADA)),
+    "typed-dict": (PersonDict, ADA),
+    "json-schema": (SCHEMA, ADA),
+    "function": (FUNCTION, ADA),
+}
 
 
 def written(method, value, name="Person"):
@@ -72,10 +75,10 @@ def name_of(schema):
     return schema.get("title") or schema.get("name") if isinstance(schema, dict) else schema.__name__
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize(("schema", "expected"), KINDS)
-@pytest.mark.parametrize("include_raw", [False, True])
-async def test_every_way_gives_the_value(method, schema, expected, include_raw):
+@pytest.mark.parametrize("scenario", in_turn(list(KINDS), METHODS, [False, True]))
+async def test_every_way_gives_the_value(scenario):
+    kind, method, include_raw = scenario
+    schema, expected = KINDS[kind]
     script = Script(written(method, ADA, name_of(schema)), loop=True)
     with MixEmulator(agent=script) as server:
         runnable = ChatMix(server_url=server.url).with_structured_output(schema, method=method, include_raw=include_raw)
@@ -101,10 +104,9 @@ def _last(values):
     return whole
 
 
-@pytest.mark.parametrize("api", ["0.5", "0.6", "0.6.5", "0.7", "0.8", "next"])
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("asynchronous", [False, True])
-async def test_a_reply_that_does_not_fit_is_repaired_once_in_the_same_session(api, method, asynchronous):
+@pytest.mark.parametrize("scenario", in_turn(APIS, METHODS, [False, True]))
+async def test_a_reply_that_does_not_fit_is_repaired_once_in_the_same_session(scenario):
+    api, method, asynchronous = scenario
     script = Script(written(method, {"name": "Ada"}), written(method, ADA))
     with MixEmulator(api=api, agent=script) as server:
         runnable = ChatMix(server_url=server.url).with_structured_output(Person, method=method)
@@ -119,9 +121,9 @@ async def test_a_reply_that_does_not_fit_is_repaired_once_in_the_same_session(ap
     assert "Ada is 36." not in repair
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("include_raw", [False, True])
-def test_there_is_no_second_repair(method, include_raw):
+@pytest.mark.parametrize("scenario", in_turn(METHODS, [False, True]))
+def test_there_is_no_second_repair(scenario):
+    method, include_raw = scenario
     script = Script(written(method, {"name": "Ada"}), loop=True)
     with MixEmulator(agent=script) as server:
         runnable = ChatMix(server_url=server.url).with_structured_output(Person, method=method, include_raw=include_raw)

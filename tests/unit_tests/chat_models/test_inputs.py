@@ -377,6 +377,7 @@ REFUSED = [
     ("bucket", {"type": "media", "file_uri": "gs://b/c", "mime_type": "image/png"}, "no http"),
     ("no host", {"type": "image", "url": "https:///x"}, "no http"),
     ("url with a line break", {"type": "image", "url": "https://a.b/c]\nIgnore"}, "Percent-encode"),
+    ("url with a blank", {"type": "image", "url": "http://a b"}, "Percent-encode"),
     ("data url without comma", {"type": "image", "url": "data:image/png;base64"}, "comma"),
     ("bad mime", {"type": "image", "base64": b64(PNG), "mime_type": "image/png\r\nX: y"}, "media type"),
     ("bad mime in url", {"type": "image", "url": "data:a b/c;base64,aGk="}, "media type"),
