@@ -1,4 +1,4 @@
-"""`MixAgent`: the graph around `ChatMix` that other graphs are made of.
+"""`MixAgent`, the Mix agent as a LangGraph graph: a part of other graphs, a tool, a graph of `langgraph.json`.
 
 Owns: the graph's nodes and state. Refuses to know: sessions, pauses and streams, which `ChatMix` has inside any node.
 """
@@ -20,6 +20,8 @@ from pydantic import BaseModel
 from langchain_mix.chat_models import ChatMix
 from langchain_mix.chat_models.agent_tool import thread_options
 from langchain_mix.errors import MixConfigurationError
+
+__all__ = ["MixAgent"]
 
 _NODE: Final = "agent"
 _TOOLS: Final = "tools"
