@@ -84,11 +84,10 @@ class CallParameters:
     """The parameters of one call.
 
     Attributes:
-        model: The model, or None for the server's choice.
-        provider: Its provider, or None if nobody said.
-        model_is_override: The call requests another model than the object does.
-        stop: Texts at which the reply ends.
-        timeout: Seconds that the turn may take, or None for any time.
+        model: None for the server's choice.
+        provider: None if nobody said.
+        model_is_override: True if the call requests another model than the object does.
+        timeout: Seconds, or None for any time.
         rest: Arguments that the caller of `read_call` knows.
     """
 

@@ -111,11 +111,11 @@ class SessionClaims:
 
         Args:
             key: The session.
-            shared: Whether the call uses the session even if others do.
-            in_place: Whether the call goes on there even if a process that this one was forked from may do so too.
+            shared: True if the call uses the session even if others do.
+            in_place: True if the call goes on there even if a process that this one was forked from may do so too.
 
         Returns:
-            The claim, or None if another call, or a process that this one was forked from, has one.
+            None if another call, or a process that this one was forked from, has a claim.
         """
         with self._lock:
             if not shared and any(claim.key == key for claim in self._claims):

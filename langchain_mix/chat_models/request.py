@@ -79,10 +79,8 @@ class ClientTools:
     """The application's tools and the response format of a call.
 
     Attributes:
-        prompts: What the session must be given of them.
-        names: The tools that may be called.
+        names: The tools that may be called; none with the choice "none".
         demanded: Those of which one has to be called.
-        parameters: The names of the parameters of each tool.
         data: The schema of the reply's data, if its text is to be nothing else.
     """
 
@@ -101,16 +99,11 @@ class ChatRequest:
     """One call of the model.
 
     Attributes:
-        session: The conversation and the session that it needs.
-        options: Fields of the model, as they hold for this call.
-        timeout: Seconds the turn may take.
-        stops: Texts at which the reply ends.
-        tools: The application's tools and the response format.
+        timeout: Seconds the call may take.
         demanded: The tools of which the reply has to call one; none if it need not, or if the caller checks that.
-        version: The form of the reply's content.
-        thread: The thread that has a session of its own, if there is one.
+        thread: The server and the thread that has a session of its own there, if there is one.
         slot: The position of the call in a graph's task, if it runs in one.
-        denied: The tools of whose denial the user was warned, if nobody chose to deny them.
+        denied: The tools of whose denial the user was warned; None if somebody chose to deny them.
     """
 
     session: SessionRequest

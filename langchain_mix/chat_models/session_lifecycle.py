@@ -64,16 +64,15 @@ from langchain_mix.protocol.turn.updates import TurnResult
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SessionRequest:
-    """The conversation of a call and the session that it needs.
+    """The conversation of a call, oldest message first, and the session that it needs.
 
     Attributes:
-        messages: The conversation, oldest first.
         setup: What the session must know beforehand: system prompt, client tools, response format.
         server: The server's base URL.
         reminder: What is said if the conversation ends with an answer that is not the one requested; it is no part of
             the conversation. Empty if there is nothing to say.
         pinned: The session that is to be used, if there is one.
-        title: Of new sessions; None for the beginning of the conversation.
+        title: None for the beginning of the conversation.
         set_preferences: Whether preferences of the whole server may be changed to choose the model.
         max_tokens: The limit that is written into these preferences.
     """
@@ -96,12 +95,10 @@ class PreparedTurn:
     """A session that is at the position of the conversation, and the message for it.
 
     Attributes:
-        text: The message.
-        created: Whether the session was made for this call.
-        model_honoured: Whether the server was given the requested model.
+        created: True if the session was made for this call.
         cost_before: The session's cost before the turn, if known.
         rows_before: Its rows before the turn, if known.
-        session_model: The model that the session itself was given, or empty.
+        session_model: The model that the session itself was given; empty where the server has one for all.
         claim: Keeps other calls of this process from relying on the position of the session.
     """
 
@@ -344,11 +341,7 @@ def _spoiled(mismatch: str, result: TurnResult) -> MixHistoryDiverged:
 def reply_metadata(prepared: PreparedTurn, result: TurnResult, reply: AIMessage, *, holds: bool) -> dict[str, Any]:
     """Returns the metadata of a reply, for its last chunk: its position in the session, the model, the cost.
 
-    Args:
-        prepared: The session it was answered in.
-        result: The turn.
-        reply: The reply as the conversation will hold it.
-        holds: Whether the session will hold the reply as it is. Else its pointer proves nothing.
+    `reply` is as the conversation will hold it. Unless the session `holds` it just so, its pointer proves nothing.
 
     Raises:
         MixHistoryDiverged: Somebody else wrote to the session meanwhile, and the call requested an error then.
