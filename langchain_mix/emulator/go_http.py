@@ -90,7 +90,7 @@ class Route:
         return self.method in {"", method} or (self.method == "GET" and method == "HEAD")
 
     def match(self, segments: Sequence[str]) -> dict[str, str] | None:
-        """Returns the decoded wildcards, or None if the percent-encoded segments are those of another path."""
+        """Returns the wildcards, or None if the decoded segments are those of another path."""
         wanted = self.pattern.split("/")
         if len(wanted) != len(segments):
             return None
@@ -99,8 +99,8 @@ class Route:
             if pattern.startswith("{"):
                 if not segment:
                     return None
-                found[pattern.strip("{}")] = unquote(segment, errors="replace")
-            elif pattern != unquote(segment, errors="replace"):
+                found[pattern.strip("{}")] = segment
+            elif pattern != segment:
                 return None
         return found
 
@@ -116,7 +116,7 @@ class Mux:
         path: str = request.scope["raw_path"].decode("latin-1")
         if (clean := clean_path(path)) != path:
             return _redirect(request, clean)
-        segments = path.split("/")
+        segments = [unquote(segment, errors="replace") for segment in path.split("/")]
         fitting = [(route, found) for route in self.routes if (found := route.match(segments)) is not None]
         fitting.sort(key=lambda pair: len(pair[1]))
         for route, found in fitting:
