@@ -19,8 +19,8 @@ from langchain_mix.protocol import calls
 from langchain_mix.protocol.api import ApiKnowledge, having
 from langchain_mix.protocol.call import Call, is_unrouted
 from langchain_mix.protocol.events import SSENotificationEventData, SSEPermissionEventData
-from langchain_mix.protocol.guard import guarded
 from langchain_mix.protocol.models import SendMessageResponse, SessionData
+from langchain_mix.protocol.sending import guarded
 from langchain_mix.protocol.turn.machine import Turn
 from langchain_mix.protocol.turn.signals import Answered, Ask, Notify
 from langchain_mix.protocol.turn.stored_rows import Transcript, from_export, from_messages

@@ -1,6 +1,7 @@
 """Procedures around one message, without a turn on a stream.
 
-Owns: sending a message bare, writing it to streams, and how a finished turn looks as one message.
+Owns: texts that servers would misread, sending a message bare, writing it to streams, and how a finished turn looks as
+one message.
 Refuses to know: turns while they run (`turn/`) and how calls are sent.
 """
 
@@ -8,15 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from langchain_mix.errors import MixError, MixInputError, MixInternalError, MixStreamError
 from langchain_mix.protocol import calls
-from langchain_mix.protocol.api import ServerApi
+from langchain_mix.protocol.api import ApiKnowledge, ServerApi
 from langchain_mix.protocol.call import Flow, ask
 from langchain_mix.protocol.events import Event, SSECompleteEvent, SSEErrorEvent
 from langchain_mix.protocol.flows import explained
-from langchain_mix.protocol.guard import guarded
 from langchain_mix.protocol.models import (
     COMPLETE,
     SendMessageResponse,
@@ -26,6 +26,27 @@ from langchain_mix.protocol.models import (
 from langchain_mix.protocol.turn.errors import agent_error, failed_answer, interrupted
 from langchain_mix.protocol.turn.stored_rows import StoredRow, from_messages
 from langchain_mix.protocol.turn.updates import ToolCall, TurnResult
+
+GUARD: Final = "Message: "
+"""The visible word before a guarded text. A visible one, since what the server trims of invisible ones is not known."""
+
+
+def guarded(text: str, detected: ApiKnowledge) -> str:
+    """Makes a text safe to send as a message.
+
+    Mix takes a text that starts with `/` after spaces for a slash command, in every generation, and Mix 0.5 hands one
+    that starts with `!` to a shell, unasked.
+
+    Args:
+        text: What the user said.
+        detected: The generations the server may be.
+
+    Returns:
+        The text, with a word in front of it where that is needed.
+    """
+    start = text.lstrip()[:1]
+    shell = start == "!" and detected.supports("stream_write") is not False
+    return GUARD + text if start == "/" or shell else text
 
 
 def send_message(
