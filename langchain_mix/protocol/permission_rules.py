@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 
 from langchain_mix.errors import MixInputError
 from langchain_mix.protocol.events import SSEPermissionEventData
-from langchain_mix.protocol.tool_names import CoreToolName, core_tool, same_spelling
+from langchain_mix.protocol.tool_calls import CoreToolName, core_tool, same_spelling
 
 _RULE: Final = re.compile(r"\s*(?P<tool>[^\s()*?\[\],]+)\s*(?:\((?P<pattern>.+)\)\s*)?", re.DOTALL)
 

@@ -12,7 +12,7 @@ from pydantic import ConfigDict, Field
 
 from langchain_mix.protocol.models.base import Payload, SnakePayload
 from langchain_mix.protocol.models.options import SubagentType
-from langchain_mix.protocol.tool_names import CoreToolName, same_tool
+from langchain_mix.protocol.tool_calls import CoreToolName, same_tool
 
 __all__ = [
     "BashParams",
