@@ -13,12 +13,8 @@ from typing import TYPE_CHECKING, Final
 from langchain_mix.notebook.html import DOT, Folding, Look, Page, counted, frame
 from langchain_mix.notebook.plain_text import PlainTextWriter
 from langchain_mix.notebook.view import Notice, Section, Tool, View, Words
-<<<<<<< HEAD
 from langchain_mix.protocol.terminal_text import harmless
 from langchain_mix.protocol.tool_calls import outcome_of_result
-=======
-from langchain_mix.protocol.tool_calls import outcome_of_result
->>>>>>> 8c16a2e (Keep names and outcomes of tool calls in one module)
 
 if TYPE_CHECKING:
     from langchain_mix.client import Mix
