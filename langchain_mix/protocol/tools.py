@@ -11,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field
 
 from langchain_mix.protocol.models.base import Payload, SnakePayload
-from langchain_mix.protocol.models.options import SubagentType
+from langchain_mix.protocol.models.sessions import SubagentType
 from langchain_mix.protocol.tool_calls import CoreToolName, same_tool
 
 __all__ = [

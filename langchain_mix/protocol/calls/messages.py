@@ -26,8 +26,8 @@ from langchain_mix.protocol.models.messages import (
     GrantPermissionResponse,
     SendMessageResponse,
     StreamMessageResponse,
+    ThinkingLevel,
 )
-from langchain_mix.protocol.models.options import ThinkingLevel
 
 __all__ = [
     "deny_permission",

@@ -5,7 +5,6 @@ from __future__ import annotations
 from langchain_mix.errors import MixInputError
 from langchain_mix.protocol.api import ApiKnowledge, having, require
 from langchain_mix.protocol.call import Call, filled, get, given, one_of, reads
-from langchain_mix.protocol.models.options import ReasoningEffort
 from langchain_mix.protocol.models.server import (
     DeleteCredentialsResponse,
     GetAuthStatusResponse,
@@ -21,6 +20,7 @@ from langchain_mix.protocol.models.server import (
     ListCommandsResponse,
     ListLLMToolsResponse,
     ListMcpServersResponse,
+    ReasoningEffort,
     RefreshOAuthTokensResponse,
     ResetPreferencesResponse,
     StartOAuthFlowResponse,

@@ -23,12 +23,15 @@ from langchain_mix.protocol.call import (
     strict_body,
     text,
 )
-from langchain_mix.protocol.models.options import BrowserMode, CallbackType, PromptMode, SessionType
 from langchain_mix.protocol.models.sessions import (
+    BrowserMode,
     Callback,
+    CallbackType,
     CancelSessionProcessingResponse,
     ExportSession,
+    PromptMode,
     SessionData,
+    SessionType,
 )
 
 __all__ = [
