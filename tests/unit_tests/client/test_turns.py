@@ -35,12 +35,15 @@ def test_a_reader_is_woken_even_where_new_sockets_are_refused():
 
 
 @pytest.mark.parametrize("closed", [True, False])
-def test_a_stream_that_has_ended_needs_no_waking(closed):
+def test_a_stream_that_has_ended_needs_no_waking_and_nothing_is_woken_in_its_place(closed):
     reader, server = socket.socketpair()
-    with reader, server:
-        extensions = {"network_stream": NetworkStream(reader)} if closed else {}
-        reader.close()
+    extensions = {"network_stream": NetworkStream(reader)} if closed else {}
+    reader.close()
+    other, peer = socket.socketpair()  # The operating system gives it the number of the one that was closed.
+    with server, other, peer:
         interrupt(httpx.Response(200, extensions=extensions))
+        peer.sendall(b"read on")
+        assert other.recv(100) == b"read on"
 
 
 def test_a_turn_that_waits_for_a_task_of_its_own_thread_is_refused() -> None:
