@@ -86,21 +86,24 @@ class TurnRequest:
             rows_before=self.rows_before,
         )
 
-    def message_call(self, detected: ApiKnowledge) -> Call[Any]:
-        """Makes the one call that sends the message."""
-        text = self.sent_text(detected)
-        checked = calls.send_message(
+    def post_call(self, detected: ApiKnowledge) -> Call[SendMessageResponse]:
+        """Makes the call that posts the message."""
+        return calls.send_message(
             detected,
             self.session_id,
-            text=text,
+            text=self.sent_text(detected),
             plan_mode=self.plan_mode,
             thinking_level=self.thinking_level,
             max_steps=self.max_steps,
         )
+
+    def message_call(self, detected: ApiKnowledge) -> Call[Any]:
+        """Makes the one call that sends the message so that its turn is seen on the stream."""
+        posted = self.post_call(detected)
         if detected.supports("stream_write") is not True:
-            return checked
+            return posted
         # Mix 0.5 shows a turn on the stream only if the message came that way.
-        content = json.dumps(dict(checked.body or {}), ensure_ascii=False)
+        content = json.dumps(dict(posted.body or {}), ensure_ascii=False)
         return calls.write_stream_message(detected, self.session_id, content)
 
 

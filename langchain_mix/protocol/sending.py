@@ -14,7 +14,7 @@ from typing import Any, Final
 from langchain_mix.errors import MixError, MixInputError, MixInternalError, MixStreamError
 from langchain_mix.protocol import calls
 from langchain_mix.protocol.api import ApiKnowledge, ServerApi
-from langchain_mix.protocol.call import Flow, ask
+from langchain_mix.protocol.call import Call, Flow, ask
 from langchain_mix.protocol.events import Event, SSECompleteEvent, SSEErrorEvent
 from langchain_mix.protocol.flows import explained
 from langchain_mix.protocol.models import (
@@ -49,52 +49,18 @@ def guarded(text: str, detected: ApiKnowledge) -> str:
     return GUARD + text if start == "/" or shell else text
 
 
-def send_message(
-    server_api: ServerApi,
-    session_id: str,
-    text: str,
-    *,
-    command: bool = False,
-    plan_mode: bool | None = None,
-    thinking_level: str | None = None,
-    max_steps: int | None = None,
-) -> Flow[SendMessageResponse]:
-    """Sends a message and takes the answer of the server as it is. A text that is no command is guarded."""
-    call = calls.send_message(
-        server_api.detected,
-        session_id,
-        text=text if command else guarded(text, server_api.detected),
-        plan_mode=plan_mode,
-        thinking_level=thinking_level,
-        max_steps=max_steps,
-    )
+def send_message(call: Call[SendMessageResponse]) -> Flow[SendMessageResponse]:
+    """Sends a message and takes the answer as it is; names an argument that the server turns out not to know."""
     return (yield from explained(ask(call), "message_fields"))
 
 
-def send_and_read(
-    server_api: ServerApi,
-    session_id: str,
-    text: str,
-    *,
-    command: bool = False,
-    plan_mode: bool | None = None,
-    thinking_level: str | None = None,
-    max_steps: int | None = None,
-) -> Flow[SendMessageResponse]:
+def send_and_read(session_id: str, call: Call[SendMessageResponse]) -> Flow[SendMessageResponse]:
     """Sends a message to a server that answers when the turn is over, and reads what the answer leaves out.
 
     Mix 0.5 answers with the text alone, in the user's name.
     """
     try:
-        answer = yield from send_message(
-            server_api,
-            session_id,
-            text,
-            command=command,
-            plan_mode=plan_mode,
-            thinking_level=thinking_level,
-            max_steps=max_steps,
-        )
+        answer = yield from send_message(call)
     except MixInternalError as error:
         if "agent processing" not in error.error.message:
             raise
@@ -102,7 +68,7 @@ def send_and_read(
     answer.role, answer.session_id, answer.status = "assistant", session_id, COMPLETE
     if answer.is_command:
         return answer
-    return (yield from _with_rows(answer, answer.user_input or text))
+    return (yield from _with_rows(answer, answer.user_input or str((call.body or {})["text"])))
 
 
 def read_ending(session_id: str, text: str, ending: Event | None) -> Flow[SendMessageResponse]:
@@ -161,7 +127,7 @@ def write_stream_message(
     if lost:
         raise MixInputError(f"`{lost[0]}` in the content is not taken by this server.", hint="Upload files instead.")
     plan_mode = message.get("plan_mode")
-    sent = yield from send_message(server_api, session_id, text, command=True, plan_mode=plan_mode)
+    sent = yield from send_message(calls.send_message(server_api.detected, session_id, text=text, plan_mode=plan_mode))
     return StreamMessageResponse(session_id=sent.session_id or session_id, status=sent.status)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from contextlib import suppress
 
@@ -11,7 +12,22 @@ import pytest
 
 from langchain_mix.client import Mix
 from langchain_mix.client._timeouts import interrupt
+from langchain_mix.client._turn_calls import TurnRequest
 from langchain_mix.errors import MixUsageError
+from langchain_mix.protocol.api import ApiKnowledge
+
+
+@pytest.mark.parametrize(
+    ("text", "command", "sent"),
+    [("/help", False, "Message: /help"), ("/help", True, "/help"), (" /x", False, "Message:  /x"), ("Hi", False, "Hi")],
+)
+def test_a_text_is_guarded_however_it_is_sent(text, command, sent):
+    request = TurnRequest(session_id="S", text=text, command=command)
+    for api in ("0.5", "0.8"):
+        assert request.post_call(ApiKnowledge([api])).body == {"text": sent}
+    written = request.message_call(ApiKnowledge(["0.5"]))
+    assert (str(written), json.loads(written.body["content"])) == ("POST /stream/S/message", {"text": sent})
+    assert request.message_call(ApiKnowledge(["0.8"])) == request.post_call(ApiKnowledge(["0.8"]))
 
 
 class NetworkStream:
