@@ -119,11 +119,7 @@ class SessionLocks(FifoLock[None]):
         self._stale: OrderedDict[tuple[str, str], str] = OrderedDict()
 
     def claim(self, key: tuple[str, str], *, wait: bool) -> LockTicket[None]:
-        """Claims a session for a turn.
-
-        Args:
-            key: The server and the session.
-            wait: True to queue behind a running turn.
+        """Claims a session, by server and id, for a turn; with `wait`, queues behind a running turn.
 
         Returns:
             The ticket, to be released; `granted` is true if the session is free now.

@@ -35,14 +35,7 @@ def guarded(text: str, detected: ApiKnowledge) -> str:
     """Makes a text safe to send as a message.
 
     Mix takes a text that starts with `/` after spaces for a slash command, in every generation, and Mix 0.5 hands one
-    that starts with `!` to a shell, unasked.
-
-    Args:
-        text: What the user said.
-        detected: The generations the server may be.
-
-    Returns:
-        The text, with a word in front of it where that is needed.
+    that starts with `!` to a shell, unasked. Such a text gets a word in front of it.
     """
     start = text.lstrip()[:1]
     shell = start == "!" and detected.supports("stream_write") is not False
@@ -72,12 +65,9 @@ def send_and_read(session_id: str, call: Call[SendMessageResponse]) -> Flow[Send
 
 
 def read_ending(session_id: str, text: str, ending: Event | None) -> Flow[SendMessageResponse]:
-    """Reads what became of a message that was written to an open stream (Mix 0.5).
+    """Reads what became of a message, as it was sent, that was written to an open stream (Mix 0.5).
 
-    Args:
-        session_id: The session.
-        text: The message as it was sent.
-        ending: The event that ended its turn; None if the stream ended before.
+    The ending is the event that ended its turn, or None if the stream ended before.
     """
     if isinstance(ending, SSEErrorEvent):
         raise agent_error(ending.data)
@@ -110,11 +100,8 @@ def write_stream_message(
 ) -> Flow[StreamMessageResponse]:
     """Hands a message to the open streams of a session (Mix 0.5), or sends it the way that took the place of that.
 
-    Args:
-        server_api: What is known of the server; it grows with every reply.
-        session_id: The session.
-        content: The message: plain text, or a JSON object with `text` and perhaps `plan_mode`.
-        command: The text is meant as a server command; else it is guarded.
+    The content is plain text, or a JSON object with `text` and perhaps `plan_mode`; the text is guarded, unless it is
+    meant as a command.
     """
     if server_api.detected.supports("stream_write") is None:
         yield from ask(calls.probe_stream_write(session_id))
@@ -132,11 +119,7 @@ def write_stream_message(
 
 
 def message_of(result: TurnResult) -> SendMessageResponse:
-    """Shows a finished turn as one message: the last text, and the tools and the reasoning of all.
-
-    Returns:
-        The message, with status `"complete"`.
-    """
+    """Shows a finished turn as one message: the last text, and the tools and the reasoning of all."""
     usage = result.usage
     name = result.sent_text.split(maxsplit=1)[0].lstrip("/") if result.command and result.sent_text.strip() else ""
     return SendMessageResponse(
