@@ -1,6 +1,7 @@
 """The files of a session as the server lists them, and which of them are meant.
 
-Owns: which listed files are documents, which names are refused, where a file is read, the conditions of a selection.
+Owns: whose client reads them, which listed files are documents, which names are refused, where a file is read, the
+conditions of a selection.
 Refuses to know: what is in a file. The URLs that a server gives are not used: they lead to whatever its `Host` header
 names.
 """
@@ -10,11 +11,12 @@ from __future__ import annotations
 import mimetypes
 import threading
 import unicodedata
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import urlencode
 
 from langchain_mix import process_fork
@@ -24,7 +26,36 @@ from langchain_mix.protocol.call import Call, Reply
 from langchain_mix.protocol.models import FileInfo
 from langchain_mix.reserved_files import is_reserved
 
+if TYPE_CHECKING:
+    from langchain_mix.client import Mix
+
 _UNPRINTABLE: Final = frozenset({"Cc", "Cs"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """Locates the server by a client of the user's (`mix`), which is never closed here, or by options as for `Mix`."""
+
+    mix: Mix | None = None
+    server_url: str | None = field(default=None, repr=False)
+    api: str = "auto"
+    headers: Mapping[str, str] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuses a client together with options of a connection."""
+        if self.mix is not None and (self.server_url is not None or self.headers or self.api != "auto"):
+            raise MixConfigurationError(
+                "There are both a client and options of a connection.",
+                hint="Pass `mix=` alone, or `server_url=`, `api=` and `headers=`.",
+            )
+
+    def opened(self) -> Mix | nullcontext[Mix]:
+        """Returns the client for as long as a block runs, of `with` or of `async with`."""
+        if self.mix is not None:
+            return nullcontext(self.mix)
+        from langchain_mix.client import Mix  # noqa: PLC0415  # The HTTP library is loaded when it is first used.
+
+        return Mix(server_url=self.server_url, api=self.api, headers=self.headers)
 
 
 @dataclass(frozen=True, slots=True)

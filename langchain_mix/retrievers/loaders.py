@@ -18,7 +18,6 @@ from langchain_core.documents.base import Blob
 from langchain_mix.client import Mix
 from langchain_mix.errors import MixConfigurationError
 from langchain_mix.generators import Owned
-from langchain_mix.retrievers.connection import Connection
 from langchain_mix.retrievers.downloads import (
     FileReport,
     OnProblem,
@@ -26,7 +25,7 @@ from langchain_mix.retrievers.downloads import (
     download_all,
     download_all_async,
 )
-from langchain_mix.retrievers.files import Patterns, RemoteFile, Selection, list_remote
+from langchain_mix.retrievers.files import Connection, Patterns, RemoteFile, Selection, list_remote
 from langchain_mix.retrievers.indexing import image_text
 from langchain_mix.retrievers.parsing import Parsed, Part, Skipped, parse
 from langchain_mix.retrievers.parsing.encodings import codec_of
@@ -56,7 +55,7 @@ class _Run:
                     yield received.file, received.data, mix
 
     async def files_async(self) -> AsyncGenerator[tuple[RemoteFile, bytes, Mix], None]:
-        async with self.connection.opened_async() as mix:
+        async with self.connection.opened() as mix:
             listed = await mix.perform_async(list_remote(self.session_id, mix.server_url))
             chosen = self.selection.choose(listed, mix.server_url)
             found = download_all_async(
