@@ -19,6 +19,7 @@ from langchain_mix.client import Mix
 from langchain_mix.errors import MixConfigurationError
 from langchain_mix.generators import Owned
 from langchain_mix.retrievers.downloads import (
+    Batch,
     FileReport,
     OnProblem,
     checked_on_problem,
@@ -48,22 +49,25 @@ class _Run:
     def files(self) -> Generator[tuple[RemoteFile, bytes, Mix], None, None]:
         with self.connection.opened() as mix:
             listed = mix.perform(list_remote(self.session_id, mix.server_url))
-            chosen = self.selection.choose(listed, mix.server_url)
-            found = download_all(mix, self.session_id, chosen, self.limits, self.report, on_problem=self.on_problem)
-            with closing(found):
+            with closing(download_all(mix, self._chosen(listed, mix))) as found:
                 for received in found:
                     yield received.file, received.data, mix
 
     async def files_async(self) -> AsyncGenerator[tuple[RemoteFile, bytes, Mix], None]:
         async with self.connection.opened() as mix:
             listed = await mix.perform_async(list_remote(self.session_id, mix.server_url))
-            chosen = self.selection.choose(listed, mix.server_url)
-            found = download_all_async(
-                mix, self.session_id, chosen, self.limits, self.report, on_problem=self.on_problem
-            )
-            async with Owned(found) as files:
-                async for received in files:
+            async with Owned(download_all_async(mix, self._chosen(listed, mix))) as found:
+                async for received in found:
                     yield received.file, received.data, mix
+
+    def _chosen(self, listed: list[RemoteFile], mix: Mix) -> Batch:
+        return Batch(
+            session_id=self.session_id,
+            files=self.selection.choose(listed, mix.server_url),
+            limits=self.limits,
+            report=self.report,
+            on_problem=self.on_problem,
+        )
 
 
 class _Loader:

@@ -17,7 +17,7 @@ from langchain_mix.client import Mix
 from langchain_mix.emulator import MixEmulator
 from langchain_mix.emulator.faults import CloseConnection, Faults, HttpError
 from langchain_mix.errors import MixConfigurationError, MixError, MixFileError, MixNetworkError, MixNotFoundError
-from langchain_mix.retrievers.downloads import FileReport, download_all
+from langchain_mix.retrievers.downloads import Batch, FileReport, download_all
 from langchain_mix.retrievers.files import Selection, list_remote
 from langchain_mix.retrievers.loaders import MixBlobLoader, MixFileLoader
 from langchain_mix.retrievers.parsing.parsed import Limits
@@ -214,7 +214,7 @@ async def test_a_file_that_is_gone_is_reported(server, session, how):
         files = mix.perform(list_remote(session, mix.server_url))
         mix.files.delete_session_file(id=session, filename="guide.md")
         report = FileReport()
-        list(download_all(mix, session, files, Limits(), report))
+        list(download_all(mix, Batch(session_id=session, files=files, limits=Limits(), report=report)))
         assert [(s.name, s.reason) for s in report.skipped] == [("guide.md", "is gone from the server")]
 
 
