@@ -21,8 +21,8 @@ from hypothesis import strategies as st
 from pptx.chart.data import CategoryChartData
 from pptx.enum.chart import XL_CHART_TYPE
 
-from langchain_mix.retrievers.parsing import Parsed, Skipped, parse
-from langchain_mix.retrievers.parsing.parsed import Collector, Limits
+from langchain_mix.retrievers.parsing.parse import parse
+from langchain_mix.retrievers.parsing.parsed import Collector, Limits, Parsed, Skipped
 from langchain_mix.retrievers.parsing.pdf import read_pdf
 
 LIMITS = Limits()

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from langchain_mix.retrievers.indexing import Splitting, chunks_of
-from langchain_mix.retrievers.parsing import Parsed, Skipped, parse
 from langchain_mix.retrievers.parsing.json_values import Shown
-from langchain_mix.retrievers.parsing.parsed import Limits
+from langchain_mix.retrievers.parsing.parse import parse
+from langchain_mix.retrievers.parsing.parsed import Limits, Parsed, Skipped
 
 LIMITS = Limits()
 

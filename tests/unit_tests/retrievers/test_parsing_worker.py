@@ -17,8 +17,9 @@ from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen import canvas
 
 from langchain_mix.fifo_lock import FifoLock
-from langchain_mix.retrievers.parsing import Parsed, Skipped, parse, worker
-from langchain_mix.retrievers.parsing.parsed import Limits
+from langchain_mix.retrievers.parsing import worker
+from langchain_mix.retrievers.parsing.parse import parse
+from langchain_mix.retrievers.parsing.parsed import Limits, Parsed, Skipped
 
 LIMITS = Limits()
 linux_only = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="memory is limited on Linux")
@@ -238,7 +239,8 @@ def test_without_a_worker_files_are_read_here(program, monkeypatch):
 PARENT = """
 import io, os, sys
 from langchain_mix.retrievers.parsing.parsed import Limits
-from langchain_mix.retrievers.parsing import parse, worker
+from langchain_mix.retrievers.parsing import worker
+from langchain_mix.retrievers.parsing.parse import parse
 parse("a.rtf", rb"{\\rtf1 x}", Limits())
 print(worker._pool._idle[0]._process.pid, flush=True)
 sys.stdin.read()
@@ -248,7 +250,8 @@ sys.stdin.read()
 BUSY = f"""
 import sys, threading
 from langchain_mix.retrievers.parsing.parsed import Limits
-from langchain_mix.retrievers.parsing import parse, worker
+from langchain_mix.retrievers.parsing import worker
+from langchain_mix.retrievers.parsing.parse import parse
 worker._PROGRAM = {ENDLESS!r}
 reading = parse, ("a.pdf", b"%PDF-1.7 1 0 obj", Limits(max_seconds=1000))
 threading.Thread(target=reading[0], args=reading[1], daemon=True).start()
