@@ -93,13 +93,8 @@ def list_remote(session_id: str, server_url: str) -> Call[list[RemoteFile]]:
     Most servers keep one store of uploads for all sessions, so that these are the uploads of all of them. Directories
     and files that this package keeps for itself are left out.
 
-    Args:
-        session_id: The session.
-        server_url: The base URL of the client that sends the call (`Mix.server_url`).
-
-    Returns:
-        The call, which may be sent many times. Its files are sorted by name, each name once; the result is the same
-        list for as long as the server's answer is the same, byte for byte.
+    The call may be sent many times, by a client of this base URL. Its files are sorted by name, each name once; the
+    result is the same list for as long as the server's answer is the same, byte for byte.
     """
     call: Call[Any] = calls.list_files(session_id)
     last: tuple[bytes, list[RemoteFile]] | None = None
@@ -118,16 +113,13 @@ def list_remote(session_id: str, server_url: str) -> Call[list[RemoteFile]]:
 
 @lru_cache(maxsize=1 << 14)  # Each query returns the same files.
 def file_url(server_url: str, session_id: str, name: str, *, thumb: str | None = None) -> str:
-    """Returns the URL of a file, or of a thumbnail of it.
+    """Returns the URL of a file, or of a thumbnail of it; nothing in the name can lead to another path or server.
 
     Args:
         server_url: The client's base URL.
         session_id: The session.
         name: The file's name on the server.
         thumb: The size of the picture as in `Mix.files.get_session_file`; None for the file itself.
-
-    Returns:
-        The URL; nothing in the name can lead to another path or server.
 
     Raises:
         MixInputError: The name or the size is none.
