@@ -31,8 +31,7 @@ _renewals: Final[dict[int, Callable[[], object]]] = {}
 
 _numbers: Final = count()
 
-depth = 0
-"""Forks between this process and the first one. What was begun at another depth is foreign."""
+_depth = 0
 
 
 def renew_in_child(renew: Callable[[], object]) -> None:
@@ -83,6 +82,11 @@ def renew_cached_properties(owner: type[T]) -> type[T]:
     return owner
 
 
+def depth() -> int:
+    """Returns how many forks lie between this process and the first one. What was begun at another depth is foreign."""
+    return _depth
+
+
 def abandon_sockets(sockets: Iterable[Any]) -> None:
     """Gives up a child's share of sockets without a word to their peers: no FIN, no TLS alert.
 
@@ -104,8 +108,8 @@ def abandon_sockets(sockets: Iterable[Any]) -> None:
 
 
 def _renew_all() -> None:
-    global depth  # noqa: PLW0603  # A process has one.
-    depth += 1
+    global _depth  # noqa: PLW0603  # A process has one.
+    _depth += 1
     problems: list[Exception] = []
     for renew in list(_renewals.values()):
         try:

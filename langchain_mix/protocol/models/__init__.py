@@ -1,8 +1,6 @@
 """The REST payloads of a Mix server as pydantic models; one module for each subject.
 
-Field names are snake_case, the wire's own names are aliases. Enums are the values that Mix documents for its choices,
-for users to pass in; what a server sends back is an open world, so that payload fields are plain `str` and compare
-equal.
+Field names are snake_case, the wire's own names are aliases.
 """
 
 # ruff: noqa: F403, F405
@@ -11,6 +9,7 @@ from __future__ import annotations
 
 from langchain_mix.protocol.models.base import *
 from langchain_mix.protocol.models.messages import *
+from langchain_mix.protocol.models.options import *
 from langchain_mix.protocol.models.server import *
 from langchain_mix.protocol.models.sessions import *
 

@@ -23,9 +23,13 @@ _RAW_ENDS: Final = {name: re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE) for 
 
 
 class Token(NamedTuple):
-    """A piece of markup and the index at which it begins.
+    """A piece of markup.
 
-    `value` is the text with its entities, or the tag's name in lower case; `attributes` is the text behind that.
+    Attributes:
+        kind: What it is.
+        value: The text with its entities, or the tag's name in lower case.
+        start: Where it begins, in characters.
+        attributes: The text in the tag behind its name.
     """
 
     kind: Literal["text", "start", "end"]

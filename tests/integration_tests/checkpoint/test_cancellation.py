@@ -158,8 +158,15 @@ async def test_a_cancelled_copy_leaves_no_session(known_forks, every):
             assert len(known_forks) > 3, "it was cut after the fork, too"
 
 
-@pytest.mark.parametrize("acts", [True, False], ids=["after a step", "instead of a step"])
-@pytest.mark.parametrize("underneath", [False, True], ids=["mix", "memory"])
+@pytest.mark.parametrize(
+    ("underneath", "acts"),
+    [
+        pytest.param(False, True, id="mix-after a step"),
+        pytest.param(False, False, id="mix-instead of a step", marks=pytest.mark.exhaustive),
+        pytest.param(True, True, id="memory-after a step"),
+        pytest.param(True, False, id="memory-instead of a step"),
+    ],
+)
 def test_an_interrupted_copy_deletes_no_session_that_it_points_to(monkeypatch, underneath, acts):
     perform, left, answered = runtime.perform, [0], []
 

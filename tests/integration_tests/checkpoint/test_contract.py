@@ -328,7 +328,7 @@ def loop(saver, frequency):
 
 @pytest.mark.parametrize(
     ("frequency", "turns"),
-    [(7, 14), (1000, 12), *(pytest.param(*long, marks=pytest.mark.exhaustive) for long in ((7, 150), (1000, 30)))],
+    [(7, 12), (1000, 6), *(pytest.param(*long, marks=pytest.mark.exhaustive) for long in ((7, 150), (1000, 30)))],
 )
 def test_channels_that_store_only_what_was_written(module_server, mix_saver, thread, frequency, turns):
     graph, plain = loop(mix_saver, frequency), loop(InMemorySaver(), frequency)

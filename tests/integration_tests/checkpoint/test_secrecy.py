@@ -138,7 +138,7 @@ DAMAGES = {
             encrypted() if hidden else None,
             id=f"{name}-{'encrypted' if hidden else 'plain'}",
             # Of the others by default in memory: see `unit_tests/checkpoint/test_damage.py`.
-            marks=[] if (name, hidden) in {("changed", True), ("cut", False)} else pytest.mark.exhaustive,
+            marks=[] if (name, hidden) in {("changed", False), ("cut", True)} else pytest.mark.exhaustive,
         )
         for name, damage in DAMAGES.items()
         for hidden in (False, True)

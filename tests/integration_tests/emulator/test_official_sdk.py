@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import httpx
 import pytest
 from mix_python_sdk import Mix
 from mix_python_sdk.errors import ErrorResponse, ResponseValidationError
@@ -11,11 +10,10 @@ from langchain_mix.emulator import Script, say, think, turn, use
 
 
 @pytest.fixture
-def sdk(make, plain):
+def sdk(make):
     script = Script(turn((*think("Hm."), use("Glob", {"pattern": "*"}, result="a.txt")), say("There is a.txt.")))
     wire = make("0.8", script)
-    unused = httpx.AsyncClient(verify=plain)
-    with httpx.Client(verify=plain) as client, Mix(wire.server.url, client=client, async_client=unused) as mix:
+    with Mix(server_url=wire.server.url) as mix:
         yield mix
 
 

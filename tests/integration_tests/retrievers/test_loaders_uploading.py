@@ -8,6 +8,7 @@ import threading
 import pytest
 
 from langchain_mix.client import Mix
+from langchain_mix.emulator import MixEmulator
 from langchain_mix.emulator.faults import CloseConnection, HttpError
 from langchain_mix.errors import MixConfigurationError, MixInputError, MixNotFoundError, MixResponseError
 from langchain_mix.retrievers import MixUploadError, aupload, upload
@@ -15,15 +16,13 @@ from langchain_mix.retrievers.files import Selection
 from langchain_mix.retrievers.loaders import MixFileLoader
 from langchain_mix.retrievers.parsing.parsed import Limits
 
+HOW = pytest.mark.parametrize("how", ["sync", "async"])
+
 
 @pytest.fixture(params=["0.5", "0.7", "0.8"])
-def api(request):
-    return request.param
-
-
-@pytest.fixture
-def server(emulator, api):
-    return emulator(api)
+def server(request):
+    with MixEmulator(api=request.param) as server:
+        yield server
 
 
 @pytest.fixture
@@ -42,9 +41,9 @@ def folder(tmp_path):
     return tmp_path / "docs"
 
 
-async def uploaded(way, paths, **options):
+async def uploaded(how, paths, **options):
     options.setdefault("progress", False)
-    return upload(paths, **options) if way == "sync" else await aupload(paths, **options)
+    return upload(paths, **options) if how == "sync" else await aupload(paths, **options)
 
 
 def on_server(server, session):
@@ -56,8 +55,9 @@ def posts(server):
     return [request for request in server.requests if request.method == "POST" and "upload" in request.path]
 
 
-async def test_a_folder_is_uploaded_and_names_are_reported(server, session, folder, way):
-    report = await uploaded(way, folder, session_id=session, server_url=server.url)
+@HOW
+async def test_a_folder_is_uploaded_and_names_are_reported(server, session, folder, how):
+    report = await uploaded(how, folder, session_id=session, server_url=server.url)
     assert [path.name for path in report.stored] == [f"file {n}.md" for n in (0, 2, 4, 1, 3, 5)]
     assert set(report.stored.values()) == {f"file_{n}.md" for n in range(6)}
     assert report.renamed == report.stored
@@ -69,34 +69,38 @@ async def test_a_folder_is_uploaded_and_names_are_reported(server, session, fold
     assert len(mine.load()) == 6
 
 
-async def test_a_name_that_is_kept_is_not_reported_as_changed(server, session, tmp_path, way):
+@HOW
+async def test_a_name_that_is_kept_is_not_reported_as_changed(server, session, tmp_path, how):
     (tmp_path / "plain.md").write_text("x")
-    report = await uploaded(way, tmp_path / "plain.md", session_id=session, server_url=server.url)
+    report = await uploaded(how, tmp_path / "plain.md", session_id=session, server_url=server.url)
     assert (list(report.stored.values()), report.renamed) == (["plain.md"], {})
 
 
-async def test_files_on_the_server_are_replaced_only_on_request(server, session, tmp_path, way):
+@HOW
+async def test_files_on_the_server_are_replaced_only_on_request(server, session, tmp_path, how):
     (tmp_path / "a b.md").write_text("new and longer")
     with Mix(server_url=server.url) as mix:
         mix.files.upload_session_file(id=session, file=b"old", file_name="a_b.md")
     server.forget_requests()
     with pytest.raises(MixInputError, match=r"'a_b\.md'"):
-        await uploaded(way, tmp_path, session_id=session, server_url=server.url)
+        await uploaded(how, tmp_path, session_id=session, server_url=server.url)
     assert not posts(server)
     assert on_server(server, session) == {"a_b.md": 3}
-    await uploaded(way, tmp_path, session_id=session, server_url=server.url, overwrite=True)
+    await uploaded(how, tmp_path, session_id=session, server_url=server.url, overwrite=True)
     assert on_server(server, session) == {"a_b.md": 14}
 
 
-async def test_nothing_is_sent_if_two_files_would_become_one(server, session, folder, way):
+@HOW
+async def test_nothing_is_sent_if_two_files_would_become_one(server, session, folder, how):
     (folder / "part0" / "file_0.md").write_text("another")
     server.forget_requests()
     with pytest.raises(MixInputError, match=r"would all be stored as 'file_0\.md'"):
-        await uploaded(way, folder, session_id=session, server_url=server.url, overwrite=True)
+        await uploaded(how, folder, session_id=session, server_url=server.url, overwrite=True)
     assert not posts(server)
 
 
-async def test_a_failure_reports_what_was_stored(server, session, folder, way):
+@HOW
+async def test_a_failure_reports_what_was_stored(server, session, folder, how):
     options = {"session_id": session, "overwrite": True, "parallel_uploads": 1}
     with Mix(server_url=server.url) as mix:
         done = []
@@ -106,7 +110,7 @@ async def test_a_failure_reports_what_was_stored(server, session, folder, way):
                 done.append(server.faults.add(HttpError("POST .*/upload", status=507, body="disk full", count=None)))
 
         with pytest.raises(MixUploadError, match=r"disk full|2 stored, 1 failed, 3 not sent") as raised:
-            await uploaded(way, folder, mix=mix, progress=count, **options)
+            await uploaded(how, folder, mix=mix, progress=count, **options)
         await mix.aclose()
     report = raised.value.report
     assert [path.name for path in report.stored] == ["file 0.md", "file 2.md"]
@@ -117,16 +121,18 @@ async def test_a_failure_reports_what_was_stored(server, session, folder, way):
     assert set(on_server(server, session)) == set(report.stored.values())
 
 
-async def test_a_lost_answer_is_not_taken_for_a_success(server, session, folder, way):
+@HOW
+async def test_a_lost_answer_is_not_taken_for_a_success(server, session, folder, how):
     server.faults.add(CloseConnection("POST .*/upload", before=False))
     one = folder / "part0" / "file 0.md"
     with pytest.raises(MixUploadError) as raised:
-        await uploaded(way, one, session_id=session, server_url=server.url, overwrite=True)
+        await uploaded(how, one, session_id=session, server_url=server.url, overwrite=True)
     assert raised.value.acted == "unknown"
     assert raised.value.report.stored == {}
 
 
-async def test_a_file_that_vanishes_meanwhile_is_reported(server, session, folder, way):
+@HOW
+async def test_a_file_that_vanishes_meanwhile_is_reported(server, session, folder, how):
     gone = folder / "part0" / "file 2.md"
 
     def remove(step):
@@ -134,41 +140,46 @@ async def test_a_file_that_vanishes_meanwhile_is_reported(server, session, folde
 
     with pytest.raises(MixUploadError, match=r"file 2\.md"):
         await uploaded(
-            way, folder, session_id=session, server_url=server.url, progress=remove, parallel_uploads=1, overwrite=True
+            how, folder, session_id=session, server_url=server.url, progress=remove, parallel_uploads=1, overwrite=True
         )
 
 
-async def test_a_name_that_nobody_foresaw_costs_no_file_silently(server, session, tmp_path, way, monkeypatch):
+@HOW
+async def test_a_name_that_nobody_foresaw_costs_no_file_silently(server, session, tmp_path, how, monkeypatch):
     monkeypatch.setattr("langchain_mix.retrievers.uploads.stored_names", lambda name, known: (name,))
     (tmp_path / "a b.md").write_text("one")
     (tmp_path / "a  b.md").write_text("two")
     with pytest.raises(MixUploadError, match=r"in the place of another file"):
-        await uploaded(way, tmp_path, session_id=session, server_url=server.url)
+        await uploaded(how, tmp_path, session_id=session, server_url=server.url)
 
 
-async def test_progress_ends_with_everything_sent(server, session, folder, way):
+@HOW
+async def test_progress_ends_with_everything_sent(server, session, folder, how):
     steps = []
-    await uploaded(way, folder, session_id=session, server_url=server.url, progress=steps.append)
+    await uploaded(how, folder, session_id=session, server_url=server.url, progress=steps.append)
     assert (steps[-1].files_done, steps[-1].files) == (6, 6)
     assert steps[-1].bytes_sent == steps[-1].bytes_total == 6 * len("# File 0\n")
     assert [step.files_done for step in steps] == sorted(step.files_done for step in steps)
 
 
-async def test_an_error_of_the_progress_function_is_the_users(server, session, folder, way):
+@HOW
+async def test_an_error_of_the_progress_function_is_the_users(server, session, folder, how):
     def broken(step):
         raise LookupError("mine")
 
     with pytest.raises(LookupError, match=r"mine"):
-        await uploaded(way, folder, session_id=session, server_url=server.url, progress=broken)
+        await uploaded(how, folder, session_id=session, server_url=server.url, progress=broken)
 
 
-async def test_an_unknown_session_is_an_error(server, folder, way):
+@HOW
+async def test_an_unknown_session_is_an_error(server, folder, how):
     with pytest.raises(MixNotFoundError):
-        await uploaded(way, folder, session_id="00000000-0000-4000-8000-000000000000", server_url=server.url)
+        await uploaded(how, folder, session_id="00000000-0000-4000-8000-000000000000", server_url=server.url)
 
 
+@HOW
 @pytest.mark.parametrize("parallel", [1, 3])
-async def test_so_many_uploads_run_at_the_same_time_and_no_more(server, session, tmp_path, way, parallel, monkeypatch):  # noqa: PLR0917
+async def test_so_many_uploads_run_at_the_same_time_and_no_more(server, session, tmp_path, how, parallel, monkeypatch):  # noqa: PLR0917
     for number in range(9):
         (tmp_path / f"{number}.md").write_text("x")
     running, most, lock = 0, 0, threading.Lock()
@@ -201,25 +212,27 @@ async def test_so_many_uploads_run_at_the_same_time_and_no_more(server, session,
 
     monkeypatch.setattr(Files, "upload_session_file", watched)
     monkeypatch.setattr(Files, "upload_session_file_async", watched_async)
-    await uploaded(way, tmp_path, session_id=session, server_url=server.url, parallel_uploads=parallel)
+    await uploaded(how, tmp_path, session_id=session, server_url=server.url, parallel_uploads=parallel)
     assert most == parallel
 
 
-async def test_no_uploads_at_a_time_are_refused(way, folder):
+@HOW
+async def test_no_uploads_at_a_time_are_refused(how, folder):
     with pytest.raises(MixConfigurationError):
-        await uploaded(way, folder, session_id="s", parallel_uploads=0)
+        await uploaded(how, folder, session_id="s", parallel_uploads=0)
 
 
-async def test_options_of_the_connection_are_handed_on(server, session, folder, way):
+@HOW
+async def test_options_of_the_connection_are_handed_on(server, session, folder, how):
     with pytest.raises(MixConfigurationError, match="api"):
-        await uploaded(way, folder, session_id=session, server_url=server.url, api="0.1")
+        await uploaded(how, folder, session_id=session, server_url=server.url, api="0.1")
     with pytest.raises(MixConfigurationError, match="both a client"), Mix(server_url=server.url) as mix:
-        await uploaded(way, folder, session_id=session, mix=mix, headers={"X-Mine": "1"})
+        await uploaded(how, folder, session_id=session, mix=mix, headers={"X-Mine": "1"})
     # A generation that is known decides which names are alike.
     (folder / "file 0.x.md").write_text("x")
     (folder / "file 0_x.md").write_text("x")
     with pytest.raises(MixInputError, match="would all be stored"):
-        await uploaded(way, folder, session_id=session, server_url=server.url, api="0.8")
+        await uploaded(how, folder, session_id=session, server_url=server.url, api="0.8")
     if server.api == "0.5":
-        report = await uploaded(way, folder, session_id=session, server_url=server.url, api="0.5")
+        report = await uploaded(how, folder, session_id=session, server_url=server.url, api="0.5")
         assert {"file_0.x.md", "file_0_x.md"} <= set(report.stored.values())

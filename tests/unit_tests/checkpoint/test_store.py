@@ -143,18 +143,28 @@ def is_odd(record):
     return int(record.checkpoint_id) % 2 == 1
 
 
-@settings(max_examples=60)
-@given(
-    batches=st.lists(
-        st.lists(st.tuples(st.integers(0, 30), st.sampled_from(["", "a", "b"]), st.booleans()), min_size=1, max_size=5),
-        max_size=30,
-    ),
-    active=st.integers(1, 9),
-    limit=st.integers(1, 7),
-    before=st.none() | st.integers(0, 30).map(lambda n: f"{n:08d}"),
-    ns=st.sampled_from([None, "", "a", "nowhere"]),
-)
-def test_everything_is_found_as_in_a_plain_list(kit, batches, active, limit, before, ns):  # noqa: PLR0917  # Of hypothesis.
+@pytest.mark.parametrize("examples", [20, pytest.param(60, marks=pytest.mark.exhaustive)])
+def test_everything_is_found_as_in_a_plain_list(kit, examples):
+    @settings(max_examples=examples)
+    @given(
+        batches=st.lists(
+            st.lists(
+                st.tuples(st.integers(0, 30), st.sampled_from(["", "a", "b"]), st.booleans()), min_size=1, max_size=5
+            ),
+            max_size=30,
+        ),
+        active=st.integers(1, 9),
+        limit=st.integers(1, 7),
+        before=st.none() | st.integers(0, 30).map(lambda n: f"{n:08d}"),
+        ns=st.sampled_from([None, "", "a", "nowhere"]),
+    )
+    def check(**drawn):
+        is_found(kit, **drawn)
+
+    check()
+
+
+def is_found(kit, *, batches, active, limit, before, ns):
     world = kit.World(segment_entries=active)
     store, records, written = world.store(), {}, {}
     for count, batch in enumerate(batches):
