@@ -8,10 +8,12 @@ Refuses to know: who reads and writes the records, and their wire format (`seria
 from __future__ import annotations
 
 import sqlite3
+import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -183,6 +185,16 @@ class RowCounts:
     tool: int = 0
 
 
+@cache
+def _empty_database() -> bytes:
+    """Returns the file of a database without records, which is quicker to copy than to make again."""
+    with tempfile.TemporaryDirectory() as directory:
+        path = Path(directory) / "empty"
+        with closing(sqlite3.connect(path)) as db:
+            db.executescript(f"{_SCHEMA} PRAGMA user_version = {_VERSION};")
+        return path.read_bytes()
+
+
 class Store:
     """A SQLite database that several threads may use at once."""
 
@@ -202,6 +214,9 @@ class Store:
         # SQLite gives its journals the mode of the database.
         path.touch(mode=0o600)
         path.chmod(0o600)
+        if temporary and not path.stat().st_size:
+            # Not for a lasting one: a process that is killed while it writes would leave half a database.
+            path.write_bytes(_empty_database())
         self._connection = sqlite3.connect(path, check_same_thread=False, isolation_level=None, timeout=30)
         self._connection.row_factory = sqlite3.Row
         # In WAL mode a commit is in the file when it returns, so a killed process loses none.

@@ -89,6 +89,18 @@ def test_the_file_of_another_version_is_refused(tmp_path: Path) -> None:
         Store(tmp_path / "db")
 
 
+def test_a_temporary_database_has_the_same_tables(tmp_path: Path) -> None:
+    def tables(store: Store) -> list[str]:
+        with store.transaction() as db:
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            return [version, *(record["sql"] for record in db.execute("SELECT sql FROM sqlite_master ORDER BY name"))]
+
+    lasting, temporary = Store(tmp_path / "lasting"), Store(tmp_path / "temporary", temporary=True)
+    assert tables(lasting) == tables(temporary)
+    lasting.close()
+    temporary.close()
+
+
 def test_only_a_lasting_database_waits_for_the_disk(tmp_path: Path) -> None:
     def settings(store: Store) -> list[str | int]:
         with store.transaction() as db:
