@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+import io
 import json
 import os
 import time
+import wave
 from dataclasses import replace
 from pathlib import Path
 
@@ -335,6 +337,44 @@ async def test_todos_and_plans(request_: Request) -> None:
     assert '"tea"' in (await run(request_, "TodoWrite", todos=[todo])).output
     assert (await run(request_, "TodoWrite", todos=[todo, todo])).is_error
     assert "boil" in (await run(request_, "ExitPlanMode", plan="boil")).output
+
+
+def sound(seconds: float) -> bytes:
+    out = io.BytesIO()
+    with wave.open(out, "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(8000)
+        file.writeframes(b"\0" * round(8000 * 4 * seconds))
+    return out.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "kind", "facts"),
+    [
+        (sound(0.5), "audio", "WAV audio, 2 channel(s), 8000 Hz, 0.500 s"),
+        (b"ID3\x04" + bytes(20), "audio", "MP3 audio"),
+        (b"\x1aE\xdf\xa3" + bytes(20), "video", "Matroska or WebM video"),
+        (b"\0\0\0\x18ftypmp42" + bytes(20), "video", "MPEG-4 video"),
+    ],
+)
+async def test_sounds_and_films_are_recognised(request_: Request, content: bytes, kind: str, facts: str) -> None:
+    (request_.uploads / "m").write_bytes(content)
+    found = json.loads((await run(request_, "ReadMedia", file_path="m", media_type=kind, prompt="?")).output)
+    assert found["summary"] == f"m: {facts}"
+    (request_.uploads / "m").write_bytes(content[:8])
+    assert (await run(request_, "ReadMedia", file_path="m", media_type="pdf", prompt="?")).is_error
+
+
+async def test_what_is_shown_is_named_and_files_are_checked(request_: Request) -> None:
+    moving = {"type": "gsap_animation", "title": "Ball"}
+    assert (await run(request_, "Show", outputs=[moving])).is_error
+    outputs = [moving | {"config": {}}, {"type": "video", "title": "Film", "path": "https://example.com/f.mp4"}]
+    assert (await run(request_, "Show", outputs=outputs)).output.splitlines()[1:] == [
+        "- Ball (gsap_animation)",
+        "- Film (video): https://example.com/f.mp4 (not checked: no network)",
+    ]
+    assert (await run(request_, "Show", outputs=[{"type": "smell", "title": "x", "path": "a"}])).is_error
 
 
 async def test_media_facts_are_reported_without_a_model(request_: Request) -> None:
