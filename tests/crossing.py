@@ -2,12 +2,14 @@
 
 A test that is parametrised along several axes (generations, modes, faults, …) runs every combination only with
 `-m exhaustive`. By default it runs a cover: every pair of values of two axes that meet in some combination meets in one
-that runs. Two kinds of axes are covered more thinly, because what they say is where a scenario runs, not what it is:
+that runs. What says where a scenario runs, and not what it is, is covered more thinly:
 
 - Between two axes of the surroundings (the server's generation, the way of calling) every value runs, but not every
   pair: which of them meet changes from test to test.
 - Of four generations or more every other one runs. Which half does changes from test to test, and within a test from
   one scenario to the next: a scenario runs on old and new servers, and a test of several scenarios on all of them.
+- Of four scenarios or more each is called in every other way. The synchronous and the asynchronous code are twins, of
+  which each is to meet every kind of scenario, not every one.
 """
 
 from __future__ import annotations
@@ -21,51 +23,53 @@ from zlib import crc32
 
 import pytest
 
-SURROUNDINGS = frozenset({"api", "shell", "mode", "way", "asynchronous"})
-"""Names of axes that say where a scenario runs, not what it is. An axis whose values are generations is one too."""
-
 GENERATIONS = frozenset({"0.5", "0.6", "0.6.5", "0.7", "0.8", "next"})
-_FEW = 3
-"""So many generations always run."""
+_FEW_GENERATIONS = 3
+"""So many always run."""
+
+WAYS = frozenset({"shell", "mode", "way", "asynchronous"})
+"""Names of axes that say how a scenario is called. An axis of `sync` and `async` is one too."""
+_FEW_SCENARIOS = 3
+"""So many are called in every way."""
 
 Case = Mapping[str, Hashable]
 """One combination: a value for each axis."""
 
 
 class Axes:
-    """The axes of one test, and what a cover of them owes.
-
-    Attributes:
-        surroundings: The names of those that say where a scenario runs.
-        thinned: The names of those with many generations.
-    """
+    """The axes of one test, and what a cover of them owes."""
 
     def __init__(self, cases: Sequence[Case], name: str = "") -> None:
         """Reads the axes from all combinations of the test of this name."""
-        self._start = crc32(name.encode())
         self._places: dict[str, dict[Hashable, int]] = {}
         for case in cases:
             for axis, value in case.items():
                 places = self._places.setdefault(axis, {})
                 places.setdefault(value, len(places))
-        generations = {axis for axis, places in self._places.items() if places.keys() <= GENERATIONS}
-        self.surroundings = SURROUNDINGS | generations
-        self.thinned = {axis for axis in generations if len(self._places[axis]) > _FEW}
+        generations = {axis for axis, values in self._places.items() if values.keys() <= GENERATIONS}
+        ways = {axis for axis, values in self._places.items() if axis in WAYS or values.keys() <= {"sync", "async"}}
+        self._surroundings = generations | ways
+        scenarios = {tuple(value for axis, value in case.items() if axis not in self._surroundings) for case in cases}
+        self._many = {axis for axis in generations if len(self._places[axis]) > _FEW_GENERATIONS}
+        # Each with its first half: the same ways do not meet the same generations in all tests.
+        half = crc32(name.encode())
+        self._thinned = dict.fromkeys(self._many, half)
+        if len(scenarios) > _FEW_SCENARIOS:
+            self._thinned |= dict.fromkeys(ways, half >> 1)
 
     def owed(self, case: Case) -> Iterator[frozenset[tuple[str, Hashable]]]:
         """Yields what a combination covers of that which must be: values, and pairs of values."""
-        for value in case.items():
-            if self._runs(value):
-                yield frozenset({value})
+        for one in case.items():
+            if one[0] not in self._many or self._meet(one):
+                yield frozenset({one})
         for one, other in combinations(case.items(), 2):
-            if not {one[0], other[0]} <= self.surroundings and self._runs(one, other):
+            if not {one[0], other[0]} <= self._surroundings and self._meet(one, other):
                 yield frozenset({one, other})
 
-    def _runs(self, *values: tuple[str, Hashable]) -> bool:
-        """Returns whether values are to meet: all, but of many generations every other one."""
-        if not any(axis in self.thinned for axis, _ in values):
-            return True
-        return (self._start + sum(self._places[axis][value] for axis, value in values)) % 2 == 0
+    def _meet(self, *values: tuple[str, Hashable]) -> bool:
+        """Returns whether values are to meet: all, but of a thinned axis every other one."""
+        half = next((self._thinned[axis] for axis, _ in values if axis in self._thinned), None)
+        return half is None or (half + sum(self._places[axis][value] for axis, value in values)) % 2 == 0
 
 
 def cover(cases: Sequence[Case], name: str = "") -> set[int]:

@@ -32,17 +32,36 @@ def test_every_pair_of_values_meets():
     assert len(chosen) < len(cases) / 2
 
 
-def test_a_scenario_runs_on_every_other_generation_and_in_each_mode():
-    """A number of scenarios runs on all generations, each with half of them."""
+def test_a_scenario_runs_on_every_other_generation_and_in_one_of_two_ways():
+    """A number of scenarios runs on all generations and in both ways, each with half of them."""
     cases = crossed(fault=FAULTS, api=APIS, shell=("sync", "async"))
     chosen = [cases[i] for i in cover(cases)]
     assert {case["api"] for case in chosen} == set(APIS)
+    assert {case["shell"] for case in chosen} == {"sync", "async"}
     for fault in FAULTS:
         of_fault = [case for case in chosen if case["fault"] == fault]
         assert {APIS.index(case["api"]) % 2 for case in of_fault} in ({0}, {1})
         assert len({case["api"] for case in of_fault}) == 3
-        assert {case["shell"] for case in of_fault} == {"sync", "async"}
-    assert len(chosen) == len(cases) / 4
+        assert len(of_fault) == 3
+
+
+def test_of_many_scenarios_every_other_one_runs_in_the_same_way():
+    cases = crossed(fault=FAULTS, called=("sync", "async"))
+    chosen = [cases[i] for i in cover(cases)]
+    assert [case["fault"] for case in chosen if case["called"] == "sync"] in ([0, 2, 4, 6], [1, 3, 5])
+    assert [case["fault"] for case in sorted(chosen, key=lambda case: case["fault"])] == list(FAULTS)
+
+
+def test_few_scenarios_run_in_every_way():
+    cases = crossed(fault=FAULTS[:3], called=("sync", "async"))
+    assert cover(cases) == set(range(len(cases)))
+
+
+def test_ways_and_generations_of_scenarios_all_meet_in_several_tests():
+    cases = crossed(fault=FAULTS, api=APIS, mode=("invoke", "stream", "ainvoke", "astream"))
+    everywhere = [cases[i] for name in map(str, range(40)) for i in cover(cases, name)]
+    for one, other in combinations(cases[0], 2):
+        assert met(everywhere, one, other) == met(cases, one, other)
 
 
 @pytest.mark.parametrize("few", [APIS[:2], APIS[3:]], ids=len)
