@@ -31,7 +31,8 @@ _renewals: Final[dict[int, Callable[[], object]]] = {}
 
 _numbers: Final = count()
 
-_depth = 0
+depth = 0
+"""Forks between this process and the first one. What was begun at another depth is foreign."""
 
 
 def renew_in_child(renew: Callable[[], object]) -> None:
@@ -82,11 +83,6 @@ def renew_cached_properties(owner: type[T]) -> type[T]:
     return owner
 
 
-def depth() -> int:
-    """Returns how many forks lie between this process and the first one. What was begun at another depth is foreign."""
-    return _depth
-
-
 def abandon_sockets(sockets: Iterable[Any]) -> None:
     """Gives up a child's share of sockets without a word to their peers: no FIN, no TLS alert.
 
@@ -108,8 +104,8 @@ def abandon_sockets(sockets: Iterable[Any]) -> None:
 
 
 def _renew_all() -> None:
-    global _depth  # noqa: PLW0603  # A process has one.
-    _depth += 1
+    global depth  # noqa: PLW0603  # A process has one.
+    depth += 1
     problems: list[Exception] = []
     for renew in list(_renewals.values()):
         try:

@@ -33,7 +33,7 @@ from langchain_mix.chat_models.reply_parser import CallArguments, CallStarted, I
 from langchain_mix.chat_models.tool_prompt import REMINDER, render_tool_results
 from langchain_mix.errors import MixInputError
 from langchain_mix.pointer import read_pointer
-from langchain_mix.protocol.guard import GUARD
+from langchain_mix.protocol.sending import GUARD
 from langchain_mix.protocol.turn.stored_rows import StoredRow
 
 _PLAN_MODE: Final = "<system-reminder>"

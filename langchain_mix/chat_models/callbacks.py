@@ -40,7 +40,7 @@ from langchain_mix.chat_models.parameters import UNNAMED_MODEL
 from langchain_mix.chat_models.retries import LINEAGE
 from langchain_mix.errors import MixAgentError, MixTurnCancelled
 from langchain_mix.pointer import KEY
-from langchain_mix.protocol.tool_names import CoreToolName
+from langchain_mix.protocol.tool_calls import CoreToolName
 from langchain_mix.protocol.turn.updates import (
     NotificationReceived,
     PermissionRequested,

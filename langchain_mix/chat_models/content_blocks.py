@@ -34,8 +34,7 @@ from langchain_mix.chat_models.reply_parser import (
     Segment,
     Text,
 )
-from langchain_mix.protocol.tool_names import same_tool
-from langchain_mix.protocol.tool_outcomes import outcome_of_result
+from langchain_mix.protocol.tool_calls import outcome_of_result, same_tool
 from langchain_mix.protocol.turn.updates import (
     TextDelta,
     TextRestated,

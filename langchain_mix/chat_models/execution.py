@@ -134,7 +134,7 @@ class _Execution:
         self._mix = mix
         self._request = request
         self._deletes = request.options.retention == "delete"
-        self._depth = process_fork.depth() if self._deletes else 0
+        self._depth = process_fork.depth if self._deletes else 0
         self._streaming = streaming
         options = request.options
         plain = options.on_notification is None and options.permissions in CLIENT_POLICIES
@@ -406,7 +406,7 @@ class _Execution:
             store_position(prepared, None)
         if not self._deletes or not prepared.created or self._pause is not None:
             return None
-        if process_fork.depth() != self._depth:
+        if process_fork.depth != self._depth:
             return None  # This is the copy in a forked process, which ends; the turn goes on in the parent.
         return self._delete(prepared.session_id)
 

@@ -4,7 +4,7 @@ Owns: the policies that a user can name, and the pause of a LangGraph graph unti
 Refuses to know: how an answer reaches the server (`client/`) and what is tidied up after a pause (`execution.py`).
 
 An unknown verdict of a policy is a no, and so is a policy that raises. A resume value of another form than those of
-`protocol/decisions.py` is an error that leaves the graph paused.
+`protocol/permissions.py` is an error that leaves the graph paused.
 """
 
 from __future__ import annotations
@@ -25,9 +25,14 @@ from pydantic import AfterValidator, ValidationError, WithJsonSchema
 from langchain_mix.chat_models.parameters import MixPermissionWarning
 from langchain_mix.chat_models.process_state import TaskSlot
 from langchain_mix.errors import MixInputError, MixResumeError
-from langchain_mix.protocol.decisions import ANSWER_SCHEMA, PERMISSION_SCHEMA, read_answer, read_permission
 from langchain_mix.protocol.events import SSENotificationEventData, SSEPermissionEventData
-from langchain_mix.protocol.permission_rules import parse_rule
+from langchain_mix.protocol.permissions import (
+    ANSWER_SCHEMA,
+    PERMISSION_SCHEMA,
+    parse_rule,
+    read_answer,
+    read_permission,
+)
 from langchain_mix.protocol.turn.updates import PermissionRequested, SubagentUpdate, Update
 
 Verdict = bool | None
@@ -37,7 +42,7 @@ Permissions = (
     | Callable[[SSEPermissionEventData], Verdict | Awaitable[Verdict]]
 )
 """`"deny"` and `"allow"` answer every request; `"ignore"` leaves them to someone else; a collection names the tools
-that may run, each perhaps with a pattern of what it acts on, as `"Write(*.md)"` (see `permission_rules.py`);
+that may run, each perhaps with a pattern of what it acts on, as `"Write(*.md)"` (see `protocol/permissions.py`);
 `"interrupt"` asks through LangGraph.
 """
 

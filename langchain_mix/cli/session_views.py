@@ -18,7 +18,7 @@ from langchain_mix.cli.sessions import Exchange, exchanges_of
 from langchain_mix.cli.terminal import Column, as_json, counted, one_line, show_table, visible
 from langchain_mix.errors import MixInputError
 from langchain_mix.protocol.models import BackendMessage, SessionData, ToolCallData
-from langchain_mix.protocol.tool_outcomes import word_for_result
+from langchain_mix.protocol.tool_calls import word_for_result
 
 _COLUMNS: Final = (
     Column("id"),

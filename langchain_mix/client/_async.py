@@ -300,7 +300,7 @@ class AsyncEventStream:
         self.read_limit: Callable[[], float] | None = None
         self.response = response
         self.problem: errors.MixStreamError | None = None
-        self._depth = process_fork.depth()
+        self._depth = process_fork.depth
         self.buffer = EventBuffer()
         self._reading = False
         self._moved: asyncio.Event | None = None  # Made by a task that waits while another one reads.
@@ -361,7 +361,7 @@ class AsyncEventStream:
                 await self.response.aclose()
 
     def _is_inherited(self) -> bool:
-        return process_fork.depth() != self._depth
+        return process_fork.depth != self._depth
 
     async def _read_until(self, reached: Callable[[], object]) -> bool:
         """Reads on until a condition holds, or the stream ends. Of several tasks that need it, one reads for all."""

@@ -85,11 +85,7 @@ class CallOptions:
     until: float | None = None
 
     def overridden_by(self, inner: CallOptions) -> CallOptions:
-        """Returns these options of an operation with those of one of its requests, which count more.
-
-        Args:
-            inner: The request's options.
-        """
+        """Returns these options of an operation with those of one of its requests, which count more."""
         return CallOptions(
             inner.retries or self.retries,
             inner.timeout_ms if inner.timeout_ms is not None else self.timeout_ms,

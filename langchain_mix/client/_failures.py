@@ -59,14 +59,7 @@ _PROXY_STATUS: Final = re.compile(r"\d{3}")
 def failure_of(problem: Exception, *, sent: str, idempotent: bool, server: str) -> errors.MixError:
     """Makes the error for what httpx raised while a request was sent or its answer read.
 
-    Args:
-        problem: The exception.
-        sent: Method and path of the request.
-        idempotent: Whether the request may be sent again without harm.
-        server: The server's base URL, without credentials.
-
-    Returns:
-        The error; the caller sets `original` and its cause.
+    The server is named by its base URL without credentials. The caller sets the error's `original` and its cause.
     """
     words = quotable_words(problem)
     again = "It can be sent again." if idempotent else "Read the server's state before you send it again."

@@ -353,7 +353,7 @@ class EventStream:
         self.read_limit: Callable[[], float] | None = None
         self.response = response
         self.problem: errors.MixStreamError | None = None
-        self._depth = process_fork.depth()
+        self._depth = process_fork.depth
         self.buffer = EventBuffer()
         self._reading = threading.Lock()  # Held by the thread that reads for all.
         self._changed = threading.Condition()
@@ -410,7 +410,7 @@ class EventStream:
                 self.response.close()
 
     def _is_inherited(self) -> bool:
-        return process_fork.depth() != self._depth
+        return process_fork.depth != self._depth
 
     def _read_until(self, reached: Callable[[], object], until: float | None = None) -> bool:
         """Reads on until a condition holds, or the stream ends. Of several threads that need events, one reads for all.

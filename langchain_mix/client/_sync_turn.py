@@ -145,13 +145,13 @@ class TurnDriver:
         self._answers: list[Answered] = []  # Filled by the thread that waits for the answer of Mix 0.6.
         self._deadline = Deadline(request.timeout, request.began)
         self._watchdog = Watchdog(self._deadline, self._core.settings)
-        self._depth = process_fork.depth()  # Of the process that began it.
+        self._depth = process_fork.depth  # Of the process that began it.
         self._sender: threading.Thread | None = None
         self._prompts = PromptHandler(transport, request, self._deadline, self._interrupt_stream)
 
     def updates(self) -> Generator[Update, None, None]:
         """Runs the turn and yields its updates."""
-        self._depth = process_fork.depth()
+        self._depth = process_fork.depth
         with SESSION_LOCKS.claim(self._key, wait=self._request.multitask_strategy == "enqueue") as ticket:
             if not ticket.granted and not ticket.wait(self._deadline.left()):
                 raise self._not_sent_in_time()
@@ -178,7 +178,7 @@ class TurnDriver:
 
     def _is_inherited(self) -> bool:
         """Returns True for the copy of a turn in a forked process: it goes on in the parent, which also ends it."""
-        return process_fork.depth() != self._depth
+        return process_fork.depth != self._depth
 
     def _not_sent_in_time(self) -> errors.MixTurnTimeout:
         error = expired(self._deadline.seconds, sent=False)

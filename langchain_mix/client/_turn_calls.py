@@ -19,8 +19,8 @@ from langchain_mix.protocol import calls
 from langchain_mix.protocol.api import ApiKnowledge, having
 from langchain_mix.protocol.call import Call, is_unrouted
 from langchain_mix.protocol.events import SSENotificationEventData, SSEPermissionEventData
-from langchain_mix.protocol.guard import guarded
 from langchain_mix.protocol.models import SendMessageResponse, SessionData
+from langchain_mix.protocol.sending import guarded
 from langchain_mix.protocol.turn.machine import Turn
 from langchain_mix.protocol.turn.signals import Answered, Ask, Notify
 from langchain_mix.protocol.turn.stored_rows import Transcript, from_export, from_messages
@@ -86,21 +86,24 @@ class TurnRequest:
             rows_before=self.rows_before,
         )
 
-    def message_call(self, detected: ApiKnowledge) -> Call[Any]:
-        """Makes the one call that sends the message."""
-        text = self.sent_text(detected)
-        checked = calls.send_message(
+    def post_call(self, detected: ApiKnowledge) -> Call[SendMessageResponse]:
+        """Makes the call that posts the message."""
+        return calls.send_message(
             detected,
             self.session_id,
-            text=text,
+            text=self.sent_text(detected),
             plan_mode=self.plan_mode,
             thinking_level=self.thinking_level,
             max_steps=self.max_steps,
         )
+
+    def message_call(self, detected: ApiKnowledge) -> Call[Any]:
+        """Makes the one call that sends the message so that its turn is seen on the stream."""
+        posted = self.post_call(detected)
         if detected.supports("stream_write") is not True:
-            return checked
+            return posted
         # Mix 0.5 shows a turn on the stream only if the message came that way.
-        content = json.dumps(dict(checked.body or {}), ensure_ascii=False)
+        content = json.dumps(dict(posted.body or {}), ensure_ascii=False)
         return calls.write_stream_message(detected, self.session_id, content)
 
 
@@ -116,11 +119,7 @@ class SessionLocks(FifoLock[None]):
         self._stale: OrderedDict[tuple[str, str], str] = OrderedDict()
 
     def claim(self, key: tuple[str, str], *, wait: bool) -> LockTicket[None]:
-        """Claims a session for a turn.
-
-        Args:
-            key: The server and the session.
-            wait: True to queue behind a running turn.
+        """Claims a session, by server and id, for a turn; with `wait`, queues behind a running turn.
 
         Returns:
             The ticket, to be released; `granted` is true if the session is free now.

@@ -153,10 +153,10 @@ class Messages(BaseSDK):
             case "open_stream":
                 return _send_on_open_stream(shell, request, wait=wait)
             case "bare":
-                return shell.run(sending.send_message(shell.server_api, id, text, **_fields(request)))
+                return shell.run(sending.send_message(request.post_call(shell.server_api.detected)))
             case "direct":
                 with _claimed(shell.core, request):
-                    return shell.run(sending.send_and_read(shell.server_api, id, text, **_fields(request)))
+                    return shell.run(sending.send_and_read(id, request.post_call(shell.server_api.detected)))
             case _:
                 return sending.message_of(TurnStream(shell, request).run())
 
@@ -192,10 +192,10 @@ class Messages(BaseSDK):
             case "open_stream":
                 return await _send_on_open_stream_async(shell, request, wait=wait)
             case "bare":
-                return await shell.run(sending.send_message(shell.server_api, id, text, **_fields(request)))
+                return await shell.run(sending.send_message(request.post_call(shell.server_api.detected)))
             case "direct":
                 with _claimed(shell.core, request):
-                    return await shell.run(sending.send_and_read(shell.server_api, id, text, **_fields(request)))
+                    return await shell.run(sending.send_and_read(id, request.post_call(shell.server_api.detected)))
             case _:
                 return sending.message_of(await AsyncTurnStream(shell, request).run())
 
@@ -233,15 +233,6 @@ def _choose_route(core: Core, request: TurnRequest, *, wait: bool) -> Flow[_Rout
 
 def _needs_answer_only(request: TurnRequest) -> bool:
     return request.permissions == "ignore" and request.timeout is None and request.multitask_strategy == "reject"
-
-
-def _fields(request: TurnRequest) -> dict[str, Any]:
-    return {
-        "command": request.command,
-        "plan_mode": request.plan_mode,
-        "thinking_level": request.thinking_level,
-        "max_steps": request.max_steps,
-    }
 
 
 def _send_on_open_stream(shell: SyncTransport, request: TurnRequest, *, wait: bool) -> SendMessageResponse:

@@ -13,7 +13,7 @@ from langchain_mix.protocol import events as _events
 from langchain_mix.protocol import models as _models
 from langchain_mix.protocol.events import *  # noqa: F403
 from langchain_mix.protocol.models import *  # noqa: F403
-from langchain_mix.protocol.tool_names import CoreToolName
+from langchain_mix.protocol.tool_calls import CoreToolName
 
 __all__ = ["CoreToolName", "File", "StreamEventsResponse", "ToolName"]
 __all__ += _events.__all__

@@ -18,7 +18,7 @@ from langchain_mix.chat_models.content_blocks import is_show, shown_blocks
 from langchain_mix.notebook.media import shown_part
 from langchain_mix.notebook.view import Part, Section, Tool, View, Words, as_text
 from langchain_mix.pointer import KEY, read_pointer
-from langchain_mix.protocol.tool_outcomes import outcome_of_result
+from langchain_mix.protocol.tool_calls import outcome_of_result
 from langchain_mix.protocol.turn.updates import (
     Accepted,
     Message,

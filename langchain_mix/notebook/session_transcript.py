@@ -14,7 +14,7 @@ from langchain_mix.notebook.html import DOT, Folding, Look, Page, counted, frame
 from langchain_mix.notebook.plain_text import PlainTextWriter
 from langchain_mix.notebook.view import Notice, Section, Tool, View, Words
 from langchain_mix.protocol.terminal_text import harmless
-from langchain_mix.protocol.tool_outcomes import outcome_of_result
+from langchain_mix.protocol.tool_calls import outcome_of_result
 
 if TYPE_CHECKING:
     from langchain_mix.client import Mix

@@ -15,7 +15,7 @@ from langchain_core.messages.ai import add_ai_message_chunks
 from langchain_core.messages.utils import message_chunk_to_message
 from pydantic_core import to_json
 
-from langchain_mix.protocol.tool_outcomes import was_denied
+from langchain_mix.protocol.tool_calls import was_denied
 
 ToolStatus = Literal["writing", "called", "running", "succeeded", "failed"]
 MediaKind = Literal["image", "video", "audio", "table", "file", "other"]

@@ -93,11 +93,7 @@ def reopen_wait(attempt: int, chance: float) -> float:
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float | None:
-    """Reads `Retry-After` (RFC 9110, section 10.2.3).
-
-    Args:
-        headers: The headers of the answer, names in lower case.
-        now: Seconds since the epoch.
+    """Reads `Retry-After` (RFC 9110, section 10.2.3) at this time, in seconds since the epoch.
 
     Returns:
         Seconds to wait, not negative, or None if the server asks for none or in a form that is not known.

@@ -1,6 +1,7 @@
 """Procedures around one message, without a turn on a stream.
 
-Owns: sending a message bare, writing it to streams, and how a finished turn looks as one message.
+Owns: texts that servers would misread, sending a message bare, writing it to streams, and how a finished turn looks as
+one message.
 Refuses to know: turns while they run (`turn/`) and how calls are sent.
 """
 
@@ -8,15 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, Final
 
 from langchain_mix.errors import MixError, MixInputError, MixInternalError, MixStreamError
 from langchain_mix.protocol import calls
-from langchain_mix.protocol.api import ServerApi
-from langchain_mix.protocol.call import Flow, ask
+from langchain_mix.protocol.api import ApiKnowledge, ServerApi
+from langchain_mix.protocol.call import Call, Flow, ask
 from langchain_mix.protocol.events import Event, SSECompleteEvent, SSEErrorEvent
 from langchain_mix.protocol.flows import explained
-from langchain_mix.protocol.guard import guarded
 from langchain_mix.protocol.models import (
     COMPLETE,
     SendMessageResponse,
@@ -27,53 +27,33 @@ from langchain_mix.protocol.turn.errors import agent_error, failed_answer, inter
 from langchain_mix.protocol.turn.stored_rows import StoredRow, from_messages
 from langchain_mix.protocol.turn.updates import ToolCall, TurnResult
 
+GUARD: Final = "Message: "
+"""The visible word before a guarded text. A visible one, since what the server trims of invisible ones is not known."""
 
-def send_message(
-    server_api: ServerApi,
-    session_id: str,
-    text: str,
-    *,
-    command: bool = False,
-    plan_mode: bool | None = None,
-    thinking_level: str | None = None,
-    max_steps: int | None = None,
-) -> Flow[SendMessageResponse]:
-    """Sends a message and takes the answer of the server as it is. A text that is no command is guarded."""
-    call = calls.send_message(
-        server_api.detected,
-        session_id,
-        text=text if command else guarded(text, server_api.detected),
-        plan_mode=plan_mode,
-        thinking_level=thinking_level,
-        max_steps=max_steps,
-    )
+
+def guarded(text: str, detected: ApiKnowledge) -> str:
+    """Makes a text safe to send as a message.
+
+    Mix takes a text that starts with `/` after spaces for a slash command, in every generation, and Mix 0.5 hands one
+    that starts with `!` to a shell, unasked. Such a text gets a word in front of it.
+    """
+    start = text.lstrip()[:1]
+    shell = start == "!" and detected.supports("stream_write") is not False
+    return GUARD + text if start == "/" or shell else text
+
+
+def send_message(call: Call[SendMessageResponse]) -> Flow[SendMessageResponse]:
+    """Sends a message and takes the answer as it is; names an argument that the server turns out not to know."""
     return (yield from explained(ask(call), "message_fields"))
 
 
-def send_and_read(
-    server_api: ServerApi,
-    session_id: str,
-    text: str,
-    *,
-    command: bool = False,
-    plan_mode: bool | None = None,
-    thinking_level: str | None = None,
-    max_steps: int | None = None,
-) -> Flow[SendMessageResponse]:
+def send_and_read(session_id: str, call: Call[SendMessageResponse]) -> Flow[SendMessageResponse]:
     """Sends a message to a server that answers when the turn is over, and reads what the answer leaves out.
 
     Mix 0.5 answers with the text alone, in the user's name.
     """
     try:
-        answer = yield from send_message(
-            server_api,
-            session_id,
-            text,
-            command=command,
-            plan_mode=plan_mode,
-            thinking_level=thinking_level,
-            max_steps=max_steps,
-        )
+        answer = yield from send_message(call)
     except MixInternalError as error:
         if "agent processing" not in error.error.message:
             raise
@@ -81,16 +61,13 @@ def send_and_read(
     answer.role, answer.session_id, answer.status = "assistant", session_id, COMPLETE
     if answer.is_command:
         return answer
-    return (yield from _with_rows(answer, answer.user_input or text))
+    return (yield from _with_rows(answer, answer.user_input or str((call.body or {})["text"])))
 
 
 def read_ending(session_id: str, text: str, ending: Event | None) -> Flow[SendMessageResponse]:
-    """Reads what became of a message that was written to an open stream (Mix 0.5).
+    """Reads what became of a message, as it was sent, that was written to an open stream (Mix 0.5).
 
-    Args:
-        session_id: The session.
-        text: The message as it was sent.
-        ending: The event that ended its turn; None if the stream ended before.
+    The ending is the event that ended its turn, or None if the stream ended before.
     """
     if isinstance(ending, SSEErrorEvent):
         raise agent_error(ending.data)
@@ -123,11 +100,8 @@ def write_stream_message(
 ) -> Flow[StreamMessageResponse]:
     """Hands a message to the open streams of a session (Mix 0.5), or sends it the way that took the place of that.
 
-    Args:
-        server_api: What is known of the server; it grows with every reply.
-        session_id: The session.
-        content: The message: plain text, or a JSON object with `text` and perhaps `plan_mode`.
-        command: The text is meant as a server command; else it is guarded.
+    The content is plain text, or a JSON object with `text` and perhaps `plan_mode`; the text is guarded, unless it is
+    meant as a command.
     """
     if server_api.detected.supports("stream_write") is None:
         yield from ask(calls.probe_stream_write(session_id))
@@ -140,16 +114,12 @@ def write_stream_message(
     if lost:
         raise MixInputError(f"`{lost[0]}` in the content is not taken by this server.", hint="Upload files instead.")
     plan_mode = message.get("plan_mode")
-    sent = yield from send_message(server_api, session_id, text, command=True, plan_mode=plan_mode)
+    sent = yield from send_message(calls.send_message(server_api.detected, session_id, text=text, plan_mode=plan_mode))
     return StreamMessageResponse(session_id=sent.session_id or session_id, status=sent.status)
 
 
 def message_of(result: TurnResult) -> SendMessageResponse:
-    """Shows a finished turn as one message: the last text, and the tools and the reasoning of all.
-
-    Returns:
-        The message, with status `"complete"`.
-    """
+    """Shows a finished turn as one message: the last text, and the tools and the reasoning of all."""
     usage = result.usage
     name = result.sent_text.split(maxsplit=1)[0].lstrip("/") if result.command and result.sent_text.strip() else ""
     return SendMessageResponse(

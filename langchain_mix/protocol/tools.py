@@ -11,8 +11,8 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field
 
 from langchain_mix.protocol.models.base import Payload, SnakePayload
-from langchain_mix.protocol.models.options import SubagentType
-from langchain_mix.protocol.tool_names import CoreToolName, same_tool
+from langchain_mix.protocol.models.sessions import SubagentType
+from langchain_mix.protocol.tool_calls import CoreToolName, same_tool
 
 __all__ = [
     "BashParams",

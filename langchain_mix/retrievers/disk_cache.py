@@ -22,7 +22,7 @@ import numpy as np
 
 from langchain_mix.errors import MixConfigurationError
 from langchain_mix.retrievers.indexing import Chunk, IndexedFile, search_terms
-from langchain_mix.retrievers.parsing import Place
+from langchain_mix.retrievers.parsing.parsed import Place
 from langchain_mix.retrievers.ranking import Vector
 
 T = TypeVar("T")
@@ -74,10 +74,10 @@ class DiskCache:
     """
 
     def __init__(self, directory: Path, key: str, stemming: str | None = None) -> None:
-        """Makes the directory, for its owner alone if it is new.
+        """Makes the directory, for its owner alone if it is new; the files hold the text of the server's files.
 
         Args:
-            directory: Where such files are. They hold the text of the server's files, and are their owner's alone.
+            directory: Where such files are.
             key: All that the content depends on apart from the server's files.
             stemming: With which the search terms of files are made.
 

@@ -216,37 +216,29 @@ class _Sink(BytesIO):
         raise _StoppedError
 
 
-@dataclass(frozen=True, slots=True)
-class _Run:
-    """Holds what all downloads of one run share."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Files of one session that are downloaded together.
 
-    mix: Mix
-    session_id: str
-    limits: Limits
-    versions: Mapping[str, str]
-    budget: _Budget
-
-
-def download_all(
-    mix: Mix,
-    session_id: str,
-    files: Sequence[RemoteFile],
-    limits: Limits,
-    report: FileReport,
-    *,
-    on_problem: OnProblem = "report",
-    versions: Mapping[str, str] | None = None,
-) -> Generator[Received, None, None]:
-    """Downloads files, several at a time, and yields them in the order in which they were passed.
-
-    Args:
-        mix: The client.
+    Attributes:
         session_id: The session.
         files: The files.
         limits: How much is downloaded, and how much at a time.
         report: Gets the files that are left out: their names are refused, they are too large, gone, or not given out.
         on_problem: Whether such a file ends the run.
         versions: The versions of files that are known, by name; the server need not send those again.
+    """
+
+    session_id: str
+    files: Sequence[RemoteFile]
+    limits: Limits
+    report: FileReport
+    on_problem: OnProblem = "report"
+    versions: Mapping[str, str] = field(default_factory=dict)
+
+
+def download_all(mix: Mix, batch: Batch) -> Generator[Received, None, None]:
+    """Downloads files, several at a time, and yields them in the order in which they were passed.
 
     Yields:
         Each file that came. At most `2 * parallel_downloads` files are held in addition to the current one.
@@ -256,7 +248,7 @@ def download_all(
         MixNetworkError: The server cannot be reached.
         MixError: A failure that every file would have.
     """
-    run = _Run(mix, session_id, limits, versions or {}, _Budget(limits.max_total_bytes))
+    files, limits, budget = batch.files, batch.limits, _Budget(batch.limits.max_total_bytes)
     process = os.getpid()
     # This thread downloads one of a few files itself: an answer from a single file is verified without another thread.
     few = len(files) <= limits.parallel_downloads
@@ -266,7 +258,8 @@ def download_all(
         refused = refusal_before(file, index, limits)
         if refused is not None:
             return lambda: refused
-        return partial(_download, run, file) if few and index == 0 else pool.submit(_download, run, file)
+        download = partial(_download, mix, batch, budget, file)
+        return download if few and index == 0 else pool.submit(download)
 
     with _threads(max(limits.parallel_downloads - few, 1)) as pool:
         try:
@@ -277,9 +270,9 @@ def download_all(
                     oldest, outcome = waiting[0]
                     settled = outcome.result() if isinstance(outcome, Future) else outcome()
                     waiting.popleft()  # Not before: what still runs is waited for at the end.
-                    yield from _settled(oldest, settled, report, on_problem)
+                    yield from _settled(batch, oldest, settled)
         finally:
-            run.budget.closed = True
+            budget.closed = True
             if os.getpid() == process:
                 wait([begun for _, begun in waiting if isinstance(begun, Future) and not begun.cancel()])
 
@@ -315,24 +308,15 @@ def _threads(count: int) -> Iterator[ThreadPoolExecutor]:
             idle.pop().shutdown(wait=False)
 
 
-async def download_all_async(
-    mix: Mix,
-    session_id: str,
-    files: Sequence[RemoteFile],
-    limits: Limits,
-    report: FileReport,
-    *,
-    on_problem: OnProblem = "report",
-    versions: Mapping[str, str] | None = None,
-) -> AsyncGenerator[Received, None]:
+async def download_all_async(mix: Mix, batch: Batch) -> AsyncGenerator[Received, None]:
     """Does what `download_all` does, asynchronously and without threads."""
-    run = _Run(mix, session_id, limits, versions or {}, _Budget(limits.max_total_bytes))
+    limits, budget = batch.limits, _Budget(batch.limits.max_total_bytes)
     slots = asyncio.Semaphore(limits.parallel_downloads)
     waiting: deque[tuple[RemoteFile, Outcome | asyncio.Task[Outcome]]] = deque()
 
     async def start(file: RemoteFile) -> Outcome:
         async with slots:
-            return await _download_async(run, file)
+            return await _download_async(mix, batch, budget, file)
 
     async def oldest() -> tuple[RemoteFile, Outcome]:
         file, outcome = waiting[0]
@@ -341,16 +325,16 @@ async def download_all_async(
         return file, done
 
     try:
-        for index, file in enumerate(files):
+        for index, file in enumerate(batch.files):
             waiting.append((file, refusal_before(file, index, limits) or asyncio.create_task(start(file))))
             while len(waiting) > 2 * limits.parallel_downloads:
-                for settled in _settled(*await oldest(), report, on_problem):
+                for settled in _settled(batch, *await oldest()):
                     yield settled
         while waiting:
-            for settled in _settled(*await oldest(), report, on_problem):
+            for settled in _settled(batch, *await oldest()):
                 yield settled
     finally:
-        run.budget.closed = True
+        budget.closed = True
         left = [task for _, task in waiting if isinstance(task, asyncio.Task)]
         for task in left:
             task.cancel()
@@ -381,18 +365,18 @@ def _refuse_in_child(process: int) -> None:
         )
 
 
-def _settled(file: RemoteFile, outcome: Outcome, report: FileReport, on_problem: OnProblem) -> Iterator[Received]:
+def _settled(batch: Batch, file: RemoteFile, outcome: Outcome) -> Iterator[Received]:
     if isinstance(outcome, Skipped):
-        report.skip(file.name, outcome.reason, outcome.kind, on_problem)
+        batch.report.skip(file.name, outcome.reason, outcome.kind, batch.on_problem)
         return
     yield outcome
 
 
-def _download(run: _Run, file: RemoteFile) -> Outcome:
-    sink, version, failures = _Sink(run.budget, run.limits), run.versions.get(file.name, ""), 0
+def _download(mix: Mix, batch: Batch, budget: _Budget, file: RemoteFile) -> Outcome:
+    sink, version, failures = _Sink(budget, batch.limits), batch.versions.get(file.name, ""), 0
     while True:
         try:
-            head = run.mix.download(_request(run.session_id, file.name, version), sink.write)
+            head = mix.download(_request(batch.session_id, file.name, version), sink.write)
         except (MixError, _StoppedError) as problem:
             failures += 1
             if (refusal := _judged(problem, sink, failures)) is not None:
@@ -403,11 +387,11 @@ def _download(run: _Run, file: RemoteFile) -> Outcome:
             version = ""
 
 
-async def _download_async(run: _Run, file: RemoteFile) -> Outcome:
-    sink, version, failures = _Sink(run.budget, run.limits), run.versions.get(file.name, ""), 0
+async def _download_async(mix: Mix, batch: Batch, budget: _Budget, file: RemoteFile) -> Outcome:
+    sink, version, failures = _Sink(budget, batch.limits), batch.versions.get(file.name, ""), 0
     while True:
         try:
-            head = await run.mix.download_async(_request(run.session_id, file.name, version), sink.write)
+            head = await mix.download_async(_request(batch.session_id, file.name, version), sink.write)
         except (MixError, _StoppedError) as problem:
             failures += 1
             if (refusal := _judged(problem, sink, failures)) is not None:

@@ -1,6 +1,7 @@
 """The files of a session as the server lists them, and which of them are meant.
 
-Owns: which listed files are documents, which names are refused, where a file is read, the conditions of a selection.
+Owns: whose client reads them, which listed files are documents, which names are refused, where a file is read, the
+conditions of a selection.
 Refuses to know: what is in a file. The URLs that a server gives are not used: they lead to whatever its `Host` header
 names.
 """
@@ -10,11 +11,12 @@ from __future__ import annotations
 import mimetypes
 import threading
 import unicodedata
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from fnmatch import fnmatchcase
 from functools import lru_cache
-from typing import Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from urllib.parse import urlencode
 
 from langchain_mix import process_fork
@@ -24,7 +26,36 @@ from langchain_mix.protocol.call import Call, Reply
 from langchain_mix.protocol.models import FileInfo
 from langchain_mix.reserved_files import is_reserved
 
+if TYPE_CHECKING:
+    from langchain_mix.client import Mix
+
 _UNPRINTABLE: Final = frozenset({"Cc", "Cs"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """Locates the server by a client of the user's (`mix`), which is never closed here, or by options as for `Mix`."""
+
+    mix: Mix | None = None
+    server_url: str | None = field(default=None, repr=False)
+    api: str = "auto"
+    headers: Mapping[str, str] | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        """Refuses a client together with options of a connection."""
+        if self.mix is not None and (self.server_url is not None or self.headers or self.api != "auto"):
+            raise MixConfigurationError(
+                "There are both a client and options of a connection.",
+                hint="Pass `mix=` alone, or `server_url=`, `api=` and `headers=`.",
+            )
+
+    def opened(self) -> Mix | nullcontext[Mix]:
+        """Returns the client for as long as a block runs, of `with` or of `async with`."""
+        if self.mix is not None:
+            return nullcontext(self.mix)
+        from langchain_mix.client import Mix  # noqa: PLC0415  # The HTTP library is loaded when it is first used.
+
+        return Mix(server_url=self.server_url, api=self.api, headers=self.headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,13 +93,8 @@ def list_remote(session_id: str, server_url: str) -> Call[list[RemoteFile]]:
     Most servers keep one store of uploads for all sessions, so that these are the uploads of all of them. Directories
     and files that this package keeps for itself are left out.
 
-    Args:
-        session_id: The session.
-        server_url: The base URL of the client that sends the call (`Mix.server_url`).
-
-    Returns:
-        The call, which may be sent many times. Its files are sorted by name, each name once; the result is the same
-        list for as long as the server's answer is the same, byte for byte.
+    The call may be sent many times, by a client of this base URL. Its files are sorted by name, each name once; the
+    result is the same list for as long as the server's answer is the same, byte for byte.
     """
     call: Call[Any] = calls.list_files(session_id)
     last: tuple[bytes, list[RemoteFile]] | None = None
@@ -87,16 +113,13 @@ def list_remote(session_id: str, server_url: str) -> Call[list[RemoteFile]]:
 
 @lru_cache(maxsize=1 << 14)  # Each query returns the same files.
 def file_url(server_url: str, session_id: str, name: str, *, thumb: str | None = None) -> str:
-    """Returns the URL of a file, or of a thumbnail of it.
+    """Returns the URL of a file, or of a thumbnail of it; nothing in the name can lead to another path or server.
 
     Args:
         server_url: The client's base URL.
         session_id: The session.
         name: The file's name on the server.
         thumb: The size of the picture as in `Mix.files.get_session_file`; None for the file itself.
-
-    Returns:
-        The URL; nothing in the name can lead to another path or server.
 
     Raises:
         MixInputError: The name or the size is none.

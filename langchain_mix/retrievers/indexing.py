@@ -19,9 +19,19 @@ from langchain_text_splitters import Language, RecursiveCharacterTextSplitter, T
 
 from langchain_mix.errors import MixConfigurationError
 from langchain_mix.retrievers.files import RemoteFile, file_url
-from langchain_mix.retrievers.parsing import Kind, Skipped, parse
 from langchain_mix.retrievers.parsing.json_values import Shown
-from langchain_mix.retrievers.parsing.parsed import NOWHERE, Limits, LineIndex, Parsed, Part, Place, may_be_escaped
+from langchain_mix.retrievers.parsing.parse import parse
+from langchain_mix.retrievers.parsing.parsed import (
+    NOWHERE,
+    Kind,
+    Limits,
+    LineIndex,
+    Parsed,
+    Part,
+    Place,
+    Skipped,
+    may_be_escaped,
+)
 from langchain_mix.retrievers.tokens import terms_of
 
 _LANGUAGES: Final = frozenset(language.value for language in Language)
@@ -37,10 +47,7 @@ _BLOCK: Final = 100_000
 class Splitting:
     """Splits files: Markdown by its blocks, code by its language, everything else by paragraphs and sentences.
 
-    Attributes:
-        chunk_size: Characters that a chunk may have.
-        chunk_overlap: Characters at the end of a chunk that the next one may repeat; less than
-            `chunk_size`.
+    Sizes are in characters; the overlap, which a chunk may repeat of the one before it, is less than the size.
     """
 
     chunk_size: int = 1000

@@ -18,20 +18,20 @@ from langchain_core.documents.base import Blob
 from langchain_mix.client import Mix
 from langchain_mix.errors import MixConfigurationError
 from langchain_mix.generators import Owned
-from langchain_mix.retrievers.connection import Connection
 from langchain_mix.retrievers.downloads import (
+    Batch,
     FileReport,
     OnProblem,
     checked_on_problem,
     download_all,
     download_all_async,
 )
-from langchain_mix.retrievers.files import Patterns, RemoteFile, Selection, list_remote
+from langchain_mix.retrievers.files import Connection, Patterns, RemoteFile, Selection, list_remote
 from langchain_mix.retrievers.indexing import image_text
-from langchain_mix.retrievers.parsing import Parsed, Part, Skipped, parse
 from langchain_mix.retrievers.parsing.encodings import codec_of
 from langchain_mix.retrievers.parsing.json_values import shown
-from langchain_mix.retrievers.parsing.parsed import Limits
+from langchain_mix.retrievers.parsing.parse import parse
+from langchain_mix.retrievers.parsing.parsed import Limits, Parsed, Part, Skipped
 from langchain_mix.retrievers.results import file_metadata, image_metadata
 
 
@@ -49,22 +49,25 @@ class _Run:
     def files(self) -> Generator[tuple[RemoteFile, bytes, Mix], None, None]:
         with self.connection.opened() as mix:
             listed = mix.perform(list_remote(self.session_id, mix.server_url))
-            chosen = self.selection.choose(listed, mix.server_url)
-            found = download_all(mix, self.session_id, chosen, self.limits, self.report, on_problem=self.on_problem)
-            with closing(found):
+            with closing(download_all(mix, self._chosen(listed, mix))) as found:
                 for received in found:
                     yield received.file, received.data, mix
 
     async def files_async(self) -> AsyncGenerator[tuple[RemoteFile, bytes, Mix], None]:
-        async with self.connection.opened_async() as mix:
+        async with self.connection.opened() as mix:
             listed = await mix.perform_async(list_remote(self.session_id, mix.server_url))
-            chosen = self.selection.choose(listed, mix.server_url)
-            found = download_all_async(
-                mix, self.session_id, chosen, self.limits, self.report, on_problem=self.on_problem
-            )
-            async with Owned(found) as files:
-                async for received in files:
+            async with Owned(download_all_async(mix, self._chosen(listed, mix))) as found:
+                async for received in found:
                     yield received.file, received.data, mix
+
+    def _chosen(self, listed: list[RemoteFile], mix: Mix) -> Batch:
+        return Batch(
+            session_id=self.session_id,
+            files=self.selection.choose(listed, mix.server_url),
+            limits=self.limits,
+            report=self.report,
+            on_problem=self.on_problem,
+        )
 
 
 class _Loader:

@@ -99,10 +99,8 @@ _B: Final = 0.75
 def _columns(numbers: list[list[int]], terms_in_all: int) -> tuple[list[int], _Rows, _Scores]:
     """Returns the scores of BM25 in Lucene's variant, a column for each term with the texts that have it.
 
-    numpy counts them all at once; the packages for BM25 count in Python, which takes several times as long.
-
-    Returns:
-        Where each column begins, and at last where all end; the texts; their scores.
+    That is where each column begins, and at last where all end; the texts; their scores. numpy counts them all at once;
+    the packages for BM25 count in Python, which takes several times as long.
     """
     count = len(numbers)
     lengths = np.fromiter(map(len, numbers), dtype=np.int64, count=count)

@@ -494,9 +494,8 @@ def perform(mix: Mix, step: Step) -> Any:
         case Work():
             return step.do()
         case Download():
-            received = download_all(mix, step.session_id, step.files, step.limits, step.report, versions=step.versions)
             results = []
-            for file in received:
+            for file in download_all(mix, step.batch):
                 used = step.use(file)
                 results.append(used.do() if isinstance(used, Work) else used)
             return results
@@ -512,11 +511,8 @@ async def perform_async(mix: Mix, step: Step) -> Any:
         case Work():
             return await _work_async(step)
         case Download():
-            received = download_all_async(
-                mix, step.session_id, step.files, step.limits, step.report, versions=step.versions
-            )
             results = []
-            async with Owned(received) as files:
+            async with Owned(download_all_async(mix, step.batch)) as files:
                 async for file in files:
                     used = step.use(file)
                     results.append(await _work_async(used) if isinstance(used, Work) else used)

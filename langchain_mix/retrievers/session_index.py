@@ -19,6 +19,7 @@ from typing import Final, Literal, TypeAlias
 from langchain_mix import process_fork
 from langchain_mix.retrievers.disk_cache import DiskCache
 from langchain_mix.retrievers.downloads import (
+    Batch,
     FileReport,
     OnProblem,
     Received,
@@ -207,12 +208,9 @@ class IndexReport(FileReport):
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """The last download of a file by this process.
+    """The last download of a file by this process: when it began (on the monotonic clock), and what it brought.
 
-    Attributes:
-        when: When it began, on the monotonic clock.
-        checksum: Of its bytes.
-        version: By which the server can say later that it is unchanged; empty if it cannot.
+    `version` is that by which the server can say later that the file is unchanged; empty if it cannot.
     """
 
     when: float
@@ -352,8 +350,7 @@ class SessionIndex:
         """Downloads files and reads those whose bytes are not the known ones."""
         if not fetch:
             return {}
-        report, versions = FileReport(), self._versions(known)
-        reading, newer = self.plan.reading, dict[str, str]()
+        report, reading, newer = FileReport(), self.plan.reading, dict[str, str]()
 
         def use(received: Received) -> IndexedFile | Work[IndexedFile]:
             file, data = received.file, received.data
@@ -363,7 +360,14 @@ class SessionIndex:
                 return same_content(old, file, time.time())
             return Work(lambda: index_file(file, data, time.time(), reading))
 
-        read: list[IndexedFile] = yield Download(self.plan.session_id, fetch, reading.limits, report, use, versions)
+        batch = Batch(
+            session_id=self.plan.session_id,
+            files=fetch,
+            limits=reading.limits,
+            report=report,
+            versions=self._versions(known),
+        )
+        read: list[IndexedFile] = yield Download(batch, use)
         files = {file.name: file for file in read}
         listed = {file.name: file for file in fetch}
         files |= {skipped.name: _unread(listed[skipped.name], skipped, time.time()) for skipped in report.skipped}

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Generator
 from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Any, Generic, TypeAlias, TypeVar
 
 from langchain_mix.protocol.call import Call, Together
-from langchain_mix.retrievers.downloads import FileReport, Received
-from langchain_mix.retrievers.files import RemoteFile
-from langchain_mix.retrievers.parsing.parsed import Limits
+from langchain_mix.retrievers.downloads import Batch, Received
 
 T = TypeVar("T")
 E = TypeVar("E")
@@ -19,12 +17,7 @@ E = TypeVar("E")
 
 @dataclass(frozen=True, slots=True)
 class Work(Generic[T]):
-    """Runs a function that takes processor time, reads a disk or calls a model.
-
-    Attributes:
-        do: The function.
-        do_async: Its asynchronous form; None to run `do` in a thread.
-    """
+    """Runs a function that takes processor time, reads a disk or calls a model; without `do_async` in a thread."""
 
     do: Callable[[], T]
     do_async: Callable[[], Awaitable[T]] | None = None
@@ -34,21 +27,11 @@ class Work(Generic[T]):
 class Download(Generic[E]):
     """Downloads files and uses each as soon as it has arrived. The result is the list of what `use` made of them.
 
-    Attributes:
-        session_id: The session.
-        files: The files.
-        limits: How much is downloaded.
-        report: Gets the files that are left out.
-        use: Takes a file; returns the result, or the work that makes it where that takes processor time.
-        versions: The versions of files that are known, by name.
+    `use` returns what it made, or the work that makes it where that takes processor time.
     """
 
-    session_id: str
-    files: Sequence[RemoteFile]
-    limits: Limits
-    report: FileReport
+    batch: Batch
     use: Callable[[Received], E | Work[E]]
-    versions: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)

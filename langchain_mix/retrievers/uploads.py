@@ -28,8 +28,7 @@ from langchain_mix.errors import MixConfigurationError, MixError, MixInputError,
 from langchain_mix.protocol.api import ApiKnowledge
 from langchain_mix.protocol.models import FileInfo
 from langchain_mix.reserved_files import is_reserved
-from langchain_mix.retrievers.connection import Connection
-from langchain_mix.retrievers.files import remember_upload
+from langchain_mix.retrievers.files import Connection, remember_upload
 
 if TYPE_CHECKING:
     from rich.progress import Progress as RichProgress
@@ -394,7 +393,7 @@ async def aupload(
 ) -> UploadReport:
     """Does what `upload` does, asynchronously."""
     _check(parallel_uploads)
-    async with Connection(mix=mix, server_url=server_url, api=api, headers=headers).opened_async() as client:
+    async with Connection(mix=mix, server_url=server_url, api=api, headers=headers).opened() as client:
         plan, taken = await asyncio.to_thread(plan_upload, paths, client.known), frozenset[str]()
         if not overwrite:
             taken = frozenset(info.name for info in await client.files.list_session_files_async(id=session_id))

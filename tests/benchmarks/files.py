@@ -32,7 +32,9 @@ _RELATIONS: Final = "http://schemas.openxmlformats.org/package/2006/relationship
 _READER: Final = """
 import json, sys, time
 from langchain_mix.retrievers.parsing.parsed import Limits
-from langchain_mix.retrievers.parsing import Parsed, parse, worker
+from langchain_mix.retrievers.parsing import worker
+from langchain_mix.retrievers.parsing.parse import parse
+from langchain_mix.retrievers.parsing.parsed import Parsed
 name, seconds, data = sys.argv[1], float(sys.argv[2]), sys.stdin.buffer.read()
 def peak(pid="self"):
     with open(f"/proc/{pid}/status") as status:

@@ -202,8 +202,26 @@ DEVIATIONS: dict[str, dict[str, Any]] = {
     "all at once": {"statuses": {400: 500, 404: 500}, "fields": True, "events": True, "values": True},
     "a failing browser mode": {"body": browser_mode_as_a_failure},
 }
+
+
+def usual(scenario: str, name: str, api: str) -> bool:
+    """Returns True for what runs by default: each deviation on old and new servers, or on one of them in turn."""
+    place = list(DEVIATIONS).index(name)
+    if name == "a failing browser mode":
+        return scenario == "client" and api == "0.8"
+    if scenario == "client":
+        return (place + APIS.index(api)) % 3 == 0
+    if name == "all at once":
+        return api in {"0.6.5", "0.8"}
+    return api == ("0.6.5", "0.8")[(place + len(scenario)) % 2]
+
+
 ROWS = [
-    (scenario, name, api, ("sync", "async")[(i + j + k) % 2])
+    pytest.param(
+        (scenario, name, api, ("sync", "async")[(i + j + k) % 2]),
+        id=f"{scenario}-{name}-{api}",
+        marks=[] if usual(scenario, name, api) else pytest.mark.exhaustive,
+    )
     for i, scenario in enumerate(SCENARIOS)
     for j, name in enumerate(DEVIATIONS)
     for k, api in enumerate(APIS)
@@ -225,10 +243,9 @@ def test_the_documented_outcome(api: str) -> None:
     assert chat[-1] == known
 
 
-@pytest.mark.parametrize(("scenario", "name", "api", "shell"), ROWS)
-def test_the_outcome_is_that_of_a_documented_server(
-    deviations: Any, scenario: str, name: str, api: str, shell: str
-) -> None:
+@pytest.mark.parametrize("row", ROWS)
+def test_the_outcome_is_that_of_a_documented_server(deviations: Any, row: tuple[str, str, str, str]) -> None:
+    scenario, name, api, shell = row
     expected, requests = documented(scenario, api, shell)
     deviation = deviations.Deviation(**DEVIATIONS[name])
     with deviations.DeviantEmulator(api, agent(), deviation=deviation) as server:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 
 import pytest
 
@@ -12,14 +11,17 @@ from langchain_mix.client import Mix
 from langchain_mix.emulator import Gate
 from langchain_mix.emulator.agents import Text
 from langchain_mix.emulator.agents.base import Wait
+from tests.new_process import python
 
 PROGRAM = """
-import asyncio, sys
+import asyncio, sys, warnings
 from langchain_core.runnables import RunnableGenerator
 from langchain_mix import ChatMix
 from langchain_mix.client import Mix
 from langchain_mix.retrievers import MixFileLoader
 
+warnings.simplefilter("error")
+warnings.simplefilter("ignore", ResourceWarning)
 url, api, files, *ways = sys.argv[1:]
 model, mix = ChatMix(server_url=url, api=api), Mix(server_url=url, api=api)
 
@@ -87,8 +89,7 @@ def test_nothing_is_printed_and_the_turns_end(api, ways):
         session = mix.sessions.create(title="files").id
         for number in range(3):
             mix.files.upload_session_file(id=session, file={"file_name": f"{number}.txt", "content": b"text"})
-        warnings = ["-W", "error", "-W", "ignore::ResourceWarning"]
-        command = [sys.executable, *warnings, "-c", PROGRAM, server.url, api, session, *ways]
+        command = python(PROGRAM, server.url, api, session, *ways)
         done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
         assert not done.stderr
         assert done.stdout == "begun\n"

@@ -120,12 +120,12 @@ def test_a_child_waits_for_no_cached_property_that_its_parent_computes(forked):
     class Thing:
         @cached_property
         def value(self):
-            if process_fork.depth() == depth:
+            if process_fork.depth == depth:
                 computing.set()
                 free.wait()
-            return process_fork.depth()
+            return process_fork.depth
 
-    depth, other = process_fork.depth(), Thing()
+    depth, other = process_fork.depth, Thing()
     thread = threading.Thread(target=lambda: other.value)
     thread.start()
     computing.wait()
@@ -165,7 +165,7 @@ def test_no_two_processes_use_one_connection(forked):
             async def look_async():
                 return [(await mix.sessions.get_async(id=i)).id for i in ids] == ids
 
-            return same, asyncio.run(look_async()), forked_twice() if process_fork.depth() == 1 else True
+            return same, asyncio.run(look_async()), forked_twice() if process_fork.depth == 1 else True
 
         def forked_twice():
             return forked(lambda: mix.sessions.get(id=ids[1]).id).result() == ids[1]
@@ -219,7 +219,7 @@ def test_letting_go_tells_the_peer_nothing_and_leaves_the_number_taken():
 @pytest.mark.parametrize("asynchronous", [False, True])
 def test_a_http_client_of_the_user_that_was_used_before_a_fork_is_refused(forked, asynchronous):
     def look(mix):
-        if process_fork.depth() and asynchronous:
+        if process_fork.depth and asynchronous:
             return asyncio.run(mix.sessions.list_async())
         return runner.run(mix.sessions.list_async()) if asynchronous else mix.sessions.list()
 

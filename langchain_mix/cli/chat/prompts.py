@@ -21,8 +21,8 @@ from langchain_mix.cli.chat.conversation import Permissions
 from langchain_mix.cli.chat.views import readable
 from langchain_mix.cli.terminal import one_line, visible
 from langchain_mix.errors import MixTurnCancelled
-from langchain_mix.protocol.decisions import word_of_decision
 from langchain_mix.protocol.events import SSENotificationEventData, SSEPermissionEventData
+from langchain_mix.protocol.permissions import word_of_decision
 
 PERMISSION_SECONDS: Final = 29.0
 """Mix denies by itself after 30 s, and says the same to a grant that comes later. Who waits less long never lies."""

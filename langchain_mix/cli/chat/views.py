@@ -29,7 +29,7 @@ from rich.spinner import Spinner
 from rich.text import Text
 
 from langchain_mix.cli.terminal import one_line, visible, write
-from langchain_mix.protocol.tool_outcomes import outcome_of_result, was_denied
+from langchain_mix.protocol.tool_calls import outcome_of_result, was_denied
 from langchain_mix.protocol.turn.updates import (
     Progress,
     SubagentUpdate,

@@ -90,15 +90,10 @@ def download_file(
 
 
 def download_changed(session_id: str, filename: str, since: str) -> Call[Reply]:
-    """Reads a file unless it is the one that is known.
+    """Reads a file unless it is the one that is known by this `Last-Modified`; empty reads it in any case.
 
     Mix: files of a session's own directory have `Last-Modified`, and with the same value in `If-Modified-Since` the
     answer is 304. Uploads have none, and are read whatever the request says.
-
-    Args:
-        session_id: The session.
-        filename: The file's name on the server.
-        since: The `Last-Modified` of the file that is known; empty to read it in any case.
 
     Returns:
         The call; its result is the head of the answer.
@@ -110,27 +105,16 @@ def download_changed(session_id: str, filename: str, since: str) -> Call[Reply]:
 
 
 def read_file(session_id: str, filename: str) -> Call[bytes | None]:
-    """Reads a file that may be missing; the result is None then.
-
-    Args:
-        session_id: The session. A missing one is an error.
-        filename: The file's name on the server.
-    """
+    """Reads a file that may be missing; the result is None then. A missing session is an error."""
     call: Call[Any] = download_file(session_id, filename)
     return replace(call, recover=_missing)
 
 
 def get_screenshot(detected: ApiKnowledge, session_id: str, filename: str) -> Call[bytes]:
-    """Reads a picture of the browser that a tool call took (Mix 0.8).
+    """Reads a picture of the browser that a tool call took, a PNG (Mix 0.8).
 
-    Args:
-        detected: The generations the server may be.
-        session_id: The session.
-        filename: The picture's name, or its address as `screenshot_urls` has it, of which the last segment counts: the
-            request goes to this server, wherever the address leads.
-
-    Returns:
-        The call; its result is the PNG.
+    Of an address, as `screenshot_urls` has it, the last segment counts: the request goes to this server, wherever the
+    address leads.
 
     Raises:
         MixInputError: There is no name.

@@ -26,8 +26,8 @@ from langchain_mix.protocol.models.messages import (
     GrantPermissionResponse,
     SendMessageResponse,
     StreamMessageResponse,
+    ThinkingLevel,
 )
-from langchain_mix.protocol.models.options import ThinkingLevel
 
 __all__ = [
     "deny_permission",
@@ -95,11 +95,7 @@ def list_messages(session_id: str) -> Call[list[BackendMessage]]:
 
 
 def message_history(*, limit: int | None = None, offset: int | None = None) -> Call[list[BackendMessage]]:
-    """Lists what users said in all sessions, newest first.
-
-    Args:
-        limit: How many, at least 1; the server's default is 50.
-        offset: How many to skip.
+    """Lists what users said in all sessions, newest first, 50 by default.
 
     Raises:
         MixInputError: A number for which the server would silently take its default.
@@ -117,8 +113,7 @@ def message_history(*, limit: int | None = None, offset: int | None = None) -> C
 def event_stream(session_id: str) -> Call[None]:
     """Opens the event stream of a session. Its body has no end and is read by the caller.
 
-    Args:
-        session_id: The session. The server answers 200 for unknown ones too, with an error as the only event.
+    The server answers 200 for unknown sessions too, with an error as the only event.
 
     Raises:
         MixInputError: The session id is empty.
@@ -137,11 +132,7 @@ def write_stream_message(detected: ApiKnowledge, session_id: str, content: str) 
 
     Each open stream runs the message as a turn of its own; with none open it is lost, and the answer is the same.
     A text that starts with `/` is a slash command, one that starts with `!` a shell command that it runs unasked.
-
-    Args:
-        detected: The generations the server may be.
-        session_id: The session.
-        content: The message: plain text, or a JSON object with `text` and perhaps `plan_mode`.
+    The content is plain text, or a JSON object with `text` and perhaps `plan_mode`.
 
     Raises:
         MixInputError: The content is empty.
@@ -223,8 +214,7 @@ def _shown_by_sent(sent: SendMessageResponse) -> tuple[ApiVersion, ...]:
 def grant_permission(permission_id: str) -> Call[GrantPermissionResponse]:
     """Lets a tool go on. The first answer counts, and the server denies by itself after 30 seconds.
 
-    Args:
-        permission_id: The request. The answer is the same for unknown and expired ones.
+    The answer is the same for unknown and expired requests.
     """
     return Call(
         method="POST",
@@ -235,11 +225,7 @@ def grant_permission(permission_id: str) -> Call[GrantPermissionResponse]:
 
 
 def deny_permission(permission_id: str) -> Call[DenyPermissionResponse]:
-    """Refuses a tool. The agent is informed, and the turn goes on.
-
-    Args:
-        permission_id: The request. The answer is the same for unknown and expired ones.
-    """
+    """Refuses a tool: the agent is informed, and the turn goes on. See `grant_permission`."""
     return Call(
         method="POST",
         segments=("api", "permissions", permission_id, "deny"),
@@ -253,11 +239,7 @@ def respond_to_notification(
 ) -> Call[None]:
     """Answers a notification (Mix 0.8). A second answer, or one after its time, is a 404 of plain text.
 
-    Args:
-        detected: The generations the server may be.
-        notification_id: The notification.
-        response_type: See `RespondToNotificationType`; the server does not check it.
-        value: The text or the choice.
+    The server does not check the type, which is a `RespondToNotificationType`.
 
     Raises:
         MixInputError: The type is empty.

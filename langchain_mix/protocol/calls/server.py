@@ -5,7 +5,6 @@ from __future__ import annotations
 from langchain_mix.errors import MixInputError
 from langchain_mix.protocol.api import ApiKnowledge, having, require
 from langchain_mix.protocol.call import Call, filled, get, given, one_of, reads
-from langchain_mix.protocol.models.options import ReasoningEffort
 from langchain_mix.protocol.models.server import (
     DeleteCredentialsResponse,
     GetAuthStatusResponse,
@@ -21,6 +20,7 @@ from langchain_mix.protocol.models.server import (
     ListCommandsResponse,
     ListLLMToolsResponse,
     ListMcpServersResponse,
+    ReasoningEffort,
     RefreshOAuthTokensResponse,
     ResetPreferencesResponse,
     StartOAuthFlowResponse,
@@ -55,10 +55,6 @@ __all__ = [
 
 def store_api_key(provider: str, api_key: str) -> Call[StoreAPIKeyResponse]:
     """Stores a key on the server, which checks its form alone.
-
-    Args:
-        provider: See `Provider`.
-        api_key: The key.
 
     Raises:
         MixInputError: An argument is empty.
@@ -96,12 +92,7 @@ def start_oauth_flow(provider: str) -> Call[StartOAuthFlowResponse]:
 
 
 def handle_oauth_callback(provider: str, code: str, state: str) -> Call[HandleOAuthCallbackResponse]:
-    """Finishes a login.
-
-    Args:
-        provider: See `Provider`.
-        code: The code that the provider showed to the user; it can be used once.
-        state: The state that starting the login gave.
+    """Finishes a login with the code that the provider showed to the user, once, and the state it was started with.
 
     Raises:
         MixInputError: An argument is empty.
@@ -234,16 +225,6 @@ def update_preferences(
     """Changes preferences, for all sessions of the server. None means: not changed.
 
     A new model resets its agent's tokens and effort to defaults, unless they are given too.
-
-    Args:
-        detected: The generations the server may be.
-        preferred_provider: The provider that is used first.
-        main_agent_model: The model of sessions.
-        main_agent_max_tokens: Tokens a reply of it may have.
-        main_agent_reasoning_effort: See `ReasoningEffort`.
-        sub_agent_model: The model of sub-agents.
-        sub_agent_max_tokens: Tokens a reply of it may have.
-        sub_agent_reasoning_effort: See `ReasoningEffort`.
 
     Raises:
         MixInputError: The server would refuse a value, or silently ignore tokens or an effort without their model.

@@ -23,12 +23,15 @@ from langchain_mix.protocol.call import (
     strict_body,
     text,
 )
-from langchain_mix.protocol.models.options import BrowserMode, CallbackType, PromptMode, SessionType
 from langchain_mix.protocol.models.sessions import (
+    BrowserMode,
     Callback,
+    CallbackType,
     CancelSessionProcessingResponse,
     ExportSession,
+    PromptMode,
     SessionData,
+    SessionType,
 )
 
 __all__ = [
@@ -55,12 +58,7 @@ _NEEDS: Final[Mapping[str, str]] = {
 
 
 def list_sessions(detected: ApiKnowledge, *, include_subagents: bool | None = None) -> Call[list[SessionData]]:
-    """Lists all sessions, newest first.
-
-    Args:
-        detected: The generations the server may be.
-        include_subagents: Whether sub-agent sessions are listed too. Servers before Mix 0.7 have none.
-    """
+    """Lists all sessions, newest first, those of sub-agents too if wanted. Servers before Mix 0.7 have none."""
     asks = include_subagents is not None and detected.supports("subagents") is not False
     query = (("includeSubagents", "true" if include_subagents else "false"),) if asks else ()
     return get(list[SessionData], "api", "sessions", query=query, shows=shown_by_sessions)
@@ -152,12 +150,7 @@ def delete_session(session_id: str) -> Call[None]:
 def update_session_callbacks(
     detected: ApiKnowledge, session_id: str, callbacks: Sequence[Callback | Mapping[str, Any]]
 ) -> Call[SessionData]:
-    """Replaces all callbacks of a session.
-
-    Args:
-        detected: The generations the server may be.
-        session_id: The session.
-        callbacks: The new ones; an empty list removes them.
+    """Replaces all callbacks of a session; an empty list removes them.
 
     Raises:
         MixInputError: The server would refuse a callback.
@@ -188,16 +181,10 @@ def cancel_session(session_id: str) -> Call[CancelSessionProcessingResponse]:
 def fork_session(
     detected: ApiKnowledge, session_id: str, message_index: int, title: str | None = None
 ) -> Call[SessionData]:
-    """Copies the beginning of a session into a new one (Mix before 0.8). Prompt, callbacks and files are not copied.
+    """Copies the first rows of a session, those of role `tool` counted, into a new one (Mix before 0.8).
 
-    Args:
-        detected: The generations the server may be.
-        session_id: The session.
-        message_index: How many rows to copy, counted from the first; rows of role `tool` count too.
-        title: The new session's title; the server's default is `Forked Session`.
-
-    Returns:
-        The call. All counters of its result are 0, whatever was copied.
+    Prompt, callbacks and files are not copied. All counters of the result are 0, whatever was copied, and the server's
+    default title is `Forked Session`.
 
     Raises:
         MixInputError: The index is negative.
@@ -218,12 +205,9 @@ def fork_session(
 
 
 def rewind_session(session_id: str, message_id: str, *, cleanup_media: bool = False) -> Call[SessionData]:
-    """Deletes every message after one; that one and all before it stay. Running turns go on and append after it.
+    """Deletes every message after one, of any role; that one and all before it stay.
 
-    Args:
-        session_id: The session.
-        message_id: The last message to keep, of any role.
-        cleanup_media: Whether private files of the session that are younger are deleted too.
+    Running turns go on and append after it. With `cleanup_media`, younger private files of the session go too.
 
     Raises:
         MixInputError: The message id is empty.

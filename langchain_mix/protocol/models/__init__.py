@@ -1,6 +1,8 @@
 """The REST payloads of a Mix server as pydantic models; one module for each subject.
 
-Field names are snake_case, the wire's own names are aliases.
+Field names are snake_case, the wire's own names are aliases. Enums are the values that Mix documents for its choices,
+for users to pass in; what a server sends back is an open world, so that payload fields are plain `str` and compare
+equal.
 """
 
 # ruff: noqa: F403, F405
@@ -9,7 +11,6 @@ from __future__ import annotations
 
 from langchain_mix.protocol.models.base import *
 from langchain_mix.protocol.models.messages import *
-from langchain_mix.protocol.models.options import *
 from langchain_mix.protocol.models.server import *
 from langchain_mix.protocol.models.sessions import *
 

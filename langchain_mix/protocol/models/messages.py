@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from pydantic import Field, model_validator
 
 from langchain_mix.protocol.models.base import Payload, SnakePayload
@@ -11,6 +13,23 @@ PROCESSING = "processing"
 
 COMPLETE = "complete"
 """The status of a message whose answer is the reply itself. The wire has no word for it."""
+
+
+class ThinkingLevel(StrEnum):
+    """The tokens with which the model may think: 0, 4,000, 10,000 or 31,999. Since Mix 0.7."""
+
+    OFF = "off"
+    BASIC = "basic"
+    MEDIUM = "medium"
+    MAXIMUM = "maximum"
+
+
+class RespondToNotificationType(StrEnum):
+    """The form of the answer to a notification. Since Mix 0.8."""
+
+    ACKNOWLEDGE = "acknowledge"
+    TEXT = "text"
+    CHOICE = "choice"
 
 
 class ToolCallData(Payload):

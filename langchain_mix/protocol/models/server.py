@@ -6,11 +6,31 @@ No reply contains the credentials themselves. Preferences hold for the whole ser
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from pydantic import AliasChoices, Field, model_validator
 
 from langchain_mix.protocol.models.base import Payload, SnakePayload
+
+
+class Provider(StrEnum):
+    """Providers of models, or of a tool's data; all of them take an API key."""
+
+    ANTHROPIC = "anthropic"
+    OPENAI = "openai"
+    OPENROUTER = "openrouter"
+    GEMINI = "gemini"
+    BRAVE = "brave"
+
+
+class ReasoningEffort(StrEnum):
+    """The effort with which an agent's model reasons, as a preference of the whole server."""
+
+    NONE = ""
+    LOW = "low"
+    MEDIUM = "medium"
+    HIGH = "high"
 
 
 class StoreAPIKeyResponse(SnakePayload):

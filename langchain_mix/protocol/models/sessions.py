@@ -3,11 +3,54 @@
 from __future__ import annotations
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from pydantic import Field, model_validator
 
 from langchain_mix.protocol.models.base import Payload
+
+
+class PromptMode(StrEnum):
+    """The relation of a session's own prompt to the server's."""
+
+    DEFAULT = "default"
+    """The server's prompt alone; a custom prompt is ignored."""
+    APPEND = "append"
+    """The custom prompt after the server's, up to 51,200 bytes."""
+    REPLACE = "replace"
+    """The custom prompt instead of the server's, up to 102,400 bytes."""
+
+
+class BrowserMode(StrEnum):
+    """Which browser a session's web tools drive. Since Mix 0.8, where every session has one."""
+
+    ELECTRON_EMBEDDED_BROWSER = "electron-embedded-browser"
+    LOCAL_BROWSER_SERVICE = "local-browser-service"
+    REMOTE_CDP_WEBSOCKET = "remote-cdp-websocket"
+    """A browser elsewhere; needs the `ws://` or `wss://` URL of its DevTools."""
+
+
+class SessionType(StrEnum):
+    """The kind of a session. Only `MAIN` can be created directly; `FORKED` is of Mix 0.7 alone."""
+
+    MAIN = "main"
+    FORKED = "forked"
+    SUBAGENT = "subagent"
+
+
+class SubagentType(StrEnum):
+    """The kind of sub-agent that a Task starts."""
+
+    GENERAL_PURPOSE = "general-purpose"
+
+
+class CallbackType(StrEnum):
+    """The action of a session after a tool has run. Since Mix 0.7."""
+
+    BASH_SCRIPT = "bash_script"
+    SUB_AGENT = "sub_agent"
+    SEND_MESSAGE = "send_message"
 
 
 class Callback(Payload):

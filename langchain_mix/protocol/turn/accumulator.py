@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from langchain_mix.protocol import events as ev
-from langchain_mix.protocol.tool_outcomes import outcome_of_event, outcome_of_result
+from langchain_mix.protocol.tool_calls import outcome_of_event, outcome_of_result
 from langchain_mix.protocol.turn.stored_rows import StoredRow
 from langchain_mix.protocol.turn.updates import (
     Message,

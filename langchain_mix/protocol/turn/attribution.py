@@ -73,16 +73,7 @@ class _Run:
 
 
 def attribute_rows(rows: Sequence[StoredRow], at: int, evidence: TurnEvidence) -> RowShare:
-    """Finds the rows of a turn.
-
-    Args:
-        rows: All rows of the session.
-        at: The index of the message that began the turn.
-        evidence: Other evidence.
-
-    Returns:
-        Its rows. Where the order leaves a doubt, they are those before it.
-    """
+    """Finds the rows of the turn that the message at this index began; in doubt, those before the doubt."""
     first = _Attribution(rows, at, evidence, ())
     share = first.share()
     revived = first.revived()

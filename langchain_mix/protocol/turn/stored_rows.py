@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from langchain_mix.protocol.models import BackendMessage, ExportSession, ExportToolCall, ToolCallData
-from langchain_mix.protocol.tool_outcomes import outcome_of_result
+from langchain_mix.protocol.tool_calls import outcome_of_result
 from langchain_mix.protocol.turn.updates import ToolCall
 from langchain_mix.protocol.turn.usage import Usage, usage_of_last_call, usage_of_message
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from langchain_mix.protocol import events as ev
 from langchain_mix.protocol.api import seen_in_event
-from langchain_mix.protocol.tool_names import same_tool
+from langchain_mix.protocol.tool_calls import same_tool
 from langchain_mix.protocol.turn import errors as turn_errors
 from langchain_mix.protocol.turn.signals import Ask, Emit, Notify, Reconcile, Send, Unwatch, Watch
 from langchain_mix.protocol.turn.state import Delivery, Effects, Phase, State, TextSuppression, Visibility

@@ -14,8 +14,6 @@ from itertools import pairwise
 from typing import Final
 from unicodedata import category
 
-from chardet import detect_all
-
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),  # Before UTF-16, whose mark it begins with.
@@ -112,12 +110,9 @@ _NO_CHARSET: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """Bytes as text.
+    """Bytes as text without a byte order mark, and Python's name of the encoding.
 
-    Attributes:
-        text: The text, without a byte order mark.
-        encoding: How it was decoded, as Python names it.
-        problem: What is uncertain about it, in a sentence; empty if nothing is.
+    `problem` says in a sentence what is uncertain about it; it is empty if nothing is.
     """
 
     text: str
@@ -383,6 +378,8 @@ def _guessed(data: bytes) -> Decoded:
 
 def _candidates(sample: bytes) -> list[str]:
     """Returns encodings, the likeliest first: the library's opinion, weighed by how the text would look."""
+    from chardet import detect_all  # noqa: PLC0415  # Takes long to load, and few files need it.
+
     weighed: dict[str, float] = {}
     scarce = len(sample.translate(None, _ASCII)) < _FEW_LETTERS
     for guess in detect_all(sample, ignore_threshold=True, compat_names=False):

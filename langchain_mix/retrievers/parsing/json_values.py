@@ -19,6 +19,7 @@ from langchain_mix.retrievers.parsing.parsed import (
     Place,
     Skipped,
     TextFile,
+    legible,
     may_be_escaped,
 )
 from langchain_mix.retrievers.parsing.text import read_as_text
@@ -432,7 +433,7 @@ class _Reader:
         if not isinstance(cell, Mapping):
             return
         kind = str(cell.get("cell_type") or "raw")
-        self.found.add(_legible("\n\n".join(_texts(cell))), Place(cell=number, cell_type=kind))
+        self.found.add(legible("\n\n".join(_texts(cell))), Place(cell=number, cell_type=kind))
         if any(_has_no_text(output) for output in _outputs(cell)) or cell.get("attachments"):
             self.without_text.append(number)
 
@@ -469,11 +470,6 @@ def _joined(value: Any) -> str:
     if isinstance(value, list):
         return "".join(piece for piece in value if isinstance(piece, str))
     return value if isinstance(value, str) else ""
-
-
-def _legible(text: str) -> str:
-    """JSON can name halves of characters, which no encoding can write."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _language_of(metadata: Any) -> str | None:

@@ -23,13 +23,9 @@ _RAW_ENDS: Final = {name: re.compile(rf"</{name}(?=[\s/>])", re.IGNORECASE) for 
 
 
 class Token(NamedTuple):
-    """A piece of markup.
+    """A piece of markup and the index at which it begins.
 
-    Attributes:
-        kind: What it is.
-        value: The text with its entities, or the tag's name in lower case.
-        start: Where it begins, in characters.
-        attributes: The text in the tag behind its name.
+    `value` is the text with its entities, or the tag's name in lower case; `attributes` is the text behind that.
     """
 
     kind: Literal["text", "start", "end"]

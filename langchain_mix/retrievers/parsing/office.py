@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from langchain_mix.retrievers.parsing.packages import Markup, Package, chart_text, diagram_text, opened
+from langchain_mix.retrievers.parsing.packages import Markup, Package, chart_text, diagram_text, opened, texts_of
 from langchain_mix.retrievers.parsing.parsed import GROUP_CHARS, Collector, EnoughError, Limits, Parsed, Place
 
 _HEADING: Final = re.compile(r"heading (\d)", re.IGNORECASE)
@@ -24,7 +24,7 @@ _LONGEST_SECTION: Final = 500_000
 """Characters after which a section goes on in another part."""
 _LONGEST_NOTE: Final = 10_000
 """Paragraphs after which a note goes on in another part."""
-_MOST_LIST_STYLES: Final = 10_000
+_MOST_STYLES: Final = 10_000
 _ONE_NOTE: Final = frozenset({"w:footnote", "w:endnote", "w:comment"})
 
 
@@ -138,7 +138,7 @@ def _heading_levels(package: Package, main: str) -> dict[str, int]:
                 style = mark.attributes.get("w:styleId", "")
             elif mark.value == "w:name" and style:
                 value = mark.attributes.get("w:val", "")
-                if len(levels) >= _MOST_LIST_STYLES:
+                if len(levels) >= _MOST_STYLES:
                     break
                 if heading := _HEADING.fullmatch(value):
                     levels[style] = int(heading[1])
@@ -333,31 +333,14 @@ def _shared_strings(package: Package, name: str) -> list[str]:
     found = package.found
     room = max(_STRINGS_TO_TEXT * found.limits.max_text_chars, GROUP_CHARS**2)
     strings: list[str] = []
-    for text in _texts(package.markup(name), "x:si", found.limits.max_text_chars):
+    for _, shared in texts_of(package, name, {"x:si"}, {"x:t"}, left_out="x:rPh"):
+        text = _unescaped(shared)
         room -= sys.getsizeof(text) + 8
         if room < 0:
             found.leave_out(f"Only the first {len(strings)} texts of its cells were read (`max_text_chars`).")
             break
         strings.append(text)
     return strings
-
-
-def _texts(markup: Iterator[Markup], element: str, longest: int) -> Iterator[str]:
-    """The text of each such element."""
-    pieces: list[str] = []
-    size, reads, phonetic = 0, False, False
-    for mark in markup:
-        if mark.kind == "text":
-            if reads and not phonetic and size < longest:
-                pieces.append(mark.value)
-                size += len(mark.value)
-        elif mark.value == element and mark.kind == "end":
-            yield _unescaped("".join(pieces))
-            pieces, size = [], 0
-        elif mark.value == "x:t":
-            reads = mark.kind == "start"
-        elif mark.value == "x:rPh":
-            phonetic = mark.kind == "start"
 
 
 def _unescaped(text: str) -> str:
@@ -566,37 +549,17 @@ def _read_sheet_extras(package: Package, title: str, name: str) -> None:
     """Adds comments, charts and drawings of a sheet."""
     found = package.found
     for member in package.related(name, "comments", "threadedComment"):
-        for reference, text in _sheet_comments(package, member):
-            found.add(text, Place(sheet=title, part=f"comment {reference}"))
+        for attributes, text in texts_of(package, member, {"x:comment", "?:threadedComment"}, {"x:t", "?:text"}):
+            found.add(text, Place(sheet=title, part=f"comment {attributes.get('ref', '')}"))
     for drawing in package.related(name, "drawing"):
         found.add(diagram_text(package, drawing), Place(sheet=title, part="drawing"))
         for chart in package.related(drawing, "chart"):
             found.add(chart_text(package, chart), Place(sheet=title, part="chart"))
 
 
-def _sheet_comments(package: Package, name: str) -> Iterator[tuple[str, str]]:
-    """Reference of the cell and text of each comment."""
-    reference = ""
-    pieces: list[str] = []
-    reads = False
-    for mark in package.markup(name):
-        local = mark.value.rpartition(":")[2]
-        if mark.kind == "text":
-            pieces += [mark.value] if reads else []
-        elif local in {"comment", "threadedComment"}:
-            if mark.kind == "end":
-                yield reference, "".join(pieces)
-            reference, pieces = mark.attributes.get("ref", ""), []
-        elif local in {"t", "text"}:
-            reads = mark.kind == "start" and (local == "t" or mark.value.startswith("?"))
-
-
 _TITLES: Final = frozenset({"title", "ctrTitle"})
 _NO_NOTES: Final = frozenset({"sldNum", "dt", "hdr", "ftr", "sldImg"})
 """Placeholders of a page of notes that are none: the slide's picture and number, the date, header and footer."""
-
-
-_FED: Final = 64 * 1024
 
 
 def read_powerpoint(data: bytes, limits: Limits) -> Parsed:
@@ -653,7 +616,8 @@ class _Slide:
             notes = [text for holder, text in _shapes(self._package, name) if holder not in _NO_NOTES]
             self._texts += [f"Notes: {text}" for text in notes]
         elif kind == "comments":
-            self._texts += [f"Comment: {text}" for text in _slide_comments(self._package, name)]
+            comments = texts_of(self._package, name, {"p:cm", "?:cm"}, {"p:text", "a:t"})
+            self._texts += [f"Comment: {text}" for _, text in comments]
 
     def _add(self) -> None:
         place = Place(slide=self._number, headings=(self._title,) if self._title else ())
@@ -700,7 +664,7 @@ class _Shapes:
         if text:
             self._pieces.append(text)
             self._size += len(text)
-            if self._size > self._found.limits.max_text_chars + _FED:
+            if self._size > self._found.limits.max_text_chars + _LONGEST_SECTION:
                 raise EnoughError(self._found.too_long())
 
     def _start(self, mark: Markup) -> None:
@@ -734,17 +698,3 @@ class _Shapes:
             if self._lines:
                 self.ready.append((self._placeholder, "\n".join(self._lines)))
             self._lines, self._placeholder, self._size = [], "", 0
-
-
-def _slide_comments(package: Package, name: str) -> Iterator[str]:
-    """The texts of comments, of the older and of the newer form."""
-    pieces: list[str] = []
-    reads = False
-    for mark in package.markup(name):
-        if mark.kind == "text":
-            pieces += [mark.value] if reads else []
-        elif mark.value in {"p:text", "a:t"}:
-            reads = mark.kind == "start"
-        elif mark.value.rpartition(":")[2] == "cm" and mark.kind == "end":
-            yield "".join(pieces)
-            pieces = []

@@ -4,85 +4,42 @@ from __future__ import annotations
 
 import posixpath
 import re
-import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from io import BytesIO
-from itertools import zip_longest
+from itertools import islice, zip_longest
 from typing import Final, Literal, NamedTuple
 from xml.parsers import expat
-from zipfile import BadZipFile, ZipFile, ZipInfo
+from zipfile import ZipFile
 
 from langchain_mix.retrievers.parsing.parsed import Collector, EnoughError, Kind, Limits, Skipped
 
 _MOST_MEMBERS: Final = 20_000
-_PIECE: Final = 1024 * 1024
 _ENCRYPTED: Final = 0x1
-_DECLARATIONS: Final = tuple(
-    mark.encode(encoding) for mark in ("<!DOCTYPE", "<!ENTITY") for encoding in ("ascii", "utf-16-le", "utf-16-be")
-)
-"""OOXML has no document type declarations; they are where entities are made that grow when they are read."""
-
-_ATTACHED: Final = re.compile(r"/(media|embeddings|printerSettings)/")
-"""Folders of what is attached: pictures in SVG and settings of printers have declarations by right. Should a document
-say that one of them is a part of it, the parsers' own guards are left: lxml resolves no entities here, expat stops them
-from growing."""
 
 
 def check_archive(data: bytes, limits: Limits, kind: Kind) -> Skipped | None:
-    """Looks for what would hurt a reader of an archive; None if it can be read."""
+    """Looks for what would hurt a reader of an archive; None if it can be read.
+
+    Raises:
+        Exception: It is damaged; `zipfile` raises many kinds.
+    """
     # Counted before the list of contents is built; compressed bytes hold the mark by chance once in four gigabytes.
     if (entries := data.count(b"PK\x01\x02")) > _MOST_MEMBERS:
         return Skipped(f"has {entries} members; at most {_MOST_MEMBERS} are read", kind)
-    try:
-        with ZipFile(BytesIO(data)) as archive:
-            return _check(archive, limits, kind)
-    except (
-        BadZipFile,
-        zlib.error,
-        EOFError,
-        OSError,
-        ValueError,
-        NotImplementedError,
-        RuntimeError,
-        OverflowError,
-    ) as problem:
-        return Skipped(f"is damaged ({_first_words(problem)})", kind)
-
-
-def _check(archive: ZipFile, limits: Limits, kind: Kind) -> Skipped | None:
-    members = archive.infolist()
+    with ZipFile(BytesIO(data)) as archive:
+        members = archive.infolist()
     if any(member.flag_bits & _ENCRYPTED for member in members):
         return Skipped("is encrypted", kind)
     # What is declared bounds what is read: `zipfile` stops at the declared size and checks the sum of what it read.
     unpacked = sum(member.file_size for member in members)
-    if unpacked > limits.max_unpacked_bytes or len(members) > _MOST_MEMBERS:
+    if unpacked > limits.max_unpacked_bytes:
         return Skipped(
-            f"unpacks to {unpacked} bytes in {len(members)} members; at most {limits.max_unpacked_bytes} bytes"
-            f" (`max_unpacked_bytes`) in {_MOST_MEMBERS} are read",
-            kind,
+            f"unpacks to {unpacked} bytes; at most {limits.max_unpacked_bytes} are read (`max_unpacked_bytes`)", kind
         )
-    for member in members:
-        if not _ATTACHED.search(member.filename) and _declares(archive, member):
-            return Skipped("declares entities, which documents of its kind do not", kind)
     return None
-
-
-def _declares(archive: ZipFile, member: ZipInfo) -> bool:
-    overlap = b""
-    with archive.open(member) as file:
-        while piece := file.read(_PIECE):
-            window = overlap + piece
-            if any(mark in window for mark in _DECLARATIONS):
-                return True
-            overlap = piece[-32:]
-    return False
-
-
-def _first_words(problem: Exception) -> str:
-    return str(problem)[:100] or type(problem).__name__
 
 
 # Reading
@@ -103,25 +60,15 @@ _PREFIXES: Final = {
     "officeDocument/relationships": "r",
     "package/relationships": "rel",
     "markup-compatibility": "mc",
-    "urn:oasis:names:tc:opendocument:xmlns:text:1.0": "text",
-    "urn:oasis:names:tc:opendocument:xmlns:table:1.0": "table",
-    "urn:oasis:names:tc:opendocument:xmlns:drawing:1.0": "draw",
-    "urn:oasis:names:tc:opendocument:xmlns:office:1.0": "office",
-    "urn:oasis:names:tc:opendocument:xmlns:presentation:1.0": "presentation",
-    "http://www.idpf.org/2007/opf": "opf",
-    "urn:oasis:names:tc:opendocument:xmlns:container": "container",
 }
-"""Namespaces of OOXML without their years and hosts, which differ between its transitional and its strict form, and of
-OpenDocument and EPUB; each with the prefix under which its elements are given out."""
+"""Namespaces of OOXML without their years and hosts, which differ between its transitional and its strict form, and the
+prefixes under which their elements are given out."""
 
 
 class Markup(NamedTuple):
-    """A piece of XML.
+    """A piece of XML: text, or an element's name with its prefix as in `w:p` (`?` for unknown namespaces).
 
-    Attributes:
-        kind: What it is.
-        value: The name with its prefix as in `w:p` (`?` for namespaces that are not known), or the text.
-        attributes: By name; those with a namespace have its prefix.
+    Names of attributes have a prefix where they have a namespace.
     """
 
     kind: Literal["start", "end", "text"]
@@ -258,10 +205,33 @@ class _Reader:
 @lru_cache(maxsize=4096)
 def _prefixed(name: str) -> str:
     uri, _, local = name.rpartition("|")
-    known = _PREFIXES.get(uri) or _PREFIXES.get(
-        re.sub(r"^http://[^/]+/(?:ooxml/)?|\b\d{4}(?:/\d\d?)?/|/\d{4}$", "", uri)
-    )
-    return f"{known or '?'}:{local}"
+    known = _PREFIXES.get(re.sub(r"^http://[^/]+/(?:ooxml/)?|\b\d{4}(?:/\d\d?)?/|/\d{4}$", "", uri), "?")
+    return f"{known}:{local}"
+
+
+def texts_of(
+    package: Package, name: str, elements: Collection[str], runs: Collection[str], left_out: str = ""
+) -> Iterator[tuple[Mapping[str, str], str]]:
+    """Yields the attributes and the text of each such element of a member: what its runs hold.
+
+    What an element of the name `left_out` holds is none of it. More of a text than is read of a file is not taken.
+    """
+    attributes: Mapping[str, str] = {}
+    pieces: list[str] = []
+    size, reads, apart = 0, False, False
+    for mark in package.markup(name):
+        if mark.kind == "text":
+            if reads and not apart and size <= package.found.limits.max_text_chars:
+                pieces.append(mark.value)
+                size += len(mark.value)
+        elif mark.value in elements:
+            if mark.kind == "end":
+                yield attributes, "".join(pieces)
+            attributes, pieces, size = mark.attributes, [], 0
+        elif mark.value in runs:
+            reads = mark.kind == "start"
+        elif mark.value == left_out:
+            apart = mark.kind == "start"
 
 
 _LISTS: Final = {"c:tx": "name", "c:cat": "labels", "c:xVal": "labels", "c:val": "values", "c:yVal": "values"}
@@ -308,18 +278,8 @@ def _line(series: dict[str, list[str]]) -> str:
 
 def diagram_text(package: Package, name: str) -> str:
     """Returns the texts of the diagram whose data a member has, one a line."""
-    lines: list[str] = []
-    pieces: list[str] = []
-    reads = False
-    for mark in package.markup(name):
-        if mark.kind == "text":
-            pieces += [mark.value] if reads else []
-        elif mark.value == "a:t":
-            reads = mark.kind == "start"
-        elif mark.value == "a:p" and mark.kind == "end":
-            lines += ["".join(pieces)] if pieces else []
-            pieces = []
-            if len(lines) >= _MOST_PIECES:
-                package.found.leave_out(f"A diagram has more than {_MOST_PIECES} texts; the rest was not read.")
-                break
+    paragraphs = (text for _, text in texts_of(package, name, {"a:p"}, {"a:t"}) if text)
+    lines = [*islice(paragraphs, _MOST_PIECES)]
+    if next(paragraphs, None) is not None:
+        package.found.leave_out(f"A diagram has more than {_MOST_PIECES} texts; the rest was not read.")
     return "\n".join(lines)

@@ -370,6 +370,11 @@ def _shortened(name: str) -> str:
     return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
 
 
+def legible(text: str) -> str:
+    """Returns text without halves of characters, which no encoding can write; broken fonts and JSON have some."""
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+
+
 def may_be_escaped(text: str) -> bool:
     """True when a JSON text may have escaped characters."""
     return "\\u" in text

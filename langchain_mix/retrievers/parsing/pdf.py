@@ -10,7 +10,7 @@ from io import BytesIO
 from itertools import islice
 from typing import Any, Final
 
-from langchain_mix.retrievers.parsing.parsed import Collector, EnoughError, Place, Skipped
+from langchain_mix.retrievers.parsing.parsed import Collector, EnoughError, Place, Skipped, legible
 
 _PASSWORD: Final = 1 << 13
 """The flag of a field whose value is a password (ISO 32000-2 §12.7.5.3)."""
@@ -144,11 +144,6 @@ def _shown(value: Any) -> str:
     if hasattr(value, "get_data"):
         return str(value.get_data().decode("utf-8", "replace"))
     return "" if value is None else str(value)
-
-
-def legible(text: str) -> str:
-    """Returns text without halves of characters, which broken fonts give."""
-    return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def _ranges(numbers: Iterable[int]) -> str:

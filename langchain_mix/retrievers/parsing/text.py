@@ -271,33 +271,6 @@ def _title(text: str) -> str:
     return bare.rstrip(" \t") if not bare or bare[-1] in " \t" else title
 
 
-# RTF
-
-_RTF_LEFT_OUT: Final = (
-    (re.compile(r"\\(?:header|footer)[lrf]?\b"), "Headers and footers were not read."),
-    (re.compile(r"\\(?:footnote|annotation)\b"), "Footnotes and comments were not read."),
-    (re.compile(r"\\(?:pict|object)\b"), "Pictures and embedded files were not read."),
-)
-
-
-def read_rtf(data: bytes, found: Collector) -> Skipped | None:
-    """Reads RTF as one part, in a worker; returns None, for it is read.
-
-    Raises:
-        ImportError: striprtf is not installed.
-        Exception: The file is damaged.
-    """
-    from striprtf.striprtf import rtf_to_text  # noqa: PLC0415  # An extra.
-
-    source = data.decode("latin-1")  # What is not ASCII is escaped, or in the code page that the file names.
-    with found.bounded():
-        found.add(str(rtf_to_text(source, errors="replace")), Place())  # type: ignore[no-untyped-call]
-        for pattern, what in _RTF_LEFT_OUT:
-            if pattern.search(source):
-                found.leave_out(what)
-    return None
-
-
 _DELIMITERS: Final = (",", ";", "\t", "|")
 _BY_EXTENSION: Final = {"tsv": "\t", "tab": "\t", "psv": "|"}
 _LOOKED_AT: Final = 20

@@ -23,6 +23,7 @@ import importlib.util
 import json
 import os
 import queue
+import re
 import signal
 import subprocess
 import sys
@@ -37,7 +38,31 @@ from typing import IO, Any, Final
 from langchain_mix import process_fork
 from langchain_mix.retrievers.parsing.parsed import MEBIBYTE, Collector, Kind, Limits, Parsed, Part, Place, Skipped
 from langchain_mix.retrievers.parsing.pdf import read_pdf
-from langchain_mix.retrievers.parsing.text import read_rtf
+
+_RTF_LEFT_OUT: Final = (
+    (re.compile(r"\\(?:header|footer)[lrf]?\b"), "Headers and footers were not read."),
+    (re.compile(r"\\(?:footnote|annotation)\b"), "Footnotes and comments were not read."),
+    (re.compile(r"\\(?:pict|object)\b"), "Pictures and embedded files were not read."),
+)
+
+
+def read_rtf(data: bytes, found: Collector) -> Skipped | None:
+    """Reads RTF as one part; returns None, for it is read.
+
+    Raises:
+        ImportError: striprtf is not installed.
+        Exception: The file is damaged.
+    """
+    from striprtf.striprtf import rtf_to_text  # noqa: PLC0415  # An extra.
+
+    source = data.decode("latin-1")  # What is not ASCII is escaped, or in the code page that the file names.
+    with found.bounded():
+        found.add(str(rtf_to_text(source, errors="replace")), Place())  # type: ignore[no-untyped-call]
+        for pattern, what in _RTF_LEFT_OUT:
+            if pattern.search(source):
+                found.leave_out(what)
+    return None
+
 
 _READERS: Final[Mapping[str, tuple[str, Callable[[bytes, Collector], Skipped | None]]]] = {
     "pdf": ("pypdf", read_pdf),

@@ -24,7 +24,7 @@ from langchain_mix.emulator.agents.base import Text, Wait
 from langchain_mix.errors import MixInputError, MixResumeError
 from langchain_mix.pointer import read_pointer
 from langchain_mix.protocol.api import ALL
-from langchain_mix.protocol.decisions import ANSWER_SCHEMA, PERMISSION_SCHEMA
+from langchain_mix.protocol.permissions import ANSWER_SCHEMA, PERMISSION_SCHEMA
 from tests.in_turn import in_turn
 from tests.new_process import python
 

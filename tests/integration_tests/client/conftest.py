@@ -1,11 +1,17 @@
-"""A laboratory for turns: an emulated server, a client, and one way to run a scenario through both of its shells."""
+"""A laboratory for turns: an emulated server, a client, and one way to run a scenario through both of its shells.
+
+A test of several scenarios runs each of them in one of the two ways by default, every other one in the same, and in both
+with `-m exhaustive`: the shells are twins, of which each must meet every kind of scenario but not every single one.
+"""
 
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
@@ -23,6 +29,30 @@ APIS = ("0.5", "0.6", "0.6.5", "0.7", "0.8", "next")
 SHELLS = ("sync", "async")
 QUICK = RetryConfig("backoff", BackoffStrategy(5, 20, 1.5, 2_000), max_attempts=3)
 """Retries as usual, in milliseconds instead of seconds."""
+
+
+WAYS = ("shell", "asynchronous")
+"""The axes that choose one of the two ways."""
+_SEVERAL = 4
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Marks the second way of scenarios, of tests that have several, as `exhaustive`; see the head of this module."""
+    tests: defaultdict[str, defaultdict[str, list[pytest.Item]]] = defaultdict(lambda: defaultdict(list))
+    for item in items:
+        if (
+            isinstance(item, pytest.Function)
+            and hasattr(item, "callspec")
+            and Path(__file__).parent in item.path.parents
+        ):
+            rest = {axis: index for axis, index in item.callspec.indices.items() if axis not in WAYS}
+            if len(rest) < len(item.callspec.indices) and item.get_closest_marker("exhaustive") is None:
+                tests[f"{item.path}::{item.originalname}"][repr(rest)].append(item)
+    for scenarios in tests.values():
+        if len(scenarios) >= _SEVERAL:
+            for number, ways in enumerate(scenarios.values()):
+                for item in ways[:-1] if number % 2 else ways[1:]:
+                    item.add_marker(pytest.mark.exhaustive)
 
 
 @dataclass

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import subprocess
-import sys
 import textwrap
 import threading
 import warnings
@@ -18,9 +17,10 @@ from langchain_mix.client import Mix
 from langchain_mix.emulator import CutStream, Gate, HttpError, Script, say, turn, use
 from langchain_mix.emulator.agents.base import Wait
 from langchain_mix.protocol import calls
+from tests.new_process import python
 
 pytestmark = pytest.mark.timeout(60)
-TURNS = 25
+TURNS = 10
 
 
 def test_many_turns_use_few_connections(labs: Any, shell: str, api: str) -> None:
@@ -187,13 +187,14 @@ PROGRAMS = {
 def test_a_process_that_abandons_a_stream_exits(labs: Any, api: str, program: str) -> None:
     lab = labs("sync", api, Script(turn([*say("I wait. "), Wait(Gate())])))
     lines = [
-        "import sys",
+        "import sys, warnings",
         "from langchain_mix.client import Mix",
+        "warnings.simplefilter('error')",
         "url, api, session = sys.argv[1:]",
         "mix = Mix(server_url=url, api=api)",
         textwrap.dedent(PROGRAMS[program]),
     ]
-    command = [sys.executable, "-W", "error", "-c", "\n".join(lines), lab.server.url, api, lab.session()]
+    command = python("\n".join(lines), lab.server.url, api, lab.session())
     done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() in {"TextDelta", "Accepted", "connected", "True"}, done.stdout

@@ -150,14 +150,12 @@ def test_names_of_other_scripts(files):
     assert files.get(name).content == "ü".encode()
 
 
-@pytest.mark.parametrize(
-    "name", ["..", "../x", "../../etc/passwd", "a/../../x", "..\\x", "/etc/passwd", "\0", "x" * 300]
-)
-def test_hostile_names_lead_nowhere(wire, files, name):
-    reply = files.get(name)
-    assert reply.status_code in {400, 404, 500}
-    assert wire.error(reply)[1] in {"validation_error", "not_found", "internal_error"}
-    assert files.delete(name).status_code in {400, 404, 500}
+def test_hostile_names_lead_nowhere(wire, files):
+    for name in ("..", "../x", "../../etc/passwd", "a/../../x", "..\\x", "/etc/passwd", "\0", "x" * 300):
+        reply = files.get(name)
+        assert reply.status_code in {400, 404, 500}
+        assert wire.error(reply)[1] in {"validation_error", "not_found", "internal_error"}
+        assert files.delete(name).status_code in {400, 404, 500}
 
 
 def test_links_out_of_the_directory_are_refused(wire, files, tmp_path):
@@ -211,13 +209,13 @@ def test_bad_forms(wire, files):
     assert wire.http.get(f"/api/sessions/{files.session}/files").json() == []
 
 
-@pytest.mark.parametrize(("spec", "size"), [("100", (100, 50)), ("w200", (200, 100)), ("h50", (100, 50))])
-def test_thumbnails(files, spec, size):
+def test_thumbnails(files):
     files.put("p.png", picture())
-    reply = files.get("p.png", params={"thumb": spec})
-    assert reply.headers["content-type"] == "image/jpeg"
-    assert reply.headers["cache-control"] == "public, max-age=86400"
-    assert Image.open(io.BytesIO(reply.content)).size == size
+    for spec, size in {"100": (100, 50), "w200": (200, 100), "h50": (100, 50)}.items():
+        reply = files.get("p.png", params={"thumb": spec})
+        assert reply.headers["content-type"] == "image/jpeg"
+        assert reply.headers["cache-control"] == "public, max-age=86400"
+        assert Image.open(io.BytesIO(reply.content)).size == size
 
 
 def test_thumbnail_errors(files):

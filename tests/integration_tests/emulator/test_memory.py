@@ -36,7 +36,7 @@ def test_turns_and_streams_leave_nothing(make):
     before = alive()
     wire = make("0.8", Script(loop=True))
     session = wire.session()
-    for _ in range(20):
+    for _ in range(8):
         wire.turn(session)
     wire.server.wait_until(lambda: wire.server.streams == wire.server.turns == 0)
     # The last one may still be held by the frame that ends it.

@@ -222,21 +222,20 @@ def test_a_slow_agent_is_read_up_to_date(make, path):
     gate.open()
 
 
-@pytest.mark.parametrize(
-    ("text", "level", "wanted"),
-    [
+def test_words_of_the_message_ask_for_thinking(make):
+    script = Script("ok", loop=True)
+    wire = make("0.8", script)
+    session = wire.session()
+    for text, level, wanted in [
         ("hello", None, None),
         ("think about it", None, "basic"),
         ("Think hard", None, "medium"),
         ("ULTRATHINK", None, "maximum"),
         ("ultrathink", "off", "off"),
-    ],
-)
-def test_words_of_the_message_ask_for_thinking(make, text, level, wanted):
-    script = Script("ok")
-    wire = make("0.8", script)
-    wire.turn(wire.session(), text, thinking_level=level)
-    assert script.requests[0].thinking_level == wanted
+    ]:
+        wire.post(session, text, thinking_level=level)
+        wire.server.wait_idle()
+        assert script.requests[-1].thinking_level == wanted, text
 
 
 def test_the_agent_gets_the_conversation_and_the_prompt(make):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 from mix_python_sdk import Mix
 from mix_python_sdk.errors import ErrorResponse, ResponseValidationError
@@ -10,10 +11,11 @@ from langchain_mix.emulator import Script, say, think, turn, use
 
 
 @pytest.fixture
-def sdk(make):
+def sdk(make, plain):
     script = Script(turn((*think("Hm."), use("Glob", {"pattern": "*"}, result="a.txt")), say("There is a.txt.")))
     wire = make("0.8", script)
-    with Mix(server_url=wire.server.url) as mix:
+    unused = httpx.AsyncClient(verify=plain)
+    with httpx.Client(verify=plain) as client, Mix(wire.server.url, client=client, async_client=unused) as mix:
         yield mix
 
 

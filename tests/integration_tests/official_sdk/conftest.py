@@ -1,12 +1,18 @@
-"""The official Python SDK as a client of the emulator: once its sync half, once its async half."""
+"""The official Python SDK as a client of the emulator, by its sync or its async half.
+
+Both halves send the same requests, so that each test runs by one of them, every other test by the same one. The other
+half runs it with `-m exhaustive`.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import inspect
+import ssl
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
+from zlib import crc32
 
 import httpx
 import pytest
@@ -18,6 +24,9 @@ from langchain_mix.emulator import MixEmulator
 LIMIT = 10.0
 """Seconds after which a read that never ends fails its test."""
 ENDS = ("complete", "error")
+HALVES = ("sync", "async")
+NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+"""Without certificates: nothing speaks TLS here, and loading them for each client takes longer than most tests."""
 # The SDK's default is to repeat every 500 for ten minutes.
 NO_RETRIES = RetryConfig("none", BackoffStrategy(1, 1, 1.0, 1), retry_connection_errors=False)
 
@@ -117,8 +126,8 @@ async def serve() -> AsyncIterator[Serve]:
         async def start(agent: Any = "offline", *, api: str = "0.8", is_async: bool = True, **options: Any) -> Official:
             server = await stack.enter_async_context(MixEmulator(api, agent, **options))
             # Both clients are given, because the SDK leaves the one it did not use to the garbage collector.
-            sync_client = stack.enter_context(httpx.Client(timeout=LIMIT))
-            async_client = await stack.enter_async_context(httpx.AsyncClient(timeout=LIMIT))
+            sync_client = stack.enter_context(httpx.Client(timeout=LIMIT, verify=NO_TLS))
+            async_client = await stack.enter_async_context(httpx.AsyncClient(timeout=LIMIT, verify=NO_TLS))
             mix = Mix(
                 server_url=server.url,
                 client=sync_client,
@@ -131,13 +140,21 @@ async def serve() -> AsyncIterator[Serve]:
         yield start
 
 
-@pytest.fixture(params=["sync", "async"])
-async def official(serve: Serve, request: pytest.FixtureRequest) -> AsyncIterator[Serve]:
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Runs a test by one half of the SDK by default: which one changes from test to test."""
+    if "half" in metafunc.fixturenames:
+        usual = HALVES[crc32(metafunc.function.__name__.encode()) % 2]
+        halves = [half if half == usual else pytest.param(half, marks=pytest.mark.exhaustive) for half in HALVES]
+        metafunc.parametrize("half", halves)
+
+
+@pytest.fixture
+async def official(serve: Serve, request: pytest.FixtureRequest, half: str) -> AsyncIterator[Serve]:
     """Starts an emulator with one half of the SDK. What the test's mark promises to run must have run."""
     started: list[Official] = []
 
     async def start(agent: Any = "offline", **options: Any) -> Official:
-        started.append(await serve(agent, is_async=request.param == "async", **options))
+        started.append(await serve(agent, is_async=half == "async", **options))
         return started[-1]
 
     yield start

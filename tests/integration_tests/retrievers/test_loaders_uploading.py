@@ -8,7 +8,6 @@ import threading
 import pytest
 
 from langchain_mix.client import Mix
-from langchain_mix.emulator import MixEmulator
 from langchain_mix.emulator.faults import CloseConnection, HttpError
 from langchain_mix.errors import MixConfigurationError, MixInputError, MixNotFoundError, MixResponseError
 from langchain_mix.retrievers import MixUploadError, aupload, upload
@@ -16,13 +15,15 @@ from langchain_mix.retrievers.files import Selection
 from langchain_mix.retrievers.loaders import MixFileLoader
 from langchain_mix.retrievers.parsing.parsed import Limits
 
-HOW = pytest.mark.parametrize("how", ["sync", "async"])
-
 
 @pytest.fixture(params=["0.5", "0.7", "0.8"])
-def server(request):
-    with MixEmulator(api=request.param) as server:
-        yield server
+def api(request):
+    return request.param
+
+
+@pytest.fixture
+def server(emulator, api):
+    return emulator(api)
 
 
 @pytest.fixture
@@ -41,9 +42,9 @@ def folder(tmp_path):
     return tmp_path / "docs"
 
 
-async def uploaded(how, paths, **options):
+async def uploaded(way, paths, **options):
     options.setdefault("progress", False)
-    return upload(paths, **options) if how == "sync" else await aupload(paths, **options)
+    return upload(paths, **options) if way == "sync" else await aupload(paths, **options)
 
 
 def on_server(server, session):
@@ -55,9 +56,8 @@ def posts(server):
     return [request for request in server.requests if request.method == "POST" and "upload" in request.path]
 
 
-@HOW
-async def test_a_folder_is_uploaded_and_names_are_reported(server, session, folder, how):
-    report = await uploaded(how, folder, session_id=session, server_url=server.url)
+async def test_a_folder_is_uploaded_and_names_are_reported(server, session, folder, way):
+    report = await uploaded(way, folder, session_id=session, server_url=server.url)
     assert [path.name for path in report.stored] == [f"file {n}.md" for n in (0, 2, 4, 1, 3, 5)]
     assert set(report.stored.values()) == {f"file_{n}.md" for n in range(6)}
     assert report.renamed == report.stored
@@ -69,38 +69,34 @@ async def test_a_folder_is_uploaded_and_names_are_reported(server, session, fold
     assert len(mine.load()) == 6
 
 
-@HOW
-async def test_a_name_that_is_kept_is_not_reported_as_changed(server, session, tmp_path, how):
+async def test_a_name_that_is_kept_is_not_reported_as_changed(server, session, tmp_path, way):
     (tmp_path / "plain.md").write_text("x")
-    report = await uploaded(how, tmp_path / "plain.md", session_id=session, server_url=server.url)
+    report = await uploaded(way, tmp_path / "plain.md", session_id=session, server_url=server.url)
     assert (list(report.stored.values()), report.renamed) == (["plain.md"], {})
 
 
-@HOW
-async def test_files_on_the_server_are_replaced_only_on_request(server, session, tmp_path, how):
+async def test_files_on_the_server_are_replaced_only_on_request(server, session, tmp_path, way):
     (tmp_path / "a b.md").write_text("new and longer")
     with Mix(server_url=server.url) as mix:
         mix.files.upload_session_file(id=session, file=b"old", file_name="a_b.md")
     server.forget_requests()
     with pytest.raises(MixInputError, match=r"'a_b\.md'"):
-        await uploaded(how, tmp_path, session_id=session, server_url=server.url)
+        await uploaded(way, tmp_path, session_id=session, server_url=server.url)
     assert not posts(server)
     assert on_server(server, session) == {"a_b.md": 3}
-    await uploaded(how, tmp_path, session_id=session, server_url=server.url, overwrite=True)
+    await uploaded(way, tmp_path, session_id=session, server_url=server.url, overwrite=True)
     assert on_server(server, session) == {"a_b.md": 14}
 
 
-@HOW
-async def test_nothing_is_sent_if_two_files_would_become_one(server, session, folder, how):
+async def test_nothing_is_sent_if_two_files_would_become_one(server, session, folder, way):
     (folder / "part0" / "file_0.md").write_text("another")
     server.forget_requests()
     with pytest.raises(MixInputError, match=r"would all be stored as 'file_0\.md'"):
-        await uploaded(how, folder, session_id=session, server_url=server.url, overwrite=True)
+        await uploaded(way, folder, session_id=session, server_url=server.url, overwrite=True)
     assert not posts(server)
 
 
-@HOW
-async def test_a_failure_reports_what_was_stored(server, session, folder, how):
+async def test_a_failure_reports_what_was_stored(server, session, folder, way):
     options = {"session_id": session, "overwrite": True, "parallel_uploads": 1}
     with Mix(server_url=server.url) as mix:
         done = []
@@ -110,7 +106,7 @@ async def test_a_failure_reports_what_was_stored(server, session, folder, how):
                 done.append(server.faults.add(HttpError("POST .*/upload", status=507, body="disk full", count=None)))
 
         with pytest.raises(MixUploadError, match=r"disk full|2 stored, 1 failed, 3 not sent") as raised:
-            await uploaded(how, folder, mix=mix, progress=count, **options)
+            await uploaded(way, folder, mix=mix, progress=count, **options)
         await mix.aclose()
     report = raised.value.report
     assert [path.name for path in report.stored] == ["file 0.md", "file 2.md"]
@@ -121,18 +117,16 @@ async def test_a_failure_reports_what_was_stored(server, session, folder, how):
     assert set(on_server(server, session)) == set(report.stored.values())
 
 
-@HOW
-async def test_a_lost_answer_is_not_taken_for_a_success(server, session, folder, how):
+async def test_a_lost_answer_is_not_taken_for_a_success(server, session, folder, way):
     server.faults.add(CloseConnection("POST .*/upload", before=False))
     one = folder / "part0" / "file 0.md"
     with pytest.raises(MixUploadError) as raised:
-        await uploaded(how, one, session_id=session, server_url=server.url, overwrite=True)
+        await uploaded(way, one, session_id=session, server_url=server.url, overwrite=True)
     assert raised.value.acted == "unknown"
     assert raised.value.report.stored == {}
 
 
-@HOW
-async def test_a_file_that_vanishes_meanwhile_is_reported(server, session, folder, how):
+async def test_a_file_that_vanishes_meanwhile_is_reported(server, session, folder, way):
     gone = folder / "part0" / "file 2.md"
 
     def remove(step):
@@ -140,46 +134,41 @@ async def test_a_file_that_vanishes_meanwhile_is_reported(server, session, folde
 
     with pytest.raises(MixUploadError, match=r"file 2\.md"):
         await uploaded(
-            how, folder, session_id=session, server_url=server.url, progress=remove, parallel_uploads=1, overwrite=True
+            way, folder, session_id=session, server_url=server.url, progress=remove, parallel_uploads=1, overwrite=True
         )
 
 
-@HOW
-async def test_a_name_that_nobody_foresaw_costs_no_file_silently(server, session, tmp_path, how, monkeypatch):
+async def test_a_name_that_nobody_foresaw_costs_no_file_silently(server, session, tmp_path, way, monkeypatch):
     monkeypatch.setattr("langchain_mix.retrievers.uploads.stored_names", lambda name, known: (name,))
     (tmp_path / "a b.md").write_text("one")
     (tmp_path / "a  b.md").write_text("two")
     with pytest.raises(MixUploadError, match=r"in the place of another file"):
-        await uploaded(how, tmp_path, session_id=session, server_url=server.url)
+        await uploaded(way, tmp_path, session_id=session, server_url=server.url)
 
 
-@HOW
-async def test_progress_ends_with_everything_sent(server, session, folder, how):
+async def test_progress_ends_with_everything_sent(server, session, folder, way):
     steps = []
-    await uploaded(how, folder, session_id=session, server_url=server.url, progress=steps.append)
+    await uploaded(way, folder, session_id=session, server_url=server.url, progress=steps.append)
     assert (steps[-1].files_done, steps[-1].files) == (6, 6)
     assert steps[-1].bytes_sent == steps[-1].bytes_total == 6 * len("# File 0\n")
     assert [step.files_done for step in steps] == sorted(step.files_done for step in steps)
 
 
-@HOW
-async def test_an_error_of_the_progress_function_is_the_users(server, session, folder, how):
+async def test_an_error_of_the_progress_function_is_the_users(server, session, folder, way):
     def broken(step):
         raise LookupError("mine")
 
     with pytest.raises(LookupError, match=r"mine"):
-        await uploaded(how, folder, session_id=session, server_url=server.url, progress=broken)
+        await uploaded(way, folder, session_id=session, server_url=server.url, progress=broken)
 
 
-@HOW
-async def test_an_unknown_session_is_an_error(server, folder, how):
+async def test_an_unknown_session_is_an_error(server, folder, way):
     with pytest.raises(MixNotFoundError):
-        await uploaded(how, folder, session_id="00000000-0000-4000-8000-000000000000", server_url=server.url)
+        await uploaded(way, folder, session_id="00000000-0000-4000-8000-000000000000", server_url=server.url)
 
 
-@HOW
 @pytest.mark.parametrize("parallel", [1, 3])
-async def test_so_many_uploads_run_at_the_same_time_and_no_more(server, session, tmp_path, how, parallel, monkeypatch):  # noqa: PLR0917
+async def test_so_many_uploads_run_at_the_same_time_and_no_more(server, session, tmp_path, way, parallel, monkeypatch):  # noqa: PLR0917
     for number in range(9):
         (tmp_path / f"{number}.md").write_text("x")
     running, most, lock = 0, 0, threading.Lock()
@@ -212,27 +201,25 @@ async def test_so_many_uploads_run_at_the_same_time_and_no_more(server, session,
 
     monkeypatch.setattr(Files, "upload_session_file", watched)
     monkeypatch.setattr(Files, "upload_session_file_async", watched_async)
-    await uploaded(how, tmp_path, session_id=session, server_url=server.url, parallel_uploads=parallel)
+    await uploaded(way, tmp_path, session_id=session, server_url=server.url, parallel_uploads=parallel)
     assert most == parallel
 
 
-@HOW
-async def test_no_uploads_at_a_time_are_refused(how, folder):
+async def test_no_uploads_at_a_time_are_refused(way, folder):
     with pytest.raises(MixConfigurationError):
-        await uploaded(how, folder, session_id="s", parallel_uploads=0)
+        await uploaded(way, folder, session_id="s", parallel_uploads=0)
 
 
-@HOW
-async def test_options_of_the_connection_are_handed_on(server, session, folder, how):
+async def test_options_of_the_connection_are_handed_on(server, session, folder, way):
     with pytest.raises(MixConfigurationError, match="api"):
-        await uploaded(how, folder, session_id=session, server_url=server.url, api="0.1")
+        await uploaded(way, folder, session_id=session, server_url=server.url, api="0.1")
     with pytest.raises(MixConfigurationError, match="both a client"), Mix(server_url=server.url) as mix:
-        await uploaded(how, folder, session_id=session, mix=mix, headers={"X-Mine": "1"})
+        await uploaded(way, folder, session_id=session, mix=mix, headers={"X-Mine": "1"})
     # A generation that is known decides which names are alike.
     (folder / "file 0.x.md").write_text("x")
     (folder / "file 0_x.md").write_text("x")
     with pytest.raises(MixInputError, match="would all be stored"):
-        await uploaded(how, folder, session_id=session, server_url=server.url, api="0.8")
+        await uploaded(way, folder, session_id=session, server_url=server.url, api="0.8")
     if server.api == "0.5":
-        report = await uploaded(how, folder, session_id=session, server_url=server.url, api="0.5")
+        report = await uploaded(way, folder, session_id=session, server_url=server.url, api="0.5")
         assert {"file_0.x.md", "file_0_x.md"} <= set(report.stored.values())

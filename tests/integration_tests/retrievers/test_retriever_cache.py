@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
+import itertools
+import os
+import signal
 
 import pytest
 
-from langchain_mix import MixEmulator, MixRetriever
+from langchain_mix import MixRetriever
 from langchain_mix.client import Mix
 
 TEXT = "The heron waits by the water."
 
 
 @pytest.fixture
-def scene():
-    with MixEmulator("0.8") as server, Mix(server_url=server.url) as mix:
+def scene(emulator):
+    server = emulator("0.8")
+    with Mix(server_url=server.url) as mix:
         session_id = mix.sessions.create(title="cache").id
         mix.files.upload_session_file(id=session_id, file=TEXT.encode(), file_name="heron.txt")
         mix.files.upload_session_file(id=session_id, file=b"Nothing else.", file_name="rest.txt")
@@ -114,18 +116,18 @@ def test_a_damaged_cache_is_built_again_with_a_note(scene, tmp_path):
     assert downloads(server, before) == []
 
 
-def test_another_process_finds_what_was_kept(scene, tmp_path):
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_another_process_finds_what_was_kept(scene, tmp_path, forked):
     server, mix, session_id = scene
     MixRetriever(mix=mix, session_id=session_id, cache_dir=tmp_path, verify="listing").refresh()
     before = len(server.requests)
-    code = (
-        "from langchain_mix import MixRetriever\n"
-        f"r = MixRetriever(server_url={server.url!r}, session_id={session_id!r}, cache_dir={str(tmp_path)!r}, "
-        "verify='listing')\n"
-        "print(r.invoke('heron')[0].page_content)\nr.client.close()"
-    )
-    ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert TEXT in ran.stdout
+
+    def search():
+        retriever = MixRetriever(server_url=server.url, session_id=session_id, cache_dir=tmp_path, verify="listing")
+        with retriever.client:
+            return [document.page_content for document in retriever.invoke("heron")]
+
+    assert forked(search).result() == [TEXT]
     assert downloads(server, before) == []
 
 
@@ -136,32 +138,33 @@ def test_without_a_directory_nothing_is_written(scene, tmp_path, monkeypatch):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_process_that_is_killed_while_it_writes_harms_nothing(scene, tmp_path):
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+@pytest.mark.parametrize("rounds", [1, 4])
+def test_a_process_that_is_killed_while_it_writes_harms_nothing(scene, tmp_path, forked, rounds):
     """What it had kept is whole; what it had not is read again."""
     server, mix, session_id = scene
     for number in range(60):
         text = f"heron {number} " + "waits by the water. " * 200
         mix.files.upload_session_file(id=session_id, file=text.encode(), file_name=f"more{number:02}.txt")
-    code = (
-        "import sys, itertools\n"
-        "from langchain_mix import MixRetriever\n"
-        "from langchain_mix.retrievers.disk_cache import DiskCache\n"
-        f"retriever = MixRetriever(server_url={server.url!r}, session_id={session_id!r}, cache_dir={str(tmp_path)!r})\n"
-        "retriever.refresh()\n"
-        "index = retriever._index(None)\n"
-        "print('ready', flush=True)\n"
-        "for number in itertools.count():\n"
-        "    names = list(index._files)\n"
-        "    index._cache.save_files([], names) if number % 2 else index._cache.save_files(index._files.values(), [])\n"
-        "    print(number, flush=True)\n"
-    )
-    for rounds in (1, 4):
-        with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
-            assert process.stdout is not None
-            for _ in range(rounds + 1):
-                process.stdout.readline()
-            process.kill()
-        retriever = MixRetriever(mix=mix, session_id=session_id, cache_dir=tmp_path, k=3)
-        assert [d.metadata["file_name"] for d in retriever.invoke("heron 42", k=1)] == ["more42.txt"]
-        assert len(retriever.report.read) == 62
-        assert retriever.report.notes == []
+    reading, writing = os.pipe()
+
+    def write():
+        retriever = MixRetriever(server_url=server.url, session_id=session_id, cache_dir=tmp_path)
+        retriever.refresh()
+        index = retriever._index(None)
+        for number in itertools.count():
+            os.write(writing, b".")
+            if number % 2:
+                index._cache.save_files([], list(index._files))
+            else:
+                index._cache.save_files(index._files.values(), [])
+
+    child = forked(write)
+    os.close(writing)
+    with os.fdopen(reading, "rb") as written:
+        assert written.read(rounds + 1) == b"." * (rounds + 1)
+        os.kill(child.pid, signal.SIGKILL)
+    retriever = MixRetriever(mix=mix, session_id=session_id, cache_dir=tmp_path, k=3)
+    assert [d.metadata["file_name"] for d in retriever.invoke("heron 42", k=1)] == ["more42.txt"]
+    assert len(retriever.report.read) == 62
+    assert retriever.report.notes == []

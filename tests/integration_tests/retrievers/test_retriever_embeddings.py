@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import zlib
 
 import pytest
 from langchain_core.embeddings import Embeddings
 
-from langchain_mix import MixEmulator, MixRetriever
+from langchain_mix import MixRetriever
 from langchain_mix.client import Mix
 from langchain_mix.errors import MixConfigurationError
 
@@ -56,27 +55,14 @@ class Scene:
 
 
 @pytest.fixture
-def scene():
-    with MixEmulator("0.8") as server, Mix(server_url=server.url) as mix:
+def scene(emulator):
+    server = emulator("0.8")
+    with Mix(server_url=server.url) as mix:
         scene = Scene(server, mix)
         scene.put("a.txt", "Our puppy barks.")
         scene.put("b.txt", "Cash is returned.")
         scene.put("c.txt", "The vessel sails.")
         yield scene
-
-
-@pytest.fixture(params=["sync", "async"])
-def ask(request):
-    if request.param == "sync":
-        return lambda retriever, query, **options: retriever.invoke(query, **options)
-
-    async def go(retriever, query, options):
-        try:
-            return await retriever.ainvoke(query, **options)
-        finally:
-            await retriever.client.aclose()
-
-    return lambda retriever, query, **options: asyncio.run(go(retriever, query, options))
 
 
 def names(documents):

@@ -14,15 +14,13 @@ from pydantic import ValidationError
 
 from langchain_mix import MixEmulator, MixRetriever
 from langchain_mix.client import Mix
-from langchain_mix.emulator import Faults
 from langchain_mix.errors import MixConfigurationError, MixError, MixInputError, MixUsageError
 from langchain_mix.retrievers import Selection
 
 
 @pytest.fixture
-def server():
-    with MixEmulator("0.8") as server:
-        yield server
+def server(emulator):
+    return emulator("0.8")
 
 
 @pytest.fixture
@@ -224,7 +222,6 @@ def test_copies_work_and_follow_their_own_fields(server, session_id, opened, cop
 
 
 def test_a_server_that_refuses_one_file_costs_that_file(session_id, server, opened):
-    server.faults = Faults()
     retriever = opened(server_url=server.url, session_id=session_id, max_retries=0)
     target = server.data_dir / "uploads" / "note3.txt"
     retriever.refresh()

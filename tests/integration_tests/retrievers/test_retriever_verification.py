@@ -10,9 +10,8 @@ from contextlib import contextmanager
 
 import pytest
 
-from langchain_mix import MixEmulator, MixRetriever
+from langchain_mix import MixRetriever
 from langchain_mix.client import Mix
-from langchain_mix.emulator import Faults
 from langchain_mix.emulator.faults import HttpError
 from langchain_mix.protocol.call import Reply
 from langchain_mix.retrievers import Limits, Selection
@@ -54,28 +53,23 @@ class Scene:
 
 
 @pytest.fixture(params=["0.5", "0.8"])
-def scene(request):
-    with MixEmulator(request.param) as server, Mix(server_url=server.url) as mix:
+def api(request):
+    return request.param
+
+
+@pytest.fixture
+def scene(emulator, api):
+    server = emulator(api)
+    with Mix(server_url=server.url) as mix:
         scene = Scene(server, mix)
         scene.put("refunds.md", REFUNDS)
         yield scene
 
 
-@pytest.fixture(params=["sync", "async"])
-def ask(request):
+@pytest.fixture
+def ask(ask):
     """Returns the texts of what is found, in one of both ways."""
-
-    async def asked(retriever, query):
-        try:
-            return await retriever.ainvoke(query)
-        finally:
-            await retriever.client.aclose()
-
-    def call(retriever, query):
-        found = retriever.invoke(query) if request.param == "sync" else asyncio.run(asked(retriever, query))
-        return [document.page_content for document in found]
-
-    return call
+    return lambda retriever, query: [document.page_content for document in ask(retriever, query)]
 
 
 def test_an_answer_without_a_body_verifies_a_file(scene, ask):
@@ -188,9 +182,10 @@ def test_the_threads_of_an_answer_download_the_next_one_too(scene, monkeypatch):
     assert all(thread.is_alive() for thread in used)
 
 
-def test_a_file_that_was_refused_once_is_back_in_the_next_answer(ask):
+def test_a_file_that_was_refused_once_is_back_in_the_next_answer(emulator, ask):
     """Though the listing has not changed."""
-    with MixEmulator("0.8", faults=Faults()) as server, Mix(server_url=server.url) as mix:
+    server = emulator("0.8")
+    with Mix(server_url=server.url) as mix:
         scene = Scene(server, mix)
         scene.put("refunds.md", REFUNDS)
         retriever = scene.retriever()

@@ -8,7 +8,7 @@ from langchain_mix import ChatMix, Mix
 from langchain_mix.chat_models.permissions import Approvals
 from langchain_mix.errors import MixInputError
 from langchain_mix.protocol.events import SSEPermissionEventData
-from langchain_mix.protocol.permission_rules import PermissionRule, parse_rule
+from langchain_mix.protocol.permissions import PermissionRule, parse_rule
 
 
 def allowed(rule, tool="Write", /, **params):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import socket
 from contextlib import suppress
 
@@ -11,7 +12,22 @@ import pytest
 
 from langchain_mix.client import Mix
 from langchain_mix.client._timeouts import interrupt
+from langchain_mix.client._turn_calls import TurnRequest
 from langchain_mix.errors import MixUsageError
+from langchain_mix.protocol.api import ApiKnowledge
+
+
+@pytest.mark.parametrize(
+    ("text", "command", "sent"),
+    [("/help", False, "Message: /help"), ("/help", True, "/help"), (" /x", False, "Message:  /x"), ("Hi", False, "Hi")],
+)
+def test_a_text_is_guarded_however_it_is_sent(text, command, sent):
+    request = TurnRequest(session_id="S", text=text, command=command)
+    for api in ("0.5", "0.8"):
+        assert request.post_call(ApiKnowledge([api])).body == {"text": sent}
+    written = request.message_call(ApiKnowledge(["0.5"]))
+    assert (str(written), json.loads(written.body["content"])) == ("POST /stream/S/message", {"text": sent})
+    assert request.message_call(ApiKnowledge(["0.8"])) == request.post_call(ApiKnowledge(["0.8"]))
 
 
 class NetworkStream:
@@ -35,12 +51,15 @@ def test_a_reader_is_woken_even_where_new_sockets_are_refused():
 
 
 @pytest.mark.parametrize("closed", [True, False])
-def test_a_stream_that_has_ended_needs_no_waking(closed):
+def test_a_stream_that_has_ended_needs_no_waking_and_nothing_is_woken_in_its_place(closed):
     reader, server = socket.socketpair()
-    with reader, server:
-        extensions = {"network_stream": NetworkStream(reader)} if closed else {}
-        reader.close()
+    extensions = {"network_stream": NetworkStream(reader)} if closed else {}
+    reader.close()
+    other, peer = socket.socketpair()  # The operating system gives it the number of the one that was closed.
+    with server, other, peer:
         interrupt(httpx.Response(200, extensions=extensions))
+        peer.sendall(b"read on")
+        assert other.recv(100) == b"read on"
 
 
 def test_a_turn_that_waits_for_a_task_of_its_own_thread_is_refused() -> None:

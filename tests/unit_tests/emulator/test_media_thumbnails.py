@@ -47,25 +47,24 @@ def test_bad_specs(picture: Path, spec: str) -> None:
 
 
 @pytest.mark.parametrize("written_as", ["EPS", "PPM", "ICO", "PCX", "SGI", "TGA", "DDS", "XBM"])
-@pytest.mark.parametrize("name", ["p.png", "p.tiff", "p.gif"])
 def test_other_formats_are_not_opened_and_no_program_runs(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written_as: str, name: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, written_as: str
 ) -> None:
-    path = tmp_path / name
     mode = "1" if written_as == "XBM" else "RGB"
-    Image.new(mode, (40, 40)).save(path, format=written_as)
+    picture = Image.new(mode, (40, 40))
 
     def no_program(*command: object, **_: object) -> None:
         pytest.fail(f"A program was started: {command}")
 
     monkeypatch.setattr(subprocess, "Popen", no_program)
     monkeypatch.setattr(EpsImagePlugin, "gs_binary", "gs")
-    with pytest.raises(ValueError, match="not a readable image"):
-        make_thumbnail(path, "20")
-    with pytest.raises(ToolError, match="not a readable image"):
-        read_media(
-            {"file_path": name, "media_type": "image", "prompt": "?"}, Places(tmp_path.resolve(), tmp_path.resolve())
-        )
+    places = Places(tmp_path.resolve(), tmp_path.resolve())
+    for name in ("p.png", "p.tiff", "p.gif"):
+        picture.save(tmp_path / name, format=written_as)
+        with pytest.raises(ValueError, match="not a readable image"):
+            make_thumbnail(tmp_path / name, "20")
+        with pytest.raises(ToolError, match="not a readable image"):
+            read_media({"file_path": name, "media_type": "image", "prompt": "?"}, places)
 
 
 @pytest.mark.parametrize("suffix", sorted(VIDEOS))

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example
 from hypothesis import strategies as st
 
 from langchain_mix.protocol import events as ev
@@ -104,20 +104,21 @@ FIELDS = sorted(
 OBJECTS = st.dictionaries(st.sampled_from(FIELDS) | st.text(max_size=4), VALUES, max_size=6).map(json.dumps)
 
 
-@settings(max_examples=500)
-@given(
-    name=st.sampled_from(sorted(_KINDS)) | st.text(max_size=8),
-    data=OBJECTS | st.text(max_size=20) | VALUES.map(json.dumps),
-)
-@example("tool_execution_start", '{"toolCallId":5,"tool_call_id":6}')
-@example("content", '{"content":' + "[" * 600 + "]" * 600 + "}")
-@example("new", "[" * 600 + "]" * 600)
-@example("content", "[" * 100_000)
-@example("notification", '{"createdAt":' + "9" * 5000 + "}")
-@example("new", "9" * 5000)
-@example("content", "\ud800")
-def test_nothing_that_comes_raises(name: str, data: str) -> None:
-    event = parse_event(ServerSentEvent(name, data))
-    assert event.event == name
-    if isinstance(event, ev.UnknownEvent):
-        assert event.raw == data
+def test_nothing_that_comes_raises(tried: Any) -> None:
+    @tried(
+        100,
+        name=st.sampled_from(sorted(_KINDS)) | st.text(max_size=8),
+        data=OBJECTS | st.text(max_size=20) | VALUES.map(json.dumps),
+    )
+    @example("tool_execution_start", '{"toolCallId":5,"tool_call_id":6}')
+    @example("content", '{"content":' + "[" * 600 + "]" * 600 + "}")
+    @example("new", "[" * 600 + "]" * 600)
+    @example("content", "[" * 100_000)
+    @example("notification", '{"createdAt":' + "9" * 5000 + "}")
+    @example("new", "9" * 5000)
+    @example("content", "\ud800")
+    def _(name: str, data: str) -> None:
+        event = parse_event(ServerSentEvent(name, data))
+        assert event.event == name
+        if isinstance(event, ev.UnknownEvent):
+            assert event.raw == data

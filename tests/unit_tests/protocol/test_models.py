@@ -468,7 +468,6 @@ def test_all_names_every_payload_and_nothing_twice():
     assert {module.__name__.rpartition(".")[2] for module in modules} == {
         "base",
         "messages",
-        "options",
         "server",
         "sessions",
     }

@@ -1,15 +1,19 @@
-"""Procedures around one message: which calls they make, and what they make of the answers."""
+"""Procedures around one message: no text is a command by accident, which calls they make, what comes of the answers."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from langchain_mix import errors
-from langchain_mix.protocol import sending
-from langchain_mix.protocol.api import ApiKnowledge, ApiVersion, ServerApi
+from langchain_mix.protocol import calls, sending
+from langchain_mix.protocol.api import ALL, UNKNOWN, ApiKnowledge, ApiVersion, ServerApi
+from langchain_mix.protocol.call import Call
 from langchain_mix.protocol.models import BackendMessage, SendMessageResponse
+from langchain_mix.protocol.sending import GUARD, guarded
 from langchain_mix.protocol.turn.updates import Message, ToolCall, TurnResult, Usage
 
 V0_5, V0_8 = ApiKnowledge([ApiVersion.V0_5]), ApiKnowledge([ApiVersion.V0_8])
@@ -17,13 +21,13 @@ V0_5, V0_8 = ApiKnowledge([ApiVersion.V0_5]), ApiKnowledge([ApiVersion.V0_8])
 
 def play(flow: Any, *answers: Any) -> tuple[list[Any], Any]:
     """Runs a flow with these answers; gives its calls and its result."""
-    calls = [next(flow)]
+    made = [next(flow)]
     for answer in answers:
         try:
-            calls.append(flow.throw(answer) if isinstance(answer, Exception) else flow.send(answer))
+            made.append(flow.throw(answer) if isinstance(answer, Exception) else flow.send(answer))
         except StopIteration as done:
-            return calls, done.value
-    raise AssertionError(f"It asks for more: {calls[-1]}")
+            return made, done.value
+    raise AssertionError(f"It asks for more: {made[-1]}")
 
 
 def bad_request(message: str) -> errors.MixBadRequestError:
@@ -36,26 +40,24 @@ def failure(message: str) -> errors.MixInternalError:
     return errors.MixInternalError(message, sent="POST /x", acted="unknown", data=data)
 
 
-@pytest.mark.parametrize(
-    ("text", "command", "sent"),
-    [("/help", False, "Message: /help"), ("/help", True, "/help"), (" /x", False, "Message:  /x"), ("Hi", False, "Hi")],
-)
-def test_a_text_is_guarded(text: str, command: bool, sent: str) -> None:
-    answer = SendMessageResponse(status="processing")
-    [call], result = play(sending.send_message(ServerApi(V0_8), "S", text, command=command), answer)
-    assert call.body == {"text": sent}
-    assert result is answer
+def say(text: str, detected: ApiKnowledge = V0_5, **fields: Any) -> Call[SendMessageResponse]:
+    return calls.send_message(detected, "S", text=text, **fields)
+
+
+def test_an_answer_is_taken_as_it_is() -> None:
+    answer, call = SendMessageResponse(status="processing"), say("Hi")
+    assert play(sending.send_message(call), answer) == ([call], answer)
 
 
 def test_a_field_that_the_server_does_not_know() -> None:
     refusal = bad_request("Validation error for field 'body': json: unknown field \"max_steps\"")
     with pytest.raises(errors.MixUnsupportedError, match="`max_steps`") as caught:
-        play(sending.send_message(ServerApi(), "S", "Hi", max_steps=3), refusal)
+        play(sending.send_message(say("Hi", UNKNOWN, max_steps=3)), refusal)
     assert caught.value.hint == "It exists on API 0.8, next."
     with pytest.raises(errors.MixBadRequestError, match="text is required"):
-        play(sending.send_message(ServerApi(), "S", "Hi"), bad_request("text is required"))
+        play(sending.send_message(say("Hi")), bad_request("text is required"))
     with pytest.raises(errors.MixBadRequestError, match="nobody knows"):
-        play(sending.send_message(ServerApi(), "S", "Hi"), bad_request('nobody knows: json: unknown field "x"'))
+        play(sending.send_message(say("Hi")), bad_request('nobody knows: json: unknown field "x"'))
 
 
 ROWS = [
@@ -75,8 +77,8 @@ ROWS = [
 def test_an_answer_is_filled_from_the_stored_rows() -> None:
     answer = SendMessageResponse(id="A2", role="user", user_input="Hi", assistant_response="Done")
     rows = [BackendMessage.model_validate(row) for row in ROWS]
-    calls, result = play(sending.send_and_read(ServerApi(V0_5), "S", "Hi"), answer, rows)
-    assert [str(c) for c in calls] == ["POST /api/sessions/S/messages", "GET /api/sessions/S/messages"]
+    made, result = play(sending.send_and_read("S", say("Hi")), answer, rows)
+    assert [str(c) for c in made] == ["POST /api/sessions/S/messages", "GET /api/sessions/S/messages"]
     assert (result.role, result.session_id, result.status) == ("assistant", "S", "complete")
     assert (result.assistant_response, result.reasoning) == ("Done", "Hm.\n\nAh.")
     assert [c.name for c in result.tool_calls] == ["glob"]
@@ -85,39 +87,39 @@ def test_an_answer_is_filled_from_the_stored_rows() -> None:
 def test_an_answer_without_its_text_gets_it_from_the_rows() -> None:
     answer = SendMessageResponse(id="A2", role="user", user_input="Hi")
     rows = [BackendMessage.model_validate(row) for row in ROWS]
-    _, result = play(sending.send_and_read(ServerApi(V0_5), "S", "Hi"), answer, rows)
+    _, result = play(sending.send_and_read("S", say("Hi")), answer, rows)
     assert result.assistant_response == "Done"
 
 
 @pytest.mark.parametrize("read", [[], errors.MixConnectionError("gone")])
 def test_an_answer_stands_if_the_rows_cannot_be_had(read: Any) -> None:
     answer = SendMessageResponse(id="A2", user_input="Hi", assistant_response="Done")
-    _, result = play(sending.send_and_read(ServerApi(V0_5), "S", "Hi"), answer, read)
+    _, result = play(sending.send_and_read("S", say("Hi")), answer, read)
     assert (result.assistant_response, result.tool_calls) == ("Done", [])
 
 
 def test_rows_of_another_turn_fill_nothing() -> None:
     answer = SendMessageResponse(id="A9", user_input="Hi", assistant_response="Mine")
     rows = [BackendMessage.model_validate(row) for row in ROWS]
-    _, result = play(sending.send_and_read(ServerApi(V0_5), "S", "Hi"), answer, rows)
+    _, result = play(sending.send_and_read("S", say("Hi")), answer, rows)
     assert (result.assistant_response, result.tool_calls, result.reasoning) == ("Mine", [], None)
 
 
 def test_a_command_leaves_no_rows_to_read() -> None:
     answer = SendMessageResponse(id="cmd-help", assistant_response="{}")
-    calls, result = play(sending.send_and_read(ServerApi(V0_5), "S", "/help", command=True), answer)
-    assert len(calls) == 1
+    made, result = play(sending.send_and_read("S", say("/help")), answer)
+    assert len(made) == 1
     assert result.is_command
 
 
 def test_a_failed_turn_is_the_agents_fault() -> None:
     with pytest.raises(errors.MixAgentError, match="out of luck"):
         play(
-            sending.send_and_read(ServerApi(V0_5), "S", "Hi"),
+            sending.send_and_read("S", say("Hi")),
             failure("Internal error during agent processing: out of luck"),
         )
     with pytest.raises(errors.MixInternalError, match="database"):
-        play(sending.send_and_read(ServerApi(V0_5), "S", "Hi"), failure("database is locked"))
+        play(sending.send_and_read("S", say("Hi")), failure("database is locked"))
 
 
 @pytest.mark.parametrize(
@@ -192,3 +194,28 @@ def test_a_turn_of_which_little_is_known() -> None:
         None,
         None,
     )
+
+
+# What Go's strings.TrimSpace takes away, the most that a server may trim.
+GO_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+
+
+@given(space=st.text(GO_SPACE, max_size=4), text=st.text(max_size=10), version=st.sampled_from(ALL))
+@example("", "/help", ApiVersion.V0_8)
+@example(" \n", "/etc/x.txt please read", ApiVersion.V0_5)
+def test_no_message_begins_with_a_slash_after_what_a_server_trims(space: str, text: str, version: ApiVersion) -> None:
+    sent = guarded(space + text, ApiKnowledge([version]))
+    assert not sent.strip(GO_SPACE).startswith("/")
+    assert sent in {space + text, GUARD + space + text}
+
+
+@pytest.mark.parametrize("text", ["", "hello", "a/b", "5/3", "Hi!", "\\/x", "."])
+def test_other_texts_go_out_as_they_are(text: str) -> None:
+    assert guarded(text, UNKNOWN) == text
+
+
+@pytest.mark.parametrize("text", ["!ls", " !rm -rf /", "\n!x"])
+def test_a_shell_escape_is_guarded_where_a_shell_may_listen(text: str) -> None:
+    assert guarded(text, ApiKnowledge([ApiVersion.V0_5])) == GUARD + text
+    assert guarded(text, UNKNOWN) == GUARD + text
+    assert guarded(text, ApiKnowledge([ApiVersion.V0_6, ApiVersion.V0_8])) == text

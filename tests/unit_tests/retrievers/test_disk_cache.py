@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
+import os
 import sqlite3
 import stat
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -127,12 +128,13 @@ def test_a_damaged_file_is_built_again_and_reported(kept, damage):
     assert DiskCache(kept.path.parent, "key").load_files() == files()
 
 
-def test_every_changed_byte_is_noticed(kept):
+@pytest.mark.parametrize("distance", [409, pytest.param(37, marks=pytest.mark.exhaustive)])
+def test_every_changed_byte_is_noticed(kept, distance):
     """Whatever single byte goes wrong, what comes back is what was written, or nothing."""
     written = files()
     kept.save_files(written.values(), [])
     whole = kept.path.read_bytes()
-    for place in range(0, len(whole), 37):
+    for place in range(0, len(whole), distance):
         kept.path.write_bytes(whole[:place] + bytes([whole[place] ^ 0xFF]) + whole[place + 1 :])
         found = DiskCache(kept.path.parent, "key").load_files()
         assert all(found[name] == written[name] for name in found), place
@@ -198,10 +200,10 @@ def write(directory, number):
     return kept.notes
 
 
-def test_several_processes_share_it(tmp_path):
-    with multiprocessing.get_context("spawn").Pool(2) as pool:
-        notes = pool.starmap(write, [(tmp_path, number) for number in range(2)])
-    assert notes == [[], []]
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
+def test_several_processes_share_it(tmp_path, forked):
+    processes = [forked(partial(write, tmp_path, number)) for number in range(2)]
+    assert [process.result() for process in processes] == [[], []]
     kept = DiskCache(tmp_path, "key")
     assert len(kept.load_files()) == 10
     assert len(kept.load_vectors("m")) == 10

@@ -14,6 +14,7 @@ import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from email.message import EmailMessage
+from functools import cache
 from pathlib import Path
 
 import docx
@@ -24,8 +25,8 @@ from pptx.chart.data import CategoryChartData
 from pptx.enum.chart import XL_CHART_TYPE
 from reportlab.pdfgen import canvas
 
-from langchain_mix.retrievers.parsing import Parsed, parse
-from langchain_mix.retrievers.parsing.parsed import Limits
+from langchain_mix.retrievers.parsing.parse import parse
+from langchain_mix.retrievers.parsing.parsed import Limits, Parsed
 
 PAGE = Path(__file__).parents[3] / "docs" / "pages" / "retrieval.md"
 BLOCK = re.compile(r"(<!-- formats -->\n).*?(<!-- end of formats -->)", re.DOTALL)
@@ -71,6 +72,7 @@ def with_member(data, name, content):
     return target.getvalue()
 
 
+@cache
 def word():
     document = docx.Document()
     document.add_heading("Birds", 1)
@@ -82,6 +84,7 @@ def word():
     return with_member(saved(document), "word/media/image1.png", b"picture")
 
 
+@cache
 def excel():
     book = openpyxl.Workbook()
     book.active.title = "Prices"
@@ -91,6 +94,7 @@ def excel():
     return with_member(saved(book), "xl/media/image1.png", b"picture")
 
 
+@cache
 def powerpoint():
     show = pptx.Presentation()
     slide = show.slides.add_slide(show.slide_layouts[1])
@@ -104,6 +108,7 @@ def powerpoint():
     return with_member(saved(show), "ppt/media/image1.png", b"picture")
 
 
+@cache
 def pdf():
     target = io.BytesIO()
     sheet = canvas.Canvas(target)

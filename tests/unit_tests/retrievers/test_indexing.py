@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from langchain_mix.errors import MixConfigurationError
 from langchain_mix.retrievers.indexing import Splitting, chunks_of
-from langchain_mix.retrievers.parsing import Parsed, parse
-from langchain_mix.retrievers.parsing.parsed import Limits
+from langchain_mix.retrievers.parsing.parse import parse
+from langchain_mix.retrievers.parsing.parsed import Limits, Parsed
 
 LIMITS = Limits()
 DEFAULT = Splitting()
@@ -129,24 +129,26 @@ def test_sizes_that_cannot_work_are_refused(size, overlap):
 TEXTS = st.text(st.sampled_from("ab .\n\r\t#|,;\"'{}[]:0é。 –"), max_size=300) | st.text(max_size=200)
 
 
-@given(
-    name=st.sampled_from(["a.txt", "a.md", "a.py", "a.csv", "a.json", "a.jsonl", "a.html", "a.xml"]),
-    text=TEXTS,
-    size=st.integers(5, 60),
-    overlap=st.integers(0, 4),
-)
-@settings(max_examples=400)
-def test_every_chunk_is_at_its_span(name, text, size, overlap):
-    found = parse(name, text.encode("utf-8", "replace"), LIMITS)
-    if not isinstance(found, Parsed):
-        return
-    chunks = checked(found, Splitting(size, overlap))
-    covered = set()
-    for piece in chunks:
-        covered |= set(range(piece.start_index, piece.end_index))
-    if found.kind in {"text", "code", "markdown"} and found.verbatim:
-        missed = {index for index in range(len(found.text)) if not found.text[index].isspace()} - covered
-        assert not missed
+NAMES = st.sampled_from(["a.txt", "a.md", "a.py", "a.csv", "a.json", "a.jsonl", "a.html", "a.xml"])
+
+
+@pytest.mark.parametrize("examples", [120, pytest.param(400, marks=pytest.mark.exhaustive)])
+def test_every_chunk_is_at_its_span(examples):
+    @settings(max_examples=examples)
+    @given(NAMES, TEXTS, st.integers(5, 60), st.integers(0, 4))
+    def check(name, text, size, overlap):
+        found = parse(name, text.encode("utf-8", "replace"), LIMITS)
+        if not isinstance(found, Parsed):
+            return
+        chunks = checked(found, Splitting(size, overlap))
+        covered = set()
+        for piece in chunks:
+            covered |= set(range(piece.start_index, piece.end_index))
+        if found.kind in {"text", "code", "markdown"} and found.verbatim:
+            missed = {index for index in range(len(found.text)) if not found.text[index].isspace()} - covered
+            assert not missed
+
+    check()
 
 
 @pytest.mark.parametrize(

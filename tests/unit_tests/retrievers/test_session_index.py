@@ -42,7 +42,7 @@ def finish(steps, step, files, content=b"hello"):
             if isinstance(step, Work):
                 step = steps.send(step.do())
             elif isinstance(step, Download):
-                used = [step.use(Received(file, content)) for file in step.files]
+                used = [step.use(Received(file, content)) for file in step.batch.files]
                 step = steps.send([one.do() if isinstance(one, Work) else one for one in used])
             elif isinstance(step, Wait):
                 assert step.done.done()

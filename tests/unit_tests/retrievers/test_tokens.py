@@ -106,11 +106,11 @@ def test_a_text_finds_itself_in_capitals(text):
         assert set(terms_of(text.lower().replace("'", " "))) >= set(terms_of(text.upper().lower().replace("'", " ")))
 
 
-@pytest.mark.parametrize("text", ["a" * 1_000_000, "a." * 500_000, "漢" * 300_000, "aB" * 300_000, "\u0301" * 500_000])
+@pytest.mark.parametrize("text", ["a" * 200_000, "a." * 100_000, "漢" * 60_000, "aB" * 60_000, "\u0301" * 100_000])
 def test_no_text_takes_long(text):
-    start = time.perf_counter()
+    start = time.process_time()
     terms_of(text)
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 2
 
 
 @pytest.mark.parametrize(

@@ -21,16 +21,16 @@ from langchain_mix.emulator import (
 class User:
     """A client and its server; calls operations by name, in the one way or the other."""
 
-    def __init__(self, server: MixEmulator, *, is_async: bool, **options: Any) -> None:
+    def __init__(self, server: MixEmulator, *, asynchronous: bool, **options: Any) -> None:
         self.server = server
         self.mix = Mix(server_url=server.url, **options)
-        self.is_async = is_async
+        self.asynchronous = asynchronous
         self.runner = asyncio.Runner()
 
     def __call__(self, operation: str, **arguments: Any) -> Any:
         group, _, name = operation.partition(".")
         owner = getattr(self.mix, group)
-        if self.is_async:
+        if self.asynchronous:
             return self.runner.run(getattr(owner, f"{name}_async")(**arguments))
         return getattr(owner, name)(**arguments)
 
@@ -47,7 +47,9 @@ class User:
     def events(self, session: str, until: type, then: Callable[[], object] = lambda: None) -> list[Any]:
         """What is told on a session's stream up to an event, if `then` is done once the stream stands."""
         return (
-            self.runner.run(self._events(session, until, then)) if self.is_async else self._heard(session, until, then)
+            self.runner.run(self._events(session, until, then))
+            if self.asynchronous
+            else self._heard(session, until, then)
         )
 
     def _heard(self, session: str, until: type, then: Callable[[], object]) -> list[Any]:
@@ -83,13 +85,13 @@ class User:
             self.runner.close()
 
 
-@pytest.fixture(params=["sync", "async"])
-def is_async(request: pytest.FixtureRequest) -> bool:
-    return bool(request.param == "async")
+@pytest.fixture(params=[False, True], ids=["sync", "async"])
+def asynchronous(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
 
 
 @pytest.fixture
-def users(is_async: bool) -> Iterator[Callable[..., User]]:
+def users(asynchronous: bool) -> Iterator[Callable[..., User]]:
     """Makes users. At the end nothing of theirs is left at the server."""
     made: list[User] = []
 
@@ -97,7 +99,7 @@ def users(is_async: bool) -> Iterator[Callable[..., User]]:
         api: str, agent: Any = "offline", *, client_api: str = "auto", mix: dict[str, Any] | None = None, **options: Any
     ) -> User:
         server = MixEmulator(api, agent, **options).start()
-        made.append(User(server, is_async=is_async, api=client_api, **(mix or {})))
+        made.append(User(server, asynchronous=asynchronous, api=client_api, **(mix or {})))
         return made[-1]
 
     try:

@@ -156,7 +156,7 @@ def test_options_reach_every_request_of_a_turn(users: Any, api: str) -> None:
 
 
 @pytest.mark.parametrize("api", ["0.5", "0.8"])
-def test_a_session_runs_one_turn_at_a_time(users: Any, api: str, is_async: bool) -> None:
+def test_a_session_runs_one_turn_at_a_time(users: Any, api: str, asynchronous: bool) -> None:
     gate = Gate()
     user = users(api, Script(turn([use("Glob", {"pattern": "*"}, result="x", until=gate)], "first"), "second"))
     session = user.session()

@@ -74,7 +74,7 @@ def test_a_stream_takes_headers(users: Any) -> None:
     user = users("0.8")
     session = user.session()
     stream = user("streaming.stream_events", session_id=session, last_event_id="41", http_headers={"X-Trace": "7"})
-    user.runner.run(stream.close()) if user.is_async else stream.close()
+    user.runner.run(stream.close()) if user.asynchronous else stream.close()
     asked = user.server.requests[-1].headers
     assert (asked["last-event-id"], asked["x-trace"]) == ("41", "7")
 
@@ -93,7 +93,7 @@ def test_a_stream_that_is_silent_for_too_long(users: Any) -> None:
             list(stream)
 
     with pytest.raises(errors.MixStreamError):
-        user.runner.run(read()) if user.is_async else read_now()
+        user.runner.run(read()) if user.asynchronous else read_now()
 
 
 QUICK = RetryConfig("backoff", BackoffStrategy(5, 20, 1.5, 2_000), max_attempts=3)
@@ -102,7 +102,7 @@ ONCE = RetryConfig("none")
 
 def opened(user: Any, session: str, **options: Any) -> None:
     stream = user("streaming.stream_events", session_id=session, **options)
-    user.runner.run(stream.close()) if user.is_async else stream.close()
+    user.runner.run(stream.close()) if user.asynchronous else stream.close()
 
 
 @pytest.mark.parametrize(
@@ -157,7 +157,7 @@ def heard(user: Any, session: str) -> list[Any]:
         with user.mix.streaming.stream_events(session_id=session) as stream:
             return list(stream)
 
-    return user.runner.run(read()) if user.is_async else read_now()
+    return user.runner.run(read()) if user.asynchronous else read_now()
 
 
 def test_a_stream_that_the_server_ends_just_ends(users: Any) -> None:

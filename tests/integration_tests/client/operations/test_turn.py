@@ -17,14 +17,14 @@ ASK = use("Write", {"file_path": "a.txt", "content": "x"}, result="written", ask
 
 
 def begin(user: Any, session: str, text: str = "Hello", **options: Any) -> TurnStream | AsyncTurnStream:
-    started = (user.mix.turn_async if user.is_async else user.mix.turn)(session, text, **options)
-    assert isinstance(started, AsyncTurnStream if user.is_async else TurnStream)
+    started = (user.mix.turn_async if user.asynchronous else user.mix.turn)(session, text, **options)
+    assert isinstance(started, AsyncTurnStream if user.asynchronous else TurnStream)
     return started
 
 
 def run(user: Any, session: str, text: str = "Hello", **options: Any) -> TurnResult:
     started = begin(user, session, text, **options)
-    return user.runner.run(started.run()) if user.is_async else started.run()
+    return user.runner.run(started.run()) if user.asynchronous else started.run()
 
 
 @pytest.mark.parametrize("api", ALL)
@@ -37,7 +37,7 @@ def test_a_turn(users: Any, api: str) -> None:
     async def updates() -> list[Any]:
         return [update async for update in started]
 
-    told = user.runner.run(updates()) if user.is_async else list(started)
+    told = user.runner.run(updates()) if user.asynchronous else list(started)
     assert (
         "".join(u.text for u in told if isinstance(u, TextDelta)) == started.result.text == "Piece by piece by piece."
     )

@@ -80,19 +80,16 @@ HOSTILE = [
 
 
 @pytest.mark.parametrize("path", HOSTILE)
-@pytest.mark.parametrize(
-    ("tool", "extra"),
-    [
-        ("ReadText", {}),
-        ("Write", {"content": "x"}),
-        ("Edit", {"old_string": "a", "new_string": "b"}),
-        ("ReadMedia", {"media_type": "image", "prompt": "?"}),
-    ],
-)
-async def test_hostile_paths_are_error_results(request_: Request, path: str, tool: str, extra: dict[str, str]) -> None:
+async def test_hostile_paths_are_error_results(request_: Request, path: str) -> None:
     (request_.workspace.parent / "secret.txt").write_text("secret a")
     before = sorted(request_.workspace.parent.rglob("*"))
-    assert (await run(request_, tool, file_path=path, **extra)).is_error
+    for tool, more in {
+        "ReadText": {},
+        "Write": {"content": "x"},
+        "Edit": {"old_string": "a", "new_string": "b"},
+        "ReadMedia": {"media_type": "image", "prompt": "?"},
+    }.items():
+        assert (await run(request_, tool, file_path=path, **more)).is_error, tool
     assert sorted(request_.workspace.parent.rglob("*")) == before
     assert (request_.workspace.parent / "secret.txt").read_text() == "secret a"
 

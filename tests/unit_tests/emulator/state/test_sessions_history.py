@@ -306,9 +306,12 @@ STEPS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
-@given(STEPS)
-def test_any_forks_and_rewinds_agree_with_plain_lists(steps: list[tuple[str, int, int]]) -> None:
+@pytest.mark.parametrize("examples", [20, pytest.param(100, marks=pytest.mark.exhaustive)])
+def test_any_forks_and_rewinds_agree_with_plain_lists(examples: int) -> None:
+    settings(max_examples=examples, deadline=None)(given(STEPS)(_agree_with_plain_lists))()
+
+
+def _agree_with_plain_lists(steps: list[tuple[str, int, int]]) -> None:
     with tempfile.TemporaryDirectory() as directory:
         state = ServerState(ApiVersion.V0_7, Path(directory), temporary=True)
         first = state.sessions.create({"title": "t"})["id"]

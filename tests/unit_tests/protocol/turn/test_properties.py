@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example
 from hypothesis import strategies as st
 
 from langchain_mix import errors
@@ -212,56 +212,52 @@ def check(server: Any, script: Script) -> None:
 
 
 @pytest.mark.parametrize("api", EVERY)
-@settings(max_examples=40)
-@given(replies=REPLIES)
 def test_a_stream_that_brings_everything_tells_everything_as_it_came(
-    api: str, replies: list[Reply], bench: Any, row: Any
+    tried: Any, api: str, bench: Any, row: Any
 ) -> None:
-    script = Script(api, replies, row)
-    server = Network(bench, script, Delivery(set(), set(), [], [0], 0, 0), {}).run()
-    check(server, script)
-    assert not server.of(up.TextRestated)
-    told = [(u.text) for u in server.updates if isinstance(u, up.TextDelta)]
-    assert told == [t for r in replies for t in r.text]
+    @tried(10, replies=REPLIES)
+    def _(replies: list[Reply]) -> None:
+        script = Script(api, replies, row)
+        server = Network(bench, script, Delivery(set(), set(), [], [0], 0, 0), {}).run()
+        check(server, script)
+        assert not server.of(up.TextRestated)
+        told = [(u.text) for u in server.updates if isinstance(u, up.TextDelta)]
+        assert told == [t for r in replies for t in r.text]
 
 
 @pytest.mark.parametrize("api", EVERY)
-@settings(max_examples=80)
-@given(replies=REPLIES, delivery=deliveries(cuts=0))
-def test_lost_and_late_events_change_no_text(
-    api: str, replies: list[Reply], delivery: Delivery, bench: Any, row: Any
-) -> None:
-    script = Script(api, replies, row)
-    check(Network(bench, script, delivery, {}).run(), script)
+def test_lost_and_late_events_change_no_text(tried: Any, api: str, bench: Any, row: Any) -> None:
+    @tried(25, replies=REPLIES, delivery=deliveries(cuts=0))
+    def _(replies: list[Reply], delivery: Delivery) -> None:
+        script = Script(api, replies, row)
+        check(Network(bench, script, delivery, {}).run(), script)
 
 
 @pytest.mark.parametrize("api", REOPENING)
-@settings(max_examples=120)
-@given(replies=REPLIES, delivery=deliveries(cuts=3))
-def test_a_stream_that_breaks_and_is_reopened_changes_no_text(
-    api: str, replies: list[Reply], delivery: Delivery, bench: Any, row: Any
-) -> None:
-    script = Script(api, replies, row)
-    check(Network(bench, script, delivery, {}).run(), script)
+def test_a_stream_that_breaks_and_is_reopened_changes_no_text(tried: Any, api: str, bench: Any, row: Any) -> None:
+    @tried(25, replies=REPLIES, delivery=deliveries(cuts=3))
+    def _(replies: list[Reply], delivery: Delivery) -> None:
+        script = Script(api, replies, row)
+        check(Network(bench, script, delivery, {}).run(), script)
 
 
 @pytest.mark.parametrize("api", ["0.5", "0.6"])
-@settings(max_examples=40)
-@given(replies=REPLIES, delivery=deliveries(cuts=0), at=st.integers(0, 60))
 def test_a_break_that_cancels_the_turn_says_so_and_keeps_what_is_stored(
-    *, api: str, replies: list[Reply], delivery: Delivery, at: int, bench: Any, row: Any
+    tried: Any, api: str, bench: Any, row: Any
 ) -> None:
-    script = Script(api, replies, row)
-    delivery.cuts = [(at, 0)]
-    server = Network(bench, script, delivery, {}).run()
-    assert server.turn.over
-    assert len(server.of(signals.Send)) == 1
-    if server.result is None:
-        assert isinstance(server.error, errors.MixTurnInterrupted)
-        partial = server.error.turn.full_text
-        assert partial.startswith(server.shown) or server.of(up.TextRestated)
-    else:
-        check(server, script)
+    @tried(15, replies=REPLIES, delivery=deliveries(cuts=0), at=st.integers(0, 60))
+    def _(replies: list[Reply], delivery: Delivery, at: int) -> None:
+        script = Script(api, replies, row)
+        delivery.cuts = [(at, 0)]
+        server = Network(bench, script, delivery, {}).run()
+        assert server.turn.over
+        assert len(server.of(signals.Send)) == 1
+        if server.result is None:
+            assert isinstance(server.error, errors.MixTurnInterrupted)
+            partial = server.error.turn.full_text
+            assert partial.startswith(server.shown) or server.of(up.TextRestated)
+        else:
+            check(server, script)
 
 
 JSON = st.recursive(
@@ -272,33 +268,22 @@ JSON = st.recursive(
 NOVEL = st.text("xyz_", min_size=1, max_size=8).map("new_".__add__)
 
 
+EXTRA = st.dictionaries(st.integers(0, 40), st.tuples(NOVEL, st.dictionaries(st.text(max_size=5), JSON, max_size=3)))
+
+
 @pytest.mark.parametrize("api", EVERY)
-@settings(max_examples=60)
-@given(
-    replies=REPLIES,
-    delivery=deliveries(cuts=0),
-    extra=st.dictionaries(st.integers(0, 40), st.tuples(NOVEL, st.dictionaries(st.text(max_size=5), JSON, max_size=3))),
-    field=st.tuples(NOVEL, JSON),
-)
-def test_unknown_events_and_fields_anywhere_change_nothing(
-    *,
-    api: str,
-    replies: list[Reply],
-    delivery: Delivery,
-    extra: dict[int, tuple[str, Any]],
-    field: tuple[str, Any],
-    bench: Any,
-    row: Any,
-) -> None:
-    plain = Network(bench, Script(api, replies, row), replace(delivery), {}).run()
-    script = Script(api, replies, row)
-    for moment in script.moments:
-        moment.data[field[0]] = field[1]
-    novel = Network(bench, script, replace(delivery), extra).run()
-    names = {name for name, _ in extra.values()}
-    updates = [u for u in novel.updates if not (isinstance(u, up.Progress) and u.kind in names)]
-    assert updates == plain.updates
-    assert novel.result == plain.result
+def test_unknown_events_and_fields_anywhere_change_nothing(tried: Any, api: str, bench: Any, row: Any) -> None:
+    @tried(15, replies=REPLIES, delivery=deliveries(cuts=0), extra=EXTRA, field=st.tuples(NOVEL, JSON))
+    def _(replies: list[Reply], delivery: Delivery, extra: dict[int, tuple[str, Any]], field: tuple[str, Any]) -> None:
+        plain = Network(bench, Script(api, replies, row), replace(delivery), {}).run()
+        script = Script(api, replies, row)
+        for moment in script.moments:
+            moment.data[field[0]] = field[1]
+        novel = Network(bench, script, replace(delivery), extra).run()
+        names = {name for name, _ in extra.values()}
+        updates = [u for u in novel.updates if not (isinstance(u, up.Progress) and u.kind in names)]
+        assert updates == plain.updates
+        assert novel.result == plain.result
 
 
 NOISE = st.sampled_from(
@@ -340,12 +325,15 @@ SIGNALS = st.lists(
 
 
 @pytest.mark.parametrize("api", [*EVERY, "auto"])
-@settings(max_examples=80)
-@given(sequence=SIGNALS)
 def test_no_order_of_signals_sends_twice_raises_or_speaks_after_the_end(
-    api: str, sequence: list[Any], bench: Any, row: Any
+    tried: Any, api: str, bench: Any, row: Any
 ) -> None:
-    server = bench(api=api)
+    @tried(25, sequence=SIGNALS)
+    def _(sequence: list[Any]) -> None:
+        feed(bench(api=api), sequence, row)
+
+
+def feed(server: Any, sequence: list[Any], row: Any) -> None:
     for signal in sequence:
         match signal:
             case "drop":
@@ -408,14 +396,14 @@ def stored(rows: list[Any]) -> list[StoredRow]:
     ]
 
 
-@settings(max_examples=300)
-@given(seen=SEEN, rows=ROWS)
-def test_settling_twice_tells_nothing_new(seen: list[Any], rows: list[Any]) -> None:
-    _, once = reconcile([SeenMessage(i, [t], [h]) for i, t, h in seen], stored(rows))
-    before = [m.message() for m in once]
-    updates, twice = reconcile(once, stored(rows))
-    assert [u for u in updates if not isinstance(u, up.ThinkingDelta)] == []
-    assert [m.message() for m in twice] == before
+def test_settling_twice_tells_nothing_new(tried: Any) -> None:
+    @tried(80, seen=SEEN, rows=ROWS)
+    def _(seen: list[Any], rows: list[Any]) -> None:
+        _, once = reconcile([SeenMessage(i, [t], [h]) for i, t, h in seen], stored(rows))
+        before = [m.message() for m in once]
+        updates, twice = reconcile(once, stored(rows))
+        assert [u for u in updates if not isinstance(u, up.ThinkingDelta)] == []
+        assert [m.message() for m in twice] == before
 
 
 def lined_up(seen: list[Any], rows: list[StoredRow]) -> bool:
@@ -432,20 +420,20 @@ def lined_up(seen: list[Any], rows: list[StoredRow]) -> bool:
     return in_order and all(texts.get(r.id, "") == r.text for r in rows[:-1])
 
 
-@settings(max_examples=300)
-@given(seen=SEEN, rows=ROWS)
-@example(seen=[("", "a", ""), ("C", "a", "")], rows=[("a", "", []), ("a", "", []), ("", "", [])])
-@example(seen=[("A", "a", ""), ("C", "a", "")], rows=[("a", "", []), ("a", "", []), ("", "", [])])
-@example(seen=[("A", "a", ""), ("B", "ab", "")], rows=[("a", "", []), ("a", "", [])])
-def test_settling_keeps_shown_text_that_continues_the_stored_text(seen: list[Any], rows: list[Any]) -> None:
-    shown = "".join(t for _, t, _ in seen)
-    saved = "".join(t for t, *_ in rows)
-    updates, merged = reconcile([SeenMessage(i, [t], [h]) for i, t, h in seen], stored(rows))
-    detected = "".join("".join(m.text) for m in merged)
-    told = shown + "".join(u.text for u in updates if isinstance(u, up.TextDelta))
-    if rows and saved.startswith(shown):
-        assert told == saved
-    if shown.startswith(saved) and lined_up(seen, stored(rows)):
-        assert detected == shown
-    for row in stored(rows)[:-1]:
-        assert row.text in detected
+def test_settling_keeps_shown_text_that_continues_the_stored_text(tried: Any) -> None:
+    @tried(80, seen=SEEN, rows=ROWS)
+    @example(seen=[("", "a", ""), ("C", "a", "")], rows=[("a", "", []), ("a", "", []), ("", "", [])])
+    @example(seen=[("A", "a", ""), ("C", "a", "")], rows=[("a", "", []), ("a", "", []), ("", "", [])])
+    @example(seen=[("A", "a", ""), ("B", "ab", "")], rows=[("a", "", []), ("a", "", [])])
+    def _(seen: list[Any], rows: list[Any]) -> None:
+        shown = "".join(t for _, t, _ in seen)
+        saved = "".join(t for t, *_ in rows)
+        updates, merged = reconcile([SeenMessage(i, [t], [h]) for i, t, h in seen], stored(rows))
+        detected = "".join("".join(m.text) for m in merged)
+        told = shown + "".join(u.text for u in updates if isinstance(u, up.TextDelta))
+        if rows and saved.startswith(shown):
+            assert told == saved
+        if shown.startswith(saved) and lined_up(seen, stored(rows)):
+            assert detected == shown
+        for row in stored(rows)[:-1]:
+            assert row.text in detected

@@ -376,36 +376,23 @@ def test_a_schema_that_refers_to_itself_many_times_is_filled_within_bounds() -> 
 SCHEMAS = {model: model.model_json_schema() for model in (Everything, Tree, People, Person, Joke, Mood)}
 
 
-@given(
-    st.text(max_size=60)
-    | st.lists(
-        st.sampled_from(
-            [
-                "cat",
-                "dog",
-                "red",
-                "2",
-                "-5",
-                "999",
-                "12.5",
-                "Ada",
-                "'x'",
-                "is",
-                "and",
-                "a: 1",
-                ",",
-                "true",
-                "no flag",
-                "2024-02-30",
-            ]
-        )
-    ).map(" ".join)
-)
-@settings(suppress_health_check=[HealthCheck.too_slow])
-def test_every_value_is_valid_whatever_the_words_are(text: str) -> None:
-    for model, schema in SCHEMAS.items():
-        value = fill(schema, ValueSource(text, text, [text]))
-        model.model_validate_json(json.dumps(value))
+WORDS = st.sampled_from(
+    [
+        "cat", "dog", "red", "2", "-5", "999", "12.5", "Ada", "'x'", "is", "and", "a: 1", ",", "true", "no flag", "2024-02-30",
+    ]
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("examples", [15, pytest.param(100, marks=pytest.mark.exhaustive)])
+def test_every_value_is_valid_whatever_the_words_are(examples: int) -> None:
+    @given(st.text(max_size=60) | st.lists(WORDS).map(" ".join))
+    @settings(max_examples=examples, suppress_health_check=[HealthCheck.too_slow])
+    def check(text: str) -> None:
+        for model, schema in SCHEMAS.items():
+            value = fill(schema, ValueSource(text, text, [text]))
+            model.model_validate_json(json.dumps(value))
+
+    check()
 
 
 def count_down(start: Annotated[int, Field(ge=1, le=9)], words: list[str], where: dict[str, int] | None = None) -> str:

@@ -6,7 +6,7 @@ import jsonschema
 import pytest
 
 from langchain_mix.errors import MixResumeError
-from langchain_mix.protocol.decisions import ANSWER_SCHEMA, PERMISSION_SCHEMA, read_answer, read_permission
+from langchain_mix.protocol.permissions import ANSWER_SCHEMA, PERMISSION_SCHEMA, read_answer, read_permission
 
 ARGS = {"file_path": "a.md", "content": "x"}
 APPROVALS = [

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from langchain_mix.protocol.tool_outcomes import outcome_of_event, outcome_of_result, was_denied, word_for_result
+from langchain_mix.protocol.tool_calls import outcome_of_event, outcome_of_result, was_denied, word_for_result
 
 DENIAL = "The user doesn't want to proceed with this tool use. The tool use was rejected."
 

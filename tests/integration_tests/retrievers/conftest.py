@@ -1,0 +1,87 @@
+"""Servers that the tests of a module share, and the ways to call a retriever."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from langchain_mix import MixEmulator
+
+
+class Servers:
+    """The servers of a module, one for each generation that it needs, and their threads."""
+
+    def __init__(self) -> None:
+        self.threads: set[threading.Thread] = set()
+        self._made: dict[str, MixEmulator] = {}
+
+    def running(self, api: str) -> MixEmulator:
+        before = set(threading.enumerate())
+        server = self._made.setdefault(api, MixEmulator(api)).start()
+        self.threads |= set(threading.enumerate()) - before
+        return server
+
+    def stop(self) -> None:
+        for server in self._made.values():
+            server.stop()
+
+
+@pytest.fixture(scope="module")
+def servers() -> Iterator[Servers]:
+    made = Servers()
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def emulator(servers: Servers) -> Callable[[str], MixEmulator]:
+    """Returns the module's server of a generation, without files, faults and requests: `emulator("0.8")`."""
+
+    def emptied(api: str) -> MixEmulator:
+        server = servers.running(api)  # Started again if a test has stopped it.
+        for path in (server.data_dir / "uploads").iterdir():
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+        server.faults.clear()
+        server.forget_requests()
+        return server
+
+    return emptied
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left(servers: Servers) -> Iterator[None]:
+    """Every test ends with the threads it began with, but for those of pools and of the module's servers."""
+    before = set(threading.enumerate())
+    yield
+    pools = ("asyncio_", "ThreadPool", "AnyIO worker")
+    begun = set(threading.enumerate()) - before - servers.threads
+    left = [thread for thread in begun if not thread.name.startswith(pools)]
+    for thread in left:
+        thread.join(2.0)
+    left = [thread for thread in left if thread.is_alive()]
+    assert not left, f"threads left: {left}"
+
+
+@pytest.fixture(params=["sync", "async"])
+def way(request: pytest.FixtureRequest) -> str:
+    return request.param
+
+
+@pytest.fixture
+def ask(way: str) -> Callable[..., Any]:
+    """Calls a retriever in one of both ways: `ask(retriever, query, **options)`."""
+
+    async def asked(retriever: Any, query: str, options: dict[str, Any]) -> Any:
+        try:
+            return await retriever.ainvoke(query, **options)
+        finally:
+            await retriever.client.aclose()  # Connections belong to their event loop.
+
+    if way == "sync":
+        return lambda retriever, query, **options: retriever.invoke(query, **options)
+    return lambda retriever, query, **options: asyncio.run(asked(retriever, query, options))
