@@ -53,6 +53,17 @@ def emulator(servers: Servers) -> Callable[[str], MixEmulator]:
     return emptied
 
 
+@pytest.fixture(scope="session")
+def store() -> Callable[[MixEmulator, dict[str, bytes]], None]:
+    """Puts uploads on a server without requests: `store(server, {"a.md": b"# A"})`."""
+
+    def put(server: MixEmulator, files: dict[str, bytes]) -> None:
+        for name, data in files.items():
+            (server.data_dir / "uploads" / name).write_bytes(data)
+
+    return put
+
+
 @pytest.fixture(autouse=True)
 def no_thread_is_left(servers: Servers) -> Iterator[None]:
     """Every test ends with the threads it began with, but for those of pools and of the module's servers."""

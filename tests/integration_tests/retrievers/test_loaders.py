@@ -45,12 +45,10 @@ def server(emulator, api):
 
 
 @pytest.fixture
-def session(server):
+def session(server, store):
+    store(server, FILES)
     with Mix(server_url=server.url) as mix:
-        created = mix.sessions.create(title="files")
-        for name, data in FILES.items():
-            mix.files.upload_session_file(id=created.id, file=data, file_name=name)
-        return created.id
+        return mix.sessions.create(title="files").id
 
 
 async def loaded(loader, way):

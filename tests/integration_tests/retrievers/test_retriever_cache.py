@@ -15,14 +15,11 @@ TEXT = "The heron waits by the water."
 
 
 @pytest.fixture
-def scene(emulator):
+def scene(emulator, store):
     server = emulator("0.8")
+    store(server, {"heron.txt": TEXT.encode(), "rest.txt": b"Nothing else.", "noise.bin": b"\x00\x01" * 99})
     with Mix(server_url=server.url) as mix:
-        session_id = mix.sessions.create(title="cache").id
-        mix.files.upload_session_file(id=session_id, file=TEXT.encode(), file_name="heron.txt")
-        mix.files.upload_session_file(id=session_id, file=b"Nothing else.", file_name="rest.txt")
-        mix.files.upload_session_file(id=session_id, file=b"\x00\x01" * 99, file_name="noise.bin")
-        yield server, mix, session_id
+        yield server, mix, mix.sessions.create(title="cache").id
 
 
 def downloads(server, before):
@@ -140,12 +137,10 @@ def test_without_a_directory_nothing_is_written(scene, tmp_path, monkeypatch):
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no fork")
 @pytest.mark.parametrize("rounds", [1, 4])
-def test_a_process_that_is_killed_while_it_writes_harms_nothing(scene, tmp_path, forked, rounds):
+def test_a_process_that_is_killed_while_it_writes_harms_nothing(scene, store, tmp_path, forked, rounds):
     """What it had kept is whole; what it had not is read again."""
     server, mix, session_id = scene
-    for number in range(60):
-        text = f"heron {number} " + "waits by the water. " * 200
-        mix.files.upload_session_file(id=session_id, file=text.encode(), file_name=f"more{number:02}.txt")
+    store(server, {f"more{n:02}.txt": f"heron {n} {'waits by the water. ' * 200}".encode() for n in range(60)})
     reading, writing = os.pipe()
 
     def write():

@@ -55,14 +55,11 @@ class Scene:
 
 
 @pytest.fixture
-def scene(emulator):
+def scene(emulator, store):
     server = emulator("0.8")
+    store(server, {"a.txt": b"Our puppy barks.", "b.txt": b"Cash is returned.", "c.txt": b"The vessel sails."})
     with Mix(server_url=server.url) as mix:
-        scene = Scene(server, mix)
-        scene.put("a.txt", "Our puppy barks.")
-        scene.put("b.txt", "Cash is returned.")
-        scene.put("c.txt", "The vessel sails.")
-        yield scene
+        yield Scene(server, mix)
 
 
 def names(documents):

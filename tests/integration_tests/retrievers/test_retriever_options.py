@@ -24,13 +24,10 @@ def server(emulator):
 
 
 @pytest.fixture
-def session_id(server):
+def session_id(server, store):
+    store(server, {f"note{n}.txt": f"Note {n} about the harbour and its cranes.".encode() for n in range(8)})
     with Mix(server_url=server.url) as mix:
-        session_id = mix.sessions.create(title="options").id
-        for number in range(8):
-            text = f"Note {number} about the harbour and its cranes."
-            mix.files.upload_session_file(id=session_id, file=text.encode(), file_name=f"note{number}.txt")
-        yield session_id
+        return mix.sessions.create(title="options").id
 
 
 @pytest.fixture

@@ -397,10 +397,10 @@ def test_broken_html_is_read_in_linear_time(piece, size):
         ("a.md", "# a " + "# " * 400_000 + "b"),
         ("a.csv", '"' * 100_000),
         ("a.csv", "," * 900_000),
-        ("a.csv", "\n" * 900_000),
+        ("a.csv", "\n" * 400_000),
         ("a.json", '["' + "\\\\" * 400_000 + '"]'),
         ("a.json", '["' + "\\u0041" * 100_000 + '"]'),
-        ("a.json", "[" + "[]," * 200_000 + "[]]"),
+        ("a.json", "[" + "[]," * 100_000 + "[]]"),
         ("a", "<!--" + "x" * 900_000),
         ("a", " " * 900_000 + "x"),
         ("a", "\xe9" * 400_000),
@@ -409,7 +409,7 @@ def test_broken_html_is_read_in_linear_time(piece, size):
 def test_odd_text_is_read_in_linear_time(name, text):
     began = time.process_time()
     parse(name, text.encode("latin-1"), LIMITS)
-    assert time.process_time() - began < 10
+    assert time.process_time() - began < 3
 
 
 @pytest.mark.parametrize(
@@ -626,7 +626,7 @@ def test_a_text_that_begins_like_a_signature_is_a_text(text, encoding):
 # Memory
 
 
-@pytest.mark.parametrize("scale", [4, pytest.param(1, marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize("scale", [10, pytest.param(1, marks=pytest.mark.exhaustive)])
 @pytest.mark.parametrize(
     ("name", "make"),
     [
