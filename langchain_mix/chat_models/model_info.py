@@ -15,8 +15,6 @@ from langchain_core.language_models import ModelProfile
 from langchain_core.messages import AIMessage, BaseMessage, ToolMessage
 from langchain_core.utils.function_calling import convert_to_openai_tool
 
-from langchain_mix.chat_models.inputs import is_file
-
 _PROFILE: Final[dict[str, Any]] = {
     "text_inputs": True,
     # Files are uploaded and URLs named for the agent's own tools to read; which tools there are is up to the server.
@@ -88,6 +86,8 @@ def approximate_message_tokens(messages: Iterable[BaseMessage], tools: Sequence[
 
 
 def _of_message(message: BaseMessage) -> int:
+    from langchain_mix.chat_models.inputs import is_file  # noqa: PLC0415  # Every model has a profile; few count tokens.
+
     content = [message.content] if isinstance(message.content, str) else message.content
     said = [_text(block) for block in content if not is_file(block)]
     said.append(message.name or "")

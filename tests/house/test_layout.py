@@ -55,30 +55,36 @@ def test_the_import_contracts_are_kept():
     assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
-def loaded_by(statement):
-    code = f"import sys\n{statement}\nprint('\\n'.join(sys.modules))"
+def loaded_by(*statements):
+    """Yields what one process has loaded after each statement: the packages, and the modules."""
+    code = "import sys\n" + "".join(f"{statement}\nprint(*sys.modules)\n" for statement in statements)
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return {line.split(".")[0] for line in ran.stdout.splitlines()}, set(ran.stdout.splitlines())
+    for line in ran.stdout.splitlines():
+        yield {name.split(".")[0] for name in line.split()}, set(line.split())
 
 
 def test_importing_the_package_imports_nothing_else():
-    tops, modules = loaded_by("import langchain_mix")
+    ((tops, modules),) = loaded_by("import langchain_mix")
     assert not tops & {"httpx", "pydantic", "langchain_core", "langgraph", "starlette", "uvicorn", "typer", "rich"}
     assert {m for m in modules if m.startswith("langchain_mix")} == {"langchain_mix", "langchain_mix._version"}
 
 
 def test_importing_the_client_loads_no_server_and_no_langchain():
-    tops, _ = loaded_by("import langchain_mix.client; langchain_mix.client.Mix")
+    ((tops, _),) = loaded_by("import langchain_mix.client; langchain_mix.client.Mix")
     # httpx imports rich for a command of its own wherever that is installed.
     assert not tops & {"langchain_core", "langgraph", "starlette", "uvicorn", "typer", "PIL"}
 
 
-def test_importing_the_chat_model_loads_no_server_and_no_http():
-    tops, modules = loaded_by("from langchain_mix import ChatMix")
-    assert not tops & {"langgraph", "starlette", "uvicorn", "typer", "rich", "PIL"}
+def test_making_a_chat_model_loads_no_server_no_http_and_no_agents():
+    (tops, modules), (of_a_call, _) = loaded_by(
+        "from langchain_mix import ChatMix, register; ChatMix(server_url='http://localhost:1')",
+        "from langchain_mix.chat_models.callbacks import TurnCallbacks; TurnCallbacks()",
+    )
+    assert not tops & {"langchain", "langgraph", "httpx", "starlette", "uvicorn", "typer", "rich", "PIL"}
     own = {m for m in modules if m.startswith("langchain_mix.")}
     assert not own & {f"langchain_mix.protocol.{m}" for m in ("call", "events", "models", "turn")}
     assert not own & {f"langchain_mix.chat_models.{m}" for m in ("alignment", "content_blocks", "inputs", "request")}
+    assert "langgraph" not in of_a_call, "a graph's stream writer is found where there is a graph"
 
 
 def test_every_public_name_can_be_imported():

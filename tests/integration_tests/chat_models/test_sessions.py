@@ -376,25 +376,23 @@ def add(a: int, b: int) -> int:
 
 # Stores
 
+STORES = {
+    "dumpd": lambda m: load(dumpd(m), allowed_objects="messages"),
+    "json": lambda m: messages_from_dict(json.loads(json.dumps(messages_to_dict(m)))),
+    "msgpack": lambda m: JsonPlusSerializer(pickle_fallback=False, allowed_msgpack_modules=None).loads_typed(
+        JsonPlusSerializer(pickle_fallback=False, allowed_msgpack_modules=None).dumps_typed(m)
+    ),
+    "pydantic": lambda m: [type(x).model_validate_json(x.model_dump_json()) for x in m],
+}
+
 
 @pytest.mark.filterwarnings("ignore::langchain_core._api.beta_decorator.LangChainBetaWarning")
-@pytest.mark.parametrize(
-    "store",
-    [
-        lambda m: load(dumpd(m), allowed_objects="messages"),
-        lambda m: messages_from_dict(json.loads(json.dumps(messages_to_dict(m)))),
-        lambda m: JsonPlusSerializer(pickle_fallback=False, allowed_msgpack_modules=None).loads_typed(
-            JsonPlusSerializer(pickle_fallback=False, allowed_msgpack_modules=None).dumps_typed(m)
-        ),
-        lambda m: [type(x).model_validate_json(x.model_dump_json()) for x in m],
-    ],
-    ids=["dumpd", "json", "msgpack", "pydantic"],
-)
-@pytest.mark.parametrize("output_version", [None, "v1"])
-def test_stored_messages_go_on(newest, store, output_version):
+@pytest.mark.parametrize("scenario", in_turn(list(STORES), [None, "v1"]))
+def test_stored_messages_go_on(newest, scenario):
+    store, output_version = scenario
     model = ChatMix(server_url=newest.url, output_version=output_version)
     messages = talk(model, "one", "two")
-    talk(model, "three", messages=store(messages))
+    talk(model, "three", messages=STORES[store](messages))
     (session,) = sessions(newest)
     assert said(newest, session) == ["one", "two", "three"]
 
@@ -446,8 +444,7 @@ def test_a_named_session_that_moved_on_is_an_error_if_asked_for(server):
     assert said(server, session) == ["one", "between"]
 
 
-@pytest.mark.parametrize("where", ["config", "graph"])
-def test_each_thread_has_a_session(newest, where):
+def test_each_thread_has_a_session(newest):
     model = ChatMix(server_url=newest.url, session_per_thread=True)
     replies = {
         (thread, text): model.invoke(text, {"configurable": {"thread_id": thread}})
@@ -631,8 +628,8 @@ def test_nothing_to_answer_is_said_before_anything_is_sent(newest):
     assert not newest.requests
 
 
-@pytest.mark.parametrize("odd", [{"session_id": 7}, {"session_id": "x", "row_count": "many"}, "text", [], {}, None])
-def test_odd_pointers_are_harmless(newest, odd):
-    message = AIMessage("Hi", response_metadata={KEY: odd})
-    reply = ChatMix(server_url=newest.url).invoke([HumanMessage("one"), message, HumanMessage("two")])
-    assert reply.text.endswith("two")
+def test_odd_pointers_are_harmless(newest):
+    for odd in ({"session_id": 7}, {"session_id": "x", "row_count": "many"}, "text", [], {}, None):
+        message = AIMessage("Hi", response_metadata={KEY: odd})
+        reply = ChatMix(server_url=newest.url).invoke([HumanMessage("one"), message, HumanMessage("two")])
+        assert reply.text.endswith("two"), odd
