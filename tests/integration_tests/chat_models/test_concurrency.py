@@ -42,7 +42,7 @@ def said(text: str) -> str:
 @pytest.mark.parametrize("api", APIS)
 @pytest.mark.parametrize("way", ["batch", "abatch", "batch_as_completed"])
 async def test_a_batch(api, way):
-    texts = [f"message number {n}" for n in range(16)]
+    texts = [f"message number {n}" for n in range(10)]
     with MixEmulator(api=api, agent=Echo()) as server:
         model = ChatMix(server_url=server.url)
         if way == "batch":
@@ -152,15 +152,15 @@ def test_threads_share_a_model(api):
             return streamed, model.invoke(text).text
 
         with ThreadPoolExecutor(8) as pool:
-            got = list(pool.map(talk, range(16)))
-        assert got == [(said(f"thread {n}"),) * 2 for n in range(16)]
+            got = list(pool.map(talk, range(10)))
+        assert got == [(said(f"thread {n}"),) * 2 for n in range(10)]
 
 
 async def test_sync_and_async_calls_share_a_model():
     with MixEmulator(api="0.8", agent=Echo()) as server:
         model = ChatMix(server_url=server.url)
-        calls = [model.ainvoke(f"n {n}") if n % 2 else asyncio.to_thread(model.invoke, f"n {n}") for n in range(20)]
-        assert [r.text for r in await asyncio.gather(*calls)] == [said(f"n {n}") for n in range(20)]
+        calls = [model.ainvoke(f"n {n}") if n % 2 else asyncio.to_thread(model.invoke, f"n {n}") for n in range(10)]
+        assert [r.text for r in await asyncio.gather(*calls)] == [said(f"n {n}") for n in range(10)]
 
 
 @pytest.mark.parametrize("strategy", ["reject", "enqueue"])

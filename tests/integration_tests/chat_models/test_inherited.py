@@ -27,6 +27,8 @@ pytestmark = [
 ]
 
 ONE_CALL = ("invoke", "ainvoke", "stream", "astream", "astream_events v2", "stream_events v3", "astream_events v3")
+FEW = ("invoke", "astream", "astream_events v2", "stream_events v3")
+"""By default, one of each kind."""
 STREAMS = ("stream", "astream", "astream_events v2")
 WHOLE = ("invoke", "ainvoke", "batch", "abatch")
 TEXT = "Let me look. Hello."
@@ -94,7 +96,7 @@ def server():
         yield running
 
 
-@pytest.fixture(params=ONE_CALL)
+@pytest.fixture(params=[way if way in FEW else pytest.param(way, marks=pytest.mark.exhaustive) for way in ONE_CALL])
 def ask(request, ways):
     """Has one reply of a model, in each way."""
 

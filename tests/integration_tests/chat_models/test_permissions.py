@@ -30,6 +30,7 @@ from tests.new_process import python
 
 APIS = [str(v) for v in ALL]
 GRAPH_APIS = ["0.6", "0.7", "0.8"]
+NEWER = ["0.8", pytest.param("0.7", marks=pytest.mark.exhaustive)]
 A = {"configurable": {"thread_id": "a"}}
 NEVER = 3600.0
 """Seconds after which the emulator denies by itself: far longer than a test may take."""
@@ -346,7 +347,7 @@ def test_words_of_a_refusal_for_which_there_is_no_place_are_logged(caplog):
         assert "later" not in caplog.text
 
 
-@pytest.mark.parametrize("api", ["0.7", "0.8"])
+@pytest.mark.parametrize("api", NEWER)
 def test_several_requests_pause_one_after_another(api):
     with serve(api, writing("a.md", "b.md", "c.md")) as server:
         graph = graph_of(ChatMix(server_url=server.url, permissions="interrupt"), InMemorySaver())
@@ -358,7 +359,7 @@ def test_several_requests_pause_one_after_another(api):
         assert list(sessions(server).values()) == [["Go"]]
 
 
-@pytest.mark.parametrize("api", ["0.7", "0.8"])
+@pytest.mark.parametrize("api", NEWER)
 def test_requests_at_once_are_each_decided_on_their_own(api):
     both = turn([write("a.md"), write("b.md")], say("Done."))
     with serve(api, both) as server:
@@ -625,7 +626,7 @@ class Listened(Script):
             yield piece
 
 
-@pytest.mark.parametrize("api", ["0.7", "0.8"])
+@pytest.mark.parametrize("api", NEWER)
 def test_a_request_of_a_subagent_pauses_the_graph(api):
     task = turn([use("Task", {"description": "d", "prompt": "p", "subagent_type": "general-purpose"})], say("Done."))
     agent = Listened(task, subagent=[writing("a.md")])

@@ -569,9 +569,14 @@ class User:
         return self.visible
 
 
-@given(st.data(), st.sampled_from(["fork", "rewind", "replay"]), st.booleans(), st.booleans(), st.integers(0, 1))
-@settings(max_examples=150)
-def test_nothing_is_ever_lost(data: st.DataObject, way: OnDivergence, can_fork: bool, can_rewind: bool, tool_rows: int):
+@pytest.mark.parametrize("examples", [30, pytest.param(150, marks=pytest.mark.exhaustive)])
+def test_nothing_is_ever_lost(examples: int):
+    ways = st.sampled_from(["fork", "rewind", "replay"])
+    property_of = given(st.data(), ways, st.booleans(), st.booleans(), st.integers(0, 1))
+    settings(max_examples=examples)(property_of(nothing_is_lost))()
+
+
+def nothing_is_lost(data: st.DataObject, way: OnDivergence, can_fork: bool, can_rewind: bool, tool_rows: int):
     chat = Chat(Server(), on_divergence=way, can_fork=can_fork, can_rewind=can_rewind, tool_rows=tool_rows)
     user = User(data)
     answers: dict[str, list[Said]] = {}
