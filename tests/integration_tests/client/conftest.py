@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
+from zlib import crc32
 
 import pytest
 
@@ -38,19 +39,18 @@ _SEVERAL = 4
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Marks the second way of scenarios, of tests that have several, as `exhaustive`; see the head of this module."""
-    tests: defaultdict[str, defaultdict[str, list[pytest.Item]]] = defaultdict(lambda: defaultdict(list))
+    tests: defaultdict[str, defaultdict[frozenset[tuple[str, int]], list[pytest.Item]]]
+    tests = defaultdict(lambda: defaultdict(list))
     for item in items:
-        if (
-            isinstance(item, pytest.Function)
-            and hasattr(item, "callspec")
-            and Path(__file__).parent in item.path.parents
-        ):
-            rest = {axis: index for axis, index in item.callspec.indices.items() if axis not in WAYS}
-            if len(rest) < len(item.callspec.indices) and item.get_closest_marker("exhaustive") is None:
-                tests[f"{item.path}::{item.originalname}"][repr(rest)].append(item)
-    for scenarios in tests.values():
+        if not isinstance(item, pytest.Function) or Path(__file__).parent not in item.path.parents:
+            continue
+        given = item.callspec.params if hasattr(item, "callspec") else {}
+        if given.keys() & set(WAYS) and item.get_closest_marker("exhaustive") is None:
+            scenario = frozenset((axis, id(value)) for axis, value in given.items() if axis not in WAYS)
+            tests[f"{item.path}::{item.originalname}"][scenario].append(item)
+    for name, scenarios in tests.items():
         if len(scenarios) >= _SEVERAL:
-            for number, ways in enumerate(scenarios.values()):
+            for number, ways in enumerate(scenarios.values(), crc32(name.rpartition("::")[2].encode())):
                 for item in ways[:-1] if number % 2 else ways[1:]:
                     item.add_marker(pytest.mark.exhaustive)
 

@@ -22,8 +22,8 @@ from langchain_mix.protocol.retry import NO_RETRIES
 
 @functools.cache
 def bomb() -> bytes:
-    """Returns an answer of 300 kB that grows a thousandfold; made when it is first sent, not when tests are collected."""
-    return gzip.compress(b'[{"id":"a","title":"' + b"x" * 300_000_000 + b'"}]', 9)
+    """Returns an answer of 1 MB that grows two hundredfold; made when it is first sent, not when tests are collected."""
+    return gzip.compress(b'[{"id":"a","title":"' + b"x" * 200_000_000 + b'"}]', 1)
 
 
 MIB = 1024 * 1024
