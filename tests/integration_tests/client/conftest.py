@@ -1,19 +1,12 @@
-"""A laboratory for turns: an emulated server, a client, and one way to run a scenario through both of its shells.
-
-A test of several scenarios runs each of them in one of the two ways by default, every other one in the same, and in both
-with `-m exhaustive`: the shells are twins, of which each must meet every kind of scenario but not every single one.
-"""
+"""A laboratory for turns: an emulated server, a client, and one way to run a scenario through both of its shells."""
 
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
-from pathlib import Path
 from typing import Any, TypeVar
-from zlib import crc32
 
 import pytest
 
@@ -30,29 +23,6 @@ APIS = ("0.5", "0.6", "0.6.5", "0.7", "0.8", "next")
 SHELLS = ("sync", "async")
 QUICK = RetryConfig("backoff", BackoffStrategy(5, 20, 1.5, 2_000), max_attempts=3)
 """Retries as usual, in milliseconds instead of seconds."""
-
-
-WAYS = ("shell", "asynchronous")
-"""The axes that choose one of the two ways."""
-_SEVERAL = 4
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Marks the second way of scenarios, of tests that have several, as `exhaustive`; see the head of this module."""
-    tests: defaultdict[str, defaultdict[frozenset[tuple[str, int]], list[pytest.Item]]]
-    tests = defaultdict(lambda: defaultdict(list))
-    for item in items:
-        if not isinstance(item, pytest.Function) or Path(__file__).parent not in item.path.parents:
-            continue
-        given = item.callspec.params if hasattr(item, "callspec") else {}
-        if given.keys() & set(WAYS) and item.get_closest_marker("exhaustive") is None:
-            scenario = frozenset((axis, id(value)) for axis, value in given.items() if axis not in WAYS)
-            tests[f"{item.path}::{item.originalname}"][scenario].append(item)
-    for name, scenarios in tests.items():
-        if len(scenarios) >= _SEVERAL:
-            for number, ways in enumerate(scenarios.values(), crc32(name.rpartition("::")[2].encode())):
-                for item in ways[:-1] if number % 2 else ways[1:]:
-                    item.add_marker(pytest.mark.exhaustive)
 
 
 @dataclass

@@ -24,7 +24,6 @@ from langchain_mix.emulator import MixEmulator
 LIMIT = 10.0
 """Seconds after which a read that never ends fails its test."""
 ENDS = ("complete", "error")
-HALVES = ("sync", "async")
 NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 """Without certificates: nothing speaks TLS here, and loading them for each client takes longer than most tests."""
 # The SDK's default is to repeat every 500 for ten minutes.
@@ -142,19 +141,19 @@ async def serve() -> AsyncIterator[Serve]:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Runs a test by one half of the SDK by default: which one changes from test to test."""
-    if "half" in metafunc.fixturenames:
-        usual = HALVES[crc32(metafunc.function.__name__.encode()) % 2]
-        halves = [half if half == usual else pytest.param(half, marks=pytest.mark.exhaustive) for half in HALVES]
-        metafunc.parametrize("half", halves)
+    if "is_async" in metafunc.fixturenames:
+        usual = bool(crc32(metafunc.function.__name__.encode()) % 2)
+        halves = [usual, pytest.param(not usual, marks=pytest.mark.exhaustive)]
+        metafunc.parametrize("is_async", halves, ids=lambda half: "async" if half else "sync")
 
 
 @pytest.fixture
-async def official(serve: Serve, request: pytest.FixtureRequest, half: str) -> AsyncIterator[Serve]:
+async def official(serve: Serve, request: pytest.FixtureRequest, is_async: bool) -> AsyncIterator[Serve]:
     """Starts an emulator with one half of the SDK. What the test's mark promises to run must have run."""
     started: list[Official] = []
 
     async def start(agent: Any = "offline", **options: Any) -> Official:
-        started.append(await serve(agent, is_async=half == "async", **options))
+        started.append(await serve(agent, is_async=is_async, **options))
         return started[-1]
 
     yield start
