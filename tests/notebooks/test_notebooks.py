@@ -76,7 +76,8 @@ async def executed(notebook: Any, folder: Path, monkeypatch: pytest.MonkeyPatch,
     for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR"):
         monkeypatch.setenv(name, str(folder / name.lower()))
     if prepared:
-        make_kernel(folder / "jupyter_data_dir" / "kernels" / "python3")
+        monkeypatch.setenv("JUPYTER_PATH", str(folder / "prepared"))  # It goes before the kernel that is installed.
+        make_kernel(folder / "prepared" / "kernels" / "python3")
     work = folder / "work"
     work.mkdir()
     client = NotebookClient(notebook, timeout=CELL_TIMEOUT, resources={"metadata": {"path": str(work)}})
