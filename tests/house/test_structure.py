@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -37,17 +37,21 @@ def name_of(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-TREES: Final = {name_of(path): ast.parse(path.read_text()) for path in sorted(PACKAGE.rglob("*.py"))}
 PATHS: Final = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+
+
+@cache
+def nodes_of(module: str) -> list[ast.AST]:
+    return list(ast.walk(ast.parse(PATHS[module].read_text())))
 
 
 def imported_by(module: str) -> Iterator[str]:
     """The modules of the package that a module imports, late and lazily as well."""
-    for node in ast.walk(TREES[module]):
+    for node in nodes_of(module):
         if isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
-                yield inner if inner in TREES else node.module
+                yield inner if inner in PATHS else node.module
         elif isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.Constant) and isinstance(node.value, str):
@@ -58,9 +62,9 @@ def imported_by(module: str) -> Iterator[str]:
 @cache
 def importers() -> dict[str, set[str]]:
     found: dict[str, set[str]] = defaultdict(set)
-    for module in TREES:
+    for module in PATHS:
         for imported in imported_by(module):
-            if imported in TREES and imported != module:
+            if imported in PATHS and imported != module:
                 found[imported].add(module)
     return found
 
@@ -83,9 +87,9 @@ def test_no_small_module_has_a_single_importer():
     assert small_modules() - set(SMALL) == set(), "make it a part of its importer, or say here why not"
 
 
-def annotations(tree: ast.AST) -> set[ast.AST]:
+def annotations(nodes: Iterable[ast.AST]) -> set[ast.AST]:
     found: set[ast.AST] = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         for part in (getattr(node, "annotation", None), getattr(node, "returns", None)):
             if isinstance(part, ast.AST):
                 found.update(ast.walk(part))
@@ -97,14 +101,15 @@ def subclasses() -> tuple[dict[tuple[str, str], set[str]], set[tuple[str, str]]]
     """The classes of the package with their subclasses, and those that are used for themselves as well."""
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
     used: set[tuple[str, str]] = set()
-    for module, tree in TREES.items():
+    for module in PATHS:
+        nodes = nodes_of(module)
         names = {
             alias.asname or alias.name: (node.module, alias.name)
-            for node in ast.walk(tree)
+            for node in nodes
             if isinstance(node, ast.ImportFrom) and node.module
             for alias in node.names
         }
-        classes = [node for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+        classes = [node for node in nodes if isinstance(node, ast.ClassDef)]
         names |= {node.name: (module, node.name) for node in classes}
         bases = set()
         for node in classes:
@@ -113,11 +118,9 @@ def subclasses() -> tuple[dict[tuple[str, str], set[str]], set[tuple[str, str]]]
                 plain = base.value if isinstance(base, ast.Subscript) else base
                 if isinstance(plain, ast.Name) and plain.id in names:
                     found[names[plain.id]].add(f"{module}.{node.name}")
-        ignored = bases | annotations(tree)
+        ignored = bases | annotations(nodes)
         used |= {
-            names[node.id]
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Name) and node.id in names and node not in ignored
+            names[node.id] for node in nodes if isinstance(node, ast.Name) and node.id in names and node not in ignored
         }
     return found, used
 
@@ -138,7 +141,7 @@ def single_bases() -> set[str]:
     return {
         short(f"{module}.{name}")
         for (module, name), kinds in found.items()
-        if module in TREES and len(kinds) == 1 and (module, name) not in used and f"{module}.{name}" not in dictionaries
+        if module in PATHS and len(kinds) == 1 and (module, name) not in used and f"{module}.{name}" not in dictionaries
     }
 
 
