@@ -48,9 +48,7 @@ class Connection:
     """An open event stream, seen from those who fill it.
 
     Attributes:
-        session_id: The session it was opened for.
         queue_size: The events that wait for a slow reader before more are dropped; None is no limit.
-        faults: The server's faults.
         inbound: Messages that POST /stream/{id}/message put on it (Mix 0.5).
         busy: True when it runs a turn itself (Mix 0.5).
         dropped: Events that found the queue full.

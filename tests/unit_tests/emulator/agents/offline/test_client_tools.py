@@ -383,7 +383,7 @@ WORDS = st.sampled_from(
 )  # fmt: skip
 
 
-@pytest.mark.parametrize("examples", [15, pytest.param(100, marks=pytest.mark.exhaustive)])
+@pytest.mark.parametrize("examples", [10, pytest.param(100, marks=pytest.mark.exhaustive)])
 def test_every_value_is_valid_whatever_the_words_are(examples: int) -> None:
     @given(st.text(max_size=60) | st.lists(WORDS).map(" ".join))
     @settings(max_examples=examples, suppress_health_check=[HealthCheck.too_slow])
@@ -413,7 +413,7 @@ VOCABULARY = st.sampled_from(
     st.sampled_from(["auto", "any", "count_down"]),
     st.booleans(),
 )
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 async def test_arguments_fit_whatever_the_words_are(desk, text: str, choice: str, parallel: bool) -> None:
     tools = (*TOOLS, count_down)
     schemas = {one.__name__: converted(one)["function"]["parameters"] for one in tools}
