@@ -217,6 +217,13 @@ def test_one_worker_reads_many_files_and_another_follows_one_that_has_ended():
     assert first not in worker._pool._idle
 
 
+def test_a_worker_loads_its_readers_and_no_others():
+    program = f"import sys; {worker._PROGRAM.partition(';')[0]}; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    assert "langchain_mix.retrievers.parsing.pdf" in loaded
+    assert not {"chardet", "email", "langchain_core", "langchain_mix.retrievers.parsing.office"} & {*loaded}
+
+
 def test_each_answer_belongs_to_its_file():
     whole = drawn(text("whole"))
     assert read("a.pdf", whole).text == "whole"
