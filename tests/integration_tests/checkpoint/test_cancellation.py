@@ -70,8 +70,8 @@ def writes(saver, thread):
     return saver.aput_writes(config(thread, "1"), [("x", 1), ("y", 2)], "t")
 
 
-EVERY = 5
-"""By default long operations are cancelled at every fifth wait: a request has fewer, so that each kind has its turn."""
+EVERY = 7
+"""By default long operations are cancelled at every seventh wait: a request has fewer, so that each kind has its turn."""
 
 
 @pytest.mark.parametrize(
