@@ -190,8 +190,10 @@ class ChatMix(SecretFields, BaseChatModel):
     which the conversation goes on. Streams and calls in a named session (`session_id`, a thread's) never use the cache.
     """
 
-    _mix: Any = PrivateAttr(default=None)
-    _denied: set[str] = PrivateAttr(default=set())  # Pydantic copies it; what copies a model calls the default.
+    # Pydantic copies these defaults; what copies a model calls them.
+    _own: dict[str, Any] = PrivateAttr(default={})
+    """The client of this object, once there is one: threads that begin at once must not open two."""
+    _denied: set[str] = PrivateAttr(default=set())
 
     if not TYPE_CHECKING:  # For type checkers, the fields are the parameters.
 
@@ -344,10 +346,11 @@ class ChatMix(SecretFields, BaseChatModel):
         """The client that this model uses, for everything that is no chat: files, sessions, preferences."""
         if self.mix is not None:
             return cast("Mix", self.mix)
-        if self._mix is None:
+        client: Mix | None = self._own.get("client")
+        if client is None:
             from langchain_mix.client import Mix  # noqa: PLC0415  # The HTTP library is loaded when it is first used.
 
-            self._mix = Mix(
+            made = Mix(
                 server_url=self.server_url,
                 client=self.http_client,
                 async_client=self.http_async_client,
@@ -356,7 +359,7 @@ class ChatMix(SecretFields, BaseChatModel):
                 retry_config=self.retry_config(),
                 max_reply_bytes=self.max_reply_bytes,
             )
-        client: Mix = self._mix
+            client = cast("Mix", self._own.setdefault("client", made))  # One that is not kept has opened nothing.
         return client
 
     def content_version(self) -> Version:
@@ -555,10 +558,9 @@ class ChatMix(SecretFields, BaseChatModel):
 
         if not names_session(self, kwargs):
             return self
-        opened = self.client
-        copied: Any = BaseModel.__copy__(self)
+        copied: Any = BaseModel.__copy__(self)  # Shares the client.
         twin: Self = copied
-        twin.cache, twin._mix = False, opened
+        twin.cache = False
         return twin
 
     def _generate(

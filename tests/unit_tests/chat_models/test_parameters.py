@@ -2,7 +2,9 @@ from __future__ import annotations
 
 import copy
 import pickle
+import threading
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -13,7 +15,7 @@ from langchain_core.outputs import ChatGeneration, ChatResult
 from langchain_tests.unit_tests import ChatModelUnitTests
 from pydantic import Field, PrivateAttr, ValidationError
 
-from langchain_mix import ChatMix
+from langchain_mix import ChatMix, client
 from langchain_mix.chat_models.model_errors import as_model_error
 from langchain_mix.chat_models.parameters import (
     UNNAMED_MODEL,
@@ -359,3 +361,18 @@ def test_copies_are_equal_and_open_nothing_of_the_original():
     assert moved._serialized["kwargs"]["server_url"] == "http://b:1"
     assert copy.deepcopy(model).stop is not model.stop
     assert copy.copy(model).stop is model.stop
+
+
+def test_threads_that_begin_at_once_share_one_client(monkeypatch):
+    both = threading.Barrier(2, timeout=10)
+
+    class Slow(client.Mix):
+        def __init__(self, **options):
+            super().__init__(**options)
+            both.wait()
+
+    monkeypatch.setattr(client, "Mix", Slow)
+    model = ChatMix(server_url="http://localhost:1")
+    with ThreadPoolExecutor(2) as pool:
+        one, other = pool.map(lambda _: model.client, range(2))
+    assert one is other is model.client
