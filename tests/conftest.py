@@ -23,7 +23,7 @@ _LIMIT = 60
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Has tests of several axes run pairwise, and in full under `-m exhaustive`."""
+    """Has each test run a part of its combinations by default, and all under `-m exhaustive`."""
     mark_the_rest(items)
 
 
@@ -43,7 +43,7 @@ def pytest_collection_finish() -> None:
 
 
 def pytest_make_parametrize_id(val: object, argname: str) -> str | None:
-    """Names binary parameters by their number: their bytes may differ between processes, as the time in a gzip header."""
+    """Names binary parameters by their axis: their bytes may differ between processes, as the time in a gzip header."""
     binary = isinstance(val, bytes) and not (val.isascii() and val.decode().isprintable())
     return argname if binary else None
 

@@ -1,6 +1,6 @@
 """Decides which combinations of a test's parameters run by default: pairwise, the others under the marker `exhaustive`.
 
-A test that is parametrised along several axes (generations, modes, faults, …) runs every combination only with
+A test that is parametrised along axes (generations, modes, faults, …) runs every combination only with
 `-m exhaustive`. By default it runs a cover: every pair of values of two axes that meet in some combination meets in one
 that runs. What says where a scenario runs, and not what it is, is covered more thinly:
 
@@ -51,14 +51,15 @@ class Axes:
         self._surroundings = generations | ways
         scenarios = {tuple(value for axis, value in case.items() if axis not in self._surroundings) for case in cases}
         self._many = {axis for axis in generations if len(self._places[axis]) > _FEW_GENERATIONS}
-        # Each with its first half: the same ways do not meet the same generations in all tests.
+        # Which half runs is one bit of the name's checksum for generations, and another one for ways: with the same bit,
+        # the same ways would meet the same generations in all tests.
         half = crc32(name.encode())
         self._thinned = dict.fromkeys(self._many, half)
         if len(scenarios) > _FEW_SCENARIOS:
             self._thinned |= dict.fromkeys(ways, half >> 1)
 
     def owed(self, case: Case) -> Iterator[frozenset[tuple[str, Hashable]]]:
-        """Yields what a combination covers of that which must be: values, and pairs of values."""
+        """Yields the values and pairs of values in a combination that the cover must contain."""
         for one in case.items():
             if one[0] not in self._many or self._meet(one):
                 yield frozenset({one})
@@ -88,7 +89,8 @@ def cover(cases: Sequence[Case], name: str = "") -> set[int]:
     offered = [sum(bits[owed] for owed in axes.owed(case)) for case in cases]
     missing = (1 << len(bits)) - 1
     order = sorted(range(len(cases)), key=lambda i: crc32(f"{name}{i}".encode()))
-    # What a combination would add only shrinks: its last figure is a bound, and is found again only at the top.
+    # Lazy greedy: what a combination would add only shrinks, so that its last figure is an upper bound, which is
+    # computed again only when the combination comes up as the best.
     queue = [(-offered[i].bit_count(), rank, i) for rank, i in enumerate(order)]
     heapify(queue)
     chosen: set[int] = set()
@@ -105,10 +107,14 @@ def cover(cases: Sequence[Case], name: str = "") -> set[int]:
 
 
 def mark_the_rest(items: Iterable[pytest.Item]) -> None:
-    """Marks the combinations that are not in the cover of their test as `exhaustive`."""
+    """Marks the combinations that are not in the cover of their test as `exhaustive`.
+
+    Those that a test marks itself are no part of it: what they show, others show by default.
+    """
     tests: dict[tuple[str, str], list[pytest.Function]] = defaultdict(list)
     for item in items:
-        if isinstance(item, pytest.Function) and hasattr(item, "callspec"):
+        marked = item.get_closest_marker("exhaustive") is not None
+        if isinstance(item, pytest.Function) and hasattr(item, "callspec") and not marked:
             tests[item.parent.nodeid if item.parent else "", item.originalname].append(item)
     for (_, name), crossed in tests.items():
         cases = [{axis: _value(given) for axis, given in item.callspec.params.items()} for item in crossed]

@@ -14,8 +14,8 @@ def in_turn(*axes: Sequence[Any]) -> list[ParameterSet]:
     """Returns all combinations, each as the one parameter of a test, which unpacks it.
 
     The first values of all axes go together, then the second ones, and so on; an axis that has no more begins again.
-    What is not among these is marked `exhaustive`. It is for axes that do not depend on each other: where the product's
-    code branches on two of them together, `pytest.mark.parametrize` for each has every pair of values run.
+    What is not among these is marked `exhaustive`. It is for axes that do not depend on each other: where the code under test branches
+    on two of them together, one `pytest.mark.parametrize` for each axis has every pair of values run.
 
     Args:
         axes: The values of each axis, which may be `pytest.param` of one value with an id.

@@ -158,7 +158,8 @@ def align(
         can_fork: The server can fork.
         can_rewind: The server can rewind.
         on_divergence: What to do when the base is not the head, or when there are answers of this server after it.
-            What the server cannot do falls back, from rewind to fork to replay.
+            What the server cannot do falls back, from rewind to fork to replay; a session that is gone or holds
+            something else can only be replayed.
         same_words: The rows that were read say what the messages up to the base say (`agreement.py`). Otherwise the
             base's pointer was copied from another conversation or forged, and its session is left alone.
         pinned: The session that is to be used, whatever the messages say.
@@ -280,7 +281,9 @@ class _Pinned:
 
 
 def text_of(plan: Plan, write_results: WriteResults) -> str:
-    """Returns the text that carries out a plan, once the plan's session exists. Guard it before it is sent.
+    """Returns the text that carries out a plan, once the plan's session exists.
+
+    Before it is sent, the caller has it guarded (`protocol/sending.py`).
 
     Raises:
         MixInputError: There is nothing to answer, or something that cannot be sent.

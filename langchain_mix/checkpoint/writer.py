@@ -9,8 +9,8 @@ Theory of operation
 Mix stores files, without compare-and-swap: the last upload of a name wins, a reader may meet an upload half-way, and an
 upload whose reply was lost may still arrive at any later time. Three rules make a safe store of that:
 
-1. A file that is ever overwritten has one writer (the owner file apart), so that nobody overwrites what somebody else
-   has stored.
+1. A file that is ever overwritten has one writer, so that nobody overwrites what somebody else has stored. (Owner file
+   and markers have several; they hold no entries.)
 2. That writer has two copies of it and overwrites the older one, so that an upload that tears harms nothing that was
    acknowledged.
 3. A writer that commits first writes, then looks; one that takes over first writes, then looks, too. So of two that
@@ -116,8 +116,8 @@ hidden manifest counts as soon as there is one, so that a crash on the way leave
 new. What an earlier version stores under visible names later is recognised by its owner file, and the next owner adds
 it.
 
-What holds this: `test_interleavings.py` runs writers and readers request by request in all orders, with uploads that
-are lost, late and torn, and shows of each rule that entries are lost without it.
+What holds this: `tests/unit_tests/checkpoint/test_interleavings.py` runs writers and readers request by request in all
+orders, with uploads that are lost, late and torn, and shows of each rule that entries are lost without it.
 """
 
 from __future__ import annotations
@@ -147,13 +147,13 @@ _DELETED_AT_ONCE: Final = 4
 
 
 class WriterCache:
-    """The manifests that this process owns, as it left them. May be used from any thread.
+    """The manifests that this process owns, as it left them. Its methods may be called from any Python thread.
 
     All of it may be forgotten: a writer that has forgotten its manifest claims a new epoch.
     """
 
     def __init__(self, most: int) -> None:
-        """Starts empty; `most` threads are remembered."""
+        """Starts empty; the manifests of `most` checkpoint threads are remembered."""
         self._most = most
         self._clear()
         process_fork.renew_in_child(self._clear)
@@ -224,7 +224,7 @@ class _Superseded(Exception):
 
 
 class Writer:
-    """Changes threads. Its methods are called by one procedure per thread at a time (`ThreadStore`)."""
+    """Changes threads. Its methods are called by one procedure per checkpoint thread at a time (`ThreadStore`)."""
 
     def __init__(
         self,

@@ -53,7 +53,7 @@ _AT_ONCE: Final = 256 * 1024
 """Bytes written between two checks of the deadline."""
 
 SLACK: Final = 1.25
-"""Ratio of a deadline for several reads to the timeout of one read, which is what a silent server runs into first."""
+"""Ratio of a deadline for several reads to the timeout of one read: with a silent server, the latter comes first."""
 
 _SLICE: Final = 1.0
 """Seconds of waiting in one system call. Python takes no notice of a Ctrl-C that came just before it until it ends."""
@@ -197,10 +197,10 @@ class Watchdog:
         self._opened, self._connected = time.monotonic(), False
 
     def received(self, *, sent: bool) -> None:
-        """Ceases to wait for `connected` with the first event, or before the message is sent with that event only.
+        """Notes that an event has arrived: once the message is on its way, `connected` is no longer waited for.
 
         Args:
-            sent: True once the message is on its way, which waits for `connected`.
+            sent: True once the message is on its way. The turn sends it when `connected` has arrived.
         """
         self._connected = self._connected or sent
 

@@ -1,4 +1,4 @@
-"""When to send an idempotent call again, and how long to wait before.
+"""The retry policy: how often an idempotent call is sent again, and how long to wait before.
 
 Owns: the retry policy, as numbers in and numbers out. Refuses to know: clocks, chance, calls; the caller brings them.
 """

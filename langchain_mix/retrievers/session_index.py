@@ -55,7 +55,7 @@ class Changes:
 def changes_of(
     known: Mapping[str, IndexedFile], listed: Iterable[RemoteFile], limits: Limits, verify: Verify, now: float
 ) -> Changes:
-    """Compares the files that are meant, in the order of their names, with those read before this Unix time."""
+    """Compares the files that are meant with those that were read; `now` is Unix time, for what is due again."""
     changes = Changes({}, [], {}, [])
     total = count = 0
     for file in listed:
@@ -316,6 +316,7 @@ class SessionIndex:
     def _read(self, refresh: Refresh) -> Steps[Index]:
         plan, began = self.plan, time.monotonic()
         listed: list[RemoteFile] = yield self._listing
+        # The same object: the listing has the same bytes (`files.py`), so that there is nothing to compare.
         if listed is self._settled and self._index is not None:
             self._commit(refresh)
             return self._index

@@ -127,3 +127,20 @@ def test_the_rest_is_marked_and_nothing_is_lost(pytester):
     """)
     pytester.runpytest_inprocess("-m", "not exhaustive").assert_outcomes(passed=7, deselected=6)
     pytester.runpytest_inprocess("-m", "exhaustive").assert_outcomes(passed=6, deselected=7)
+
+
+def test_what_a_test_marks_itself_covers_nothing(pytester):
+    pytester.makeconftest("from tests.conftest import pytest_collection_modifyitems")
+    pytester.makeini("[pytest]\nmarkers = exhaustive\nasyncio_default_fixture_loop_scope = function\n")
+    pytester.makepyfile("""
+        import pytest
+
+        LONG = pytest.param(100, marks=pytest.mark.exhaustive)
+
+        @pytest.mark.parametrize("length", [LONG, 1])
+        @pytest.mark.parametrize("shell", ["sync", "async"])
+        @pytest.mark.parametrize("fault", ["a", "b"])
+        def test_faults(fault, shell, length):
+            pass
+    """)
+    pytester.runpytest_inprocess("-m", "not exhaustive").assert_outcomes(passed=4, deselected=4)
