@@ -147,7 +147,6 @@ class ChatMix(SecretFields, BaseChatModel):
         populate_by_name=True,
         extra="forbid",
         hide_input_in_errors=True,  # The input of a wrong object has its key.
-        defer_build=True,  # The first model builds the validator; importing the class does without.
     )
 
     server_url: str | None = Field(default_factory=from_env("MIX_SERVER_URL", default=None))
