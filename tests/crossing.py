@@ -127,5 +127,5 @@ def mark_the_rest(items: Iterable[pytest.Item]) -> None:
 def _value(given: Any) -> Hashable:
     """Returns what is equal for equal parameters: those of simple types by value, all others as the objects they are."""
     if isinstance(given, str):
-        return str(given)
+        return str(given) if type(given) is str or given in GENERATIONS else (type(given), str(given))
     return (type(given), given) if isinstance(given, (bytes, int, float, type(None))) else id(given)
