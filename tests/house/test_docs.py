@@ -104,16 +104,23 @@ def test_a_sample_fits_on_a_screen_without_scrolling(sample):
     assert [line for line in sample.code.splitlines() if len(line) > widest] == []
 
 
+def members_of(options):
+    """Returns the members, inherited or own, that the options of a documented object name."""
+    lists = re.findall(r"^ +(?:inherited_)?members:((?: \[.*\])|(?:\n +- \w+)+)", options, re.MULTILINE)
+    return re.findall(r"\w+", "".join(lists))
+
+
 @pytest.mark.parametrize("page", REFERENCE, ids=lambda page: page.stem)
 def test_the_reference_names_what_exists_and_is_documented(page):
-    named = re.findall(
-        r"^::: (\S+)\n(?:    options:\n      members:([^#]*?)(?:\n\n|\Z))?", page.read_text(), re.MULTILINE
-    )
-    assert named
-    for name, members in named:
+    text = page.read_text()
+    blocks = re.findall(r"^::: (\S+)\n((?: +\S.*\n?)*)", text, re.MULTILINE)
+    assert blocks
+    named = {name: members_of(options) for name, options in blocks}
+    for name, members in named.items():
         thing = pkgutil.resolve_name(name)
         assert thing.__doc__, name
-        assert [member for member in re.findall(r"\w+", members) if not getattr(thing, member).__doc__] == [], name
+        assert [member for member in members if not getattr(thing, member).__doc__] == [], name
+    assert sum(map(bool, named.values())) == len(re.findall(r"members:", text))
 
 
 @pytest.fixture(scope="module", params=["guide", pytest.param("all", marks=pytest.mark.exhaustive)])
