@@ -41,8 +41,9 @@ def said(text: str) -> str:
 
 @pytest.mark.parametrize("api", APIS)
 @pytest.mark.parametrize("way", ["batch", "abatch", "batch_as_completed"])
-async def test_a_batch(api, way):
-    texts = [f"message number {n}" for n in range(10)]
+@pytest.mark.parametrize("count", [10, pytest.param(50, marks=pytest.mark.exhaustive)])
+async def test_a_batch(api, way, count):
+    texts = [f"message number {n}" for n in range(count)]
     with MixEmulator(api=api, agent=Echo()) as server:
         model = ChatMix(server_url=server.url)
         if way == "batch":

@@ -32,7 +32,6 @@ from tests.in_turn import in_turn
 
 APIS = [str(v) for v in ALL]
 CAN_FORK = [str(v) for v in ALL if CAPABILITIES[v].fork]
-CANNOT_FORK = [str(v) for v in ALL if not CAPABILITIES[v].fork]
 
 
 class Echo:

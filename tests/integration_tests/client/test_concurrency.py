@@ -195,12 +195,13 @@ def test_many_turns_at_once(labs: Any, api: str, count: int) -> None:
 
 
 @pytest.mark.parametrize("api", ["0.5", "0.6", "0.8"])
-def test_threads(labs: Any, api: str) -> None:
+@pytest.mark.parametrize(("count", "threads"), [(12, 6), pytest.param(24, 8, marks=pytest.mark.exhaustive)])
+def test_threads(labs: Any, api: str, count: int, threads: int) -> None:
     lab = labs("sync", api, Script("A word."))
-    sessions = [lab.session() for _ in range(12)]
-    with ThreadPoolExecutor(6) as pool:
+    sessions = [lab.session() for _ in range(count)]
+    with ThreadPoolExecutor(threads) as pool:
         assert set(pool.map(lambda s: run(lab, s, "go"), sessions)) == {"A word."}
-    assert len(lab.messages()) == 12
+    assert len(lab.messages()) == count
 
 
 def test_one_client_in_event_loops_one_after_the_other(labs: Any) -> None:

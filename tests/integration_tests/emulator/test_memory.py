@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 from collections import Counter
 
+import pytest
+
 from langchain_mix.emulator import Script
 from langchain_mix.emulator.activity import MAX_BODIES, MAX_BODY
 from langchain_mix.emulator.runner import RunningTurn
@@ -32,11 +34,12 @@ def test_uploads_and_requests_leave_a_bounded_log(make):
     assert log[-1].size > len(content)
 
 
-def test_turns_and_streams_leave_nothing(make):
+@pytest.mark.parametrize("turns", [8, pytest.param(20, marks=pytest.mark.exhaustive)])
+def test_turns_and_streams_leave_nothing(make, turns):
     before = alive()
     wire = make("0.8", Script(loop=True))
     session = wire.session()
-    for _ in range(8):
+    for _ in range(turns):
         wire.turn(session)
     wire.server.wait_until(lambda: wire.server.streams == wire.server.turns == 0)
     # The last one may still be held by the frame that ends it.

@@ -151,8 +151,9 @@ def test_closing_a_stream_does_not_end_the_turn(make, api):
     assert wire.rows(session)[-1]["userInput"] == "half whole"
 
 
-def test_a_fast_reader_misses_nothing_of_a_long_turn(make):
-    text = "".join(f"{number} " for number in range(600))
+@pytest.mark.parametrize("words", [600, pytest.param(3000, marks=pytest.mark.exhaustive)])
+def test_a_fast_reader_misses_nothing_of_a_long_turn(make, words):
+    text = "".join(f"{number} " for number in range(words))
     wire = make("0.8", Script(text))
     heard = wire.turn(wire.session())
     assert "".join(e.data["content"] for e in heard if e.name == "content") == text

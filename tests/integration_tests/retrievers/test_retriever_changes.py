@@ -184,15 +184,16 @@ def test_a_file_overwritten_with_something_else_of_the_same_size_is_not_answered
     assert all("ten days" not in d.page_content for d in found)
 
 
-def test_many_files_overwritten_in_place_are_all_noticed(scene, ask):
-    for number in range(12):
+@pytest.mark.parametrize("count", [12, pytest.param(30, marks=pytest.mark.exhaustive)])
+def test_many_files_overwritten_in_place_are_all_noticed(scene, ask, count):
+    for number in range(count):
         scene.put(f"note{number:02}.txt", f"apple {number:02}")
     retriever = scene.retriever(k=2)
     ask(retriever, "apple")
-    for number in range(12):
+    for number in range(count):
         scene.put(f"note{number:02}.txt", f"grape {number:02}")
     assert ask(retriever, "apple") == []
-    assert len(ask(retriever, "grape", k=50)) == 12
+    assert len(ask(retriever, "grape", k=50)) == count
 
 
 @pytest.mark.parametrize("verify", ["checksum", 0, 0.0])

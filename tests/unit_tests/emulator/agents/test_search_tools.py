@@ -42,21 +42,25 @@ def test_agrees_with_re(source: str) -> None:
         assert pattern.search(text) == bool(re.search(source, text, re.ASCII)), (source, text)
 
 
-@given(
-    st.recursive(
-        st.sampled_from(["a", "b", "c", ".", "[ab]", "^", "$", r"\b"]),
-        lambda inner: st.one_of(
-            st.tuples(inner, inner).map("".join),
-            st.tuples(inner, inner).map(lambda p: f"(?:{p[0]}|{p[1]})"),
-            st.tuples(inner, st.sampled_from("*+?")).map(lambda p: f"(?:{p[0]}){p[1]}"),
-        ),
-        max_leaves=6,
+SOURCES = st.recursive(
+    st.sampled_from(["a", "b", "c", ".", "[ab]", "^", "$", r"\b"]),
+    lambda inner: st.one_of(
+        st.tuples(inner, inner).map("".join),
+        st.tuples(inner, inner).map(lambda p: f"(?:{p[0]}|{p[1]})"),
+        st.tuples(inner, st.sampled_from("*+?")).map(lambda p: f"(?:{p[0]}){p[1]}"),
     ),
-    st.text("abc ", max_size=8),
+    max_leaves=6,
 )
-@settings(max_examples=80, deadline=None)
-def test_agrees_with_re_on_anything(source: str, text: str) -> None:
-    assert Pattern(source).search(text) == bool(re.search(source, text, re.ASCII))
+
+
+@pytest.mark.parametrize("examples", [80, pytest.param(200, marks=pytest.mark.exhaustive)])
+def test_agrees_with_re_on_anything(examples: int) -> None:
+    @given(SOURCES, st.text("abc ", max_size=8))
+    @settings(max_examples=examples, deadline=None)
+    def check(source: str, text: str) -> None:
+        assert Pattern(source).search(text) == bool(re.search(source, text, re.ASCII))
+
+    check()
 
 
 @pytest.mark.parametrize(

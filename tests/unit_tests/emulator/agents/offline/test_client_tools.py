@@ -408,13 +408,28 @@ VOCABULARY = st.sampled_from(
 )  # fmt: skip
 
 
-@given(
+REQUESTS = given(
     st.lists(VOCABULARY | st.text(max_size=4), max_size=12).map(" ".join),
     st.sampled_from(["auto", "any", "count_down"]),
     st.booleans(),
 )
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+UNHURRIED = settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+
+
+@REQUESTS
+@settings(UNHURRIED, max_examples=40)
 async def test_arguments_fit_whatever_the_words_are(desk, text: str, choice: str, parallel: bool) -> None:
+    await check_arguments(desk, text, choice, parallel)
+
+
+@pytest.mark.exhaustive
+@REQUESTS
+@settings(UNHURRIED, max_examples=100)
+async def test_arguments_fit_whatever_the_words_are_at_length(desk, text: str, choice: str, parallel: bool) -> None:
+    await check_arguments(desk, text, choice, parallel)
+
+
+async def check_arguments(desk, text: str, choice: str, parallel: bool) -> None:
     tools = (*TOOLS, count_down)
     schemas = {one.__name__: converted(one)["function"]["parameters"] for one in tools}
     desk.lines.clear()
