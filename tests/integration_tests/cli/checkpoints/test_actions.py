@@ -224,7 +224,8 @@ def test_a_copy_of_an_encrypted_thread_is_encrypted(checkpoints, tools, server, 
     monkeypatch.setenv("LANGGRAPH_AES_KEY", tools.key)
     assert checkpoints("copy", "a", "b").code == 0
     assert len(tools.ids(locked, "b")) == 4
-    assert not [name for name, path in tools.files(server).items() if b"1+1" in path.read_bytes()]
+    # Not a part of it: three bytes are found in the noise of a cipher now and then.
+    assert not [name for name, path in tools.files(server).items() if b"What is 1+1" in path.read_bytes()]
 
 
 # repair
