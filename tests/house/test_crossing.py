@@ -129,6 +129,24 @@ def test_the_rest_is_marked_and_nothing_is_lost(pytester):
     pytester.runpytest_inprocess("-m", "exhaustive").assert_outcomes(passed=6, deselected=7)
 
 
+def test_a_member_of_an_enumeration_and_its_string_are_two_values(pytester):
+    pytester.makeconftest("from tests.conftest import pytest_collection_modifyitems")
+    pytester.makeini("[pytest]\nmarkers = exhaustive\nasyncio_default_fixture_loop_scope = function\n")
+    pytester.makepyfile("""
+        import pytest
+        from enum import StrEnum
+
+        class Mode(StrEnum):
+            LOCAL = "local"
+
+        @pytest.mark.parametrize("browser_mode", [Mode.LOCAL, "local"])
+        @pytest.mark.parametrize("fault", ["a", "b"])
+        def test_faults(fault, browser_mode):
+            pass
+    """)
+    pytester.runpytest_inprocess("-m", "not exhaustive").assert_outcomes(passed=4)
+
+
 def test_what_a_test_marks_itself_covers_nothing(pytester):
     pytester.makeconftest("from tests.conftest import pytest_collection_modifyitems")
     pytester.makeini("[pytest]\nmarkers = exhaustive\nasyncio_default_fixture_loop_scope = function\n")

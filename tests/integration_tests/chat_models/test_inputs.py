@@ -184,11 +184,11 @@ def test_system_messages_are_the_sessions_prompt(api):
     assert prompt_of(agent) == "Be brief.\n\nBe kind."
 
 
-@pytest.mark.parametrize(("mode", "most"), [("append", 50 * 1024), ("replace", 100 * 1024)])
-def test_a_prompt_that_is_too_long_is_refused_before_anything_is_sent(mode, most):
+@pytest.mark.parametrize(("prompt_mode", "most"), [("append", 50 * 1024), ("replace", 100 * 1024)])
+def test_a_prompt_that_is_too_long_is_refused_before_anything_is_sent(prompt_mode, most):
     agent = Script(default="Seen.")
     with MixEmulator(agent=agent) as server:
-        model = ChatMix(server_url=server.url, prompt_mode=mode)
+        model = ChatMix(server_url=server.url, prompt_mode=prompt_mode)
         for text in ("x" * (most + 1), "é" * (most // 2 + 1)):
             with pytest.raises(MixInputError, match=f"{most:,}"):
                 model.invoke([SystemMessage(text), human(IMAGE)])

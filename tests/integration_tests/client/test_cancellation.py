@@ -91,11 +91,11 @@ def test_a_keyboard_interrupt_while_the_stream_is_silent(labs: Any, ctrl_c: Any,
     cancelled_once(lab)
 
 
-@pytest.mark.parametrize("way", ["close", "with", "break"])
-def test_leaving_a_synchronous_loop(labs: Any, api: str, way: str) -> None:
+@pytest.mark.parametrize("leaving", ["close", "with", "break"])
+def test_leaving_a_synchronous_loop(labs: Any, api: str, leaving: str) -> None:
     lab = labs("sync", api, endless())
     stream = lab.mix.turn(lab.session(), "go")
-    if way == "with":
+    if leaving == "with":
         with stream:
             next(stream)
     else:
@@ -114,13 +114,13 @@ def test_a_dropped_turn_ends_too(labs: Any, api: str) -> None:
     cancelled_once(lab)
 
 
-@pytest.mark.parametrize("way", ["close", "with", "break"])
-def test_leaving_an_asynchronous_loop(labs: Any, api: str, way: str) -> None:
+@pytest.mark.parametrize("leaving", ["close", "with", "break"])
+def test_leaving_an_asynchronous_loop(labs: Any, api: str, leaving: str) -> None:
     lab = labs("async", api, endless())
 
     async def leave() -> None:
         stream = lab.mix.turn_async(lab.session(), "go")
-        if way == "with":
+        if leaving == "with":
             async with stream:
                 await anext(stream)
         else:

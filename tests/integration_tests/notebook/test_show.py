@@ -152,7 +152,7 @@ def graph_of(model, saver=None):
     return graph.compile(checkpointer=saver)
 
 
-MODES = [
+STREAM_MODES = [
     "messages",
     "updates",
     "values",
@@ -163,17 +163,17 @@ MODES = [
 
 
 @pytest.mark.parametrize("subgraphs", [False, True])
-@pytest.mark.parametrize("mode", MODES, ids=str)
-def test_graphs(notebook, model, mode, subgraphs):
-    stream = graph_of(model).stream({"messages": [("user", "?")]}, stream_mode=mode, subgraphs=subgraphs)
+@pytest.mark.parametrize("stream_mode", STREAM_MODES, ids=str)
+def test_graphs(notebook, model, stream_mode, subgraphs):
+    stream = graph_of(model).stream({"messages": [("user", "?")]}, stream_mode=stream_mode, subgraphs=subgraphs)
     message = show(stream)
     whole(notebook)
     assert message.text == "I look. " + ANSWER
 
 
-@pytest.mark.parametrize("mode", MODES, ids=str)
-def test_graphs_with_typed_parts(notebook, model, mode):
-    stream = graph_of(model).stream({"messages": [("user", "?")]}, stream_mode=mode, version="v2")
+@pytest.mark.parametrize("stream_mode", STREAM_MODES, ids=str)
+def test_graphs_with_typed_parts(notebook, model, stream_mode):
+    stream = graph_of(model).stream({"messages": [("user", "?")]}, stream_mode=stream_mode, version="v2")
     assert show(stream).text == "I look. " + ANSWER
     whole(notebook)
 
@@ -523,9 +523,9 @@ def test_html_is_asked_for(notebook, model):
     assert file.getvalue() == ""
 
 
-@pytest.mark.parametrize("mode", MODES, ids=str)
-def test_text_of_graphs_is_written_once(model, mode, capsys):
-    show(graph_of(model).stream({"messages": [("user", "?")]}, stream_mode=mode))
+@pytest.mark.parametrize("stream_mode", STREAM_MODES, ids=str)
+def test_text_of_graphs_is_written_once(model, stream_mode, capsys):
+    show(graph_of(model).stream({"messages": [("user", "?")]}, stream_mode=stream_mode))
     assert capsys.readouterr().out.count(ANSWER) == 1
 
 

@@ -302,17 +302,17 @@ def test_what_the_server_cannot_do_falls_back():
     assert isinstance(branch(on_divergence="rewind", can_rewind=False, can_fork=False), Replay)
 
 
-@pytest.mark.parametrize("way", get_args(OnDivergence))
-def test_a_lost_row_or_session_is_replayed(way: OnDivergence):
+@pytest.mark.parametrize("on_divergence", get_args(OnDivergence))
+def test_a_lost_row_or_session_is_replayed(on_divergence: OnDivergence):
     for ruin in ("delete", "rewind"):
-        chat = Chat(Server(), on_divergence=way)
+        chat = Chat(Server(), on_divergence=on_divergence)
         messages = talk(chat, "a", "b")
         session = place(messages[3]).session_id
         if ruin == "delete":
             del chat.server.sessions[session]
         else:
             chat.server.rewind(session, place(messages[1]).message_id)
-        if way == "error":
+        if on_divergence == "error":
             with pytest.raises(MixHistoryDiverged, match="does not hold"):
                 chat.plan([*messages, HumanMessage("c")])
         else:

@@ -84,10 +84,10 @@ def test_turned_photographs_stand_upright(tmp_path: Path) -> None:
     assert opened(make_thumbnail(path, "100")).size == (50, 100)
 
 
-@pytest.mark.parametrize("mode", ["RGBA", "LA", "P", "L", "1", "CMYK", "I;16"])
-def test_every_mode_becomes_a_jpeg(tmp_path: Path, mode: str) -> None:
-    path = tmp_path / ("p.tiff" if mode == "CMYK" else "p.png")
-    Image.new(mode, (40, 40)).save(path)
+@pytest.mark.parametrize("pixels", ["RGBA", "LA", "P", "L", "1", "CMYK", "I;16"])
+def test_every_mode_becomes_a_jpeg(tmp_path: Path, pixels: str) -> None:
+    path = tmp_path / ("p.tiff" if pixels == "CMYK" else "p.png")
+    Image.new(pixels, (40, 40)).save(path)
     assert opened(make_thumbnail(path, "20")).size == (20, 20)
 
 

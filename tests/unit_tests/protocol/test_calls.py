@@ -613,18 +613,18 @@ def test_a_refused_key_is_not_shown(secret):
     assert "sk-ant" not in str(caught.value)
 
 
-@pytest.mark.parametrize(("mode", "limit"), [("append", 51_200), ("replace", 102_400)])
-def test_prompts_are_measured_in_bytes(mode, limit):
-    assert PROMPT_LIMITS[mode] == limit
+@pytest.mark.parametrize(("prompt_mode", "limit"), [("append", 51_200), ("replace", 102_400)])
+def test_prompts_are_measured_in_bytes(prompt_mode, limit):
+    assert PROMPT_LIMITS[prompt_mode] == limit
     fits = "é" * (limit // 2)
-    assert calls.create_session(UNKNOWN, title="T", custom_system_prompt=fits, prompt_mode=mode).body
+    assert calls.create_session(UNKNOWN, title="T", custom_system_prompt=fits, prompt_mode=prompt_mode).body
     with pytest.raises(errors.MixInputError, match=f"{limit + 1:,} bytes"):
-        calls.create_session(UNKNOWN, title="T", custom_system_prompt=fits + "x", prompt_mode=mode)
+        calls.create_session(UNKNOWN, title="T", custom_system_prompt=fits + "x", prompt_mode=prompt_mode)
 
 
-@pytest.mark.parametrize("mode", ["default"])
-def test_the_default_mode_has_no_prompt_limit(mode):
-    call = calls.create_session(UNKNOWN, title="T", custom_system_prompt="x" * 102_401, prompt_mode=mode)
+@pytest.mark.parametrize("prompt_mode", ["default"])
+def test_the_default_mode_has_no_prompt_limit(prompt_mode):
+    call = calls.create_session(UNKNOWN, title="T", custom_system_prompt="x" * 102_401, prompt_mode=prompt_mode)
     assert len(call.body["customSystemPrompt"]) == 102_401
 
 

@@ -151,8 +151,8 @@ def test_a_connection_that_breaks(shell):
     assert (order.ending, order.ended, order.failure) == ("failed", 2, ("ReadError", "gone"))
 
 
-@pytest.mark.parametrize("way", [lambda sock: sock.fileno(), lambda sock: sock.shutdown(0)])
-def test_a_stream_that_is_shut_down_under_its_reader_was_left_by_it(way):
+@pytest.mark.parametrize("touch", [lambda sock: sock.fileno(), lambda sock: sock.shutdown(0)])
+def test_a_stream_that_is_shut_down_under_its_reader_was_left_by_it(touch):
     class Real:
         def get_extra_info(self, name):
             return self
@@ -165,7 +165,7 @@ def test_a_stream_that_is_shut_down_under_its_reader_was_left_by_it(way):
 
     take = Take(Clock(), 0)
     connection = Connection(take.interrupt, Real())
-    assert way(connection.get_extra_info("socket")) in {7, None}
+    assert touch(connection.get_extra_info("socket")) in {7, None}
     take.waiting = True
     take.over(httpx.RemoteProtocolError("cut"))
     assert take.order(streamed=True).ending == "left waiting"

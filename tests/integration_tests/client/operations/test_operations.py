@@ -121,14 +121,15 @@ def test_callbacks(users: Any, api: str) -> None:
     assert [c.type for c in user("sessions.get", id=made.id).callbacks] == ["send_message", "bash_script"]
 
 
-@pytest.mark.parametrize("mode", [BrowserMode.ELECTRON_EMBEDDED_BROWSER, "electron-embedded-browser"])
+@pytest.mark.parametrize("browser_mode", [BrowserMode.ELECTRON_EMBEDDED_BROWSER, "electron-embedded-browser"])
 @pytest.mark.parametrize("api", ALL)
-def test_browser_mode(users: Any, api: str, mode: Any) -> None:
+def test_browser_mode(users: Any, api: str, browser_mode: Any) -> None:
     user = users(api)
     if not caps(api).browser_mode:
-        user.unsupported("sessions.create", title="Demo", browser_mode=mode)
+        user.unsupported("sessions.create", title="Demo", browser_mode=browser_mode)
         return
-    assert user("sessions.create", title="Demo", browser_mode=mode).browser_mode == "electron-embedded-browser"
+    created = user("sessions.create", title="Demo", browser_mode=browser_mode)
+    assert created.browser_mode == "electron-embedded-browser"
     assert user("sessions.create", title="Demo").browser_mode == "local-browser-service"
 
 

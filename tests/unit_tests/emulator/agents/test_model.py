@@ -178,8 +178,8 @@ def test_every_call_has_an_answer(request_: Request) -> None:
 
 
 @pytest.mark.parametrize(
-    ("mode", "expected"), [("default", BASE_PROMPT), ("replace", "P"), ("append", f"{BASE_PROMPT}\n\nP")]
+    ("prompt_mode", "expected"), [("default", BASE_PROMPT), ("replace", "P"), ("append", f"{BASE_PROMPT}\n\nP")]
 )
-def test_prompt_modes(request_: Request, mode: str, expected: str) -> None:
-    first = next(messages_of(asked(request_, system_prompt="P", prompt_mode=mode)))
+def test_prompt_modes(request_: Request, prompt_mode: str, expected: str) -> None:
+    first = next(messages_of(asked(request_, system_prompt="P", prompt_mode=prompt_mode)))
     assert first.content == expected

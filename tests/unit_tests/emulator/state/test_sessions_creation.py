@@ -61,14 +61,14 @@ def test_prompt_modes(state: ServerState) -> None:
         assert (facts.prompt_mode, facts.system_prompt) == (mode or "default", kept)
 
 
-@pytest.mark.parametrize(("mode", "limit"), [("append", 51200), ("replace", 102400)])
-def test_prompts_are_limited_in_bytes(state: ServerState, mode: str, limit: int) -> None:
+@pytest.mark.parametrize(("prompt_mode", "limit"), [("append", 51200), ("replace", 102400)])
+def test_prompts_are_limited_in_bytes(state: ServerState, prompt_mode: str, limit: int) -> None:
     fits = "é" * (limit // 2)
-    made = state.sessions.create({"title": "t", "promptMode": mode, "customSystemPrompt": fits} | BROWSER)
+    made = state.sessions.create({"title": "t", "promptMode": prompt_mode, "customSystemPrompt": fits} | BROWSER)
     assert state.sessions.facts(made["id"]).system_prompt == fits
-    error = refused(state, {"title": "t", "promptMode": mode, "customSystemPrompt": fits + "x" * 1024} | BROWSER)
+    error = refused(state, {"title": "t", "promptMode": prompt_mode, "customSystemPrompt": fits + "x" * 1024} | BROWSER)
     size, limit_kb = limit // 1024 + 1, limit // 1024
-    assert error.message.endswith(f"Custom prompt size ({size}KB) exceeds {mode} mode limit of {limit_kb}KB")
+    assert error.message.endswith(f"Custom prompt size ({size}KB) exceeds {prompt_mode} mode limit of {limit_kb}KB")
     assert error.status == 400
 
 
