@@ -61,6 +61,7 @@ def send_and_read(session_id: str, call: Call[SendMessageResponse]) -> Flow[Send
     answer.role, answer.session_id, answer.status = "assistant", session_id, COMPLETE
     if answer.is_command:
         return answer
+    # Mix stores a message as it was sent: of a guarded text, no row holds what the user passed.
     return (yield from _with_rows(answer, answer.user_input or str((call.body or {})["text"])))
 
 

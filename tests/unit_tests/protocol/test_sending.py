@@ -91,6 +91,17 @@ def test_an_answer_without_its_text_gets_it_from_the_rows() -> None:
     assert result.assistant_response == "Done"
 
 
+@pytest.mark.parametrize("text", ["/x", "!ls"])
+def test_the_rows_of_a_guarded_text_are_found_though_the_answer_does_not_repeat_it(text: str) -> None:
+    # Mix stores a message as it was sent, with the word in front of it: the text that a user passed is in no row.
+    sent = guarded(text, V0_5)
+    rows = [BackendMessage.model_validate(row) for row in [{**ROWS[0], "userInput": sent}, *ROWS[1:]]]
+    for repeated in ("", sent):
+        answer = SendMessageResponse(id="A2", role="user", user_input=repeated, assistant_response="Done")
+        _, result = play(sending.send_and_read("S", say(sent)), answer, rows)
+        assert [c.name for c in result.tool_calls] == ["glob"]
+
+
 @pytest.mark.parametrize("read", [[], errors.MixConnectionError("gone")])
 def test_an_answer_stands_if_the_rows_cannot_be_had(read: Any) -> None:
     answer = SendMessageResponse(id="A2", user_input="Hi", assistant_response="Done")
