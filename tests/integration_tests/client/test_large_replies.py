@@ -18,6 +18,7 @@ from langchain_mix import ChatMix, MixRetriever, MixSaver, errors
 from langchain_mix.client import Mix
 from langchain_mix.client._config import MAX_REPLY_BYTES
 from langchain_mix.protocol.retry import NO_RETRIES
+from tests.in_turn import in_turn
 
 
 @functools.cache
@@ -200,21 +201,21 @@ def test_everything_with_a_client_has_the_option(server, kind) -> None:
         Mix(max_reply_bytes=0)
 
 
-@pytest.mark.parametrize("asynchronous", [False, True])
-@pytest.mark.parametrize(
-    ("status", "location", "shown"),
-    [
-        (301, "https://login.example/sso", "a redirect to https://login.example/sso"),
-        (302, "/auth/start?state=s3cret", "a redirect to /auth/start?…"),
-        (303, "https://login.example:8443?token=s3cret", "a redirect to https://login.example:8443?…"),
-        (307, "//other.example/x#s3cret", "a redirect to //other.example/x?…"),
-        (308, "https://ann:s3cret@login.example/", "a redirect to an address that cannot be read"),
-        (301, "ftp://login.example/s3cret?x", "a redirect to an address that cannot be read"),
-    ],
-)
-async def test_a_redirect_names_where_it_leads(server, asynchronous, status, location, shown) -> None:
+REDIRECTS = {
+    "https://login.example/sso": "a redirect to https://login.example/sso",
+    "/auth/start?state=s3cret": "a redirect to /auth/start?…",
+    "https://login.example:8443?token=s3cret": "a redirect to https://login.example:8443?…",
+    "//other.example/x#s3cret": "a redirect to //other.example/x?…",
+    "https://ann:s3cret@login.example/": "a redirect to an address that cannot be read",
+    "ftp://login.example/s3cret?x": "a redirect to an address that cannot be read",
+}
+
+
+@pytest.mark.parametrize("scenario", in_turn([301, 302, 303, 307, 308], list(REDIRECTS), [False, True]))
+async def test_a_redirect_names_where_it_leads(server, scenario) -> None:
+    status, location, asynchronous = scenario
     server.answer = (status, {"Location": location}, b"moved <a href='s3cret'>")
     error = await failure(server, asynchronous=asynchronous)
-    assert f"{status}: {shown}" in error.message
+    assert f"{status}: {REDIRECTS[location]}" in error.message
     assert "s3cret" not in str(error)
     assert len(server.asked) == 1

@@ -20,13 +20,13 @@ from langchain_mix.protocol import calls
 from tests.new_process import python
 
 pytestmark = pytest.mark.timeout(60)
-TURNS = 10
 
 
-def test_many_turns_use_few_connections(labs: Any, shell: str, api: str) -> None:
+@pytest.mark.parametrize("turns", [10, pytest.param(25, marks=pytest.mark.exhaustive)])
+def test_many_turns_use_few_connections(labs: Any, shell: str, api: str, turns: int) -> None:
     lab = labs(shell, api, Script("A word.", loop=True))
     session = lab.session()
-    for _ in range(TURNS):
+    for _ in range(turns):
         lab.turn(session=session).well()
         lab.server.wait_until(lambda: lab.server.streams == 0)
         assert lab.server.connections <= 3
@@ -54,13 +54,15 @@ def test_a_closed_client_can_be_used_again(labs: Any, shell: str) -> None:
     assert lab.turn(session=session).well().told == "Two."
 
 
-@pytest.mark.parametrize("status", [404, 500])
-def test_refused_streams_give_their_connections_back(labs: Any, shell: str, status: int) -> None:
+# A server that fails is asked again before a turn is given up.
+@pytest.mark.parametrize(
+    ("status", "turns"), [(404, 10), (500, 2), pytest.param(404, 25, marks=pytest.mark.exhaustive)]
+)
+def test_refused_streams_give_their_connections_back(labs: Any, shell: str, status: int, turns: int) -> None:
     lab = labs(shell, "0.8", Script())
     session = lab.session()
     lab.server.faults.add(HttpError("/stream", status, count=None))
-    # A server that fails is asked again before a turn is given up.
-    for _ in range(TURNS if status < 500 else 2):
+    for _ in range(turns):
         with pytest.raises(errors.MixDefaultError):
             lab.turn(session=session).well()
     lab.server.wait_until(lambda: lab.server.connections <= 2)
