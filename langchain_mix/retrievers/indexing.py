@@ -19,8 +19,8 @@ from langchain_text_splitters import Language, RecursiveCharacterTextSplitter, T
 
 from langchain_mix.errors import MixConfigurationError
 from langchain_mix.retrievers.files import RemoteFile, file_url
+from langchain_mix.retrievers.parsing.dispatch import parse
 from langchain_mix.retrievers.parsing.json_values import Shown
-from langchain_mix.retrievers.parsing.parse import parse
 from langchain_mix.retrievers.parsing.parsed import (
     NOWHERE,
     Kind,

@@ -28,9 +28,9 @@ from langchain_mix.retrievers.downloads import (
 )
 from langchain_mix.retrievers.files import Connection, Patterns, RemoteFile, Selection, list_remote
 from langchain_mix.retrievers.indexing import image_text
+from langchain_mix.retrievers.parsing.dispatch import parse
 from langchain_mix.retrievers.parsing.encodings import codec_of
 from langchain_mix.retrievers.parsing.json_values import shown
-from langchain_mix.retrievers.parsing.parse import parse
 from langchain_mix.retrievers.parsing.parsed import Limits, Parsed, Part, Skipped
 from langchain_mix.retrievers.results import file_metadata, image_metadata
 

@@ -33,7 +33,7 @@ _READER: Final = """
 import json, sys, time
 from langchain_mix.retrievers.parsing.parsed import Limits
 from langchain_mix.retrievers.parsing import worker
-from langchain_mix.retrievers.parsing.parse import parse
+from langchain_mix.retrievers.parsing import parse
 from langchain_mix.retrievers.parsing.parsed import Parsed
 name, seconds, data = sys.argv[1], float(sys.argv[2]), sys.stdin.buffer.read()
 def peak(pid="self"):

@@ -25,7 +25,7 @@ from pptx.chart.data import CategoryChartData
 from pptx.enum.chart import XL_CHART_TYPE
 from reportlab.pdfgen import canvas
 
-from langchain_mix.retrievers.parsing.parse import parse
+from langchain_mix.retrievers.parsing import parse
 from langchain_mix.retrievers.parsing.parsed import Limits, Parsed
 
 PAGE = Path(__file__).parents[3] / "docs" / "pages" / "retrieval.md"

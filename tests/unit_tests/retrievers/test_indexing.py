@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from langchain_mix.errors import MixConfigurationError
 from langchain_mix.retrievers.indexing import Splitting, chunks_of
-from langchain_mix.retrievers.parsing.parse import parse
+from langchain_mix.retrievers.parsing import parse
 from langchain_mix.retrievers.parsing.parsed import Limits, Parsed
 
 LIMITS = Limits()

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from langchain_mix.retrievers.parsing import parse
 from langchain_mix.retrievers.parsing.encodings import codec_of, decode
-from langchain_mix.retrievers.parsing.parse import parse
 from langchain_mix.retrievers.parsing.parsed import Limits, Parsed
 
 CORPUS = json.loads((Path(__file__).parents[2] / "corpus" / "encodings.json").read_text(encoding="utf-8"))

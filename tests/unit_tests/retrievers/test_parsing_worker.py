@@ -18,8 +18,7 @@ from reportlab.lib.utils import ImageReader
 from reportlab.pdfgen import canvas
 
 from langchain_mix.fifo_lock import FifoLock
-from langchain_mix.retrievers.parsing import worker
-from langchain_mix.retrievers.parsing.parse import parse
+from langchain_mix.retrievers.parsing import parse, worker
 from langchain_mix.retrievers.parsing.parsed import Limits, Parsed, Skipped
 
 LIMITS = Limits()
@@ -206,22 +205,49 @@ def test_what_a_reader_prints_is_no_answer(monkeypatch):
 # The process
 
 
+@needs_no_workers
 def test_one_worker_reads_many_files_and_another_follows_one_that_has_ended():
     assert read("a.pdf", drawn(text("one"))).text == "one"
-    first = worker._pool._idle[-1]
+    (first,) = worker._pool._idle
     assert read("a.pdf", drawn(text("two"))).text == "two"
-    assert worker._pool._idle[-1] is first
+    assert worker._pool._idle == [first]
     first._process.kill()
     first._process.wait()
     assert read("a.pdf", drawn(text("three"))).text == "three"
-    assert first not in worker._pool._idle
+    (second,) = worker._pool._idle
+    assert second is not first
+    assert second._process.poll() is None
 
 
 def test_a_worker_loads_its_readers_and_no_others():
     program = f"import sys; {worker._PROGRAM.partition(';')[0]}; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
     assert "langchain_mix.retrievers.parsing.pdf" in loaded
-    assert not {"chardet", "email", "langchain_core", "langchain_mix.retrievers.parsing.office"} & {*loaded}
+    others = {"dispatch", "encodings", "json_values", "markup", "office", "packages", "text"}
+    assert not {*loaded} & {
+        "chardet",
+        "email",
+        "langchain_core",
+        *(f"langchain_mix.retrievers.parsing.{o}" for o in others),
+    }
+
+
+@pytest.mark.parametrize("earlier", ["pass", "import langchain_mix.retrievers.parsing.dispatch"])
+@pytest.mark.parametrize("home", ["dispatch", "parsed"])
+def test_the_package_exports_its_names_whatever_was_imported_before(earlier, home):
+    names = {"dispatch": ["parse"], "parsed": ["Kind", "Parsed", "Part", "Place", "Skipped"]}[home]
+    program = (
+        f"{earlier}\n"
+        f"from langchain_mix.retrievers.parsing import {', '.join(names)}\n"
+        "from langchain_mix.retrievers import parsing\n"
+        f"from langchain_mix.retrievers.parsing import {home}\n"
+        f"assert all(getattr(parsing, n) is getattr({home}, n) is globals()[n] for n in {names})\n"
+        "assert sorted(parsing.__all__) == ['Kind', 'Parsed', 'Part', 'Place', 'Skipped', 'parse']\n"
+        "assert {*parsing.__all__} <= {*dir(parsing)}\n"
+        "from langchain_mix.retrievers.parsing import *\n"
+        "assert callable(parse) and not hasattr(parsing, 'other')"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_each_answer_belongs_to_its_file():
@@ -262,7 +288,7 @@ PARENT = """
 import io, os, sys
 from langchain_mix.retrievers.parsing.parsed import Limits
 from langchain_mix.retrievers.parsing import worker
-from langchain_mix.retrievers.parsing.parse import parse
+from langchain_mix.retrievers.parsing import parse
 parse("a.rtf", rb"{\\rtf1 x}", Limits())
 print(worker._pool._idle[0]._process.pid, flush=True)
 sys.stdin.read()
@@ -273,7 +299,7 @@ BUSY = f"""
 import sys, threading
 from langchain_mix.retrievers.parsing.parsed import Limits
 from langchain_mix.retrievers.parsing import worker
-from langchain_mix.retrievers.parsing.parse import parse
+from langchain_mix.retrievers.parsing import parse
 worker._PROGRAM = {ENDLESS!r}
 collected = worker._collected
 def told(said, found):
