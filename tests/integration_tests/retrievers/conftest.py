@@ -22,7 +22,9 @@ class Servers:
 
     def running(self, api: str) -> MixEmulator:
         before = set(threading.enumerate())
-        server = self._made.setdefault(api, MixEmulator(api)).start()
+        if api not in self._made:
+            self._made[api] = MixEmulator(api)
+        server = self._made[api].start()
         self.threads |= set(threading.enumerate()) - before
         return server
 
@@ -40,13 +42,19 @@ def servers() -> Iterator[Servers]:
 
 @pytest.fixture
 def emulator(servers: Servers) -> Callable[[str], MixEmulator]:
-    """Returns the module's server of a generation, without files, faults and requests: `emulator("0.8")`."""
+    """Returns the module's server of a generation, without sessions, files, faults and requests: `emulator("0.8")`.
+
+    It waits until the connections of earlier tests are closed: a request still in flight would be counted in this one.
+    """
 
     def emptied(api: str) -> MixEmulator:
         server = servers.running(api)  # Started again if a test has stopped it.
+        server.faults.clear()
+        server.wait_until(lambda: server.connections == 0)
+        for session in server.state.sessions.listing(include_subagents=True):
+            server.state.delete_session(session["id"])
         for path in (server.data_dir / "uploads").iterdir():
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-        server.faults.clear()
         server.forget_requests()
         return server
 

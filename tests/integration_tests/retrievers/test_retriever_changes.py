@@ -10,6 +10,7 @@ import pytest
 from langchain_mix import MixRetriever
 from langchain_mix.client import Mix
 from langchain_mix.errors import MixConnectionError, MixNotFoundError
+from langchain_mix.protocol.api import ALL
 from langchain_mix.retrievers import Limits, MixFileError, Selection, downloads
 
 REFUNDS = "# Refunds\n\nRefunds are paid within ten days."
@@ -83,6 +84,9 @@ def test_documents_have_their_place(scene, ask):
     assert found.metadata["kind"] == "text"
 
 
+@pytest.mark.parametrize(
+    "api", [api if api in {"0.5", "0.8"} else pytest.param(api, marks=pytest.mark.exhaustive) for api in ALL]
+)
 def test_other_scripts_are_found(scene, ask):
     texts = {
         "ru.txt": ("Возвраты оплачиваются в течение десяти дней.", "возврат оплачиваются"),
