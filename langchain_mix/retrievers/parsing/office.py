@@ -333,7 +333,8 @@ def _shared_strings(package: Package, name: str) -> list[str]:
     found = package.found
     room = max(_STRINGS_TO_TEXT * found.limits.max_text_chars, GROUP_CHARS**2)
     strings: list[str] = []
-    for _, shared in texts_of(package, name, {"x:si"}, {"x:t"}, left_out="x:rPh"):
+    longest = found.limits.max_text_chars
+    for _, shared in texts_of(package, name, {"x:si"}, {"x:t"}, left_out="x:rPh", longest=longest):
         text = _unescaped(shared)
         room -= sys.getsizeof(text) + 8
         if room < 0:
@@ -560,6 +561,7 @@ def _read_sheet_extras(package: Package, title: str, name: str) -> None:
 _TITLES: Final = frozenset({"title", "ctrTitle"})
 _NO_NOTES: Final = frozenset({"sldNum", "dt", "hdr", "ftr", "sldImg"})
 """Placeholders of a page of notes that are none: the slide's picture and number, the date, header and footer."""
+_FED: Final = 64 * 1024
 
 
 def read_powerpoint(data: bytes, limits: Limits) -> Parsed:
@@ -664,7 +666,7 @@ class _Shapes:
         if text:
             self._pieces.append(text)
             self._size += len(text)
-            if self._size > self._found.limits.max_text_chars + _LONGEST_SECTION:
+            if self._size > self._found.limits.max_text_chars + _FED:
                 raise EnoughError(self._found.too_long())
 
     def _start(self, mark: Markup) -> None:

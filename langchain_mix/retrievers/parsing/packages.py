@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import sys
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -37,7 +38,9 @@ def check_archive(data: bytes, limits: Limits, kind: Kind) -> Skipped | None:
     unpacked = sum(member.file_size for member in members)
     if unpacked > limits.max_unpacked_bytes:
         return Skipped(
-            f"unpacks to {unpacked} bytes; at most {limits.max_unpacked_bytes} are read (`max_unpacked_bytes`)", kind
+            f"unpacks to {unpacked} bytes in {len(members)} members; at most {limits.max_unpacked_bytes} bytes"
+            f" (`max_unpacked_bytes`) in {_MOST_MEMBERS} are read",
+            kind,
         )
     return None
 
@@ -210,18 +213,25 @@ def _prefixed(name: str) -> str:
 
 
 def texts_of(
-    package: Package, name: str, elements: Collection[str], runs: Collection[str], left_out: str = ""
+    package: Package,
+    name: str,
+    elements: Collection[str],
+    runs: Collection[str],
+    *,
+    left_out: str = "",
+    longest: int = sys.maxsize,
 ) -> Iterator[tuple[Mapping[str, str], str]]:
     """Yields the attributes and the text of each such element of a member: what its runs hold.
 
-    What an element of the name `left_out` holds is none of it. More of a text than is read of a file is not taken.
+    What an element of the name `left_out` holds is none of it. A text ends with the run that makes it longer than
+    `longest`.
     """
     attributes: Mapping[str, str] = {}
     pieces: list[str] = []
     size, reads, apart = 0, False, False
     for mark in package.markup(name):
         if mark.kind == "text":
-            if reads and not apart and size <= package.found.limits.max_text_chars:
+            if reads and not apart and size <= longest:
                 pieces.append(mark.value)
                 size += len(mark.value)
         elif mark.value in elements:

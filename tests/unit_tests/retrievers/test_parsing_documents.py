@@ -22,8 +22,7 @@ from hypothesis import strategies as st
 from pptx.chart.data import CategoryChartData
 from pptx.enum.chart import XL_CHART_TYPE
 
-from langchain_mix.retrievers.parsing import office, packages
-from langchain_mix.retrievers.parsing.parse import parse
+from langchain_mix.retrievers.parsing import office, packages, parse
 from langchain_mix.retrievers.parsing.parsed import Collector, Limits, Parsed, Skipped
 from langchain_mix.retrievers.parsing.pdf import read_pdf
 
@@ -174,7 +173,10 @@ def test_slides_with_tables_groups_and_notes():
 
 
 @pytest.mark.parametrize("name", MAKERS)
-@pytest.mark.parametrize("other", ["a.txt", "a.png"])
+@pytest.mark.parametrize(
+    "other",
+    ["a.txt", "a.png", *(pytest.param(name, marks=pytest.mark.exhaustive) for name in ("a.csv", "noextension"))],
+)
 def test_content_decides_and_not_the_name(name, other):
     assert read(other, MADE[name]).kind == read(name, MADE[name]).kind
 
@@ -289,11 +291,21 @@ def repacked(data, changes):
 
 
 @pytest.mark.parametrize("name", ["a.docx", "a.xlsx", "a.pptx"])
-def test_a_zip_bomb_is_not_unpacked(name):
-    bomb = repacked(MADE[name], {"bomb.xml": b"\0" * 4_000_000})
-    assert len(bomb) < 100_000
-    assert "max_unpacked_bytes" in skipped(name, bomb, Limits(max_unpacked_bytes=2_000_000)).reason
-    read(name, bomb, Limits(max_unpacked_bytes=6_000_000))
+@pytest.mark.parametrize("size", [4_000_000, pytest.param(20_000_000, marks=pytest.mark.exhaustive)])
+def test_a_zip_bomb_is_not_unpacked(name, size):
+    bomb = repacked(MADE[name], {"bomb.xml": b"\0" * size})
+    assert len(bomb) < 80_000 + size // 100
+    assert "max_unpacked_bytes" in skipped(name, bomb, Limits(max_unpacked_bytes=size // 2)).reason
+    read(name, bomb, Limits(max_unpacked_bytes=size * 3 // 2))
+
+
+def test_a_document_that_unpacks_to_too_much_is_reported_with_its_bytes_and_members():
+    with zipfile.ZipFile(BytesIO(MADE["a.docx"])) as archive:
+        members = archive.infolist()
+    size = sum(member.file_size for member in members)
+    assert skipped("a.docx", MADE["a.docx"], Limits(max_unpacked_bytes=10)).reason == (
+        f"unpacks to {size} bytes in {len(members)} members; at most 10 bytes (`max_unpacked_bytes`) in 20000 are read"
+    )
 
 
 def test_a_zip_bomb_that_lies_of_its_size_is_damaged():
@@ -324,6 +336,39 @@ LAUGHS = (
 def test_xml_that_declares_entities_is_refused_before_they_grow(name, part, padding, encoding):
     data = repacked(MADE[name], {part: LAUGHS.replace("{padding}", padding).encode(encoding)})
     assert "declares entities" in skipped(name, data).reason
+
+
+DOCTYPES = {
+    "system": '<!DOCTYPE x SYSTEM "file:///etc/passwd">',
+    "public": '<!DOCTYPE x PUBLIC "a" "file:///etc/passwd">',
+    "name": "<!DOCTYPE x>",
+    "entity": '<!DOCTYPE x [<!ENTITY a "ha">]>',
+    "file": '<!DOCTYPE x [<!ENTITY a SYSTEM "file:///etc/passwd">]>',
+}
+
+
+@pytest.mark.parametrize("name", ["a.docx", "a.xlsx", "a.pptx"])
+@pytest.mark.parametrize("across", [False, True])
+@pytest.mark.parametrize("declaration", DOCTYPES.values(), ids=DOCTYPES)
+def test_a_document_type_is_refused_even_if_nothing_in_it_grows(name, declaration, across):
+    """Members are read piece by piece; the declaration may begin in one and end in the next."""
+    part = {"a.docx": "word/document.xml", "a.xlsx": "xl/worksheets/sheet1.xml", "a.pptx": "ppt/presentation.xml"}[name]
+    with zipfile.ZipFile(BytesIO(MADE[name])) as archive:
+        text = archive.read(part).decode()
+    root = text[text.index("?>") + 2 :].lstrip() if text.startswith("<?xml") else text
+    space = " " * (packages._FED - len("<!---->") - 4) if across else ""
+    data = repacked(MADE[name], {part: f"<!--{space}-->{declaration}{root}"})
+    assert "declares entities" in skipped(name, data).reason
+    assert read(name, repacked(MADE[name], {part: f"<!--{space}-->{root}"})).text == read(name, MADE[name]).text
+
+
+@pytest.mark.parametrize(("name", "part"), [("a.docx", "word/document.xml"), ("a.xlsx", "xl/worksheets/sheet1.xml")])
+def test_entities_do_not_grow_even_where_nobody_refuses_them(name, part, monkeypatch):
+    monkeypatch.setattr(packages._Reader, "_refuse", lambda *_: None)
+    began = time.process_time()
+    found = parse(name, repacked(MADE[name], {part: LAUGHS.replace("{padding}", "")}), LIMITS)
+    assert time.process_time() - began < 5
+    assert isinstance(found, Skipped) or len(found.text) < 1000
 
 
 def test_shared_strings_that_declare_entities_are_refused():
@@ -586,6 +631,29 @@ def test_shared_strings_and_threaded_comments_are_read_without_phonetic_marks():
         ("東京 | end", None),
         ("Ask the gnu", "comment B2"),
     ]
+
+
+def test_a_comment_that_is_too_long_is_reported_even_where_its_beginning_is_blank():
+    book = openpyxl.Workbook()
+    book.active["A1"] = "see"
+    book.active["A1"].comment = openpyxl.comments.Comment(" " * 2 * packages._FED + "hidden", "me")
+    found = read("a.xlsx", saved(book), Limits(max_text_chars=100))
+    assert found.text == "see"
+    assert "max_text_chars" in found.partial[0]
+
+
+@pytest.mark.parametrize(("texts", "reports"), [(3, 0), (4, 1)])
+def test_a_diagram_reports_more_texts_than_are_read_only_where_it_has_more(texts, reports, monkeypatch):
+    monkeypatch.setattr(packages, "_MOST_PIECES", 3)
+    target = BytesIO()
+    with zipfile.ZipFile(target, "w") as archive:
+        paragraphs = "".join(f"<a:p><a:r><a:t>t{n}</a:t></a:r></a:p>" for n in range(texts))
+        space = 'xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"'
+        archive.writestr("data.xml", f"<d {space}>{paragraphs}<a:p/></d>")
+    found = Collector(LIMITS)
+    with packages.opened(target.getvalue(), found) as package:
+        assert packages.diagram_text(package, "data.xml") == "t0\nt1\nt2"
+    assert len(found.partial) == reports
 
 
 def test_stored_values_of_formulas_are_read_and_shared_formulas_known():

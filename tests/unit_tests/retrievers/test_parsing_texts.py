@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from langchain_mix.retrievers.indexing import Splitting, chunks_of
+from langchain_mix.retrievers.parsing import parse
 from langchain_mix.retrievers.parsing.json_values import Shown
-from langchain_mix.retrievers.parsing.parse import parse
 from langchain_mix.retrievers.parsing.parsed import Limits, Parsed, Skipped
 
 LIMITS = Limits()
@@ -412,6 +412,14 @@ def test_odd_text_is_read_in_linear_time(name, text):
     assert time.process_time() - began < 3
 
 
+@pytest.mark.exhaustive
+@pytest.mark.parametrize(("name", "text"), [("a.csv", "\n" * 900_000), ("a.json", "[" + "[]," * 200_000 + "[]]")])
+def test_longer_odd_text_is_read_in_linear_time(name, text):
+    began = time.process_time()
+    parse(name, text.encode("latin-1"), LIMITS)
+    assert time.process_time() - began < 10
+
+
 @pytest.mark.parametrize(
     ("heading", "title"),
     [("# a #", "a"), ("# a # b", "a # b"), ("# C#", "C#"), ("# #", ""), ("#", ""), ("## a ## ", "a"), ("#no", None)],
@@ -565,24 +573,28 @@ def test_records_are_shown_decoded_while_spans_are_those_of_the_file():
     assert json.loads(chunk.content.splitlines()[1]) == RECORDS[1]
 
 
-@given(
-    st.lists(st.text(st.sampled_from('ab .é契約😀\n\\u"\ud83d'), max_size=60), min_size=1, max_size=5),
-    st.integers(1, 40),
-    st.data(),
-)
-@settings(max_examples=60, deadline=None)
-def test_chunks_of_records_cut_no_escape_and_lose_nothing(values, size, data):
-    text = "\n".join(json.dumps({"v": value}) for value in values)
-    found = parse("a.jsonl", text.encode(), LIMITS)
-    assert isinstance(found, Parsed)
-    seen, covered = Shown(text), set()
-    shown_at = {seen.in_source(index): index for index in range(len(seen.text) + 1)}
-    for chunk in chunks_of(found, Splitting(size, data.draw(st.integers(0, size - 1)))):
-        assert chunk.text == text[chunk.start_index : chunk.end_index]
-        assert chunk.content == seen.text[shown_at[chunk.start_index] : shown_at[chunk.end_index]]
-        assert len(chunk.content) <= size
-        covered |= set(range(chunk.start_index, chunk.end_index))
-    assert not "".join(character for at, character in enumerate(text) if at not in covered).strip()
+@pytest.mark.parametrize("examples", [60, pytest.param(150, marks=pytest.mark.exhaustive)])
+def test_chunks_of_records_cut_no_escape_and_lose_nothing(examples):
+    @settings(max_examples=examples, deadline=None)
+    @given(
+        st.lists(st.text(st.sampled_from('ab .é契約😀\n\\u"\ud83d'), max_size=60), min_size=1, max_size=5),
+        st.integers(1, 40),
+        st.data(),
+    )
+    def check(values, size, data):
+        text = "\n".join(json.dumps({"v": value}) for value in values)
+        found = parse("a.jsonl", text.encode(), LIMITS)
+        assert isinstance(found, Parsed)
+        seen, covered = Shown(text), set()
+        shown_at = {seen.in_source(index): index for index in range(len(seen.text) + 1)}
+        for chunk in chunks_of(found, Splitting(size, data.draw(st.integers(0, size - 1)))):
+            assert chunk.text == text[chunk.start_index : chunk.end_index]
+            assert chunk.content == seen.text[shown_at[chunk.start_index] : shown_at[chunk.end_index]]
+            assert len(chunk.content) <= size
+            covered |= set(range(chunk.start_index, chunk.end_index))
+        assert not "".join(character for at, character in enumerate(text) if at not in covered).strip()
+
+    check()
 
 
 def test_a_shown_text_knows_the_places_of_its_characters():
