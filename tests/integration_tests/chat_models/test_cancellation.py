@@ -21,6 +21,7 @@ from langchain_mix.emulator.agents.base import Wait
 from langchain_mix.errors import MixAgentError, MixDefaultError, MixTurnCancelled, MixTurnTimeout
 from langchain_mix.pointer import read_pointer
 from langchain_mix.protocol.api import ALL
+from tests.in_turn import in_turn
 
 pytestmark = [
     pytest.mark.timeout(60),
@@ -277,14 +278,17 @@ async def outcome(call: Any) -> Any:
     return await got if asyncio.iscoroutine(got) else got
 
 
-@pytest.mark.parametrize("api", APIS)
-@pytest.mark.parametrize("way", CALLS)
-async def test_a_timeout_cancels(api, way):
+@pytest.mark.parametrize("scenario", in_turn(APIS, CALLS, ["field", "argument"]))
+async def test_a_timeout_cancels(scenario):
+    api, way, by = scenario
+    field, argument = ({"timeout": 1.0}, {}) if by == "field" else ({}, {"timeout": 1.0})
     with MixEmulator(api=api, agent=Script(turn([*say(SAID), Wait(Gate())]), loop=True)) as server:
-        ways = [call async for call in calls(ChatMix(server_url=server.url, timeout=1.0), "Go")]
+        ways = [call async for call in calls(ChatMix(server_url=server.url, **field), "Go", **argument)]
         with pytest.raises(MixTurnTimeout) as caught:
             await outcome(ways[CALLS.index(way)])
         assert caught.value.turn.full_text == SAID
+        (session,) = server.state.sessions.listing(include_subagents=True)
+        assert caught.value.turn.session_id == session["id"]
         assert caught.value.acted == "yes"
         assert not caught.value.is_retryable
         await asyncio.to_thread(server.wait_idle)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import operator
 from functools import reduce
-from itertools import cycle, product
+from itertools import product
 from typing import Any
 
 import pytest
@@ -283,16 +283,17 @@ async def test_thoughts_and_tools_alone_are_a_reply(scenario, ways):
 BROKEN = ["", "[]", "nonsense", '{"pattern": "x', '"text"', "null"]
 
 
-async def test_arguments_that_are_no_object_are_shown_as_they_are(ways):
-    for raw, (way, ask) in zip(cycle(BROKEN), ways.items(), strict=False):
-        agent = Script(turn([use("Grep", raw_input=raw, result="r", id="g")], "Done."), loop=True)
-        with MixEmulator(api="0.8", agent=agent) as server:
-            reply, *_ = await ask(ChatMix(server_url=server.url), "Hi", {})
-        call = reply.content_blocks[0]
-        assert call["type"] == "server_tool_call", way
-        assert call["args"] == {}, way
-        assert call.get("extras", {}).get("input", "") == raw, way
-        assert reply.text == "Done.", way
+@pytest.mark.parametrize("scenario", in_turn(list(WAYS), BROKEN))
+async def test_arguments_that_are_no_object_are_shown_as_they_are(scenario, ways):
+    way, raw = scenario
+    agent = Script(turn([use("Grep", raw_input=raw, result="r", id="g")], "Done."), loop=True)
+    with MixEmulator(api="0.8", agent=agent) as server:
+        for reply in await ways[way](ChatMix(server_url=server.url), "Hi", {}):
+            call = reply.content_blocks[0]
+            assert call["type"] == "server_tool_call"
+            assert call["args"] == {}
+            assert call.get("extras", {}).get("input", "") == raw
+            assert reply.text == "Done."
 
 
 @pytest.mark.parametrize(
@@ -308,36 +309,47 @@ async def test_mibs_of_text(api, mib):
         assert "".join(c.text for c in chunks) == text
 
 
-@pytest.mark.parametrize(
-    ("field", "environment", "version"),
-    [
-        ("v0", "v1", "v0"),
-        ("v1", "v0", "v1"),
-        (None, "v1", "v1"),
-        (None, "v0", "v0"),
-        (None, None, "v0"),
-        (None, "responses/v1", "v0"),  # Of another provider.
-    ],
-)
-def test_output_versions(field, environment, version, monkeypatch):
+VERSIONS = {
+    "v0 before v1 of the environment": ("v0", "v1", "v0"),
+    "v1 before v0 of the environment": ("v1", "v0", "v1"),
+    "v1 of the environment": (None, "v1", "v1"),
+    "v0 of the environment": (None, "v0", "v0"),
+    "none": (None, None, "v0"),
+    "another provider's of the environment": (None, "responses/v1", "v0"),
+}
+"""The field, the environment's variable, and the form that follows."""
+
+
+def is_plain_text_in(version: str, way: str, reply: AIMessage) -> None:
+    # LangChain gives the message of its newest events in the form "v1", whatever a model is set to.
+    wanted = "v1" if "events v3" in way else version
+    assert isinstance(reply.content, str if wanted == "v0" else list), way
+    assert (reply.response_metadata.get("output_version") == "v1") == (wanted == "v1"), way
+    assert reply.text == "Plain text.", way
+    (block,) = reply.content_blocks
+    assert (block["type"], block["text"]) == ("text", "Plain text."), way
+
+
+@pytest.mark.parametrize("scenario", in_turn(list(VERSIONS), list(WAYS)))
+async def test_output_versions(scenario, monkeypatch, ways):
+    given, way = scenario
+    field, environment, version = VERSIONS[given]
     monkeypatch.delenv("LC_OUTPUT_VERSION", raising=False)
     if environment is not None:
         monkeypatch.setenv("LC_OUTPUT_VERSION", environment)
-    assert ChatMix(output_version=field).content_version() == version
-    assert ChatMix().content_version() == ("v0" if environment != "v1" else "v1")
+    with MixEmulator(api="0.8", agent=Script("Plain text.", loop=True)) as server:
+        model = ChatMix(server_url=server.url, output_version=field)
+        assert model.content_version() == version
+        for reply in await ways[way](model, "Wo?", {}):
+            is_plain_text_in(version, way, reply)
+        assert ChatMix(server_url=server.url).content_version() == ("v0" if environment != "v1" else "v1")
 
 
 @pytest.mark.parametrize("version", ["v0", "v1"])
 async def test_every_way_gives_the_form_that_is_wanted(version, every_way):
     with MixEmulator(api="0.8", agent=Script("Plain text.", loop=True)) as server:
         async for way, reply in every_way(ChatMix(server_url=server.url, output_version=version), "Wo?"):
-            # LangChain gives the message of its newest events in the form "v1", whatever a model is set to.
-            wanted = "v1" if "events v3" in way else version
-            assert isinstance(reply.content, str if wanted == "v0" else list), way
-            assert (reply.response_metadata.get("output_version") == "v1") == (wanted == "v1"), way
-            assert reply.text == "Plain text.", way
-            (block,) = reply.content_blocks
-            assert (block["type"], block["text"]) == ("text", "Plain text."), way
+            is_plain_text_in(version, way, reply)
 
 
 def test_a_reply_with_more_than_text_is_a_list_of_blocks():

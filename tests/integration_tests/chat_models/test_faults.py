@@ -299,7 +299,8 @@ def scenarios():
     """Each case in one way, in turn, on the newest documented server or on another one; the rest on demand.
 
     Where a part of the text is lost, a whole reply is mended and a streamed one is an error, so that both run.
-    What a turn makes of a fault on each generation is shown in tests/integration_tests/client/test_faults.py.
+    What a turn makes of a fault is shown in tests/integration_tests/client/test_faults.py: by default on an old server
+    and a new one, on every generation on demand.
     """
     listed = []
     for number, case in enumerate(CASES):

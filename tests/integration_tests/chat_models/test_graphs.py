@@ -237,6 +237,9 @@ def in_a_new_process(server, tmp_path, what, text):
     return done.stdout.strip()
 
 
+@pytest.mark.parametrize(
+    "server", ["0.8", *(pytest.param(api, marks=pytest.mark.exhaustive) for api in ("0.6", "0.7"))], indirect=True
+)
 def test_an_interrupt_that_a_new_process_resumes_leaves_the_first_sessions_alone(server, tmp_path):
     """The new process cannot know the reply that was never stored; it asks again, but never in the same session."""
     in_a_new_process(server, tmp_path, "say", "one")

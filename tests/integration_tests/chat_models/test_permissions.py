@@ -265,7 +265,7 @@ def test_a_pause_in_a_conversation_leaves_no_trace(api):
         assert sessions(server) == {session: ["one", "two", "three"]}
 
 
-# Every form is read in tests/unit_tests/protocol/test_decisions.py; here are one of each kind and what becomes of them.
+# Every form is read in tests/unit_tests/protocol/test_permissions.py; here are one of each kind and what becomes of them.
 WRONG = ["yes please", {"approved": True}, [], 1, {"decisions": [{"type": "approve"}] * 2}, {"type": "edit"}]
 
 

@@ -45,7 +45,7 @@ def said(server):
     ]
 
 
-@pytest.mark.parametrize("api", ["0.6", "0.8"])
+@pytest.mark.parametrize("api", ["0.6", "0.8", pytest.param("0.7", marks=pytest.mark.exhaustive)])
 def test_processes_in_turn_share_a_session_and_branches_get_their_own(api):
     with MixEmulator(api=api, agent=Echo()) as server:
         model = ChatMix(server_url=server.url)

@@ -12,7 +12,7 @@ from langchain_mix import ChatMix, MixEmulator
 from langchain_mix.protocol.api import ALL
 from langchain_mix.testing import use_cassette
 
-USUAL = {("0.8", "v0")}
+USUAL = {("0.8", "v0"), ("0.8", "v1")}
 """The generations and versions that run by default. How turns differ between generations is shown in other tests."""
 IGNORED = (
     "ignore::langchain_mix.chat_models.parameters.MixParameterWarning",  # The suites set a temperature.
