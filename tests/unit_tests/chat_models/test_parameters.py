@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import subprocess
 import threading
 import warnings
 from concurrent.futures import ThreadPoolExecutor
@@ -30,6 +31,7 @@ from langchain_mix.chat_models.parameters import (
 )
 from langchain_mix.errors import MixAgentError, MixConnectionError, MixError, MixInputError, MixUnsupportedError
 from langchain_mix.protocol.api import ALL, UNKNOWN, ApiKnowledge, ApiVersion
+from tests.new_process import python
 
 NEXT, V0_8 = ApiKnowledge([ApiVersion.NEXT]), ApiKnowledge([ApiVersion.V0_8])
 MODEL = CallParameters(model="m", provider="p")
@@ -376,3 +378,37 @@ def test_threads_that_begin_at_once_share_one_client(monkeypatch):
     with ThreadPoolExecutor(2) as pool:
         one, other = pool.map(lambda _: model.client, range(2))
     assert one is other is model.client
+
+
+AT_ONCE = """
+import json, sys, threading
+from concurrent.futures import ThreadPoolExecutor
+from langchain_mix import ChatMix
+
+assert not ChatMix.__pydantic_complete__, "this is to be the first model of the process"
+sys.setswitchinterval(1e-6)
+together = threading.Barrier(8, timeout=20)
+
+
+def make(number):
+    together.wait()
+    model = ChatMix(server_url="http://localhost:1", title=str(number), api_key="secret")
+    return model, model.client
+
+
+with ThreadPoolExecutor(8) as pool:
+    made = list(pool.map(make, range(8)))
+wanted = ChatMix(server_url="http://localhost:1", title="", api_key="secret")
+for number, (model, client) in enumerate(made):
+    assert model.title == str(number)
+    assert model.model_copy(update={"title": ""}).model_dump() == wanted.model_dump()
+    assert model._serialized["kwargs"].keys() == wanted._serialized["kwargs"].keys()
+    assert model.client is client
+print(len({id(client) for _, client in made}))
+"""
+
+
+def test_threads_that_make_the_first_model_of_a_process_at_once_all_have_a_whole_one():
+    """The first model of a process builds the validator, and what is loaded when it is first used."""
+    done = subprocess.run(python(AT_ONCE), capture_output=True, text=True, check=False, timeout=60)
+    assert (done.stdout, done.stderr) == ("8\n", "")
