@@ -16,7 +16,8 @@ from pathlib import Path
 
 _ORIGIN = """
 import gc, json, os, select, signal, socket, sys
-import httpx, langgraph.checkpoint.sqlite, langgraph.graph, langgraph.types, langchain_core.messages
+import h11, httpcore, httpx, langgraph.checkpoint.sqlite, langgraph.graph, langgraph.types, langchain_core.messages
+import langchain_mix.chat_models.execution
 from langchain_mix import ChatMix, MixAgent, MixSaver
 from langchain_mix.client import Mix
 
