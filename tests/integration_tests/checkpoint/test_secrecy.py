@@ -160,17 +160,20 @@ def test_a_damaged_file_is_named_and_never_read_as_something_else(server, damage
     assert read_all(server, serde) == expected
 
 
-def test_a_missing_file_is_named(server):
-    with MixSaver(server.url, store=SMALL) as saver:
+@pytest.mark.parametrize(
+    "serde", [None, pytest.param(encrypted(), marks=pytest.mark.exhaustive)], ids=["plain", "encrypted"]
+)
+def test_a_missing_file_is_named(server, serde):
+    with MixSaver(server.url, serde=serde, store=SMALL) as saver:
         fill(saver)
-    expected = read_all(server, None)
+    expected = read_all(server, serde)
     noticed = {}
     for name, path in stored(server).items():
         if name.endswith("-r"):
             continue
         whole = path.read_bytes()
         path.unlink()
-        if problem := damage_noticed(server, None, expected):
+        if problem := damage_noticed(server, serde, expected):
             noticed[name] = problem
         path.write_bytes(whole)
     assert len(noticed) >= 3

@@ -212,11 +212,16 @@ def test_a_rewind_needs_a_checkpoint_of_the_root_graph(saver, graph):
 # Copies
 
 
+COPYING = pytest.mark.parametrize("server", ["0.7", "0.8"], indirect=True)
+"""A server that forks sessions, and one that does not."""
+
+
 def test_a_thread_that_does_not_exist_is_copied_to_nothing(server, saver):
     assert saver.copy_thread("none", "b") == Copied()
     assert ids(saver, B) == []
 
 
+@COPYING
 def test_a_target_that_exists_is_refused(server, saver, graph):
     say(graph, "one")
     say(graph, "other", B)
@@ -230,8 +235,13 @@ def test_a_target_that_exists_is_refused(server, saver, graph):
 
 @pytest.mark.parametrize(
     ("failing", "underneath"),
-    [("POST .*/fork", True), ("GET .*/messages", False), ("POST .*/files/upload", False)],
-    ids=["fork", "rows", "state"],
+    [
+        pytest.param("POST .*/fork", False, id="fork-mix"),
+        pytest.param("GET .*/messages", True, id="rows-sqlite"),
+        pytest.param("POST .*/files/upload", False, id="state-mix"),
+        pytest.param("POST .*/fork", True, id="fork-sqlite", marks=pytest.mark.exhaustive),
+        pytest.param("GET .*/messages", False, id="rows-mix", marks=pytest.mark.exhaustive),
+    ],
 )
 def test_a_copy_that_fails_leaves_nothing(tmp_path, failing, underneath):
     with MixEmulator(api="0.7", agent=Echo()) as server, SqliteSaver.from_conn_string(str(tmp_path / "x")) as sqlite:
@@ -270,7 +280,7 @@ def fail_after(server, fault, good):
     server.faults.add(Late(match=fault.match, status=fault.status, count=None))
 
 
-@pytest.mark.parametrize("server", ["0.7", "0.8"], indirect=True)  # One that forks sessions, and one that does not.
+@COPYING
 def test_a_copy_points_only_to_sessions_of_its_own(server, saver, graph):
     say(graph, "one")
     branch = answered(saver, A, 1)

@@ -44,6 +44,11 @@ LIVES = pytest.mark.parametrize(
 )
 """What all a life touches runs on old and new servers, the rest on one: see `conftest.py`."""
 
+LENGTHS = pytest.mark.parametrize(
+    ("count", "segment_entries"), [(12, 8), pytest.param(70, 64, marks=pytest.mark.exhaustive)]
+)
+"""A life fills more than one segment: small ones, or with `-m exhaustive` those of the defaults."""
+
 
 def read(server):
     """What somebody finds who remembers nothing."""
@@ -52,22 +57,24 @@ def read(server):
 
 
 @LIVES
-def test_a_life_in_threads(server, mix):
-    store = store_of(mix, segment_entries=8)
+@LENGTHS
+def test_a_life_in_threads(server, mix, count, segment_entries):
+    store = store_of(mix, segment_entries=segment_entries)
     assert run(mix, store.find("t", "", None)) is None
-    for n in range(12):
+    for n in range(count):
         run(mix, store.append("t", [checkpoint(n)]))
         run(mix, store.append("t", [write(n)]))
     other = store_of(mix)
-    assert run(mix, other.find("t", "", None)) == Stored(checkpoint(11), (write(11),))
+    last = count - 1
+    assert run(mix, other.find("t", "", None)) == Stored(checkpoint(last), (write(last),))
     assert run(mix, other.find("t", "", "00000003")) == Stored(checkpoint(3), (write(3),))
     page, _ = run(mix, other.page("t", ns=None, limit=3))
-    assert [one.record for one in page] == [checkpoint(n) for n in (11, 10, 9)]
+    assert [one.record for one in page] == [checkpoint(n) for n in (last, last - 1, last - 2)]
     assert run(mix, other.thread_ids()) == ["t"]
     assert run(mix, other.report("t")).segments > 1
-    assert run(mix, other.rewrite("t", lambda entries: entries[14:])) == ()
+    assert run(mix, other.rewrite("t", lambda entries: entries[-10:])) == ()
     assert len(run(mix, other.entries("t"))) == 10
-    assert run(mix, store.find("t", "", None)) == Stored(checkpoint(11), (write(11),))
+    assert run(mix, store.find("t", "", None)) == Stored(checkpoint(last), (write(last),))
     assert run(mix, store.delete("t")).existed
     assert run(mix, store.find("t", "", None)) is None
     assert len(mix.files.list_session_files(id=store._documents.session_files.session_id)) < 8
@@ -75,15 +82,16 @@ def test_a_life_in_threads(server, mix):
 
 
 @LIVES
-async def test_a_life_in_tasks(server, mix):
+@LENGTHS
+async def test_a_life_in_tasks(server, mix, count, segment_entries):
     async with mix:
-        store = store_of(mix, segment_entries=8)
+        store = store_of(mix, segment_entries=segment_entries)
         assert await run_async(mix, store.find("t", "", None)) is None
-        for n in range(12):
+        for n in range(count):
             await run_async(mix, store.append("t", [checkpoint(n), write(n)]))
         other = store_of(mix)
-        assert await run_async(mix, other.find("t", "", None)) == Stored(checkpoint(11), (write(11),))
-        assert len(await run_async(mix, other.entries("t"))) == 24
+        assert await run_async(mix, other.find("t", "", None)) == Stored(checkpoint(count - 1), (write(count - 1),))
+        assert len(await run_async(mix, other.entries("t"))) == 2 * count
         assert (await run_async(mix, other.delete("t"))).existed
         assert await run_async(mix, store.find("t", "", None)) is None
 

@@ -15,6 +15,7 @@ from langchain_mix.checkpoint.state import StoreSettings
 from langchain_mix.emulator import HttpError
 from langchain_mix.errors import MixCheckpointDamaged, MixError
 from langchain_mix.reserved_files import is_reserved
+from tests.in_turn import in_turn
 
 A = {"configurable": {"thread_id": "a"}}
 UPLOAD = "POST .*/files/upload"
@@ -90,8 +91,9 @@ def test_files_of_a_later_form_are_refused_and_left_alone():
         assert manifests(server) == before
 
 
-@pytest.mark.parametrize(("who", "size"), [("the same process", 300_000), ("another one", 10)])
-def test_a_thread_that_is_deleted_while_a_graph_runs_holds_what_comes_after(who, size):
+@pytest.mark.parametrize("case", in_turn(["the same process", "another one"], [300_000, 10]))
+def test_a_thread_that_is_deleted_while_a_graph_runs_holds_what_comes_after(case):
+    who, size = case
     with MixEmulator(api="0.8") as server, MixSaver(server.url) as saver, MixSaver(server.url) as other:
 
         def delete(_):

@@ -73,7 +73,8 @@ def test_a_cipher_with_a_very_long_name_is_refused():
 
 NAME = "langchain-mix-ckpt-x-r"
 leaves = st.none() | st.integers(-5, 2**40) | st.text(max_size=5) | st.binary(max_size=20)
-bodies = st.lists(leaves | st.lists(leaves | st.lists(leaves, max_size=3), max_size=3), max_size=5)
+shallow = st.lists(leaves | st.lists(leaves | st.lists(leaves, max_size=3), max_size=3), max_size=5)
+deep = st.lists(st.recursive(leaves | st.binary(), st.lists), max_size=5)
 
 
 class Rot:
@@ -85,10 +86,14 @@ class Rot:
 
 
 @pytest.mark.parametrize("encryption", [NO_ENCRYPTION, CipherEncryption(Rot())])
-@settings(max_examples=40)
-@given(body=bodies)
-def test_a_document_comes_back(encryption, body):
-    assert unpack(NAME, "owner", pack(NAME, "owner", body, encryption), encryption) == body
+@pytest.mark.parametrize("bodies", [shallow, pytest.param(deep, marks=pytest.mark.exhaustive)], ids=["shallow", "deep"])
+def test_a_document_comes_back(encryption, bodies):
+    @settings(max_examples=40)
+    @given(body=bodies)
+    def check(body):
+        assert unpack(NAME, "owner", pack(NAME, "owner", body, encryption), encryption) == body
+
+    check()
 
 
 @pytest.mark.parametrize("encryption", [NO_ENCRYPTION, CipherEncryption(Rot())])

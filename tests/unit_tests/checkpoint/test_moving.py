@@ -113,10 +113,11 @@ def test_a_crash_at_any_request_of_the_move_loses_nothing(old, kit, what):
     raise AssertionError("it never ends")
 
 
-def test_a_crash_in_the_second_move_after_one_in_the_first(old, kit):
+@pytest.mark.parametrize("every", [7, pytest.param(4, marks=pytest.mark.exhaustive)])
+def test_a_crash_in_the_second_move_after_one_in_the_first(old, kit, every):
     _, entries = old()
     for first in (8, 20, 24, 28, 32, 36):
-        for second in range(3 + first % 3, 60, 7):
+        for second in range(3 + first % 3, 60, every):
             world, entries = old()
             for number, steps in ((99, first), (98, second)):
                 mover = world.process("mover", world.store().append(THREAD, [kit.checkpoint(number)]))
