@@ -6,19 +6,10 @@ import ast
 import re
 import subprocess
 import sys
-from functools import cache
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).resolve().parents[2]
-PACKAGE = ROOT / "langchain_mix"
-MODULES = sorted(PACKAGE.rglob("*.py"))
-
-
-@cache
-def tree_of(path):
-    return ast.parse(path.read_text())
+from tests.house.modules import MODULES, PACKAGE, ROOT, nodes_of, tree_of
 
 
 def found(modules):
@@ -34,7 +25,7 @@ def test_nothing_but_the_command_line_prints():
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in MODULES
         if PACKAGE / "cli" not in path.parents
-        for node in ast.walk(tree_of(path))
+        for node in nodes_of(path)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "print"
     ]
     assert printing == []

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import ast
 from functools import cache
-from pathlib import Path
 
-PACKAGE = Path(__file__).resolve().parents[2] / "langchain_mix"
-MODULES = sorted(PACKAGE.rglob("*.py"))
+from tests.house.modules import MODULES, PACKAGE, tree_of
 
 KEPT = {
     "Lock",
@@ -89,7 +87,7 @@ def says_how(nodes: list[ast.AST]) -> bool:
 def states() -> list[tuple[str, str, bool]]:
     found = []
     for path in MODULES:
-        tree = ast.parse(path.read_text())
+        tree = tree_of(path)
         for scope, nodes in scopes(tree).items():
             if holds_state(nodes) or (not scope and fills_a_global(tree)):
                 found.append((path.relative_to(PACKAGE).as_posix(), scope, says_how(nodes)))

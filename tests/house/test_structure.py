@@ -9,8 +9,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
-ROOT = Path(__file__).resolve().parents[2]
-PACKAGE = ROOT / "langchain_mix"
+from tests.house.modules import MODULES, ROOT, nodes_of
 
 LINES: Final = 80
 """A module of fewer lines that a single other one imports is mostly a part of that one."""
@@ -37,17 +36,12 @@ def name_of(path: Path) -> str:
     return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
 
 
-PATHS: Final = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
-
-
-@cache
-def nodes_of(module: str) -> list[ast.AST]:
-    return list(ast.walk(ast.parse(PATHS[module].read_text())))
+PATHS: Final = {name_of(path): path for path in MODULES}
 
 
 def imported_by(module: str) -> Iterator[str]:
     """The modules of the package that a module imports, late and lazily as well."""
-    for node in nodes_of(module):
+    for node in nodes_of(PATHS[module]):
         if isinstance(node, ast.ImportFrom) and node.module:
             for alias in node.names:
                 inner = f"{node.module}.{alias.name}"
@@ -102,7 +96,7 @@ def subclasses() -> tuple[dict[tuple[str, str], set[str]], set[tuple[str, str]]]
     found: dict[tuple[str, str], set[str]] = defaultdict(set)
     used: set[tuple[str, str]] = set()
     for module in PATHS:
-        nodes = nodes_of(module)
+        nodes = nodes_of(PATHS[module])
         names = {
             alias.asname or alias.name: (node.module, alias.name)
             for node in nodes
