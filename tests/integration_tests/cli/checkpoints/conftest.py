@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Any
+
 import pytest
 from langchain_core.messages import HumanMessage
 from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
@@ -66,10 +69,42 @@ def locked(server):
 
 
 @pytest.fixture
-def checkpoints(cli, server, monkeypatch):
-    """Runs a command of the group on the server: `checkpoints("list")`."""
+def on(cli, monkeypatch):
+    """Runs a command of the group on a server: `on(server)("list")`."""
     monkeypatch.delenv("LANGGRAPH_AES_KEY", raising=False)
-    return lambda command, *arguments, **given: cli("checkpoints", command, "-s", server.url, *arguments, **given)
+
+    def commands(server):
+        return lambda command, *arguments, **given: cli("checkpoints", command, "-s", server.url, *arguments, **given)
+
+    return commands
+
+
+@pytest.fixture
+def checkpoints(on, server):
+    """Runs a command of the group on the test's own server: `checkpoints("list")`."""
+    return on(server)
+
+
+@dataclass(frozen=True)
+class Kept:
+    """A server with a thread `a`, for tests that change nothing."""
+
+    server: MixEmulator
+    saver: MixSaver
+    graph: Any
+
+
+@pytest.fixture(scope="module")
+def kept():
+    with MixEmulator(api="0.8") as server, MixSaver(server.url) as saver:
+        yield Kept(server, saver, talk(server, saver))
+
+
+@pytest.fixture(scope="module")
+def kept_locked():
+    """Its thread is encrypted."""
+    with MixEmulator(api="0.8") as server, MixSaver(server.url, serde=encrypted()) as saver:
+        yield Kept(server, saver, talk(server, saver))
 
 
 @pytest.fixture

@@ -51,14 +51,13 @@ def test_prune_by_age(checkpoints, tools, saver):
     assert "30d" in ran.err
 
 
-def test_prune_dry(checkpoints, tools, server, saver):
-    tools.talk(server, saver)
-    server.forget_requests()
-    ran = checkpoints("prune", "a", "--dry-run")
+def test_prune_dry(on, tools, kept):
+    kept.server.forget_requests()
+    ran = on(kept.server)("prune", "a", "--dry-run")
     assert ran.code == 0
     assert "a  3 checkpoints" in ran.out
     assert "Nothing was done." in ran.out
-    assert tools.changes(server) == []
+    assert tools.changes(kept.server) == []
 
 
 def test_prune_of_everything(checkpoints, tools, server, saver):
@@ -73,12 +72,11 @@ def test_prune_of_everything(checkpoints, tools, server, saver):
         assert "Which threads?" in ran.err
 
 
-def test_prune_of_a_thread_that_does_not_exist_keeps_all(checkpoints, tools, server, saver):
-    tools.talk(server, saver)
-    ran = checkpoints("prune", "a", "none", "--yes")
+def test_prune_of_a_thread_that_does_not_exist_keeps_all(on, tools, kept):
+    ran = on(kept.server)("prune", "a", "none", "--yes")
     assert ran.code == 2
     assert "no thread 'none'" in ran.err
-    assert len(tools.ids(saver)) == 4
+    assert len(tools.ids(kept.saver)) == 4
 
 
 def test_prune_with_sessions(checkpoints, tools, server, saver):
@@ -108,14 +106,13 @@ def test_prune_needs_a_yes_and_removes_no_more_than_was_told(
     assert len(tools.ids(saver)) == 7
 
 
-def test_nobody_is_there_to_ask(checkpoints, tools, server, saver):
-    tools.talk(server, saver)
-    oldest = tools.ids(saver)[-1]
+def test_nobody_is_there_to_ask(on, tools, kept):
+    oldest = tools.ids(kept.saver)[-1]
     for arguments in (["prune", "a"], ["rewind", "a", oldest], ["delete", "a"]):
-        ran = checkpoints(*arguments)
+        ran = on(kept.server)(*arguments)
         assert ran.code == 2
         assert "--yes" in ran.err
-    assert len(tools.ids(saver)) == 4
+    assert len(tools.ids(kept.saver)) == 4
 
 
 def test_a_thread_that_fails_does_not_keep_the_others(checkpoints, tools, server, saver, monkeypatch):
@@ -166,17 +163,16 @@ def test_rewind(checkpoints, tools, server, saver):
     assert "already" in checkpoints("rewind", "a", "last", "--dry-run").out
 
 
-def test_rewind_to_what_is_not_there(checkpoints, tools, server, saver):
-    tools.talk(server, saver)
+def test_rewind_to_what_is_not_there(on, tools, kept):
     for arguments, says in (
         (["a", "x"], "No checkpoint's id begins"),
         (["a", "00000000-0000-6000-8000-000000000000"], "no checkpoint"),
         (["none", "last"], "no thread 'none'"),
     ):
-        ran = checkpoints("rewind", *arguments, "-y")
+        ran = on(kept.server)("rewind", *arguments, "-y")
         assert ran.code == 2
         assert says in ran.err
-    assert len(tools.ids(saver)) == 4
+    assert len(tools.ids(kept.saver)) == 4
 
 
 def test_rewind_of_a_thread_that_changed_after_the_question(

@@ -50,12 +50,12 @@ def test_threads_with_their_newest_checkpoints(checkpoints, tools, server, saver
     assert listed[0]["position"]["server"] == server.url
 
 
-def test_checkpoints_of_a_thread(checkpoints, tools, server, saver):
-    compiled = tools.talk(server, saver)
+def test_checkpoints_of_a_thread(on, tools, kept):
+    checkpoints = on(kept.server)
     _, *lines = checkpoints("list", "a").out.splitlines()
-    assert [line.split("\t")[1] for line in lines] == tools.ids(saver)
+    assert [line.split("\t")[1] for line in lines] == tools.ids(kept.saver)
     told = [tuple(line.split("\t")[5].split()) for line in lines]
-    assert told == [state.next for state in compiled.get_state_history(tools.thread("a"))]
+    assert told == [state.next for state in kept.graph.get_state_history(tools.thread("a"))]
     assert len(checkpoints("list", "a", "-n", "2").out.splitlines()) == 3
 
 
@@ -67,11 +67,10 @@ def test_what_runs_next_when_nodes_are_sent_to(checkpoints, saver):
     assert [one["next"] for one in listed] == [[], ["one"], ["many"], ["__start__"]]
 
 
-def test_listing_constructs_no_message(checkpoints, tools, server, saver, monkeypatch):
-    tools.talk(server, saver)
+def test_listing_constructs_no_message(on, kept, monkeypatch):
     monkeypatch.setattr("langchain_core.messages.BaseMessage.__init__", None)
     for arguments in (["list"], ["list", "a"], ["tree", "a"], ["report"]):
-        assert checkpoints(*arguments).code == 0
+        assert on(kept.server)(*arguments).code == 0
 
 
 def test_looking_makes_no_session_and_changes_nothing(checkpoints, server):
@@ -81,12 +80,11 @@ def test_looking_makes_no_session_and_changes_nothing(checkpoints, server):
     assert server.state.sessions.listing(include_subagents=True) == []
 
 
-def test_looking_changes_nothing(checkpoints, tools, server, saver):
-    tools.talk(server, saver)
-    server.forget_requests()
+def test_looking_changes_nothing(on, tools, kept):
+    kept.server.forget_requests()
     for arguments in (["list"], ["report"], ["list", "a"], ["tree", "a"], ["show", "a"]):
-        assert checkpoints(*arguments).code == 0
-    assert tools.changes(server) == []
+        assert on(kept.server)(*arguments).code == 0
+    assert tools.changes(kept.server) == []
 
 
 def test_files_are_read_through_any_session(checkpoints, server, tools):
@@ -154,9 +152,9 @@ def test_the_tree(checkpoints, tools, server, saver):
     assert sessions == tools.sessions(server)
 
 
-def test_the_end_of_an_id_names_a_checkpoint_as_notebooks_show_it(checkpoints, tools, server, saver):
-    tools.talk(server, saver)
-    newest, *_, oldest = tools.ids(saver)
+def test_the_end_of_an_id_names_a_checkpoint_as_notebooks_show_it(on, tools, kept):
+    checkpoints = on(kept.server)
+    newest, *_, oldest = tools.ids(kept.saver)
     for whole in (newest, oldest):
         for typed in (whole[-8:], f"…{whole[-8:]}", whole[:-1], whole):
             assert checkpoints("show", "a", typed).out.startswith(whole)
@@ -258,7 +256,8 @@ def test_report(checkpoints, tools, server, saver):
 # The key
 
 
-def test_the_key_of_langgraph_is_used_where_something_is_encrypted(checkpoints, tools, locked, monkeypatch):
+def test_the_key_of_langgraph_is_used_where_something_is_encrypted(on, tools, kept_locked, monkeypatch):
+    checkpoints = on(kept_locked.server)
     ran = checkpoints("list")
     assert ran.code == 2
     assert "encrypted" in ran.err
@@ -271,7 +270,8 @@ def test_the_key_of_langgraph_is_used_where_something_is_encrypted(checkpoints, 
     assert "1+1 = **2**" in checkpoints("show", "a").out
 
 
-def test_another_variable_may_have_the_key(checkpoints, tools, locked, monkeypatch):
+def test_another_variable_may_have_the_key(on, tools, kept_locked, monkeypatch):
+    checkpoints = on(kept_locked.server)
     monkeypatch.setenv("OURS", tools.key)
     assert checkpoints("show", "a", "--aes-key-env", "OURS").code == 0
     ran = checkpoints("show", "a", "--aes-key-env", "THEIRS")
@@ -297,11 +297,12 @@ def test_another_variable_may_have_the_key(checkpoints, tools, locked, monkeypat
         ],
     ),
 )
-def test_a_wrong_key_does_nothing_and_is_not_told(checkpoints, tools, server, *, locked, monkeypatch, case):
+def test_a_wrong_key_does_nothing_and_is_not_told(on, tools, kept_locked, monkeypatch, case):
     command, (key, says) = case
+    server = kept_locked.server
     monkeypatch.setenv("LANGGRAPH_AES_KEY", key)
     before = {name: path.read_bytes() for name, path in tools.files(server).items()}
-    ran = checkpoints(*command)
+    ran = on(server)(*command)
     assert ran.code == 2
     assert says in ran.err
     assert key not in ran.err
