@@ -830,5 +830,8 @@ class ChatMix(SecretFields, BaseChatModel):
 def _without_clients(model: BaseChatModel, state: dict[Any, Any]) -> dict[Any, Any]:
     """Private attributes hold what was opened for this object; a copy begins with none of it."""
     fields = {key: value for key, value in state["__dict__"].items() if key in type(model).model_fields}
-    private = {key: value.get_default() for key, value in type(model).__private_attributes__.items()}
+    attributes = type(model).__private_attributes__.items()
+    # Not `get_default` for all: from pydantic 2.14 on, it calls no factory.
+    makers: dict[str, Any] = {key: value.default_factory or value.get_default for key, value in attributes}
+    private = {key: make() for key, make in makers.items()}
     return {**state, "__dict__": fields, "__pydantic_private__": private or None}

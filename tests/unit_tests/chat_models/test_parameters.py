@@ -365,6 +365,18 @@ def test_copies_are_equal_and_open_nothing_of_the_original():
     assert copy.copy(model).stop is model.stop
 
 
+@pytest.mark.parametrize(
+    "copied",
+    [copy.copy, copy.deepcopy, ChatMix.model_copy, lambda m: pickle.loads(pickle.dumps(m))],  # noqa: S301  # Our own.
+)
+def test_copies_begin_with_private_attributes_of_their_own(copied):
+    """Of a subclass too, whose default may be made by a function."""
+    model = ChatDouble()
+    model._problems.append(MixError("It is down."))
+    assert copied(model)._problems == []
+    assert model._problems
+
+
 def test_threads_that_begin_at_once_share_one_client(monkeypatch):
     both = threading.Barrier(2, timeout=10)
 
