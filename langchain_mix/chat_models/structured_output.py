@@ -1,4 +1,4 @@
-"""Makes replies values of a schema (`with_structured_output`): asked for in the prompt, checked, repaired once.
+"""Makes replies values of a schema (`with_structured_output`): requested in the prompt, checked, repaired once.
 
 Owns: requesting it in the prompt (Mix has no response formats), reading the reply, checking it, and one repair.
 Refuses to know: how a model is called; any chat model that takes `response_format` and `bind_tools` will do.

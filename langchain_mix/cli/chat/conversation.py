@@ -200,7 +200,7 @@ class Conversation:
             return self.mix.known
 
     def emulated(self) -> bool:
-        """True when the server is an emulator; it is asked once.
+        """True when the server is an emulator; read from the server once.
 
         Raises:
             MixError: It cannot be reached.

@@ -63,7 +63,7 @@ class PromptHandler:
         *,
         seconds: float = PERMISSION_SECONDS,
     ) -> None:
-        """Asks nothing yet; `view` is quiet while something is asked.
+        """Prompts for nothing yet; `view` shows nothing while a prompt is open.
 
         Without a terminal, `ask` is None: requests are denied then, and that is reported.
         """
