@@ -75,12 +75,18 @@ def ctrl_c() -> Iterator[Callable[[threading.Event], None]]:
         signal.signal(signal.SIGINT, before)
 
 
+@pytest.fixture
+def outlives_a_test() -> Callable[[threading.Thread], bool]:
+    """Says which threads may go on after a test; overridden where several tests share a server."""
+    return lambda thread: thread.name.startswith(("asyncio_", "ThreadPool"))
+
+
 @pytest.fixture(autouse=True)
-def no_thread_is_left() -> Iterator[None]:
+def no_thread_is_left(outlives_a_test: Callable[[threading.Thread], bool]) -> Iterator[None]:
     """Every test ends with the threads it began with."""
     before = set(threading.enumerate())
     yield
-    left = [t for t in threading.enumerate() if t not in before and not t.name.startswith(("asyncio_", "ThreadPool"))]
+    left = [t for t in threading.enumerate() if t not in before and not outlives_a_test(t)]
     for thread in left:
         thread.join(2.0)
     left = [t for t in left if t.is_alive()]

@@ -72,18 +72,12 @@ def store() -> Callable[[MixEmulator, dict[str, bytes]], None]:
     return put
 
 
-@pytest.fixture(autouse=True)
-def no_thread_is_left(servers: Servers) -> Iterator[None]:
-    """Every test ends with the threads it began with, but for those of pools and of the module's servers."""
-    before = set(threading.enumerate())
-    yield
-    pools = ("asyncio_", "ThreadPool", "AnyIO worker")
-    begun = set(threading.enumerate()) - before - servers.threads
-    left = [thread for thread in begun if not thread.name.startswith(pools)]
-    for thread in left:
-        thread.join(2.0)
-    left = [thread for thread in left if thread.is_alive()]
-    assert not left, f"threads left: {left}"
+@pytest.fixture
+def outlives_a_test(
+    outlives_a_test: Callable[[threading.Thread], bool], servers: Servers
+) -> Callable[[threading.Thread], bool]:
+    """Adds the threads of the module's servers, and those that such a server begins for files."""
+    return lambda thread: outlives_a_test(thread) or thread in servers.threads or thread.name.startswith("AnyIO worker")
 
 
 @pytest.fixture(params=["sync", "async"])
