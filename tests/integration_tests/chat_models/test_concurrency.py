@@ -143,7 +143,8 @@ def test_one_loop_after_the_other():
 
 
 @pytest.mark.parametrize("api", APIS)
-def test_threads_share_a_model(api):
+@pytest.mark.parametrize("count", [10, pytest.param(24, marks=pytest.mark.exhaustive)])
+def test_threads_share_a_model(api, count):
     with MixEmulator(api=api, agent=Echo()) as server:
         model = ChatMix(server_url=server.url)
 
@@ -153,15 +154,16 @@ def test_threads_share_a_model(api):
             return streamed, model.invoke(text).text
 
         with ThreadPoolExecutor(8) as pool:
-            got = list(pool.map(talk, range(10)))
-        assert got == [(said(f"thread {n}"),) * 2 for n in range(10)]
+            got = list(pool.map(talk, range(count)))
+        assert got == [(said(f"thread {n}"),) * 2 for n in range(count)]
 
 
-async def test_sync_and_async_calls_share_a_model():
+@pytest.mark.parametrize("count", [10, pytest.param(20, marks=pytest.mark.exhaustive)])
+async def test_sync_and_async_calls_share_a_model(count):
     with MixEmulator(api="0.8", agent=Echo()) as server:
         model = ChatMix(server_url=server.url)
-        calls = [model.ainvoke(f"n {n}") if n % 2 else asyncio.to_thread(model.invoke, f"n {n}") for n in range(10)]
-        assert [r.text for r in await asyncio.gather(*calls)] == [said(f"n {n}") for n in range(10)]
+        calls = [model.ainvoke(f"n {n}") if n % 2 else asyncio.to_thread(model.invoke, f"n {n}") for n in range(count)]
+        assert [r.text for r in await asyncio.gather(*calls)] == [said(f"n {n}") for n in range(count)]
 
 
 @pytest.mark.parametrize("strategy", ["reject", "enqueue"])

@@ -106,8 +106,9 @@ async def test_ties_are_all_named(desk) -> None:
     assert "**a**, **b** have the highest x: **2**" in await desk.say(AGENT, "which name has the highest x?")
 
 
-async def test_large_tables_are_read_page_by_page(desk) -> None:
-    rows = [(i, i * 3 % 1000) for i in range(30_000)]
+@pytest.mark.parametrize("count", [30_000, pytest.param(60_000, marks=pytest.mark.exhaustive)])
+async def test_large_tables_are_read_page_by_page(desk, count) -> None:
+    rows = [(i, i * 3 % 1000) for i in range(count)]
     (desk.request.uploads / "big.csv").write_text("key,amount\n" + "".join(f"k{i},{n}\n" for i, n in rows))
     answer = await desk.say(AGENT, "what is the total amount in big.csv?")
     assert f"**{sum(n for _, n in rows)}**" in answer
